@@ -1,0 +1,37 @@
+"""Every failure that is raised on purpose. Each message says what happened, what was not changed, and what to do."""
+
+
+class StateStoreError(Exception):
+    """Any failure of the state store."""
+
+
+class DatabaseError(StateStoreError):
+    """The database could not do it: disk full, damaged file, lost connection."""
+
+
+class MigrationError(StateStoreError):
+    """The store's schema is missing, older than needed, or not one that is known."""
+
+
+class NotFound(StateStoreError):
+    """The named row does not exist, or not in this namespace."""
+
+
+class Conflict(StateStoreError):
+    """The row is not what the caller saw: somebody changed it in between."""
+
+
+class SerializationError(StateStoreError):
+    """A value cannot be written as JSON, or cannot be held by this database."""
+
+
+class ValidationError(StateStoreError):
+    """A value is outside of what the column means."""
+
+
+class ReadOnly(StateStoreError):
+    """The store's file or directory cannot be written by this process."""
+
+
+class Busy(StateStoreError):
+    """Another program held the write lock for longer than this one may wait; nothing was changed."""

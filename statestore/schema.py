@@ -1,0 +1,230 @@
+"""The contract with the orchestrator: its tables, version by version, as SQLite writes them and as PostgreSQL holds them.
+
+Version 5 is the layout of the orchestrator's own migrations 1-5. Nothing in this file may follow the models: they follow
+it. On PostgreSQL each table gains `rowid`, the order of insertion, that SQLite has of itself.
+"""
+
+from typing import Final, Literal
+
+Vendor = Literal["sqlite", "postgresql"]
+
+# name: (columns as (name, type, constraint), table constraints)
+_TABLES: Final[dict[str, tuple[tuple[tuple[str, str, str], ...], tuple[str, ...]]]] = {
+    "events": (
+        (
+            ("id", "TEXT", "PRIMARY KEY NOT NULL"),
+            ("event_type", "TEXT", "NOT NULL"),
+            ("timestamp", "INTEGER", "NOT NULL"),
+            ("session_id", "TEXT", "NOT NULL"),
+            ("actor_type", "TEXT", "NOT NULL"),
+            ("actor_id", "TEXT", "NOT NULL"),
+            ("content", "TEXT", "NOT NULL"),
+            ("metadata", "TEXT", ""),
+            ("git_commit", "TEXT", ""),
+            ("created_at", "INTEGER", "NOT NULL DEFAULT CURRENT_TIMESTAMP"),
+        ),
+        (),
+    ),
+    "tasks": (
+        (
+            ("id", "TEXT", "PRIMARY KEY NOT NULL"),
+            ("title", "TEXT", "NOT NULL"),
+            ("description", "TEXT", ""),
+            ("status", "TEXT", "NOT NULL"),
+            ("priority", "TEXT", "NOT NULL DEFAULT 'medium'"),
+            ("complexity", "TEXT", "NOT NULL DEFAULT 'moderate'"),
+            ("assigned_to", "TEXT", ""),
+            ("dependencies", "TEXT", "DEFAULT '[]'"),
+            ("created_at", "INTEGER", "NOT NULL"),
+            ("updated_at", "INTEGER", "NOT NULL"),
+            ("metadata", "TEXT", ""),
+            ("created_timestamp", "INTEGER", "NOT NULL DEFAULT CURRENT_TIMESTAMP"),
+        ),
+        (),
+    ),
+    "sessions": (
+        (
+            ("id", "TEXT", "PRIMARY KEY NOT NULL"),
+            ("agent_id", "TEXT", "NOT NULL"),
+            ("started_at", "INTEGER", "NOT NULL"),
+            ("ended_at", "INTEGER", ""),
+            ("status", "TEXT", "NOT NULL"),
+            ("metadata", "TEXT", ""),
+            ("created_at", "INTEGER", "NOT NULL DEFAULT CURRENT_TIMESTAMP"),
+        ),
+        (),
+    ),
+    "migrations": (
+        (
+            ("version", "INTEGER", "PRIMARY KEY NOT NULL"),
+            ("name", "TEXT", "NOT NULL UNIQUE"),
+            ("description", "TEXT", ""),
+            ("applied_at", "INTEGER", "NOT NULL"),
+            ("rollback_script", "TEXT", ""),
+        ),
+        (),
+    ),
+    "agent_states": (
+        (
+            ("key", "TEXT", "PRIMARY KEY NOT NULL"),
+            ("agent_id", "TEXT", "NOT NULL UNIQUE"),
+            ("name", "TEXT", "NOT NULL"),
+            ("status", "TEXT", "NOT NULL DEFAULT 'idle'"),
+            ("metadata", "TEXT", "NOT NULL DEFAULT '{}'"),
+            ("state_data", "TEXT", "NOT NULL"),
+            ("version", "INTEGER", "NOT NULL DEFAULT 1"),
+            ("created_at", "INTEGER", "NOT NULL"),
+            ("updated_at", "INTEGER", "NOT NULL"),
+            ("is_deleted", "INTEGER", "NOT NULL DEFAULT 0"),
+        ),
+        (),
+    ),
+    "state_transitions": (
+        (
+            ("id", "TEXT", "PRIMARY KEY NOT NULL"),
+            ("agent_id", "TEXT", "NOT NULL"),
+            ("state_before", "TEXT", "NOT NULL"),
+            ("state_after", "TEXT", "NOT NULL"),
+            ("reason", "TEXT", ""),
+            ("timestamp", "INTEGER", "NOT NULL"),
+            ("metadata", "TEXT", ""),
+        ),
+        (),
+    ),
+    "state_snapshots": (
+        (
+            ("id", "TEXT", "PRIMARY KEY NOT NULL"),
+            ("agent_id", "TEXT", "NOT NULL"),
+            ("state_data", "TEXT", "NOT NULL"),
+            ("description", "TEXT", ""),
+            ("created_at", "INTEGER", "NOT NULL"),
+            ("expires_at", "INTEGER", ""),
+        ),
+        (),
+    ),
+    "task_dependencies": (
+        (
+            ("id", "INTEGER", "PRIMARY KEY AUTOINCREMENT"),
+            ("task_id", "TEXT", "NOT NULL"),
+            ("depends_on_task_id", "TEXT", "NOT NULL"),
+            ("created_at", "INTEGER", "NOT NULL DEFAULT (strftime('%s', 'now'))"),
+        ),
+        (
+            "FOREIGN KEY (task_id) REFERENCES tasks(id) ON DELETE CASCADE",
+            "FOREIGN KEY (depends_on_task_id) REFERENCES tasks(id) ON DELETE CASCADE",
+            "UNIQUE (task_id, depends_on_task_id)",
+        ),
+    ),
+}
+
+# name: (table, what is indexed, the orchestrator's migration that makes it). Partial conditions come with the columns.
+INDEXES: Final[dict[str, tuple[str, str]]] = {
+    "idx_agent_states_agent_id": ("agent_states", "(agent_id)"),
+    "idx_agent_states_status": ("agent_states", "(status) WHERE is_deleted = 0"),
+    "idx_agent_states_updated_at": ("agent_states", "(updated_at) WHERE is_deleted = 0"),
+    "idx_agent_states_created_at": ("agent_states", "(created_at)"),
+    "idx_state_transitions_agent_id": ("state_transitions", "(agent_id)"),
+    "idx_state_transitions_timestamp": ("state_transitions", "(timestamp)"),
+    "idx_state_transitions_agent_timestamp": ("state_transitions", "(agent_id, timestamp)"),
+    "idx_state_snapshots_agent_id": ("state_snapshots", "(agent_id)"),
+    "idx_state_snapshots_created_at": ("state_snapshots", "(created_at)"),
+    "idx_state_snapshots_agent_created": ("state_snapshots", "(agent_id, created_at DESC)"),
+    "idx_events_session_timestamp": ("events", "(session_id, timestamp DESC)"),
+    "idx_events_actor_id": ("events", "(actor_id)"),
+    "idx_events_type_timestamp": ("events", "(event_type, timestamp DESC)"),
+    "idx_events_content_search": ("events", "(content) WHERE content IS NOT NULL"),
+    "idx_tasks_status": ("tasks", "(status)"),
+    "idx_tasks_assigned_to": ("tasks", "(assigned_to)"),
+    "idx_tasks_status_updated": ("tasks", "(status, updated_at DESC)"),
+    "idx_sessions_agent_id": ("sessions", "(agent_id)"),
+    "idx_sessions_started_at": ("sessions", "(started_at DESC)"),
+    "idx_sessions_status": ("sessions", "(status)"),
+    "idx_tasks_priority": ("tasks", "(priority)"),
+    "idx_tasks_complexity": ("tasks", "(complexity)"),
+    "idx_tasks_priority_status": ("tasks", "(priority, status)"),
+    "idx_tasks_complexity_status": ("tasks", "(complexity, status)"),
+    "idx_task_dependencies_task_id": ("task_dependencies", "(task_id)"),
+    "idx_task_dependencies_depends_on": ("task_dependencies", "(depends_on_task_id)"),
+}
+
+# The orchestrator's own migrations: (version, name, description).
+ORCHESTRATOR_MIGRATIONS: Final = (
+    (1, "create_agent_states", "Create agent states table"),
+    (2, "create_state_transitions", "Create state transition history table"),
+    (3, "create_state_snapshots", "Create state snapshots table"),
+    (4, "add_state_indexes", "Add performance indexes"),
+    (5, "enhance_task_model", "Add priority, complexity, and dependencies to tasks"),
+)
+
+TABLES: Final = tuple(_TABLES)
+
+# PostgreSQL refuses index rows over about 8 KB: an index on content would make long events unsavable.
+_NOT_ON_POSTGRES: Final = frozenset({"idx_events_content_search"})
+
+# Time indexes carry the order of insertion on PostgreSQL, as SQLite's do of themselves: pages by key read them in order.
+_ORDERED_ON_POSTGRES: Final[dict[str, str]] = {
+    "idx_agent_states_updated_at": "(updated_at, rowid) WHERE is_deleted = 0",
+    "idx_agent_states_created_at": "(created_at, rowid)",
+    "idx_state_transitions_timestamp": "(timestamp, rowid)",
+    "idx_state_transitions_agent_timestamp": "(agent_id, timestamp, rowid)",
+    "idx_state_snapshots_created_at": "(created_at, rowid)",
+    "idx_state_snapshots_agent_created": "(agent_id, created_at DESC, rowid DESC)",
+    "idx_events_session_timestamp": "(session_id, timestamp DESC, rowid DESC)",
+    "idx_events_type_timestamp": "(event_type, timestamp DESC, rowid DESC)",
+    "idx_events_actor_id": "(actor_id, rowid)",
+    "idx_sessions_started_at": "(started_at DESC, rowid DESC)",
+}
+
+_POSTGRES_NOW: Final = "DEFAULT (extract(epoch FROM now())::bigint)"
+
+
+def columns(table: str) -> tuple[str, ...]:
+    """Return the column names of one of the orchestrator's tables, in order."""
+    return tuple(name for name, _, _ in _TABLES[table][0])
+
+
+def column_definition(table: str, column: str) -> str:
+    """Return one column as SQLite's ADD COLUMN takes it."""
+    return next(f"{name} {kind} {rest}".strip() for name, kind, rest in _TABLES[table][0] if name == column)
+
+
+def create_table(table: str, vendor: Vendor = "sqlite") -> str:
+    """Return the statement that makes one table where it is missing."""
+    definitions, constraints = _TABLES[table]
+    lines = [" ".join(filter(None, _translated(column, vendor))) for column in definitions]
+    if vendor == "postgresql" and table not in {"migrations", "task_dependencies"}:
+        lines.append("rowid BIGINT NOT NULL GENERATED BY DEFAULT AS IDENTITY")
+    body = ",\n    ".join([*lines, *constraints])
+    return f"CREATE TABLE IF NOT EXISTS {table} (\n    {body}\n)"
+
+
+def create_index(name: str, vendor: Vendor = "sqlite") -> str | None:
+    """Return the statement that makes one index where it is missing, or None where the database cannot hold it."""
+    table, what = INDEXES[name]
+    if vendor == "postgresql":
+        if name in _NOT_ON_POSTGRES:
+            return None
+        what = _ORDERED_ON_POSTGRES.get(name, what)
+    return f"CREATE INDEX IF NOT EXISTS {name} ON {table} {what}"
+
+
+def create_statements(vendor: Vendor = "sqlite") -> list[str]:
+    """Return all statements that turn an empty database into the orchestrator's version 5, migration rows excepted."""
+    indexes = (create_index(name, vendor) for name in INDEXES)
+    return [*(create_table(table, vendor) for table in TABLES), *filter(None, indexes)]
+
+
+def drop_statements() -> list[str]:
+    """Return all statements that take the orchestrator's tables away again, edges first."""
+    return [f"DROP TABLE IF EXISTS {table}" for table in reversed(TABLES)]
+
+
+def _translated(column: tuple[str, str, str], vendor: Vendor) -> tuple[str, str, str]:
+    name, kind, rest = column
+    if vendor == "sqlite":
+        return column
+    if "AUTOINCREMENT" in rest:
+        return name, "BIGINT", "GENERATED BY DEFAULT AS IDENTITY PRIMARY KEY"
+    rest = rest.replace("DEFAULT CURRENT_TIMESTAMP", _POSTGRES_NOW)
+    rest = rest.replace("DEFAULT (strftime('%s', 'now'))", _POSTGRES_NOW)
+    return name, "BIGINT" if kind == "INTEGER" else kind, rest
