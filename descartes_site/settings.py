@@ -1,0 +1,216 @@
+"""All settings, driven by the environment. The README's table lists every variable."""
+
+import secrets
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import environ
+from csp.constants import NONE, SELF
+from django.core.exceptions import ImproperlyConfigured
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+VAR_DIR = BASE_DIR / "var"
+env = environ.Env()
+
+
+def _boolean(name: str, default: bool) -> bool:
+    text = env.str(name, default=str(default)).strip().lower()
+    if text in {"1", "true", "yes", "on"}:
+        return True
+    if text in {"0", "false", "no", "off", ""}:
+        return False
+    raise ImproperlyConfigured(f"{name} is “{text}”; use 1 or 0.")
+
+
+def _secret_key() -> str:
+    """Return SECRET_KEY, or the key that the first run made and kept in var/secret_key."""
+    given = env.str("SECRET_KEY", default="")
+    if given:
+        return given
+    path = VAR_DIR / "secret_key"
+    if not path.exists():
+        VAR_DIR.mkdir(mode=0o700, exist_ok=True)
+        path.touch(mode=0o600)
+        path.write_text(secrets.token_urlsafe(64))
+    return path.read_text().strip()
+
+
+def _database(name: str, default: Path) -> dict[str, Any]:
+    """Return Django's settings for the database that a URL names; SQLite files are opened as a careful guest."""
+    url = env.str(name, default=f"sqlite:///{default}")
+    scheme = urlsplit(url).scheme
+    if scheme not in {"sqlite", "postgres", "postgresql"}:
+        raise ImproperlyConfigured(
+            f"{name} is “{url.split('@')[-1]}”; use sqlite:////absolute/path or postgres://user:password@host/name."
+        )
+    database: dict[str, Any] = dict(environ.Env.db_url_config(url))
+    if scheme == "sqlite":
+        if not Path(str(database["NAME"])).is_absolute():
+            raise ImproperlyConfigured(f"{name} must name an absolute path: sqlite:////absolute/path (four slashes).")
+        # IMMEDIATE: a transaction that first reads and then writes would otherwise fail at once when the
+        # orchestrator wrote in between, without waiting. synchronous stays FULL: no acknowledged write is lost.
+        database["OPTIONS"] = {"transaction_mode": "IMMEDIATE", "timeout": 5}
+        database["CONN_MAX_AGE"] = None
+    else:
+        database["OPTIONS"] = {**database.get("OPTIONS", {}), "pool": True}
+        database["CONN_HEALTH_CHECKS"] = True
+    return database
+
+
+DEBUG = _boolean("DEBUG", default=False)
+SECRET_KEY = _secret_key()
+ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["127.0.0.1", "localhost", "[::1]"])
+# Behind a proxy that ends TLS: cookies are marked secure, and plain HTTP is sent to HTTPS.
+HTTPS = _boolean("HTTPS", default=False)
+# A link to one commit, e.g. https://git.example.org/team/repo/commit/{commit}; empty shows commits without a link.
+COMMIT_URL = env.str("COMMIT_URL", default="")
+# A running agent that nothing changed for so long counts as being in trouble.
+SILENT_AFTER_SECONDS = env.int("SILENT_AFTER_SECONDS", default=3600)
+
+INSTALLED_APPS = [
+    "statestore.apps.StateStoreConfig",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "whitenoise.runserver_nostatic",
+    "django.contrib.staticfiles",
+    "django_htmx",
+    "csp",
+    "axes",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "csp.middleware.CSPMiddleware",
+    # "statestore.middleware.SecurityHeaders",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.auth.middleware.LoginRequiredMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+    # "statestore.middleware.StoreErrors",
+    "axes.middleware.AxesMiddleware",
+]
+
+ROOT_URLCONF = "descartes_site.urls"
+WSGI_APPLICATION = "descartes_site.wsgi.application"
+ASGI_APPLICATION = "descartes_site.asgi.application"
+
+TEMPLATES = [
+    {
+        "BACKEND": "statestore.rendering.AnyTextTemplates",
+        "NAME": "django",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+                "statestore.views.frame.frame",
+            ],
+            "builtins": ["statestore.templatetags.statestore"],
+        },
+    }
+]
+
+DATABASES: dict[str, dict[str, Any]] = {"default": _database("DATABASE_URL", VAR_DIR / "dashboard.db")}
+_store = _database("STORE_URL", VAR_DIR / "descartes.db")
+_IDENTITY = ("ENGINE", "HOST", "PORT", "NAME")
+# One PostgreSQL database for both is one alias: two would share one django_migrations table and skip each other's work.
+if all(str(_store.get(part, "")) == str(DATABASES["default"].get(part, "")) for part in _IDENTITY):
+    if "sqlite" in _store["ENGINE"]:
+        raise ImproperlyConfigured(
+            "STORE_URL and DATABASE_URL name the same SQLite file; logins must not lie in the store."
+        )
+    STORE_ALIAS = "default"
+else:
+    STORE_ALIAS = "store"
+    DATABASES["store"] = _store
+# The store that `make run` made itself, as opposed to one that an orchestrator owns.
+STORE_IS_EMBEDDED = "STORE_URL" not in env.ENVIRON
+DATABASE_ROUTERS = ["statestore.routers.StoreRouter"]
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+AUTHENTICATION_BACKENDS = [
+    "axes.backends.AxesStandaloneBackend",
+    "django.contrib.auth.backends.ModelBackend",
+]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator")
+]
+# By username and address together: by address alone, one proxy would lock everybody out.
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_FAILURE_LIMIT = 10
+AXES_COOLOFF_TIME = 0.25  # hours
+AXES_RESET_ON_SUCCESS = True
+AXES_VERBOSE = False
+LOGIN_URL = "login"
+LOGIN_REDIRECT_URL = "overview"
+LOGOUT_REDIRECT_URL = "login"
+
+LANGUAGE_CODE = "en-us"
+TIME_ZONE = "UTC"
+USE_I18N = False
+USE_TZ = True
+DATETIME_FORMAT = "Y-m-d H:i:s"
+
+STATIC_URL = "static/"
+STATIC_ROOT = BASE_DIR / "staticfiles"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {
+        "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
+        if DEBUG
+        else "whitenoise.storage.CompressedManifestStaticFilesStorage"
+    },
+}
+WHITENOISE_KEEP_ONLY_HASHED_FILES = True
+
+# No nonces: with one, htmx would stamp it on any script that is swapped in.
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [NONE],
+        "script-src": [SELF],
+        "style-src": [SELF],
+        "img-src": [SELF, "data:"],
+        "font-src": [SELF],
+        "connect-src": [SELF],
+        "manifest-src": [SELF],
+        "form-action": [SELF],
+        "frame-ancestors": [NONE],
+        "base-uri": [NONE],
+    }
+}
+X_FRAME_OPTIONS = "DENY"
+SECURE_REFERRER_POLICY = "same-origin"
+SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = HTTPS
+SESSION_COOKIE_AGE = 14 * 24 * 3600
+SESSION_COOKIE_NAME = "descartes_session"
+CSRF_COOKIE_HTTPONLY = True
+SECURE_HSTS_SECONDS = 365 * 24 * 3600 if HTTPS else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = HTTPS
+if HTTPS:
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+# Edits of large task descriptions are fine; a form of this product never needs more.
+DATA_UPLOAD_MAX_MEMORY_SIZE = 64 * 1024 * 1024
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {
+        "line": {"()": "statestore.logs.OneLineFormatter", "fmt": "%(asctime)s %(levelname)s %(name)s %(message)s"}
+    },
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["console"], "level": env.str("LOG_LEVEL", default="WARNING").upper()},
+}

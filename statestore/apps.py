@@ -1,0 +1,22 @@
+"""The app's place in Django: what is wired up when the process starts."""
+
+from django.apps import AppConfig
+from django.db.backends.signals import connection_created
+
+
+class StateStoreConfig(AppConfig):
+    name = "statestore"
+    verbose_name = "State store"
+    default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        from statestore import dialect
+
+        connection_created.connect(_on_connection, dispatch_uid="statestore.prepare_connection")
+        dialect.sqlite_checkpoints_safely()
+
+
+def _on_connection(connection: object, **_: object) -> None:
+    from statestore import dialect
+
+    dialect.prepare_connection(connection)  # type: ignore[arg-type]

@@ -1,0 +1,115 @@
+"""The only file that asks which database it is talking to."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from django.db import connections, models, transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models.expressions import Combinable
+from django.db.utils import DatabaseError as DjangoDatabaseError
+from django.db.utils import DataError, OperationalError
+
+from statestore.errors import Busy, DatabaseError, ReadOnly, StateStoreError
+
+# A write of ours may wait this long for the orchestrator's; it itself gives up after five.
+LOCK_WAIT_SECONDS = 5
+
+
+def is_sqlite(connection: BaseDatabaseWrapper) -> bool:
+    """Return whether the database is an SQLite file."""
+    return connection.vendor == "sqlite"
+
+
+def holds_any_bytes(connection: BaseDatabaseWrapper) -> bool:
+    """Return whether text columns take NUL characters, invalid UTF-8 and blobs, as SQLite's do."""
+    return is_sqlite(connection)
+
+
+def prepare_connection(connection: BaseDatabaseWrapper, **_: Any) -> None:
+    """Make a new connection read whatever bytes a text column holds, and never run what a foreign schema says."""
+    if not is_sqlite(connection):
+        return
+    raw = connection.connection
+    raw.text_factory = _decode
+    raw.execute("PRAGMA trusted_schema = OFF")
+    raw.execute("PRAGMA mmap_size = 0")
+    if not sqlite_checkpoints_safely():
+        # Never be the second checkpointer: SQLite 3.7.0-3.51.2 can then corrupt the file (sqlite.org/wal.html).
+        raw.execute("PRAGMA wal_autocheckpoint = 0")
+
+
+def sqlite_checkpoints_safely() -> bool:
+    """Return whether this process's SQLite is free of the WAL-reset bug (fixed in 3.51.3)."""
+    return sqlite3.sqlite_version_info >= (3, 51, 3)
+
+
+def _decode(raw: bytes) -> str:
+    return raw.decode("utf-8", "surrogateescape")
+
+
+class ByteLength(models.Func):
+    """The size of a text in bytes, without fetching the text."""
+
+    arity = 1
+    output_field = models.BigIntegerField()
+
+    def as_sql(self, compiler: Any, connection: BaseDatabaseWrapper, **context: Any) -> Any:
+        # length() of a text counts characters and stops at a NUL; octet_length() came with SQLite 3.43 and reads no content.
+        if is_sqlite(connection) and sqlite3.sqlite_version_info < (3, 43):
+            return super().as_sql(compiler, connection, template="LENGTH(CAST(%(expressions)s AS BLOB))", **context)
+        return super().as_sql(compiler, connection, function="OCTET_LENGTH", **context)
+
+
+def byte_length(expression: str | Combinable) -> ByteLength:
+    """Return the expression for a column's size in bytes."""
+    return ByteLength(expression)
+
+
+@contextmanager
+def writing(using: str) -> Iterator[None]:
+    """Run a block as one write transaction: IMMEDIATE on SQLite, bounded lock waits on PostgreSQL, errors in our words.
+
+    The whole block is applied or none of it. It must be short: the orchestrator waits for it.
+    """
+    with translated_errors(), transaction.atomic(using=using):
+        connection = connections[using]
+        if not is_sqlite(connection):
+            with connection.cursor() as cursor:
+                cursor.execute(f"SET LOCAL lock_timeout = '{LOCK_WAIT_SECONDS}s'")
+        yield
+
+
+@contextmanager
+def translated_errors() -> Iterator[None]:
+    """Turn the driver's errors inside the block into this project's, each with what to do."""
+    try:
+        yield
+    except StateStoreError:
+        raise
+    except DjangoDatabaseError as error:
+        raise translate(error) from error
+
+
+def translate(error: DjangoDatabaseError) -> StateStoreError:
+    """Return the domain's error for one of the driver's."""
+    text = str(error).lower()
+    if isinstance(error, OperationalError | DjangoDatabaseError) and ("locked" in text or "lock timeout" in text):
+        return Busy(
+            "Another program is writing to the store and did not finish in time. Nothing was changed; try again."
+        )
+    if "readonly" in text or "read-only" in text:
+        return ReadOnly("The store cannot be written: its file or directory is read-only. Nothing was changed.")
+    if "full" in text or "no space" in text:
+        return DatabaseError("The disk that holds the store is full. Nothing was changed; free space and try again.")
+    if isinstance(error, DataError):
+        return DatabaseError("A value does not fit into its column. Nothing was changed.")
+    return DatabaseError(f"The database refused: {error}. Nothing was changed.")
+
+
+def execute_script(using: str, statements: list[str]) -> None:
+    """Run schema statements one by one in the caller's transaction."""
+    with connections[using].cursor() as cursor:
+        for statement in statements:
+            cursor.execute(statement)

@@ -1,0 +1,166 @@
+"""Lenient columns: what the orchestrator stored is read as it is, and written back unchanged.
+
+SQLite columns have no type that anybody enforces: a text column may hold invalid UTF-8 or a blob, an integer column may
+hold text. Each such value is read as a `str` or `int` that remembers what it really was.
+"""
+
+import re
+from datetime import UTC, datetime
+from typing import Any, Final, Self
+
+from django.core.exceptions import EmptyResultSet
+from django.db import models
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models.lookups import Exact, In
+
+from statestore import dialect
+from statestore.errors import SerializationError
+
+_SURROGATE: Final = re.compile("[\ud800-\udfff]")
+_SQLITE_TIME: Final = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d")
+
+
+class StoredBlob(str):
+    """A blob found in a text column: reads as text, is written back as the blob that it was."""
+
+    __slots__ = ("raw",)
+    raw: bytes
+
+    def __new__(cls, raw: bytes) -> Self:
+        self = super().__new__(cls, raw.decode("utf-8", "surrogateescape"))
+        self.raw = raw
+        return self
+
+
+class OddInt(int):
+    """Something else than an integer found in an integer column: reads as a number, is written back as it was.
+
+    `readable` is False where no number could be made of it; it then counts as 0.
+    """
+
+    raw: Any
+    readable: bool
+
+    def __new__(cls, raw: Any) -> Self:
+        number = _seconds_of(raw)
+        self = super().__new__(cls, number or 0)
+        self.raw = raw
+        self.readable = number is not None
+        return self
+
+
+def _seconds_of(raw: Any) -> int | None:
+    """Return the number that a wrongly typed value stands for: SQLite's CURRENT_TIMESTAMP text is UTC seconds."""
+    try:
+        if isinstance(raw, str) and _SQLITE_TIME.fullmatch(raw):
+            return int(datetime.fromisoformat(raw).replace(tzinfo=UTC).timestamp())
+        return int(float(raw)) if isinstance(raw, str | float) else None
+    except (ValueError, OverflowError):
+        return None
+
+
+class _TextBytes(bytes):
+    """Bytes that must be bound as text although they are no valid UTF-8."""
+
+
+def text_bytes(text: str) -> bytes:
+    """Return the bytes that the column holds for a text read from it."""
+    return text.raw if isinstance(text, StoredBlob) else text.encode("utf-8", "surrogateescape")
+
+
+class AnyText(models.TextField):  # type: ignore[type-arg]
+    """Text that may hold anything: valid text, invalid UTF-8 (kept by surrogate escapes), or a blob."""
+
+    def from_db_value(self, value: Any, expression: Any, connection: BaseDatabaseWrapper) -> str | None:
+        if value is None or isinstance(value, str):
+            return value
+        return StoredBlob(value) if isinstance(value, bytes) else str(value)
+
+    def get_db_prep_value(self, value: Any, connection: BaseDatabaseWrapper, prepared: bool = False) -> Any:
+        raw = value
+        value = super().get_db_prep_value(value, connection, prepared)
+        if not isinstance(value, str):
+            return value
+        if not dialect.holds_any_bytes(connection):
+            return self._checked(value)
+        if isinstance(raw, StoredBlob):
+            return raw.raw
+        return _TextBytes(_encode(value)) if _SURROGATE.search(value) else value
+
+    def _checked(self, value: str) -> str:
+        if "\0" in value or _SURROGATE.search(value):
+            raise SerializationError(
+                f"PostgreSQL cannot hold NUL characters or invalid UTF-8 in {self.name}; remove them and save again."
+            )
+        return str(value)
+
+    def get_placeholder(self, value: Any, compiler: Any, connection: BaseDatabaseWrapper) -> str:
+        return "CAST(%s AS TEXT)" if isinstance(value, _TextBytes) else "%s"
+
+
+def _encode(value: str) -> bytes:
+    """Return the escaped bytes; a surrogate that stands for no byte (from a JSON escape) is kept as its three bytes."""
+    try:
+        return value.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return value.encode("utf-8", "surrogatepass")
+
+
+def _cast(sql: str, parameter: Any) -> str:
+    return f"CAST({sql} AS TEXT)" if isinstance(parameter, _TextBytes) else sql
+
+
+@AnyText.register_lookup
+class _AnyTextExact(Exact):  # type: ignore[type-arg]
+    """Equality that finds invalid UTF-8 too, and finds nothing where the database could not hold the text."""
+
+    def process_rhs(self, compiler: Any, connection: BaseDatabaseWrapper) -> Any:
+        try:
+            sql, parameters = super().process_rhs(compiler, connection)
+        except SerializationError:
+            raise EmptyResultSet from None
+        return (_cast(sql, parameters[0]), parameters) if len(parameters) == 1 else (sql, parameters)
+
+
+@AnyText.register_lookup
+class _AnyTextIn(In):  # type: ignore[type-arg]
+    """Membership with the same care as equality."""
+
+    def batch_process_rhs(self, compiler: Any, connection: BaseDatabaseWrapper, rhs: Any = None) -> Any:
+        values = [value for value in (self.rhs if rhs is None else rhs) if self._can_be_held(value, connection)]
+        if not values:
+            raise EmptyResultSet
+        sqls, parameters = super().batch_process_rhs(compiler, connection, values)
+        return tuple(map(_cast, sqls, parameters)), parameters
+
+    def _can_be_held(self, value: Any, connection: BaseDatabaseWrapper) -> bool:
+        try:
+            self.lhs.output_field.get_db_prep_value(value, connection)
+        except SerializationError:
+            return False
+        return True
+
+
+class AnyInteger(models.BigIntegerField):  # type: ignore[type-arg]
+    """An integer of 64 bits, or whatever else was put into its column."""
+
+    def from_db_value(self, value: Any, expression: Any, connection: BaseDatabaseWrapper) -> int | None:
+        return value if value is None or isinstance(value, int) else OddInt(value)
+
+    def get_prep_value(self, value: Any) -> Any:
+        return value.raw if isinstance(value, OddInt) else super().get_prep_value(value)
+
+
+class UnixSeconds(AnyInteger):
+    """A moment in whole seconds since 1970 UTC, as the orchestrator writes it."""
+
+
+class InsertionOrder(models.BigIntegerField):  # type: ignore[type-arg]
+    """The order in which rows were inserted: SQLite's implicit rowid, a sequence column on PostgreSQL. Never written."""
+
+    generated = True
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        kwargs.setdefault("db_column", "rowid")
+        kwargs.setdefault("editable", False)
+        super().__init__(*args, **kwargs)

@@ -1,0 +1,135 @@
+"""Our side tables in the store. All names start with `dash_`; `manage.py leave` takes them away."""
+
+from django.db import migrations, models
+from django.db.backends.base.schema import BaseDatabaseSchemaEditor
+from django.db.migrations.state import StateApps
+
+import statestore.fields
+import statestore.models
+
+SQLITE_GUARDS = [
+    "CREATE TRIGGER dash_audit_no_update BEFORE UPDATE ON dash_audit"
+    " BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END",
+    "CREATE TRIGGER dash_audit_no_delete BEFORE DELETE ON dash_audit"
+    " BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END",
+]
+POSTGRES_GUARDS = [
+    "CREATE FUNCTION dash_audit_refuse() RETURNS trigger LANGUAGE plpgsql AS"
+    " $$ BEGIN RAISE EXCEPTION 'the audit log is append-only'; END $$",
+    "CREATE TRIGGER dash_audit_append_only BEFORE UPDATE OR DELETE ON dash_audit"
+    " FOR EACH ROW EXECUTE FUNCTION dash_audit_refuse()",
+]
+
+
+def guard_audit(apps: StateApps, editor: BaseDatabaseSchemaEditor) -> None:
+    """Make the database itself refuse to change or delete an audit entry."""
+    for statement in POSTGRES_GUARDS if editor.connection.vendor == "postgresql" else SQLITE_GUARDS:
+        editor.execute(statement)
+
+
+def unguard_audit(apps: StateApps, editor: BaseDatabaseSchemaEditor) -> None:
+    """Take the guards away, so that the table can be dropped."""
+    if editor.connection.vendor == "postgresql":
+        editor.execute("DROP TRIGGER IF EXISTS dash_audit_append_only ON dash_audit")
+        editor.execute("DROP FUNCTION IF EXISTS dash_audit_refuse()")
+    else:
+        editor.execute("DROP TRIGGER IF EXISTS dash_audit_no_update")
+        editor.execute("DROP TRIGGER IF EXISTS dash_audit_no_delete")
+
+
+class Migration(migrations.Migration):
+    dependencies = [("statestore", "0001_orchestrator_schema")]
+
+    operations = [
+        migrations.CreateModel(
+            name="Adoption",
+            fields=[
+                ("id", models.BigAutoField(primary_key=True, serialize=False)),
+                ("at", statestore.fields.UnixSeconds()),
+                (
+                    "layout",
+                    models.CharField(
+                        help_text="What was found: version 4, version 5, the init layout, or nothing.", max_length=40
+                    ),
+                ),
+                ("schema", statestore.fields.AnyText(help_text="sqlite_master as it was found, as JSON.")),
+                ("journal_mode", models.CharField(blank=True, default="", max_length=20)),
+            ],
+            options={
+                "db_table": "dash_adoption",
+            },
+        ),
+        migrations.CreateModel(
+            name="Tombstone",
+            fields=[
+                ("agent_id", statestore.fields.AnyText(primary_key=True, serialize=False)),
+                ("at", statestore.fields.UnixSeconds()),
+                ("actor", statestore.fields.AnyText()),
+                ("reason", statestore.fields.AnyText(blank=True, default="")),
+            ],
+            options={
+                "db_table": "dash_tombstone",
+            },
+        ),
+        migrations.CreateModel(
+            name="AuditEntry",
+            fields=[
+                ("id", models.BigAutoField(primary_key=True, serialize=False)),
+                ("at", statestore.fields.UnixSeconds()),
+                ("actor", statestore.fields.AnyText()),
+                (
+                    "address",
+                    statestore.fields.AnyText(
+                        blank=True, default="", help_text="The network address that the request came from."
+                    ),
+                ),
+                ("verb", models.CharField(max_length=40)),
+                ("noun", models.CharField(help_text="The kind of row: agent, snapshot, task …", max_length=40)),
+                ("row_id", statestore.fields.AnyText()),
+                ("hash_before", models.CharField(blank=True, default="", max_length=64)),
+                ("hash_after", models.CharField(blank=True, default="", max_length=64)),
+                (
+                    "detail",
+                    statestore.fields.AnyText(blank=True, default="", help_text="What else is worth knowing, as JSON."),
+                ),
+            ],
+            options={
+                "verbose_name_plural": "audit entries",
+                "db_table": "dash_audit",
+                "indexes": [models.Index(fields=["row_id", "id"], name="dash_audit_row")],
+            },
+        ),
+        migrations.CreateModel(
+            name="Restore",
+            fields=[
+                ("id", statestore.fields.AnyText(default=statestore.models.new_id, primary_key=True, serialize=False)),
+                ("agent_id", statestore.fields.AnyText()),
+                ("at", statestore.fields.UnixSeconds()),
+                ("actor", statestore.fields.AnyText()),
+                ("reason", statestore.fields.AnyText(blank=True, default="")),
+                (
+                    "moment",
+                    statestore.fields.AnyText(help_text="The moment that was put back, in the grammar of moments.py."),
+                ),
+                (
+                    "hash_before",
+                    models.CharField(help_text="SHA-256 of the state that was overwritten.", max_length=64),
+                ),
+                (
+                    "hash_after",
+                    models.CharField(help_text="SHA-256 of the state that was written and read back.", max_length=64),
+                ),
+                ("safety_snapshot_id", statestore.fields.AnyText()),
+                ("transition_id", statestore.fields.AnyText()),
+                ("undoes_id", statestore.fields.AnyText(help_text="The restore that this one undid.", null=True)),
+            ],
+            options={
+                "db_table": "dash_restore",
+                "indexes": [
+                    models.Index(fields=["at", "id"], name="dash_restore_at"),
+                    models.Index(fields=["agent_id", "at"], name="dash_restore_agent"),
+                ],
+            },
+        ),
+        migrations.RunPython(guard_audit, unguard_audit, hints={"place": "store"}),
+    ]

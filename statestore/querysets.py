@@ -1,0 +1,207 @@
+"""The vocabulary of reading: each method is a clause, and they chain.
+
+Lists never load states: `without_state()` defers them, `with_size()` asks the database for their length.
+"""
+
+from typing import TYPE_CHECKING, Self
+
+from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet, Subquery, Value
+from django.db.models.functions import Concat
+
+from statestore import dialect
+from statestore.fields import AnyText
+
+if TYPE_CHECKING:
+    from statestore import models
+
+# Newest first by time; rows of one second have an order only by insertion.
+BY_TIME = ("-timestamp", "-rowid")
+BY_CREATION = ("-created_at", "-rowid")
+BY_CHANGE = ("-updated_at", "-rowid")
+
+
+class AgentQuerySet(QuerySet["models.AgentState"]):
+    """Agents and their states."""
+
+    def alive(self) -> Self:
+        return self.filter(is_deleted=0)
+
+    def in_trash(self) -> Self:
+        return self.exclude(is_deleted=0)
+
+    def with_status(self, status: str) -> Self:
+        return self.filter(status=status)
+
+    def in_namespace(self, prefix: str) -> Self:
+        """Keep agents whose key is the prefix, a colon and their id; an empty prefix keeps those without one."""
+        if not prefix:
+            return self.filter(key=F("agent_id"))
+        return self.filter(
+            key__startswith=f"{prefix}:", key=Concat(Value(f"{prefix}:"), "agent_id", output_field=AnyText())
+        )
+
+    def matching(self, text: str) -> Self:
+        """Keep agents with the text anywhere in id or name, whatever the case of ASCII letters."""
+        return self.filter(Q(agent_id__icontains=text) | Q(name__icontains=text)) if text else self
+
+    def without_state(self) -> Self:
+        return self.defer("state_data", "metadata")
+
+    def with_size(self) -> Self:
+        """Add `size`, the bytes of the state."""
+        return self.annotate(size=dialect.byte_length("state_data"))
+
+    def with_last_reason(self) -> Self:
+        """Add `last_reason`, the reason of the newest transition."""
+        from statestore.models import Transition
+
+        newest = Transition.objects.filter(agent_id=OuterRef("agent_id")).order_by(*BY_TIME)
+        return self.annotate(last_reason=Subquery(newest.values("reason")[:1]))
+
+    def silent_since(self, seconds: int) -> Self:
+        """Keep running agents that nothing has changed since that moment."""
+        return self.filter(status="running", updated_at__lte=seconds)
+
+    def counts_by_status(self) -> dict[str, int]:
+        """Return the number of agents for each status that occurs."""
+        return dict(self.order_by().values_list("status").annotate(Count("pk")))
+
+
+class TransitionQuerySet(QuerySet["models.Transition"]):
+    """Changes of agents' states."""
+
+    def of_agent(self, agent_id: str) -> Self:
+        return self.filter(agent_id=agent_id)
+
+    def newest_first(self) -> Self:
+        return self.order_by(*BY_TIME)
+
+    def oldest_first(self) -> Self:
+        return self.order_by("timestamp", "rowid")
+
+    def since(self, seconds: int) -> Self:
+        return self.filter(timestamp__gte=seconds)
+
+    def after(self, other: "models.Transition") -> Self:
+        """Keep those that came later than another one, in the order of time and insertion."""
+        same_second = Q(timestamp=other.timestamp, rowid__gt=other.rowid)
+        return self.filter(Q(timestamp__gt=other.timestamp) | same_second)
+
+    def before(self, other: "models.Transition") -> Self:
+        same_second = Q(timestamp=other.timestamp, rowid__lt=other.rowid)
+        return self.filter(Q(timestamp__lt=other.timestamp) | same_second)
+
+    def without_states(self) -> Self:
+        return self.defer("state_before", "state_after")
+
+    def with_sizes(self) -> Self:
+        """Add `size_before` and `size_after` in bytes."""
+        return self.annotate(
+            size_before=dialect.byte_length("state_before"), size_after=dialect.byte_length("state_after")
+        )
+
+
+class SnapshotQuerySet(QuerySet["models.Snapshot"]):
+    """Kept copies of states."""
+
+    def of_agent(self, agent_id: str) -> Self:
+        return self.filter(agent_id=agent_id)
+
+    def newest_first(self) -> Self:
+        return self.order_by(*BY_CREATION)
+
+    def without_state(self) -> Self:
+        return self.defer("state_data")
+
+    def with_size(self) -> Self:
+        return self.annotate(size=dialect.byte_length("state_data"))
+
+    def expiring_between(self, start: int, end: int) -> Self:
+        return self.filter(expires_at__gt=start, expires_at__lte=end)
+
+    def expired(self, now: int) -> Self:
+        return self.filter(expires_at__lte=now)
+
+    def matching(self, text: str) -> Self:
+        """Keep snapshots with the text anywhere in agent id or description."""
+        return self.filter(Q(agent_id__icontains=text) | Q(description__icontains=text)) if text else self
+
+
+class EventQuerySet(QuerySet["models.Event"]):
+    """What was said and done."""
+
+    def in_session(self, session_id: str) -> Self:
+        return self.filter(session_id=session_id)
+
+    def of_type(self, event_type: str) -> Self:
+        return self.filter(event_type=event_type)
+
+    def by_actor(self, actor_id: str) -> Self:
+        return self.filter(actor_id=actor_id)
+
+    def newest_first(self) -> Self:
+        return self.order_by(*BY_TIME)
+
+    def last_inserted(self) -> Self:
+        """Order by insertion alone: an index on any one column delivers it without a sort."""
+        return self.order_by("-rowid")
+
+    def matching(self, text: str) -> Self:
+        """Keep events with the text anywhere in content, type or session, as the orchestrator's own search does."""
+        return self.filter(Q(content__icontains=text) | Q(event_type__icontains=text) | Q(session_id__icontains=text))
+
+
+class TaskQuerySet(QuerySet["models.Task"]):
+    """Pieces of work."""
+
+    def assigned_to(self, agent_id: str) -> Self:
+        return self.filter(assigned_to=agent_id)
+
+    def last_changed_first(self) -> Self:
+        return self.order_by(*BY_CHANGE)
+
+
+class SessionQuerySet(QuerySet["models.Session"]):
+    """Stretches of work."""
+
+    def of_agent(self, agent_id: str) -> Self:
+        return self.filter(agent_id=agent_id)
+
+    def open(self) -> Self:
+        return self.filter(ended_at__isnull=True)
+
+    def newest_first(self) -> Self:
+        return self.order_by("-started_at", "-rowid")
+
+
+class RestoreQuerySet(QuerySet["models.Restore"]):
+    """Restores that were applied."""
+
+    def of_agent(self, agent_id: str) -> Self:
+        return self.filter(agent_id=agent_id)
+
+    def newest_first(self) -> Self:
+        return self.order_by("-at", "-id")
+
+    def with_standing(self) -> Self:
+        """Add `stands`: whether the agent's state is still the one that the restore wrote, compared by the database."""
+        from statestore.models import AgentState, Transition
+
+        written = Transition.objects.filter(pk=OuterRef(OuterRef("transition_id"))).values("state_after")
+        same = AgentState.objects.filter(agent_id=OuterRef("agent_id"), state_data=Subquery(written[:1]))
+        return self.annotate(stands=Exists(same))
+
+    def with_undo(self) -> Self:
+        """Add `undone_by`, the id of the restore that undid this one."""
+        undo = self.model._default_manager.filter(undoes_id=OuterRef("pk")).order_by("-at")
+        return self.annotate(undone_by=Subquery(undo.values("pk")[:1]))
+
+
+class AuditQuerySet(QuerySet["models.AuditEntry"]):
+    """What people did."""
+
+    def about(self, row_id: str) -> Self:
+        return self.filter(row_id=row_id)
+
+    def newest_first(self) -> Self:
+        return self.order_by("-id")

@@ -1,0 +1,34 @@
+"""Templates that can render any text that a store holds."""
+
+import re
+from typing import Any
+
+from django.template.backends.django import DjangoTemplates, Template
+from django.utils.safestring import SafeString, mark_safe
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+class AnyTextTemplates(DjangoTemplates):
+    """Django's templates, whose output can always be sent.
+
+    Text with invalid UTF-8 is read with surrogate escapes, which cannot be encoded: without this, one such row would
+    take down every page that shows it, the admin's included.
+    """
+
+    def get_template(self, template_name: str) -> Any:
+        return _sendable(super().get_template(template_name))
+
+    def from_string(self, template_code: str) -> Any:
+        return _sendable(super().from_string(template_code))
+
+
+def _sendable(template: Template) -> Template:
+    render = template.render
+
+    def render_sendable(*arguments: Any, **keywords: Any) -> SafeString:
+        # Replacing one character by another that needs no escaping keeps safe output safe.
+        return mark_safe(_SURROGATE.sub("\ufffd", render(*arguments, **keywords)))  # noqa: S308
+
+    template.render = render_sendable  # type: ignore[method-assign]
+    return template

@@ -1,0 +1,33 @@
+"""Which database a model lives in: the orchestrator's store, or our own."""
+
+from typing import Any
+
+from django.conf import settings
+
+# The models of this app that are ours alone and live beside the users.
+OWN_MODELS: frozenset[str] = frozenset()
+
+
+def store_alias() -> str:
+    """Return the alias of the store; it is `default` where one PostgreSQL database holds both."""
+    return str(settings.STORE_ALIAS)
+
+
+class StoreRouter:
+    """Sends the store's models to the store and everything else to `default`; nothing joins across."""
+
+    def db_for_read(self, model: Any, **hints: Any) -> str:
+        return store_alias() if self._in_store(model._meta.app_label, model._meta.model_name) else "default"
+
+    db_for_write = db_for_read
+
+    def allow_relation(self, one: Any, other: Any, **hints: Any) -> bool:
+        return self.db_for_read(one) == self.db_for_read(other)
+
+    def allow_migrate(self, db: str, app_label: str, model_name: str | None = None, **hints: Any) -> bool:
+        if "place" in hints:
+            return db == (store_alias() if hints["place"] == "store" else "default")
+        return db == (store_alias() if self._in_store(app_label, model_name) else "default")
+
+    def _in_store(self, app_label: str, model_name: str | None) -> bool:
+        return app_label == "statestore" and model_name not in OWN_MODELS

@@ -1,0 +1,1 @@
+"""The HTML face: one file for each noun."""
