@@ -35,6 +35,11 @@ def sha256(text: str) -> str:
     return hashlib.sha256(text_bytes(text)).hexdigest()
 
 
+def same_text(one: str, other: str) -> bool:
+    """Return whether two texts read from the store are the same bytes."""
+    return text_bytes(one) == text_bytes(other)
+
+
 class AgentStatus(models.TextChoices):
     """The words that the orchestrator uses for an agent's status; others occur."""
 

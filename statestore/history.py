@@ -1,0 +1,107 @@
+"""An agent's past: the state at a moment, and the timeline of what happened to it."""
+
+from dataclasses import dataclass
+from heapq import merge
+
+from statestore import models, moments
+from statestore.errors import NotFound
+from statestore.routers import store_alias
+
+
+@dataclass(frozen=True, slots=True)
+class KnownState:
+    """The state at a moment, as stored, and how it is known."""
+
+    moment: moments.Moment
+    agent_id: str
+    text: str
+    at: int | None
+    label: str
+    expires_at: int | None = None
+
+
+def state_at(agent_id: str, moment: moments.Moment, *, using: str | None = None) -> KnownState:
+    """Return the agent's state at a moment. Raises NotFound where the moment is gone or belongs to another agent."""
+    using = using or store_alias()
+    match moment:
+        case moments.Now():
+            return _now(agent_id, using)
+        case moments.AtSnapshot(snapshot_id):
+            return _at_snapshot(agent_id, snapshot_id, using)
+        case moments.AtTransition(transition_id, side):
+            return _at_transition(agent_id, transition_id, side, using)
+        case moments.AtTime(seconds):
+            return _at_time(agent_id, seconds, using)
+
+
+def _now(agent_id: str, using: str) -> KnownState:
+    agent = models.AgentState.objects.using(using).filter(agent_id=agent_id).first()
+    if agent is None:
+        raise NotFound("This agent is gone. Its snapshots and transitions remain.")
+    return KnownState(moments.Now(), agent_id, agent.state_data, agent.updated_at, "now")
+
+
+def _at_snapshot(agent_id: str, snapshot_id: str, using: str) -> KnownState:
+    snapshot = models.Snapshot.objects.using(using).of_agent(agent_id).filter(pk=snapshot_id).first()
+    if snapshot is None:
+        raise NotFound("This snapshot is gone, or it is another agent's. Choose one from the agent's page.")
+    label = f"snapshot “{snapshot.description}”" if snapshot.description else "snapshot"
+    return KnownState(
+        moments.AtSnapshot(snapshot_id), agent_id, snapshot.state_data, snapshot.created_at, label, snapshot.expires_at
+    )
+
+
+def _at_transition(agent_id: str, transition_id: str, side: moments.Side, using: str) -> KnownState:
+    found = models.Transition.objects.using(using).of_agent(agent_id).filter(pk=transition_id)
+    transition = found.defer("state_after" if side == "before" else "state_before").first()
+    if transition is None:
+        raise NotFound("This transition is gone, or it is another agent's. Choose one from the agent's page.")
+    text = transition.state_before if side == "before" else transition.state_after
+    label = f"{side} “{transition.reason}”" if transition.reason else f"{side} the transition"
+    return KnownState(moments.AtTransition(transition_id, side), agent_id, text, transition.timestamp, label)
+
+
+def _at_time(agent_id: str, seconds: int, using: str) -> KnownState:
+    """Return the newest state recorded at or before the time, from transitions and snapshots."""
+    transition = (
+        models.Transition.objects.using(using)
+        .of_agent(agent_id)
+        .filter(timestamp__lte=seconds)
+        .newest_first()
+        .defer("state_before")
+        .first()
+    )
+    snapshot = (
+        models.Snapshot.objects.using(using).of_agent(agent_id).filter(created_at__lte=seconds).newest_first().first()
+    )
+    if transition is not None and (snapshot is None or transition.timestamp >= snapshot.created_at):
+        return KnownState(
+            moments.AtTime(seconds), agent_id, transition.state_after, transition.timestamp, "after a transition"
+        )
+    if snapshot is not None:
+        return KnownState(
+            moments.AtTime(seconds), agent_id, snapshot.state_data, snapshot.created_at, "from a snapshot"
+        )
+    raise NotFound("Nothing is known of this agent at that time: its first record is later.")
+
+
+@dataclass(frozen=True, slots=True)
+class TimelineEntry:
+    """One point of an agent's timeline: a transition or a snapshot."""
+
+    at: int
+    kind: str
+    row: models.Transition | models.Snapshot
+
+
+def timeline(agent_id: str, *, limit: int, using: str | None = None) -> list[TimelineEntry]:
+    """Return the newest transitions and snapshots of an agent in one list, newest first, without their states."""
+    using = using or store_alias()
+    transitions = models.Transition.objects.using(using).of_agent(agent_id).without_states().with_sizes().newest_first()
+    snapshots = models.Snapshot.objects.using(using).of_agent(agent_id).without_state().with_size().newest_first()
+    entries = merge(
+        (TimelineEntry(row.timestamp, "transition", row) for row in transitions[:limit]),
+        (TimelineEntry(row.created_at, "snapshot", row) for row in snapshots[:limit]),
+        key=lambda entry: -entry.at,
+    )
+    return [entry for _, entry in zip(range(limit), entries, strict=False)]

@@ -1,0 +1,392 @@
+"""StateStore: the verbs of writing and reading, with the names of the orchestrator's own store.
+
+Each verb is one short transaction, atomic and IMMEDIATE; each has a coroutine named with an `a` before it.
+Times are whole seconds since 1970 UTC. Raises the errors of errors.py and no others.
+"""
+
+import functools
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+from asgiref.sync import sync_to_async
+from django.core.management import call_command
+from django.db import connections
+from django.db.models import Q
+
+from statestore import audit, dialect, models, restore, retention, routers, work
+from statestore.audit import Actor
+from statestore.errors import Conflict, MigrationError, NotFound, ValidationError
+from statestore.work import as_text, optional_text
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def _coroutine(
+    method: Callable[Concatenate["StateStore", P], R],
+) -> Callable[Concatenate["StateStore", P], Awaitable[R]]:
+    """Return the same verb as a coroutine; Django's connections stay in their one thread."""
+
+    @functools.wraps(method)
+    async def verb(self: "StateStore", *arguments: P.args, **keywords: P.kwargs) -> R:
+        return await sync_to_async(method)(self, *arguments, **keywords)
+
+    return verb
+
+
+class StateStore:
+    """A view of the store, of one namespace where a prefix is given, on behalf of one actor."""
+
+    def __init__(self, using: str = "store", prefix: str | None = None, actor: Actor = audit.SYSTEM) -> None:
+        self.using = routers.store_alias() if using == "store" else using
+        self.prefix = prefix
+        self.actor = actor
+
+    # Reading and locking rows of this namespace
+
+    def agents(self) -> Any:
+        """Return the agents of this store as a queryset, those in the trash included."""
+        agents = models.AgentState.objects.using(self.using)
+        return agents if self.prefix is None else agents.in_namespace(self.prefix)
+
+    def _agent(self, agent_id: str, *, lock: bool = False) -> models.AgentState:
+        agents = self.agents().select_for_update() if lock else self.agents()
+        agent: models.AgentState | None = agents.filter(agent_id=agent_id).first()
+        if agent is None:
+            raise NotFound(f"There is no agent “{agent_id[:80]}” here. Check the id and the namespace.")
+        return agent
+
+    def _of_own_agents(self, rows: Any, column: str = "agent_id") -> Any:
+        return rows if self.prefix is None else rows.filter(**{f"{column}__in": self.agents().values("agent_id")})
+
+    # Opening
+
+    def initialize(self) -> None:
+        """Create the schema where the database is empty, or bring ours up to date. Adoption of other files is `adopt`."""
+        tables = set(connections[self.using].introspection.table_names())
+        if "agent_states" in tables and "django_migrations" not in tables:
+            raise MigrationError("This store belongs to an orchestrator. Run `manage.py adopt PATH` first.")
+        with dialect.translated_errors():
+            call_command("migrate", database=self.using, verbosity=0)
+
+    def get_migration_history(self) -> list[models.OrchestratorMigration]:
+        """Return the orchestrator's own migrations that the store has seen, oldest first."""
+        with dialect.translated_errors():
+            return list(models.OrchestratorMigration.objects.using(self.using).order_by("version"))
+
+    @contextmanager
+    def transaction(self) -> Iterator["StateStore"]:
+        """Run several verbs as one: all are applied or none. Keep it under 100 ms, the orchestrator waits."""
+        with dialect.writing(self.using):
+            yield self
+
+    async def atransaction(self, work: Callable[["StateStore"], R]) -> R:
+        """Run a plain function as one transaction and return its result: coroutines share a connection, functions do not
+        interleave."""
+
+        def run() -> R:
+            with self.transaction():
+                return work(self)
+
+        return await sync_to_async(run)()
+
+    # Agents
+
+    def save_agent_state(
+        self,
+        agent_id: str,
+        state: Any,
+        *,
+        name: str | None = None,
+        status: str | None = None,
+        metadata: Any = None,
+        version: int | None = None,
+        reason: str | None = None,
+        if_match: str | None = None,
+    ) -> models.AgentState:
+        """Create or overwrite an agent's state and return the agent; what is not given stays as it was.
+
+        With a reason the change is recorded as a transition in the same transaction. With `if_match` (an etag) nothing
+        is written when the row is not the one that the caller saw.
+        """
+        if not agent_id:
+            raise ValidationError("An agent needs an id.")
+        given = {"name": name, "status": status, "version": version, "state_data": as_text(state)}
+        given["metadata"] = optional_text(metadata)
+        columns = {column: value for column, value in given.items() if value is not None}
+        with dialect.writing(self.using):
+            found = models.AgentState.objects.using(self.using).select_for_update().filter(agent_id=agent_id).first()
+            self._check_match(found, agent_id, if_match)
+            state_before = found.state_data if found else ""
+            agent = self._update(found, columns) if found else self._insert(agent_id, columns)
+            if reason is not None:
+                self._record(agent, state_before, reason)
+        return agent
+
+    def _check_match(self, found: models.AgentState | None, agent_id: str, if_match: str | None) -> None:
+        if found is not None and self.prefix is not None and found.key != f"{self.prefix}:{agent_id}":
+            raise Conflict(
+                f"The id “{agent_id[:80]}” is taken in another namespace. Ids are unique across all of them: saving would"
+                " delete that agent. Choose another id."
+            )
+        if if_match is not None and (found is None or found.etag() != if_match):
+            raise Conflict("The agent is not what it was when you read it. Nothing was changed; read it again.")
+
+    def _insert(self, agent_id: str, columns: dict[str, Any]) -> models.AgentState:
+        key = agent_id if self.prefix is None else f"{self.prefix}:{agent_id}"
+        now = models.now()
+        columns = {"name": agent_id, **columns}
+        agent = models.AgentState(key=key, agent_id=agent_id, created_at=now, updated_at=now, **columns)
+        agent.save(using=self.using, force_insert=True)
+        return agent
+
+    def _update(self, agent: models.AgentState, columns: dict[str, Any]) -> models.AgentState:
+        for column, value in (columns | {"updated_at": models.now()}).items():
+            setattr(agent, column, value)
+        agent.save(using=self.using, update_fields=[*columns, "updated_at"])
+        return agent
+
+    def _record(
+        self, agent: models.AgentState, state_before: str, reason: str | None, **metadata: Any
+    ) -> models.Transition:
+        transition = models.Transition(
+            agent_id=agent.agent_id,
+            state_before=state_before,
+            state_after=agent.state_data,
+            reason=reason,
+            timestamp=models.now(),
+            metadata=as_text(metadata) if metadata else None,
+        )
+        transition.save(using=self.using, force_insert=True)
+        return transition
+
+    def load_agent_state(self, agent_id: str) -> models.AgentState:
+        """Return an agent with its state. Raises NotFound, also for one in the trash."""
+        with dialect.translated_errors():
+            agent = self._agent(agent_id)
+        if agent.is_deleted:
+            raise NotFound(f"The agent “{agent_id[:80]}” is in the trash. Bring it back with undelete_agent.")
+        return agent
+
+    def list_agents(self) -> list[models.AgentState]:
+        """Return the agents that are not in the trash, last changed first, without their states (loaded on access)."""
+        with dialect.translated_errors():
+            return list(self.agents().alive().without_state().order_by("-updated_at", "-rowid"))
+
+    def update_agent_status(self, agent_id: str, status: str, *, reason: str = "") -> models.Transition | None:
+        """Change an agent's status and return the transition that records it, or None where it was so already."""
+        if not status.strip():
+            raise ValidationError("A status is a word, such as idle or paused.")
+        with dialect.writing(self.using):
+            agent = self._agent(agent_id, lock=True)
+            if agent.status == status:
+                return None
+            before, hash_before = agent.status, agent.etag()
+            self._update(agent, {"status": status})
+            words = f"status: {before} → {status}" + (f" ({reason})" if reason else "")
+            transition = self._record(agent, agent.state_data, words, status={"before": before, "after": status})
+            self._audit("status", agent, hash_before=hash_before, hash_after=agent.etag(), before=before, after=status)
+        return transition
+
+    def delete_agent(self, agent_id: str, *, reason: str = "") -> None:
+        """Move an agent to the trash. Its state and history stay; the orchestrator brings it back by saving it."""
+        with dialect.writing(self.using):
+            agent = self._agent(agent_id, lock=True)
+            tombstone = models.Tombstone(agent_id=agent_id, at=models.now(), actor=self.actor.name, reason=reason)
+            tombstone.save(using=self.using)
+            self._set_deleted(agent, 1)
+            self._audit("delete", agent, hash_after=agent.etag(), reason=reason)
+
+    def undelete_agent(self, agent_id: str) -> models.AgentState:
+        """Bring an agent back from the trash and return it."""
+        with dialect.writing(self.using):
+            agent = self._agent(agent_id, lock=True)
+            models.Tombstone.objects.using(self.using).filter(agent_id=agent_id).delete()
+            self._set_deleted(agent, 0)
+            self._audit("undelete", agent, hash_after=agent.etag())
+        return agent
+
+    def _set_deleted(self, agent: models.AgentState, is_deleted: int) -> None:
+        agent.is_deleted = is_deleted
+        agent.save(using=self.using, update_fields=["is_deleted"])
+
+    def purge_agent(self, agent_id: str) -> None:
+        """Delete an agent in the trash for good, with its transitions and snapshots; its events and restores stay."""
+        with dialect.translated_errors():
+            retention.purge_agent(self.using, lambda: self._agent(agent_id), by=self.actor)
+
+    def _audit(self, verb: str, row: Any, **what: Any) -> None:
+        audit.record(verb, row, by=self.actor, using=self.using, **what)
+
+    # Transitions
+
+    def record_state_transition(
+        self, agent_id: str, state_before: Any, state_after: Any, reason: str | None = None, metadata: Any = None
+    ) -> models.Transition:
+        """Record a change of an agent's state that happened elsewhere, and return the transition."""
+        transition = models.Transition(
+            agent_id=agent_id,
+            state_before=as_text(state_before),
+            state_after=as_text(state_after),
+            reason=reason,
+            timestamp=models.now(),
+            metadata=optional_text(metadata),
+        )
+        with dialect.writing(self.using):
+            if self.prefix is not None:
+                self._agent(agent_id)
+            transition.save(using=self.using, force_insert=True)
+        return transition
+
+    def get_state_history(self, agent_id: str, limit: int = 100) -> list[models.Transition]:
+        """Return an agent's newest transitions with their states, newest first."""
+        transitions = self._of_own_agents(models.Transition.objects.using(self.using)).of_agent(agent_id)
+        with dialect.translated_errors():
+            return list(transitions.newest_first()[:limit])
+
+    # Snapshots
+
+    def create_snapshot(
+        self, agent_id: str, description: str | None = None, *, expires_at: int | None = None
+    ) -> models.Snapshot:
+        """Keep a copy of an agent's state now, byte for byte, and return the snapshot."""
+        now = models.now()
+        if expires_at is not None and expires_at <= now:
+            raise ValidationError("A snapshot must expire in the future. Nothing was saved.")
+        with dialect.writing(self.using):
+            agent = self._agent(agent_id, lock=True)
+            snapshot = models.Snapshot(
+                agent_id=agent_id,
+                state_data=agent.state_data,
+                description=description or None,
+                created_at=now,
+                expires_at=expires_at,
+            )
+            snapshot.save(using=self.using, force_insert=True)
+            self._audit("snapshot", agent, hash_before=agent.etag(), snapshot=snapshot.pk)
+        return snapshot
+
+    def list_snapshots(self, agent_id: str) -> list[models.Snapshot]:
+        """Return an agent's snapshots, newest first, without their states (loaded on access)."""
+        snapshots = self._of_own_agents(models.Snapshot.objects.using(self.using)).of_agent(agent_id)
+        with dialect.translated_errors():
+            return list(snapshots.without_state().newest_first())
+
+    def restore_snapshot(self, snapshot_id: str, *, reason: str = "") -> models.Restore:
+        """Put a snapshot's state back over whatever the agent is now, safely, and return the restore."""
+        snapshots = self._of_own_agents(models.Snapshot.objects.using(self.using)).without_state()
+        snapshot = snapshots.filter(pk=snapshot_id).first()
+        if snapshot is None:
+            raise NotFound(f"There is no snapshot “{snapshot_id[:80]}” here. list_snapshots gives those that are.")
+        plan = restore.plan(snapshot.agent_id, f"snapshot:{snapshot_id}", using=self.using)
+        return restore.apply(plan, by=self.actor, reason=reason)
+
+    def delete_expired_snapshots(self) -> int:
+        """Delete the snapshots whose time is over, in chunks, and return how many went."""
+        snapshots = self._of_own_agents(models.Snapshot.objects.using(self.using).all())
+        with dialect.translated_errors():
+            return retention.delete_expired_snapshots(self.using, snapshots, by=self.actor)
+
+    # Events
+
+    def _events(self) -> Any:
+        events = models.Event.objects.using(self.using)
+        if self.prefix is None:
+            return events
+        own = models.Session.objects.using(self.using).filter(agent_id__in=self.agents().values("agent_id"))
+        return events.filter(Q(actor_id__in=self.agents().values("agent_id")) | Q(session_id__in=own.values("pk")))
+
+    def save_event(self, event: Mapping[str, Any]) -> None:
+        """Save one event, over an earlier one of the same id, as the orchestrator does."""
+        self.save_events([event])
+
+    def save_events(self, events: Iterable[Mapping[str, Any]]) -> int:
+        """Save events in one transaction, each over an earlier one of the same id, and return how many."""
+        return work.save_events(self.using, events)
+
+    def get_events(self, session_id: str, limit: int | None = None) -> list[models.Event]:
+        """Return a session's events, newest first."""
+        with dialect.translated_errors():
+            return list(self._events().in_session(session_id).newest_first()[:limit])
+
+    def get_events_by_type(self, event_type: str, limit: int | None = None) -> list[models.Event]:
+        """Return the events of a type, newest first."""
+        with dialect.translated_errors():
+            return list(self._events().of_type(event_type).newest_first()[:limit])
+
+    def search_events(self, query: str, limit: int = 100) -> list[models.Event]:
+        """Return the events with the text in content, type or session, newest first."""
+        with dialect.translated_errors():
+            return list(self._events().matching(query).newest_first()[:limit])
+
+    # Tasks
+
+    def save_task(self, task: Mapping[str, Any]) -> models.Task:
+        """Save a task and its dependencies, over an earlier one of the same id, and return it."""
+        return work.save_task(self.using, task, by=self.actor)
+
+    def get_task(self, task_id: str) -> models.Task | None:
+        """Return a task, or None."""
+        with dialect.translated_errors():
+            return models.Task.objects.using(self.using).filter(pk=task_id).first()
+
+    def get_tasks(self) -> list[models.Task]:
+        """Return all tasks, last changed first."""
+        with dialect.translated_errors():
+            return list(models.Task.objects.using(self.using).last_changed_first())
+
+    # Sessions
+
+    def start_session(self, agent_id: str, *, session_id: str | None = None, metadata: Any = None) -> models.Session:
+        """Open a session of an agent and return it."""
+        if self.prefix is not None:
+            self._agent(agent_id)
+        return work.start_session(self.using, agent_id, session_id=session_id, metadata=metadata)
+
+    def end_session(self, session_id: str, status: str = "completed") -> models.Session:
+        """Close a session and return it."""
+        return work.end_session(self.using, self.get_session(session_id), status=status)
+
+    def get_session(self, session_id: str) -> models.Session:
+        """Return a session. Raises NotFound."""
+        sessions = self._of_own_agents(models.Session.objects.using(self.using))
+        with dialect.translated_errors():
+            session: models.Session | None = sessions.filter(pk=session_id).first()
+        if session is None:
+            raise NotFound(f"There is no session “{session_id[:80]}” here.")
+        return session
+
+    def list_sessions(self, agent_id: str | None = None) -> list[models.Session]:
+        """Return the sessions, of one agent where it is named, newest first."""
+        sessions = self._of_own_agents(models.Session.objects.using(self.using))
+        with dialect.translated_errors():
+            return list((sessions.of_agent(agent_id) if agent_id is not None else sessions).newest_first())
+
+    ainitialize = _coroutine(initialize)
+    aget_migration_history = _coroutine(get_migration_history)
+    asave_agent_state = _coroutine(save_agent_state)
+    aload_agent_state = _coroutine(load_agent_state)
+    alist_agents = _coroutine(list_agents)
+    aupdate_agent_status = _coroutine(update_agent_status)
+    adelete_agent = _coroutine(delete_agent)
+    aundelete_agent = _coroutine(undelete_agent)
+    apurge_agent = _coroutine(purge_agent)
+    arecord_state_transition = _coroutine(record_state_transition)
+    aget_state_history = _coroutine(get_state_history)
+    acreate_snapshot = _coroutine(create_snapshot)
+    alist_snapshots = _coroutine(list_snapshots)
+    arestore_snapshot = _coroutine(restore_snapshot)
+    adelete_expired_snapshots = _coroutine(delete_expired_snapshots)
+    asave_event = _coroutine(save_event)
+    asave_events = _coroutine(save_events)
+    aget_events = _coroutine(get_events)
+    aget_events_by_type = _coroutine(get_events_by_type)
+    asearch_events = _coroutine(search_events)
+    asave_task = _coroutine(save_task)
+    aget_task = _coroutine(get_task)
+    aget_tasks = _coroutine(get_tasks)
+    astart_session = _coroutine(start_session)
+    aend_session = _coroutine(end_session)
+    aget_session = _coroutine(get_session)
+    alist_sessions = _coroutine(list_sessions)

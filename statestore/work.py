@@ -1,0 +1,172 @@
+"""Writing what agents work on and say: events, tasks with their dependencies, sessions."""
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from statestore import audit, dialect, models
+from statestore.audit import Actor
+from statestore.errors import Conflict, SerializationError, ValidationError
+
+EVENT_COLUMNS = (
+    "event_type", "timestamp", "session_id", "actor_type", "actor_id", "content", "metadata", "git_commit",
+)  # fmt: skip
+EVENT_REQUIRED = ("event_type", "session_id", "actor_type", "actor_id", "content")
+
+
+def as_text(value: Any, what: str = "state") -> str:
+    """Return a value as the column holds it: text stays as it is, anything else becomes JSON."""
+    if isinstance(value, str):
+        return value
+    try:
+        return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    except (TypeError, ValueError, RecursionError) as error:
+        raise SerializationError(f"The {what} cannot be written as JSON: {error}. Nothing was changed.") from None
+
+
+def optional_text(value: Any, what: str = "metadata") -> str | None:
+    """Return a value as its column holds it, or None for none."""
+    return None if value is None else as_text(value, what)
+
+
+def save_events(using: str, events: Iterable[Mapping[str, Any]]) -> int:
+    """Save events in one transaction, each over an earlier one of the same id, and return how many."""
+    rows = [_event(position, event) for position, event in enumerate(events)]
+    with dialect.writing(using):
+        models.Event.objects.using(using).bulk_create(
+            rows, update_conflicts=True, unique_fields=["id"], update_fields=EVENT_COLUMNS
+        )
+    return len(rows)
+
+
+def _event(position: int, event: Mapping[str, Any]) -> models.Event:
+    unknown = set(event) - {"id", *EVENT_COLUMNS}
+    missing = [column for column in EVENT_REQUIRED if event.get(column) is None]
+    if unknown or missing:
+        problem = f"has no {missing[0]}" if missing else f"has an unknown field {min(unknown)}"
+        raise ValidationError(f"Event {position} {problem}. Nothing was saved.")
+    columns = {**event, "metadata": optional_text(event.get("metadata"))}
+    if event["actor_type"] not in models.ActorType.values:
+        raise ValidationError(f"Event {position} has actor_type “{event['actor_type']}”; use User, Agent or System.")
+    columns.setdefault("timestamp", models.now())
+    return models.Event(**columns)
+
+
+def save_task(using: str, task: Mapping[str, Any], *, by: Actor) -> models.Task:
+    """Save a task and its edges over an earlier one of the same id, and return it.
+
+    `dependencies` is a list of task ids; where it is not given, those that the task has stay.
+    """
+    row, before = _task_row(using, task)
+    wanted = dependency_ids(row.dependencies)
+    with dialect.writing(using):
+        check_dependencies(using, row.pk, wanted)
+        row.updated_at = models.now()
+        row.save(using=using, force_insert=before is None, force_update=before is not None)
+        replace_edges(using, row.pk, wanted)
+        changed = {} if before is None else changed_columns(before, row)
+        audit.record("create" if before is None else "edit", row, by=by, row_id=row.pk, using=using, **changed)
+    return row
+
+
+def _task_row(using: str, task: Mapping[str, Any]) -> tuple[models.Task, models.Task | None]:
+    known = {field.attname for field in models.Task._meta.concrete_fields if field.editable}
+    if unknown := set(task) - known:
+        raise ValidationError(f"A task has no field {min(unknown)}. Nothing was saved.")
+    columns = dict(task)
+    for column in ("metadata", "dependencies"):
+        if column in columns:
+            columns[column] = optional_text(columns[column], column)
+    before = models.Task.objects.using(using).filter(pk=task.get("id", "")).first()
+    now = models.now()
+    row = models.Task(**{"created_at": now, "updated_at": now, **(_columns(before) if before else {}), **columns})
+    _check_choices(row)
+    return row, before
+
+
+def _columns(row: Any) -> dict[str, Any]:
+    return {field.attname: getattr(row, field.attname) for field in row._meta.concrete_fields if not field.generated}
+
+
+def _check_choices(task: models.Task) -> None:
+    if not task.title:
+        raise ValidationError("A task needs a title. Nothing was saved.")
+    for column, choices in (
+        ("status", models.TaskStatus), ("priority", models.TaskPriority), ("complexity", models.TaskComplexity),
+    ):  # fmt: skip
+        if getattr(task, column) not in choices.values:
+            words = ", ".join(choices.values)
+            raise ValidationError(f"“{getattr(task, column)}” is no {column} of a task; use one of {words}.")
+
+
+def dependency_ids(text: str | None) -> list[str]:
+    """Return the task ids in a task's `dependencies` column. Raises ValidationError where it is no list of texts."""
+    try:
+        ids = json.loads(text or "[]")
+    except (ValueError, RecursionError):
+        ids = None
+    if not isinstance(ids, list) or not all(isinstance(one, str) for one in ids):
+        raise ValidationError('Dependencies are a JSON list of task ids, such as ["id-1", "id-2"].')
+    return list(dict.fromkeys(ids))
+
+
+def check_dependencies(using: str, task_id: str, wanted: list[str]) -> None:
+    """Raise ValidationError where a dependency does not exist, or where a task would wait for itself in the end."""
+    present = set(models.Task.objects.using(using).filter(pk__in=wanted).values_list("pk", flat=True))
+    if missing := [one for one in wanted if one not in present and one != task_id]:
+        raise ValidationError(f"There is no task “{missing[0][:80]}” to depend on. Nothing was saved.")
+    if circle := _circle(using, task_id, wanted):
+        raise ValidationError("These dependencies go in a circle: " + " → ".join(circle) + ". Nothing was saved.")
+
+
+def _circle(using: str, task_id: str, wanted: list[str]) -> list[str]:
+    """Return the path by which `task_id` would come to wait for itself, or nothing."""
+    paths = {one: [task_id, one] for one in wanted}
+    front = list(paths)
+    while front:
+        if task_id in front:
+            return paths[task_id]
+        edges = models.TaskDependency.objects.using(using).filter(task_id__in=front)
+        front = []
+        for task, other in edges.values_list("task_id", "depends_on_id"):
+            if other not in paths:
+                paths[other] = [*paths[task], other]
+                front.append(other)
+    return []
+
+
+def replace_edges(using: str, task_id: str, wanted: list[str]) -> None:
+    """Make the edges of a task those that its dependencies name."""
+    edges = models.TaskDependency.objects.using(using)
+    edges.filter(task_id=task_id).exclude(depends_on_id__in=wanted).delete()
+    present = set(edges.filter(task_id=task_id).values_list("depends_on_id", flat=True))
+    edges.bulk_create(models.TaskDependency(task_id=task_id, depends_on_id=one) for one in wanted if one not in present)
+
+
+def changed_columns(before: Any, after: Any) -> dict[str, Any]:
+    """Return {column: [before, after]} for what differs between two versions of a row."""
+    old, new = _columns(before), _columns(after)
+    return {column: [old[column], new[column]] for column in new if old[column] != new[column]}
+
+
+def start_session(using: str, agent_id: str, *, session_id: str | None, metadata: Any) -> models.Session:
+    """Open a session of an agent and return it."""
+    columns: dict[str, Any] = {"agent_id": agent_id, "started_at": models.now(), "status": "active"}
+    if session_id is not None:
+        columns["id"] = session_id
+    session = models.Session(**columns, metadata=optional_text(metadata))
+    with dialect.writing(using):
+        if models.Session.objects.using(using).filter(pk=session.pk).exists():
+            raise Conflict(f"There is a session “{session.pk[:80]}” already. Nothing was changed.")
+        session.save(using=using, force_insert=True)
+    return session
+
+
+def end_session(using: str, session: models.Session, *, status: str) -> models.Session:
+    """Close a session and return it."""
+    if session.ended_at is not None:
+        raise Conflict("This session has ended already. Nothing was changed.")
+    session.ended_at, session.status = max(models.now(), int(session.started_at)), status
+    with dialect.writing(using):
+        session.save(using=using, update_fields=["ended_at", "status"])
+    return session

@@ -1,0 +1,81 @@
+// Everything here is a convenience: each page works without it.
+"use strict";
+
+document.documentElement.dataset.script = "on";
+
+const toast = () => document.getElementById("toast");
+
+function say(text) {
+  toast().textContent = text;
+  window.setTimeout(() => { if (toast().textContent === text) toast().textContent = ""; }, 2500);
+}
+
+// Copy: the text is JSON in the attribute, so that control characters survive and stay visible in the page's source.
+document.addEventListener("click", async (event) => {
+  const button = event.target.closest("[data-copy]");
+  if (!button) return;
+  event.preventDefault();
+  try {
+    await navigator.clipboard.writeText(JSON.parse(button.dataset.copy));
+    say("Copied");
+  } catch {
+    say("The browser did not allow copying.");
+  }
+});
+
+// Relative times, with the absolute one kept as the title.
+const UNITS = [["year", 31536000], ["month", 2592000], ["day", 86400], ["hour", 3600], ["minute", 60], ["second", 1]];
+const RELATIVE = new Intl.RelativeTimeFormat("en", { numeric: "always", style: "narrow" });
+
+function relativeTimes(root) {
+  for (const time of root.querySelectorAll("time[data-relative]")) {
+    const seconds = (Date.parse(time.dateTime) - Date.now()) / 1000;
+    const [unit, size] = UNITS.find(([, length]) => Math.abs(seconds) >= length) || UNITS.at(-1);
+    time.textContent = RELATIVE.format(Math.round(seconds / size), unit);
+  }
+}
+
+// Select all rows of a list, and show what can be done with them.
+document.addEventListener("change", (event) => {
+  const box = event.target;
+  if (box.matches("[data-select-all]")) {
+    for (const other of box.form.querySelectorAll("input[name=agent]")) other.checked = box.checked;
+  }
+});
+
+// Keys: never while typing, never with a modifier.
+const GO = { o: "/", a: "/agents/", e: "/events/", r: "/restores/", s: "/snapshots/", t: "/trash/", u: "/audit/" };
+let going = false;
+
+function moveRow(step) {
+  const rows = [...document.querySelectorAll("[data-row]")];
+  const next = rows[rows.findIndex((row) => row.contains(document.activeElement)) + step] || rows[step > 0 ? 0 : rows.length - 1];
+  next?.querySelector("a")?.focus();
+}
+
+document.addEventListener("keydown", (event) => {
+  if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input, textarea, select, dialog")) return;
+  const go = going && GO[event.key];
+  going = event.key === "g";
+  if (go) return void (location.href = go);
+  const link = { "[": "[data-key=older]", "]": "[data-key=newer]" }[event.key];
+  if (link) document.querySelector(link)?.click();
+  else if (event.key === "/") { event.preventDefault(); document.getElementById("search")?.focus(); }
+  else if (event.key === "?") document.getElementById("help")?.showModal();
+  else if (event.key === "j") moveRow(1);
+  else if (event.key === "k") moveRow(-1);
+});
+
+// Nothing that fails may fail silently.
+document.addEventListener("htmx:responseError", (event) => say(`The server answered ${event.detail.xhr.status}.`));
+document.addEventListener("htmx:sendError", () => say("The server cannot be reached."));
+document.addEventListener("htmx:afterSwap", (event) => relativeTimes(event.target));
+document.addEventListener("submit", (event) => {
+  // A second click on the same button must not send a second restore.
+  const button = event.submitter;
+  if (button && event.target.method === "post") window.setTimeout(() => { button.disabled = true; });
+});
+window.addEventListener("pageshow", () => {
+  for (const button of document.querySelectorAll("form button[disabled]")) button.disabled = false;
+  relativeTimes(document);
+});
