@@ -1,0 +1,294 @@
+"""Stored state text, parsed to be shown and compared; never to be stored again in place of the text.
+
+Python's own reading of JSON changes what it reads: 1e400 becomes infinity, -0 becomes 0, a second key of one name
+wins. Here a number that Python would print differently keeps its literal, and text with two meanings is refused.
+"""
+
+import json
+import marshal
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from json.encoder import encode_basestring
+from math import isfinite
+from typing import Any, NoReturn, TypeAlias, cast
+
+MAX_PARSED_BYTES = 8 * 1024 * 1024
+MAX_DEPTH = 100
+
+# Below 640, the least to which an interpreter may set its own limit on converting digits.
+MAX_INT_DIGITS = 600
+
+_SHOWN_KEY_CHARS = 80
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_ARRAY_INDEX = re.compile("0|[1-9][0-9]{0,15}")
+_BAD_ESCAPE = re.compile("~(?![01])")
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """A number as it was written, where no Python number prints back so. Equal only to the same literal."""
+
+    literal: str
+
+    def __str__(self) -> str:
+        return self.literal
+
+
+Json: TypeAlias = bool | int | float | str | Number | list["Json"] | dict[str, "Json"] | None
+
+
+class NotJson(ValueError):
+    """The text can't be shown as JSON: `reason` is one sentence for a person, `position` counts characters from 0."""
+
+    def __init__(self, reason: str, position: int | None = None) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.position = position
+
+
+def parse(text: str, *, max_bytes: int = MAX_PARSED_BYTES, max_depth: int = MAX_DEPTH) -> Json:
+    """Return the value that the text stands for; every number compares and prints as it was written.
+
+    Raises NotJson, and nothing else, for text that is not JSON, is over `max_bytes` of UTF-8, nests deeper than
+    `max_depth`, holds NaN or Infinity, or names one key of an object twice. Lone surrogates are let through.
+    """
+    _refuse_large(text, max_bytes=max_bytes)
+    try:
+        value: Json = json.loads(
+            text,
+            parse_int=_integer,
+            parse_float=_decimal,
+            parse_constant=_refuse_constant,
+            object_pairs_hook=_object,
+        )
+    except json.JSONDecodeError as error:
+        raise _plainly(error) from None
+    except RecursionError:
+        raise _too_deep(max_depth) from None
+    if depth_exceeds(value, max_depth):
+        raise _too_deep(max_depth)
+    return value
+
+
+def _refuse_large(text: str, *, max_bytes: int) -> None:
+    # A character is one to four bytes: the text is encoded to be measured only where that leaves a doubt.
+    if len(text) * 4 <= max_bytes:
+        return
+    if len(text) > max_bytes or len(text.encode("utf-8", "surrogatepass")) > max_bytes:
+        raise NotJson(f"It is too large to be shown as JSON: over {_in_words(max_bytes)}.")
+
+
+def _in_words(size_bytes: int) -> str:
+    mebibytes, rest = divmod(size_bytes, 1024 * 1024)
+    return f"{mebibytes} MiB" if mebibytes and not rest else f"{size_bytes:,} bytes"
+
+
+def _too_deep(max_depth: int) -> NotJson:
+    return NotJson(f"It nests deeper than {max_depth} levels.")
+
+
+def _integer(literal: str) -> int | Number:
+    if len(literal) > MAX_INT_DIGITS or literal == "-0":
+        return Number(literal)
+    return int(literal)
+
+
+def _decimal(literal: str) -> float | Number:
+    value = float(literal)
+    return value if repr(value) == literal else Number(literal)
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise NotJson(f"It holds {name}, which is not a JSON number.")
+
+
+def _object(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise NotJson(f"It names the key {_first_repeated(pairs)} twice in one object.")
+    return members
+
+
+def _first_repeated(pairs: list[tuple[str, Json]]) -> str:
+    seen: set[str] = set()
+    for key, _ in pairs:
+        if key in seen:
+            return _quoted(key if len(key) <= _SHOWN_KEY_CHARS else key[:_SHOWN_KEY_CHARS] + "…")
+        seen.add(key)
+    return ""
+
+
+def _plainly(error: json.JSONDecodeError) -> NotJson:
+    if not error.doc.strip():
+        return NotJson("It is empty.", 0)
+    place = f"at line {error.lineno}, column {error.colno}"
+    if error.msg == "Extra data":
+        return NotJson(f"Other text follows the JSON value {place}.", error.pos)
+    what = error.msg.removesuffix(" at").removesuffix(" starting")
+    return NotJson(f"It is not JSON: {what[0].lower()}{what[1:]} {place}.", error.pos)
+
+
+def depth_exceeds(value: Json, limit: int) -> bool:
+    """Return whether containers nest in the value more than `limit` levels deep. A scalar has no level."""
+    level = [value] if isinstance(value, dict | list) else []
+    for _ in range(limit):
+        if not level:
+            return False
+        level = [
+            item
+            for container in level
+            for item in (container.values() if type(container) is dict else container)
+            if type(item) is dict or type(item) is list
+        ]
+    return bool(level)
+
+
+def dump(value: Json, *, indent: int | None = 2) -> str:
+    """Return the value as JSON text: literals and the order of keys are kept, and only what must be is escaped.
+
+    Without `indent` the text is one line. Lone surrogates are escaped, so that the text can always be encoded.
+    """
+    chunks: list[str] = []
+    _write(value, chunks, None if indent is None else "\n", " " * (indent or 0))
+    text = "".join(chunks)
+    return text if text.isascii() else _SURROGATE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+def canonical(value: Json) -> str:
+    """Return a text that two values share exactly if they are the same: keys sorted, 1 apart from 1.0 and from true."""
+    try:
+        return _CANONICAL.encode(value)
+    except _HoldsNumber:
+        # The encoder in C has no way to write a literal; its own output is what _write gives for anything else.
+        chunks: list[str] = []
+        _write(_sorted(value), chunks, None, "")
+        return "".join(chunks)
+
+
+def same(left: Json, right: Json) -> bool:
+    """Return whether the two are one value: keys in any order, 1 apart from 1.0, from true and from "1"."""
+    if left is right or surely_same(left, right):
+        return True
+    return left == right and canonical(left) == canonical(right)
+
+
+def surely_same(left: Json, right: Json) -> bool:
+    """Return True only for one value twice; False also for one whose keys are ordered otherwise. Several times faster.
+
+    Python's == is not enough: to it 1, 1.0 and True are equal. marshal's second version writes what a value is, with
+    neither the type nor the sign of a zero lost, and no trace of which parts happen to be one object.
+    """
+    if type(left) is not type(right) or left != right:
+        return False
+    if isinstance(left, Number):
+        return True
+    try:
+        return marshal.dumps(cast(Any, left), 2) == marshal.dumps(cast(Any, right), 2)
+    except ValueError:
+        # It holds a Number, which marshal does not know.
+        return False
+
+
+class _HoldsNumber(Exception):
+    """The value holds a Number somewhere."""
+
+
+def _refuse_number(value: object) -> NoReturn:
+    if isinstance(value, Number):
+        raise _HoldsNumber
+    raise TypeError(f"{type(value).__name__} is not a JSON type")
+
+
+_CANONICAL = json.JSONEncoder(
+    ensure_ascii=False,
+    check_circular=False,
+    allow_nan=False,
+    sort_keys=True,
+    separators=(", ", ": "),
+    default=_refuse_number,
+)
+
+
+def _sorted(value: Json) -> Json:
+    if isinstance(value, dict):
+        return {key: _sorted(value[key]) for key in sorted(value)}
+    if isinstance(value, list):
+        return [_sorted(item) for item in value]
+    return value
+
+
+def _write(value: Json, chunks: list[str], line: str | None, step: str) -> None:
+    """Append the value's text to `chunks`; `line` is the line break with the indentation of the value's own line."""
+    if isinstance(value, dict) and value:
+        brackets, starts = "{}", [f"{_quoted(key)}: " for key in value]
+    elif isinstance(value, list) and value:
+        brackets, starts = "[]", [""] * len(value)
+    else:
+        chunks.append(_leaf(value))
+        return
+    inner = None if line is None else line + step
+    separator = inner or ""
+    chunks.append(brackets[0])
+    for start, item in zip(starts, value.values() if isinstance(value, dict) else value, strict=True):
+        chunks.append(separator + start)
+        _write(item, chunks, inner, step)
+        separator = ", " if inner is None else f",{inner}"
+    chunks.append((line or "") + brackets[1])
+
+
+def _leaf(value: Json) -> str:
+    if isinstance(value, str):
+        return _quoted(value)
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    if isinstance(value, float) and not isfinite(value):
+        raise ValueError(f"{value} is not a JSON number")
+    if isinstance(value, int | float | Number):
+        return str(value)
+    if isinstance(value, dict | list):
+        return "{}" if isinstance(value, dict) else "[]"
+    raise TypeError(f"{type(value).__name__} is not a JSON type")
+
+
+def _quoted(text: str) -> str:
+    quoted: str = encode_basestring(text)
+    return quoted
+
+
+def pointer(parts: Iterable[str | int]) -> str:
+    """Return the JSON Pointer (RFC 6901) to the place that the keys and indexes lead to; "" is the whole document."""
+    return "".join(f"/{escape(str(part))}" for part in parts)
+
+
+def escape(part: str) -> str:
+    """Return one key as it stands between the slashes of a JSON Pointer."""
+    return part.replace("~", "~0").replace("/", "~1") if "~" in part or "/" in part else part
+
+
+def split_pointer(path: str) -> tuple[str, ...]:
+    """Return the keys and indexes of a JSON Pointer, all as text. Raises ValueError for what is not a pointer."""
+    if not path:
+        return ()
+    if path[0] != "/" or _BAD_ESCAPE.search(path):
+        raise ValueError("A JSON Pointer is empty or starts with /, and writes ~ as ~0 and / in a key as ~1.")
+    return tuple(part.replace("~1", "/").replace("~0", "~") for part in path[1:].split("/"))
+
+
+def resolve(value: Json, path: str) -> Json:
+    """Return what lies at the JSON Pointer. Raises KeyError where nothing does, also for a path that is no pointer."""
+    try:
+        parts = split_pointer(path)
+    except ValueError:
+        raise KeyError(path) from None
+    for part in parts:
+        value = _member(value, part, path)
+    return value
+
+
+def _member(value: Json, part: str, path: str) -> Json:
+    if isinstance(value, dict) and part in value:
+        return value[part]
+    if isinstance(value, list) and _ARRAY_INDEX.fullmatch(part) and int(part) < len(value):
+        return value[int(part)]
+    raise KeyError(path)
