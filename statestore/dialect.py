@@ -113,3 +113,48 @@ def execute_script(using: str, statements: list[str]) -> None:
     with connections[using].cursor() as cursor:
         for statement in statements:
             cursor.execute(statement)
+
+
+MAX_EVENT_TYPES = 200
+
+# Walks an index from one distinct value to the next instead of reading every row.
+_NEXT_PREFIX = """
+WITH RECURSIVE step(n, key) AS (
+    SELECT 0, (SELECT min(key) FROM agent_states WHERE key LIKE '%%:%%')
+    UNION ALL
+    SELECT n + 1, (SELECT min(key) FROM agent_states WHERE key >= {after} AND key LIKE '%%:%%')
+    FROM step WHERE key IS NOT NULL AND n < %s
+)
+SELECT key FROM step WHERE key IS NOT NULL
+"""
+
+
+def key_prefixes(using: str, limit: int) -> list[str]:
+    """Return the distinct beginnings of agents' keys up to the colon, at most `limit` of them."""
+    connection = connections[using]
+    # ";" is the character after ":": the least key that begins with something else.
+    after = "substr(key, 1, instr(key, ':') - 1) || ';'" if is_sqlite(connection) else "split_part(key, ':', 1) || ';'"
+    with connection.cursor() as cursor:
+        cursor.execute(_NEXT_PREFIX.format(after=after), [limit])
+        return [str(key).partition(":")[0] for (key,) in cursor.fetchall()]
+
+
+# No index has the time of events alone; (event_type, timestamp) has it for each type, and types are few.
+_EVENT_COUNTS = """
+WITH RECURSIVE step(n, kind) AS (
+    SELECT 0, (SELECT min(event_type) FROM events)
+    UNION ALL
+    SELECT n + 1, (SELECT min(event_type) FROM events WHERE event_type > kind)
+    FROM step WHERE kind IS NOT NULL AND n < %s
+)
+SELECT (events.timestamp - %s) / %s AS bucket, count(*)
+FROM step JOIN events ON events.event_type = step.kind AND events.timestamp >= %s AND events.timestamp < %s
+GROUP BY 1
+"""
+
+
+def event_counts(using: str, start: int, end: int, bucket_seconds: int) -> dict[int, int]:
+    """Return how many events there were in each bucket of time from `start` to `end`, for up to 200 types."""
+    with connections[using].cursor() as cursor:
+        cursor.execute(_EVENT_COUNTS, [MAX_EVENT_TYPES, start, bucket_seconds, start, end])
+        return {int(bucket): int(count) for bucket, count in cursor.fetchall()}

@@ -8,10 +8,13 @@ import re
 from datetime import UTC, datetime
 from typing import Any, Final, Self
 
+from django import forms
 from django.core.exceptions import EmptyResultSet
 from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models.lookups import Exact, In
+
+from django.utils.text import capfirst
 
 from statestore import dialect
 from statestore.errors import SerializationError
@@ -151,8 +154,30 @@ class AnyInteger(models.BigIntegerField):  # type: ignore[type-arg]
         return value.raw if isinstance(value, OddInt) else super().get_prep_value(value)
 
 
+class UnixSecondsFormField(forms.SplitDateTimeField):
+    """A date and a time of day in UTC, for a column of seconds."""
+
+    def prepare_value(self, value: Any) -> Any:
+        if not isinstance(value, int):
+            return value
+        try:
+            return datetime.fromtimestamp(value, UTC).replace(tzinfo=None)
+        except (OverflowError, ValueError, OSError):
+            return None
+
+    def compress(self, data_list: Any) -> Any:
+        moment = super().compress(data_list)
+        return None if moment is None else int(moment.replace(tzinfo=UTC).timestamp())
+
+    def has_changed(self, initial: Any, data: Any) -> bool:
+        return super().has_changed(self.prepare_value(initial), data)
+
+
 class UnixSeconds(AnyInteger):
     """A moment in whole seconds since 1970 UTC, as the orchestrator writes it."""
+
+    def formfield(self, **kwargs: Any) -> Any:  # type: ignore[override]
+        return UnixSecondsFormField(required=not self.blank, label=capfirst(self.verbose_name), help_text="UTC")
 
 
 class InsertionOrder(models.BigIntegerField):  # type: ignore[type-arg]

@@ -1,10 +1,11 @@
 """An agent's past: the state at a moment, and the timeline of what happened to it."""
 
 from dataclasses import dataclass
-from heapq import merge
+from typing import Any
 
-from statestore import models, moments
+from statestore import models, moments, paging
 from statestore.errors import NotFound
+from statestore.querysets import BY_CREATION, BY_TIME
 from statestore.routers import store_alias
 
 
@@ -87,21 +88,51 @@ def _at_time(agent_id: str, seconds: int, using: str) -> KnownState:
 
 @dataclass(frozen=True, slots=True)
 class TimelineEntry:
-    """One point of an agent's timeline: a transition or a snapshot."""
+    """One point of an agent's timeline: a transition or a snapshot, without its states."""
 
     at: int
     kind: str
-    row: models.Transition | models.Snapshot
+    row: Any
 
 
-def timeline(agent_id: str, *, limit: int, using: str | None = None) -> list[TimelineEntry]:
-    """Return the newest transitions and snapshots of an agent in one list, newest first, without their states."""
+def timeline(
+    agent_id: str, *, cursor: str = "", limit: int, using: str | None = None
+) -> tuple[list[TimelineEntry], str | None]:
+    """Return some transitions and snapshots of an agent in one list, newest first, and the cursor of what is older."""
     using = using or store_alias()
-    transitions = models.Transition.objects.using(using).of_agent(agent_id).without_states().with_sizes().newest_first()
-    snapshots = models.Snapshot.objects.using(using).of_agent(agent_id).without_state().with_size().newest_first()
-    entries = merge(
-        (TimelineEntry(row.timestamp, "transition", row) for row in transitions[:limit]),
-        (TimelineEntry(row.created_at, "snapshot", row) for row in snapshots[:limit]),
-        key=lambda entry: -entry.at,
+    transition_cursor, _, snapshot_cursor = cursor.partition(".")
+    sources = (
+        (models.Transition.objects.using(using).of_agent(agent_id).without_states().with_sizes(), BY_TIME),
+        (models.Snapshot.objects.using(using).of_agent(agent_id).without_state().with_size(), BY_CREATION),
     )
-    return [entry for _, entry in zip(range(limit), entries, strict=False)]
+    pages = [
+        paging.page(rows, order, cursor=position, size=limit) if position != "-" else paging.Page([], None, None)
+        for (rows, order), position in zip(sources, (transition_cursor, snapshot_cursor), strict=True)
+    ]
+    entries = [TimelineEntry(row.timestamp, "transition", row) for row in pages[0]]
+    entries += [TimelineEntry(row.created_at, "snapshot", row) for row in pages[1]]
+    entries.sort(key=lambda entry: -int(entry.at))
+    shown = entries[:limit]
+    if len(entries) == len(shown) and not any(page.older for page in pages):
+        return shown, None
+    rest = [_rest(page, shown, kind, order, before) for page, kind, order, before in zip(
+        pages, ("transition", "snapshot"), (BY_TIME, BY_CREATION), (transition_cursor, snapshot_cursor), strict=True
+    )]  # fmt: skip
+    return shown, ".".join(rest)
+
+
+def _rest(page: Any, shown: list[TimelineEntry], kind: str, order: tuple[str, ...], before: str) -> str:
+    """Return the cursor of one source after what was shown of it; "-" where it is exhausted."""
+    used = [entry.row for entry in shown if entry.kind == kind]
+    if len(used) == len(page) and page.older is None:
+        return "-"
+    return paging.cursor_after(used[-1], order) if used else before
+
+
+def latest_events(agent_id: str, limit: int, *, using: str | None = None) -> list[models.Event]:
+    """Return the events of an actor that were inserted last, newest first.
+
+    No index has (actor, time), so an actor's 100,000 events would be sorted for ten; insertion order needs no sort.
+    """
+    events = models.Event.objects.using(using or store_alias()).by_actor(agent_id).last_inserted()
+    return sorted(events[: limit * 2], key=lambda event: (-int(event.timestamp), -int(event.rowid)))[:limit]

@@ -1,0 +1,58 @@
+"""What holds for every response: headers, and errors of the store in words instead of a traceback."""
+
+from collections.abc import Callable
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+
+from statestore import dialect
+from statestore.errors import Busy, Conflict, MigrationError, NotFound, ReadOnly, StateStoreError, ValidationError
+
+Respond = Callable[[HttpRequest], HttpResponse]
+
+STATUSES: dict[type[StateStoreError], int] = {
+    NotFound: 404,
+    Conflict: 409,
+    ValidationError: 422,
+    Busy: 503,
+    ReadOnly: 503,
+    MigrationError: 503,
+}
+TITLES = {404: "Not found", 409: "It has changed", 422: "That cannot be", 503: "The store is not available"}
+
+
+class SecurityHeaders:
+    """Adds the headers that no Django setting gives."""
+
+    def __init__(self, respond: Respond) -> None:
+        self.respond = respond
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        response = self.respond(request)
+        response.headers.setdefault("Cross-Origin-Resource-Policy", "same-origin")
+        response.headers.setdefault("Cross-Origin-Embedder-Policy", "require-corp")
+        response.headers.setdefault("Permissions-Policy", "camera=(), geolocation=(), microphone=()")
+        return response
+
+
+class StoreErrors:
+    """Answers each failure of the store with a page that says what happened, what was not changed, and what to do."""
+
+    def __init__(self, respond: Respond) -> None:
+        self.respond = respond
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        return self.respond(request)
+
+    def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
+        """Return the page for an error of ours or of the database; other errors stay errors."""
+        if isinstance(error, dialect.DjangoDatabaseError):
+            error = dialect.translate(error)
+        if not isinstance(error, StateStoreError):
+            return None
+        status = next((code for kind, code in STATUSES.items() if isinstance(error, kind)), 500)
+        context = {"title": TITLES.get(status, "The store failed"), "message": str(error), "status": status}
+        response = render(request, "statestore/error.html", context, status=status)
+        if status == 503:
+            response["Retry-After"] = "5"
+        return response

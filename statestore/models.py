@@ -6,6 +6,7 @@ import uuid
 from typing import Any
 
 from django.db import models
+from django.urls import reverse
 
 from statestore.fields import AnyInteger, AnyText, InsertionOrder, UnixSeconds, text_bytes
 from statestore.querysets import (
@@ -16,6 +17,7 @@ from statestore.querysets import (
     SessionQuerySet,
     SnapshotQuerySet,
     TaskQuerySet,
+    TombstoneQuerySet,
     TransitionQuerySet,
 )
 
@@ -38,6 +40,25 @@ def sha256(text: str) -> str:
 def same_text(one: str, other: str) -> bool:
     """Return whether two texts read from the store are the same bytes."""
     return text_bytes(one) == text_bytes(other)
+
+
+def row_hash(row: models.Model) -> str:
+    """Return the SHA-256 over all columns of a row, its ETag: it differs whenever anything in the row does.
+
+    `version` and `updated_at` cannot serve: nothing bumps the one, and the other is in whole seconds.
+    """
+    digest = hashlib.sha256()
+    for field in row._meta.concrete_fields:
+        if not field.generated:
+            part = _hashed_bytes(getattr(row, field.attname))
+            digest.update(len(part).to_bytes(8, "big") + part)
+    return digest.hexdigest()
+
+
+def _hashed_bytes(value: Any) -> bytes:
+    if isinstance(value, str):
+        return b"s" + text_bytes(value)
+    return b"n" if value is None else b"i" + repr(getattr(value, "raw", value)).encode("utf-8", "surrogateescape")
 
 
 class AgentStatus(models.TextChoices):
@@ -81,6 +102,9 @@ class AgentState(models.Model):
     def __str__(self) -> str:
         return self.name or self.agent_id
 
+    def get_absolute_url(self) -> str:
+        return reverse("agent", args=[self.agent_id])
+
     @property
     def namespace(self) -> str:
         """The prefix of the key, or an empty string for an agent without one."""
@@ -88,26 +112,12 @@ class AgentState(models.Model):
         return self.key[: -len(suffix)] if self.key != self.agent_id and self.key.endswith(suffix) else ""
 
     def etag(self) -> str:
-        """Return the SHA-256 over all columns of the row: it differs whenever anything in the row does.
-
-        `version` and `updated_at` cannot serve: nothing bumps the one, and the other is in whole seconds.
-        """
-        digest = hashlib.sha256()
-        for field in self._meta.concrete_fields:
-            if not field.generated:
-                part = _hashed_bytes(getattr(self, field.attname))
-                digest.update(len(part).to_bytes(8, "big") + part)
-        return digest.hexdigest()
+        """Return the hash of the row as it is."""
+        return row_hash(self)
 
     def state_hash(self) -> str:
         """Return the SHA-256 of the state text alone."""
         return sha256(self.state_data)
-
-
-def _hashed_bytes(value: Any) -> bytes:
-    if isinstance(value, str):
-        return b"s" + text_bytes(value)
-    return b"n" if value is None else b"i" + repr(getattr(value, "raw", value)).encode("utf-8", "surrogateescape")
 
 
 class Transition(models.Model):
@@ -130,6 +140,9 @@ class Transition(models.Model):
     def __str__(self) -> str:
         return self.reason or self.id
 
+    def get_absolute_url(self) -> str:
+        return reverse("transition", args=[self.pk])
+
 
 class Snapshot(models.Model):
     """A copy of an agent's state, kept until it expires."""
@@ -149,6 +162,9 @@ class Snapshot(models.Model):
 
     def __str__(self) -> str:
         return self.description or self.id
+
+    def get_absolute_url(self) -> str:
+        return reverse("snapshot", args=[self.pk])
 
     def is_expired(self, now: int) -> bool:
         """Return whether the snapshot's time is over at `now`."""
@@ -294,6 +310,8 @@ class Tombstone(models.Model):
     actor = AnyText()
     reason = AnyText(blank=True, default="")
 
+    objects = TombstoneQuerySet.as_manager()
+
     class Meta:
         db_table = "dash_tombstone"
 
@@ -327,6 +345,9 @@ class Restore(models.Model):
 
     def __str__(self) -> str:
         return f"{self.agent_id} to {self.moment}"
+
+    def get_absolute_url(self) -> str:
+        return reverse("restore", args=[self.pk])
 
 
 class AuditEntry(models.Model):

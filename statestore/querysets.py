@@ -3,12 +3,25 @@
 Lists never load states: `without_state()` defers them, `with_size()` asks the database for their length.
 """
 
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, TypeVar
 
-from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet, Subquery, Value
+from django.db.models import (
+    BigIntegerField,
+    Count,
+    Exists,
+    ExpressionWrapper,
+    F,
+    Model,
+    OuterRef,
+    Q,
+    QuerySet,
+    Subquery,
+    Value,
+)
 from django.db.models.functions import Concat
 
 from statestore import dialect
+from statestore.addresses import AnyId, LongId
 from statestore.fields import AnyText
 
 if TYPE_CHECKING:
@@ -20,7 +33,28 @@ BY_CREATION = ("-created_at", "-rowid")
 BY_CHANGE = ("-updated_at", "-rowid")
 
 
-class AgentQuerySet(QuerySet["models.AgentState"]):
+HOUR_SECONDS = 3600
+DAY_SECONDS = 24 * HOUR_SECONDS
+
+Row = TypeVar("Row", bound=Model)
+
+# How many rows with one beginning are looked at to find a very long id among them.
+LONG_ID_CANDIDATES = 200
+
+
+class AddressedQuerySet(QuerySet[Row]):
+    """Rows that a URL can name."""
+
+    def named(self, address: AnyId, column: str = "pk") -> Row | None:
+        """Return the row whose column is the id that an address names, or None."""
+        if isinstance(address, LongId):
+            begins = {f"{column}__gte": address.prefix, f"{column}__lt": address.prefix + "\U0010ffff"}
+            candidates = self.filter(**begins).values_list(column, flat=True)[:LONG_ID_CANDIDATES]
+            return next((self.named(str(one), column) for one in candidates if address.matches(one)), None)
+        return self.filter(**{column: address}).first()
+
+
+class AgentQuerySet(AddressedQuerySet["models.AgentState"]):
     """Agents and their states."""
 
     def alive(self) -> Self:
@@ -39,6 +73,10 @@ class AgentQuerySet(QuerySet["models.AgentState"]):
         return self.filter(
             key__startswith=f"{prefix}:", key=Concat(Value(f"{prefix}:"), "agent_id", output_field=AnyText())
         )
+
+    def namespaces(self, limit: int = 50) -> list[str]:
+        """Return the prefixes that occur, in order, each found by one step through the index of keys."""
+        return dialect.key_prefixes(self.db, limit)
 
     def matching(self, text: str) -> Self:
         """Keep agents with the text anywhere in id or name, whatever the case of ASCII letters."""
@@ -62,12 +100,17 @@ class AgentQuerySet(QuerySet["models.AgentState"]):
         """Keep running agents that nothing has changed since that moment."""
         return self.filter(status="running", updated_at__lte=seconds)
 
+    def etags(self, agent_ids: set[str], *, max_bytes: int) -> dict[str, str]:
+        """Return the etags of those of the agents whose states are small enough to be hashed for a list."""
+        small = self.filter(agent_id__in=agent_ids).with_size().filter(size__lte=max_bytes)
+        return {agent.agent_id: agent.etag() for agent in small}
+
     def counts_by_status(self) -> dict[str, int]:
         """Return the number of agents for each status that occurs."""
         return dict(self.order_by().values_list("status").annotate(Count("pk")))
 
 
-class TransitionQuerySet(QuerySet["models.Transition"]):
+class TransitionQuerySet(AddressedQuerySet["models.Transition"]):
     """Changes of agents' states."""
 
     def of_agent(self, agent_id: str) -> Self:
@@ -94,6 +137,10 @@ class TransitionQuerySet(QuerySet["models.Transition"]):
     def without_states(self) -> Self:
         return self.defer("state_before", "state_after")
 
+    def hourly_counts(self, start: int) -> dict[int, int]:
+        """Return how many there were in each of the 24 hours from `start`."""
+        return _hourly(self, "timestamp", start)
+
     def with_sizes(self) -> Self:
         """Add `size_before` and `size_after` in bytes."""
         return self.annotate(
@@ -101,7 +148,7 @@ class TransitionQuerySet(QuerySet["models.Transition"]):
         )
 
 
-class SnapshotQuerySet(QuerySet["models.Snapshot"]):
+class SnapshotQuerySet(AddressedQuerySet["models.Snapshot"]):
     """Kept copies of states."""
 
     def of_agent(self, agent_id: str) -> Self:
@@ -127,7 +174,7 @@ class SnapshotQuerySet(QuerySet["models.Snapshot"]):
         return self.filter(Q(agent_id__icontains=text) | Q(description__icontains=text)) if text else self
 
 
-class EventQuerySet(QuerySet["models.Event"]):
+class EventQuerySet(AddressedQuerySet["models.Event"]):
     """What was said and done."""
 
     def in_session(self, session_id: str) -> Self:
@@ -146,12 +193,16 @@ class EventQuerySet(QuerySet["models.Event"]):
         """Order by insertion alone: an index on any one column delivers it without a sort."""
         return self.order_by("-rowid")
 
+    def hourly_counts(self, start: int) -> dict[int, int]:
+        """Return how many there were in each of the 24 hours from `start`, read from the index of types and times."""
+        return dialect.event_counts(self.db, start, start + DAY_SECONDS, HOUR_SECONDS)
+
     def matching(self, text: str) -> Self:
         """Keep events with the text anywhere in content, type or session, as the orchestrator's own search does."""
         return self.filter(Q(content__icontains=text) | Q(event_type__icontains=text) | Q(session_id__icontains=text))
 
 
-class TaskQuerySet(QuerySet["models.Task"]):
+class TaskQuerySet(AddressedQuerySet["models.Task"]):
     """Pieces of work."""
 
     def assigned_to(self, agent_id: str) -> Self:
@@ -161,7 +212,7 @@ class TaskQuerySet(QuerySet["models.Task"]):
         return self.order_by(*BY_CHANGE)
 
 
-class SessionQuerySet(QuerySet["models.Session"]):
+class SessionQuerySet(AddressedQuerySet["models.Session"]):
     """Stretches of work."""
 
     def of_agent(self, agent_id: str) -> Self:
@@ -174,7 +225,7 @@ class SessionQuerySet(QuerySet["models.Session"]):
         return self.order_by("-started_at", "-rowid")
 
 
-class RestoreQuerySet(QuerySet["models.Restore"]):
+class RestoreQuerySet(AddressedQuerySet["models.Restore"]):
     """Restores that were applied."""
 
     def of_agent(self, agent_id: str) -> Self:
@@ -182,6 +233,10 @@ class RestoreQuerySet(QuerySet["models.Restore"]):
 
     def newest_first(self) -> Self:
         return self.order_by("-at", "-id")
+
+    def hourly_counts(self, start: int) -> dict[int, int]:
+        """Return how many there were in each of the 24 hours from `start`."""
+        return _hourly(self, "at", start)
 
     def with_standing(self) -> Self:
         """Add `stands`: whether the agent's state is still the one that the restore wrote, compared by the database."""
@@ -197,6 +252,16 @@ class RestoreQuerySet(QuerySet["models.Restore"]):
         return self.annotate(undone_by=Subquery(undo.values("pk")[:1]))
 
 
+class TombstoneQuerySet(QuerySet["models.Tombstone"]):
+    """Agents that were moved to the trash."""
+
+    def revived(self) -> Self:
+        """Keep those whose agent is not in the trash any more: its orchestrator has saved it again."""
+        from statestore.models import AgentState
+
+        return self.filter(Exists(AgentState.objects.filter(agent_id=OuterRef("agent_id"), is_deleted=0)))
+
+
 class AuditQuerySet(QuerySet["models.AuditEntry"]):
     """What people did."""
 
@@ -205,3 +270,9 @@ class AuditQuerySet(QuerySet["models.AuditEntry"]):
 
     def newest_first(self) -> Self:
         return self.order_by("-id")
+
+
+def _hourly(rows: QuerySet[Row], column: str, start: int) -> dict[int, int]:
+    inside = rows.filter(**{f"{column}__gte": start, f"{column}__lt": start + DAY_SECONDS}).order_by()
+    hour = ExpressionWrapper((F(column) - start) / HOUR_SECONDS, output_field=BigIntegerField())
+    return dict(inside.annotate(hour=hour).values_list("hour").annotate(Count("pk")))

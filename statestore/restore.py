@@ -8,7 +8,7 @@ audit entry; then the state is read back and compared.
 from dataclasses import dataclass, replace
 from typing import Final
 
-from statestore import audit, dialect, history, models, moments
+from statestore import audit, dialect, history, jsontext, models, moments
 from statestore.audit import Actor
 from statestore.errors import Conflict, DatabaseError, NotFound
 from statestore.routers import store_alias
@@ -80,7 +80,28 @@ def _warnings(agent: models.AgentState, target: history.KnownState, using: str) 
         found.append(Warning("trash", "The agent is in the trash; it stays there."))
     if target.expires_at is not None and target.expires_at <= now:
         found.append(Warning("expired", "The snapshot has expired."))
+    if difference := _other_shape(agent.state_data, target.text):
+        found.append(Warning("shape", difference))
     return found
+
+
+def _other_shape(now: str, then: str) -> str:
+    """Return a sentence where two states differ in kind or in their top-level keys, else nothing."""
+    shapes = []
+    for text in (now, then):
+        try:
+            value = jsontext.parse(text)
+        except jsontext.NotJson:
+            value = None if text.lstrip()[:1] not in ("{", "[") else ...
+        shapes.append(value)
+    present, past = shapes
+    if type(present) is not type(past):
+        return "The state is of another kind than the one now: one of them is no JSON, or no object."
+    if not isinstance(present, dict) or not isinstance(past, dict):
+        return ""
+    lost, gained = [*present.keys() - past.keys()], [*past.keys() - present.keys()]
+    words = [f"without “{key[:40]}”" for key in sorted(lost)[:5]] + [f"with “{key[:40]}”" for key in sorted(gained)[:5]]
+    return f"The state has another shape than the one now: {', '.join(words)}." if words else ""
 
 
 def apply(planned: Plan, *, by: Actor, reason: str = "", undoes: models.Restore | None = None) -> models.Restore:
@@ -94,7 +115,7 @@ def apply(planned: Plan, *, by: Actor, reason: str = "", undoes: models.Restore 
         if agent.etag() != planned.expected_etag:
             raise Conflict("The agent has changed since you looked. Nothing was written; look at the new difference.")
         restored = _write(agent, planned.target, by=by, reason=reason, undoes=undoes, using=using)
-    _prove(restored, using)
+        _prove(restored, using)
     return restored
 
 
@@ -145,12 +166,11 @@ def _words(target: history.KnownState, reason: str, undoes: models.Restore | Non
 
 
 def _prove(restored: models.Restore, using: str) -> None:
-    """Read the transition's side of the state back and compare; the agent itself may rightly have moved on by now."""
-    transition = models.Transition.objects.using(using).filter(pk=restored.transition_id).first()
-    if transition is None or models.sha256(transition.state_after) != restored.hash_after:
+    """Read the agent back before anything is committed, and refuse the whole restore where it differs."""
+    agent = _agent(restored.agent_id, using)
+    if agent.state_hash() != restored.hash_after:
         raise DatabaseError(
-            "The restore was written but reads back differently. Run `manage.py doctor`; the state before it is kept in"
-            f" snapshot {restored.safety_snapshot_id}."
+            "The state reads back differently than it was written. Nothing was changed; run the doctor."
         )
 
 

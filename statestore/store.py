@@ -273,6 +273,16 @@ class StateStore:
         with dialect.translated_errors():
             return list(snapshots.without_state().newest_first())
 
+    def delete_snapshot(self, snapshot_id: str) -> None:
+        """Delete a snapshot. One that an undo would need goes too: the restore then says that it cannot be undone."""
+        with dialect.writing(self.using):
+            snapshot = self._of_own_agents(models.Snapshot.objects.using(self.using)).filter(pk=snapshot_id).first()
+            if snapshot is None:
+                raise NotFound(f"There is no snapshot “{snapshot_id[:80]}” here.")
+            before = models.sha256(snapshot.state_data)
+            self._audit("delete", snapshot, row_id=snapshot.agent_id, hash_before=before, snapshot=snapshot.pk)
+            snapshot.delete(using=self.using)
+
     def restore_snapshot(self, snapshot_id: str, *, reason: str = "") -> models.Restore:
         """Put a snapshot's state back over whatever the agent is now, safely, and return the restore."""
         snapshots = self._of_own_agents(models.Snapshot.objects.using(self.using)).without_state()
@@ -376,6 +386,7 @@ class StateStore:
     aget_state_history = _coroutine(get_state_history)
     acreate_snapshot = _coroutine(create_snapshot)
     alist_snapshots = _coroutine(list_snapshots)
+    adelete_snapshot = _coroutine(delete_snapshot)
     arestore_snapshot = _coroutine(restore_snapshot)
     adelete_expired_snapshots = _coroutine(delete_expired_snapshots)
     asave_event = _coroutine(save_event)

@@ -99,6 +99,13 @@ def _check_choices(task: models.Task) -> None:
             raise ValidationError(f"“{getattr(task, column)}” is no {column} of a task; use one of {words}.")
 
 
+def delete_task(using: str, task: models.Task, *, by: Actor) -> None:
+    """Delete a task with the edges from and to it."""
+    with dialect.writing(using):
+        audit.record("delete", task, by=by, row_id=task.pk, using=using, **_columns(task))
+        task.delete(using=using)
+
+
 def dependency_ids(text: str | None) -> list[str]:
     """Return the task ids in a task's `dependencies` column. Raises ValidationError where it is no list of texts."""
     try:
@@ -170,3 +177,22 @@ def end_session(using: str, session: models.Session, *, status: str) -> models.S
     with dialect.writing(using):
         session.save(using=using, update_fields=["ended_at", "status"])
     return session
+
+
+def save_session(using: str, session: models.Session, *, by: Actor) -> models.Session:
+    """Save a session that somebody edited, and return it. Its end may not come before its start."""
+    if session.ended_at is not None and session.ended_at < session.started_at:
+        raise ValidationError("A session cannot end before it started. Nothing was saved.")
+    with dialect.writing(using):
+        before = models.Session.objects.using(using).filter(pk=session.pk).first()
+        session.save(using=using, force_insert=before is None, force_update=before is not None)
+        changed = {} if before is None else changed_columns(before, session)
+        audit.record("create" if before is None else "edit", session, by=by, row_id=session.pk, using=using, **changed)
+    return session
+
+
+def delete_session(using: str, session: models.Session, *, by: Actor) -> None:
+    """Delete a session; its events stay."""
+    with dialect.writing(using):
+        audit.record("delete", session, by=by, row_id=session.pk, using=using, **_columns(session))
+        session.delete(using=using)

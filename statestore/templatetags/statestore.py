@@ -1,3 +1,139 @@
+"""Components small enough to be one function: badge, id, time, size; and the filters that make any text visible."""
+
+import json
+import re
+from datetime import UTC, datetime
+from typing import Any, Final
+
 from django import template
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from statestore.addresses import to_address
 
 register = template.Library()
+
+STATUS_SIGNS: Final = {"idle": "○", "running": "●", "paused": "◐", "completed": "✓", "failed": "✕"}
+# Control, zero-width and bidirectional characters: with them one text can pose as another.
+_UNSEEN: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]")
+_UNSEEN_IN_LINE: Final = re.compile(f"[\t\n]|{_UNSEEN.pattern}")
+_UNITS: Final = ((1 << 30, "GB"), (1 << 20, "MB"), (1 << 10, "KB"))
+
+
+def _glyph(match: re.Match[str]) -> str:
+    code = ord(match[0])
+    return chr(0x2400 + code) if code < 0x20 else f"⟨U+{code:04X}⟩"
+
+
+@register.filter
+def visible(value: Any) -> str:
+    """Return a text of several lines in which no character is unseen."""
+    return _UNSEEN.sub(_glyph, str(value)) if value is not None else ""
+
+
+@register.filter
+def line(value: Any, length: int = 120) -> str:
+    """Return a text as one visible line, cut at the end where it is longer than `length`."""
+    text = "" if value is None else str(value)
+    cut = text[: length + 1]
+    shown = _UNSEEN_IN_LINE.sub(_glyph, cut[:length])
+    return f"{shown}…" if len(text) > length else shown
+
+
+@register.filter
+def middle(value: Any, length: int = 28) -> str:
+    """Return an id as one visible line, shortened in the middle."""
+    text = str(value)
+    if len(text) <= length:
+        return line(text, length)
+    half = (length - 1) // 2
+    return f"{_UNSEEN_IN_LINE.sub(_glyph, text[:half])}…{_UNSEEN_IN_LINE.sub(_glyph, text[-half:])}"
+
+
+@register.filter
+def address(value: Any) -> str:
+    """Return an id as URLs and form values name it."""
+    return to_address(value)
+
+
+@register.filter
+def as_json(value: Any) -> str:
+    """Return a text as an ASCII JSON string, in which it survives any attribute."""
+    return json.dumps(str(value))
+
+
+@register.simple_tag
+def status(word: Any) -> SafeString:
+    """Return the badge of a status: sign, word and colour."""
+    known = str(word).lower() if str(word).lower() in STATUS_SIGNS else "unknown"
+    sign = STATUS_SIGNS.get(known, "?")
+    return format_html(
+        '<span class="badge" data-status="{}"><span aria-hidden="true">{}</span><span class="word">{}</span></span>',
+        known,
+        sign,
+        line(word, 40) or "(empty)",
+    )
+
+
+@register.simple_tag
+def chip(value: Any, length: int = 28) -> SafeString:
+    """Return an id in monospace, shortened in the middle, with a button that copies all of it."""
+    text = str(value)
+    return format_html(
+        '<span class="chip"><span title="{}">{}</span><button type="button" class="copy" data-copy="{}"'
+        ' aria-label="Copy {}"></button></span>',
+        line(text, 300),
+        middle(text, length) or "(empty)",
+        json.dumps(text[:100_000]),
+        middle(text, 40),
+    )
+
+
+@register.simple_tag
+def when(seconds: Any, relative: bool = True) -> SafeString | str:  # noqa: FBT001, FBT002 (a template's argument)
+    """Return a time element: relative where scripts run, with the absolute UTC time behind it."""
+    if seconds is None:
+        return "never"
+    moment = utc(seconds)
+    if moment is None:
+        return format_html('<span title="not a time">{}</span>', line(getattr(seconds, "raw", seconds), 40))
+    absolute = moment.strftime("%Y-%m-%d %H:%M:%S")
+    return format_html(
+        '<time datetime="{}" title="{} UTC"{}>{}</time>',
+        moment.isoformat(),
+        absolute,
+        SafeString(" data-relative") if relative else "",
+        absolute,
+    )
+
+
+def utc(seconds: Any) -> datetime | None:
+    """Return the time of a number of seconds, or None where no calendar holds it."""
+    if not getattr(seconds, "readable", True):
+        return None
+    try:
+        return datetime.fromtimestamp(int(seconds), UTC)
+    except (OverflowError, ValueError, OSError):
+        return None
+
+
+@register.filter
+def size(count: Any) -> str:
+    """Return a number of bytes with its unit."""
+    if count is None:
+        return ""
+    for unit_bytes, unit in _UNITS:
+        if count >= unit_bytes:
+            return f"{count / unit_bytes:.1f} {unit}"
+    return f"{count} B"
+
+
+@register.simple_tag(takes_context=True)
+def query(context: dict[str, Any], **changes: Any) -> str:
+    """Return the page's query string with some parameters changed; an empty value takes one away."""
+    parameters = context["request"].GET.copy()
+    for name, value in changes.items():
+        parameters.pop(name, None)
+        if value not in (None, ""):
+            parameters[name] = str(value)
+    return f"?{parameters.urlencode()}" if parameters else "?"

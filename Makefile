@@ -1,0 +1,66 @@
+# `make help` lists the verbs. Each works from a bare clone; what is missing on the machine is said in words.
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.PHONY: help run test check format lock venv bench faults clean screenshots
+
+HOST ?= 127.0.0.1
+PORT ?= 8000
+BIN := .venv/bin
+PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
+
+help: ## list the verbs
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
+
+run: .venv/.run ## the dashboard on http://127.0.0.1:8000 (HOST=, PORT=), with demo data where it makes its own store
+	@$(BIN)/python manage.py demo --if-new
+	@exec $(BIN)/python manage.py serve --host $(HOST) --port $(PORT)
+
+test: .venv/.dev ## the whole suite, on SQLite, in the browser and on PostgreSQL
+	@PATH="$(CURDIR)/$(BIN):$$PATH" tests/run $(ARGS)
+
+faults: .venv/.dev ## the fault tests, for longer than CI has time
+	@FAULTS=long $(BIN)/pytest -m faults -p no:randomly
+
+check: .venv/.dev ## formats, lint, types, migrations, deployment settings
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/djangofmt --check templates
+	$(BIN)/mypy
+	$(BIN)/python manage.py makemigrations --check --dry-run
+	HTTPS=1 SECRET_KEY=$$($(BIN)/python -c 'import secrets; print(secrets.token_urlsafe(64))') $(BIN)/python manage.py check --deploy --fail-level WARNING
+
+format: .venv/.dev ## rewrite Python and templates in the house's form
+	$(BIN)/ruff check --fix-only -q .
+	$(BIN)/ruff format .
+	$(BIN)/djangofmt templates
+
+bench: .venv/.dev ## measure the figures of the README on generated data
+	$(BIN)/python -m tests.bench
+
+screenshots: .venv/.dev ## make the README's pictures anew
+	$(BIN)/python -m tests.screenshots
+
+lock: .venv/.dev ## resolve the hashed requirements anew
+	$(BIN)/pip install -q uv
+	for what in "run" "dev --group dev"; do set -- $$what; name=$$1; shift; \
+	  $(BIN)/uv pip compile --universal -p 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate -q \
+	  --extra postgres $$@ pyproject.toml -o requirements/$$name.txt; done
+
+venv: .venv/.dev ## the locked environment in .venv
+
+.venv/bin/python:
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or later is missing. On Debian: apt-get install python3 python3-venv"; exit 1; }
+	@$(PYTHON) -m venv .venv || { rm -rf .venv; echo "Python's venv module is missing. On Debian: apt-get install python3-venv"; exit 1; }
+
+.venv/.run: requirements/run.txt | .venv/bin/python
+	@echo "Installing what the dashboard needs into .venv …"
+	@$(BIN)/pip install -q --disable-pip-version-check --require-hashes -r requirements/run.txt
+	@touch $@
+
+.venv/.dev: requirements/dev.txt requirements/run.txt | .venv/bin/python
+	@echo "Installing what the tests need into .venv …"
+	@$(BIN)/pip install -q --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	@touch .venv/.run $@
+
+clean: ## take away what was built; the data in var/ stays
+	rm -rf .venv staticfiles .mypy_cache .ruff_cache .pytest_cache .hypothesis

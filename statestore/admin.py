@@ -1,0 +1,219 @@
+"""The staff face: tasks and sessions are edited here; what agents did is read-only, with links to the views."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.core.paginator import Paginator
+from django.http import HttpRequest
+from django.utils.functional import cached_property
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from statestore import models, work
+from statestore.forms import SessionForm, TaskForm
+from statestore.routers import store_alias
+from statestore.templatetags.statestore import line, middle, size, when
+from statestore.views.access import actor
+
+COUNTED_ROWS = 1000
+
+admin.site.site_header = "Descartes StateStore"
+admin.site.site_title = "Descartes"
+admin.site.index_title = "Administration"
+admin.site.site_url = "/"
+
+
+class BoundedPaginator(Paginator):  # type: ignore[type-arg]
+    """Pages over a table of any length: rows are counted up to a bound, never all of a million."""
+
+    @cached_property
+    def count(self) -> int:
+        return len(self.object_list.order_by().values_list("pk")[: COUNTED_ROWS + 1])
+
+
+class StoreAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+    """What all tables of the store share."""
+
+    paginator = BoundedPaginator
+    show_full_result_count = False
+    list_per_page = 50
+    list_select_related = False
+    heavy: tuple[str, ...] = ()
+
+    def get_queryset(self, request: HttpRequest) -> Any:
+        return super().get_queryset(request).defer(*self.heavy)
+
+
+class ReadOnlyAdmin(StoreAdmin):
+    """A table that only agents and the dashboard's verbs write."""
+
+    actions = None
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    @admin.display(description="page")
+    def page(self, row: Any) -> SafeString:
+        return format_html('<a href="{}">open</a>', row.get_absolute_url())
+
+
+def _shown(column: str, description: str, *, shorten: Any = line) -> Any:
+    """Return a list column that shows any text in one visible line."""
+
+    @admin.display(description=description, ordering=column)
+    def cell(self: Any, row: Any) -> Any:
+        return shorten(getattr(row, column)) or "—"
+
+    return cell
+
+
+def _time(column: str, description: str) -> Any:
+    """Return a list column that shows seconds as a date."""
+
+    @admin.display(description=description, ordering=column)
+    def cell(self: Any, row: Any) -> Any:
+        return when(getattr(row, column), False) if getattr(row, column) is not None else "—"
+
+    return cell
+
+
+@admin.register(models.AgentState)
+class AgentAdmin(ReadOnlyAdmin):
+    """Agents."""
+
+    heavy = ("state_data", "metadata")
+    ordering = ("-updated_at",)
+    list_display = ("shown_name", "shown_id", "shown_status", "bytes", "changed", "page")
+    search_fields = ("agent_id", "name")
+    fields = ("key", "agent_id", "name", "status", "version", "created", "changed", "page")
+    readonly_fields = ("created", "changed", "page")
+    shown_name = _shown("name", "name")
+    shown_id = _shown("agent_id", "id", shorten=middle)
+    shown_status = _shown("status", "status")
+    created = _time("created_at", "created")
+    changed = _time("updated_at", "last change")
+
+    def get_queryset(self, request: HttpRequest) -> Any:
+        return super().get_queryset(request).with_size()
+
+    @admin.display(description="state")
+    def bytes(self, agent: Any) -> str:
+        return size(agent.size)
+
+
+@admin.register(models.Transition)
+class TransitionAdmin(ReadOnlyAdmin):
+    """Transitions."""
+
+    heavy = ("state_before", "state_after")
+    ordering = ("-timestamp",)
+    list_display = ("shown_reason", "shown_agent", "at", "page")
+    search_fields = ("=agent_id", "=id")
+    fields = ("id", "agent_id", "reason", "at", "metadata", "page")
+    readonly_fields = ("at", "page")
+    shown_reason = _shown("reason", "reason")
+    shown_agent = _shown("agent_id", "agent", shorten=middle)
+    at = _time("timestamp", "when")
+
+
+@admin.register(models.Snapshot)
+class SnapshotAdmin(ReadOnlyAdmin):
+    """Snapshots."""
+
+    heavy = ("state_data",)
+    ordering = ("-created_at",)
+    list_display = ("shown_description", "shown_agent", "created", "expires", "page")
+    search_fields = ("=agent_id", "=id")
+    fields = ("id", "agent_id", "description", "created", "expires", "page")
+    readonly_fields = ("created", "expires", "page")
+    shown_description = _shown("description", "description")
+    shown_agent = _shown("agent_id", "agent", shorten=middle)
+    created = _time("created_at", "taken")
+    expires = _time("expires_at", "expires")
+
+
+@admin.register(models.Event)
+class EventAdmin(ReadOnlyAdmin):
+    """Events."""
+
+    heavy = ("metadata",)
+    ordering = ("-rowid",)
+    list_display = ("shown_type", "shown_actor", "shown_session", "shown_content", "at")
+    search_fields = ("=session_id", "=actor_id", "=event_type", "=id")
+    search_help_text = "An exact id, session, actor or type."
+    fields = ("id", "event_type", "at", "session_id", "actor_type", "actor_id", "content", "metadata", "git_commit")
+    readonly_fields = ("at",)
+    shown_type = _shown("event_type", "type")
+    shown_actor = _shown("actor_id", "actor", shorten=middle)
+    shown_session = _shown("session_id", "session", shorten=middle)
+    shown_content = _shown("content", "content")
+    at = _time("timestamp", "when")
+
+
+class EditedAdmin(StoreAdmin):
+    """A table that people edit: each edit is one audited verb, checked against the row that was shown."""
+
+    def delete_queryset(self, request: HttpRequest, queryset: Any) -> None:
+        for row in queryset:
+            self.delete_model(request, row)
+
+
+@admin.register(models.Task)
+class TaskAdmin(EditedAdmin):
+    """Tasks."""
+
+    form = TaskForm
+    heavy = ("metadata",)
+    ordering = ("-updated_at",)
+    list_display = ("shown_title", "status", "priority", "complexity", "shown_assignee", "changed")
+    list_filter = ("status", "priority", "complexity")
+    search_fields = ("title", "=id", "=assigned_to")
+    fields = (
+        "etag", "title", "description", ("status", "priority", "complexity"), "assigned_to", "dependencies", "metadata",
+        "created", "changed",
+    )  # fmt: skip
+    readonly_fields = ("created", "changed")
+    shown_title = _shown("title", "title")
+    shown_assignee = _shown("assigned_to", "assigned to", shorten=middle)
+    created = _time("created_at", "created")
+    changed = _time("updated_at", "last change")
+
+    def get_queryset(self, request: HttpRequest) -> Any:
+        rows = super().get_queryset(request)
+        return rows.defer(None) if request.resolver_match and "object_id" in request.resolver_match.kwargs else rows
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        columns = {name: form.cleaned_data[name] for name in form.cleaned_data if name != "etag"}
+        saved = work.save_task(store_alias(), {"id": obj.pk, **columns}, by=actor(request))
+        obj.__dict__.update(saved.__dict__)
+
+    def delete_model(self, request: HttpRequest, obj: Any) -> None:
+        work.delete_task(store_alias(), obj, by=actor(request))
+
+
+@admin.register(models.Session)
+class SessionAdmin(EditedAdmin):
+    """Sessions."""
+
+    form = SessionForm
+    ordering = ("-started_at",)
+    list_display = ("shown_id", "shown_agent", "status", "started", "ended")
+    list_filter = ("status",)
+    search_fields = ("=id", "=agent_id")
+    fields = ("etag", "agent_id", "started_at", "ended_at", "status", "metadata")
+    shown_id = _shown("id", "id", shorten=middle)
+    shown_agent = _shown("agent_id", "agent", shorten=middle)
+    started = _time("started_at", "started")
+    ended = _time("ended_at", "ended")
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        work.save_session(store_alias(), obj, by=actor(request))
+
+    def delete_model(self, request: HttpRequest, obj: Any) -> None:
+        work.delete_session(store_alias(), obj, by=actor(request))

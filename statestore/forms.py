@@ -1,0 +1,205 @@
+"""Query string or POST → checked values, for the HTML face and the JSON face alike."""
+
+from contextlib import suppress
+from datetime import UTC
+from typing import Any, Final
+
+from django import forms
+
+from statestore import jsontext, models, paging, work
+from statestore.errors import ValidationError
+from statestore.routers import store_alias
+
+SORTS: Final = {
+    "changed": ("-updated_at", "-rowid"),
+    "oldest": ("updated_at", "rowid"),
+    "created": ("-created_at", "-rowid"),
+    "id": ("agent_id",),
+}
+CHOICES: Final = {
+    "status": models.TaskStatus,
+    "priority": models.TaskPriority,
+    "complexity": models.TaskComplexity,
+}
+MAX_EXPIRY_DAYS: Final = 3650
+
+
+class PageForm(forms.Form):
+    """What each list takes: a cursor and a page size."""
+
+    cursor = forms.CharField(required=False, max_length=8000)
+    size = forms.TypedChoiceField(
+        required=False, coerce=int, empty_value=50, choices=[(n, n) for n in paging.PAGE_SIZES]
+    )
+
+
+class AgentFilterForm(PageForm):
+    """Which agents, in which order."""
+
+    q = forms.CharField(required=False, max_length=200, strip=True, label="Id or name")
+    status = forms.CharField(required=False, max_length=200)
+    namespace = forms.CharField(required=False, max_length=1000)
+    sort = forms.ChoiceField(required=False, choices=[(name, name) for name in SORTS])
+
+    def agents(self) -> Any:
+        """Return the agents that the checked values ask for, without their states."""
+        values = self.cleaned_data
+        agents = models.AgentState.objects.alive()
+        if values["status"]:
+            agents = agents.with_status(values["status"])
+        if "namespace" in self.data:
+            agents = agents.in_namespace(values["namespace"]) if values["namespace"] != "*" else agents
+        return agents.matching(values["q"]).without_state().with_size().with_last_reason()
+
+    def order(self) -> tuple[str, ...]:
+        """Return the columns to sort by."""
+        return SORTS[self.cleaned_data["sort"] or "changed"]
+
+
+class SnapshotForm(forms.Form):
+    """A snapshot to take."""
+
+    description = forms.CharField(required=False, max_length=500, strip=True)
+    expires_in_days = forms.IntegerField(required=False, min_value=1, max_value=MAX_EXPIRY_DAYS)
+
+    def expires_at(self) -> int | None:
+        """Return when the snapshot shall expire, or None for never."""
+        days = self.cleaned_data["expires_in_days"]
+        return models.now() + days * 86400 if days else None
+
+
+class StatusForm(forms.Form):
+    """A status to give."""
+
+    status = forms.ChoiceField(choices=models.AgentStatus.choices)
+    reason = forms.CharField(required=False, max_length=500, strip=True)
+
+
+class ReasonForm(forms.Form):
+    """Why something is done."""
+
+    reason = forms.CharField(required=False, max_length=500, strip=True)
+
+
+class RestoreForm(ReasonForm):
+    """A restore to apply: the moment, and the hash of the row that the person saw."""
+
+    moment = forms.CharField(max_length=4000)
+    etag = forms.RegexField(r"^[0-9a-f]{64}$")
+    state_hash = forms.CharField(required=False, max_length=64)
+    confirmed = forms.BooleanField(required=False)
+
+
+class EventFilterForm(PageForm):
+    """Which events."""
+
+    q = forms.CharField(required=False, max_length=200, strip=True)
+    type = forms.CharField(required=False, max_length=1000)
+    session = forms.CharField(required=False, max_length=1000)
+    actor = forms.CharField(required=False, max_length=1000)
+    after = forms.DateTimeField(required=False)
+    before = forms.DateTimeField(required=False)
+
+    def seconds(self, name: str) -> int | None:
+        """Return one of the two times in seconds, or None where it was not given."""
+        moment = self.cleaned_data[name]
+        return int(moment.replace(tzinfo=moment.tzinfo or UTC).timestamp()) if moment else None
+
+    def events(self) -> Any:
+        """Return the events that the checked values ask for."""
+        values = self.cleaned_data
+        exact = {"event_type": values["type"], "session_id": values["session"], "actor_id": values["actor"]}
+        events = models.Event.objects.filter(**{column: value for column, value in exact.items() if value})
+        after, before = self.seconds("after"), self.seconds("before")
+        if after is not None:
+            events = events.filter(timestamp__gte=after)
+        if before is not None:
+            events = events.filter(timestamp__lt=before)
+        return events.matching(values["q"]) if values["q"] else events
+
+
+class RowForm(forms.ModelForm):  # type: ignore[type-arg]
+    """An edit of a row that other programs write too: refused where the row is not the one that was shown."""
+
+    etag = forms.CharField(required=False, widget=forms.HiddenInput)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if not self.instance._state.adding:
+            self.fields["etag"].initial = models.row_hash(self.instance)
+
+    def clean_metadata(self) -> str | None:
+        """Return the JSON as it was typed, or None for none."""
+        text: str | None = self.cleaned_data["metadata"]
+        if not text or "metadata" not in self.changed_data:
+            return text or None
+        try:
+            jsontext.parse(text)
+        except jsontext.NotJson as error:
+            raise forms.ValidationError(f"This is not JSON: {error.reason}") from None
+        return text
+
+    def clean(self) -> dict[str, Any]:
+        values: dict[str, Any] = super().clean() or self.cleaned_data
+        if self.instance._state.adding:
+            return values
+        present = type(self.instance)._default_manager.filter(pk=self.instance.pk).first()
+        if present is None or models.row_hash(present) != values["etag"]:
+            raise forms.ValidationError(
+                "Somebody changed this row since you opened it. Nothing was saved: copy what you typed, open it again."
+            )
+        return values
+
+
+class TaskForm(RowForm):
+    """A task as people edit it: words from their lists, dependencies one id for each line."""
+
+    title = forms.CharField(max_length=500, widget=forms.TextInput(attrs={"class": "vTextField"}))
+    dependencies = forms.CharField(
+        required=False,
+        widget=forms.Textarea(attrs={"rows": 3, "class": "vLargeTextField"}),
+        help_text="Task ids, one for each line.",
+    )
+
+    class Meta:
+        model = models.Task
+        fields = ["title", "description", "status", "priority", "complexity", "assigned_to", "dependencies", "metadata"]
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for name, choices in CHOICES.items():
+            stored = getattr(self.instance, name)
+            odd = [] if stored in choices.values else [(stored, f"{stored} (as stored)")]
+            self.fields[name] = forms.ChoiceField(choices=[*choices.choices, *odd], initial=stored)
+        self.fields["assigned_to"] = forms.CharField(
+            required=False, widget=forms.TextInput(attrs={"class": "vTextField"})
+        )
+        with suppress(ValidationError):
+            self.initial["dependencies"] = "\n".join(work.dependency_ids(self.instance.dependencies))
+
+    def clean_dependencies(self) -> str:
+        """Return the ids as the column holds them. Refuses unknown tasks and circles."""
+        ids = [line.strip() for line in self.cleaned_data["dependencies"].splitlines() if line.strip()]
+        try:
+            work.check_dependencies(store_alias(), self.instance.pk, ids)
+        except ValidationError as error:
+            raise forms.ValidationError(str(error)) from None
+        return work.as_text(ids)
+
+
+class SessionForm(RowForm):
+    """A session as people edit it."""
+
+    agent_id = forms.CharField(widget=forms.TextInput(attrs={"class": "vTextField"}))
+    status = forms.CharField(max_length=100, initial="active", widget=forms.TextInput(attrs={"class": "vTextField"}))
+
+    class Meta:
+        model = models.Session
+        fields = ["agent_id", "started_at", "ended_at", "status", "metadata"]
+
+    def clean(self) -> dict[str, Any]:
+        values = super().clean()
+        started, ended = values.get("started_at"), values.get("ended_at")
+        if started is not None and ended is not None and ended < started:
+            self.add_error("ended_at", "A session cannot end before it started.")
+        return values

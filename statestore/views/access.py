@@ -1,0 +1,40 @@
+"""Who may do what: the roles' permissions, asked for in one way."""
+
+from collections.abc import Callable
+from typing import Any
+
+from django.contrib.auth.decorators import permission_required
+from django.http import Http404, HttpRequest
+
+from statestore.addresses import AnyId
+from statestore.audit import Actor
+from statestore.models import AgentState
+from statestore.store import StateStore
+
+View = Callable[..., Any]
+
+
+def may(codename: str) -> Callable[[View], View]:
+    """Refuse the view with 403 to anybody without the permission."""
+    return permission_required(f"statestore.{codename}", raise_exception=True)
+
+
+sees: Callable[[View], View] = may("view_agentstate")
+
+
+def actor(request: HttpRequest) -> Actor:
+    """Return who acts in this request, and from where."""
+    return Actor(request.user.get_username(), request.META.get("REMOTE_ADDR", ""))
+
+
+def store(request: HttpRequest) -> StateStore:
+    """Return the store on behalf of the person who asks."""
+    return StateStore(actor=actor(request))
+
+
+def agent_or_404(agent_id: AnyId) -> AgentState:
+    """Return an agent by the id in a URL."""
+    agent = AgentState.objects.all().named(agent_id, "agent_id")
+    if agent is None:
+        raise Http404("There is no agent of this id. Its orchestrator may have deleted it.")
+    return agent

@@ -1,0 +1,158 @@
+"""Agents: the list, one agent with its past, and what can be done to it."""
+
+from collections.abc import Callable
+from typing import Any
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.views.decorators.http import require_POST, require_safe
+
+from statestore import history, models, paging
+from statestore.addresses import AnyId, from_address
+from statestore.errors import StateStoreError, ValidationError
+from statestore.forms import AgentFilterForm, ReasonForm, SnapshotForm, StatusForm
+from statestore.views.access import agent_or_404, may, sees, store
+from statestore.views.htmx import render_page
+from statestore.views.states import StateView
+
+TIMELINE_ROWS = 30
+SIDE_ROWS = 10
+BULK_LIMIT = 200
+
+
+@require_safe
+@sees
+def agent_list(request: HttpRequest) -> HttpResponse:
+    """Show a page of agents, filtered and sorted by the query string."""
+    form = AgentFilterForm(request.GET)
+    counts = models.AgentState.objects.alive().counts_by_status()
+    context: dict[str, Any] = {
+        "place": "agents",
+        "form": form,
+        "counts": sorted(counts.items(), key=lambda pair: -pair[1]),
+        "total": sum(counts.values()),
+        "namespaces": models.AgentState.objects.namespaces(),
+        "statuses": models.AgentStatus.choices,
+    }
+    if form.is_valid():
+        values = form.cleaned_data
+        context["page"] = paging.page(form.agents(), form.order(), cursor=values["cursor"], size=values["size"])
+    return render_page(request, "agent_list.html", context, fragment="_agent_rows.html")
+
+
+@require_safe
+@sees
+def agent_detail(request: HttpRequest, agent_id: AnyId) -> HttpResponse:
+    """Show an agent: its state at the left, its past at the right."""
+    agent = agent_or_404(agent_id)
+    entries, older = history.timeline(agent.agent_id, cursor=request.GET.get("older", ""), limit=TIMELINE_ROWS)
+    context = {
+        "place": "agents",
+        "agent": agent,
+        "etag": agent.etag(),
+        "state": StateView(agent.state_data, agent.agent_id, "now", find=request.GET.get("find", "")),
+        "metadata": StateView(agent.metadata),
+        "entries": entries,
+        "older": older,
+        "tombstone": models.Tombstone.objects.filter(agent_id=agent.agent_id).first(),
+        "events": history.latest_events(agent.agent_id, SIDE_ROWS),
+        "tasks": models.Task.objects.assigned_to(agent.agent_id).last_changed_first()[:SIDE_ROWS],
+        "sessions": models.Session.objects.of_agent(agent.agent_id).newest_first()[:SIDE_ROWS],
+        "restores": models.Restore.objects.of_agent(agent.agent_id).newest_first().with_standing()[:3],
+        "snapshot_form": SnapshotForm(),
+        "statuses": models.AgentStatus.choices,
+    }
+    return render_page(request, "agent_detail.html", context)
+
+
+@require_POST
+@may("snapshot_agent")
+def take_snapshot(request: HttpRequest, agent_id: AnyId) -> HttpResponse:
+    """Take a snapshot of an agent's state now."""
+    agent, form = agent_or_404(agent_id), SnapshotForm(request.POST)
+    if not form.is_valid():
+        raise ValidationError(f"No snapshot was taken. {_first_error(form)}")
+    snapshot = store(request).create_snapshot(
+        agent.agent_id, form.cleaned_data["description"], expires_at=form.expires_at()
+    )
+    messages.success(request, f"Snapshot taken: {snapshot}.")
+    return redirect(agent)
+
+
+@require_POST
+@may("change_agent_status")
+def change_status(request: HttpRequest, agent_id: AnyId) -> HttpResponse:
+    """Change an agent's status, recorded as a transition."""
+    agent, form = agent_or_404(agent_id), StatusForm(request.POST)
+    if not form.is_valid():
+        raise ValidationError(f"The status was not changed. {_first_error(form)}")
+    status, reason = form.cleaned_data["status"], form.cleaned_data["reason"]
+    changed = store(request).update_agent_status(agent.agent_id, status, reason=reason)
+    messages.success(request, f"Status changed to {status}." if changed else f"The status was {status} already.")
+    return redirect(agent)
+
+
+@require_POST
+@may("trash_agent")
+def delete_agent(request: HttpRequest, agent_id: AnyId) -> HttpResponse:
+    """Move an agent to the trash."""
+    agent, form = agent_or_404(agent_id), ReasonForm(request.POST)
+    store(request).delete_agent(agent.agent_id, reason=form.cleaned_data["reason"] if form.is_valid() else "")
+    messages.success(request, f"{agent} is in the trash. Its state and its past are kept.")
+    return redirect("trash")
+
+
+@require_POST
+@may("trash_agent")
+def undelete_agent(request: HttpRequest, agent_id: AnyId) -> HttpResponse:
+    """Bring an agent back from the trash."""
+    agent = store(request).undelete_agent(agent_or_404(agent_id).agent_id)
+    messages.success(request, f"{agent} is back.")
+    return redirect(agent)
+
+
+@require_POST
+@may("purge_agent")
+def purge_agent(request: HttpRequest, agent_id: AnyId) -> HttpResponse:
+    """Delete an agent in the trash for good."""
+    agent = agent_or_404(agent_id)
+    store(request).purge_agent(agent.agent_id)
+    messages.success(request, f"{agent} is deleted for good, with its transitions and snapshots.")
+    return redirect("trash")
+
+
+@require_POST
+@sees
+def bulk(request: HttpRequest) -> HttpResponse:
+    """Do one thing to each of the chosen agents, and say how many it was done to and why not to the others."""
+    chosen = [agent_or_404(from_address(address)).agent_id for address in request.POST.getlist("agent")[:BULK_LIMIT]]
+    action, word = request.POST.get("action", ""), request.POST.get("status", "")
+    verb = _bulk_verb(request, action, word)
+    failures = []
+    for agent_id in chosen:
+        try:
+            verb(agent_id)
+        except StateStoreError as error:
+            failures.append(f"{agent_id[:60]}: {error}")
+    done = len(chosen) - len(failures)
+    what = "Snapshots taken of" if action == "snapshot" else f"Status set to {word} for"
+    messages.success(request, f"{what} {done} agent{'' if done == 1 else 's'}.")
+    for failure in failures[:10]:
+        messages.error(request, failure)
+    return redirect("agents")
+
+
+def _bulk_verb(request: HttpRequest, action: str, word: str) -> Callable[[str], object]:
+    permissions = {"snapshot": "snapshot_agent", "status": "change_agent_status"}
+    if action not in permissions or (action == "status" and word not in models.AgentStatus.values):
+        raise ValidationError("Choose what to do with the agents. Nothing was changed.")
+    acting = may(permissions[action])(lambda request: store(request))(request)
+    if action == "snapshot":
+        return lambda agent_id: acting.create_snapshot(agent_id, "Taken with others")
+    return lambda agent_id: acting.update_agent_status(agent_id, word)
+
+
+def _first_error(form: Any) -> str:
+    name, errors = next(iter(form.errors.items()))
+    return f"{name}: {errors[0]}"

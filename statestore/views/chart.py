@@ -1,0 +1,73 @@
+"""The activity of a day as bars, drawn on the server."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+
+from django.urls import reverse
+from django.utils.http import urlencode
+
+from statestore import models
+
+HOURS: Final = 24
+HOUR_SECONDS: Final = 3600
+WIDTH: Final = 30
+HEIGHT: Final = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """One hour: what happened in it, and where its bars stand."""
+
+    label: str
+    url: str
+    x: int
+    events: int
+    transitions: int
+    restores: int
+    events_height: int
+    transitions_height: int
+
+    @property
+    def events_y(self) -> int:
+        return HEIGHT - self.events_height
+
+    @property
+    def transitions_y(self) -> int:
+        return HEIGHT - self.transitions_height
+
+    @property
+    def hit_x(self) -> int:
+        return self.x - 4
+
+    @property
+    def transitions_x(self) -> int:
+        return self.x + 12
+
+
+def hourly_chart(now: int) -> list[Bar]:
+    """Return a bar for each of the last 24 hours, oldest first."""
+    start = now - now % HOUR_SECONDS - (HOURS - 1) * HOUR_SECONDS
+    counts = [
+        rows.hourly_counts(start)
+        for rows in (models.Event.objects.all(), models.Transition.objects.all(), models.Restore.objects.all())
+    ]
+    tops = [max(count.values(), default=0) or 1 for count in counts]
+    return [_bar(hour, start, [count.get(hour, 0) for count in counts], tops) for hour in range(HOURS)]
+
+
+def _bar(hour: int, start: int, numbers: list[int], tops: list[int]) -> Bar:
+    begins = start + hour * HOUR_SECONDS
+    after, before = (datetime.fromtimestamp(t, UTC) for t in (begins, begins + HOUR_SECONDS))
+    query = urlencode({"after": after.strftime("%Y-%m-%dT%H:%M"), "before": before.strftime("%Y-%m-%dT%H:%M")})
+    heights = [max(2, round(HEIGHT * n / top)) if n else 0 for n, top in zip(numbers, tops, strict=True)]
+    return Bar(
+        label=after.strftime("%b %d %H:00"),
+        url=f"{reverse('events')}?{query}",
+        x=hour * WIDTH + 4,
+        events=numbers[0],
+        transitions=numbers[1],
+        restores=numbers[2],
+        events_height=heights[0],
+        transitions_height=heights[1],
+    )

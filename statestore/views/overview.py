@@ -1,0 +1,64 @@
+"""Overview: the fleet at a glance."""
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.contrib.auth import get_user_model
+from django.contrib.auth.decorators import login_not_required
+from django.views.decorators.http import require_safe
+
+from statestore import dialect, models
+from statestore.errors import StateStoreError
+from statestore.views.access import sees
+from statestore.views.chart import hourly_chart
+from statestore.views.htmx import render_page
+
+ROWS = 8
+WEEK_SECONDS = 7 * 24 * 3600
+
+
+@require_safe
+@sees
+def overview(request: HttpRequest) -> HttpResponse:
+    """Show the agents by status, those in trouble, those that changed last, the activity, and what was restored."""
+    now = models.now()
+    agents = models.AgentState.objects.alive()
+    recent = agents.without_state().with_last_reason().order_by("-updated_at", "-rowid")
+    context = {
+        "place": "overview",
+        "counts": _counts(agents.counts_by_status()),
+        "changed": recent[:ROWS],
+        "failed": recent.with_status("failed")[:ROWS],
+        "silent": recent.silent_since(now - settings.SILENT_AFTER_SECONDS)[:ROWS],
+        "chart": hourly_chart(now),
+        "restores": models.Restore.objects.newest_first().with_standing()[:ROWS],
+        "expiring": models.Snapshot.objects.expiring_between(now, now + WEEK_SECONDS)
+        .without_state()
+        .order_by("expires_at")[:ROWS],
+    }
+    return render_page(request, "overview.html", context)
+
+
+def _counts(counts: dict[str, int]) -> list[tuple[str, int]]:
+    """Return the statuses with their numbers: the known ones always, in their order, then whatever else occurs."""
+    known = [(str(status), counts.pop(str(status), 0)) for status in models.AgentStatus.values]
+    return known + sorted(counts.items(), key=lambda pair: -pair[1])[:10]
+
+
+@require_safe
+@login_not_required
+def healthz(request: HttpRequest) -> HttpResponse:
+    """Answer that the process lives."""
+    return JsonResponse({"ok": True})
+
+
+@require_safe
+@login_not_required
+def readyz(request: HttpRequest) -> HttpResponse:
+    """Answer whether both databases can be read, with 503 where one cannot."""
+    try:
+        with dialect.translated_errors():
+            get_user_model().objects.exists()
+            models.AuditEntry.objects.exists()
+    except StateStoreError as error:
+        return JsonResponse({"ok": False, "error": str(error)}, status=503)
+    return JsonResponse({"ok": True})

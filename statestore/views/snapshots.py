@@ -1,0 +1,74 @@
+"""Snapshots: the list, one snapshot against now."""
+
+from django.contrib import messages
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.views.decorators.http import require_POST, require_safe
+
+from statestore import models, paging
+from statestore.addresses import AnyId
+from statestore.forms import PageForm
+from statestore.querysets import BY_CREATION
+from statestore.views.access import may, store
+from statestore.views.comparing import ComparisonView
+from statestore.views.htmx import render_page
+from statestore.views.states import StateView
+
+# A list hashes no larger states than this for its one-click buttons; their agents' restores begin with the preview.
+HASHED_BYTES = 256 * 1024
+
+
+@require_safe
+@may("view_snapshot")
+def snapshot_list(request: HttpRequest) -> HttpResponse:
+    """Show all agents' snapshots, newest first."""
+    form = PageForm(request.GET)
+    cursor, size = (form.cleaned_data["cursor"], form.cleaned_data["size"]) if form.is_valid() else ("", 50)
+    rows = models.Snapshot.objects.without_state().with_size()
+    page = paging.page(rows, BY_CREATION, cursor=cursor, size=size)
+    agents = models.AgentState.objects.etags({row.agent_id for row in page}, max_bytes=HASHED_BYTES)
+    context = {
+        "place": "snapshots",
+        "rows": [(row, agents.get(row.agent_id)) for row in page],
+        "page": page,
+        "form": form,
+        "now": models.now(),
+    }
+    return render_page(request, "snapshot_list.html", context, fragment="_snapshot_rows.html")
+
+
+@require_safe
+@may("view_snapshot")
+def snapshot_detail(request: HttpRequest, snapshot_id: AnyId) -> HttpResponse:
+    """Show a snapshot: what would change if it were restored, and its content."""
+    snapshot = _snapshot_or_404(snapshot_id)
+    agent = models.AgentState.objects.filter(agent_id=snapshot.agent_id).first()
+    context = {
+        "place": "snapshots",
+        "snapshot": snapshot,
+        "agent": agent,
+        "etag": agent.etag() if agent else "",
+        "state": StateView(
+            snapshot.state_data, snapshot.agent_id, f"snapshot:{snapshot.pk}", find=request.GET.get("find", "")
+        ),
+        "comparison": ComparisonView(snapshot.state_data, agent.state_data) if agent else None,
+        "is_expired": snapshot.is_expired(models.now()),
+    }
+    return render_page(request, "snapshot_detail.html", context)
+
+
+@require_POST
+@may("snapshot_agent")
+def delete_snapshot(request: HttpRequest, snapshot_id: AnyId) -> HttpResponse:
+    """Delete a snapshot that nobody needs any more."""
+    snapshot = _snapshot_or_404(snapshot_id)
+    store(request).delete_snapshot(snapshot.pk)
+    messages.success(request, f"Snapshot deleted: {snapshot}.")
+    return redirect("snapshots")
+
+
+def _snapshot_or_404(snapshot_id: AnyId) -> models.Snapshot:
+    snapshot = models.Snapshot.objects.all().named(snapshot_id)
+    if snapshot is None:
+        raise Http404("There is no snapshot of this id. It may have expired and been deleted.")
+    return snapshot

@@ -1,0 +1,137 @@
+"""A state at a moment: as a tree, as raw text, as a file."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Final
+
+from django.http import Http404, HttpRequest, HttpResponse
+from django.utils.safestring import SafeString
+from django.views.decorators.http import require_safe
+
+from statestore import history, jsontext, models, moments
+from statestore.addresses import AnyId, to_address
+from statestore.fields import text_bytes
+from statestore.jsontext import Json
+from statestore.views.access import agent_or_404, sees
+from statestore.views.htmx import render_page
+from statestore.views.tree import tree
+
+RAW_CHARACTERS: Final = 100_000
+MAX_MATCHES: Final = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """One place of a state where a searched text stands."""
+
+    path: str
+    text: str
+
+
+class StateView:
+    """A state text as pages show it: parsed where it can be, with the reason where it cannot."""
+
+    def __init__(self, text: str, agent_id: str = "", moment: str = "now", *, find: str = "") -> None:
+        self.text, self.agent_id, self.moment, self.find = text, agent_id, moment, find.strip()
+        self.value: Json = None
+        self.why_raw = ""
+        try:
+            self.value = jsontext.parse(text)
+        except jsontext.NotJson as error:
+            self.why_raw = error.reason
+
+    @property
+    def size(self) -> int:
+        """The bytes of the stored text."""
+        return len(text_bytes(self.text))
+
+    @cached_property
+    def hash(self) -> str:
+        """The SHA-256 of the stored text."""
+        return models.sha256(self.text)
+
+    @property
+    def tree(self) -> SafeString:
+        """The state as nested details."""
+        return tree(self.value, agent_id=self.agent_id, moment=self.moment)
+
+    @property
+    def raw(self) -> str:
+        """The beginning of the text, as much as one page can bear."""
+        return self.text[:RAW_CHARACTERS]
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether `raw` is not all of it."""
+        return len(self.text) > RAW_CHARACTERS
+
+    @cached_property
+    def matches(self) -> list[Match]:
+        """The places where the searched text stands in a key or a value, in document order."""
+        found: list[Match] = []
+        if self.find and not self.why_raw:
+            for match in _walk(self.value, "", self.find.lower()):
+                found.append(match)
+                if len(found) == MAX_MATCHES:
+                    break
+        return found
+
+
+def _walk(value: Json, path: str, word: str) -> Iterator[Match]:
+    """Yield the matches below a value; the depth is bounded by what jsontext parses."""
+    if isinstance(value, dict):
+        for key, item in value.items():
+            below = f"{path}/{jsontext.escape(key)}"
+            if word in key.lower() and isinstance(item, dict | list):
+                yield Match(below, f"{len(item)} items")
+            yield from _walk(item, below, word)
+    elif isinstance(value, list):
+        for position, item in enumerate(value):
+            yield from _walk(item, f"{path}/{position}", word)
+    else:
+        text = value if isinstance(value, str) else jsontext.dump(value)
+        at = text.lower().find(word)
+        if at >= 0 or word in path.rpartition("/")[2].lower():
+            yield Match(path, text[max(at - 60, 0) : max(at, 0) + 120])
+
+
+@require_safe
+@sees
+def raw_state(request: HttpRequest, agent_id: AnyId) -> HttpResponse:
+    """Send the stored text of a state at a moment, byte for byte, as plain text or as a file to keep."""
+    agent = _agent_id(agent_id)
+    known = history.state_at(agent, moments.parse(request.GET.get("moment", "now")))
+    response = HttpResponse(text_bytes(known.text), content_type="text/plain; charset=utf-8")
+    name = "".join(c if c.isascii() and (c.isalnum() or c in "-_") else "_" for c in to_address(agent))[:80]
+    kind = "attachment" if "download" in request.GET else "inline"
+    response["Content-Disposition"] = f'{kind}; filename="{name or "state"}.json"'
+    # The text is an agent's: whatever it holds, it is not a page.
+    response["Content-Security-Policy"] = "default-src 'none'; sandbox"
+    return response
+
+
+@require_safe
+@sees
+def branch(request: HttpRequest, agent_id: AnyId) -> HttpResponse:
+    """Show one branch of a state, as a page or as the part that replaces a closed branch."""
+    agent, path, moment = _agent_id(agent_id), request.GET.get("path", ""), request.GET.get("moment", "now")
+    known = history.state_at(agent, moments.parse(moment))
+    try:
+        value = jsontext.resolve(jsontext.parse(known.text), path)
+    except (jsontext.NotJson, KeyError, ValueError):
+        raise Http404("There is no such path in this state.") from None
+    name = jsontext.split_pointer(path)[-1] if path else "state"
+    context = {
+        "place": "agents",
+        "agent_id": agent,
+        "path": path,
+        "moment": moment,
+        "tree": tree(value, agent_id=agent, moment=moment, path=path, name=name),
+    }
+    return render_page(request, "branch.html", context, fragment="_branch.html")
+
+
+def _agent_id(address: AnyId) -> str:
+    """Return the id that an address names; the agent itself may be gone while its past remains."""
+    return address if isinstance(address, str) else agent_or_404(address).agent_id

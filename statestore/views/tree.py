@@ -1,0 +1,133 @@
+"""A parsed state as nested `<details>`: collapsed past a depth, counted, cut where long, fetched later where large.
+
+Written out here and not by templates, since a state has thousands of nodes and a template costs 30 µs for each.
+"""
+
+import json
+from dataclasses import dataclass, field
+from typing import Final
+
+from django.urls import reverse
+from django.utils.html import escape
+from django.utils.http import urlencode
+from django.utils.safestring import SafeString, mark_safe
+
+from statestore import jsontext
+from statestore.jsontext import Json
+from statestore.templatetags.statestore import line, visible
+
+OPEN_DEPTH: Final = 2
+# So many nodes are written into one response; what is left is fetched when its branch is opened.
+MAX_NODES: Final = 2500
+LONG_CHARACTERS: Final = 240
+SHOWN_CHARACTERS: Final = 50_000
+COPIED_CHARACTERS: Final = 4000
+GIST_CHARACTERS: Final = 90
+
+
+@dataclass
+class _Writer:
+    """Collects the HTML of a tree."""
+
+    agent_id: str
+    moment: str
+    left: int = MAX_NODES
+    parts: list[str] = field(default_factory=list)
+
+    def node(self, name: str, value: Json, path: str, depth: int) -> None:
+        self.left -= 1
+        if isinstance(value, dict | list) and value:
+            self.branch(name, value, path, depth)
+        else:
+            self.leaf(name, value, path)
+
+    def branch(self, name: str, value: dict[str, Json] | list[Json], path: str, depth: int) -> None:
+        is_far = self.left < len(value) and depth > 0 and bool(self.agent_id)
+        opened = " open" if depth < OPEN_DEPTH and not is_far else ""
+        noun = "item" if isinstance(value, list) else "key"
+        count = f"{len(value)} {noun}{'' if len(value) == 1 else 's'}"
+        far = self._far(path) if is_far else ""
+        self.parts.append(
+            f'<details{opened}{far}><summary><span class="name">{_shown(name)}</span> <span class="quiet">{count}</span>'
+            f"{'' if opened else _gist(value)}{_copy(path, 'path')}</summary>"
+        )
+        if is_far:
+            self.parts.append(f'<div class="leaf"><a href="{escape(self._url(path))}">Open this branch</a></div>')
+        else:
+            self.children(value, path, depth)
+        self.parts.append("</details>")
+
+    def children(self, value: dict[str, Json] | list[Json], path: str, depth: int) -> None:
+        pairs = value.items() if isinstance(value, dict) else ((str(i), item) for i, item in enumerate(value))
+        for position, (name, item) in enumerate(pairs):
+            if self.left <= 0 and depth == 0 and position:
+                self.parts.append(f'<div class="leaf quiet">{len(value) - position} more; see the raw text</div>')
+                return
+            self.node(name, item, f"{path}/{jsontext.escape(name)}", depth + 1)
+
+    def leaf(self, name: str, value: Json, path: str) -> None:
+        kind, shown = _literal(value)
+        self.parts.append(
+            f'<div class="leaf"><span class="name">{_shown(name)}</span><span class="literal" data-type="{kind}">{shown}'
+            f"</span>{_copy(path, 'path')}{_copy(_copied(value), 'value')}</div>"
+        )
+
+    def _far(self, path: str) -> str:
+        url = escape(self._url(path))
+        return f' hx-get="{url}" hx-trigger="toggle once" hx-target="this" hx-swap="outerHTML"'
+
+    def _url(self, path: str) -> str:
+        query = urlencode({"moment": self.moment, "path": path})
+        return f"{reverse('agent-branch', args=[self.agent_id])}?{query}"
+
+
+def tree(value: Json, *, agent_id: str = "", moment: str = "now", path: str = "", name: str = "state") -> SafeString:
+    """Return the tree of a value. With an agent and a moment, large branches are fetched when they are opened."""
+    writer = _Writer(agent_id, moment)
+    writer.node(name, value, path, 0)
+    return mark_safe("".join(writer.parts))  # noqa: S308 (each part is escaped where it is made)
+
+
+def _gist(value: dict[str, Json] | list[Json]) -> str:
+    """Return the first words of a closed object, by which a reader knows which it is."""
+    if not isinstance(value, dict):
+        return ""
+    words = [line(item, GIST_CHARACTERS) for item in list(value.values())[:6] if isinstance(item, str) and item]
+    return f' <span class="gist">{escape(line(" · ".join(words), GIST_CHARACTERS))}</span>' if words else ""
+
+
+def _shown(name: str) -> str:
+    return escape(line(name, 100)) or '<span class="quiet">(empty)</span>'
+
+
+def _literal(value: Json) -> tuple[str, str]:
+    """Return a leaf's type and its escaped text, cut where it is long."""
+    if isinstance(value, str):
+        return "string", _text(value)
+    if value is None or isinstance(value, bool):
+        return "null" if value is None else "boolean", jsontext.dump(value)
+    if isinstance(value, dict | list):
+        return "empty", "{}" if isinstance(value, dict) else "[]"
+    return "number", escape(jsontext.dump(value))
+
+
+def _text(value: str) -> str:
+    quoted = visible(value[:SHOWN_CHARACTERS])
+    if len(value) <= LONG_CHARACTERS:
+        return f"“{escape(quoted)}”"
+    rest = "" if len(value) <= SHOWN_CHARACTERS else " … cut here; the raw text has all of it"
+    return (
+        f'“{escape(quoted[:LONG_CHARACTERS])}…” <details class="long"><summary>show {len(value):,} characters</summary>'
+        f"{escape(quoted)}{rest}</details>"
+    )
+
+
+def _copied(value: Json) -> str:
+    text = value if isinstance(value, str) else jsontext.dump(value, indent=None)
+    return text if len(text) <= COPIED_CHARACTERS else ""
+
+
+def _copy(text: str, what: str) -> str:
+    if not text:
+        return ""
+    return f'<button type="button" class="copy" data-copy="{escape(json.dumps(text))}">{what}</button>'
