@@ -1,0 +1,68 @@
+"""What every test may ask for."""
+
+import os
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import Group, User
+from django.db import connections
+from django.test import Client
+
+from statestore.routers import store_alias
+
+# Playwright's event loop runs in the tests' thread; the ORM is not used from inside it.
+os.environ.setdefault("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give every test that uses a database both of them; nothing in this product lives in one alone."""
+    for item in items:
+        for marker in item.iter_markers("django_db"):
+            marker.kwargs.setdefault("databases", "__all__")
+
+
+@pytest.fixture(autouse=True)
+def _plain_static_files(settings: Any) -> None:
+    """Let templates name static files without a manifest that only `collectstatic` makes."""
+    settings.STORAGES = {
+        **settings.STORAGES,
+        "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+    }
+
+
+@pytest.fixture
+def people(db: None) -> dict[str, User]:
+    """Return one user for each role, and one without any."""
+    made = {"nobody": User.objects.create_user("nobody", password="nobody")}
+    for role in ("viewer", "operator", "manager", "administrator"):
+        made[role] = User.objects.create_user(role, password=role, is_staff=role in {"manager", "administrator"})
+        made[role].groups.add(Group.objects.get(name=role))
+    return made
+
+
+def signed_in(user: User) -> Client:
+    """Return a client whose requests are the user's."""
+    client = Client()
+    client.force_login(user, "django.contrib.auth.backends.ModelBackend")
+    return client
+
+
+@pytest.fixture
+def operator(people: dict[str, User]) -> Client:
+    return signed_in(people["operator"])
+
+
+@pytest.fixture
+def viewer(people: dict[str, User]) -> Client:
+    return signed_in(people["viewer"])
+
+
+@pytest.fixture
+def manager(people: dict[str, User]) -> Client:
+    return signed_in(people["manager"])
+
+
+@pytest.fixture(scope="session")
+def on_sqlite() -> bool:
+    """Whether the store of this run is an SQLite file."""
+    return connections[store_alias()].vendor == "sqlite"
