@@ -23,12 +23,6 @@ CREATE TABLE IF NOT EXISTS events (
   metadata TEXT, git_commit TEXT,
   created_at INTEGER NOT NULL DEFAULT CURRENT_TIMESTAMP
 );
-CREATE TABLE IF NOT EXISTS tasks (
-  id TEXT PRIMARY KEY NOT NULL,
-  title TEXT NOT NULL, description TEXT, status TEXT NOT NULL, assigned_to TEXT,
-  created_at INTEGER NOT NULL, updated_at INTEGER NOT NULL, metadata TEXT,
-  created_timestamp INTEGER NOT NULL DEFAULT CURRENT_TIMESTAMP
-);
 CREATE TABLE IF NOT EXISTS sessions (
   id TEXT PRIMARY KEY NOT NULL,
   agent_id TEXT NOT NULL, started_at INTEGER NOT NULL, ended_at INTEGER, status TEXT NOT NULL, metadata TEXT,
@@ -43,9 +37,32 @@ CREATE TABLE IF NOT EXISTS migrations (
 );
 """
 
+# The release that knows migration 5 makes new task tables with its columns, and leaves older ones as they are:
+# on a version 4 file its migration 5 then fails at the first index.
+_TASKS = {
+    4: """
+CREATE TABLE IF NOT EXISTS tasks (
+  id TEXT PRIMARY KEY NOT NULL,
+  title TEXT NOT NULL, description TEXT, status TEXT NOT NULL, assigned_to TEXT,
+  created_at INTEGER NOT NULL, updated_at INTEGER NOT NULL, metadata TEXT,
+  created_timestamp INTEGER NOT NULL DEFAULT CURRENT_TIMESTAMP
+);
+""",
+    5: """
+CREATE TABLE IF NOT EXISTS tasks (
+  id TEXT PRIMARY KEY NOT NULL,
+  title TEXT NOT NULL, description TEXT, status TEXT NOT NULL,
+  priority TEXT NOT NULL DEFAULT 'medium', complexity TEXT NOT NULL DEFAULT 'moderate',
+  assigned_to TEXT, dependencies TEXT DEFAULT '[]',
+  created_at INTEGER NOT NULL, updated_at INTEGER NOT NULL, metadata TEXT,
+  created_timestamp INTEGER NOT NULL DEFAULT CURRENT_TIMESTAMP
+);
+""",
+}
+
 _STEPS = {
     1: """
-CREATE TABLE agent_states (
+CREATE TABLE IF NOT EXISTS agent_states (
   key TEXT PRIMARY KEY NOT NULL,
   agent_id TEXT NOT NULL UNIQUE,
   name TEXT NOT NULL,
@@ -57,12 +74,12 @@ CREATE TABLE agent_states (
   updated_at INTEGER NOT NULL,
   is_deleted INTEGER NOT NULL DEFAULT 0
 );
-CREATE INDEX idx_agent_states_agent_id ON agent_states(agent_id);
-CREATE INDEX idx_agent_states_status ON agent_states(status) WHERE is_deleted = 0;
-CREATE INDEX idx_agent_states_updated_at ON agent_states(updated_at) WHERE is_deleted = 0;
+CREATE INDEX IF NOT EXISTS idx_agent_states_agent_id ON agent_states(agent_id);
+CREATE INDEX IF NOT EXISTS idx_agent_states_status ON agent_states(status) WHERE is_deleted = 0;
+CREATE INDEX IF NOT EXISTS idx_agent_states_updated_at ON agent_states(updated_at) WHERE is_deleted = 0;
 """,
     2: """
-CREATE TABLE state_transitions (
+CREATE TABLE IF NOT EXISTS state_transitions (
   id TEXT PRIMARY KEY NOT NULL,
   agent_id TEXT NOT NULL,
   state_before TEXT NOT NULL, state_after TEXT NOT NULL,
@@ -70,11 +87,11 @@ CREATE TABLE state_transitions (
   timestamp INTEGER NOT NULL,
   metadata TEXT
 );
-CREATE INDEX idx_state_transitions_agent_id ON state_transitions(agent_id);
-CREATE INDEX idx_state_transitions_timestamp ON state_transitions(timestamp);
+CREATE INDEX IF NOT EXISTS idx_state_transitions_agent_id ON state_transitions(agent_id);
+CREATE INDEX IF NOT EXISTS idx_state_transitions_timestamp ON state_transitions(timestamp);
 """,
     3: """
-CREATE TABLE state_snapshots (
+CREATE TABLE IF NOT EXISTS state_snapshots (
   id TEXT PRIMARY KEY NOT NULL,
   agent_id TEXT NOT NULL,
   state_data TEXT NOT NULL,
@@ -82,26 +99,23 @@ CREATE TABLE state_snapshots (
   created_at INTEGER NOT NULL,
   expires_at INTEGER
 );
-CREATE INDEX idx_state_snapshots_agent_id ON state_snapshots(agent_id);
-CREATE INDEX idx_state_snapshots_created_at ON state_snapshots(created_at);
+CREATE INDEX IF NOT EXISTS idx_state_snapshots_agent_id ON state_snapshots(agent_id);
+CREATE INDEX IF NOT EXISTS idx_state_snapshots_created_at ON state_snapshots(created_at);
 """,
     4: """
-CREATE INDEX idx_agent_states_created_at ON agent_states(created_at);
-CREATE INDEX idx_state_transitions_agent_timestamp ON state_transitions(agent_id, timestamp);
-CREATE INDEX idx_state_snapshots_agent_created ON state_snapshots(agent_id, created_at DESC);
-CREATE INDEX idx_events_session_timestamp ON events(session_id, timestamp DESC);
-CREATE INDEX idx_events_actor_id ON events(actor_id);
-CREATE INDEX idx_events_type_timestamp ON events(event_type, timestamp DESC);
-CREATE INDEX idx_events_content_search ON events(content) WHERE content IS NOT NULL;
-CREATE INDEX idx_tasks_status ON tasks(status);
-CREATE INDEX idx_tasks_assigned_to ON tasks(assigned_to);
-CREATE INDEX idx_tasks_status_updated ON tasks(status, updated_at DESC);
+CREATE INDEX IF NOT EXISTS idx_agent_states_created_at ON agent_states(created_at);
+CREATE INDEX IF NOT EXISTS idx_state_transitions_agent_timestamp ON state_transitions(agent_id, timestamp);
+CREATE INDEX IF NOT EXISTS idx_state_snapshots_agent_created ON state_snapshots(agent_id, created_at DESC);
+CREATE INDEX IF NOT EXISTS idx_events_session_timestamp ON events(session_id, timestamp DESC);
+CREATE INDEX IF NOT EXISTS idx_events_actor_id ON events(actor_id);
+CREATE INDEX IF NOT EXISTS idx_events_type_timestamp ON events(event_type, timestamp DESC);
+CREATE INDEX IF NOT EXISTS idx_events_content_search ON events(content) WHERE content IS NOT NULL;
+CREATE INDEX IF NOT EXISTS idx_tasks_status ON tasks(status);
+CREATE INDEX IF NOT EXISTS idx_tasks_assigned_to ON tasks(assigned_to);
+CREATE INDEX IF NOT EXISTS idx_tasks_status_updated ON tasks(status, updated_at DESC);
 """,
     5: """
-ALTER TABLE tasks ADD COLUMN priority TEXT NOT NULL DEFAULT 'medium';
-ALTER TABLE tasks ADD COLUMN complexity TEXT NOT NULL DEFAULT 'moderate';
-ALTER TABLE tasks ADD COLUMN dependencies TEXT DEFAULT '[]';
-CREATE TABLE task_dependencies (
+CREATE TABLE IF NOT EXISTS task_dependencies (
   id INTEGER PRIMARY KEY AUTOINCREMENT,
   task_id TEXT NOT NULL,
   depends_on_task_id TEXT NOT NULL,
@@ -110,12 +124,12 @@ CREATE TABLE task_dependencies (
   FOREIGN KEY (depends_on_task_id) REFERENCES tasks(id) ON DELETE CASCADE,
   UNIQUE (task_id, depends_on_task_id)
 );
-CREATE INDEX idx_task_dependencies_task_id ON task_dependencies(task_id);
-CREATE INDEX idx_task_dependencies_depends_on ON task_dependencies(depends_on_task_id);
-CREATE INDEX idx_tasks_priority ON tasks(priority);
-CREATE INDEX idx_tasks_complexity ON tasks(complexity);
-CREATE INDEX idx_tasks_priority_status ON tasks(priority, status);
-CREATE INDEX idx_tasks_complexity_status ON tasks(complexity, status);
+CREATE INDEX IF NOT EXISTS idx_task_dependencies_task_id ON task_dependencies(task_id);
+CREATE INDEX IF NOT EXISTS idx_task_dependencies_depends_on ON task_dependencies(depends_on_task_id);
+CREATE INDEX IF NOT EXISTS idx_tasks_priority ON tasks(priority);
+CREATE INDEX IF NOT EXISTS idx_tasks_complexity ON tasks(complexity);
+CREATE INDEX IF NOT EXISTS idx_tasks_priority_status ON tasks(priority, status);
+CREATE INDEX IF NOT EXISTS idx_tasks_complexity_status ON tasks(complexity, status);
 """,
 }
 
@@ -152,7 +166,7 @@ def connect(path: Path | str) -> sqlite3.Connection:
 
 def migrate(connection: sqlite3.Connection, version: int = 5) -> list[int]:
     """Run the orchestrator's own migrations up to `version`; return those that were not applied before."""
-    connection.executescript(_BEFORE_MIGRATIONS)
+    connection.executescript(_BEFORE_MIGRATIONS + _TASKS[version])
     applied = {row[0] for row in connection.execute("SELECT version FROM migrations")}
     missing = [step for step in MIGRATIONS if step[0] <= version and step[0] not in applied]
     for number, name, description in missing:

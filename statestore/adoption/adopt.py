@@ -1,0 +1,137 @@
+"""Moving in: everything that adoption changes in a file, as one transaction."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from django.db import connections
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.migrations.executor import MigrationExecutor
+from django.db.migrations.state import ProjectState
+
+from statestore import dialect, models
+from statestore.adoption import structure
+from statestore.adoption.backup import Backup, take_backup
+from statestore.adoption.inspect import BLOCKING_SECONDS
+from statestore.adoption.look import Look, look
+from statestore.adoption.place import foreign_keys_off, store_at
+from statestore.adoption.status import forget_store_status
+from statestore.adoption.upgrade import bring_to_version_5
+from statestore.errors import Conflict, MigrationError
+
+_ORCHESTRATORS: Final = ("statestore", "0001_orchestrator_schema")
+
+
+@dataclass(frozen=True)
+class Adopted:
+    """What adoption did. `backup` is None where there was nothing to do."""
+
+    found: Look
+    backup: Backup | None
+    journal_mode: str
+    notes: tuple[str, ...] = ()
+
+
+def intentions(found: Look, backup_dir: Path, *, wal: bool) -> list[str]:
+    """Return, in sentences, what adopting a file will do to it."""
+    steps: list[str] = []
+    if not found.is_done:
+        steps.append(f"Back it up into {backup_dir} and verify the copy.")
+        steps.append("In one transaction:")
+        if found.layout in {structure.VERSION_4, structure.INIT}:
+            steps.append(f"  bring {found.layout} to version 5, as the orchestrator's own migrations would.")
+        if not found.adopted:
+            steps.append("  note how its schema was found, so that `leave` can put it back exactly so.")
+        steps.append("  add or update this dashboard's side tables (dash_…) and django_migrations.")
+    if wal and found.journal_mode != "wal":
+        steps.append("Switch it to WAL, so that reading it never makes the orchestrator's saves wait.")
+    return steps
+
+
+def adopt(path: Path | str, *, backup_dir: Path, wal: bool = False, stopped: bool = False) -> Adopted:
+    """Move into the file at `path`: back it up, bring it up to date, add our side tables.
+
+    A file that was adopted before is left as it is. Raises MigrationError for one that is refused, with the reason;
+    Conflict where its schema changed under our eyes. In either case the file is as it was.
+    """
+    found = look(path, stopped=stopped)
+    if found.refusal:
+        raise MigrationError(f"{found.path} was not adopted. {found.refusal}")
+    backup = None
+    if not found.is_done:
+        hurried = found.journal_mode != "wal" and not stopped
+        backup = take_backup(found.path, backup_dir, seconds=BLOCKING_SECONDS if hurried else None)
+    with store_at(found.path) as using:
+        if not found.is_done:
+            _move_in(using, found)
+            forget_store_status()
+        notes = _switch_to_wal(using) if wal else ()
+        return Adopted(found, backup, journal_mode(connections[using]), notes)
+
+
+def _move_in(using: str, found: Look) -> None:
+    """Change the file, in one transaction that is all or nothing, also for one who kills this process."""
+    connection = connections[using]
+    executor = MigrationExecutor(connection)
+    # Everything slow comes before the lock: the orchestrator waits while it is held.
+    plan = executor.migration_plan(executor.loader.graph.leaf_nodes())
+    state = _state_before(executor, found)
+    with foreign_keys_off(connection), dialect.writing(using), connection.cursor() as cursor:
+        if structure.read_objects(cursor) != found.objects:
+            raise Conflict(f"The schema of {found.path} changed meanwhile. Nothing was changed; adopt it again.")
+        now = models.now()
+        columns = {o.name: list(structure.shape_of(cursor, o.name)) for o in found.objects if o.type == "table"}
+        added = bring_to_version_5(cursor, now) if found.layout != structure.VERSION_5 else []
+        executor.recorder.ensure_schema()
+        _apply(executor, state, [migration for migration, _ in plan])
+        if not found.adopted:
+            _note_found(using, found, now=now, columns=columns, migrations_added=added)
+
+
+def _state_before(executor: MigrationExecutor, found: Look) -> ProjectState:
+    """Return the models, rendered, as they are before the first migration of ours that must really run."""
+    graph = executor.loader.graph
+    nodes = [node for node in graph.leaf_nodes() if node[0] != "statestore"]
+    applied = [node for node in graph.nodes if node[0] == "statestore" and node[1] not in found.unapplied]
+    state: ProjectState = executor.loader.project_state([*nodes, _ORCHESTRATORS, *applied])
+    state.apps  # noqa: B018  (rendering is what takes the time)
+    return state
+
+
+def _apply(executor: MigrationExecutor, state: ProjectState, plan: list[Any]) -> None:
+    """Run our migrations, fake the one of the orchestrator's tables, and note other apps', which do nothing here."""
+    for migration in plan:
+        if migration.app_label == "statestore" and migration.name != _ORCHESTRATORS[1]:
+            state = executor.apply_migration(state, migration)
+        else:
+            executor.recorder.record_applied(migration.app_label, migration.name)
+
+
+def _note_found(using: str, found: Look, *, now: int, **facts: Any) -> None:
+    schema = {"objects": found.objects, "switched_to_wal": False, **facts}
+    models.Adoption.objects.using(using).create(
+        at=now, layout=found.layout, schema=json.dumps(schema), journal_mode=found.journal_mode
+    )
+
+
+def journal_mode(connection: BaseDatabaseWrapper) -> str:
+    """Return the journal mode of an SQLite file."""
+    with connection.cursor() as cursor:
+        return str(cursor.execute("PRAGMA journal_mode").fetchone()[0])
+
+
+def _switch_to_wal(using: str) -> tuple[str, ...]:
+    connection = connections[using]
+    if journal_mode(connection) == "wal":
+        return ()
+    note = models.Adoption.objects.using(using).order_by("id").first()
+    if note is not None:
+        # Noted first: killed in between, `leave` finds a switch that was never made, and does nothing.
+        schema = json.loads(note.schema) | {"switched_to_wal": True}
+        models.Adoption.objects.using(using).filter(pk=note.pk).update(schema=json.dumps(schema))
+    with connection.cursor() as cursor, dialect.translated_errors():
+        mode = cursor.execute("PRAGMA journal_mode = wal").fetchone()[0]
+    if mode != "wal":
+        return ("It could not be switched to WAL: another program is using it. Repeat with --wal when it is not.",)
+    return ()

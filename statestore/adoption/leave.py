@@ -1,0 +1,206 @@
+"""Moving out: all that is ours is dropped, what adoption added is undone, and the schema is proved to be as found."""
+
+# ruff: noqa: S608  (names and conditions that are put into SQL here are constants of ours)
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from django.db import connections
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.utils import OperationalError
+
+from statestore import dialect, models, schema
+from statestore.adoption.adopt import journal_mode
+from statestore.adoption.place import foreign_keys_off
+from statestore.adoption.status import forget_store_status
+from statestore.adoption.structure import Executes, SchemaObject, is_ours, read_objects, shape_of
+from statestore.adoption.upgrade import rebuild
+from statestore.errors import Conflict, MigrationError
+
+# Columns whose values the database fills in by itself: losing them loses nothing that somebody put there.
+_FILLED_BY_ITSELF: Final = {"created_at", "created_timestamp"}
+# SQLite cannot drop its own table of counters; only a VACUUM does. Above this size that would hold the lock for long.
+_QUICK_VACUUM_BYTES: Final = 32 * 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Found:
+    """How the store was when adoption came."""
+
+    layout: str
+    objects: list[SchemaObject]
+    columns: dict[str, list[str]] = field(default_factory=dict)
+    migrations_added: list[int] = field(default_factory=list)
+    switched_to_wal: bool = False
+    journal_mode: str = ""
+
+
+@dataclass(frozen=True)
+class Left:
+    """What leaving did. `identical` is None where the dashboard itself had made the store."""
+
+    identical: bool | None
+    dropped: list[str]
+    others: list[str]  # what is there and was not: another program's, or SQLite's own
+    notes: list[str]
+
+
+def found_at_adoption(using: str) -> Found | None:
+    """Return how the store was found, or None where the dashboard itself made it."""
+    with connections[using].cursor() as cursor:
+        if not any(o.name == "dash_adoption" for o in read_objects(cursor)):
+            return None
+    note = models.Adoption.objects.using(using).order_by("id").first()
+    if note is None:
+        return None
+    kept: dict[str, Any] = json.loads(note.schema)
+    objects = [SchemaObject(*row) for row in kept.pop("objects")]
+    return Found(layout=note.layout, journal_mode=note.journal_mode, objects=objects, **kept)
+
+
+def ours(using: str) -> list[str]:
+    """Return the names of what is ours in a store. Raises MigrationError on PostgreSQL, where `migrate` does it."""
+    connection = connections[using]
+    if not dialect.is_sqlite(connection):
+        raise MigrationError("On PostgreSQL run `manage.py migrate statestore 0001`; then drop django_migrations.")
+    with connection.cursor() as cursor:
+        return [o.name for o in read_objects(cursor) if is_ours(o.name) and o.sql]
+
+
+def losses(using: str) -> list[str]:
+    """Return what somebody has put into tables and columns that leaving takes away, in sentences."""
+    found = found_at_adoption(using)
+    if found is None:
+        return []
+    with connections[using].cursor() as cursor:
+        return [*_lost_rows(cursor, found), *_lost_values(cursor, found)]
+
+
+def _tables(objects: list[SchemaObject]) -> dict[str, SchemaObject]:
+    return {o.name: o for o in objects if o.type == "table"}
+
+
+def _lost_rows(cursor: Executes, found: Found) -> Iterator[str]:
+    now = _tables(read_objects(cursor))
+    for table in schema.TABLES:
+        if table in now and table not in _tables(found.objects) and table != "migrations":
+            count = cursor.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
+            if count:
+                yield f"the table {table} with {count} rows, which {found.layout} has not"
+
+
+def _lost_values(cursor: Executes, found: Found) -> Iterator[str]:
+    now = _tables(read_objects(cursor))
+    for table in set(schema.TABLES) & set(now) & set(found.columns):
+        added = set(shape_of(cursor, table)) - set(found.columns[table]) - _FILLED_BY_ITSELF
+        for column in sorted(added):
+            default = schema.column_definition(table, column).partition("DEFAULT ")[2]
+            count = cursor.execute(f"SELECT count(*) FROM {table} WHERE {column} IS NOT {default}").fetchone()[0]
+            if count:
+                yield f"the column {table}.{column}, in which {count} rows hold something"
+
+
+def leave(using: str, *, accept_losses: bool = False, vacuum: bool = False) -> Left:
+    """Take away all that is ours and undo what adoption added, in one transaction; prove the schema.
+
+    Raises Conflict where data would be lost that somebody put into what adoption added, unless that is accepted;
+    MigrationError where the schema would not be as found. Nothing is changed then.
+    """
+    connection = connections[using]
+    if not ours(using):
+        raise MigrationError("The dashboard has not moved into this store; there is nothing to take away.")
+    found = found_at_adoption(using)
+    with foreign_keys_off(connection), dialect.writing(using), connection.cursor() as cursor:
+        if not accept_losses and (lost := losses(using)):
+            raise Conflict(f"Leaving would lose {'; '.join(lost)}. Nothing was changed; say --yes to accept that.")
+        before = read_objects(cursor)
+        _drop_ours(cursor, before)
+        if found is not None:
+            _undo(cursor, found)
+            _prove(read_objects(cursor), found)
+    forget_store_status()
+    return _report(connection, before, found, vacuum=vacuum)
+
+
+def _drop_ours(cursor: Executes, objects: list[SchemaObject]) -> None:
+    # Triggers first: those on the orchestrator's tables would otherwise fire into tables that are gone.
+    for kind in ("trigger", "view", "index", "table"):
+        for found in objects:
+            if found.type == kind and is_ours(found.name) and (kind != "index" or not is_ours(found.table)):
+                cursor.execute(f'DROP {kind.upper()} IF EXISTS "{found.name}"')
+
+
+def _undo(cursor: Executes, found: Found) -> None:
+    """Take away what adoption added to the orchestrator's own tables."""
+    names = {o.name for o in found.objects}
+    now = read_objects(cursor)
+    for o in now:
+        if o.type == "index" and o.name in schema.INDEXES and o.name not in names:
+            cursor.execute(f"DROP INDEX {o.name}")
+    for table in reversed(schema.TABLES):
+        if table not in names:
+            cursor.execute(f"DROP TABLE IF EXISTS {table}")
+    for version in found.migrations_added if "migrations" in names else []:
+        cursor.execute(f"DELETE FROM migrations WHERE version = {int(version)}")
+    current = _tables(now)
+    for table, then in _tables(found.objects).items():
+        if table in schema.TABLES and table in current and current[table].sql != then.sql and then.sql:
+            rebuild(cursor, table, then.sql)
+
+
+def _prove(after: list[SchemaObject], found: Found) -> None:
+    """Raise unless all that was found is there again, and nothing of ours. What others added since is theirs."""
+    wrong = (set(found.objects) - set(after)) | {o for o in after if is_ours(o.name)}
+    if wrong:
+        names = ", ".join(sorted(o.name for o in wrong))
+        raise MigrationError(f"The schema would not be as it was found: {names}. Nothing was changed.")
+
+
+def _report(connection: BaseDatabaseWrapper, before: list[SchemaObject], found: Found | None, *, vacuum: bool) -> Left:
+    dropped = [o.name for o in before if is_ours(o.name) and o.sql]
+    if found is None:
+        return Left(None, dropped, [], ["The dashboard itself had made this store; the orchestrator's tables stay."])
+    notes = _tidy(connection, found, vacuum=vacuum)
+    with connection.cursor() as cursor:
+        others = sorted(o.name for o in set(read_objects(cursor)) - set(found.objects))
+    return Left(not others, dropped, others, notes)
+
+
+def _tidy(connection: BaseDatabaseWrapper, found: Found, *, vacuum: bool) -> list[str]:
+    """Put back what no transaction can, SQLite's counters and the journal mode; return what could not be."""
+    notes: list[str] = []
+    with connection.cursor() as cursor:
+        names = {o.name for o in read_objects(cursor)}
+        if "sqlite_sequence" in names and not any(o.name == "sqlite_sequence" for o in found.objects):
+            notes.extend(_vacuumed(cursor, anyway=vacuum))
+    if found.switched_to_wal and found.journal_mode != "wal" and journal_mode(connection) == "wal":
+        notes.extend(_switched_back(connection, found.journal_mode))
+    return notes
+
+
+def _vacuumed(cursor: Any, *, anyway: bool) -> list[str]:
+    pages = cursor.execute("PRAGMA page_count").fetchone()[0]
+    size = pages * cursor.execute("PRAGMA page_size").fetchone()[0]
+    advice = "SQLite's own empty table sqlite_sequence is left; only a VACUUM removes it."
+    if size > _QUICK_VACUUM_BYTES and not anyway:
+        return [f"{advice} That would hold the write lock for long; repeat with --vacuum when the orchestrator rests."]
+    try:
+        cursor.execute("VACUUM")
+    except OperationalError as error:
+        return [f"{advice} It could not be done now: {error}."]
+    return []
+
+
+def _switched_back(connection: BaseDatabaseWrapper, mode: str) -> list[str]:
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("PRAGMA busy_timeout = 500")
+            now = cursor.execute(f"PRAGMA journal_mode = {mode if mode.isalpha() else 'delete'}").fetchone()[0]
+    except OperationalError:
+        now = "wal"
+    return [] if now != "wal" else [
+        "The journal mode is still WAL: another program has the file open. The orchestrator works in either mode; "
+        "to switch back, run PRAGMA journal_mode = delete when it is stopped."
+    ]  # fmt: skip

@@ -1,0 +1,62 @@
+"""A file as Django's store for the length of a block, whatever STORE_URL names."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from django.conf import settings
+from django.db import connections
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+_ALIAS: Final = "named"
+
+
+@contextmanager
+def store_at(path: Path) -> Iterator[str]:
+    """Yield the alias of a store that is the file at `path`; models and migrations go there meanwhile.
+
+    For commands only: the setting that it swaps is the whole process's.
+    """
+    connections.databases[_ALIAS] = _database(path)
+    before = settings.STORE_ALIAS
+    settings.STORE_ALIAS = _ALIAS
+    try:
+        yield _ALIAS
+    finally:
+        settings.STORE_ALIAS = before
+        connections[_ALIAS].close()
+        del connections[_ALIAS]
+        del connections.databases[_ALIAS]
+
+
+@contextmanager
+def foreign_keys_off(connection: BaseDatabaseWrapper) -> Iterator[None]:
+    """Let the schema change without cascades, and past rows that point nowhere: somebody's tool left them, not we."""
+    connection.ensure_connection()
+    connection.disable_constraint_checking()
+    check = connection.check_constraints
+    connection.check_constraints = lambda table_names=None: None  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        connection.check_constraints = check  # type: ignore[method-assign]
+        connection.enable_constraint_checking()
+
+
+def _database(path: Path) -> dict[str, Any]:
+    return {
+        "ENGINE": "django.db.backends.sqlite3",
+        "NAME": str(path),
+        "OPTIONS": {"transaction_mode": "IMMEDIATE", "timeout": 5},
+        "ATOMIC_REQUESTS": False,
+        "AUTOCOMMIT": True,
+        "CONN_MAX_AGE": 0,
+        "CONN_HEALTH_CHECKS": False,
+        "TIME_ZONE": None,
+        "USER": "",
+        "PASSWORD": "",
+        "HOST": "",
+        "PORT": "",
+        "TEST": {},
+    }

@@ -1,0 +1,113 @@
+"""Whether the store that this process was given can be used, and if not, what it is instead."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from django.db import connections
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.utils import DatabaseError as DjangoDatabaseError
+
+from statestore import dialect
+from statestore.adoption import structure
+from statestore.routers import store_alias
+
+State = Literal["ready", "behind", "not adopted", "missing", "unreadable"]
+
+
+@dataclass(frozen=True)
+class StoreStatus:
+    """Whether the store can be used. `found` says what it is, `remedy` what to do about it."""
+
+    state: State
+    found: str = ""
+    remedy: str = ""
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether pages that read the store can be shown."""
+        return self.state == "ready"
+
+
+# Stores that were ready once; looking again would cost each request a query.
+_ready: Final[set[tuple[str, str]]] = set()
+
+
+def store_status(using: str | None = None) -> StoreStatus:
+    """Return whether the store can be used. Cheap; once it was ready it is not looked at again."""
+    using = using or store_alias()
+    connection = connections[using]
+    place = (using, str(connection.settings_dict["NAME"]))
+    if place in _ready:
+        return StoreStatus("ready")
+    status = _look(connection, place[1])
+    if status.is_ready:
+        _ready.add(place)
+    return status
+
+
+def forget_store_status() -> None:
+    """Look again at the next question: the store was adopted, left or replaced."""
+    _ready.clear()
+
+
+def _look(connection: BaseDatabaseWrapper, name: str) -> StoreStatus:
+    is_file = dialect.is_sqlite(connection) and not name.startswith("file:") and name != ":memory:"
+    # SQLite would create a missing file at the first question.
+    if is_file and not Path(name).exists():
+        return StoreStatus("missing", f"There is no file {name}.", _CREATE)
+    if is_file and not Path(name).is_file():
+        return StoreStatus("unreadable", f"{name} is not a file.", "Let STORE_URL name the orchestrator's file.")
+    try:
+        with connection.cursor() as cursor:
+            return _status_of(connection, cursor, name)
+    except DjangoDatabaseError as error:
+        return StoreStatus("unreadable", f"{name} cannot be read as a store: {error}.", _LOOK.format(name=name))
+
+
+_CREATE: Final = (
+    "Let STORE_URL name the orchestrator's file, or make an empty store with `manage.py migrate --database store`."
+)
+_LOOK: Final = "`manage.py adopt --dry-run {name}` says more."
+
+
+def _status_of(connection: BaseDatabaseWrapper, cursor: Any, name: str) -> StoreStatus:
+    applied = _applied(connection, cursor)
+    unapplied = [migration for migration in structure.our_migrations() if migration not in applied]
+    if not unapplied:
+        return StoreStatus("ready")
+    if applied:
+        return StoreStatus(
+            "behind",
+            f"{name} was adopted by an earlier release; not applied: {', '.join(unapplied)}.",
+            f"Run `manage.py adopt {name}`, which makes a backup first."
+            if dialect.is_sqlite(connection)
+            else "Run `manage.py migrate`.",
+        )
+    return _not_adopted(connection, cursor, name)
+
+
+def _applied(connection: BaseDatabaseWrapper, cursor: Any) -> set[str]:
+    if dialect.is_sqlite(connection):
+        return structure.applied_migrations(cursor, structure.read_objects(cursor))
+    if "django_migrations" not in connection.introspection.table_names(cursor):
+        return set()
+    cursor.execute("SELECT name FROM django_migrations WHERE app = 'statestore'")
+    return {row[0] for row in cursor.fetchall()}
+
+
+def _not_adopted(connection: BaseDatabaseWrapper, cursor: Any, name: str) -> StoreStatus:
+    if not dialect.is_sqlite(connection):
+        return StoreStatus("not adopted", "The database has no tables of ours.", "Run `manage.py migrate`.")
+    found = structure.recognise(cursor, structure.read_objects(cursor))
+    if found.layout == structure.NOTHING:
+        return StoreStatus("not adopted", f"{name} is a database without tables.", _CREATE)
+    if found.differences:
+        return StoreStatus(
+            "not adopted", f"{name} is {found.layout}: {'; '.join(found.differences)}.", _LOOK.format(name=name)
+        )
+    return StoreStatus(
+        "not adopted",
+        f"{name} is an orchestrator's store ({found.layout}) that the dashboard has not moved into yet.",
+        f"Run `manage.py adopt {name}`. It looks first, makes a backup, and `manage.py leave` undoes it.",
+    )

@@ -1,0 +1,63 @@
+"""`manage.py adopt FILE`: look at an orchestrator's store, say what will be done, and move in."""
+
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from statestore.adoption.adopt import Adopted, adopt, intentions
+from statestore.adoption.look import Look, look
+from statestore.errors import StateStoreError
+from statestore.management.terminal import agreed, one_line
+
+
+class Command(BaseCommand):
+    help = "Move into an orchestrator's SQLite file: look, back up, bring up to date, add the side tables."
+    requires_system_checks = ()
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("path", help="the orchestrator's file, whatever STORE_URL names")
+        parser.add_argument("--yes", action="store_true", help="do not ask")
+        parser.add_argument("--dry-run", action="store_true", help="look and say what would be done; write nothing")
+        parser.add_argument("--wal", action="store_true", help="also switch the file to WAL")
+        parser.add_argument("--backup-dir", type=Path, default=settings.VAR_DIR / "backups")
+        parser.add_argument("--stopped", action="store_true", help="no orchestrator is running: take your time")
+
+    def handle(self, *, path: str, wal: bool, stopped: bool, backup_dir: Path, **options: Any) -> None:
+        try:
+            found = look(path, stopped=stopped)
+            self._show(found)
+            steps = intentions(found, backup_dir, wal=wal)
+            if not steps:
+                self.stdout.write("It is adopted already, and up to date. Nothing to do.")
+                return
+            self.stdout.write("\n".join(["", "This will be done:", *(f"  {one_line(step)}" for step in steps)]))
+            if options["dry_run"]:
+                self.stdout.write("Nothing was written.")
+            elif options["yes"] or agreed("Go on?"):
+                self._done(adopt(path, backup_dir=backup_dir, wal=wal, stopped=stopped))
+        except StateStoreError as error:
+            raise CommandError(one_line(str(error))) from error
+
+    def _show(self, found: Look) -> None:
+        if found.refusal:
+            raise CommandError(one_line(f"{found.path} cannot be adopted. {found.refusal}"))
+        self.stdout.write(f"{one_line(str(found.path))}: {found.layout}, journal mode {found.journal_mode}")
+        for table, rows in found.rows.items():
+            self.stdout.write(f"  {table:<20}{rows:>12,}")
+        for quirk in found.quirks:
+            self.stdout.write(f"  Note: {quirk}")
+
+    def _done(self, done: Adopted) -> None:
+        if done.backup is not None:
+            self.stdout.write(f"Backup: {one_line(str(done.backup.path))}\n  SHA-256 {done.backup.sha256}")
+        for note in done.notes:
+            self.stdout.write(note)
+        if done.journal_mode != "wal" and not done.notes:
+            self.stdout.write(
+                f"Its journal mode is {done.journal_mode}: a long read makes the orchestrator's saves wait. "
+                "Repeat with --wal to switch; the orchestrator works on as before."
+            )
+        url = one_line(f"sqlite:///{done.found.path}")
+        self.stdout.write(self.style.SUCCESS(f"Adopted. Start the dashboard with STORE_URL={url}"))

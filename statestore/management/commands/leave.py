@@ -1,0 +1,85 @@
+"""`manage.py leave`: take all that is ours out of a store and prove that its schema is as it was found."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import connections
+
+from statestore.adoption.adopt import journal_mode
+from statestore.adoption.backup import take_backup
+from statestore.adoption.inspect import BLOCKING_SECONDS
+from statestore.adoption.leave import Left, found_at_adoption, leave, losses, ours
+from statestore.adoption.look import look
+from statestore.adoption.place import store_at
+from statestore.errors import StateStoreError
+from statestore.management.terminal import agreed, one_line
+from statestore.routers import store_alias
+
+
+class Command(BaseCommand):
+    help = "Move out of the store: drop all that is the dashboard's, and prove the schema to be as it was found."
+    requires_system_checks = ()
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--path", help="an adopted file, instead of the one that STORE_URL names")
+        parser.add_argument("--yes", action="store_true", help="do not ask, and accept what is lost")
+        parser.add_argument(
+            "--vacuum", action="store_true", help="rewrite the file if SQLite needs that to be as found"
+        )
+        parser.add_argument("--backup-dir", type=Path, default=settings.VAR_DIR / "backups")
+        parser.add_argument("--stopped", action="store_true", help="no orchestrator is running: take your time")
+
+    def handle(self, *, path: str | None, **options: Any) -> None:
+        try:
+            with _store(path, stopped=options["stopped"]) as using:
+                self._leave(using, **options)
+        except StateStoreError as error:
+            raise CommandError(one_line(str(error))) from error
+
+    def _leave(self, using: str, *, yes: bool, vacuum: bool, backup_dir: Path, stopped: bool, **options: Any) -> None:
+        if not ours(using):
+            raise CommandError("The dashboard has not moved into this store; there is nothing to take away.")
+        found = found_at_adoption(using)
+        self.stdout.write("The dashboard's tables will be dropped, with its audit log and the notes of restores.")
+        if found is not None and found.migrations_added:
+            self.stdout.write(f"The orchestrator's tables go back to {found.layout}. Stop it first.")
+        lost = losses(using)
+        self.stdout.writelines(f"Lost will be {loss}." for loss in lost)
+        if not yes:
+            agreed("Go on?")
+        hurried = journal_mode(connections[using]) != "wal" and not stopped
+        name = Path(str(connections[using].settings_dict["NAME"]))
+        backup = take_backup(name, backup_dir, seconds=BLOCKING_SECONDS if hurried else None)
+        self.stdout.write(f"Backup: {one_line(str(backup.path))}")
+        self._done(leave(using, accept_losses=True, vacuum=vacuum))
+
+    def _done(self, left: Left) -> None:
+        self.stdout.write(f"Dropped: {', '.join(left.dropped)}.")
+        self.stdout.writelines(left.notes)
+        if left.identical:
+            self.stdout.write(self.style.SUCCESS("The schema is identical to the one found."))
+        elif left.identical is False:
+            self.stdout.write(
+                f"All that was found is as it was found. There since then: {one_line(', '.join(left.others))}."
+            )
+
+
+@contextmanager
+def _store(path: str | None, *, stopped: bool) -> Iterator[str]:
+    if path is None:
+        using = store_alias()
+        name = Path(str(connections[using].settings_dict["NAME"]))
+        if connections[using].vendor == "sqlite" and not name.is_file():
+            raise CommandError(one_line(f"There is no file {name}."))
+        yield using
+        return
+    found = look(path, stopped=stopped)
+    if found.refusal or not found.adopted:
+        reason = found.refusal or "The dashboard has not moved into it."
+        raise CommandError(one_line(f"{found.path} was left as it is. {reason}"))
+    with store_at(found.path) as using:
+        yield using
