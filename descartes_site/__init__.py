@@ -9,9 +9,9 @@ import sys
 
 
 def _prefer_fixed_sqlite() -> None:
-    """Put pysqlite3 (SQLite ≥ 3.51.3) in place of the standard library's sqlite3 where its wheel is installed."""
+    """Put pysqlite3 (SQLite 3.51.3 or later) in place of the standard library's where its wheel is installed."""
     if "sqlite3" in sys.modules:
-        return  # Somebody chose already (a test runner, an embedding program): mixing would be worse than an old library.
+        return  # Somebody chose already: mixing would be worse than an old library.
     try:
         fixed = importlib.import_module("pysqlite3")
     except ImportError:

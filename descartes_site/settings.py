@@ -25,7 +25,7 @@ def _boolean(name: str, default: bool) -> bool:
 
 def _secret_key() -> str:
     """Return SECRET_KEY, or the key that the first run made and kept in var/secret_key."""
-    given = env.str("SECRET_KEY", default="")
+    given = str(env.str("SECRET_KEY", default=""))
     if given:
         return given
     path = VAR_DIR / "secret_key"

@@ -28,7 +28,8 @@ class BoundedPaginator(Paginator):  # type: ignore[type-arg]
 
     @cached_property
     def count(self) -> int:
-        return len(self.object_list.order_by().values_list("pk")[: COUNTED_ROWS + 1])
+        rows: Any = self.object_list
+        return len(rows.order_by().values_list("pk")[: COUNTED_ROWS + 1])
 
 
 class StoreAdmin(admin.ModelAdmin):  # type: ignore[type-arg]

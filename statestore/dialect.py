@@ -53,13 +53,14 @@ class ByteLength(models.Func):
     """The size of a text in bytes, without fetching the text."""
 
     arity = 1
+    function = "OCTET_LENGTH"
     output_field = models.BigIntegerField()
 
-    def as_sql(self, compiler: Any, connection: BaseDatabaseWrapper, **context: Any) -> Any:
-        # length() of a text counts characters and stops at a NUL; octet_length() came with SQLite 3.43 and reads no content.
-        if is_sqlite(connection) and sqlite3.sqlite_version_info < (3, 43):
-            return super().as_sql(compiler, connection, template="LENGTH(CAST(%(expressions)s AS BLOB))", **context)
-        return super().as_sql(compiler, connection, function="OCTET_LENGTH", **context)
+    def as_sqlite(self, compiler: Any, connection: Any, **context: Any) -> Any:
+        # length() of a text counts characters and stops at a NUL; octet_length() came with SQLite 3.43.
+        if sqlite3.sqlite_version_info < (3, 43):
+            return self.as_sql(compiler, connection, template="LENGTH(CAST(%(expressions)s AS BLOB))", **context)
+        return self.as_sql(compiler, connection, **context)
 
 
 def byte_length(expression: str | Combinable) -> ByteLength:

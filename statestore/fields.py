@@ -13,7 +13,6 @@ from django.core.exceptions import EmptyResultSet
 from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models.lookups import Exact, In
-
 from django.utils.text import capfirst
 
 from statestore import dialect
@@ -114,7 +113,7 @@ def _cast(sql: str, parameter: Any) -> str:
 
 
 @AnyText.register_lookup
-class _AnyTextExact(Exact):  # type: ignore[type-arg]
+class _AnyTextExact(Exact):
     """Equality that finds invalid UTF-8 too, and finds nothing where the database could not hold the text."""
 
     def process_rhs(self, compiler: Any, connection: BaseDatabaseWrapper) -> Any:
@@ -126,11 +125,11 @@ class _AnyTextExact(Exact):  # type: ignore[type-arg]
 
 
 @AnyText.register_lookup
-class _AnyTextIn(In):  # type: ignore[type-arg]
+class _AnyTextIn(In):
     """Membership with the same care as equality."""
 
     def batch_process_rhs(self, compiler: Any, connection: BaseDatabaseWrapper, rhs: Any = None) -> Any:
-        values = [value for value in (self.rhs if rhs is None else rhs) if self._can_be_held(value, connection)]
+        values: Any = [value for value in (self.rhs if rhs is None else rhs) if self._can_be_held(value, connection)]
         if not values:
             raise EmptyResultSet
         sqls, parameters = super().batch_process_rhs(compiler, connection, values)
@@ -176,12 +175,12 @@ class UnixSecondsFormField(forms.SplitDateTimeField):
 class UnixSeconds(AnyInteger):
     """A moment in whole seconds since 1970 UTC, as the orchestrator writes it."""
 
-    def formfield(self, **kwargs: Any) -> Any:  # type: ignore[override]
+    def formfield(self, **kwargs: Any) -> Any:
         return UnixSecondsFormField(required=not self.blank, label=capfirst(self.verbose_name), help_text="UTC")
 
 
 class InsertionOrder(models.BigIntegerField):  # type: ignore[type-arg]
-    """The order in which rows were inserted: SQLite's implicit rowid, a sequence column on PostgreSQL. Never written."""
+    """The order of insertion: SQLite's implicit rowid, a sequence column on PostgreSQL. Never written."""
 
     generated = True
 

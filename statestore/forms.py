@@ -29,8 +29,12 @@ class PageForm(forms.Form):
 
     cursor = forms.CharField(required=False, max_length=8000)
     size = forms.TypedChoiceField(
-        required=False, coerce=int, empty_value=50, choices=[(n, n) for n in paging.PAGE_SIZES]
+        required=False, coerce=int, empty_value="50", choices=[(n, n) for n in paging.PAGE_SIZES]
     )
+
+    def clean_size(self) -> int:
+        """Return the number of rows on a page."""
+        return int(self.cleaned_data["size"])
 
 
 class AgentFilterForm(PageForm):

@@ -101,11 +101,11 @@ def timeline(
     """Return some transitions and snapshots of an agent in one list, newest first, and the cursor of what is older."""
     using = using or store_alias()
     transition_cursor, _, snapshot_cursor = cursor.partition(".")
-    sources = (
+    sources: tuple[tuple[Any, tuple[str, ...]], ...] = (
         (models.Transition.objects.using(using).of_agent(agent_id).without_states().with_sizes(), BY_TIME),
         (models.Snapshot.objects.using(using).of_agent(agent_id).without_state().with_size(), BY_CREATION),
     )
-    pages = [
+    pages: list[paging.Page[Any]] = [
         paging.page(rows, order, cursor=position, size=limit) if position != "-" else paging.Page([], None, None)
         for (rows, order), position in zip(sources, (transition_cursor, snapshot_cursor), strict=True)
     ]

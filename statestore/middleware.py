@@ -2,10 +2,12 @@
 
 from collections.abc import Callable
 
+from django.db import DatabaseError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
 from statestore import dialect
+from statestore.adoption.status import store_status
 from statestore.errors import Busy, Conflict, MigrationError, NotFound, ReadOnly, StateStoreError, ValidationError
 
 Respond = Callable[[HttpRequest], HttpResponse]
@@ -18,6 +20,8 @@ STATUSES: dict[type[StateStoreError], int] = {
     ReadOnly: 503,
     MigrationError: 503,
 }
+# Pages that only our own database is needed for.
+WITHOUT_STORE = {"login", "logout", "healthz", "readyz", "theme", "password_change", "password_change_done"}
 TITLES = {404: "Not found", 409: "It has changed", 422: "That cannot be", 503: "The store is not available"}
 
 
@@ -44,9 +48,21 @@ class StoreErrors:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         return self.respond(request)
 
+    def process_view(self, request: HttpRequest, view: object, args: object, kwargs: object) -> HttpResponse | None:
+        """Answer with one page that says what to do where the store cannot be used, before SQLite would create it."""
+        match = request.resolver_match
+        is_ours = match is not None and ("admin" not in match.app_names or match.url_name.startswith("statestore_"))
+        if match is None or match.url_name in WITHOUT_STORE or not is_ours:
+            return None
+        status = store_status()
+        if status.is_ready:
+            return None
+        context = {"title": "The store is not ready", "message": f"{status.found} {status.remedy}", "status": 503}
+        return render(request, "statestore/error.html", context, status=503)
+
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
         """Return the page for an error of ours or of the database; other errors stay errors."""
-        if isinstance(error, dialect.DjangoDatabaseError):
+        if isinstance(error, DatabaseError):
             error = dialect.translate(error)
         if not isinstance(error, StateStoreError):
             return None

@@ -100,10 +100,10 @@ class AgentState(models.Model):
         ]
 
     def __str__(self) -> str:
-        return self.name or self.agent_id
+        return str(self.name or self.agent_id)
 
     def get_absolute_url(self) -> str:
-        return reverse("agent", args=[self.agent_id])
+        return str(reverse("agent", args=[self.agent_id]))
 
     @property
     def namespace(self) -> str:
@@ -138,10 +138,10 @@ class Transition(models.Model):
         db_table = "state_transitions"
 
     def __str__(self) -> str:
-        return self.reason or self.id
+        return str(self.reason or self.id)
 
     def get_absolute_url(self) -> str:
-        return reverse("transition", args=[self.pk])
+        return str(reverse("transition", args=[self.pk]))
 
 
 class Snapshot(models.Model):
@@ -161,10 +161,10 @@ class Snapshot(models.Model):
         db_table = "state_snapshots"
 
     def __str__(self) -> str:
-        return self.description or self.id
+        return str(self.description or self.id)
 
     def get_absolute_url(self) -> str:
-        return reverse("snapshot", args=[self.pk])
+        return str(reverse("snapshot", args=[self.pk]))
 
     def is_expired(self, now: int) -> bool:
         """Return whether the snapshot's time is over at `now`."""
@@ -246,7 +246,7 @@ class Task(models.Model):
         db_table = "tasks"
 
     def __str__(self) -> str:
-        return self.title
+        return str(self.title)
 
 
 class TaskDependency(models.Model):
@@ -283,7 +283,7 @@ class Session(models.Model):
         db_table = "sessions"
 
     def __str__(self) -> str:
-        return self.id
+        return str(self.id)
 
 
 class OrchestratorMigration(models.Model):
@@ -303,7 +303,10 @@ class OrchestratorMigration(models.Model):
 
 
 class Tombstone(models.Model):
-    """Who moved an agent to the trash, when and why. An agent with one that is not deleted was revived by its orchestrator."""
+    """Who moved an agent to the trash, when and why.
+
+    An agent that has one and is not deleted was revived: its orchestrator has saved it again.
+    """
 
     agent_id = AnyText(primary_key=True)
     at = UnixSeconds()
@@ -316,7 +319,7 @@ class Tombstone(models.Model):
         db_table = "dash_tombstone"
 
     def __str__(self) -> str:
-        return self.agent_id
+        return str(self.agent_id)
 
 
 class Restore(models.Model):
@@ -347,7 +350,7 @@ class Restore(models.Model):
         return f"{self.agent_id} to {self.moment}"
 
     def get_absolute_url(self) -> str:
-        return reverse("restore", args=[self.pk])
+        return str(reverse("restore", args=[self.pk]))
 
 
 class AuditEntry(models.Model):

@@ -1,4 +1,4 @@
-"""The grammar that names any point of an agent's past: `now`, `snapshot:ID`, `transition:ID:before|after`, `at:TIME`."""
+"""The grammar of any point of an agent's past: `now`, `snapshot:ID`, `transition:ID:before|after`, `at:TIME`."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime

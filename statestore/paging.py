@@ -1,4 +1,4 @@
-"""Pages by key over any ordered queryset: as fast on the thousandth page as on the first, and stable while rows arrive."""
+"""Pages by key: as fast on the thousandth page as on the first, and stable while rows arrive."""
 
 import base64
 import binascii

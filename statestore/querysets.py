@@ -19,6 +19,7 @@ from django.db.models import (
     Value,
 )
 from django.db.models.functions import Concat
+from django.db.models.lookups import GreaterThanOrEqual
 
 from statestore import dialect
 from statestore.addresses import AnyId, LongId
@@ -102,7 +103,8 @@ class AgentQuerySet(AddressedQuerySet["models.AgentState"]):
 
     def etags(self, agent_ids: set[str], *, max_bytes: int) -> dict[str, str]:
         """Return the etags of those of the agents whose states are small enough to be hashed for a list."""
-        small = self.filter(agent_id__in=agent_ids).with_size().filter(size__lte=max_bytes)
+        agents = self.filter(agent_id__in=agent_ids)
+        small = agents.filter(GreaterThanOrEqual(Value(max_bytes), dialect.byte_length("state_data")))
         return {agent.agent_id: agent.etag() for agent in small}
 
     def counts_by_status(self) -> dict[str, int]:

@@ -87,16 +87,15 @@ def _warnings(agent: models.AgentState, target: history.KnownState, using: str) 
 
 def _other_shape(now: str, then: str) -> str:
     """Return a sentence where two states differ in kind or in their top-level keys, else nothing."""
-    shapes = []
-    for text in (now, then):
-        try:
-            value = jsontext.parse(text)
-        except jsontext.NotJson:
-            value = None if text.lstrip()[:1] not in ("{", "[") else ...
-        shapes.append(value)
-    present, past = shapes
+    try:
+        present = jsontext.parse(now)
+        past = jsontext.parse(then)
+    except jsontext.NotJson:
+        # Text that cannot be parsed can still be told from an object by how it begins.
+        is_same_kind = now.lstrip()[:1] == then.lstrip()[:1]
+        return "" if is_same_kind else "The state is of another kind than the one now: one of them is no JSON."
     if type(present) is not type(past):
-        return "The state is of another kind than the one now: one of them is no JSON, or no object."
+        return "The state is of another kind than the one now: only one of them is an object."
     if not isinstance(present, dict) or not isinstance(past, dict):
         return ""
     lost, gained = [*present.keys() - past.keys()], [*past.keys() - present.keys()]

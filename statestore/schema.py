@@ -1,7 +1,7 @@
-"""The contract with the orchestrator: its tables, version by version, as SQLite writes them and as PostgreSQL holds them.
+"""The contract with the orchestrator: its tables, as SQLite writes them and as PostgreSQL holds them.
 
-Version 5 is the layout of the orchestrator's own migrations 1-5. Nothing in this file may follow the models: they follow
-it. On PostgreSQL each table gains `rowid`, the order of insertion, that SQLite has of itself.
+Version 5 is the layout of the orchestrator's own migrations 1-5. Nothing in this file may follow the models: they
+follow it. On PostgreSQL each table gains `rowid`, the order of insertion, that SQLite has of itself.
 """
 
 from typing import Final, Literal
@@ -161,7 +161,7 @@ TABLES: Final = tuple(_TABLES)
 # PostgreSQL refuses index rows over about 8 KB: an index on content would make long events unsavable.
 _NOT_ON_POSTGRES: Final = frozenset({"idx_events_content_search"})
 
-# Time indexes carry the order of insertion on PostgreSQL, as SQLite's do of themselves: pages by key read them in order.
+# Time indexes carry the order of insertion on PostgreSQL, as SQLite's do of themselves: pages are read in order.
 _ORDERED_ON_POSTGRES: Final[dict[str, str]] = {
     "idx_agent_states_updated_at": "(updated_at, rowid) WHERE is_deleted = 0",
     "idx_agent_states_created_at": "(created_at, rowid)",

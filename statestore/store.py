@@ -32,7 +32,7 @@ def _coroutine(
     async def verb(self: "StateStore", *arguments: P.args, **keywords: P.kwargs) -> R:
         return await sync_to_async(method)(self, *arguments, **keywords)
 
-    return verb
+    return verb  # type: ignore[return-value]
 
 
 class StateStore:
@@ -63,7 +63,7 @@ class StateStore:
     # Opening
 
     def initialize(self) -> None:
-        """Create the schema where the database is empty, or bring ours up to date. Adoption of other files is `adopt`."""
+        """Create the schema where the database is empty, or bring ours up to date; `adopt` is for other files."""
         tables = set(connections[self.using].introspection.table_names())
         if "agent_states" in tables and "django_migrations" not in tables:
             raise MigrationError("This store belongs to an orchestrator. Run `manage.py adopt PATH` first.")
@@ -82,8 +82,10 @@ class StateStore:
             yield self
 
     async def atransaction(self, work: Callable[["StateStore"], R]) -> R:
-        """Run a plain function as one transaction and return its result: coroutines share a connection, functions do not
-        interleave."""
+        """Run a plain function as one transaction and return its result.
+
+        A function, since coroutines share a connection: what another one wrote in between would be in it too.
+        """
 
         def run() -> R:
             with self.transaction():
@@ -127,7 +129,7 @@ class StateStore:
     def _check_match(self, found: models.AgentState | None, agent_id: str, if_match: str | None) -> None:
         if found is not None and self.prefix is not None and found.key != f"{self.prefix}:{agent_id}":
             raise Conflict(
-                f"The id “{agent_id[:80]}” is taken in another namespace. Ids are unique across all of them: saving would"
+                f"The id “{agent_id[:80]}” is taken in another namespace. Ids are unique across all: saving would"
                 " delete that agent. Choose another id."
             )
         if if_match is not None and (found is None or found.etag() != if_match):

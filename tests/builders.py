@@ -14,7 +14,9 @@ def _id(kind: str) -> str:
     return f"{kind}-{next(_numbers)}"
 
 
-def make_agent(agent_id: str | None = None, *, namespace: str = "", state: Any = None, **columns: Any) -> models.AgentState:
+def make_agent(
+    agent_id: str | None = None, *, namespace: str = "", state: Any = None, **columns: Any
+) -> models.AgentState:
     """Return an idle agent that last changed long ago."""
     agent_id = _id("agent") if agent_id is None else agent_id
     state = {"step": 1} if state is None else state
@@ -30,7 +32,9 @@ def make_agent(agent_id: str | None = None, *, namespace: str = "", state: Any =
     return models.AgentState.objects.create(**given)
 
 
-def make_transition(agent: models.AgentState | str, before: Any = None, after: Any = None, **columns: Any) -> models.Transition:
+def make_transition(
+    agent: models.AgentState | str, before: Any = None, after: Any = None, **columns: Any
+) -> models.Transition:
     """Return a transition of an agent, from one state to another."""
     texts = [state if isinstance(state, str) else json.dumps(state or {}) for state in (before, after)]
     given = {

@@ -4,7 +4,7 @@ import pytest
 
 from statestore import models, restore
 from statestore.audit import Actor
-from statestore.errors import Conflict, NotFound, ValidationError
+from statestore.errors import Conflict, DatabaseError, NotFound, ValidationError
 from tests.builders import make_agent, make_session, make_snapshot, make_transition
 
 pytestmark = pytest.mark.django_db
@@ -40,7 +40,7 @@ def test_restore_refuses_an_agent_that_moved_and_writes_nothing():
     planned = restore.plan(agent.agent_id, f"snapshot:{snapshot.pk}")
     # In the same second, with the same version: only the hash can tell.
     models.AgentState.objects.filter(pk=agent.pk).update(state_data='{"step": 10}')
-    with pytest.raises(Conflict, match="has changed since you looked. Nothing was written"):
+    with pytest.raises(Conflict, match=r"has changed since you looked\. Nothing was written"):
         restore.apply(planned, by=ADA)
     assert models.AgentState.objects.get(pk=agent.pk).state_data == '{"step": 10}'
     assert not models.Transition.objects.exists()
@@ -108,7 +108,7 @@ def test_a_restore_that_cannot_be_read_back_is_rolled_back(monkeypatch: pytest.M
     snapshot = make_snapshot(agent, {"step": 1})
     planned = restore.plan(agent.agent_id, f"snapshot:{snapshot.pk}")
     monkeypatch.setattr(models.AgentState, "state_hash", lambda self: "0" * 64)
-    with pytest.raises(restore.DatabaseError, match="reads back differently"):
+    with pytest.raises(DatabaseError, match="reads back differently"):
         restore.apply(planned, by=ADA)
     assert models.AgentState.objects.get(pk=agent.pk).state_data == '{"step": 9}'
     assert not models.Restore.objects.exists()

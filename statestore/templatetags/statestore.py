@@ -90,7 +90,7 @@ def chip(value: Any, length: int = 28) -> SafeString:
 
 
 @register.simple_tag
-def when(seconds: Any, relative: bool = True) -> SafeString | str:  # noqa: FBT001, FBT002 (a template's argument)
+def when(seconds: Any, relative: bool = True) -> SafeString | str:
     """Return a time element: relative where scripts run, with the absolute UTC time behind it."""
     if seconds is None:
         return "never"

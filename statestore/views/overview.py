@@ -1,12 +1,13 @@
 """Overview: the fleet at a glance."""
 
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.contrib.auth import get_user_model
 from django.contrib.auth.decorators import login_not_required
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.http import require_safe
 
-from statestore import dialect, models
+from statestore import dialect, doctor, models
+from statestore.adoption.status import store_status
 from statestore.errors import StateStoreError
 from statestore.views.access import sees
 from statestore.views.chart import hourly_chart
@@ -30,6 +31,7 @@ def overview(request: HttpRequest) -> HttpResponse:
         "failed": recent.with_status("failed")[:ROWS],
         "silent": recent.silent_since(now - settings.SILENT_AFTER_SECONDS)[:ROWS],
         "chart": hourly_chart(now),
+        "findings": doctor.troubles(),
         "restores": models.Restore.objects.newest_first().with_standing()[:ROWS],
         "expiring": models.Snapshot.objects.expiring_between(now, now + WEEK_SECONDS)
         .without_state()
@@ -54,11 +56,13 @@ def healthz(request: HttpRequest) -> HttpResponse:
 @require_safe
 @login_not_required
 def readyz(request: HttpRequest) -> HttpResponse:
-    """Answer whether both databases can be read, with 503 where one cannot."""
+    """Answer whether both databases can be used, with 503 where one cannot."""
     try:
         with dialect.translated_errors():
             get_user_model().objects.exists()
-            models.AuditEntry.objects.exists()
+            status = store_status()
     except StateStoreError as error:
         return JsonResponse({"ok": False, "error": str(error)}, status=503)
+    if not status.is_ready:
+        return JsonResponse({"ok": False, "error": status.found}, status=503)
     return JsonResponse({"ok": True})

@@ -28,7 +28,8 @@ def restore_agent(request: HttpRequest, agent_id: AnyId) -> HttpResponse:
     """GET: preview what a restore would do. POST: do it, unless something warns and nobody has confirmed."""
     agent = agent_or_404(agent_id)
     if request.method == "POST":
-        return _apply(request, agent)
+        response: HttpResponse = _apply(request, agent)
+        return response
     planned = restore.plan(agent.agent_id, moments.parse(request.GET.get("moment", "")))
     return render_page(request, "restore_preview.html", _preview(planned))
 
@@ -88,11 +89,11 @@ def _recorded_state(agent_id: str, state_hash: str) -> str | None:
     """Return the state with a hash from the agent's newest transitions, or None where it was not recorded."""
     if not state_hash:
         return None
-    for transition in models.Transition.objects.of_agent(agent_id).newest_first()[:RECENT_TRANSITIONS]:
-        for text in (transition.state_after, transition.state_before):
-            if models.sha256(text) == state_hash:
-                return text
-    return None
+    recent: list[models.Transition] = list(
+        models.Transition.objects.of_agent(agent_id).newest_first()[:RECENT_TRANSITIONS]
+    )
+    texts = [text for transition in recent for text in (transition.state_after, transition.state_before)]
+    return next((text for text in texts if models.sha256(text) == state_hash), None)
 
 
 @require_safe

@@ -48,7 +48,8 @@ class _Writer:
         count = f"{len(value)} {noun}{'' if len(value) == 1 else 's'}"
         far = self._far(path) if is_far else ""
         self.parts.append(
-            f'<details{opened}{far}><summary><span class="name">{_shown(name)}</span> <span class="quiet">{count}</span>'
+            f'<details{opened}{far}><summary><span class="name">{_shown(name)}</span>'
+            f' <span class="quiet">{count}</span>'
             f"{'' if opened else _gist(value)}{_copy(path, 'path')}</summary>"
         )
         if is_far:
@@ -68,8 +69,9 @@ class _Writer:
     def leaf(self, name: str, value: Json, path: str) -> None:
         kind, shown = _literal(value)
         self.parts.append(
-            f'<div class="leaf"><span class="name">{_shown(name)}</span><span class="literal" data-type="{kind}">{shown}'
-            f"</span>{_copy(path, 'path')}{_copy(_copied(value), 'value')}</div>"
+            f'<div class="leaf"><span class="name">{_shown(name)}</span>'
+            f'<span class="literal" data-type="{kind}">{shown}</span>'
+            f"{_copy(path, 'path')}{_copy(_copied(value), 'value')}</div>"
         )
 
     def _far(self, path: str) -> str:

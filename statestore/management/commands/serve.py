@@ -13,6 +13,8 @@ from django.contrib.staticfiles import finders
 from django.core.management import call_command
 from django.core.management.base import BaseCommand
 
+from statestore.adoption.status import store_status
+
 STAMP = "fingerprint"
 
 
@@ -42,6 +44,9 @@ class Command(BaseCommand):
         )  # fmt: skip
 
     def _say_what_is_missing(self) -> None:
+        status = store_status()
+        if not status.is_ready:
+            self.stderr.write(f"{status.found} {status.remedy}")
         if not get_user_model().objects.exists():
             self.stdout.write("Nobody can sign in yet: run `manage.py createsuperuser`.")
 
