@@ -51,7 +51,7 @@ class StoreErrors:
     def process_view(self, request: HttpRequest, view: object, args: object, kwargs: object) -> HttpResponse | None:
         """Answer with one page that says what to do where the store cannot be used, before SQLite would create it."""
         match = request.resolver_match
-        is_ours = match is not None and ("admin" not in match.app_names or match.url_name.startswith("statestore_"))
+        is_ours = match is not None and ("admin" not in match.app_names or str(match.url_name).startswith("statestore_"))
         if match is None or match.url_name in WITHOUT_STORE or not is_ours:
             return None
         status = store_status()

@@ -21,6 +21,40 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             marker.kwargs.setdefault("databases", "__all__")
 
 
+# What migrations wrote and no test changes; and what the database itself guards against being deleted.
+KEPT_TABLES = {"migrations", "auth_group", "auth_group_permissions", "auth_permission", "django_content_type"}
+GUARD = "dash_audit_no_delete"
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(
+    django_db_modify_db_settings_parallel_suffix: None, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Use files: SQLite's shared memory locks tables at once, where a file's lock is waited for."""
+    for connection in connections.all():
+        if connection.vendor == "sqlite":
+            path = tmp_path_factory.mktemp("databases") / f"{connection.alias}.db"
+            connection.settings_dict["TEST"]["NAME"] = str(path)
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> None:
+    """Let tests with real transactions be cleaned up: keep the migrations' rows, lift the audit's guard meanwhile."""
+    for connection in connections.all():
+        flush = connection.ops.sql_flush
+
+        def sql_flush(style: Any, tables: Any, flush: Any = flush, connection: Any = connection, **how: Any) -> list[str]:
+            statements: list[str] = flush(style, [table for table in tables if table not in KEPT_TABLES], **how)
+            if connection.vendor != "sqlite" or "dash_audit" not in tables:
+                return statements
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT sql FROM sqlite_master WHERE name = %s", [GUARD])
+                (create,) = cursor.fetchone()
+            return [f"DROP TRIGGER {GUARD}", *statements, create]
+
+        connection.ops.sql_flush = sql_flush
+
+
 @pytest.fixture(autouse=True)
 def _plain_static_files(settings: Any) -> None:
     """Let templates name static files without a manifest that only `collectstatic` makes."""
