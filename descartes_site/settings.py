@@ -3,7 +3,7 @@
 import secrets
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import environ
 from csp.constants import NONE, SELF
@@ -53,6 +53,8 @@ def _database(name: str, default: Path) -> dict[str, Any]:
         database["OPTIONS"] = {"transaction_mode": "IMMEDIATE", "timeout": 5}
         database["CONN_MAX_AGE"] = None
     else:
+        # A directory, percent-encoded, is where a Unix socket lies.
+        database["HOST"] = unquote(str(database.get("HOST", "")))
         database["OPTIONS"] = {**database.get("OPTIONS", {}), "pool": True}
         database["CONN_HEALTH_CHECKS"] = True
     return database

@@ -1,6 +1,7 @@
 """What every test may ask for."""
 
 import os
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -38,7 +39,7 @@ def django_db_modify_db_settings(
 
 
 @pytest.fixture(scope="session")
-def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> None:
+def django_db_setup(django_db_setup: None) -> Iterator[None]:
     """Let tests with real transactions be cleaned up: keep the migrations' rows, lift the audit's guard meanwhile."""
     for connection in connections.all():
         flush = connection.ops.sql_flush
@@ -53,6 +54,10 @@ def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> None:
             return [f"DROP TRIGGER {GUARD}", *statements, create]
 
         connection.ops.sql_flush = sql_flush
+    yield
+    for connection in connections.all():
+        if connection.vendor == "postgresql":
+            connection.close_pool()
 
 
 @pytest.fixture(autouse=True)

@@ -5,6 +5,7 @@ import threading
 from typing import Any
 
 import pytest
+from asgiref.sync import sync_to_async
 from django.db import connection, connections
 
 from statestore import models
@@ -319,7 +320,9 @@ def test_every_verb_has_its_coroutine():
         await store.atransaction(lambda store: store.create_snapshot("a1", "kept"))
         await asyncio.gather(*(store.asave_event({**EVENT, "id": f"e{n}"}) for n in range(8)))
         assert len(await store.aget_events("s1")) == 8
-        return [snapshot.description for snapshot in await store.alist_snapshots("a1")]
+        kept = [snapshot.description for snapshot in await store.alist_snapshots("a1")]
+        await sync_to_async(connections.close_all)()
+        return kept
 
     assert asyncio.run(walk()) == ["kept"]
     verbs = {name for name in vars(StateStore) if not name.startswith("_") and name not in {"agents"}}
