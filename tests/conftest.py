@@ -44,7 +44,9 @@ def django_db_setup(django_db_setup: None) -> Iterator[None]:
     for connection in connections.all():
         flush = connection.ops.sql_flush
 
-        def sql_flush(style: Any, tables: Any, flush: Any = flush, connection: Any = connection, **how: Any) -> list[str]:
+        def sql_flush(
+            style: Any, tables: Any, flush: Any = flush, connection: Any = connection, **how: Any
+        ) -> list[str]:
             statements: list[str] = flush(style, [table for table in tables if table not in KEPT_TABLES], **how)
             if connection.vendor != "sqlite" or "dash_audit" not in tables:
                 return statements
@@ -72,9 +74,9 @@ def _plain_static_files(settings: Any) -> None:
 @pytest.fixture
 def people(db: None) -> dict[str, User]:
     """Return one user for each role, and one without any."""
-    made = {"nobody": User.objects.create_user("nobody", password="nobody")}
+    made = {"nobody": User.objects.create_user("nobody")}
     for role in ("viewer", "operator", "manager", "administrator"):
-        made[role] = User.objects.create_user(role, password=role, is_staff=role in {"manager", "administrator"})
+        made[role] = User.objects.create_user(role, is_staff=role in {"manager", "administrator"})
         made[role].groups.add(Group.objects.get(name=role))
     return made
 

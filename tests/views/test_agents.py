@@ -1,0 +1,266 @@
+"""The list of agents, one agent, and what can be done to it."""
+
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from statestore import models
+from statestore.addresses import to_address
+from tests.builders import NOW, make_agent, make_event, make_session, make_snapshot, make_task, make_transition
+
+pytestmark = pytest.mark.django_db
+
+
+def rows(page: bytes) -> int:
+    return page.decode().count("<tr data-row>")
+
+
+# The list
+
+
+def test_an_empty_store_says_what_to_do_next(viewer: Client):
+    assert "No agents yet" in viewer.get("/agents/").content.decode()
+
+
+def test_agents_are_filtered_by_status_by_namespace_and_by_text(viewer: Client):
+    make_agent("coder-1", namespace="build", status="failed")
+    make_agent("coder-2", namespace="build")
+    make_agent("triage-1", namespace="ops")
+    make_agent("alone")
+    assert rows(viewer.get("/agents/").content) == 4
+    assert rows(viewer.get("/agents/?status=failed").content) == 1
+    assert rows(viewer.get("/agents/?namespace=build").content) == 2
+    assert rows(viewer.get("/agents/?namespace=").content) == 1
+    assert rows(viewer.get("/agents/?namespace=*").content) == 4
+    assert rows(viewer.get("/agents/?q=CODER").content) == 2
+    assert rows(viewer.get("/agents/?q=%25").content) == 0
+    assert "No agent matches" in viewer.get("/agents/?q=nobody").content.decode()
+
+
+def test_pages_go_on_and_back_by_key_and_see_each_agent_once(viewer: Client):
+    for number in range(60):
+        make_agent(f"a{number:02}", updated_at=NOW + number // 7)
+    seen: list[str] = []
+    address = "/agents/?size=25"
+    for _ in range(3):
+        page = viewer.get(address).context["page"]
+        seen += [agent.agent_id for agent in page]
+        address = f"/agents/?size=25&cursor={page.older}"
+    assert seen == [f"a{number:02}" for number in reversed(range(60))]
+    back = viewer.get(f"/agents/?size=25&cursor={page.newer}").context["page"]
+    assert [agent.agent_id for agent in back] == seen[25:50]
+
+
+@pytest.mark.parametrize("sort", ["changed", "oldest", "created", "id"])
+def test_every_order_pages_through_all_agents(viewer: Client, sort: str):
+    for number in range(30):
+        make_agent(f"a{number:02}", updated_at=NOW + number % 3, created_at=NOW + number % 4)
+    first = viewer.get(f"/agents/?size=25&sort={sort}").context["page"]
+    second = viewer.get(f"/agents/?size=25&sort={sort}&cursor={first.older}").context["page"]
+    assert len({agent.agent_id for agent in [*first, *second]}) == 30
+
+
+@pytest.mark.parametrize("query", ["cursor=nonsense", "cursor=W10", "cursor=WzAsImEiXQ"])
+def test_a_damaged_cursor_is_said_in_words(viewer: Client, query: str):
+    make_agent()
+    response = viewer.get(f"/agents/?{query}")
+    assert response.status_code == 422
+    assert "Start again from the first page" in response.content.decode()
+
+
+def test_lists_never_load_states_and_ask_a_constant_number_of_questions(
+    viewer: Client, django_assert_max_num_queries: Any
+):
+    counted = []
+    for size in (2, 20):
+        for _ in range(size):
+            make_transition(make_agent(), {}, {})
+        with django_assert_max_num_queries(12, using="default"):
+            response = viewer.get("/agents/")
+        counted.append(len(response.context["page"].rows))
+        assert all("state_data" in agent.get_deferred_fields() for agent in response.context["page"])
+    assert counted == [2, 22]
+
+
+def test_htmx_gets_the_rows_alone_and_the_answer_varies_by_its_header(viewer: Client):
+    make_agent()
+    whole, part = viewer.get("/agents/"), viewer.get("/agents/", headers={"HX-Request": "true"})
+    assert "<html" in whole.content.decode()
+    assert "<html" not in part.content.decode()
+    assert "HX-Request" in whole["Vary"]
+
+
+def test_many_are_snapshotted_or_set_at_once(operator: Client):
+    agents = [make_agent() for _ in range(3)]
+    chosen = [to_address(agent.agent_id) for agent in agents[:2]]
+    operator.post("/agents/bulk/", {"agent": chosen, "action": "snapshot"})
+    operator.post("/agents/bulk/", {"agent": chosen, "action": "status", "status": "paused"})
+    assert models.Snapshot.objects.count() == 2
+    assert models.AgentState.objects.with_status("paused").count() == 2
+
+
+def test_a_bulk_action_that_is_none_changes_nothing(operator: Client):
+    agent = make_agent()
+    response = operator.post("/agents/bulk/", {"agent": agent.agent_id, "action": "status", "status": "gone"})
+    assert response.status_code == 422
+    assert models.AgentState.objects.get().status == "idle"
+
+
+# One agent
+
+
+def test_the_page_of_an_agent_shows_its_state_and_its_past(viewer: Client):
+    agent = make_agent("coder-2", namespace="build", state={"plan": {"goal": "Refactor the parser"}})
+    make_transition(agent, {}, {}, reason="plan accepted")
+    make_snapshot(agent, description="before refactor")
+    make_event(actor_id="coder-2", content="patch rejected")
+    make_task("Parser", assigned_to="coder-2")
+    make_session(agent, id="build-7")
+    page = viewer.get("/agents/coder-2/").content.decode()
+    for words in ("Refactor the parser", "plan accepted", "before refactor", "patch rejected", "Parser", "build-7"):
+        assert words in page
+    assert agent.state_hash()[:6] in page
+
+
+def test_the_number_of_questions_does_not_grow_with_the_past(viewer: Client, django_assert_num_queries: Any):
+    agent = make_agent("a1")
+    viewer.get("/agents/a1/")
+    from django.db import connections
+    from django.test.utils import CaptureQueriesContext
+
+    from statestore.routers import store_alias
+
+    numbers = []
+    for _ in range(2):
+        for _ in range(10):
+            make_transition(agent, {}, {})
+            make_snapshot(agent)
+            make_event(actor_id="a1")
+        with CaptureQueriesContext(connections[store_alias()]) as queries:
+            viewer.get("/agents/a1/")
+        numbers.append(len(queries))
+    assert numbers[0] == numbers[1]
+    assert numbers[0] <= 14
+
+
+def test_the_timeline_pages_through_everything_once(viewer: Client):
+    agent = make_agent("a1")
+    for number in range(40):
+        make_transition(agent, {}, {}, timestamp=NOW + number // 3, reason=f"turn {number}")
+    for number in range(25):
+        make_snapshot(agent, created_at=NOW + number, description=f"snapshot {number}")
+    seen, cursor = [], ""
+    for _ in range(5):
+        context = viewer.get(f"/agents/a1/?older={cursor}").context
+        seen += [str(entry.row) for entry in context["entries"]]
+        cursor = context["older"]
+        if cursor is None:
+            break
+    assert cursor is None
+    assert len(seen) == len(set(seen)) == 65
+    assert seen[0] == "snapshot 24"
+
+
+def test_find_shows_where_a_word_stands(viewer: Client):
+    make_agent("a1", state={"plan": {"goal": "Refactor the parser"}, "notes": ["parser first", "tests"]})
+    page = viewer.get("/agents/a1/?find=PARSER").content.decode()
+    assert "/plan/goal" in page
+    assert "/notes/0" in page
+    assert "/notes/1" not in page
+
+
+def test_a_large_branch_is_fetched_when_it_is_opened(viewer: Client):
+    make_agent("a1", state={"small": 1, "messages": [{"n": n, "text": "x"} for n in range(4000)]})
+    page = viewer.get("/agents/a1/").content.decode()
+    assert 'hx-get="/agents/a1/branch/?moment=now&amp;path=%2Fmessages"' in page
+    assert len(page) < 200_000
+    branch = viewer.get("/agents/a1/branch/?moment=now&path=/messages/7", headers={"HX-Request": "true"})
+    assert ">7<" in branch.content.decode()
+    assert viewer.get("/agents/a1/branch/?moment=now&path=/nowhere").status_code == 404
+
+
+def test_the_raw_state_is_sent_byte_for_byte_and_is_no_page(viewer: Client):
+    text = '{"a": 1e400, "b": "<script>alert(1)</script>"}'
+    make_agent("a1", state=text)
+    response = viewer.get("/agents/a1/state/?download=1")
+    assert response.content == text.encode()
+    assert response["Content-Type"].startswith("text/plain")
+    assert response["Content-Disposition"] == 'attachment; filename="a1.json"'
+    assert "sandbox" in response["Content-Security-Policy"]
+    assert response["X-Content-Type-Options"] == "nosniff"
+
+
+def test_a_state_that_is_no_json_is_shown_as_text(viewer: Client):
+    make_agent("a1", state="plain <b>text</b>")
+    page = viewer.get("/agents/a1/").content.decode()
+    assert "Shown as text" in page
+    assert "plain &lt;b&gt;text&lt;/b&gt;" in page
+
+
+# What can be done
+
+
+def test_a_snapshot_is_taken_with_description_and_expiry(operator: Client):
+    make_agent("a1")
+    operator.post("/agents/a1/snapshot/", {"description": "before refactor", "expires_in_days": "7"})
+    snapshot = models.Snapshot.objects.get()
+    assert snapshot.description == "before refactor"
+    assert abs(snapshot.expires_at - models.now() - 7 * 86400) < 5
+
+
+def test_the_status_is_changed_with_a_reason(operator: Client):
+    make_agent("a1")
+    operator.post("/agents/a1/status/", {"status": "paused", "reason": "lunch"})
+    assert models.AgentState.objects.get().status == "paused"
+    assert models.Transition.objects.get().reason == "status: idle → paused (lunch)"
+    assert operator.post("/agents/a1/status/", {"status": "gone"}).status_code == 422
+
+
+def test_delete_bring_back_and_purge(operator: Client, manager: Client):
+    make_agent("a1")
+    operator.post("/agents/a1/delete/", {"reason": "obsolete"})
+    assert "obsolete" in operator.get("/trash/").content.decode()
+    assert rows(operator.get("/agents/").content) == 0
+    operator.post("/agents/a1/undelete/")
+    assert rows(operator.get("/agents/").content) == 1
+    operator.post("/agents/a1/delete/")
+    assert operator.post("/agents/a1/purge/").status_code == 403
+    manager.post("/agents/a1/purge/")
+    assert not models.AgentState.objects.exists()
+
+
+def test_an_agent_that_its_orchestrator_saved_again_is_shown_as_revived(operator: Client):
+    make_agent("a1")
+    operator.post("/agents/a1/delete/")
+    models.AgentState.objects.update(is_deleted=0)
+    assert "Revived by its orchestrator" in operator.get("/agents/a1/").content.decode()
+    assert "Revived by their orchestrator" in operator.get("/trash/").content.decode()
+
+
+@pytest.mark.parametrize("verb", ["snapshot", "status", "delete", "undelete", "purge", "restore"])
+def test_a_viewer_may_not(viewer: Client, verb: str):
+    make_agent("a1")
+    assert viewer.post(f"/agents/a1/{verb}/", {"status": "paused"}).status_code == 403
+    assert not models.AuditEntry.objects.exists()
+
+
+@pytest.mark.parametrize("verb", ["snapshot", "status", "delete", "undelete", "purge"])
+def test_get_never_writes(operator: Client, verb: str):
+    make_agent("a1")
+    assert operator.get(f"/agents/a1/{verb}/").status_code == 405
+
+
+@pytest.mark.parametrize(
+    "agent_id", ["a/b", "", "..", ".", "a\nb", "日本", "<script>", "~tilde", "x" * 300, "long" * 25_000, "a\u202eb"]
+)
+def test_any_id_has_a_page(viewer: Client, agent_id: str):
+    make_agent(agent_id)
+    (address,) = [line.get_absolute_url() for line in viewer.get("/agents/").context["page"]]
+    assert len(address) < 2000
+    assert viewer.get(address).context["agent"].agent_id == agent_id
+
+
+def test_an_agent_that_is_not_there_is_not_found(viewer: Client):
+    assert viewer.get("/agents/nowhere/").status_code == 404
+    assert viewer.get("/agents/~!!!/").status_code == 404
