@@ -4,31 +4,29 @@ import hashlib
 import json
 import os
 import signal
-import socket
 import sqlite3
 import stat
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from io import StringIO
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from django.core.management import call_command
 from django.core.management.base import CommandError
 from pytest_django.plugin import DjangoDbBlocker
 
 from statestore import schema
-from statestore.adoption import inspect, structure
+from statestore.adoption import structure
 from statestore.adoption.adopt import adopt
 from statestore.adoption.backup import take_backup
 from statestore.adoption.look import look
 from statestore.adoption.place import store_at
 from statestore.adoption.status import store_status
-from statestore.errors import DatabaseError, MigrationError
-from tests.foreign import hostile, orchestrator, population, writer
+from statestore.errors import DatabaseError
+from tests.foreign import hostile, orchestrator, writer
+from tests.stores import adopt_by_command, execute, fingerprint, make_store
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -41,39 +39,17 @@ def _databases_may_be_used(django_db_blocker: DjangoDbBlocker) -> Iterator[None]
 
 @pytest.fixture
 def version_5(tmp_path: Path) -> Path:
-    path = orchestrator.create(tmp_path / "five.db")
-    population.populate(path)
-    return path
+    return make_store(tmp_path / "five.db")
 
 
 @pytest.fixture
 def version_4(tmp_path: Path) -> Path:
-    path = orchestrator.create(tmp_path / "four.db", version=4)
-    population.populate(path)
-    return path
+    return make_store(tmp_path / "four.db", "version 4")
 
 
 @pytest.fixture
 def init(tmp_path: Path) -> Path:
-    path = orchestrator.create_init(tmp_path / "init.db")
-    population.populate_init(path)
-    return path
-
-
-def adopt_by_command(path: Path, **options: Any) -> str:
-    out = StringIO()
-    call_command("adopt", str(path), backup_dir=path.parent / "backups", stdout=out, **{"yes": True, **options})
-    return out.getvalue()
-
-
-def fingerprint(directory: Path) -> dict[str, str]:
-    """Return every file's bytes and mode, backups excepted: equal ones mean that nothing was touched."""
-    return {
-        entry.name: f"{entry.lstat().st_mode:o} "
-        + (hashlib.sha256(entry.read_bytes()).hexdigest() if stat.S_ISREG(entry.lstat().st_mode) else "")
-        for entry in sorted(directory.iterdir())
-        if entry.name != "backups"
-    }
+    return make_store(tmp_path / "init.db", "the init layout")
 
 
 def columns(path: Path, table: str) -> set[tuple[str, str]]:
@@ -113,9 +89,7 @@ def test_look_names_each_layout(version_5: Path, version_4: Path, init: Path) ->
 
 
 def test_look_leaves_no_trace_beside_a_file_in_wal(version_5: Path) -> None:
-    connection = sqlite3.connect(version_5)
-    connection.execute("PRAGMA journal_mode = wal")
-    connection.close()
+    execute(version_5, "PRAGMA journal_mode = wal")
     before = fingerprint(version_5.parent)
     found = look(version_5)
     assert (found.journal_mode, found.refusal) == ("wal", "")
@@ -180,10 +154,7 @@ def test_adoption_copes_with_hostile_content(tmp_path: Path) -> None:
 
 
 def test_adoption_passes_by_edges_that_point_nowhere(version_5: Path) -> None:
-    connection = sqlite3.connect(version_5)
-    connection.execute("INSERT INTO task_dependencies (task_id, depends_on_task_id) VALUES ('gone', 'gone too')")
-    connection.commit()
-    connection.close()
+    execute(version_5, "INSERT INTO task_dependencies (task_id, depends_on_task_id) VALUES ('gone', 'gone too')")
     adopt_by_command(version_5)
     assert look(version_5).is_done
 
@@ -251,174 +222,6 @@ def test_a_backup_that_fails_leaves_nothing_behind_and_stops_the_adoption(versio
     assert fingerprint(version_5.parent) == before
 
 
-# What it refuses
-
-
-def _missing(path: Path) -> None:
-    path.unlink()
-
-
-def _symlink(path: Path) -> None:
-    path.rename(path.with_name("real.db"))
-    path.symlink_to("real.db")
-
-
-def _pipe(path: Path) -> None:
-    path.unlink()
-    os.mkfifo(path)
-
-
-def _directory(path: Path) -> None:
-    path.unlink()
-    path.mkdir()
-
-
-def _socket(path: Path) -> None:
-    path.unlink()
-    here = Path.cwd()
-    os.chdir(path.parent)  # the address of a socket is short
-    try:
-        with socket.socket(socket.AF_UNIX) as bound:
-            bound.bind(path.name)
-    finally:
-        os.chdir(here)
-
-
-def _empty(path: Path) -> None:
-    path.write_bytes(b"")
-
-
-def _text(path: Path) -> None:
-    path.write_text("agents: none\n" * 1_000)
-
-
-def _cut(path: Path) -> None:
-    path.write_bytes(path.read_bytes()[:30])
-
-
-def _damaged(path: Path) -> None:
-    connection = sqlite3.connect(path)
-    page = connection.execute("SELECT rootpage FROM sqlite_master WHERE name = 'idx_events_actor_id'").fetchone()[0]
-    size = connection.execute("PRAGMA page_size").fetchone()[0]
-    connection.close()
-    with path.open("r+b") as file:
-        file.seek((page - 1) * size + size - 600)
-        file.write(b"\x7f" * 600)
-
-
-def _sql(*statements: str) -> Callable[[Path], None]:
-    def run(path: Path) -> None:
-        connection = sqlite3.connect(path)
-        for statement in statements:
-            connection.execute(statement)
-        connection.commit()
-        connection.close()
-
-    return run
-
-
-def _replaced(path: Path, *statements: str) -> None:
-    path.unlink()
-    _sql(*statements)(path)
-
-
-ENDLESS = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT x AS key FROM n"
-
-REFUSALS: dict[str, tuple[Callable[[Path], None], str]] = {
-    "missing": (_missing, "There is no file here"),
-    "symlink": (_symlink, "symbolic link"),
-    "pipe": (_pipe, "a named pipe"),
-    "directory": (_directory, "a directory"),
-    "socket": (_socket, "a socket"),
-    "zero bytes": (_empty, "zero bytes"),
-    "text": (_text, "not an SQLite database"),
-    "cut off": (_cut, "damaged"),
-    "damaged": (_damaged, "It is damaged"),
-    "no tables": (lambda p: _replaced(p, "CREATE TABLE x (a)", "DROP TABLE x"), "without tables"),
-    "another program": (lambda p: _replaced(p, "CREATE TABLE songs (title)"), "none of its tables .* songs"),
-    "shared names": (
-        lambda p: _replaced(p, "CREATE TABLE events (id INTEGER PRIMARY KEY, name TEXT)", "CREATE TABLE agents (id)"),
-        "events lacks actor_id.*there is no table tasks",
-    ),
-    "state machine": (
-        lambda p: _replaced(p, "CREATE TABLE state_transitions (workflow_id TEXT, from_state TEXT, to_state TEXT)"),
-        "state_transitions has from_state, to_state, workflow_id",
-    ),
-    "extra column": (_sql("ALTER TABLE agent_states ADD COLUMN mood TEXT"), "agent_states has mood"),
-    "other type": (
-        _sql("DROP TABLE sessions", "CREATE TABLE sessions (id TEXT PRIMARY KEY, agent_id TEXT, started_at TEXT,"
-             " ended_at INTEGER, status TEXT, metadata TEXT, created_at INTEGER)"),
-        "sessions.started_at is TEXT instead of INTEGER",
-    ),
-    "endless view": (
-        _sql("DROP TABLE agent_states", f"CREATE VIEW agent_states AS {ENDLESS}"), "agent_states is a view"
-    ),
-    "virtual table": (
-        _sql("DROP TABLE agent_states", "CREATE VIRTUAL TABLE agent_states USING fts5(key)"), "is a virtual table"
-    ),
-    "trigger": (
-        _sql("CREATE TRIGGER spy AFTER INSERT ON events BEGIN DELETE FROM tasks; END"), "carries triggers.*spy"
-    ),
-    "trigger with our name": (
-        _sql("CREATE TRIGGER dash_spy AFTER INSERT ON events BEGIN DELETE FROM tasks; END"), "triggers.*dash_spy"
-    ),
-    "table with our name": (_sql("CREATE TABLE dash_audit (id)"), "dash_audit, names that only"),
-    "half-applied": (_sql("DELETE FROM migrations WHERE version = 5"), "a migration was interrupted"),
-    "newer": (
-        _sql("INSERT INTO migrations (version, name, applied_at) VALUES (6, 'next', 1)"), "names version 6"
-    ),
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("case", REFUSALS)
-def test_a_file_that_is_not_a_sound_store_is_refused_and_left_untouched(case: str, version_5: Path) -> None:
-    spoil, reason = REFUSALS[case]
-    spoil(version_5)
-    before = fingerprint(version_5.parent)
-    started = time.monotonic()
-    with pytest.raises(CommandError, match=reason):
-        adopt_by_command(version_5)
-    with pytest.raises(MigrationError, match=reason):
-        adopt(version_5, backup_dir=version_5.parent / "backups")
-    assert fingerprint(version_5.parent) == before
-    assert not (version_5.parent / "backups").exists()
-    assert time.monotonic() - started < 15
-
-
-def test_a_file_that_may_not_be_read_is_refused(version_5: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    # Simulated: tests often run as root, who may read everything.
-    monkeypatch.setattr(os, "open", lambda *_: (_ for _ in ()).throw(PermissionError(13, "Permission denied")))
-    assert inspect.inspect(version_5, stopped=False)["refusal"] == "It cannot be read: Permission denied."
-
-
-def test_a_large_file_in_rollback_mode_is_only_checked_when_the_orchestrator_rests(
-    version_5: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(inspect, "BLOCKING_SECONDS", -1.0)
-    assert "--stopped" in inspect.inspect(version_5, stopped=False)["refusal"]
-    assert inspect.inspect(version_5, stopped=True)["refusal"] == ""
-
-
-def test_what_a_crashed_writer_left_is_not_touched(version_5: Path) -> None:
-    crash = (
-        "import os, sqlite3, sys; c = sqlite3.connect(sys.argv[1], isolation_level=None);"
-        "c.execute('PRAGMA cache_size = 2'); c.execute('BEGIN IMMEDIATE');"
-        "c.execute('UPDATE events SET content = content || hex(randomblob(4000))'); os._exit(0)"
-    )
-    subprocess.run([sys.executable, "-c", crash, str(version_5)], check=True)
-    assert version_5.with_name("five.db-journal").exists()
-    before = fingerprint(version_5.parent)
-    with pytest.raises(CommandError, match="A writer crashed"):
-        adopt_by_command(version_5)
-    assert fingerprint(version_5.parent) == before
-
-
-def test_a_hostile_file_name_cannot_colour_the_terminal(tmp_path: Path) -> None:
-    path = orchestrator.create(tmp_path / "\x1b[31mred\n.db")
-    said = adopt_by_command(path)
-    assert "\x1b" not in said.replace("\x1b[32;1m", "").replace("\x1b[0m", "")
-
-
 # All or nothing, and never in the way
 
 CRASHING = """
@@ -478,9 +281,7 @@ def test_an_adoption_that_is_killed_leaves_the_file_as_found_or_done(version_4: 
 
 @pytest.mark.parametrize("mode", ["delete", "wal"])
 def test_adoption_never_makes_the_orchestrator_fail_or_wait(mode: str, version_5: Path) -> None:
-    connection = sqlite3.connect(version_5)
-    connection.execute(f"PRAGMA journal_mode = {mode}")
-    connection.close()
+    execute(version_5, f"PRAGMA journal_mode = {mode}")
     with writer.running(version_5, "--per-second", "100") as run:
         adopt_by_command(version_5)
         time.sleep(0.2)

@@ -16,7 +16,8 @@ from pytest_django.plugin import DjangoDbBlocker
 from statestore import dialect, doctor
 from statestore.adoption.adopt import adopt
 from statestore.adoption.place import store_at
-from tests.foreign import hostile, orchestrator, population, writer
+from tests.foreign import hostile, orchestrator, writer
+from tests.stores import execute, make_store
 
 
 @pytest.fixture(autouse=True)
@@ -30,18 +31,9 @@ def _databases_may_be_used(django_db_blocker: DjangoDbBlocker, monkeypatch: pyte
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     """A healthy store: populated, adopted, in WAL."""
-    path = orchestrator.create(tmp_path / "store.db")
-    population.populate(path)
+    path = make_store(tmp_path / "store.db")
     adopt(path, backup_dir=tmp_path / "backups", wal=True)
     return path
-
-
-def execute(path: Path, *statements: str) -> None:
-    connection = sqlite3.connect(path)
-    for statement in statements:
-        connection.execute(statement)
-    connection.commit()
-    connection.close()
 
 
 def complaints(path: Path, *, thorough: bool = True) -> dict[str, doctor.Level]:

@@ -20,14 +20,14 @@ from statestore import schema
 from statestore.adoption import structure
 
 # In rollback-journal mode a read of ours keeps the orchestrator's save waiting; it may wait half a second at most.
-BLOCKING_SECONDS = 0.4
+BLOCKING_SECONDS = 0.2
 STRUCTURE_SECONDS = 5.0
 UNHURRIED_SECONDS = 900.0
 
 MAGIC = b"SQLite format 3\0"
 
 
-class Refused(Exception):  # noqa: N818  (a refusal is an answer here, not an accident)
+class Refused(Exception):
     """The file cannot be adopted; the message says why."""
 
 
@@ -39,8 +39,10 @@ def inspect(path: Path, *, stopped: bool) -> dict[str, Any]:
         found["journal_mode"] = "wal" if in_wal else "delete"
         connection = _open(path, in_wal=in_wal)
         try:
+            seconds = UNHURRIED_SECONDS if in_wal or stopped else BLOCKING_SECONDS
             _read(connection, found)
-            _check_integrity(connection, UNHURRIED_SECONDS if in_wal or stopped else BLOCKING_SECONDS)
+            found["rows"] = _rows(connection, found["objects"], seconds)
+            _check_integrity(connection, seconds)
         finally:
             connection.close()
     except Refused as refusal:
@@ -117,12 +119,8 @@ def _read(connection: sqlite3.Connection, found: dict[str, Any]) -> None:
     found.update(layout=recognised.layout, adopted=bool(applied), objects=objects)
     found["unapplied"] = [name for name in structure.our_migrations() if name not in applied]
     _refuse_strangers(recognised, objects, adopted=bool(applied))
-    found["rows"] = {
-        table.name: connection.execute(f"SELECT count(*) FROM {table.name}").fetchone()[0]  # noqa: S608
-        for table in objects
-        if table.type == "table" and table.name in schema.TABLES
-    }
-    found["quirks"] = _quirks(objects)
+    # What adoption will add is no quirk.
+    found["quirks"] = _quirks(objects) if recognised.layout == structure.VERSION_5 else []
 
 
 def _refuse_strangers(
@@ -141,6 +139,22 @@ def _refuse_strangers(
         raise Refused(
             f"It is {structure.UNKNOWN}: it has {', '.join(strange[:8])}, names that only this dashboard uses."
         )
+
+
+def _rows(
+    connection: sqlite3.Connection, objects: list[structure.SchemaObject], seconds: float
+) -> dict[str, int | None]:
+    """Return the rows per table of the orchestrator's; None where counting them would make its saves wait."""
+    tables = [found.name for found in objects if found.type == "table" and found.name in schema.TABLES]
+    rows: dict[str, int | None] = {}
+    for table in tables:
+        _limit(connection, seconds / len(tables))
+        try:
+            # count(*) alone cannot be interrupted: it is one step of SQLite's machine.
+            rows[table] = connection.execute(f"SELECT count(*) FROM (SELECT 1 FROM {table} LIMIT -1)").fetchone()[0]  # noqa: S608
+        except sqlite3.OperationalError:
+            rows[table] = None
+    return rows
 
 
 def _quirks(objects: list[structure.SchemaObject]) -> list[str]:

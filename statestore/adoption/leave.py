@@ -64,7 +64,7 @@ def ours(using: str) -> list[str]:
     """Return the names of what is ours in a store. Raises MigrationError on PostgreSQL, where `migrate` does it."""
     connection = connections[using]
     if not dialect.is_sqlite(connection):
-        raise MigrationError("On PostgreSQL run `manage.py migrate statestore 0001`; then drop django_migrations.")
+        raise MigrationError(f"On PostgreSQL run `manage.py migrate --database {using} statestore 0001`.")
     with connection.cursor() as cursor:
         return [o.name for o in read_objects(cursor) if is_ours(o.name) and o.sql]
 

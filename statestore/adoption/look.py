@@ -23,7 +23,7 @@ class Look:
     journal_mode: str = ""
     adopted: bool = False
     objects: list[SchemaObject] = field(default_factory=list)
-    rows: dict[str, int] = field(default_factory=dict)
+    rows: dict[str, int | None] = field(default_factory=dict)
     quirks: list[str] = field(default_factory=list)
     unapplied: list[str] = field(default_factory=list)
 

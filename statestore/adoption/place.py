@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 from typing import Any, Final
 
@@ -9,7 +10,7 @@ from django.conf import settings
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-_ALIAS: Final = "named"
+_numbers: Final = count(1)
 
 
 @contextmanager
@@ -18,16 +19,17 @@ def store_at(path: Path) -> Iterator[str]:
 
     For commands only: the setting that it swaps is the whole process's.
     """
-    connections.databases[_ALIAS] = _database(path)
+    alias = f"named_{next(_numbers)}"
+    connections.databases[alias] = _database(path)
     before = settings.STORE_ALIAS
-    settings.STORE_ALIAS = _ALIAS
+    settings.STORE_ALIAS = alias
     try:
-        yield _ALIAS
+        yield alias
     finally:
         settings.STORE_ALIAS = before
-        connections[_ALIAS].close()
-        del connections[_ALIAS]
-        del connections.databases[_ALIAS]
+        connections[alias].close()
+        del connections[alias]
+        del connections.databases[alias]
 
 
 @contextmanager

@@ -62,12 +62,14 @@ def _look(connection: BaseDatabaseWrapper, name: str) -> StoreStatus:
         with connection.cursor() as cursor:
             return _status_of(connection, cursor, name)
     except DjangoDatabaseError as error:
-        return StoreStatus("unreadable", f"{name} cannot be read as a store: {error}.", _LOOK.format(name=name))
+        remedy = _LOOK.format(name=name) if is_file else "Check STORE_URL, and that its server runs."
+        return StoreStatus("unreadable", f"{name} cannot be read as a store: {error}.", remedy)
 
 
 _CREATE: Final = (
     "Let STORE_URL name the orchestrator's file, or make an empty store with `manage.py migrate --database store`."
 )
+_MIGRATE: Final = "Run `manage.py migrate --database {alias}`."
 _LOOK: Final = "`manage.py adopt --dry-run {name}` says more."
 
 
@@ -82,7 +84,7 @@ def _status_of(connection: BaseDatabaseWrapper, cursor: Any, name: str) -> Store
             f"{name} was adopted by an earlier release; not applied: {', '.join(unapplied)}.",
             f"Run `manage.py adopt {name}`, which makes a backup first."
             if dialect.is_sqlite(connection)
-            else "Run `manage.py migrate`.",
+            else _MIGRATE.format(alias=connection.alias),
         )
     return _not_adopted(connection, cursor, name)
 
@@ -98,7 +100,9 @@ def _applied(connection: BaseDatabaseWrapper, cursor: Any) -> set[str]:
 
 def _not_adopted(connection: BaseDatabaseWrapper, cursor: Any, name: str) -> StoreStatus:
     if not dialect.is_sqlite(connection):
-        return StoreStatus("not adopted", "The database has no tables of ours.", "Run `manage.py migrate`.")
+        return StoreStatus(
+            "not adopted", "The database has no tables of ours.", _MIGRATE.format(alias=connection.alias)
+        )
     found = structure.recognise(cursor, structure.read_objects(cursor))
     if found.layout == structure.NOTHING:
         return StoreStatus("not adopted", f"{name} is a database without tables.", _CREATE)

@@ -156,11 +156,14 @@ class Orchestrator:
         self.connection.execute(
             _SAVE_TASK, (task_id, title, None, status, priority, complexity, assigned_to, waits_for, at, at, None)
         )
+        self._save_edges(task_id, dependencies)
+        return task_id
+
+    def _save_edges(self, task_id: str, dependencies: Sequence[str]) -> None:
         for other in dependencies:
             self.connection.execute(
                 "INSERT OR IGNORE INTO task_dependencies (task_id, depends_on_task_id) VALUES (?, ?)", (task_id, other)
             )
-        return task_id
 
     def start_session(self, session_id: str, agent_id: str, *, at: int | None = None, ended: int | None = None) -> None:
         """Insert one session, open unless `ended` says when it was over."""

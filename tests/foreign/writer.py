@@ -157,13 +157,8 @@ def running(path: Path | str, *arguments: str) -> Iterator[Running]:
 
     `arguments` are the command line's: "--per-second", "200", "--agents", "5", "--hold", "3" …
     """
-    process = subprocess.Popen(
-        [sys.executable, "-m", "tests.foreign.orchestrator", str(path), *arguments],
-        cwd=ROOT,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
+    command = [sys.executable, "-m", "tests.foreign.orchestrator", str(path), *arguments]
+    process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     run = Running(process)
     reader = threading.Thread(target=run.drain, daemon=True)
     reader.start()

@@ -45,7 +45,7 @@ class Command(BaseCommand):
             raise CommandError(one_line(f"{found.path} cannot be adopted. {found.refusal}"))
         self.stdout.write(f"{one_line(str(found.path))}: {found.layout}, journal mode {found.journal_mode}")
         for table, rows in found.rows.items():
-            self.stdout.write(f"  {table:<20}{rows:>12,}")
+            self.stdout.write(f"  {table:<20}{'many' if rows is None else f'{rows:,}':>12}")
         for quirk in found.quirks:
             self.stdout.write(f"  Note: {quirk}")
 
