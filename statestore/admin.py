@@ -1,15 +1,23 @@
 """The staff face: tasks and sessions are edited here; what agents did is read-only, with links to the views."""
 
+from contextlib import suppress
 from typing import Any
 
 from django.contrib import admin
+from django.contrib.admin.utils import quote, unquote
+from django.contrib.admin.views.main import ChangeList
 from django.core.paginator import Paginator
 from django.http import HttpRequest
+from django.shortcuts import redirect
+from django.urls import reverse
 from django.utils.functional import cached_property
 from django.utils.html import format_html
+from django.utils.http import urlencode
 from django.utils.safestring import SafeString
 
 from statestore import models, work
+from statestore.addresses import from_address, to_address
+from statestore.fields import survives_form
 from statestore.forms import SessionForm, TaskForm
 from statestore.routers import store_alias
 from statestore.templatetags.statestore import line, middle, size, when
@@ -32,17 +40,74 @@ class BoundedPaginator(Paginator):  # type: ignore[type-arg]
         return len(rows.order_by().values_list("pk")[: COUNTED_ROWS + 1])
 
 
+def _choose(column: str, choices: Any, title: str) -> type[admin.SimpleListFilter]:
+    """Return a filter of known words: asking a million rows which values occur would read them all."""
+
+    class Chosen(admin.SimpleListFilter):
+        parameter_name = column
+
+        def lookups(self, request: HttpRequest, model_admin: Any) -> Any:
+            return choices
+
+        def queryset(self, request: HttpRequest, queryset: Any) -> Any:
+            return queryset.filter(**{column: self.value()}) if self.value() else queryset
+
+    Chosen.title = title
+    return Chosen
+
+
+class EndedFilter(admin.SimpleListFilter):
+    """Open or ended sessions."""
+
+    title = "end"
+    parameter_name = "ended"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Any:
+        return [("no", "Open"), ("yes", "Ended")]
+
+    def queryset(self, request: HttpRequest, queryset: Any) -> Any:
+        return queryset.filter(ended_at__isnull=self.value() == "no") if self.value() else queryset
+
+
+class AddressedList(ChangeList):
+    """A list whose links name rows as the site's other URLs do: an id may be any bytes."""
+
+    def url_for_result(self, result: Any) -> str:
+        name = f"admin:{self.opts.app_label}_{self.opts.model_name}_change"
+        return reverse(name, args=[quote(to_address(result.pk))])
+
+
 class StoreAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     """What all tables of the store share."""
 
     paginator = BoundedPaginator
     show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER
     list_per_page = 50
     list_select_related = False
+    # The redirect that Django would link to cannot carry any id; the "open" column links to the page itself.
+    view_on_site = False
     heavy: tuple[str, ...] = ()
 
     def get_queryset(self, request: HttpRequest) -> Any:
         return super().get_queryset(request).defer(*self.heavy)
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        return AddressedList
+
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
+        rows = self.get_queryset(request)
+        row = rows.filter(pk=object_id).first()
+        if row is None:
+            with suppress(ValueError):
+                row = rows.named(from_address(object_id))
+        return row
+
+    def history_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> Any:
+        """Lead to the audit log: it also has what was done elsewhere than in the admin."""
+        row = self.get_object(request, unquote(object_id))
+        row_id = getattr(row, "agent_id", row.pk) if isinstance(row, models.AgentState) else row.pk
+        return redirect(f"{reverse('audit')}?{urlencode({'row': to_address(row_id)})}")
 
 
 class ReadOnlyAdmin(StoreAdmin):
@@ -82,6 +147,10 @@ def _time(column: str, description: str) -> Any:
         return when(getattr(row, column), False) if getattr(row, column) is not None else "—"
 
     return cell
+
+
+def _is_tame(row: Any) -> bool:
+    return row.pk != "" and all(survives_form(getattr(row, field.attname)) for field in row._meta.concrete_fields)
 
 
 @admin.register(models.AgentState)
@@ -158,7 +227,16 @@ class EventAdmin(ReadOnlyAdmin):
 
 
 class EditedAdmin(StoreAdmin):
-    """A table that people edit: each edit is one audited verb, checked against the row that was shown."""
+    """A table that people edit: each edit is one audited verb, checked against the row that was shown.
+
+    A row whose text would not come back from a form as it is can be looked at, not edited: nothing of it is lost.
+    """
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return super().has_change_permission(request, obj) and (obj is None or _is_tame(obj))
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return super().has_delete_permission(request, obj) and (obj is None or _is_tame(obj))
 
     def delete_queryset(self, request: HttpRequest, queryset: Any) -> None:
         for row in queryset:
@@ -172,8 +250,12 @@ class TaskAdmin(EditedAdmin):
     form = TaskForm
     heavy = ("metadata",)
     ordering = ("-updated_at",)
-    list_display = ("shown_title", "status", "priority", "complexity", "shown_assignee", "changed")
-    list_filter = ("status", "priority", "complexity")
+    list_display = ("shown_title", "shown_status", "shown_priority", "shown_complexity", "shown_assignee", "changed")
+    list_filter = (
+        _choose("status", models.TaskStatus.choices, "status"),
+        _choose("priority", models.TaskPriority.choices, "priority"),
+        _choose("complexity", models.TaskComplexity.choices, "complexity"),
+    )
     search_fields = ("title", "=id", "=assigned_to")
     fields = (
         "etag", "title", "description", ("status", "priority", "complexity"), "assigned_to", "dependencies", "metadata",
@@ -181,6 +263,9 @@ class TaskAdmin(EditedAdmin):
     )  # fmt: skip
     readonly_fields = ("created", "changed")
     shown_title = _shown("title", "title")
+    shown_status = _shown("status", "status")
+    shown_priority = _shown("priority", "priority")
+    shown_complexity = _shown("complexity", "complexity")
     shown_assignee = _shown("assigned_to", "assigned to", shorten=middle)
     created = _time("created_at", "created")
     changed = _time("updated_at", "last change")
@@ -204,12 +289,13 @@ class SessionAdmin(EditedAdmin):
 
     form = SessionForm
     ordering = ("-started_at",)
-    list_display = ("shown_id", "shown_agent", "status", "started", "ended")
-    list_filter = ("status",)
+    list_display = ("shown_id", "shown_agent", "shown_status", "started", "ended")
+    list_filter = (EndedFilter,)
     search_fields = ("=id", "=agent_id")
     fields = ("etag", "agent_id", "started_at", "ended_at", "status", "metadata")
     shown_id = _shown("id", "id", shorten=middle)
     shown_agent = _shown("agent_id", "agent", shorten=middle)
+    shown_status = _shown("status", "status")
     started = _time("started_at", "started")
     ended = _time("ended_at", "ended")
 

@@ -70,6 +70,14 @@ def text_bytes(text: str) -> bytes:
     return text.raw if isinstance(text, StoredBlob) else text.encode("utf-8", "surrogateescape")
 
 
+_CONTROL: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff]")
+
+
+def survives_form(text: Any) -> bool:
+    """Return whether a text comes back from a browser's form as it was sent."""
+    return not isinstance(text, StoredBlob) and not (isinstance(text, str) and _CONTROL.search(text))
+
+
 class AnyText(models.TextField):  # type: ignore[type-arg]
     """Text that may hold anything: valid text, invalid UTF-8 (kept by surrogate escapes), or a blob."""
 

@@ -145,6 +145,9 @@ class RowForm(forms.ModelForm):  # type: ignore[type-arg]
 
     def clean(self) -> dict[str, Any]:
         values: dict[str, Any] = super().clean() or self.cleaned_data
+        for name, value in values.items():
+            if isinstance(value, str):
+                values[name] = _as_it_was(value, getattr(self.instance, name, None))
         if self.instance._state.adding:
             return values
         present = type(self.instance)._default_manager.filter(pk=self.instance.pk).first()
@@ -153,6 +156,12 @@ class RowForm(forms.ModelForm):  # type: ignore[type-arg]
                 "Somebody changed this row since you opened it. Nothing was saved: copy what you typed, open it again."
             )
         return values
+
+
+def _as_it_was(typed: str, stored: Any) -> str:
+    """Return the stored text where only a browser's line ends differ from it, else the typed one with plain ones."""
+    plain = typed.replace("\r\n", "\n")
+    return stored if isinstance(stored, str) and stored.replace("\r\n", "\n") == plain else plain
 
 
 class TaskForm(RowForm):
@@ -176,7 +185,7 @@ class TaskForm(RowForm):
             odd = [] if stored in choices.values else [(stored, f"{stored} (as stored)")]
             self.fields[name] = forms.ChoiceField(choices=[*choices.choices, *odd], initial=stored)
         self.fields["assigned_to"] = forms.CharField(
-            required=False, widget=forms.TextInput(attrs={"class": "vTextField"})
+            required=False, empty_value=None, widget=forms.TextInput(attrs={"class": "vTextField"})
         )
         with suppress(ValidationError):
             self.initial["dependencies"] = "\n".join(work.dependency_ids(self.instance.dependencies))

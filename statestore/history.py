@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from statestore import models, moments, paging
+from statestore.addresses import AnyId
 from statestore.errors import NotFound
 from statestore.querysets import BY_CREATION, BY_TIME
 from statestore.routers import store_alias
@@ -42,8 +43,8 @@ def _now(agent_id: str, using: str) -> KnownState:
     return KnownState(moments.Now(), agent_id, agent.state_data, agent.updated_at, "now")
 
 
-def _at_snapshot(agent_id: str, snapshot_id: str, using: str) -> KnownState:
-    snapshot = models.Snapshot.objects.using(using).of_agent(agent_id).filter(pk=snapshot_id).first()
+def _at_snapshot(agent_id: str, snapshot_id: AnyId, using: str) -> KnownState:
+    snapshot = models.Snapshot.objects.using(using).of_agent(agent_id).named(snapshot_id)
     if snapshot is None:
         raise NotFound("This snapshot is gone, or it is another agent's. Choose one from the agent's page.")
     label = f"snapshot “{snapshot.description}”" if snapshot.description else "snapshot"
@@ -52,9 +53,9 @@ def _at_snapshot(agent_id: str, snapshot_id: str, using: str) -> KnownState:
     )
 
 
-def _at_transition(agent_id: str, transition_id: str, side: moments.Side, using: str) -> KnownState:
-    found = models.Transition.objects.using(using).of_agent(agent_id).filter(pk=transition_id)
-    transition = found.defer("state_after" if side == "before" else "state_before").first()
+def _at_transition(agent_id: str, transition_id: AnyId, side: moments.Side, using: str) -> KnownState:
+    found = models.Transition.objects.using(using).of_agent(agent_id)
+    transition = found.defer("state_after" if side == "before" else "state_before").named(transition_id)
     if transition is None:
         raise NotFound("This transition is gone, or it is another agent's. Choose one from the agent's page.")
     text = transition.state_before if side == "before" else transition.state_after

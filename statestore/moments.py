@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal, TypeAlias
 
+from statestore.addresses import AnyId, from_address, to_address
 from statestore.errors import ValidationError
 
 Side: TypeAlias = Literal["before", "after"]
@@ -21,21 +22,21 @@ class Now:
 class AtSnapshot:
     """The state that a snapshot holds."""
 
-    snapshot_id: str
+    snapshot_id: AnyId
 
     def __str__(self) -> str:
-        return f"snapshot:{self.snapshot_id}"
+        return f"snapshot:{to_address(self.snapshot_id)}"
 
 
 @dataclass(frozen=True, slots=True)
 class AtTransition:
     """The state on one side of a transition."""
 
-    transition_id: str
+    transition_id: AnyId
     side: Side
 
     def __str__(self) -> str:
-        return f"transition:{self.transition_id}:{self.side}"
+        return f"transition:{to_address(self.transition_id)}:{self.side}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,19 +55,26 @@ _HINT = "Use now, snapshot:ID, transition:ID:before, transition:ID:after or at:T
 
 
 def parse(text: str) -> Moment:
-    """Return the moment that a text names. Ids are taken as they are and may contain colons."""
+    """Return the moment that a text names. Ids stand in it as they stand in URLs."""
     kind, _, rest = text.partition(":")
     if text == "now":
         return Now()
     if kind == "snapshot" and rest:
-        return AtSnapshot(rest)
+        return AtSnapshot(_id(rest))
     if kind == "at" and rest:
         return AtTime(parse_time(rest))
     if kind == "transition":
         transition_id, _, side = rest.rpartition(":")
         if transition_id and side in ("before", "after"):
-            return AtTransition(transition_id, side)  # type: ignore[arg-type]
+            return AtTransition(_id(transition_id), side)  # type: ignore[arg-type]
     raise ValidationError(f"“{text[:80]}” names no moment. {_HINT}")
+
+
+def _id(address: str) -> AnyId:
+    try:
+        return from_address(address)
+    except ValueError:
+        raise ValidationError(f"“{address[:80]}” is no id. {_HINT}") from None
 
 
 def parse_time(text: str) -> int:

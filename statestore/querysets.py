@@ -267,7 +267,10 @@ class TombstoneQuerySet(QuerySet["models.Tombstone"]):
 class AuditQuerySet(QuerySet["models.AuditEntry"]):
     """What people did."""
 
-    def about(self, row_id: str) -> Self:
+    def about(self, row_id: AnyId) -> Self:
+        """Keep the entries about one row; of a very long id the beginning decides."""
+        if isinstance(row_id, LongId):
+            return self.filter(row_id__gte=row_id.prefix, row_id__lt=row_id.prefix + "\U0010ffff")
         return self.filter(row_id=row_id)
 
     def newest_first(self) -> Self:

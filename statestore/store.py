@@ -14,7 +14,7 @@ from django.core.management import call_command
 from django.db import connections
 from django.db.models import Q
 
-from statestore import audit, dialect, models, restore, retention, routers, work
+from statestore import audit, dialect, models, moments, restore, retention, routers, work
 from statestore.audit import Actor
 from statestore.errors import Conflict, MigrationError, NotFound, ValidationError
 from statestore.work import as_text, optional_text
@@ -291,7 +291,7 @@ class StateStore:
         snapshot = snapshots.filter(pk=snapshot_id).first()
         if snapshot is None:
             raise NotFound(f"There is no snapshot “{snapshot_id[:80]}” here. list_snapshots gives those that are.")
-        plan = restore.plan(snapshot.agent_id, f"snapshot:{snapshot_id}", using=self.using)
+        plan = restore.plan(snapshot.agent_id, moments.AtSnapshot(snapshot_id), using=self.using)
         return restore.apply(plan, by=self.actor, reason=reason)
 
     def delete_expired_snapshots(self) -> int:

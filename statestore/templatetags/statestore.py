@@ -15,13 +15,17 @@ register = template.Library()
 
 STATUS_SIGNS: Final = {"idle": "○", "running": "●", "paused": "◐", "completed": "✓", "failed": "✕"}
 # Control, zero-width and bidirectional characters: with them one text can pose as another.
-_UNSEEN: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]")
+_UNSEEN: Final = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]"
+)
 _UNSEEN_IN_LINE: Final = re.compile(f"[\t\n]|{_UNSEEN.pattern}")
 _UNITS: Final = ((1 << 30, "GB"), (1 << 20, "MB"), (1 << 10, "KB"))
 
 
 def _glyph(match: re.Match[str]) -> str:
     code = ord(match[0])
+    if 0xD800 <= code < 0xE000:
+        return "\ufffd"
     return chr(0x2400 + code) if code < 0x20 else f"⟨U+{code:04X}⟩"
 
 
@@ -135,5 +139,5 @@ def query(context: dict[str, Any], **changes: Any) -> str:
     for name, value in changes.items():
         parameters.pop(name, None)
         if value not in (None, ""):
-            parameters[name] = str(value)
+            parameters[name] = visible(value)
     return f"?{parameters.urlencode()}" if parameters else "?"

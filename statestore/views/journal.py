@@ -1,9 +1,10 @@
 """Trash, audit and events: plain lists of what was thrown away, what people did, and what was said and done."""
 
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.views.decorators.http import require_safe
 
 from statestore import models, paging
+from statestore.addresses import from_address
 from statestore.forms import EventFilterForm, PageForm
 from statestore.querysets import BY_CHANGE, BY_TIME
 from statestore.views.access import may, sees
@@ -37,7 +38,10 @@ def audit_log(request: HttpRequest) -> HttpResponse:
     form = PageForm(request.GET)
     cursor, size = (form.cleaned_data["cursor"], form.cleaned_data["size"]) if form.is_valid() else ("", 50)
     row = request.GET.get("row", "")
-    entries = models.AuditEntry.objects.about(row) if row else models.AuditEntry.objects.all()
+    try:
+        entries = models.AuditEntry.objects.about(from_address(row)) if row else models.AuditEntry.objects.all()
+    except ValueError:
+        raise Http404("No row has this id.") from None
     context = {"place": "audit", "page": paging.page(entries, ("-id",), cursor=cursor, size=size), "row": row}
     return render_page(request, "audit.html", context, fragment="_audit_rows.html")
 

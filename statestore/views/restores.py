@@ -134,7 +134,7 @@ def restore_detail(request: HttpRequest, restore_id: AnyId) -> HttpResponse:
 def undo_restore(request: HttpRequest, restore_id: AnyId) -> HttpResponse:
     """Put back what a restore overwrote; where something warns or the agent moved, lead to the preview instead."""
     done = _restore_or_404(restore_id)
-    moment = f"snapshot:{done.safety_snapshot_id}"
+    moment = moments.AtSnapshot(done.safety_snapshot_id)
     try:
         undone = restore.undo(done, by=actor(request), expected_etag=request.POST.get("etag", ""))
     except Conflict as conflict:

@@ -5,7 +5,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.views.decorators.http import require_POST, require_safe
 
-from statestore import models, paging
+from statestore import models, moments, paging
 from statestore.addresses import AnyId
 from statestore.forms import PageForm
 from statestore.querysets import BY_CREATION
@@ -49,7 +49,10 @@ def snapshot_detail(request: HttpRequest, snapshot_id: AnyId) -> HttpResponse:
         "agent": agent,
         "etag": agent.etag() if agent else "",
         "state": StateView(
-            snapshot.state_data, snapshot.agent_id, f"snapshot:{snapshot.pk}", find=request.GET.get("find", "")
+            snapshot.state_data,
+            snapshot.agent_id,
+            str(moments.AtSnapshot(snapshot.pk)),
+            find=request.GET.get("find", ""),
         ),
         "comparison": ComparisonView(snapshot.state_data, agent.state_data) if agent else None,
         "is_expired": snapshot.is_expired(models.now()),

@@ -54,7 +54,9 @@ class StateView:
     @property
     def tree(self) -> SafeString:
         """The state as nested details."""
-        return tree(self.value, agent_id=self.agent_id, moment=self.moment, name="state" if self.agent_id else "metadata")
+        return tree(
+            self.value, agent_id=self.agent_id, moment=self.moment, name="state" if self.agent_id else "metadata"
+        )
 
     @property
     def raw(self) -> str:

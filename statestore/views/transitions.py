@@ -3,7 +3,7 @@
 from django.http import Http404, HttpRequest, HttpResponse
 from django.views.decorators.http import require_safe
 
-from statestore import models
+from statestore import models, moments
 from statestore.addresses import AnyId
 from statestore.views.access import sees
 from statestore.views.comparing import ComparisonView
@@ -28,7 +28,9 @@ def transition_detail(request: HttpRequest, transition_id: AnyId) -> HttpRespons
         "etag": agent.etag() if agent else "",
         "comparison": ComparisonView(transition.state_before, transition.state_after),
         "layout": "split" if request.GET.get("layout") == "split" else "unified",
-        "state": StateView(transition.state_after, transition.agent_id, f"transition:{transition.pk}:after")
+        "state": StateView(
+            transition.state_after, transition.agent_id, str(moments.AtTransition(transition.pk, "after"))
+        )
         if whole
         else None,
         "older": siblings.before(transition).newest_first().first(),
