@@ -6,7 +6,6 @@ from hypothesis import strategies as st
 
 from statestore.jsontext import (
     MAX_DEPTH,
-    MAX_INT_DIGITS,
     Json,
     NotJson,
     Number,
@@ -162,9 +161,13 @@ def test_a_dump_refuses_what_json_has_no_form_for(value: Json) -> None:
         dump([value])
 
 
-def test_integers_print_up_to_the_bound_whatever_the_interpreter_allows() -> None:
-    assert parse("1" * MAX_INT_DIGITS) == int("1" * MAX_INT_DIGITS)
-    assert parse("1" * (MAX_INT_DIGITS + 1)) == Number("1" * (MAX_INT_DIGITS + 1))
+def test_integers_of_any_length_are_read_alike_whatever_stands_beside_them() -> None:
+    for digits in ("1" * 4300, "1" * 4301):
+        alone, beside = parse(f"[{digits}]"), parse(f"[{digits}, -0]")
+        assert isinstance(alone, list)
+        assert isinstance(beside, list)
+        assert same(alone[0], beside[0])
+        assert dump(alone, indent=None) == f"[{digits}]"
 
 
 def test_values_of_unlike_type_are_never_the_same() -> None:
