@@ -2,14 +2,15 @@
 
 Imports point one way; a test reads them. A line imports only from lines above it:
 
-    errors jsontext schema            failures; JSON text to show; the orchestrator's tables
-    dialect diff moments              which database; two states → changes; the grammar of moments
-    fields                            lenient columns
-    paging querysets                  pages by key; the vocabulary of reading
+    errors jsontext sequences schema  failures; JSON text to show; longest matches; the orchestrator's tables
+    dialect changes align textdiff    which database; one change and its inverse; lists and texts aligned
+    diff fields                       two states → changes; lenient columns
+    addresses                         any id in a URL
+    moments paging querysets          the grammar of moments; pages by key; the vocabulary of reading
     models                            the tables
-    audit history                     who did what; the state at a moment
+    audit history work retention      who did what; the state at a moment; tasks, sessions, events; deleting for good
+    restore                           plan, apply, verify, undo
     store                             StateStore: the verbs of writing and reading, the Python API
-    restore                           plan, preview, apply, verify, undo
     adoption doctor demo              moving into a file and out of it; its health; the story that `make run` loads
     forms                             query string or POST → checked values
     views admin management            the HTML face, the staff face, the commands

@@ -10,10 +10,9 @@ class StateStoreConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from statestore import dialect
+        from statestore import checks as checks
 
         connection_created.connect(_on_connection, dispatch_uid="statestore.prepare_connection")
-        dialect.sqlite_checkpoints_safely()
 
 
 def _on_connection(connection: object, **_: object) -> None:

@@ -49,9 +49,7 @@ def test_initialize_twice_is_harmless_and_the_orchestrators_migrations_are_noted
 
 
 def test_initialize_refuses_a_store_that_was_not_adopted(store: StateStore, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(
-        connections[store_alias()].introspection, "table_names", lambda: ["agent_states", "migrations"]
-    )
+    monkeypatch.setattr(connections[store_alias()].introspection, "table_names", lambda: ["agent_states", "migrations"])
     with pytest.raises(MigrationError, match=r"manage\.py adopt"):
         store.initialize()
 

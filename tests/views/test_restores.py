@@ -35,8 +35,9 @@ def test_one_click_leads_to_the_preview_where_something_warns(operator: Client):
     assert response["Location"] == f"/agents/{agent.agent_id}/restore/?moment=snapshot%3A{snapshot.pk}"
     assert models.AgentState.objects.get().state_data == '{"step": 9}'
     page = operator.get(response["Location"]).content.decode()
+    page = " ".join(page.split())
     assert "it may write its memory over what is restored" in page
-    assert "Restore 1 path<" in page
+    assert "Restore 1 path " in page
 
 
 def test_a_confirmed_restore_is_done_although_something_warns(operator: Client):
@@ -133,6 +134,6 @@ def test_restores_are_listed_with_whether_they_stand(operator: Client):
     for agent in (first, second):
         restore(operator, agent, make_snapshot(agent, {"step": 1}))
     models.AgentState.objects.filter(pk=second.pk).update(state_data="{}")
-    page = operator.get("/restores/").content.decode()
+    page = " ".join(operator.get("/restores/").content.decode().split())
     assert page.count("● in force") == 1
     assert page.count("○ overwritten") == 1
