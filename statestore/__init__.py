@@ -15,5 +15,6 @@ Imports point one way; a test reads them. A line imports only from lines above i
     forms                             query string or POST → checked values
     views admin management            the HTML face, the staff face, the commands
 
-`routers`, `middleware`, `rendering`, `checks` and `logs` are Django's hooks.
+`routers`, `middleware`, `rendering`, `checks` and `logs` are Django's hooks; `coroutines` gives each verb its other
+form.
 """

@@ -192,7 +192,8 @@ class TaskForm(RowForm):
 
     def clean_dependencies(self) -> str:
         """Return the ids as the column holds them. Refuses unknown tasks and circles."""
-        ids = [line.strip() for line in self.cleaned_data["dependencies"].splitlines() if line.strip()]
+        lines = (line.strip() for line in self.cleaned_data["dependencies"].splitlines())
+        ids = list(dict.fromkeys(line for line in lines if line))
         try:
             work.check_dependencies(store_alias(), self.instance.pk, ids)
         except ValidationError as error:

@@ -4,10 +4,9 @@ Each verb is one short transaction, atomic and IMMEDIATE; each has a coroutine n
 Times are whole seconds since 1970 UTC. Raises the errors of errors.py and no others.
 """
 
-import functools
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import Any, TypeVar
 
 from asgiref.sync import sync_to_async
 from django.core.management import call_command
@@ -16,23 +15,11 @@ from django.db.models import Q
 
 from statestore import audit, dialect, models, moments, restore, retention, routers, work
 from statestore.audit import Actor
+from statestore.coroutines import coroutine
 from statestore.errors import Conflict, MigrationError, NotFound, ValidationError
 from statestore.work import as_text, optional_text
 
-P = ParamSpec("P")
 R = TypeVar("R")
-
-
-def _coroutine(
-    method: Callable[Concatenate["StateStore", P], R],
-) -> Callable[Concatenate["StateStore", P], Awaitable[R]]:
-    """Return the same verb as a coroutine; Django's connections stay in their one thread."""
-
-    @functools.wraps(method)
-    async def verb(self: "StateStore", *arguments: P.args, **keywords: P.kwargs) -> R:
-        return await sync_to_async(method)(self, *arguments, **keywords)
-
-    return verb  # type: ignore[return-value]
 
 
 class StateStore:
@@ -375,31 +362,31 @@ class StateStore:
         with dialect.translated_errors():
             return list((sessions.of_agent(agent_id) if agent_id is not None else sessions).newest_first())
 
-    ainitialize = _coroutine(initialize)
-    aget_migration_history = _coroutine(get_migration_history)
-    asave_agent_state = _coroutine(save_agent_state)
-    aload_agent_state = _coroutine(load_agent_state)
-    alist_agents = _coroutine(list_agents)
-    aupdate_agent_status = _coroutine(update_agent_status)
-    adelete_agent = _coroutine(delete_agent)
-    aundelete_agent = _coroutine(undelete_agent)
-    apurge_agent = _coroutine(purge_agent)
-    arecord_state_transition = _coroutine(record_state_transition)
-    aget_state_history = _coroutine(get_state_history)
-    acreate_snapshot = _coroutine(create_snapshot)
-    alist_snapshots = _coroutine(list_snapshots)
-    adelete_snapshot = _coroutine(delete_snapshot)
-    arestore_snapshot = _coroutine(restore_snapshot)
-    adelete_expired_snapshots = _coroutine(delete_expired_snapshots)
-    asave_event = _coroutine(save_event)
-    asave_events = _coroutine(save_events)
-    aget_events = _coroutine(get_events)
-    aget_events_by_type = _coroutine(get_events_by_type)
-    asearch_events = _coroutine(search_events)
-    asave_task = _coroutine(save_task)
-    aget_task = _coroutine(get_task)
-    aget_tasks = _coroutine(get_tasks)
-    astart_session = _coroutine(start_session)
-    aend_session = _coroutine(end_session)
-    aget_session = _coroutine(get_session)
-    alist_sessions = _coroutine(list_sessions)
+    ainitialize = coroutine(initialize)
+    aget_migration_history = coroutine(get_migration_history)
+    asave_agent_state = coroutine(save_agent_state)
+    aload_agent_state = coroutine(load_agent_state)
+    alist_agents = coroutine(list_agents)
+    aupdate_agent_status = coroutine(update_agent_status)
+    adelete_agent = coroutine(delete_agent)
+    aundelete_agent = coroutine(undelete_agent)
+    apurge_agent = coroutine(purge_agent)
+    arecord_state_transition = coroutine(record_state_transition)
+    aget_state_history = coroutine(get_state_history)
+    acreate_snapshot = coroutine(create_snapshot)
+    alist_snapshots = coroutine(list_snapshots)
+    adelete_snapshot = coroutine(delete_snapshot)
+    arestore_snapshot = coroutine(restore_snapshot)
+    adelete_expired_snapshots = coroutine(delete_expired_snapshots)
+    asave_event = coroutine(save_event)
+    asave_events = coroutine(save_events)
+    aget_events = coroutine(get_events)
+    aget_events_by_type = coroutine(get_events_by_type)
+    asearch_events = coroutine(search_events)
+    asave_task = coroutine(save_task)
+    aget_task = coroutine(get_task)
+    aget_tasks = coroutine(get_tasks)
+    astart_session = coroutine(start_session)
+    aend_session = coroutine(end_session)
+    aget_session = coroutine(get_session)
+    alist_sessions = coroutine(list_sessions)

@@ -80,7 +80,7 @@ def _task_row(using: str, task: Mapping[str, Any]) -> tuple[models.Task, models.
     before = models.Task.objects.using(using).filter(pk=task.get("id", "")).first()
     now = models.now()
     row = models.Task(**{"created_at": now, "updated_at": now, **(_columns(before) if before else {}), **columns})
-    _check_choices(row)
+    _check_choices(row, before)
     return row, before
 
 
@@ -88,13 +88,15 @@ def _columns(row: Any) -> dict[str, Any]:
     return {field.attname: getattr(row, field.attname) for field in row._meta.concrete_fields if not field.generated}
 
 
-def _check_choices(task: models.Task) -> None:
+def _check_choices(task: models.Task, before: models.Task | None) -> None:
+    """Refuse words that are none of the known ones; an odd one that is stored already may stay."""
     if not task.title:
         raise ValidationError("A task needs a title. Nothing was saved.")
     for column, choices in (
         ("status", models.TaskStatus), ("priority", models.TaskPriority), ("complexity", models.TaskComplexity),
     ):  # fmt: skip
-        if getattr(task, column) not in choices.values:
+        known = [*choices.values, *([getattr(before, column)] if before else [])]
+        if getattr(task, column) not in known:
             words = ", ".join(choices.values)
             raise ValidationError(f"“{getattr(task, column)}” is no {column} of a task; use one of {words}.")
 

@@ -9,6 +9,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import connections
 
+from statestore import dialect
 from statestore.adoption.adopt import journal_mode
 from statestore.adoption.backup import take_backup
 from statestore.adoption.inspect import BLOCKING_SECONDS
@@ -73,7 +74,7 @@ def _store(path: str | None, *, stopped: bool) -> Iterator[str]:
     if path is None:
         using = store_alias()
         name = Path(str(connections[using].settings_dict["NAME"]))
-        if connections[using].vendor == "sqlite" and not name.is_file():
+        if dialect.is_sqlite(connections[using]) and not name.is_file():
             raise CommandError(one_line(f"There is no file {name}."))
         yield using
         return
