@@ -1,0 +1,108 @@
+"""A site, a browser, and pages in it that notice whatever a page complains about."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from tests.browser import story
+from tests.browser.site import Site
+from tests.foreign import hostile, orchestrator
+
+FLAGS = (
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync",
+)  # fmt: skip
+# In a page's console, so that a page that is left at once is heard too.
+REPORT_VIOLATIONS = """
+document.addEventListener("securitypolicyviolation", (event) =>
+  console.error(`violation of ${event.violatedDirective}: ${event.blockedURI} ${event.sample}`));
+"""
+expect.set_options(timeout=10_000)
+OpenPage = Callable[..., Page]
+
+
+def launch(playwright: Any) -> Browser:
+    browser: Browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=FLAGS)
+    return browser
+
+
+@pytest.fixture(scope="session")
+def site_and_story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Site, story.Story]]:
+    site = Site(tmp_path_factory.mktemp("site"))
+    written = story.write(site.store)
+    site.adopt()
+    with site.serving():
+        yield site, written
+
+
+@pytest.fixture(scope="session")
+def site(site_and_story: tuple[Site, story.Story]) -> Site:
+    return site_and_story[0]
+
+
+@pytest.fixture(scope="session")
+def told(site_and_story: tuple[Site, story.Story]) -> story.Story:
+    """Return the ids of the story that the site's store tells."""
+    return site_and_story[1]
+
+
+@pytest.fixture(scope="session")
+def hostile_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    site = Site(tmp_path_factory.mktemp("hostile"))
+    orchestrator.create(site.store)
+    hostile.fill(site.store)
+    site.adopt()
+    with site.serving():
+        yield site
+
+
+# For a module, not for the session: while it is open, no other test of the process could run an event loop.
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = launch(playwright)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def open_page(browser: Browser, request: pytest.FixtureRequest) -> Iterator[OpenPage]:
+    """Return a function that opens a page as somebody of a role; at the end no page may have complained.
+
+    `expected` names what a page's console may say: a part of each line.
+    """
+    contexts, complaints = [], []
+
+    def open_page(
+        address: str = "/",
+        *,
+        role: str = "operator",
+        site: Site | None = None,
+        expected: tuple[str, ...] = (),
+        **how: Any,
+    ) -> Page:
+        site = site or request.getfixturevalue("site")
+        context = browser.new_context(base_url=site.url, **{"viewport": {"width": 1440, "height": 900}, **how})
+        contexts.append(context)
+        if role:
+            context.add_cookies([{"name": "descartes_session", "value": site.sessions[role], "url": site.url}])
+        if how.get("java_script_enabled", True):
+            context.add_init_script(REPORT_VIOLATIONS)
+
+        def complain(text: str) -> None:
+            if not any(part in text for part in expected):
+                complaints.append(f"{page.url}: {text}")
+
+        page = context.new_page()
+        page.on("console", lambda message: complain(message.text) if message.type in {"error", "warning"} else None)
+        page.on("pageerror", lambda error: complain(f"script error: {error}"))
+        page.on("dialog", lambda dialog: (complain(f"dialog: {dialog.message}"), dialog.dismiss()))
+        page.goto(address)
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert complaints == []

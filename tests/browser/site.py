@@ -1,0 +1,99 @@
+"""An installation in a directory of its own, and its server on a free port of this machine."""
+
+import json
+import os
+import shlex
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.error import URLError
+from urllib.request import urlopen
+
+from tests.foreign.orchestrator import Orchestrator
+
+ROOT = Path(__file__).resolve().parents[2]
+HOST = "127.0.0.1"
+START_SECONDS = 60
+
+
+@dataclass
+class Site:
+    """One store with its dashboard. `sessions` holds the cookie of somebody of each role."""
+
+    directory: Path
+    url: str = ""
+    sessions: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def store(self) -> Path:
+        return self.directory / "descartes.db"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The variables that a process of the dashboard is started with."""
+        return {
+            **os.environ,
+            "STORE_URL": f"sqlite:///{self.store}",
+            "DATABASE_URL": f"sqlite:///{self.directory / 'dashboard.db'}",
+            "SECRET_KEY": "known, since nothing here is worth a secret",
+            "DJANGO_SETTINGS_MODULE": "descartes_site.settings",
+        }
+
+    def orchestrator(self, prefix: str | None = None) -> Orchestrator:
+        """Return the stand-in's hands on the store."""
+        return Orchestrator(self.store, prefix=prefix)
+
+    def run(self, *command: str) -> str:
+        """Run Python with the site's variables and return what it printed."""
+        done = subprocess.run(
+            [sys.executable, *command], cwd=ROOT, env=self.environment, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, f"{shlex.join(command)}: {done.stdout}{done.stderr}"
+        return done.stdout
+
+    def adopt(self) -> None:
+        """Move into the store as a person does, and let one person of each role be signed in."""
+        self.run("manage.py", "migrate", "--database", "default", "-v", "0")
+        self.run("manage.py", "adopt", str(self.store), "--yes", "--backup-dir", str(self.directory / "backups"))
+        self.admit()
+
+    def admit(self) -> None:
+        """Make a person of each role."""
+        self.sessions = json.loads(self.run("-m", "tests.browser.people"))
+
+    @contextmanager
+    def serving(self) -> Iterator["Site"]:
+        """Yield the site while its server answers."""
+        with socket.socket() as free:
+            free.bind((HOST, 0))
+            port = free.getsockname()[1]
+        self.url = f"http://{HOST}:{port}"
+        with (self.directory / "server.log").open("w") as log:
+            command = [sys.executable, "manage.py", "serve", "--host", HOST, "--port", str(port)]
+            process = subprocess.Popen(command, cwd=ROOT, env=self.environment, stdout=log, stderr=log)
+            try:
+                self._await_answer(process)
+                yield self
+            finally:
+                process.terminate()
+                process.wait(timeout=30)
+
+    def _await_answer(self, process: subprocess.Popen[bytes]) -> None:
+        began = time.monotonic()
+        while True:
+            try:
+                with urlopen(f"{self.url}/healthz", timeout=5):
+                    return
+            except (URLError, OSError):
+                is_late = time.monotonic() - began > START_SECONDS
+                if is_late or process.poll() is not None:
+                    log = (self.directory / "server.log").read_text()
+                    raise RuntimeError(f"the server did not start: {log}") from None
+                # A port that nobody listens on cannot be waited for, only asked again.
+                threading.Event().wait(0.05)
