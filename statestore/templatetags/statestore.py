@@ -6,10 +6,14 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from django import template
+from django.conf import settings
+from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from statestore import moments
 from statestore.addresses import to_address
+from statestore.errors import ValidationError
 
 register = template.Library()
 
@@ -19,6 +23,9 @@ _UNSEEN: Final = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]"
 )
 _UNSEEN_IN_LINE: Final = re.compile(f"[\t\n]|{_UNSEEN.pattern}")
+_COMMIT: Final = re.compile("[0-9a-fA-F]{4,64}")
+# More fonts have these than have the control pictures.
+_DRAWN: Final = {"\n": "⏎", "\t": "⇥"}
 _UNITS: Final = ((1 << 30, "GB"), (1 << 20, "MB"), (1 << 10, "KB"))
 
 
@@ -26,6 +33,8 @@ def _glyph(match: re.Match[str]) -> str:
     code = ord(match[0])
     if 0xD800 <= code < 0xE000:
         return "\ufffd"
+    if match[0] in _DRAWN:
+        return _DRAWN[match[0]]
     return chr(0x2400 + code) if code < 0x20 else f"⟨U+{code:04X}⟩"
 
 
@@ -111,6 +120,16 @@ def when(seconds: Any, relative: bool = True) -> SafeString | str:
     )
 
 
+@register.simple_tag
+def commit(value: Any) -> SafeString | str:
+    """Return a git commit, shortened, and linked where COMMIT_URL says how."""
+    text = str(value or "")
+    short = middle(text, 12)
+    if not settings.COMMIT_URL or not _COMMIT.fullmatch(text):
+        return format_html("<code>{}</code>", short) if short else ""
+    return format_html('<a href="{}"><code>{}</code></a>', settings.COMMIT_URL.replace("{commit}", text), text[:8])
+
+
 def utc(seconds: Any) -> datetime | None:
     """Return the time of a number of seconds, or None where no calendar holds it."""
     if not getattr(seconds, "readable", True):
@@ -130,6 +149,35 @@ def size(count: Any) -> str:
         if count >= unit_bytes:
             return f"{count / unit_bytes:.1f} {unit}"
     return f"{count} B"
+
+
+@register.simple_tag
+def growth(before: Any, after: Any) -> SafeString | str:
+    """Return by how much a state grew or shrank, with both sizes behind it."""
+    if before is None or after is None:
+        return ""
+    sign = "+" if after > before else "−" if after < before else "±"
+    return format_html('<span title="{} → {}">{}{}</span>', size(before), size(after), sign, size(abs(after - before)))
+
+
+@register.simple_tag
+def moment_link(text: Any) -> SafeString | str:
+    """Return a moment in words, with a link to the snapshot or the transition that it names."""
+    try:
+        moment = moments.parse(str(text))
+    except ValidationError:
+        return line(text, 60)
+    match moment:
+        case moments.AtSnapshot(snapshot_id):
+            before, noun, row_id = "", "snapshot", snapshot_id
+        case moments.AtTransition(transition_id, side):
+            before, noun, row_id = f"{side} ", "transition", transition_id
+        case moments.AtTime(seconds):
+            return when(seconds, False)
+        case _:
+            return "now"
+    shown = middle(row_id, 16) if isinstance(row_id, str) else "of a long id"
+    return format_html('{}<a href="{}">{} {}</a>', before, reverse(noun, args=[row_id]), noun, shown)
 
 
 @register.simple_tag(takes_context=True)

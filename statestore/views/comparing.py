@@ -168,7 +168,7 @@ def _note(change: Change) -> str:
     if change.kind is Kind.MOVED:
         return f"moved from {line(change.before_path.lstrip('/'), 200)}"
     if _is_number(before) and _is_number(after):
-        return f"({after - before:+.10g})"  # type: ignore[operator]
+        return f"({after - before:+.10g})".replace("-", "−")  # type: ignore[operator]
     return ""
 
 

@@ -94,7 +94,11 @@ def _gist(value: dict[str, Json] | list[Json]) -> str:
     """Return the first words of a closed object, by which a reader knows which it is."""
     if not isinstance(value, dict):
         return ""
-    words = [line(item, GIST_CHARACTERS) for item in list(value.values())[:6] if isinstance(item, str) and item]
+    words = [
+        " ".join(item[: GIST_CHARACTERS * 2].split())
+        for item in list(value.values())[:6]
+        if isinstance(item, str) and item
+    ]
     return f' <span class="gist">{escape(line(" · ".join(words), GIST_CHARACTERS))}</span>' if words else ""
 
 

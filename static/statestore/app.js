@@ -43,6 +43,13 @@ document.addEventListener("change", (event) => {
   }
 });
 
+// A menu closes when one looks elsewhere.
+const closeMenus = (except) => {
+  for (const menu of document.querySelectorAll("details.menu-button[open]")) if (menu !== except) menu.open = false;
+};
+document.addEventListener("click", (event) => closeMenus(event.target.closest("details.menu-button")));
+document.addEventListener("keydown", (event) => { if (event.key === "Escape") closeMenus(); });
+
 // Keys: never while typing, never with a modifier.
 const GO = { o: "/", a: "/agents/", e: "/events/", r: "/restores/", s: "/snapshots/", t: "/trash/", u: "/audit/" };
 let going = false;

@@ -98,7 +98,7 @@ def _write_library(orchestrator: Any, now: int) -> None:
 
 
 def put_quiet_agent(site: Any, agent_id: str) -> str:
-    """Save an agent that nothing speaks against restoring, with a snapshot of another state; return the snapshot's id."""
+    """Save an agent that nothing speaks against restoring; return the id of a snapshot of its state before."""
     with site.orchestrator() as orchestrator:
         long_ago = int(time.time()) - 24 * HOUR
         orchestrator.save_agent(agent_id, '{"step": 2}', name=agent_id.title(), status="idle", at=long_ago)
