@@ -48,9 +48,9 @@ class AgentFilterForm(PageForm):
     def agents(self) -> Any:
         """Return the agents that the checked values ask for, without their states."""
         values = self.cleaned_data
-        agents = models.AgentState.objects.alive()
+        agents = models.AgentState.objects.walked()
         if values["status"]:
-            agents = agents.with_status(values["status"])
+            agents = agents.walked_with_status(values["status"])
         if "namespace" in self.data:
             agents = agents.in_namespace(values["namespace"]) if values["namespace"] != "*" else agents
         return agents.matching(values["q"]).without_state().with_size().with_last_reason()

@@ -42,9 +42,10 @@ def page(rows: QuerySet[Row], order: Sequence[str], *, cursor: str = "", size: i
     backwards, key = _decode(cursor, len(names)) if cursor else (False, None)
     if key is not None:
         rows = rows.filter(_beyond(names, key, descending=order[0].startswith("-") != backwards))
-    found = list(rows.order_by(*(_reversed(order) if backwards else order))[: size + 1])
-    more = len(found) > size
-    found = found[:size]
+    keys = rows.order_by(*(_reversed(order) if backwards else order)).values_list("pk", flat=True)
+    pks = list(keys[: size + 1])
+    more = len(pks) > size
+    found = _fetch(rows, pks[:size])
     if backwards:
         found.reverse()
     has_newer = more if backwards else key is not None
@@ -54,6 +55,20 @@ def page(rows: QuerySet[Row], order: Sequence[str], *, cursor: str = "", size: i
         newer=_encode(found[0], names, backwards=True) if has_newer and found else None,
         older=_encode(found[-1], names, backwards=False) if has_older and found else None,
     )
+
+
+def _fetch(rows: QuerySet[Row], pks: list[Any]) -> list[Row]:
+    """Return the rows of some keys, in the order of the keys.
+
+    Keys come first and columns second: a sort would otherwise carry every row's columns and subqueries along.
+    """
+    by_key = {_identity(row.pk): row for row in rows.order_by().filter(pk__in=pks)} if pks else {}
+    return [by_key[_identity(pk)] for pk in pks if _identity(pk) in by_key]
+
+
+def _identity(pk: Any) -> tuple[bool, Any]:
+    """Return a key by which a text and a blob of the same bytes are two."""
+    return isinstance(pk, StoredBlob), pk
 
 
 def cursor_after(row: Model, order: Sequence[str]) -> str:

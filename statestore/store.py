@@ -253,6 +253,8 @@ class StateStore:
                 expires_at=expires_at,
             )
             snapshot.save(using=self.using, force_insert=True)
+            if expires_at is not None:
+                models.Expiry(snapshot_id=snapshot.pk, expires_at=expires_at).save(using=self.using, force_insert=True)
             self._audit("snapshot", agent, hash_before=agent.etag(), snapshot=snapshot.pk)
         return snapshot
 
@@ -270,6 +272,7 @@ class StateStore:
                 raise NotFound(f"There is no snapshot “{snapshot_id[:80]}” here.")
             before = models.sha256(snapshot.state_data)
             self._audit("delete", snapshot, row_id=snapshot.agent_id, hash_before=before, snapshot=snapshot.pk)
+            models.Expiry.objects.using(self.using).filter(pk=snapshot.pk).delete()
             snapshot.delete(using=self.using)
 
     def restore_snapshot(self, snapshot_id: str, *, reason: str = "") -> models.Restore:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import Group, User
+from django.core.cache import cache
 from django.db import connections
 from django.test import Client
 
@@ -55,11 +56,17 @@ def django_db_setup(django_db_setup: None) -> Iterator[None]:
                 (create,) = cursor.fetchone()
             return [f"DROP TRIGGER {GUARD}", *statements, create]
 
-        connection.ops.sql_flush = sql_flush
+        connection.ops.sql_flush = sql_flush  # type: ignore[method-assign]
     yield
     for connection in connections.all():
         if connection.vendor == "postgresql":
             connection.close_pool()
+
+
+@pytest.fixture(autouse=True)
+def _empty_cache() -> None:
+    """Let no test see what another one counted."""
+    cache.clear()
 
 
 @pytest.fixture(autouse=True)

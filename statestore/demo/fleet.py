@@ -140,7 +140,7 @@ def _events(
 
 def _snapshots(
     cast: Cast, state: dict[str, Any], turn: int, at: int, now: int, chance: random.Random
-) -> Iterator[models.Snapshot]:
+) -> Iterator[Any]:
     descriptions = {10: "after planning", 20: "nightly"}
     if cast.goes_wrong:
         descriptions[WRONG_TURN - 2] = "before refactor"
@@ -148,8 +148,11 @@ def _snapshots(
         descriptions[30] = "green suite"
     if turn in descriptions:
         expires = now + 2 * DAY + 5 * HOUR if descriptions[turn] == "green suite" else None
+        snapshot_id = _id(chance)
+        if expires:
+            yield models.Expiry(snapshot_id=snapshot_id, expires_at=expires)
         yield models.Snapshot(
-            id=_id(chance),
+            id=snapshot_id,
             agent_id=cast.agent_id,
             state_data=_text(state),
             description=descriptions[turn],

@@ -6,9 +6,10 @@ from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.http import require_safe
 
-from statestore import dialect, doctor, models
+from statestore import dialect, doctor, models, paging
 from statestore.adoption.status import store_status
 from statestore.errors import StateStoreError
+from statestore.querysets import BY_CHANGE, AgentQuerySet
 from statestore.views.access import sees
 from statestore.views.chart import hourly_chart
 from statestore.views.htmx import render_page
@@ -23,13 +24,13 @@ def overview(request: HttpRequest) -> HttpResponse:
     """Show the agents by status, those in trouble, those that changed last, the activity, and what was restored."""
     now = models.now()
     agents = models.AgentState.objects.alive()
-    recent = agents.without_state().with_last_reason().order_by("-updated_at", "-rowid")
+    recent = models.AgentState.objects.walked().without_state()
     context = {
         "place": "overview",
         "counts": _counts(agents.counts_by_status()),
-        "changed": recent[:ROWS],
-        "failed": recent.with_status("failed")[:ROWS],
-        "silent": recent.silent_since(now - settings.SILENT_AFTER_SECONDS)[:ROWS],
+        "changed": _first(recent),
+        "failed": _first(recent.walked_with_status("failed")),
+        "silent": _first(recent.silent_since(now - settings.SILENT_AFTER_SECONDS)),
         "chart": hourly_chart(now),
         "findings": doctor.troubles(),
         "restores": models.Restore.objects.newest_first().with_standing()[:ROWS],
@@ -38,6 +39,11 @@ def overview(request: HttpRequest) -> HttpResponse:
         .order_by("expires_at")[:ROWS],
     }
     return render_page(request, "overview.html", context)
+
+
+def _first(agents: AgentQuerySet) -> list[models.AgentState]:
+    """Return the agents that changed last."""
+    return paging.page(agents, BY_CHANGE, size=ROWS).rows
 
 
 def _counts(counts: dict[str, int]) -> list[tuple[str, int]]:

@@ -1,64 +1,18 @@
-"""The tables: the orchestrator's, mapped as they are, and a few of ours whose names start with `dash_`."""
-
-import hashlib
-import time
-import uuid
-from typing import Any
+"""The orchestrator's tables, mapped as they are."""
 
 from django.db import models
 from django.urls import reverse
 
-from statestore.fields import AnyInteger, AnyText, InsertionOrder, UnixSeconds, text_bytes
+from statestore.fields import AnyInteger, AnyText, InsertionOrder, UnixSeconds
+from statestore.models.rows import new_id, now, row_hash, sha256
 from statestore.querysets import (
     AgentQuerySet,
-    AuditQuerySet,
     EventQuerySet,
-    RestoreQuerySet,
     SessionQuerySet,
     SnapshotQuerySet,
     TaskQuerySet,
-    TombstoneQuerySet,
     TransitionQuerySet,
 )
-
-
-def new_id() -> str:
-    """Return a fresh random id, as the orchestrator makes them."""
-    return str(uuid.uuid4())
-
-
-def now() -> int:
-    """Return the present in whole seconds, as the orchestrator counts time."""
-    return int(time.time())
-
-
-def sha256(text: str) -> str:
-    """Return the hex SHA-256 of a text's stored bytes."""
-    return hashlib.sha256(text_bytes(text)).hexdigest()
-
-
-def same_text(one: str, other: str) -> bool:
-    """Return whether two texts read from the store are the same bytes."""
-    return text_bytes(one) == text_bytes(other)
-
-
-def row_hash(row: models.Model) -> str:
-    """Return the SHA-256 over all columns of a row, its ETag: it differs whenever anything in the row does.
-
-    `version` and `updated_at` cannot serve: nothing bumps the one, and the other is in whole seconds.
-    """
-    digest = hashlib.sha256()
-    for field in row._meta.concrete_fields:
-        if not field.generated:
-            part = _hashed_bytes(getattr(row, field.attname))
-            digest.update(len(part).to_bytes(8, "big") + part)
-    return digest.hexdigest()
-
-
-def _hashed_bytes(value: Any) -> bytes:
-    if isinstance(value, str):
-        return b"s" + text_bytes(value)
-    return b"n" if value is None else b"i" + repr(getattr(value, "raw", value)).encode("utf-8", "surrogateescape")
 
 
 class AgentStatus(models.TextChoices):
@@ -300,97 +254,3 @@ class OrchestratorMigration(models.Model):
 
     def __str__(self) -> str:
         return f"{self.version} {self.name}"
-
-
-class Tombstone(models.Model):
-    """Who moved an agent to the trash, when and why.
-
-    An agent that has one and is not deleted was revived: its orchestrator has saved it again.
-    """
-
-    agent_id = AnyText(primary_key=True)
-    at = UnixSeconds()
-    actor = AnyText()
-    reason = AnyText(blank=True, default="")
-
-    objects = TombstoneQuerySet.as_manager()
-
-    class Meta:
-        db_table = "dash_tombstone"
-
-    def __str__(self) -> str:
-        return str(self.agent_id)
-
-
-class Restore(models.Model):
-    """One restore that was applied: what was put back, over what, by whom; undone by restoring its safety snapshot."""
-
-    id = AnyText(primary_key=True, default=new_id)
-    agent_id = AnyText()
-    at = UnixSeconds()
-    actor = AnyText()
-    reason = AnyText(blank=True, default="")
-    moment = AnyText(help_text="The moment that was put back, in the grammar of moments.py.")
-    hash_before = models.CharField(max_length=64, help_text="SHA-256 of the state that was overwritten.")
-    hash_after = models.CharField(max_length=64, help_text="SHA-256 of the state that was written and read back.")
-    safety_snapshot_id = AnyText()
-    transition_id = AnyText()
-    undoes_id = AnyText(null=True, help_text="The restore that this one undid.")
-
-    objects = RestoreQuerySet.as_manager()
-
-    class Meta:
-        db_table = "dash_restore"
-        indexes = [
-            models.Index(fields=["at", "id"], name="dash_restore_at"),
-            models.Index(fields=["agent_id", "at"], name="dash_restore_agent"),
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.agent_id} to {self.moment}"
-
-    def get_absolute_url(self) -> str:
-        return str(reverse("restore", args=[self.pk]))
-
-
-class AuditEntry(models.Model):
-    """Who did what, when, from where, to which row. Append-only: triggers refuse to change or delete one."""
-
-    id = models.BigAutoField(primary_key=True)
-    at = UnixSeconds()
-    actor = AnyText()
-    address = AnyText(blank=True, default="", help_text="The network address that the request came from.")
-    verb = models.CharField(max_length=40)
-    noun = models.CharField(max_length=40, help_text="The kind of row: agent, snapshot, task …")
-    row_id = AnyText()
-    hash_before = models.CharField(max_length=64, blank=True, default="")
-    hash_after = models.CharField(max_length=64, blank=True, default="")
-    detail = AnyText(blank=True, default="", help_text="What else is worth knowing, as JSON.")
-
-    objects = AuditQuerySet.as_manager()
-
-    class Meta:
-        db_table = "dash_audit"
-        verbose_name_plural = "audit entries"
-        indexes = [models.Index(fields=["row_id", "id"], name="dash_audit_row")]
-
-    def __str__(self) -> str:
-        return f"{self.actor} {self.verb} {self.noun} {self.row_id}"
-
-
-class Adoption(models.Model):
-    """How the store was found when the dashboard moved in, so that `leave` can put it back exactly so."""
-
-    id = models.BigAutoField(primary_key=True)
-    at = UnixSeconds()
-    layout = models.CharField(
-        max_length=40, help_text="What was found: version 4, version 5, the init layout, or nothing."
-    )
-    schema = AnyText(help_text="sqlite_master as it was found, as JSON.")
-    journal_mode = models.CharField(max_length=20, blank=True, default="")
-
-    class Meta:
-        db_table = "dash_adoption"
-
-    def __str__(self) -> str:
-        return self.layout

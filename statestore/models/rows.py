@@ -1,0 +1,49 @@
+"""What any row has: an id, a time, bytes, a hash."""
+
+import hashlib
+import time
+import uuid
+from typing import Any
+
+from django.db import models
+
+from statestore.fields import text_bytes
+
+
+def new_id() -> str:
+    """Return a fresh random id, as the orchestrator makes them."""
+    return str(uuid.uuid4())
+
+
+def now() -> int:
+    """Return the present in whole seconds, as the orchestrator counts time."""
+    return int(time.time())
+
+
+def sha256(text: str) -> str:
+    """Return the hex SHA-256 of a text's stored bytes."""
+    return hashlib.sha256(text_bytes(text)).hexdigest()
+
+
+def same_text(one: str, other: str) -> bool:
+    """Return whether two texts read from the store are the same bytes."""
+    return text_bytes(one) == text_bytes(other)
+
+
+def row_hash(row: models.Model) -> str:
+    """Return the SHA-256 over all columns of a row, its ETag: it differs whenever anything in the row does.
+
+    `version` and `updated_at` cannot serve: nothing bumps the one, and the other is in whole seconds.
+    """
+    digest = hashlib.sha256()
+    for field in row._meta.concrete_fields:
+        if not field.generated:
+            part = _hashed_bytes(getattr(row, field.attname))
+            digest.update(len(part).to_bytes(8, "big") + part)
+    return digest.hexdigest()
+
+
+def _hashed_bytes(value: Any) -> bytes:
+    if isinstance(value, str):
+        return b"s" + text_bytes(value)
+    return b"n" if value is None else b"i" + repr(getattr(value, "raw", value)).encode("utf-8", "surrogateescape")

@@ -1,0 +1,77 @@
+"""A large store, made with plain SQL: agents, small transitions, events, and one agent with a long heavy past."""
+
+import json
+import random
+import sqlite3
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+START = 1_790_000_000
+TYPES = ("message", "thought", "tool_use", "tool_result", "error", "commit", "metric")
+WORDS = "parser token tree region budget patch rejected goal review deploy latency cache retry schema merge".split()
+
+
+def fill(path: Path, *, agents: int, transitions: int, events: int, heavy: int) -> None:
+    """Add rows to a migrated store: agents of 2 KB, transitions of 0.5 KB, events, `heavy` transitions of 11 KB."""
+    chance = random.Random(7)
+    connection = sqlite3.connect(path)
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = OFF")
+    connection.executemany(
+        "INSERT INTO agent_states (key, agent_id, name, status, state_data, created_at, updated_at)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?)",
+        _agents(chance, agents),
+    )
+    connection.executemany(
+        "INSERT INTO state_transitions (id, agent_id, state_before, state_after, reason, timestamp)"
+        " VALUES (?, ?, ?, ?, ?, ?)",
+        _transitions(chance, transitions, agents),
+    )
+    connection.executemany(
+        "INSERT INTO state_transitions (id, agent_id, state_before, state_after, reason, timestamp)"
+        " VALUES (?, ?, ?, ?, ?, ?)",
+        _heavy(heavy),
+    )
+    connection.executemany(
+        "INSERT INTO events (id, event_type, timestamp, session_id, actor_type, actor_id, content)"
+        " VALUES (?, ?, ?, ?, 'Agent', ?, ?)",
+        _events(chance, events, agents),
+    )
+    connection.commit()
+    connection.close()
+
+
+def state(size: int, step: int) -> str:
+    """Return a state of about `size` bytes."""
+    messages = [{"role": "tool", "content": "x" * 80, "n": n} for n in range(max(1, size // 120))]
+    return json.dumps({"plan": {"goal": "refactor", "step": step}, "messages": messages, "budget": {"spent": step / 7}})
+
+
+def _agents(chance: random.Random, count: int) -> Iterator[tuple[object, ...]]:
+    statuses = ("idle", "running", "completed", "failed", "paused")
+    text = state(2000, 1)
+    for n in range(count):
+        agent_id = f"agent-{n:06d}"
+        name = f"{chance.choice(WORDS).title()} {n}"
+        status = chance.choices(statuses, (50, 20, 20, 5, 5))[0]
+        yield f"team-{n % 12}:{agent_id}", agent_id, name, status, text, START, START + n
+
+
+def _transitions(chance: random.Random, count: int, agents: int) -> Iterator[tuple[object, ...]]:
+    before, after = state(240, 1), state(240, 2)
+    for n in range(count):
+        agent = f"agent-{n % max(agents, 1):06d}"
+        yield str(uuid.UUID(int=chance.getrandbits(128))), agent, before, after, "tool finished", START + n // 3
+
+
+def _heavy(count: int) -> Iterator[tuple[object, ...]]:
+    for n in range(count):
+        yield f"heavy-{n}", "agent-000000", state(11_000, n), state(11_000, n + 1), f"turn {n}", START + n
+
+
+def _events(chance: random.Random, count: int, agents: int) -> Iterator[tuple[object, ...]]:
+    for n in range(count):
+        content = " ".join(chance.choices(WORDS, k=40)) + f" #{n}"
+        agent = f"agent-{n % max(agents, 1):06d}"
+        yield f"e{n}", TYPES[n % len(TYPES)], START + n // 4, f"session-{n // 200}", agent, content
