@@ -137,7 +137,9 @@ _NEXT_PREFIX = """
 WITH RECURSIVE step(n, key) AS (
     SELECT 0, (SELECT key FROM agent_states WHERE key LIKE '%%:%%' ORDER BY key LIMIT 1)
     UNION ALL
-    SELECT n + 1, (SELECT a.key FROM agent_states a WHERE a.key >= {after} AND a.key LIKE '%%:%%' ORDER BY a.key LIMIT 1)
+    SELECT n + 1, (
+        SELECT a.key FROM agent_states a WHERE a.key >= {after} AND a.key LIKE '%%:%%' ORDER BY a.key LIMIT 1
+    )
     FROM step WHERE step.key IS NOT NULL AND n < %s
 )
 SELECT key FROM step WHERE key IS NOT NULL

@@ -1,191 +1,31 @@
-"""Run the measurements and print them as a table."""
+"""Run the measurements on a store in a temporary directory, or in BENCH_HOME, where it is kept for the next run."""
 
-import json
 import os
-import re
 import shutil
-import statistics
-import sys
 import tempfile
-import time
-from collections.abc import Callable
-from functools import partial
 from pathlib import Path
-from typing import Any
 
-# BENCH_HOME keeps the generated store there for the next run.
+import django
+
 KEPT = os.environ.get("BENCH_HOME")
-HOME = Path(KEPT or tempfile.mkdtemp(prefix="statestore-bench-"))
-HOME.mkdir(exist_ok=True)
-os.environ["DJANGO_SETTINGS_MODULE"] = "descartes_site.settings"
-os.environ["STORE_URL"] = f"sqlite:///{HOME / 'store.db'}"
-os.environ["DATABASE_URL"] = f"sqlite:///{HOME / 'dashboard.db'}"
-AGENTS, TRANSITIONS, EVENTS, HEAVY = (int(os.environ.get(name, default)) for name, default in (
-    ("BENCH_AGENTS", 100_000), ("BENCH_TRANSITIONS", 1_000_000), ("BENCH_EVENTS", 1_000_000), ("BENCH_HEAVY", 10_000),
-))  # fmt: skip
-
-import descartes_site  # noqa: E402, F401 (chooses the SQLite library, before anything imports one)
-
-import sqlite3  # noqa: E402, I001
-
-import django  # noqa: E402
-
-django.setup()
-
-from django.conf import settings  # noqa: E402
-from django.contrib.auth import get_user_model  # noqa: E402
-from django.core.management import call_command  # noqa: E402
-from django.db import connections  # noqa: E402
-from django.test import Client  # noqa: E402
-from django.test.utils import CaptureQueriesContext  # noqa: E402
-
-from statestore import diff, jsontext, models, restore  # noqa: E402
-from statestore.audit import Actor  # noqa: E402
-from statestore.store import StateStore  # noqa: E402
-from tests.bench import data  # noqa: E402
-
-ADA = Actor("ada")
-
-
-def timed(work: Callable[[], object], rounds: int) -> tuple[float, float]:
-    """Return the median and the 95th percentile of a work's milliseconds."""
-    times = []
-    for _ in range(rounds):
-        start = time.perf_counter()
-        work()
-        times.append((time.perf_counter() - start) * 1000)
-    times.sort()
-    return statistics.median(times), times[int(len(times) * 0.95) - 1]
-
-
-def show(name: str, median: float, p95: float, note: str = "") -> None:
-    print(f"{name:<52} {median:9.2f} ms {p95:9.2f} ms   {note}", flush=True)
-
-
-def pages() -> None:
-    """Measure each page in process: server time and questions to the store, no network."""
-    settings.STORAGES["staticfiles"]["BACKEND"] = "django.contrib.staticfiles.storage.StaticFilesStorage"
-    settings.ALLOWED_HOSTS.append("testserver")
-    client = Client()
-    client.force_login(
-        get_user_model().objects.get_or_create(username="ada", is_superuser=True, is_staff=True)[0],
-        "django.contrib.auth.backends.ModelBackend",
-    )
-    older, far = (_older(client, address) for address in ("/agents/", "/agents/?sort=oldest"))
-    snapshot = StateStore(actor=ADA).create_snapshot("agent-000001", "bench")
-    for name, address in {
-        "overview": "/",
-        "agents": "/agents/",
-        "agents, next page": f"/agents/?cursor={older}",
-        "agents, longest unchanged, next": f"/agents/?sort=oldest&cursor={far}",
-        "agents, one status": "/agents/?status=failed",
-        "agents, one namespace": "/agents/?namespace=team-3",
-        "agents, text that few have": "/agents/?q=agent-077777",
-        "agents, text that none has": "/agents/?q=zzzzzz",
-        "agent, small past": "/agents/agent-000001/",
-        "agent, 10,000 heavy transitions": "/agents/agent-000000/",
-        "transition of 11 KB": f"/transitions/heavy-{HEAVY // 2}/",
-        "snapshot": f"/snapshots/{snapshot.pk}/",
-        "restore preview": f"/agents/agent-000001/restore/?moment=snapshot:{snapshot.pk}",
-        "snapshots": "/snapshots/",
-        "restores": "/restores/",
-        "events": "/events/",
-        "events of a session": "/events/?session=session-7",
-        "trash": "/trash/",
-        "audit": "/audit/",
-        "admin: agents": "/admin/statestore/agentstate/",
-        "admin: transitions": "/admin/statestore/transition/",
-        "admin: events": "/admin/statestore/event/",
-    }.items():
-        with CaptureQueriesContext(connections["store"]) as queries:
-            assert client.get(address).status_code == 200, address
-        show(name, *timed(partial(client.get, address), 11), f"{len(queries)} questions")
-
-
-def _older(client: Client, address: str) -> str:
-    found = re.search(r'data-key="older"\s+href="[^"]*cursor=([\w%-]+)', client.get(address).content.decode())
-    assert found, address
-    return found[1]
-
-
-def verbs() -> None:
-    """Measure the verbs of the Python API beside bare SQL on a file of the same kind."""
-    store, text = StateStore(actor=ADA), data.state(11_000, 1)
-    bare = sqlite3.connect(HOME / "bare.db", isolation_level=None)
-    bare.executescript("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;" + _schema())
-    number = iter(range(10**9))
-
-    def bare_save() -> None:
-        n = next(number)
-        bare.execute("BEGIN IMMEDIATE")
-        bare.execute(
-            "INSERT OR REPLACE INTO agent_states (key, agent_id, name, status, state_data, created_at, updated_at)"
-            " VALUES ('a', 'a', 'a', 'idle', ?, 1, ?)", [text, n],
-        )  # fmt: skip
-        bare.execute("INSERT INTO state_transitions VALUES (?, 'a', ?, ?, 'r', ?, NULL)", [str(n), text, text, n])
-        bare.execute("COMMIT")
-
-    show("bare SQL: save 11 KB and its transition", *timed(bare_save, 400))
-    show("save 11 KB and its transition", *timed(lambda: store.save_agent_state("bench", text, reason="r"), 400))
-    show("load a state", *timed(lambda: store.load_agent_state("bench"), 400))
-    show("create a snapshot", *timed(lambda: store.create_snapshot("bench"), 200))
-    snapshot = store.create_snapshot("bench")
-    show("restore", *timed(
-        lambda: restore.apply(restore.plan("bench", f"snapshot:{snapshot.pk}"), by=ADA), 200), "plan included")  # fmt: skip
-    event = {"event_type": "message", "session_id": "s", "actor_type": "Agent", "actor_id": "a", "content": "x" * 200}
-    batches = [[{**event, "id": f"b{i}-{n}"} for n in range(1000)] for i in range(20)]
-    start = time.perf_counter()
-    for batch in batches:
-        store.save_events(batch)
-    seconds = time.perf_counter() - start
-    print(f"{'ingest of events, 1,000 at a time':<52} {20_000 / seconds:9,.0f} events/s", flush=True)
-
-
-def _schema() -> str:
-    from statestore import schema
-
-    return ";".join(schema.create_statements())
-
-
-def diffs() -> None:
-    """Measure the comparison of two parsed 1 MB states, seven changes apart."""
-    messages = [{"id": n, "role": "tool", "content": f"{n} " + "x" * 360} for n in range(2600)]
-    before: Any = {"messages": messages, "plan": {"step": 1}}
-    after = json.loads(json.dumps(before))
-    del after["messages"][900]
-    for place in (3, 2000):
-        after["messages"].insert(place, {"id": -place, "role": "user", "content": "new"})
-    for place in (100, 500, 1500, 2400):
-        after["messages"][place]["content"] += " edited"
-    changes = len(diff.diff(before, after).changes)
-    size = len(jsontext.dump(before, indent=None)) / 1e6
-    show(
-        f"diff of two parsed states of {size:.2f} MB",
-        *timed(lambda: diff.diff(before, after), 21),
-        f"{changes} changes",
-    )
 
 
 def main() -> None:
-    """Make the data, then measure."""
-    for alias in ("default", "store"):
-        call_command("migrate", database=alias, verbosity=0)
-    start = time.perf_counter()
-    if not models.AgentState.objects.exists():
-        data.fill(HOME / "store.db", agents=AGENTS, transitions=TRANSITIONS, events=EVENTS, heavy=HEAVY)
-    size = (HOME / "store.db").stat().st_size / 1e6
-    print(f"{AGENTS:,} agents, {TRANSITIONS:,} transitions, {EVENTS:,} events: {size:,.0f} MB"
-          f" in {time.perf_counter() - start:.0f} s; SQLite {sqlite3.sqlite_version}")  # fmt: skip
-    print(f"{'':<52} {'median':>9}    {'p95':>9}")
-    for part in (pages, verbs, diffs):
-        part()
-    assert models.AgentState.objects.count() >= AGENTS
+    """Point both databases at the directory, then measure."""
+    home = Path(KEPT or tempfile.mkdtemp(prefix="statestore-bench-"))
+    home.mkdir(exist_ok=True)
+    os.environ["DJANGO_SETTINGS_MODULE"] = "descartes_site.settings"
+    os.environ["STORE_URL"] = f"sqlite:///{home / 'store.db'}"
+    os.environ["DATABASE_URL"] = f"sqlite:///{home / 'dashboard.db'}"
+    django.setup()
+    from tests.bench import run
+
+    try:
+        run.main(home)
+    finally:
+        if not KEPT:
+            shutil.rmtree(home)
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    finally:
-        if not KEPT:
-            shutil.rmtree(HOME)
-    sys.exit()
+    main()

@@ -9,7 +9,10 @@ from pathlib import Path
 
 START = 1_790_000_000
 TYPES = ("message", "thought", "tool_use", "tool_result", "error", "commit", "metric")
-WORDS = "parser token tree region budget patch rejected goal review deploy latency cache retry schema merge".split()
+WORDS = [
+    "parser", "token", "tree", "region", "budget", "patch", "rejected", "goal", "review", "deploy", "latency", "cache",
+    "retry", "schema", "merge",
+]  # fmt: skip
 
 
 def fill(path: Path, *, agents: int, transitions: int, events: int, heavy: int) -> None:
