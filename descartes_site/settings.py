@@ -44,10 +44,10 @@ def _database(name: str, default: Path) -> dict[str, Any]:
         raise ImproperlyConfigured(
             f"{name} is “{url.split('@')[-1]}”; use sqlite:////absolute/path or postgres://user:password@host/name."
         )
+    if scheme == "sqlite" and not url.startswith("sqlite:////"):
+        raise ImproperlyConfigured(f"{name} must name an absolute path: sqlite:////absolute/path (four slashes).")
     database: dict[str, Any] = dict(environ.Env.db_url_config(url))
     if scheme == "sqlite":
-        if not Path(str(database["NAME"])).is_absolute():
-            raise ImproperlyConfigured(f"{name} must name an absolute path: sqlite:////absolute/path (four slashes).")
         # IMMEDIATE: a transaction that first reads and then writes would otherwise fail at once when the
         # orchestrator wrote in between, without waiting. synchronous stays FULL: no acknowledged write is lost.
         database["OPTIONS"] = {"transaction_mode": "IMMEDIATE", "timeout": 5}

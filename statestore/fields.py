@@ -95,10 +95,10 @@ class AnyText(models.TextField):  # type: ignore[type-arg]
             return self._checked(value)
         if isinstance(raw, StoredBlob):
             return raw.raw
-        return _TextBytes(_encode(value)) if _SURROGATE.search(value) else value
+        return _TextBytes(_encode(value)) if _has_surrogate(value) else value
 
     def _checked(self, value: str) -> str:
-        if "\0" in value or _SURROGATE.search(value):
+        if "\0" in value or _has_surrogate(value):
             raise SerializationError(
                 f"PostgreSQL cannot hold NUL characters or invalid UTF-8 in {self.name}; remove them and save again."
             )
@@ -106,6 +106,11 @@ class AnyText(models.TextField):  # type: ignore[type-arg]
 
     def get_placeholder(self, value: Any, compiler: Any, connection: BaseDatabaseWrapper) -> str:
         return "CAST(%s AS TEXT)" if isinstance(value, _TextBytes) else "%s"
+
+
+def _has_surrogate(value: str) -> bool:
+    # Python knows of each text whether it is ASCII; only what is not need be searched.
+    return not value.isascii() and _SURROGATE.search(value) is not None
 
 
 def _encode(value: str) -> bytes:

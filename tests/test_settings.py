@@ -1,0 +1,87 @@
+"""Configuration by environment: defaults that are safe, and errors that say what to write instead."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+ASKED = (
+    "import django; from django.conf import settings; django.setup();"
+    "print(settings.STORE_ALIAS, sorted(settings.DATABASES), settings.DEBUG, settings.SESSION_COOKIE_SECURE,"
+    " settings.STORE_IS_EMBEDDED, settings.DATABASES.get('store', {}).get('HOST') or None)"
+)
+
+
+def start(code: str = ASKED, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run a fresh process with only these variables."""
+    kept = {name: value for name, value in os.environ.items() if name in {"PATH", "HOME", "LANG"}}
+    return subprocess.run(
+        [sys.executable, "-W", "error", "-c", code], cwd=ROOT, capture_output=True, text=True, check=False,
+        env={**kept, "DJANGO_SETTINGS_MODULE": "descartes_site.settings", "SECRET_KEY": "k" * 50, **variables},
+    )  # fmt: skip
+
+
+def test_the_defaults_are_an_embedded_store_without_debug():
+    assert start().stdout.split() == ["store", "['default',", "'store']", "False", "False", "True", "None"]
+
+
+@pytest.mark.parametrize(
+    ("variables", "words"),
+    [
+        ({"STORE_URL": "mysql://x/y"}, "use sqlite:////absolute/path or postgres://"),
+        ({"STORE_URL": "sqlite://relative.db"}, "four slashes"),
+        ({"STORE_URL": "nonsense"}, "use sqlite:////absolute/path or postgres://"),
+        ({"DEBUG": "maybe"}, "DEBUG is “maybe”; use 1 or 0"),
+        ({"HTTPS": "2"}, "HTTPS is “2”; use 1 or 0"),
+        ({"STORE_URL": "sqlite:////tmp/a.db", "DATABASE_URL": "sqlite:////tmp/a.db"}, "the same SQLite file"),
+    ],
+)
+def test_what_cannot_be_is_said_at_the_start(variables: dict[str, str], words: str):
+    done = start(**variables)
+    assert done.returncode != 0
+    assert words in done.stderr
+
+
+def test_a_password_is_never_in_an_error():
+    assert "secret" not in start(STORE_URL="mysql://ada:secret@host/name").stderr.splitlines()[-1]
+
+
+def test_one_postgresql_database_for_both_is_one_alias():
+    url = "postgres://ada@%2Ftmp/descartes"
+    assert start(STORE_URL=url, DATABASE_URL=url).stdout.startswith("default ['default']")
+
+
+def test_a_socket_directory_is_decoded():
+    assert start(STORE_URL="postgres://ada@%2Frun%2Fpg/descartes").stdout.split()[-1] == "/run/pg"
+
+
+def test_https_makes_cookies_secure():
+    assert start(HTTPS="1").stdout.split()[4] == "True"
+
+
+@pytest.mark.parametrize(
+    ("variables", "code"),
+    [
+        ({"SECRET_KEY": "short"}, "statestore.E001"),
+        ({"COMMIT_URL": "https://git.example.org/"}, "statestore.E002"),
+        ({"COMMIT_URL": "javascript:{commit}"}, "statestore.E003"),
+        ({"SILENT_AFTER_SECONDS": "0"}, "statestore.E004"),
+    ],
+)
+def test_check_names_what_is_wrong(variables: dict[str, str], code: str):
+    check = "from django.core.management import execute_from_command_line as run; run(['manage.py', 'check'])"
+    done = start(check, **variables)
+    assert done.returncode == 1
+    assert code in done.stderr
+
+
+def test_exactly_one_sqlite_library_is_in_the_process():
+    code = (
+        "import descartes_site, sys, sqlite3, django.db.backends.sqlite3.base as base;"
+        "print(base.Database is sqlite3.dbapi2 or base.Database.sqlite_version == sqlite3.sqlite_version,"
+        " '_sqlite3' in sys.modules and sqlite3.__name__ != 'sqlite3')"
+    )
+    assert start(code).stdout.split() == ["True", "False"]
