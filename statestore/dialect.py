@@ -1,6 +1,8 @@
 """The only file that asks which database it is talking to."""
 
 import sqlite3
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -11,10 +13,14 @@ from django.db.models.expressions import Combinable
 from django.db.utils import DatabaseError as DjangoDatabaseError
 from django.db.utils import DataError, OperationalError
 
-from statestore.errors import Busy, DatabaseError, ReadOnly, StateStoreError
+from statestore.errors import Busy, DatabaseError, ReadOnly, StateStoreError, Unavailable
 
 # A write of ours may wait this long for the orchestrator's; it itself gives up after five.
 LOCK_WAIT_SECONDS = 5
+# Once a write of ours has waited this long, the next are refused at once: waiting too, they would take every thread of
+# the server from those who only read.
+QUEUE_SECONDS = 0.25
+_BUSY = "Another program is writing to the store and did not finish in time. Nothing was changed; try again."
 
 
 def is_sqlite(connection: BaseDatabaseWrapper) -> bool:
@@ -88,12 +94,60 @@ def writing(using: str) -> Iterator[None]:
 
     The whole block is applied or none of it. It must be short: the orchestrator waits for it.
     """
-    with translated_errors(), transaction.atomic(using=using):
-        connection = connections[using]
+    connection = connections[using]
+    with translated_errors(), _turn_to_write(connection) as turn, transaction.atomic(using=using):
+        turn.has_begun()
         if not is_sqlite(connection):
             with connection.cursor() as cursor:
                 cursor.execute(f"SET LOCAL lock_timeout = '{LOCK_WAIT_SECONDS}s'")
         yield
+
+
+class _Turn:
+    """The turn to write to an SQLite file: one thread of this process has it at a time."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.waits_since: float | None = None
+
+    def take(self) -> None:
+        """Wait for the turn. Raises Busy once its holder waits for another program, so that no queue builds up."""
+        began = time.monotonic()
+        while not self.lock.acquire(timeout=0.05):
+            now, waits_since = time.monotonic(), self.waits_since
+            is_held_up = waits_since is not None and now - waits_since > QUEUE_SECONDS
+            if is_held_up or now - began > LOCK_WAIT_SECONDS:
+                raise Busy(_BUSY)
+        self.waits_since = time.monotonic()
+
+    def has_begun(self) -> None:
+        """Note that the file's own lock was got."""
+        self.waits_since = None
+
+    def pass_on(self) -> None:
+        """Let the next one have it."""
+        self.waits_since = None
+        self.lock.release()
+
+
+_turns: dict[str, _Turn] = {}
+
+
+@contextmanager
+def _turn_to_write(connection: BaseDatabaseWrapper) -> Iterator[_Turn]:
+    turn = _turns.setdefault(connection.alias, _Turn())
+    if not is_sqlite(connection) or connection.in_atomic_block:
+        yield turn
+        return
+    turn.take()
+    try:
+        yield turn
+    finally:
+        turn.pass_on()
+
+
+# What SQLite and PostgreSQL say of a disk or a server, as opposed to a statement, that they cannot work with.
+_OUT_OF_ORDER = ("disk i/o error", "unable to open", "malformed", "not a database", "connection", "shutting down")
 
 
 @contextmanager
@@ -111,13 +165,13 @@ def translate(error: DjangoDatabaseError) -> StateStoreError:
     """Return the domain's error for one of the driver's."""
     text = str(error).lower()
     if isinstance(error, OperationalError | DjangoDatabaseError) and ("locked" in text or "lock timeout" in text):
-        return Busy(
-            "Another program is writing to the store and did not finish in time. Nothing was changed; try again."
-        )
+        return Busy(_BUSY)
     if "readonly" in text or "read-only" in text:
         return ReadOnly("The store cannot be written: its file or directory is read-only. Nothing was changed.")
-    if "full" in text or "no space" in text:
-        return DatabaseError("The disk that holds the store is full. Nothing was changed; free space and try again.")
+    if "disk is full" in text or "no space" in text:
+        return Unavailable("The disk that holds the store is full. Nothing was changed; free space and try again.")
+    if any(words in text for words in _OUT_OF_ORDER):
+        return Unavailable(f"The store cannot be used as things are: {error}. Nothing was changed; run the doctor.")
     if isinstance(error, DataError):
         return DatabaseError("A value does not fit into its column. Nothing was changed.")
     return DatabaseError(f"The database refused: {error}. Nothing was changed.")

@@ -9,6 +9,10 @@ class DatabaseError(StateStoreError):
     """The database could not do it: disk full, damaged file, lost connection."""
 
 
+class Unavailable(DatabaseError):
+    """The database cannot be used as things are: its disk is full or failing, or its server does not answer."""
+
+
 class MigrationError(StateStoreError):
     """The store's schema is missing, older than needed, or not one that is known."""
 

@@ -8,7 +8,16 @@ from django.shortcuts import render
 
 from statestore import dialect
 from statestore.adoption.status import store_status
-from statestore.errors import Busy, Conflict, MigrationError, NotFound, ReadOnly, StateStoreError, ValidationError
+from statestore.errors import (
+    Busy,
+    Conflict,
+    MigrationError,
+    NotFound,
+    ReadOnly,
+    StateStoreError,
+    Unavailable,
+    ValidationError,
+)
 
 Respond = Callable[[HttpRequest], HttpResponse]
 
@@ -18,6 +27,7 @@ STATUSES: dict[type[StateStoreError], int] = {
     ValidationError: 422,
     Busy: 503,
     ReadOnly: 503,
+    Unavailable: 503,
     MigrationError: 503,
 }
 # Pages that only our own database is needed for.
@@ -51,7 +61,9 @@ class StoreErrors:
     def process_view(self, request: HttpRequest, view: object, args: object, kwargs: object) -> HttpResponse | None:
         """Answer with one page that says what to do where the store cannot be used, before SQLite would create it."""
         match = request.resolver_match
-        is_ours = match is not None and ("admin" not in match.app_names or str(match.url_name).startswith("statestore_"))
+        is_ours = match is not None and (
+            "admin" not in match.app_names or str(match.url_name).startswith("statestore_")
+        )
         if match is None or match.url_name in WITHOUT_STORE or not is_ours:
             return None
         status = store_status()
