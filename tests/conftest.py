@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator
 from typing import Any
 
+import hypothesis
 import pytest
 from django.contrib.auth.models import Group, User
 from django.core.cache import cache
@@ -114,3 +115,8 @@ def manager(people: dict[str, User]) -> Client:
 def on_sqlite() -> bool:
     """Whether the store of this run is an SQLite file."""
     return connections[store_alias()].vendor == "sqlite"
+
+
+# A busy machine is no fault of the code: speed is measured by ratios, elsewhere.
+hypothesis.settings.register_profile("shared", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("shared")

@@ -28,6 +28,8 @@ from statestore.errors import DatabaseError
 from tests.foreign import hostile, orchestrator, writer
 from tests.stores import adopt_by_command, execute, fingerprint, make_store
 
+pytestmark = pytest.mark.sqlite
+
 ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -279,13 +281,29 @@ def test_an_adoption_that_is_killed_leaves_the_file_as_found_or_done(version_4: 
     assert [row[:3] for row in orchestrator.schema_objects(version_4)] == adopted
 
 
+def _adopt_when_quick_enough(path: Path) -> None:
+    """Adopt; on a busy machine it may take several tries, since a copy that others would wait for is given up."""
+    for _ in range(20):
+        try:
+            adopt_by_command(path)
+        except CommandError as error:
+            if "would wait" not in str(error):
+                raise
+        else:
+            return
+    raise AssertionError("not once quick enough")
+
+
 @pytest.mark.parametrize("mode", ["delete", "wal"])
 def test_adoption_never_makes_the_orchestrator_fail_or_wait(mode: str, version_5: Path) -> None:
     execute(version_5, f"PRAGMA journal_mode = {mode}")
     with writer.running(version_5, "--per-second", "100") as run:
-        adopt_by_command(version_5)
-        time.sleep(0.2)
-    assert len(run.saves) > 20
+        _adopt_when_quick_enough(version_5)
+        saved = len(run.saves)
+        deadline = time.monotonic() + 10
+        while len(run.saves) < saved + 10 and time.monotonic() < deadline:
+            time.sleep(0.01)
+    assert len(run.saves) > 10
     assert run.failures == []
     assert run.worst_wait_seconds < 0.5
 

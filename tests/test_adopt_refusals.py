@@ -19,6 +19,8 @@ from statestore.errors import MigrationError
 from tests.foreign import orchestrator
 from tests.stores import adopt_by_command, execute, fingerprint, make_store
 
+pytestmark = pytest.mark.sqlite
+
 
 @pytest.fixture(autouse=True)
 def _databases_may_be_used(django_db_blocker: DjangoDbBlocker) -> Iterator[None]:

@@ -19,6 +19,8 @@ from statestore.adoption.place import store_at
 from tests.foreign import hostile, orchestrator, writer
 from tests.stores import execute, make_store
 
+pytestmark = pytest.mark.sqlite
+
 
 @pytest.fixture(autouse=True)
 def _databases_may_be_used(django_db_blocker: DjangoDbBlocker, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:

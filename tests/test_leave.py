@@ -23,6 +23,8 @@ from statestore.errors import Conflict, MigrationError
 from tests.foreign import orchestrator, writer
 from tests.stores import LAYOUTS, execute, make_store
 
+pytestmark = pytest.mark.sqlite
+
 
 @pytest.fixture(autouse=True)
 def _databases_may_be_used(django_db_blocker: DjangoDbBlocker) -> Iterator[None]:

@@ -64,7 +64,15 @@ def _copy(source: Path, target: Path, seconds: float | None) -> None:
         if seconds is not None:
             deadline = time.monotonic() + seconds
             connection.set_progress_handler(lambda: time.monotonic() > deadline, 1_000)
-        connection.execute("VACUUM INTO ?", (str(target),))
+        try:
+            connection.execute("VACUUM INTO ?", (str(target),))
+        except sqlite3.OperationalError as error:
+            if "interrupted" not in str(error):
+                raise
+            raise sqlite3.OperationalError(
+                "the copy took so long that the orchestrator would wait for it. Try again, or stop the orchestrator and"
+                " add --stopped"
+            ) from error
 
 
 def _verified_rows(copy: Path) -> dict[str, int]:

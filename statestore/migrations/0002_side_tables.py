@@ -43,9 +43,11 @@ def unguard_audit(apps: StateApps, editor: BaseDatabaseSchemaEditor) -> None:
 
 
 def index_agents(apps: StateApps, editor: BaseDatabaseSchemaEditor) -> None:
-    """Build our index where that is quick."""
+    """Build our index where that is quick; not on PostgreSQL, which refuses entries over some 2.7 KB."""
+    if editor.connection.vendor == "postgresql":
+        return
     with editor.connection.cursor() as cursor:
-        cursor.execute(f"SELECT count(*) FROM (SELECT 1 FROM agent_states LIMIT {INDEXED_AGENTS + 1}) AS some")  # noqa: S608
+        cursor.execute(f"SELECT count(*) FROM (SELECT 1 FROM agent_states LIMIT {INDEXED_AGENTS + 1}) AS few")  # noqa: S608
         (agents,) = cursor.fetchone()
     if agents <= INDEXED_AGENTS:
         for name in schema.OWN_INDEXES:
