@@ -135,10 +135,10 @@ _turns: dict[str, _Turn] = {}
 
 @contextmanager
 def _turn_to_write(connection: BaseDatabaseWrapper) -> Iterator[_Turn]:
-    turn = _turns.setdefault(connection.alias, _Turn())
     if not is_sqlite(connection) or connection.in_atomic_block:
-        yield turn
+        yield _Turn()  # Of nobody else: the lock is had already, or there is none.
         return
+    turn = _turns.setdefault(connection.alias, _Turn())
     turn.take()
     try:
         yield turn
