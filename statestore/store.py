@@ -108,7 +108,8 @@ class StateStore:
             found = models.AgentState.objects.using(self.using).select_for_update().filter(agent_id=agent_id).first()
             self._check_match(found, agent_id, if_match)
             state_before = found.state_data if found else ""
-            agent = self._update(found, columns) if found else self._insert(agent_id, columns)
+            # As when the orchestrator saves: an agent in the trash comes back, and is shown as revived.
+            agent = self._update(found, columns | {"is_deleted": 0}) if found else self._insert(agent_id, columns)
             if reason is not None:
                 self._record(agent, state_before, reason)
         return agent

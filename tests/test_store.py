@@ -125,6 +125,14 @@ def test_a_deleted_agent_is_kept_and_comes_back(store: StateStore):
     assert not models.Tombstone.objects.exists()
 
 
+def test_saving_a_deleted_agent_revives_it(store: StateStore):
+    make_agent("a1")
+    store.delete_agent("a1")
+    store.save_agent_state("a1", {"step": 2})
+    assert store.load_agent_state("a1").state_data == '{"step":2}'
+    assert models.Tombstone.objects.revived().get().pk == "a1"
+
+
 def test_only_an_agent_in_the_trash_can_be_purged(store: StateStore):
     agent = make_agent("a1")
     make_snapshot(agent)
