@@ -1,0 +1,59 @@
+"""Restores that are wrong on purpose: the canaries. Each undoes one thing that restore.py is careful about."""
+
+import contextlib
+import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from django.apps import AppConfig
+from django.db.models.signals import post_save
+
+from statestore import dialect
+from statestore.errors import Conflict
+
+if TYPE_CHECKING:
+    from statestore import models, restore
+    from statestore.audit import Actor
+
+
+def check(planned: "restore.Plan") -> None:
+    """Compare the hash, as a careless program does: before it writes, and not when it writes."""
+    from statestore import models
+
+    agent = models.AgentState.objects.using(planned.using).get(agent_id=planned.agent.agent_id)
+    if agent.etag() != planned.expected_etag:
+        raise Conflict("It moved.")
+
+
+def write_unchecked(planned: "restore.Plan", *, by: "Actor") -> "models.Restore":
+    """Restore in one transaction, over whatever is there, believing that it is still what was planned against."""
+    from statestore import restore
+
+    with dialect.writing(planned.using):
+        return restore._write(planned.agent, planned.target, by=by, reason="", undoes=None, using=planned.using)
+
+
+@contextlib.contextmanager
+def _each_statement_by_itself(using: str) -> Iterator[None]:
+    yield
+
+
+def piecemeal() -> None:
+    """Make all writes of this process a handful of statements that each commit by themselves."""
+    dialect.writing = _each_statement_by_itself
+
+
+class Piecemeal(AppConfig):
+    """An app whose presence makes the whole site write piecemeal."""
+
+    name = "tests.faults"
+    label = "piecemeal"
+
+    def ready(self) -> None:
+        piecemeal()
+        post_save.connect(_dawdle, weak=False)
+
+
+def _dawdle(**_: object) -> None:
+    # A kill over HTTP meets a gap between two statements one time in ten; a canary need not be so lucky.
+    time.sleep(0.01)

@@ -1,0 +1,16 @@
+"""How much of everything: enough for each change in CI, more where somebody asks for it."""
+
+import os
+
+LONG = os.environ.get("FAULTS") == "long"
+
+
+def times(in_ci: int, long: int) -> int:
+    """Return how often something is done in this run."""
+    return long if LONG else in_ci
+
+
+def tell(what: str, *, failures: int, canary: str, **figures: object) -> None:
+    """Print the one line that a fault test leaves behind."""
+    words = ", ".join(f"{name.replace('_', ' ')} {figure}" for name, figure in figures.items())
+    print(f"FAULT {what}: {words}; failures {failures}; canary {canary}")
