@@ -48,15 +48,16 @@ class _Writer:
         count = f"{len(value)} {noun}{'' if len(value) == 1 else 's'}"
         far = self._far(path) if is_far else ""
         self.parts.append(
-            f'<details{opened}{far}><summary><span class="name">{_shown(name)}</span>'
+            f'<div class="branch"><details{opened}{far}><summary><span class="name">{_shown(name)}</span>'
             f' <span class="quiet">{count}</span>'
-            f"{'' if opened else _gist(value)}{_copy(path, 'path')}</summary>"
+            f"{'' if opened else _gist(value)}</summary>"
         )
         if is_far:
             self.parts.append(f'<div class="leaf"><a href="{escape(self._url(path))}">Open this branch</a></div>')
         else:
             self.children(value, path, depth)
-        self.parts.append("</details>")
+        # Beside the summary, not in it: a button in a button could not be told from it by a screen reader.
+        self.parts.append(f"</details>{_copy(path, 'path')}</div>")
 
     def children(self, value: dict[str, Json] | list[Json], path: str, depth: int) -> None:
         pairs = value.items() if isinstance(value, dict) else ((str(i), item) for i, item in enumerate(value))
@@ -76,7 +77,7 @@ class _Writer:
 
     def _far(self, path: str) -> str:
         url = escape(self._url(path))
-        return f' hx-get="{url}" hx-trigger="toggle once" hx-target="this" hx-swap="outerHTML"'
+        return f' hx-get="{url}" hx-trigger="toggle once" hx-target="closest .branch" hx-swap="outerHTML"'
 
     def _url(self, path: str) -> str:
         query = urlencode({"moment": self.moment, "path": path})

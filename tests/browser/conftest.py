@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Dialog, Page, expect, sync_playwright
 
 from tests.browser import story
 from tests.browser.site import Site
@@ -95,14 +95,18 @@ def open_page(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Open
             if not any(part in text for part in expected):
                 complaints.append(f"{page.url}: {text}")
 
+        def dismiss(dialog: Dialog) -> None:
+            complain(f"dialog: {dialog.message}")
+            dialog.dismiss()
+
         page = context.new_page()
         page.on("console", lambda message: complain(message.text) if message.type in {"error", "warning"} else None)
         page.on("pageerror", lambda error: complain(f"script error: {error}"))
-        page.on("dialog", lambda dialog: (complain(f"dialog: {dialog.message}"), dialog.dismiss()))
+        page.on("dialog", dismiss)
         page.goto(address)
         return page
 
     yield open_page
     for context in contexts:
         context.close()
-    assert complaints == []
+    assert not complaints, "\n".join(complaints)

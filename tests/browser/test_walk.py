@@ -2,6 +2,7 @@
 
 import json
 import time
+from typing import Any
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -15,7 +16,7 @@ from tests.browser.story import GOAL, Story, put_quiet_agent
 pytestmark = [pytest.mark.browser, pytest.mark.sqlite]
 
 
-def state_of(site: Site, agent_id: str) -> object:
+def state_of(site: Site, agent_id: str) -> Any:
     with site.orchestrator() as orchestrator:
         ((text,),) = orchestrator.rows("SELECT state_data FROM agent_states WHERE agent_id = ?", agent_id)
     return json.loads(text)

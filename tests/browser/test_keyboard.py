@@ -1,0 +1,91 @@
+"""Keys: what they do, and that they do nothing while somebody types."""
+
+import re
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.conftest import OpenPage
+from tests.browser.story import Story
+
+pytestmark = [pytest.mark.browser, pytest.mark.sqlite]
+
+
+def test_slash_goes_to_the_search_and_takes_no_key_that_is_typed_there(open_page: OpenPage):
+    page = open_page("/")
+    page.keyboard.press("/")
+    expect(page.get_by_label("Find an agent")).to_be_focused()
+    page.keyboard.type("ga?j[/")
+    expect(page.get_by_label("Find an agent")).to_have_value("ga?j[/")
+    expect(page.get_by_role("dialog")).to_be_hidden()
+    page.get_by_label("Find an agent").fill("coder-2")
+    page.keyboard.press("Enter")
+    expect(page.locator("[data-row]")).to_have_count(1)
+
+
+def test_question_mark_opens_the_help_and_escape_closes_it(open_page: OpenPage):
+    page = open_page("/")
+    page.keyboard.press("?")
+    expect(page.get_by_role("dialog", name="Keys")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("dialog", name="Keys")).to_be_hidden()
+
+
+def test_j_and_k_move_from_row_to_row(open_page: OpenPage):
+    page = open_page("/agents/?sort=id")
+    links = page.locator("[data-row]").get_by_role("link")
+    page.keyboard.press("j")
+    expect(links.nth(0)).to_be_focused()
+    page.keyboard.press("j")
+    expect(links.nth(1)).to_be_focused()
+    page.keyboard.press("k")
+    expect(links.nth(0)).to_be_focused()
+    address = links.nth(0).get_attribute("href")
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(re.compile(f"{address}$"))
+
+
+def test_brackets_go_to_older_and_newer_transitions(open_page: OpenPage, told: Story):
+    page = open_page(f"/transitions/{told.transitions[3]}/")
+    page.keyboard.press("[")
+    expect(page).to_have_url(re.compile(told.transitions[2]))
+    page.keyboard.press("]")
+    expect(page).to_have_url(re.compile(told.transitions[3]))
+
+
+def test_brackets_go_through_a_list(open_page: OpenPage):
+    page = open_page("/events/?size=25")
+    page.keyboard.press("[")
+    expect(page).to_have_url(re.compile("cursor="))
+    expect(page.locator("[data-row]")).to_have_count(25)
+    page.keyboard.press("]")
+    expect(page.locator("[data-key=newer]")).to_have_count(0)
+
+
+@pytest.mark.parametrize(
+    ("key", "heading"), [("a", "Agents"), ("e", "Events"), ("r", "Restores"), ("s", "Snapshots"), ("t", "Trash")]
+)
+def test_g_and_a_letter_go_to_a_place(open_page: OpenPage, key: str, heading: str):
+    page = open_page("/")
+    page.keyboard.press("g")
+    page.keyboard.press(key)
+    expect(page.get_by_role("heading", name=heading, level=1)).to_be_visible()
+
+
+def test_a_restore_needs_no_mouse(open_page: OpenPage, told: Story):
+    page = open_page(f"/snapshots/{told.snapshot}/")
+    page.get_by_role("link", name="Preview").focus()
+    page.keyboard.press("Enter")
+    page.get_by_label("Reason").focus()
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("button", name=re.compile("Restore . path|Restore .. paths"))).to_be_focused()
+
+
+def test_an_open_menu_closes_with_escape_and_by_looking_elsewhere(open_page: OpenPage):
+    page = open_page("/agents/coder-2/")
+    description = page.get_by_label("Description")
+    for close in (lambda: page.keyboard.press("Escape"), lambda: page.get_by_role("heading", level=1).click()):
+        page.locator("summary", has_text="Snapshot").click()
+        expect(description).to_be_visible()
+        close()
+        expect(description).to_be_hidden()
