@@ -138,9 +138,7 @@ def _events(
         )
 
 
-def _snapshots(
-    cast: Cast, state: dict[str, Any], turn: int, at: int, now: int, chance: random.Random
-) -> Iterator[Any]:
+def _snapshots(cast: Cast, state: dict[str, Any], turn: int, at: int, now: int, chance: random.Random) -> Iterator[Any]:
     descriptions = {10: "after planning", 20: "nightly"}
     if cast.goes_wrong:
         descriptions[WRONG_TURN - 2] = "before refactor"
