@@ -85,7 +85,7 @@ def test_a_read_only_store_is_shown_or_explained(
     statuses = Counter(answer["status"] for answer in answers)
     tell(
         f"read-only {what} ({journal_mode}{', orchestrator there' if is_orchestrator_there else ''})",
-        statuses=dict(statuses), failures=len(wrong), canary="in a test of its own",
+        statuses=dict(statuses), failures=len(wrong), canary="below",
     )  # fmt: skip
     assert not wrong, wrong[:5]
 
