@@ -24,7 +24,7 @@ def overview(request: HttpRequest) -> HttpResponse:
     """Show the agents by status, those in trouble, those that changed last, the activity, and what was restored."""
     now = models.now()
     agents = models.AgentState.objects.alive()
-    recent = models.AgentState.objects.walked().without_state()
+    recent = models.AgentState.objects.walked().without_state().with_last_reason()
     context = {
         "place": "overview",
         "counts": _counts(agents.counts_by_status()),

@@ -27,7 +27,7 @@ def test_the_overview_of_an_empty_store_says_what_to_do(viewer: Client):
 
 
 def test_the_overview_shows_who_is_in_trouble_and_what_expires(viewer: Client):
-    make_agent("broken", status="failed", name="Broken")
+    make_transition(make_agent("broken", status="failed", name="Broken"), reason="patch rejected")
     make_agent("quiet", status="running", name="Quiet", updated_at=models.now() - 7200)
     make_agent("busy", status="running", name="Busy", updated_at=models.now())
     make_agent("odd", status="waiting", name="Odd")
@@ -35,6 +35,7 @@ def test_the_overview_shows_who_is_in_trouble_and_what_expires(viewer: Client):
     context = viewer.get("/").context
     assert [agent.name for agent in context["failed"]] == ["Broken"]
     assert [agent.name for agent in context["silent"]] == ["Quiet"]
+    assert "patch rejected" in text(viewer, "/")
     assert dict(context["counts"]) == {
         "idle": 0, "running": 2, "paused": 0, "completed": 0, "failed": 1, "waiting": 1,
     }  # fmt: skip
