@@ -109,7 +109,7 @@ def when(seconds: Any, relative: bool = True) -> SafeString | str:
         return "never"
     moment = utc(seconds)
     if moment is None:
-        return format_html('<span title="not a time">{}</span>', line(getattr(seconds, "raw", seconds), 40))
+        return format_html('<span title="not a time">{}</span>', line(getattr(seconds, "raw", seconds), 24))
     absolute = moment.strftime("%Y-%m-%d %H:%M:%S")
     return format_html(
         '<time datetime="{}" title="{} UTC"{}>{}</time>',
