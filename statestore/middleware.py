@@ -70,7 +70,7 @@ class StoreErrors:
         if status.is_ready:
             return None
         context = {"title": "The store is not ready", "message": f"{status.found} {status.remedy}", "status": 503}
-        return render(request, "statestore/error.html", context, status=503)
+        return _unavailable(render(request, "statestore/error.html", context, status=503))
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
         """Return the page for an error of ours or of the database; other errors stay errors."""
@@ -81,6 +81,9 @@ class StoreErrors:
         status = next((code for kind, code in STATUSES.items() if isinstance(error, kind)), 500)
         context = {"title": TITLES.get(status, "The store failed"), "message": str(error), "status": status}
         response = render(request, "statestore/error.html", context, status=status)
-        if status == 503:
-            response["Retry-After"] = "5"
-        return response
+        return _unavailable(response) if status == 503 else response
+
+
+def _unavailable(response: HttpResponse) -> HttpResponse:
+    response["Retry-After"] = "5"
+    return response
