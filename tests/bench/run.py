@@ -104,6 +104,7 @@ def _older(client: Client, address: str) -> str:
 def verbs(home: Path) -> None:
     """Measure the verbs of the Python API beside bare SQL on a file of the same kind."""
     store, text = StateStore(actor=ADA), data.state(11_000, 1)
+    (home / "bare.db").unlink(missing_ok=True)
     bare = sqlite3.connect(home / "bare.db", isolation_level=None)
     bare.executescript("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;" + ";".join(schema.create_statements()))
     number = iter(range(10**9))
