@@ -1,0 +1,78 @@
+"""The migrations make what the orchestrator would make, and can be taken back."""
+
+import os
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.foreign import orchestrator
+
+pytestmark = pytest.mark.sqlite
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def migrate(home: Path, *arguments: str) -> None:
+    """Run `manage.py migrate` in a process of its own, on files of its own."""
+    urls = {"STORE_URL": f"sqlite:///{home / 'store.db'}", "DATABASE_URL": f"sqlite:///{home / 'own.db'}"}
+    subprocess.run(
+        [sys.executable, "manage.py", "migrate", "-v0", *arguments], cwd=ROOT, env={**os.environ, **urls}, check=True
+    )
+
+
+def shape(path: Path) -> dict[str, Any]:
+    """Return each table's columns, keys and indexes, whatever the spelling of the statements that made them."""
+    connection = sqlite3.connect(path)
+    tables = [name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+    found: dict[str, Any] = {}
+    for table in tables:
+        indexes = sorted(row[1:5] for row in connection.execute(f"PRAGMA index_list({table})") if row[1][:5] != "dash_")
+        found[table] = {
+            "columns": [
+                (*column[:4], column[4] and column[4].replace(" ", ""), column[5])
+                for column in connection.execute(f"PRAGMA table_info({table})")
+            ],
+            "foreign keys": sorted(row[2:7] for row in connection.execute(f"PRAGMA foreign_key_list({table})")),
+            "indexes": [
+                (*index, connection.execute(f"PRAGMA index_xinfo('{index[0]}')").fetchall()) for index in indexes
+            ],
+        }
+    connection.close()
+    return found
+
+
+def test_an_empty_store_becomes_what_the_orchestrator_would_make(tmp_path: Path):
+    migrate(tmp_path, "--database", "store")
+    orchestrator.create(tmp_path / "theirs.db")
+    ours, theirs = shape(tmp_path / "store.db"), shape(tmp_path / "theirs.db")
+    assert {table: ours[table] for table in theirs if table != "sqlite_sequence"} == {
+        table: theirs[table] for table in theirs if table != "sqlite_sequence"
+    }
+    others = set(ours) - set(theirs)
+    assert all(name.startswith("dash_") or name == "django_migrations" for name in others)
+    with sqlite3.connect(tmp_path / "store.db") as connection:
+        versions = connection.execute("SELECT version, name, description FROM migrations").fetchall()
+    with sqlite3.connect(tmp_path / "theirs.db") as connection:
+        assert versions == connection.execute("SELECT version, name, description FROM migrations").fetchall()
+
+
+def test_the_stores_tables_stay_out_of_our_database_and_ours_out_of_the_store(tmp_path: Path):
+    migrate(tmp_path, "--database", "store")
+    migrate(tmp_path)
+    assert not any(table.startswith(("dash_", "agent", "state_")) for table in shape(tmp_path / "own.db"))
+    assert not any(table.startswith(("auth_", "axes_", "django_session")) for table in shape(tmp_path / "store.db"))
+
+
+def test_every_migration_can_be_taken_back(tmp_path: Path):
+    migrate(tmp_path, "--database", "store")
+    migrate(tmp_path)
+    migrate(tmp_path, "statestore", "zero", "--database", "store")
+    migrate(tmp_path, "statestore", "zero")
+    assert set(shape(tmp_path / "store.db")) <= {"django_migrations", "sqlite_sequence"}
+    with sqlite3.connect(tmp_path / "own.db") as connection:
+        assert connection.execute("SELECT count(*) FROM auth_group").fetchone() == (0,)
+    migrate(tmp_path, "--database", "store")
