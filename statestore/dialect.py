@@ -184,13 +184,6 @@ def translate(error: DjangoDatabaseError) -> StateStoreError:
     return DatabaseError(f"The database refused: {error}. Nothing was changed.")
 
 
-def execute_script(using: str, statements: list[str]) -> None:
-    """Run schema statements one by one in the caller's transaction."""
-    with connections[using].cursor() as cursor:
-        for statement in statements:
-            cursor.execute(statement)
-
-
 MAX_EVENT_TYPES = 200
 
 # Walks an index from one distinct value to the next instead of reading every row.

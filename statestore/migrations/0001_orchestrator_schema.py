@@ -16,7 +16,8 @@ def create_schema(apps: StateApps, editor: BaseDatabaseSchemaEditor) -> None:
     """Make what the orchestrator would make, and note its migrations as applied so that it does not run them again."""
     vendor: schema.Vendor = "postgresql" if editor.connection.vendor == "postgresql" else "sqlite"
     for statement in schema.create_statements(vendor):
-        editor.execute(statement)
+        # Without parameters, not with none of them: Django would read the default's %s as one.
+        editor.execute(statement, params=None)
     for version, name, description in schema.ORCHESTRATOR_MIGRATIONS:
         editor.execute(
             "INSERT INTO migrations (version, name, description, applied_at) VALUES (%s, %s, %s, %s)"
