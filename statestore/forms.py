@@ -1,5 +1,6 @@
 """Query string or POST → checked values, for the HTML face and the JSON face alike."""
 
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC
 from typing import Any, Final
@@ -29,12 +30,17 @@ class PageForm(forms.Form):
 
     cursor = forms.CharField(required=False, max_length=8000)
     size = forms.TypedChoiceField(
-        required=False, coerce=int, empty_value="50", choices=[(n, n) for n in paging.PAGE_SIZES]
+        required=False, coerce=int, empty_value=str(paging.USUAL_SIZE), choices=[(n, n) for n in paging.PAGE_SIZES]
     )
 
     def clean_size(self) -> int:
         """Return the number of rows on a page."""
         return int(self.cleaned_data["size"])
+
+    def page(self, rows: Any, order: Sequence[str]) -> paging.Page[Any]:
+        """Return the page of `rows` that is asked for; a size that is none of the offered ones counts as not given."""
+        asked = self.cleaned_data if self.is_valid() else {}
+        return paging.page(rows, order, cursor=asked.get("cursor", ""), size=asked.get("size", paging.USUAL_SIZE))
 
 
 class AgentFilterForm(PageForm):

@@ -9,6 +9,9 @@ from statestore.errors import NotFound
 from statestore.querysets import BY_CREATION, BY_TIME
 from statestore.routers import store_alias
 
+# So many of the newest transitions are searched for a state that somebody saw before the agent moved.
+RECENT_TRANSITIONS = 20
+
 
 @dataclass(frozen=True, slots=True)
 class KnownState:
@@ -85,6 +88,16 @@ def _at_time(agent_id: str, seconds: int, using: str) -> KnownState:
             moments.AtTime(seconds), agent_id, snapshot.state_data, snapshot.created_at, "from a snapshot"
         )
     raise NotFound("Nothing is known of this agent at that time: its first record is later.")
+
+
+def recorded_state(agent_id: str, state_hash: str, *, using: str | None = None) -> str | None:
+    """Return the state with a hash from either side of the agent's newest transitions, or None where it is in none."""
+    transitions = models.Transition.objects.using(using or store_alias()).of_agent(agent_id).newest_first()
+    for transition in transitions[:RECENT_TRANSITIONS] if state_hash else ():
+        for text in (transition.state_after, transition.state_before):
+            if models.sha256(text) == state_hash:
+                return str(text)
+    return None
 
 
 @dataclass(frozen=True, slots=True)

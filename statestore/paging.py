@@ -15,6 +15,7 @@ from statestore.fields import OddInt, StoredBlob
 Row = TypeVar("Row", bound=Model)
 
 PAGE_SIZES = (25, 50, 100)
+USUAL_SIZE = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +33,7 @@ class Page(Generic[Row]):
         return len(self.rows)
 
 
-def page(rows: QuerySet[Row], order: Sequence[str], *, cursor: str = "", size: int = 50) -> Page[Row]:
+def page(rows: QuerySet[Row], order: Sequence[str], *, cursor: str = "", size: int = USUAL_SIZE) -> Page[Row]:
     """Return one page of `rows` in `order`; `cursor` is a neighbour page's `newer` or `older`.
 
     `order` names columns, all ascending or all descending, that together are unique: ("-timestamp", "-rowid").

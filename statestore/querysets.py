@@ -186,10 +186,6 @@ class SnapshotQuerySet(AddressedQuerySet["models.Snapshot"]):
     def expired(self, now: int) -> Self:
         return self.filter(expires_at__lte=now)
 
-    def matching(self, text: str) -> Self:
-        """Keep snapshots with the text anywhere in agent id or description."""
-        return self.filter(Q(agent_id__icontains=text) | Q(description__icontains=text)) if text else self
-
 
 class EventQuerySet(AddressedQuerySet["models.Event"]):
     """What was said and done."""

@@ -19,7 +19,7 @@ SAFETY_DESCRIPTION: Final = "Before restore"
 
 
 @dataclass(frozen=True, slots=True)
-class Warning:
+class Caution:
     """One reason to look before restoring: what is so, in a sentence."""
 
     kind: str
@@ -33,7 +33,7 @@ class Plan:
     agent: models.AgentState
     target: history.KnownState
     expected_etag: str
-    warnings: tuple[Warning, ...]
+    warnings: tuple[Caution, ...]
     using: str
 
     @property
@@ -66,22 +66,22 @@ def _agent(agent_id: str, using: str, *, lock: bool = False) -> models.AgentStat
     return agent
 
 
-def _warnings(agent: models.AgentState, target: history.KnownState, using: str) -> list[Warning]:
+def _warnings(agent: models.AgentState, target: history.KnownState, using: str) -> list[Caution]:
     found = []
     now = models.now()
     if agent.status == models.AgentStatus.RUNNING:
-        found.append(Warning("running", "The agent is marked running: it may write its memory over what is restored."))
+        found.append(Caution("running", "The agent is marked running: it may write its memory over what is restored."))
     age_seconds = now - int(agent.updated_at)
     if 0 <= age_seconds < FRESH_SECONDS:
-        found.append(Warning("fresh", f"The agent changed {age_seconds} s ago: somebody is working with it."))
+        found.append(Caution("fresh", f"The agent changed {age_seconds} s ago: somebody is working with it."))
     if models.Session.objects.using(using).of_agent(agent.agent_id).open().exists():
-        found.append(Warning("session", "The agent has an open session."))
+        found.append(Caution("session", "The agent has an open session."))
     if agent.is_deleted:
-        found.append(Warning("trash", "The agent is in the trash; it stays there."))
+        found.append(Caution("trash", "The agent is in the trash; it stays there."))
     if target.expires_at is not None and target.expires_at <= now:
-        found.append(Warning("expired", "The snapshot has expired."))
+        found.append(Caution("expired", "The snapshot has expired."))
     if difference := _other_shape(agent.state_data, target.text):
-        found.append(Warning("shape", difference))
+        found.append(Caution("shape", difference))
     return found
 
 
@@ -101,6 +101,17 @@ def _other_shape(now: str, then: str) -> str:
     lost, gained = [*present.keys() - past.keys()], [*past.keys() - present.keys()]
     words = [f"without “{key[:40]}”" for key in sorted(lost)[:5]] + [f"with “{key[:40]}”" for key in sorted(gained)[:5]]
     return f"The state has another shape than the one now: {', '.join(words)}." if words else ""
+
+
+def apply_at_once(planned: Plan, etag: str, *, by: Actor, confirmed: bool, reason: str = "") -> models.Restore | None:
+    """Apply a plan to the row that somebody saw, or return None and write nothing where they should look first.
+
+    That is so where something speaks against it and they have not confirmed it. Raises Conflict as `apply` does.
+    """
+    has_moved = etag != planned.expected_etag
+    if planned.warnings and not confirmed and not has_moved:
+        return None
+    return apply(expecting(planned, etag), by=by, reason=reason)
 
 
 def apply(planned: Plan, *, by: Actor, reason: str = "", undoes: models.Restore | None = None) -> models.Restore:

@@ -183,18 +183,20 @@ class StateStore:
         """Move an agent to the trash. Its state and history stay; the orchestrator brings it back by saving it."""
         with dialect.writing(self.using):
             agent = self._agent(agent_id, lock=True)
+            hash_before = agent.etag()
             tombstone = models.Tombstone(agent_id=agent_id, at=models.now(), actor=self.actor.name, reason=reason)
             tombstone.save(using=self.using)
             self._set_deleted(agent, 1)
-            self._audit("delete", agent, hash_after=agent.etag(), reason=reason)
+            self._audit("delete", agent, hash_before=hash_before, hash_after=agent.etag(), reason=reason)
 
     def undelete_agent(self, agent_id: str) -> models.AgentState:
         """Bring an agent back from the trash and return it."""
         with dialect.writing(self.using):
             agent = self._agent(agent_id, lock=True)
+            hash_before = agent.etag()
             models.Tombstone.objects.using(self.using).filter(agent_id=agent_id).delete()
             self._set_deleted(agent, 0)
-            self._audit("undelete", agent, hash_after=agent.etag())
+            self._audit("undelete", agent, hash_before=hash_before, hash_after=agent.etag())
         return agent
 
     def _set_deleted(self, agent: models.AgentState, is_deleted: int) -> None:
@@ -349,7 +351,8 @@ class StateStore:
 
     def end_session(self, session_id: str, status: str = "completed") -> models.Session:
         """Close a session and return it."""
-        return work.end_session(self.using, self.get_session(session_id), status=status)
+        with dialect.writing(self.using):
+            return work.end_session(self.using, self.get_session(session_id), status=status)
 
     def get_session(self, session_id: str) -> models.Session:
         """Return a session. Raises NotFound."""

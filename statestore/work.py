@@ -57,9 +57,10 @@ def save_task(using: str, task: Mapping[str, Any], *, by: Actor) -> models.Task:
 
     `dependencies` is a list of task ids; where it is not given, those that the task has stay.
     """
-    row, before = _task_row(using, task)
-    wanted = dependency_ids(row.dependencies)
     with dialect.writing(using):
+        # Read inside: what is not given stays as it is now, not as it was before somebody else's save.
+        row, before = _task_row(using, task)
+        wanted = dependency_ids(row.dependencies)
         check_dependencies(using, row.pk, wanted)
         row.updated_at = models.now()
         row.save(using=using, force_insert=before is None, force_update=before is not None)
@@ -77,7 +78,7 @@ def _task_row(using: str, task: Mapping[str, Any]) -> tuple[models.Task, models.
     for column in ("metadata", "dependencies"):
         if column in columns:
             columns[column] = optional_text(columns[column], column)
-    before = models.Task.objects.using(using).filter(pk=task.get("id", "")).first()
+    before = models.Task.objects.using(using).select_for_update().filter(pk=task.get("id", "")).first()
     now = models.now()
     row = models.Task(**{"created_at": now, "updated_at": now, **(_columns(before) if before else {}), **columns})
     _check_choices(row, before)

@@ -146,6 +146,22 @@ def test_a_restore_of_an_agent_that_is_gone_says_so():
         restore.plan_undo(done)
 
 
+def test_what_warns_is_done_at_once_only_when_confirmed():
+    agent = make_agent(state={"step": 9}, status="running")
+    snapshot = make_snapshot(agent, {"step": 1})
+    planned = restore.plan(agent.agent_id, f"snapshot:{snapshot.pk}")
+    assert restore.apply_at_once(planned, agent.etag(), by=ADA, confirmed=False) is None
+    assert not models.AuditEntry.objects.exists()
+    assert restore.apply_at_once(planned, agent.etag(), by=ADA, confirmed=True) == models.Restore.objects.get()
+
+
+def test_an_etag_that_is_not_the_plans_is_a_conflict_whatever_warns():
+    agent = make_agent(state={"step": 9}, status="running")
+    planned = restore.plan(agent.agent_id, f"snapshot:{make_snapshot(agent, {'step': 1}).pk}")
+    with pytest.raises(Conflict):
+        restore.apply_at_once(planned, "0" * 64, by=ADA, confirmed=False)
+
+
 def warnings_of(agent: models.AgentState, snapshot: models.Snapshot) -> set[str]:
     return {warning.kind for warning in restore.plan(agent.agent_id, f"snapshot:{snapshot.pk}").warnings}
 

@@ -116,7 +116,10 @@ def test_the_same_status_again_changes_nothing(store: StateStore):
 
 def test_a_deleted_agent_is_kept_and_comes_back(store: StateStore):
     make_agent("a1", state={"step": 1})
+    etag = models.AgentState.objects.get().etag()
     store.delete_agent("a1", reason="no longer needed")
+    entry = models.AuditEntry.objects.get()
+    assert (entry.hash_before, entry.hash_after) == (etag, models.AgentState.objects.get().etag())
     with pytest.raises(NotFound, match="in the trash"):
         store.load_agent_state("a1")
     assert models.Tombstone.objects.get().reason == "no longer needed"

@@ -8,7 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.views.decorators.http import require_POST, require_safe
 
-from statestore import history, models, paging
+from statestore import history, models
 from statestore.addresses import AnyId, from_address
 from statestore.errors import StateStoreError, ValidationError
 from statestore.forms import AgentFilterForm, ReasonForm, SnapshotForm, StatusForm
@@ -36,8 +36,7 @@ def agent_list(request: HttpRequest) -> HttpResponse:
         "statuses": models.AgentStatus.choices,
     }
     if form.is_valid():
-        values = form.cleaned_data
-        context["page"] = paging.page(form.agents(), form.order(), cursor=values["cursor"], size=values["size"])
+        context["page"] = form.page(form.agents(), form.order())
     return render_page(request, "agent_list.html", context, fragment="_agent_rows.html")
 
 
@@ -60,7 +59,6 @@ def agent_detail(request: HttpRequest, agent_id: AnyId) -> HttpResponse:
         "tasks": models.Task.objects.assigned_to(agent.agent_id).last_changed_first()[:SIDE_ROWS],
         "sessions": models.Session.objects.of_agent(agent.agent_id).newest_first()[:SIDE_ROWS],
         "restores": models.Restore.objects.of_agent(agent.agent_id).newest_first().with_standing()[:3],
-        "snapshot_form": SnapshotForm(),
         "statuses": models.AgentStatus.choices,
     }
     return render_page(request, "agent_detail.html", context)
@@ -126,7 +124,7 @@ def purge_agent(request: HttpRequest, agent_id: AnyId) -> HttpResponse:
 @sees
 def bulk(request: HttpRequest) -> HttpResponse:
     """Do one thing to each of the chosen agents, and say how many it was done to and why not to the others."""
-    chosen = [agent_or_404(from_address(address)).agent_id for address in request.POST.getlist("agent")[:BULK_LIMIT]]
+    chosen = [_agent_id(address) for address in request.POST.getlist("agent")[:BULK_LIMIT]]
     action, word = request.POST.get("action", ""), request.POST.get("status", "")
     verb = _bulk_verb(request, action, word)
     failures = []
@@ -141,6 +139,13 @@ def bulk(request: HttpRequest) -> HttpResponse:
     for failure in failures[:10]:
         messages.error(request, failure)
     return redirect("agents")
+
+
+def _agent_id(address: str) -> str:
+    try:
+        return str(agent_or_404(from_address(address)).agent_id)
+    except ValueError:
+        raise ValidationError("One of the chosen agents has no id that could be. Nothing was changed.") from None
 
 
 def _bulk_verb(request: HttpRequest, action: str, word: str) -> Callable[[str], object]:

@@ -3,7 +3,7 @@
 from django.http import Http404, HttpRequest, HttpResponse
 from django.views.decorators.http import require_safe
 
-from statestore import models, paging
+from statestore import models
 from statestore.addresses import from_address
 from statestore.forms import EventFilterForm, PageForm
 from statestore.querysets import BY_CHANGE, BY_TIME
@@ -15,11 +15,7 @@ from statestore.views.htmx import render_page
 @sees
 def trash(request: HttpRequest) -> HttpResponse:
     """Show the agents in the trash, with who put them there and why."""
-    form = PageForm(request.GET)
-    cursor, size = (form.cleaned_data["cursor"], form.cleaned_data["size"]) if form.is_valid() else ("", 50)
-    page = paging.page(
-        models.AgentState.objects.in_trash().without_state().with_size(), BY_CHANGE, cursor=cursor, size=size
-    )
+    page = PageForm(request.GET).page(models.AgentState.objects.in_trash().without_state().with_size(), BY_CHANGE)
     found = models.Tombstone.objects.filter(pk__in=[agent.agent_id for agent in page])
     tombstones = {tombstone.pk: tombstone for tombstone in found}
     context = {
@@ -35,14 +31,12 @@ def trash(request: HttpRequest) -> HttpResponse:
 @may("view_auditentry")
 def audit_log(request: HttpRequest) -> HttpResponse:
     """Show what people did, newest first; `row` keeps the entries about one row."""
-    form = PageForm(request.GET)
-    cursor, size = (form.cleaned_data["cursor"], form.cleaned_data["size"]) if form.is_valid() else ("", 50)
     row = request.GET.get("row", "")
     try:
         entries = models.AuditEntry.objects.about(from_address(row)) if row else models.AuditEntry.objects.all()
     except ValueError:
         raise Http404("No row has this id.") from None
-    context = {"place": "audit", "page": paging.page(entries, ("-id",), cursor=cursor, size=size), "row": row}
+    context = {"place": "audit", "page": PageForm(request.GET).page(entries, ("-id",)), "row": row}
     return render_page(request, "audit.html", context, fragment="_audit_rows.html")
 
 
@@ -55,5 +49,5 @@ def event_list(request: HttpRequest) -> HttpResponse:
     if form.is_valid():
         values = form.cleaned_data
         order = BY_TIME if values["type"] or values["session"] else ("-rowid",)
-        context["page"] = paging.page(form.events(), order, cursor=values["cursor"], size=values["size"])
+        context["page"] = form.page(form.events(), order)
     return render_page(request, "event_list.html", context, fragment="_event_rows.html")

@@ -9,7 +9,7 @@ from django.urls import reverse
 from django.utils.http import urlencode
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from statestore import models, moments, paging, restore
+from statestore import history, models, moments, restore
 from statestore.addresses import AnyId
 from statestore.errors import Conflict, ValidationError
 from statestore.forms import PageForm, RestoreForm
@@ -17,8 +17,6 @@ from statestore.views.access import actor, agent_or_404, may, sees
 from statestore.views.comparing import ComparisonView
 from statestore.views.htmx import render_page
 
-# So many of the newest transitions are searched for the state that somebody saw before the agent moved.
-RECENT_TRANSITIONS = 20
 LISTED_TRANSITIONS = 5
 
 
@@ -60,13 +58,14 @@ def _apply(request: HttpRequest, agent: models.AgentState) -> HttpResponse:
         )
     values = form.cleaned_data
     planned = restore.plan(agent.agent_id, moments.parse(values["moment"]))
-    if planned.warnings and not values["confirmed"] and planned.expected_etag == values["etag"]:
-        messages.warning(request, "Nothing was changed yet: there is something to know first.")
-        return redirect(preview_url(agent.agent_id, values["moment"]))
+    asked = {"confirmed": values["confirmed"], "reason": values["reason"]}
     try:
-        done = restore.apply(restore.expecting(planned, values["etag"]), by=actor(request), reason=values["reason"])
+        done = restore.apply_at_once(planned, values["etag"], by=actor(request), **asked)
     except Conflict as conflict:
         return _moved(request, planned, values["state_hash"], conflict)
+    if done is None:
+        messages.warning(request, "Nothing was changed yet: there is something to know first.")
+        return redirect(preview_url(agent.agent_id, values["moment"]))
     return redirect(done)
 
 
@@ -77,7 +76,7 @@ def preview_url(agent_id: str, moment: str) -> str:
 
 def _moved(request: HttpRequest, planned: restore.Plan, seen_hash: str, conflict: Conflict) -> HttpResponse:
     """Show what the agent has become since somebody looked, with a fresh preview below."""
-    seen = _recorded_state(planned.agent.agent_id, seen_hash)
+    seen = history.recorded_state(planned.agent.agent_id, seen_hash)
     context = _preview(planned) | {
         "conflict": str(conflict),
         "moved": None if seen is None else ComparisonView(seen, planned.agent.state_data),
@@ -85,26 +84,12 @@ def _moved(request: HttpRequest, planned: restore.Plan, seen_hash: str, conflict
     return render_page(request, "restore_preview.html", context, status=409)
 
 
-def _recorded_state(agent_id: str, state_hash: str) -> str | None:
-    """Return the state with a hash from the agent's newest transitions, or None where it was not recorded."""
-    if not state_hash:
-        return None
-    recent: list[models.Transition] = list(
-        models.Transition.objects.of_agent(agent_id).newest_first()[:RECENT_TRANSITIONS]
-    )
-    texts = [text for transition in recent for text in (transition.state_after, transition.state_before)]
-    return next((text for text in texts if models.sha256(text) == state_hash), None)
-
-
 @require_safe
 @may("view_restore")
 def restore_list(request: HttpRequest) -> HttpResponse:
     """Show who restored what, when and why, and whether it is still in force."""
-    form = PageForm(request.GET)
-    cursor, size = (form.cleaned_data["cursor"], form.cleaned_data["size"]) if form.is_valid() else ("", 50)
-    rows = models.Restore.objects.with_standing().with_undo()
-    page = paging.page(rows, ("-at", "-id"), cursor=cursor, size=size)
-    context = {"place": "restores", "page": page, "form": form}
+    page = PageForm(request.GET).page(models.Restore.objects.with_standing().with_undo(), ("-at", "-id"))
+    context = {"place": "restores", "page": page}
     return render_page(request, "restore_list.html", context, fragment="_restore_rows.html")
 
 
@@ -132,7 +117,7 @@ def restore_detail(request: HttpRequest, restore_id: AnyId) -> HttpResponse:
 @require_POST
 @may("restore_agent")
 def undo_restore(request: HttpRequest, restore_id: AnyId) -> HttpResponse:
-    """Put back what a restore overwrote; where something warns or the agent moved, lead to the preview instead."""
+    """Put back what a restore overwrote, at once; where the agent moved since, show what moved instead."""
     done = _restore_or_404(restore_id)
     moment = moments.AtSnapshot(done.safety_snapshot_id)
     try:

@@ -5,7 +5,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.views.decorators.http import require_POST, require_safe
 
-from statestore import models, moments, paging
+from statestore import models, moments
 from statestore.addresses import AnyId
 from statestore.forms import PageForm
 from statestore.querysets import BY_CREATION
@@ -22,17 +22,12 @@ HASHED_BYTES = 256 * 1024
 @may("view_snapshot")
 def snapshot_list(request: HttpRequest) -> HttpResponse:
     """Show all agents' snapshots, newest first."""
-    form = PageForm(request.GET)
-    cursor, size = (form.cleaned_data["cursor"], form.cleaned_data["size"]) if form.is_valid() else ("", 50)
-    rows = models.Snapshot.objects.without_state().with_size()
-    page = paging.page(rows, BY_CREATION, cursor=cursor, size=size)
+    page = PageForm(request.GET).page(models.Snapshot.objects.without_state().with_size(), BY_CREATION)
     agents = models.AgentState.objects.etags({row.agent_id for row in page}, max_bytes=HASHED_BYTES)
     context = {
         "place": "snapshots",
         "rows": [(row, agents.get(row.agent_id)) for row in page],
         "page": page,
-        "form": form,
-        "now": models.now(),
     }
     return render_page(request, "snapshot_list.html", context, fragment="_snapshot_rows.html")
 

@@ -107,6 +107,13 @@ def test_a_bulk_action_that_is_none_changes_nothing(operator: Client):
     assert models.AgentState.objects.get().status == "idle"
 
 
+def test_a_chosen_id_that_cannot_be_changes_nothing(operator: Client):
+    agent = make_agent()
+    response = operator.post("/agents/bulk/", {"agent": [agent.agent_id, "~a"], "action": "snapshot"})
+    assert response.status_code == 422
+    assert not models.Snapshot.objects.exists()
+
+
 # One agent
 
 
