@@ -4,12 +4,14 @@ Imports point one way; a test reads them. A line imports only from lines above i
 
     errors jsontext sequences schema  failures; JSON text to show; longest matches; the orchestrator's tables
     dialect changes align textdiff    which database; one change and its inverse; lists and texts aligned
-    diff fields                       two states → changes; lenient columns
-    addresses                         any id in a URL
+    conditions                        what is asked of one path: /mode = "stuck"
+    diff fields rewrite               two states → changes; lenient columns; changes made to the stored text
+    addresses merge                   any id in a URL; two states that went apart from a third
     moments paging querysets          the grammar of moments; pages by key; the vocabulary of reading
     models                            the tables
-    audit history work retention      who did what; the state at a moment; tasks, sessions, events; deleting for good
-    restore                           plan, apply, verify, undo
+    audit history work retention      who did what; an agent's past; tasks, sessions, events; deleting for good
+    restore                           plan, apply, verify, undo; merge, revert, fork, a whole fleet
+    edits capture                     edits of tasks and sessions taken back; changes that only triggers see
     store                             StateStore: the verbs of writing and reading, the Python API
     adoption doctor demo              moving into a file and out of it; its health; the story that `make run` loads
     forms                             query string or POST → checked values

@@ -107,18 +107,18 @@ def invert(changes: Iterable[Change]) -> tuple[Change, ...]:
 
 
 @dataclass(slots=True)
-class _Edit:
+class Edit:
     """What the chosen changes do at one place: to the value itself, to its members, and into it."""
 
     change: Change | None = None
-    members: dict[str, "_Edit"] = field(default_factory=dict)
+    members: dict[str, "Edit"] = field(default_factory=dict)
     inserts: list[tuple[str, Change]] = field(default_factory=list)
 
-    def at(self, parts: Iterable[str]) -> "_Edit":
+    def at(self, parts: Iterable[str]) -> "Edit":
         """Return the edit below this one, made where there is none."""
         edit = self
         for part in parts:
-            edit = edit.members.setdefault(part, _Edit())
+            edit = edit.members.setdefault(part, Edit())
         return edit
 
     @property
@@ -136,17 +136,22 @@ def apply(state: Json, changes: Iterable[Change]) -> Json:
     """
     if isinstance(changes, Diff) and changes.truncated:
         raise Truncated(f"There are more than {MAX_CHANGES:,} changes and not all are listed; take the whole state.")
-    root = _Edit()
+    return _rebuilt(state, planned(changes))
+
+
+def planned(changes: Iterable[Change]) -> Edit:
+    """Return what the changes do at the top of the state before and, in its members, at each place below."""
+    root = Edit()
     for change in changes:
         if change.kind is not Kind.ADDED:
             root.at(split_pointer(change.before_path)).change = change
         if change.kind in (Kind.ADDED, Kind.MOVED):
             *parent, last = split_pointer(change.before_slot or change.before_path)
             root.at(parent).inserts.append((last, change))
-    return _rebuilt(state, root)
+    return root
 
 
-def _rebuilt(value: Json, edit: _Edit) -> Json:
+def _rebuilt(value: Json, edit: Edit) -> Json:
     change = edit.change
     if change is not None and (isinstance(change.before, Missing) or not same(value, change.before)):
         raise DoesNotFit(f"The value at {change.before_path or 'the top'} is not the one that was compared.")
@@ -161,7 +166,7 @@ def _rebuilt(value: Json, edit: _Edit) -> Json:
     raise DoesNotFit("A change is inside of a value that has no members.")
 
 
-def _rebuilt_object(value: dict[str, Json], edit: _Edit) -> dict[str, Json]:
+def _rebuilt_object(value: dict[str, Json], edit: Edit) -> dict[str, Json]:
     rebuilt = dict(value)
     for key, inner in edit.members.items():
         if key not in value:
@@ -177,7 +182,7 @@ def _rebuilt_object(value: dict[str, Json], edit: _Edit) -> dict[str, Json]:
     return rebuilt
 
 
-def _rebuilt_list(value: list[Json], edit: _Edit) -> list[Json]:
+def _rebuilt_list(value: list[Json], edit: Edit) -> list[Json]:
     arriving: defaultdict[int, list[tuple[int, Json]]] = defaultdict(list)
     for slot, change in edit.inserts:
         place, order = _index(slot, end=len(value) + 1), _index(split_pointer(change.after_path)[-1])

@@ -7,7 +7,7 @@ wins. Here a number that Python would print differently keeps its literal, and t
 import json
 import marshal
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from json.encoder import encode_basestring
 from math import isfinite, nan
 from typing import Any, NoReturn, Self, TypeAlias, cast
@@ -70,7 +70,8 @@ def parse(text: str, *, max_bytes: int = MAX_PARSED_BYTES, max_depth: int = MAX_
         raise _plainly(error) from None
     except RecursionError:
         raise _too_deep(max_depth) from None
-    if depth_exceeds(value, max_depth):
+    # Looking at every value takes as long as reading them: not where there are too few containers to nest so deep.
+    if text.count("[") + text.count("{") > max_depth and depth_exceeds(value, max_depth):
         raise _too_deep(max_depth)
     return value
 
@@ -288,6 +289,15 @@ def split_pointer(path: str) -> tuple[str, ...]:
     if path[0] != "/" or _BAD_ESCAPE.search(path):
         raise ValueError("A JSON Pointer is empty or starts with /, and writes ~ as ~0 and / in a key as ~1.")
     return tuple(part.replace("~1", "/").replace("~0", "~") for part in path[1:].split("/"))
+
+
+def leaf_paths(value: Json, path: str = "") -> Iterator[str]:
+    """Yield the JSON Pointers of all values that hold no others, in the order of the text."""
+    if not isinstance(value, dict | list) or not value:
+        yield path
+        return
+    for part, item in value.items() if isinstance(value, dict) else enumerate(value):
+        yield from leaf_paths(item, f"{path}/{escape(part) if isinstance(part, str) else part}")
 
 
 def resolve(value: Json, path: str) -> Json:

@@ -12,14 +12,14 @@ APP = ROOT / "statestore"
 # A room may import from the rooms above it and from its own, never from below.
 ROOMS = [
     {"errors", "jsontext", "sequences", "schema", "logs", "rendering", "coroutines"},
-    {"changes", "align", "textdiff", "dialect", "routers"},
-    {"diff", "fields"},
-    {"addresses"},
+    {"changes", "align", "textdiff", "conditions", "dialect", "routers"},
+    {"diff", "fields", "rewrite"},
+    {"addresses", "merge"},
     {"moments", "paging"},
     {"querysets"},
     {"models"},
     {"audit", "history", "work", "retention"},
-    {"restore"},
+    {"restore", "edits", "capture"},
     {"store"},
     {"adoption", "doctor", "demo"},
     {"forms"},
