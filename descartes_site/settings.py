@@ -67,6 +67,11 @@ ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["127.0.0.1", "localhost", "[:
 HTTPS = _boolean("HTTPS", default=False)
 # A link to one commit, e.g. https://git.example.org/team/repo/commit/{commit}; empty shows commits without a link.
 COMMIT_URL = env.str("COMMIT_URL", default="")
+# Whether each restore must be approved by a second person; undoing one need not.
+RESTORES_NEED_APPROVAL = _boolean("RESTORES_NEED_APPROVAL", default=False)
+# Capture: a change whose two states are longer together leaves only its time; so many of the newest changes are kept.
+CAPTURE_MAX_BYTES = env.int("CAPTURE_MAX_BYTES", default=2 * 1024 * 1024)
+CAPTURE_ROWS = env.int("CAPTURE_ROWS", default=20_000)
 # A running agent that nothing changed for so long counts as being in trouble.
 SILENT_AFTER_SECONDS = env.int("SILENT_AFTER_SECONDS", default=3600)
 
@@ -207,6 +212,8 @@ if HTTPS:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 # Edits of large task descriptions are fine; a form of this product never needs more.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 64 * 1024 * 1024
+# A batch names up to 5,000 agents, a preview up to 2,000 paths; more is refused in words, not by the parser.
+DATA_UPLOAD_MAX_NUMBER_FIELDS = 25_000
 
 LOGGING = {
     "version": 1,

@@ -25,6 +25,14 @@ class Conflict(StateStoreError):
     """The row is not what the caller saw: somebody changed it in between."""
 
 
+class Moved(Conflict):
+    """The agent's row is not the one that a restore was planned against."""
+
+
+class NeedsApproval(Conflict):
+    """A second person has to approve this first."""
+
+
 class SerializationError(StateStoreError):
     """A value cannot be written as JSON, or cannot be held by this database."""
 

@@ -1,14 +1,17 @@
 """Query string or POST → checked values, for the HTML face and the JSON face alike."""
 
+import json
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from django import forms
+from django.http import QueryDict
 
-from statestore import jsontext, models, paging, work
+from statestore import jsontext, models, moments, paging, work
 from statestore.errors import ValidationError
+from statestore.restore import Side
 from statestore.routers import store_alias
 
 SORTS: Final = {
@@ -91,13 +94,159 @@ class ReasonForm(forms.Form):
     reason = forms.CharField(required=False, max_length=500, strip=True)
 
 
+def sent(form: forms.Form, name: str) -> list[str]:
+    """Return all values that a browser sent under one name."""
+    return cast(QueryDict, form.data).getlist(name)
+
+
 class RestoreForm(ReasonForm):
-    """A restore to apply: the moment, and the hash of the row that the person saw."""
+    """A restore to preview, to keep as a plan, or to apply: what to put back, and the hash of the row that was seen."""
 
     moment = forms.CharField(max_length=4000)
     etag = forms.RegexField(r"^[0-9a-f]{64}$")
     state_hash = forms.CharField(required=False, max_length=64)
     confirmed = forms.BooleanField(required=False)
+    shown = forms.CharField(required=False, max_length=64)
+    picking = forms.BooleanField(required=False)
+    merging = forms.BooleanField(required=False)
+    step = forms.ChoiceField(required=False, choices=[(step, step) for step in ("apply", "preview", "plan")])
+
+    def paths(self) -> list[str] | None:
+        """Return the ticked paths, or None where the whole state is asked for."""
+        return [_from_json(text) for text in sent(self, "path")] if self.cleaned_data["picking"] else None
+
+    def edits(self) -> list[tuple[str, str]]:
+        """Return the corrections as (path, JSON text); pairs without a value are none."""
+        pairs = zip(sent(self, "edit_path"), sent(self, "edit_value"), strict=False)
+        return [(path.strip(), value) for path, value in pairs if value.strip()]
+
+    def sides(self) -> dict[str, Side]:
+        """Return which side was chosen where both changed the same place."""
+        names = [name for name in self.data if name.startswith("choice:")]
+        chosen = {_from_json(name.removeprefix("choice:")): self.data[name] for name in names}
+        return {path: side for path, side in chosen.items() if side in ("ours", "theirs")}
+
+
+def _from_json(text: str) -> str:
+    """Return a path as pages send it, as an ASCII JSON string in which any character survives; or as it is."""
+    if not text.startswith('"'):
+        return text
+    try:
+        return str(json.loads(text))
+    except ValueError:
+        raise ValidationError(f"“{text[:80]}” is no path. Nothing was changed.") from None
+
+
+class ForkForm(ReasonForm):
+    """A new agent: its id, its name, and the moment whose state it begins with."""
+
+    moment = forms.CharField(max_length=4000)
+    agent_id = forms.CharField(max_length=500, strip=True, label="Id")
+    name = forms.CharField(required=False, max_length=500, strip=True)
+
+
+class MomentField(forms.CharField):
+    """A moment in the grammar of moments.py; empty means now."""
+
+    def __init__(self) -> None:
+        super().__init__(required=False, max_length=4000)
+
+    def clean(self, value: Any) -> moments.Moment:
+        """Return the moment."""
+        text = super().clean(value)
+        try:
+            return moments.parse(text) if text else moments.Now()
+        except ValidationError as error:
+            raise forms.ValidationError(str(error)) from None
+
+
+class TimeField(forms.CharField):
+    """A time as seconds since 1970 or in ISO 8601, in UTC where no zone is said; None where none is given."""
+
+    def __init__(self) -> None:
+        super().__init__(required=False, max_length=60)
+
+    def clean(self, value: Any) -> int | None:
+        """Return whole seconds since 1970 UTC."""
+        text = super().clean(value)
+        try:
+            return moments.parse_time(text) if text else None
+        except ValidationError as error:
+            raise forms.ValidationError(str(error)) from None
+
+
+class CheckedForm(forms.Form):
+    """A query string that is either right or refused in words."""
+
+    @property
+    def checked(self) -> dict[str, Any]:
+        """Return the values. Raises ValidationError with the first thing that is wrong."""
+        if not self.is_valid():
+            name, errors = next(iter(self.errors.items()))
+            raise ValidationError(f"{name}: {errors[0]}" if name != "__all__" else str(errors[0]))
+        return self.cleaned_data
+
+
+class TimelineForm(CheckedForm):
+    """Which stretch of an agent's past, and which moment of it; `at` is what the slider sends."""
+
+    start = TimeField()
+    end = TimeField()
+    moment = MomentField()
+    at = TimeField()
+
+    def clean(self) -> dict[str, Any]:
+        values: dict[str, Any] = super().clean() or {}
+        start, end = values.get("start"), values.get("end")
+        if start is not None and end is not None and end < start:
+            raise forms.ValidationError("The stretch ends before it begins. Give an earlier start or a later end.")
+        if values.get("at") is not None:
+            values["moment"] = moments.AtTime(values["at"])
+        return values
+
+
+class CompareForm(CheckedForm):
+    """Two moments, of one agent or of two, and the paths that are left out of the comparison."""
+
+    left = forms.CharField(required=False, max_length=4000)
+    right = forms.CharField(required=False, max_length=4000)
+    before = MomentField()
+    after = MomentField()
+    layout = forms.ChoiceField(required=False, choices=[("unified", "unified"), ("split", "side by side")])
+
+
+class WalkForm(CheckedForm):
+    """From where a reading of the past goes on, and for which place of the state."""
+
+    path = forms.CharField(required=False, max_length=8000, strip=False)
+    place = forms.CharField(required=False, max_length=8000, strip=False)
+    condition = forms.CharField(required=False, max_length=2000)
+    reached = forms.CharField(required=False, max_length=60)
+
+
+class FleetForm(AgentFilterForm):
+    """Which agents, and the time that they are put back to."""
+
+    at = TimeField()
+
+    def scope(self) -> str:
+        """Return in words which agents are asked for."""
+        asked = ((name, self.cleaned_data[name]) for name in ("q", "status", "namespace"))
+        return ", ".join(f"{name} {value}" for name, value in asked if value) or "all agents"
+
+
+class BatchForm(CheckedForm):
+    """A batch to keep: the time, why, and which agents as they were seen."""
+
+    at = TimeField()
+    reason = forms.CharField(required=False, max_length=500, strip=True)
+    scope = forms.CharField(required=False, max_length=4000)
+
+    def clean_at(self) -> int:
+        """Return the time, which a batch cannot do without."""
+        if self.cleaned_data["at"] is None:
+            raise forms.ValidationError("Say to which time the agents shall be put back.")
+        return int(self.cleaned_data["at"])
 
 
 class EventFilterForm(PageForm):
@@ -164,9 +313,14 @@ class RowForm(forms.ModelForm):  # type: ignore[type-arg]
         return values
 
 
-def _as_it_was(typed: str, stored: Any) -> str:
-    """Return the stored text where only a browser's line ends differ from it, else the typed one with plain ones."""
+def _as_it_was(typed: str, stored: Any) -> str | None:
+    """Return the stored text where only a browser's line ends differ from it, else the typed one with plain ones.
+
+    A browser sends nothing for none, which stays none.
+    """
     plain = typed.replace("\r\n", "\n")
+    if not plain and stored is None:
+        return None
     return stored if isinstance(stored, str) and stored.replace("\r\n", "\n") == plain else plain
 
 

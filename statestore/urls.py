@@ -3,7 +3,24 @@
 from django.urls import path, register_converter
 
 from statestore.addresses import AnyIdConverter
-from statestore.views import agents, frame, journal, overview, restores, snapshots, states, transitions
+from statestore.views import (
+    agents,
+    capture,
+    compare,
+    edits,
+    fleet,
+    forks,
+    frame,
+    journal,
+    overview,
+    past,
+    preview,
+    restores,
+    snapshots,
+    states,
+    timeline,
+    transitions,
+)
 
 register_converter(AnyIdConverter, "anyid")
 
@@ -20,20 +37,37 @@ urlpatterns = [
     path("agents/<anyid:agent_id>/branch/", states.branch, name="agent-branch"),
     path("agents/<anyid:agent_id>/snapshot/", agents.take_snapshot, name="take-snapshot"),
     path("agents/<anyid:agent_id>/status/", agents.change_status, name="change-status"),
-    path("agents/<anyid:agent_id>/restore/", restores.restore_agent, name="restore-agent"),
+    path("agents/<anyid:agent_id>/restore/", preview.restore_agent, name="restore-agent"),
     path("agents/<anyid:agent_id>/delete/", agents.delete_agent, name="delete-agent"),
     path("agents/<anyid:agent_id>/undelete/", agents.undelete_agent, name="undelete-agent"),
     path("agents/<anyid:agent_id>/purge/", agents.purge_agent, name="purge-agent"),
     # their past
+    path("agents/<anyid:agent_id>/timeline/", timeline.agent_timeline, name="timeline"),
+    path("agents/<anyid:agent_id>/blame/", past.blame, name="blame"),
+    path("agents/<anyid:agent_id>/history/", past.path_history, name="path-history"),
+    path("agents/<anyid:agent_id>/bisect/", past.bisect, name="bisect"),
+    path("compare/", compare.compare, name="compare"),
     path("transitions/<anyid:transition_id>/", transitions.transition_detail, name="transition"),
     path("snapshots/", snapshots.snapshot_list, name="snapshots"),
     path("snapshots/<anyid:snapshot_id>/", snapshots.snapshot_detail, name="snapshot"),
     path("snapshots/<anyid:snapshot_id>/delete/", snapshots.delete_snapshot, name="delete-snapshot"),
     path("restores/", restores.restore_list, name="restores"),
     path("restores/<anyid:restore_id>/", restores.restore_detail, name="restore"),
+    path("transitions/<anyid:transition_id>/revert/", preview.revert_transition, name="revert"),
+    path("agents/<anyid:agent_id>/fork/", forks.fork_agent, name="fork"),
+    path("restores/<anyid:restore_id>/apply/", restores.apply_plan, name="apply-plan"),
+    path("restores/<anyid:restore_id>/approve/", restores.approve_plan, name="approve-plan"),
     path("restores/<anyid:restore_id>/undo/", restores.undo_restore, name="undo-restore"),
+    path("fleet/", fleet.fleet, name="fleet"),
+    path("fleet/<anyid:batch_id>/", fleet.batch_detail, name="batch"),
+    path("fleet/<anyid:batch_id>/apply/", fleet.apply_batch, name="apply-batch"),
+    path("fleet/<anyid:batch_id>/approve/", fleet.approve_batch, name="approve-batch"),
+    path("fleet/<anyid:batch_id>/undo/", fleet.undo_batch, name="undo-batch"),
     # journals
     path("events/", journal.event_list, name="events"),
+    path("capture/", capture.capture_page, name="capture"),
     path("trash/", journal.trash, name="trash"),
     path("audit/", journal.audit_log, name="audit"),
+    path("audit/<int:entry_id>/", edits.edit_detail, name="edit"),
+    path("audit/<int:entry_id>/revert/", edits.revert_edit, name="revert-edit"),
 ]

@@ -52,10 +52,11 @@ def _event(position: int, event: Mapping[str, Any]) -> models.Event:
     return models.Event(**columns)
 
 
-def save_task(using: str, task: Mapping[str, Any], *, by: Actor) -> models.Task:
+def save_task(using: str, task: Mapping[str, Any], *, by: Actor, **also: Any) -> models.Task:
     """Save a task and its edges over an earlier one of the same id, and return it.
 
-    `dependencies` is a list of task ids; where it is not given, those that the task has stay.
+    `dependencies` is a list of task ids; where it is not given, those that the task has stay. `also` goes into the
+    audit entry, beside what changed.
     """
     with dialect.writing(using):
         # Read inside: what is not given stays as it is now, not as it was before somebody else's save.
@@ -65,8 +66,9 @@ def save_task(using: str, task: Mapping[str, Any], *, by: Actor) -> models.Task:
         row.updated_at = models.now()
         row.save(using=using, force_insert=before is None, force_update=before is not None)
         replace_edges(using, row.pk, wanted)
-        changed = {} if before is None else changed_columns(before, row)
-        audit.record("create" if before is None else "edit", row, by=by, row_id=row.pk, using=using, **changed)
+        changed = _columns(row) if before is None else changed_columns(before, row)
+        what = "create" if before is None else "edit"
+        audit.record(what, row, by=by, row_id=row.pk, using=using, **changed, **also)
     return row
 
 
@@ -102,10 +104,10 @@ def _check_choices(task: models.Task, before: models.Task | None) -> None:
             raise ValidationError(f"“{getattr(task, column)}” is no {column} of a task; use one of {words}.")
 
 
-def delete_task(using: str, task: models.Task, *, by: Actor) -> None:
+def delete_task(using: str, task: models.Task, *, by: Actor, **also: Any) -> None:
     """Delete a task with the edges from and to it."""
     with dialect.writing(using):
-        audit.record("delete", task, by=by, row_id=task.pk, using=using, **_columns(task))
+        audit.record("delete", task, by=by, row_id=task.pk, using=using, **_columns(task), **also)
         task.delete(using=using)
 
 
@@ -182,20 +184,21 @@ def end_session(using: str, session: models.Session, *, status: str) -> models.S
     return session
 
 
-def save_session(using: str, session: models.Session, *, by: Actor) -> models.Session:
+def save_session(using: str, session: models.Session, *, by: Actor, **also: Any) -> models.Session:
     """Save a session that somebody edited, and return it. Its end may not come before its start."""
     if session.ended_at is not None and session.ended_at < session.started_at:
         raise ValidationError("A session cannot end before it started. Nothing was saved.")
     with dialect.writing(using):
         before = models.Session.objects.using(using).filter(pk=session.pk).first()
         session.save(using=using, force_insert=before is None, force_update=before is not None)
-        changed = {} if before is None else changed_columns(before, session)
-        audit.record("create" if before is None else "edit", session, by=by, row_id=session.pk, using=using, **changed)
+        changed = _columns(session) if before is None else changed_columns(before, session)
+        what = "create" if before is None else "edit"
+        audit.record(what, session, by=by, row_id=session.pk, using=using, **changed, **also)
     return session
 
 
-def delete_session(using: str, session: models.Session, *, by: Actor) -> None:
+def delete_session(using: str, session: models.Session, *, by: Actor, **also: Any) -> None:
     """Delete a session; its events stay."""
     with dialect.writing(using):
-        audit.record("delete", session, by=by, row_id=session.pk, using=using, **_columns(session))
+        audit.record("delete", session, by=by, row_id=session.pk, using=using, **_columns(session), **also)
         session.delete(using=using)

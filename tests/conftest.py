@@ -71,8 +71,9 @@ def _empty_cache() -> None:
 
 
 @pytest.fixture(autouse=True)
-def _plain_static_files(settings: Any) -> None:
-    """Let templates name static files without a manifest that only `collectstatic` makes."""
+def _plain_static_files(settings: Any, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Let templates name static files without a manifest, and without the folder, that only `collectstatic` makes."""
+    settings.STATIC_ROOT = str(tmp_path_factory.getbasetemp())
     settings.STORAGES = {
         **settings.STORAGES,
         "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},

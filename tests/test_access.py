@@ -7,7 +7,8 @@ from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 
-from statestore import models
+from statestore import audit, models, work
+from statestore.routers import store_alias
 from tests.builders import make_agent, make_snapshot, make_transition
 from tests.conftest import signed_in
 
@@ -17,6 +18,7 @@ ROLES = ("anonymous", "nobody", "viewer", "operator", "manager", "administrator"
 LOGIN, NO, OK, GONE, METHOD = 302, 403, 200, 404, 405
 SEES = (LOGIN, NO, OK, OK, OK, OK)
 # A post that is allowed answers with a redirect, or says in words that its fields are missing.
+OPERATES_PAGE = (LOGIN, NO, NO, OK, OK, OK)
 OPERATES = (LOGIN, NO, NO, "done", "done", "done")
 MANAGES = (LOGIN, NO, NO, NO, "done", "done")
 
@@ -41,8 +43,25 @@ TABLE: dict[str, tuple[object, object]] = {
     "snapshots": (SEES, METHOD),
     "snapshot": (SEES, METHOD),
     "delete-snapshot": (METHOD, OPERATES),
+    "timeline": (SEES, METHOD),
+    "blame": (SEES, METHOD),
+    "path-history": (SEES, METHOD),
+    "bisect": (SEES, METHOD),
+    "compare": (SEES, METHOD),
+    "revert": (SEES, OPERATES),
+    "fork": (OPERATES_PAGE, OPERATES),
     "restores": (SEES, METHOD),
     "restore": ((LOGIN, NO, GONE, GONE, GONE, GONE), METHOD),
+    "apply-plan": (METHOD, (LOGIN, NO, NO, GONE, GONE, GONE)),
+    "approve-plan": (METHOD, (LOGIN, NO, NO, GONE, GONE, GONE)),
+    "fleet": (OPERATES_PAGE, OPERATES),
+    "batch": ((LOGIN, NO, GONE, GONE, GONE, GONE), METHOD),
+    "apply-batch": (METHOD, (LOGIN, NO, NO, GONE, GONE, GONE)),
+    "approve-batch": (METHOD, (LOGIN, NO, NO, GONE, GONE, GONE)),
+    "undo-batch": (METHOD, (LOGIN, NO, NO, GONE, GONE, GONE)),
+    "edit": (SEES, METHOD),
+    "revert-edit": (METHOD, MANAGES),
+    "capture": ((LOGIN, NO, NO, NO, NO, OK), (LOGIN, NO, NO, NO, NO, "done")),
     "undo-restore": (METHOD, (LOGIN, NO, NO, GONE, GONE, GONE)),
     "events": (SEES, METHOD),
     "trash": (SEES, METHOD),
@@ -72,6 +91,9 @@ def address() -> dict[str, str]:
     agent = make_agent("a1", state={"step": 2})
     snapshot, transition = make_snapshot(agent, {"step": 1}), make_transition(agent)
     ids = {"agent_id": "a1", "snapshot_id": snapshot.pk, "transition_id": transition.pk, "restore_id": "none"}
+    work.save_task(store_alias(), {"title": "made"}, by=audit.SYSTEM)
+    entry = models.AuditEntry.objects.newest_first().first()
+    ids |= {"batch_id": "none", "entry_id": entry.pk if entry else 0}
     from django.urls import reverse
 
     found = {}

@@ -1,6 +1,7 @@
 """A store in which each text is what a prompt-injected agent could write: every page stands, nothing gets out."""
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from urllib.parse import urljoin
@@ -23,7 +24,11 @@ ADMIN = [f"/admin/statestore/{noun}/" for noun in ("agentstate", "transition", "
 OURS = re.compile(r"^/static/|^/admin/jsi18n/|^https?://testserver/static/")
 LEFT_OUT = re.compile(r"^/admin/(logout|password|jsi18n|auth|axes)|/delete/$|/logout/|\?.*(o=|e=1)")
 # The tests' own: the crawl of a page's own filters would go through every combination.
-FILTERS = re.compile(r"\?(.*&)?(type|actor|session|row|q|find|layout|show|status|priority|complexity|ended|_\w+)=")
+FILTERS = re.compile(
+    r"\?(.*&)?(type|actor|session|row|q|find|layout|show|status|priority|complexity|ended|ignore|reached|_\w+)="
+)
+# So many views of one page are looked at: a timeline links to each of its moments.
+VIEWS_OF_ONE_PAGE = 4
 
 
 class Reader(HTMLParser):
@@ -45,14 +50,14 @@ class Reader(HTMLParser):
             if not OURS.match(source):
                 self.acting.append(f"<{tag} {source}>")
         for name, value in attrs:
-            is_ours = name in {"hx-get"} and re.match(r"^/agents/", value or "")
+            is_ours = name in {"hx-get"} and re.match(r"^(/agents/|\?)", value or "")
             if name.startswith("on") or (name in {"hx-get", "hx-post", "hx-on"} and not is_ours):
                 self.acting.append(f"{tag} {name}={value}")
 
 
 def crawl(client: Client, seeds: list[str]) -> Iterator[tuple[str, int, Reader]]:
     """Yield each page that can be reached by links from the seeds."""
-    waiting, seen = list(seeds), set(seeds)
+    waiting, seen, views = list(seeds), set(seeds), Counter[str]()
     while waiting:
         address = waiting.pop()
         response = client.get(address)
@@ -62,8 +67,12 @@ def crawl(client: Client, seeds: list[str]) -> Iterator[tuple[str, int, Reader]]
         yield address, response.status_code, reader
         for link in reader.links:
             target = urljoin(address, link).partition("#")[0]
-            if target not in seen and not LEFT_OUT.search(target) and not FILTERS.search(target):
-                seen.add(target)
+            page, _, query = target.partition("?")
+            if target in seen or LEFT_OUT.search(target) or FILTERS.search(target):
+                continue
+            seen.add(target)
+            if not query or views[page] < VIEWS_OF_ONE_PAGE:
+                views[page] += bool(query)
                 waiting.append(target)
 
 

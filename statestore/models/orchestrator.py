@@ -51,6 +51,7 @@ class AgentState(models.Model):
             ("restore_agent", "Can restore an agent and undo a restore"),
             ("trash_agent", "Can move an agent to the trash and bring it back"),
             ("purge_agent", "Can delete an agent from the trash for good"),
+            ("capture_agent", "Can switch the capture of changes on and off"),
         ]
 
     def __str__(self) -> str:
@@ -92,10 +93,15 @@ class Transition(models.Model):
         db_table = "state_transitions"
 
     def __str__(self) -> str:
-        return str(self.reason or self.id)
+        return "captured change" if self.is_captured else str(self.reason or self.id)
 
     def get_absolute_url(self) -> str:
         return str(reverse("transition", args=[self.pk]))
+
+    @property
+    def is_captured(self) -> bool:
+        """Whether a trigger of ours saw the change, and nobody recorded it."""
+        return self._state.adding and str(self.pk).startswith("captured:")
 
 
 class Snapshot(models.Model):

@@ -130,6 +130,13 @@ def commit(value: Any) -> SafeString | str:
     return format_html('<a href="{}"><code>{}</code></a>', settings.COMMIT_URL.replace("{commit}", text), text[:8])
 
 
+@register.simple_tag
+def iso(seconds: Any) -> str:
+    """Return a time as a field of a form shows it and takes it back."""
+    moment = utc(seconds)
+    return moment.strftime("%Y-%m-%d %H:%M:%S") if moment else ""
+
+
 def utc(seconds: Any) -> datetime | None:
     """Return the time of a number of seconds, or None where no calendar holds it."""
     if not getattr(seconds, "readable", True):
@@ -189,3 +196,17 @@ def query(context: dict[str, Any], **changes: Any) -> str:
         if value not in (None, ""):
             parameters[name] = visible(value)
     return f"?{parameters.urlencode()}" if parameters else "?"
+
+
+@register.simple_tag(takes_context=True)
+def query_and(context: dict[str, Any], name: str, value: Any) -> str:
+    """Return the page's query string with one more value of a parameter."""
+    parameters = context["request"].GET.copy()
+    parameters.appendlist(name, visible(value))
+    return f"?{parameters.urlencode()}"
+
+
+@register.inclusion_tag("statestore/_origin.html")
+def origin(found: Any, agent_id: Any, commit: Any = "") -> dict[str, Any]:
+    """Return what made a change: its transition with time, reason and commit, or that nobody recorded it."""
+    return {"origin": found, "agent_id": agent_id, "git_commit": commit}

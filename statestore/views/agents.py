@@ -51,7 +51,7 @@ def agent_detail(request: HttpRequest, agent_id: AnyId) -> HttpResponse:
         "agent": agent,
         "etag": agent.etag(),
         "state": StateView(agent.state_data, agent.agent_id, "now", find=request.GET.get("find", "")),
-        "metadata": StateView(agent.metadata),
+        "metadata": StateView(agent.metadata, name="metadata"),
         "entries": entries,
         "older": older,
         "tombstone": models.Tombstone.objects.filter(agent_id=agent.agent_id).first(),

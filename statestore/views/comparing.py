@@ -1,12 +1,13 @@
 """Two states as pages show their difference: what changed, in reading order, with signs, words and bounds."""
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import groupby
 from typing import Final
 
-from statestore import diff, jsontext, textdiff
+from statestore import diff, jsontext, restore, textdiff
 from statestore.diff import MISSING, Change, Kind, Missing
 from statestore.fields import text_bytes
 from statestore.jsontext import Json
@@ -31,6 +32,7 @@ class ChangeView:
     kind: str
     sign: str
     pointer: str
+    choice: str
     path: str
     before: str
     after: str
@@ -57,9 +59,10 @@ class Group:
 class ComparisonView:
     """The difference between two stored texts: by path where both are JSON, else by line."""
 
-    def __init__(self, before: str, after: str) -> None:
+    def __init__(self, before: str, after: str, *, ignored: Sequence[str] = ()) -> None:
         self.is_same = text_bytes(before) == text_bytes(after)
         self.compared = diff.compare(before, after)
+        self.ignored = ignored
 
     @property
     def is_structured(self) -> bool:
@@ -74,9 +77,23 @@ class ComparisonView:
     @cached_property
     def changes(self) -> list[ChangeView]:
         """The first changes, in reading order."""
+        return [_view(change) for change in self._kept[:SHOWN_CHANGES]]
+
+    @cached_property
+    def _kept(self) -> list[Change]:
+        """All changes but those at and below the paths that are left out."""
         if not isinstance(self.compared, diff.JsonComparison):
             return []
-        return [_view(change) for change in self.compared.diff.changes[:SHOWN_CHANGES]]
+        return [change for change in self.compared.diff.changes if not self._is_ignored(change)]
+
+    def _is_ignored(self, change: Change) -> bool:
+        paths = (change.before_path, change.after_path)
+        return any(path == out or path.startswith(f"{out}/") for out in self.ignored for path in paths)
+
+    @property
+    def left_out(self) -> int:
+        """How many changes are at and below the paths that are left out."""
+        return len(self.compared.diff) - len(self._kept) if isinstance(self.compared, diff.JsonComparison) else 0
 
     @property
     def groups(self) -> list[Group]:
@@ -96,9 +113,14 @@ class ComparisonView:
         """Whether there is more than is shown."""
         return self.compared.bounded or self.total > len(self.changes)
 
+    @property
+    def can_pick(self) -> bool:
+        """Whether each change is shown, so that some can be chosen and others not."""
+        return bool(self.changes) and not self.is_cut and not self.ignored
+
     @cached_property
     def _counts(self) -> dict[Kind, int]:
-        return dict(self.compared.diff.counts) if isinstance(self.compared, diff.JsonComparison) else {}
+        return Counter(change.kind for change in self._kept)
 
     @property
     def added(self) -> int:
@@ -132,6 +154,7 @@ def _view(change: Change) -> ChangeView:
         kind=change.kind.value,
         sign=SIGNS[change.kind],
         pointer=change.path,
+        choice=restore.sign_of(change),
         path=line(change.path.lstrip("/") or "(whole state)", 400),
         before=_text(change.before),
         after=_text(change.after),

@@ -22,6 +22,7 @@ PLACES = (
     ("", "", "", ""),
     ("trash", "Trash", "⌫", "view_agentstate"),
     ("audit", "Audit", "✎", "view_auditentry"),
+    ("capture", "Capture", "◉", "capture_agent"),
 )
 THEMES = ("system", "light", "dark")
 

@@ -1,87 +1,23 @@
-"""Restores: preview, apply by one click, the result with its proof, undo."""
+"""Restores and plans: the list, one with its proof or what it would do, apply, approve, undo."""
 
-from typing import Any
+from typing import Any, Final
 
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
-from django.urls import reverse
-from django.utils.http import urlencode
-from django.views.decorators.http import require_http_methods, require_POST, require_safe
+from django.views.decorators.http import require_POST, require_safe
 
-from statestore import history, models, moments, restore
+from statestore import models, moments, restore
 from statestore.addresses import AnyId
-from statestore.errors import Conflict, ValidationError
-from statestore.forms import PageForm, RestoreForm
-from statestore.views.access import actor, agent_or_404, may, sees
+from statestore.errors import Conflict, NotFound
+from statestore.forms import PageForm
+from statestore.views.access import actor, may
 from statestore.views.comparing import ComparisonView
 from statestore.views.htmx import render_page
+from statestore.views.preview import moved
+from statestore.views.states import StateView
 
-LISTED_TRANSITIONS = 5
-
-
-@require_http_methods(["GET", "HEAD", "POST"])
-@sees
-def restore_agent(request: HttpRequest, agent_id: AnyId) -> HttpResponse:
-    """GET: preview what a restore would do. POST: do it, unless something warns and nobody has confirmed."""
-    agent = agent_or_404(agent_id)
-    if request.method == "POST":
-        response: HttpResponse = _apply(request, agent)
-        return response
-    planned = restore.plan(agent.agent_id, moments.parse(request.GET.get("moment", "")))
-    return render_page(request, "restore_preview.html", _preview(planned))
-
-
-def _preview(planned: restore.Plan) -> dict[str, Any]:
-    """Return what the preview shows: the diff to be applied, and what will be overwritten."""
-    agent, since = planned.agent, planned.target.at
-    later = models.Transition.objects.of_agent(agent.agent_id).without_states().newest_first()
-    overwritten = list(later.since(since)[: LISTED_TRANSITIONS + 1]) if since is not None else []
-    return {
-        "place": "restores",
-        "agent": agent,
-        "plan": planned,
-        "etag": planned.expected_etag,
-        "state_hash": agent.state_hash(),
-        "comparison": ComparisonView(agent.state_data, planned.target.text),
-        "overwritten": overwritten[:LISTED_TRANSITIONS],
-        "more_overwritten": len(overwritten) > LISTED_TRANSITIONS,
-    }
-
-
-@may("restore_agent")
-def _apply(request: HttpRequest, agent: models.AgentState) -> HttpResponse:
-    form = RestoreForm(request.POST)
-    if not form.is_valid():
-        raise ValidationError(
-            "This restore is not complete. Nothing was changed; go back to the preview and try again."
-        )
-    values = form.cleaned_data
-    planned = restore.plan(agent.agent_id, moments.parse(values["moment"]))
-    asked = {"confirmed": values["confirmed"], "reason": values["reason"]}
-    try:
-        done = restore.apply_at_once(planned, values["etag"], by=actor(request), **asked)
-    except Conflict as conflict:
-        return _moved(request, planned, values["state_hash"], conflict)
-    if done is None:
-        messages.warning(request, "Nothing was changed yet: there is something to know first.")
-        return redirect(preview_url(agent.agent_id, values["moment"]))
-    return redirect(done)
-
-
-def preview_url(agent_id: str, moment: str) -> str:
-    """Return the address of a restore's preview."""
-    return f"{reverse('restore-agent', args=[agent_id])}?{urlencode({'moment': moment})}"
-
-
-def _moved(request: HttpRequest, planned: restore.Plan, seen_hash: str, conflict: Conflict) -> HttpResponse:
-    """Show what the agent has become since somebody looked, with a fresh preview below."""
-    seen = history.recorded_state(planned.agent.agent_id, seen_hash)
-    context = _preview(planned) | {
-        "conflict": str(conflict),
-        "moved": None if seen is None else ComparisonView(seen, planned.agent.state_data),
-    }
-    return render_page(request, "restore_preview.html", context, status=409)
+LISTED_PLANS: Final = 20
 
 
 @require_safe
@@ -90,14 +26,18 @@ def restore_list(request: HttpRequest) -> HttpResponse:
     """Show who restored what, when and why, and whether it is still in force."""
     page = PageForm(request.GET).page(models.Restore.objects.with_standing().with_undo(), ("-at", "-id"))
     context = {"place": "restores", "page": page}
+    if not getattr(request, "htmx", None):
+        context["plans"] = models.Plan.objects.waiting(models.now())[:LISTED_PLANS]
     return render_page(request, "restore_list.html", context, fragment="_restore_rows.html")
 
 
 @require_safe
 @may("view_restore")
 def restore_detail(request: HttpRequest, restore_id: AnyId) -> HttpResponse:
-    """Show one restore: what it did, the proof, whether it stands, and its undo."""
-    done = _restore_or_404(restore_id)
+    """Show one restore: what it did, the proof, whether it stands, and its undo; or the plan that it still is."""
+    done = models.Restore.objects.all().named(restore_id)
+    if done is None:
+        return _plan_detail(request, restore_id)
     agent = models.AgentState.objects.filter(agent_id=done.agent_id).first()
     transition = models.Transition.objects.filter(pk=done.transition_id).first()
     context = {
@@ -114,6 +54,54 @@ def restore_detail(request: HttpRequest, restore_id: AnyId) -> HttpResponse:
     return render_page(request, "restore_detail.html", context)
 
 
+def _plan_detail(request: HttpRequest, plan_id: AnyId) -> HttpResponse:
+    """Show a plan: who made it, when, against which state, and what it would do to the agent as it is now."""
+    row = _plan_or_404(plan_id)
+    context: dict[str, Any] = {"place": "restores", "row": row, "is_expired": row.is_expired(models.now())}
+    try:
+        planned = restore.reopen(row)
+    except (Conflict, NotFound) as error:
+        return render_page(request, "plan_detail.html", context | {"gone": str(error)})
+    context |= {
+        "plan": planned,
+        "agent": planned.agent,
+        "has_moved": planned.agent.etag() != row.expected_etag,
+        "needs_approval": restore.needs_approval(row),
+        "is_own": request.user.get_username() == row.actor,
+        "comparison": ComparisonView(planned.agent.state_data, planned.text),
+        "state": StateView(planned.text),
+        "aftermath": restore.aftermath(row.agent_id, planned.target.at),
+    }
+    return render_page(request, "plan_detail.html", context)
+
+
+@require_POST
+@may("restore_agent")
+def apply_plan(request: HttpRequest, restore_id: AnyId) -> HttpResponse:
+    """Apply a plan while the agent is what it was made against; else show what moved."""
+    row = _plan_or_404(restore_id)
+    try:
+        return redirect(restore.apply_saved(row, by=actor(request)))
+    except restore.Moved as conflict:
+        return moved(request, restore.reopen(row), row.hash_before, conflict)
+
+
+@require_POST
+@may("restore_agent")
+def approve_plan(request: HttpRequest, restore_id: AnyId) -> HttpResponse:
+    """Approve somebody else's plan."""
+    row = restore.approve(_plan_or_404(restore_id), by=actor(request))
+    messages.success(request, "Approved. Anybody who may restore can apply it now.")
+    return redirect(row)
+
+
+def _plan_or_404(plan_id: AnyId) -> models.Plan:
+    row: models.Plan | None = models.Plan.objects.all().named(plan_id)
+    if row is None:
+        raise Http404("There is no restore and no plan of this id.")
+    return row
+
+
 @require_POST
 @may("restore_agent")
 def undo_restore(request: HttpRequest, restore_id: AnyId) -> HttpResponse:
@@ -124,12 +112,12 @@ def undo_restore(request: HttpRequest, restore_id: AnyId) -> HttpResponse:
         undone = restore.undo(done, by=actor(request), expected_etag=request.POST.get("etag", ""))
     except Conflict as conflict:
         planned = restore.plan(done.agent_id, moment)
-        return _moved(request, planned, done.hash_after, conflict)
+        return moved(request, planned, done.hash_after, conflict)
     return redirect(undone)
 
 
 def _restore_or_404(restore_id: AnyId) -> models.Restore:
-    done = models.Restore.objects.all().named(restore_id)
+    done: models.Restore | None = models.Restore.objects.all().named(restore_id)
     if done is None:
         raise Http404("There is no restore of this id.")
     return done

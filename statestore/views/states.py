@@ -32,8 +32,10 @@ class Match:
 class StateView:
     """A state text as pages show it: parsed where it can be, with the reason where it cannot."""
 
-    def __init__(self, text: str, agent_id: str = "", moment: str = "now", *, find: str = "") -> None:
-        self.text, self.agent_id, self.moment, self.find = text, agent_id, moment, find.strip()
+    def __init__(
+        self, text: str, agent_id: str = "", moment: str = "now", *, find: str = "", name: str = "state"
+    ) -> None:
+        self.text, self.agent_id, self.moment, self.find, self.name = text, agent_id, moment, find.strip(), name
         self.value: Json = None
         self.why_raw = ""
         try:
@@ -54,9 +56,7 @@ class StateView:
     @property
     def tree(self) -> SafeString:
         """The state as nested details."""
-        return tree(
-            self.value, agent_id=self.agent_id, moment=self.moment, name="state" if self.agent_id else "metadata"
-        )
+        return tree(self.value, agent_id=self.agent_id, moment=self.moment, name=self.name)
 
     @property
     def raw(self) -> str:

@@ -1,9 +1,11 @@
 """Transitions: what changed."""
 
+from typing import Any
+
 from django.http import Http404, HttpRequest, HttpResponse
 from django.views.decorators.http import require_safe
 
-from statestore import models, moments
+from statestore import history, models, moments
 from statestore.addresses import AnyId
 from statestore.views.access import sees
 from statestore.views.comparing import ComparisonView
@@ -15,11 +17,8 @@ from statestore.views.states import StateView
 @sees
 def transition_detail(request: HttpRequest, transition_id: AnyId) -> HttpResponse:
     """Show one transition: its changes in reading order, or the whole state after it."""
-    transition = models.Transition.objects.all().named(transition_id)
-    if transition is None:
-        raise Http404("There is no transition of this id.")
+    transition = transition_or_404(transition_id)
     agent = models.AgentState.objects.filter(agent_id=transition.agent_id).first()
-    siblings = models.Transition.objects.of_agent(transition.agent_id).without_states()
     whole = request.GET.get("show") == "state"
     context = {
         "place": "agents",
@@ -33,7 +32,25 @@ def transition_detail(request: HttpRequest, transition_id: AnyId) -> HttpRespons
         )
         if whole
         else None,
-        "older": siblings.before(transition).newest_first().first(),
-        "newer": siblings.after(transition).oldest_first().first(),
+        "git_commit": history.commits(transition.agent_id, [transition.pk]).get(str(transition.pk), ""),
+        "older": _sibling(transition, older=True),
+        "newer": _sibling(transition, older=False),
     }
     return render_page(request, "transition_detail.html", context)
+
+
+def _sibling(transition: models.Transition, *, older: bool) -> Any:
+    """Return the transition next to one, of the recorded or of the captured ones."""
+    rows: Any = models.Captured.objects if transition.is_captured else models.Transition.objects
+    siblings = rows.all().of_agent(transition.agent_id).without_states()
+    at = transition.timestamp, transition.rowid
+    near = siblings.older_than(*at).newest_first() if older else siblings.newer_than(*at).oldest_first()
+    return near.first()
+
+
+def transition_or_404(transition_id: AnyId) -> models.Transition:
+    """Return a transition by the id in a URL."""
+    transition = history.find_transition(transition_id)
+    if transition is None:
+        raise Http404("There is no transition of this id.")
+    return transition

@@ -35,12 +35,23 @@ function relativeTimes(root) {
   }
 }
 
-// Select all rows of a list, and show what can be done with them.
+// Choose all, or all below one branch; a button says how many it is about.
+function countChosen(button) {
+  const boxes = [...button.form.querySelectorAll(`input[name="${button.dataset.counts}"]`)];
+  const chosen = boxes.filter((box) => box.checked).length;
+  button.dataset.all ??= button.textContent.trim();
+  button.textContent = chosen === boxes.length ? button.dataset.all : `Restore ${chosen} of ${boxes.length} paths…`;
+  button.disabled = chosen === 0;
+}
+
 document.addEventListener("change", (event) => {
   const box = event.target;
-  if (box.matches("[data-select-all]")) {
-    for (const other of box.form.querySelectorAll("input[name=agent]")) other.checked = box.checked;
+  const { selectAll, selectInside } = box.dataset;
+  const where = selectAll !== undefined ? box.form : selectInside !== undefined ? box.parentElement : null;
+  for (const other of where?.querySelectorAll("input[type=checkbox]") ?? []) {
+    if (!selectAll || other.name === selectAll || "selectInside" in other.dataset) other.checked = box.checked;
   }
+  for (const button of box.form?.querySelectorAll("[data-counts]") ?? []) countChosen(button);
 });
 
 // A menu closes when one looks elsewhere.

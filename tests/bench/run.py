@@ -20,7 +20,7 @@ from django.test import Client
 from statestore import diff, jsontext, models, restore, schema
 from statestore.audit import Actor
 from statestore.store import StateStore
-from tests.bench import data
+from tests.bench import data, past
 
 AGENTS, TRANSITIONS, EVENTS, HEAVY = (
     int(os.environ.get(name, default))
@@ -49,8 +49,8 @@ def show(name: str, median: float, p95: float, note: str = "") -> None:
     print(f"{name:<52} {median:9.2f} ms {p95:9.2f} ms   {note}", flush=True)
 
 
-def pages() -> None:
-    """Measure each page in process: server time and questions to the store, no network."""
+def signed_in() -> Client:
+    """Return a client of somebody who may do anything."""
     settings.STORAGES["staticfiles"]["BACKEND"] = "django.contrib.staticfiles.storage.StaticFilesStorage"
     settings.ALLOWED_HOSTS.append("testserver")
     client = Client()
@@ -58,6 +58,11 @@ def pages() -> None:
         get_user_model().objects.get_or_create(username="ada", is_superuser=True, is_staff=True)[0],
         "django.contrib.auth.backends.ModelBackend",
     )
+    return client
+
+
+def pages(client: Client) -> None:
+    """Measure each page in process: server time and questions to the store, no network."""
     older, far = (_older(client, address) for address in ("/agents/", "/agents/?sort=oldest"))
     snapshot = StateStore(actor=ADA).create_snapshot("agent-000001", "bench")
     for name, address in {
@@ -166,7 +171,14 @@ def main(home: Path) -> None:
     print(f"{AGENTS:,} agents, {TRANSITIONS:,} transitions, {EVENTS:,} events: {size:,.0f} MB"
           f" in {time.perf_counter() - start:.0f} s; SQLite {sqlite3.sqlite_version}")  # fmt: skip
     print(f"{'':<52} {'median':>9}    {'p95':>9}")
-    pages()
-    verbs(home)
-    diffs()
+    client, only = signed_in(), os.environ.get("BENCH_ONLY", "")
+    parts: dict[str, Callable[[], None]] = {
+        "pages": lambda: pages(client),
+        "verbs": lambda: verbs(home),
+        "diffs": diffs,
+        "past": lambda: past.measure(client, show, timed),
+    }
+    for name, part in parts.items():
+        if only in ("", name):
+            part()
     assert models.AgentState.objects.count() >= AGENTS

@@ -1,6 +1,7 @@
 """Every page: no violation that axe knows, in light and dark; nothing that the strict policy forbids; no overflow."""
 
 import re
+import time
 from typing import Any
 
 import pytest
@@ -16,9 +17,15 @@ pytestmark = [pytest.mark.browser, pytest.mark.sqlite]
 NAMES = (
     "overview", "agents", "agents, nothing found", "agent", "agent in the trash", "find", "branch", "transition",
     "transition, side by side", "transition, whole state", "snapshots", "snapshot", "preview",
-    "preview of a running one", "restores", "restore", "events", "trash", "audit", "password", "error", "missing",
+    "preview of a running one", "part previewed", "timeline", "timeline at a snapshot", "blame", "value", "bisect",
+    "bisect, not asked", "compare", "compare, not asked", "revert", "fork", "plan", "fleet", "fleet previewed", "batch",
+    "edit", "capture", "restores", "restore", "events", "trash", "audit", "password", "error", "missing",
     "login", "admin", "admin tasks", "admin task", "admin sessions", "admin transition",
 )  # fmt: skip
+EDIT_A_TASK = (
+    "import django; django.setup(); from statestore import audit, models, work; "
+    "work.save_task('store', {'id': models.Task.objects.last().pk, 'title': 'Renamed'}, by=audit.SYSTEM)"
+)
 # A page that says what went wrong answers so.
 EXPECTED = ("404 (Not Found)", "422 (")
 
@@ -33,6 +40,16 @@ def addresses(site: Site, told: Story, browser: Any) -> dict[str, str]:
     page.get_by_role("button", name="Restore this snapshot").click()
     expect(page.get_by_text("● still in force")).to_be_visible()
     restore = page.url.removeprefix(site.url)
+    address = f"/agents/coder-2/restore/?moment=snapshot:{told.snapshot}"
+    page.goto(address)
+    page.get_by_role("button", name="Keep as a plan").click()
+    expect(page.get_by_role("button", name="Apply this plan")).to_be_visible()
+    plan = page.url.removeprefix(site.url)
+    at = int(time.time()) - 6 * 3600
+    page.goto(f"/fleet/?at={at}&namespace=build")
+    page.get_by_role("button", name="Prepare the batch").click()
+    expect(page.get_by_role("button", name="Restore 1 agent")).to_be_visible()
+    batch = page.url.removeprefix(site.url)
     put_quiet_agent(site, "thrown")
     page.goto("/agents/thrown/")
     page.locator("summary", has_text="Delete").click()
@@ -41,6 +58,9 @@ def addresses(site: Site, told: Story, browser: Any) -> dict[str, str]:
     context.close()
     with site.orchestrator() as orchestrator:
         ((task,),) = orchestrator.rows("SELECT id FROM tasks LIMIT 1")
+    site.run("-c", EDIT_A_TASK)
+    with site.orchestrator() as orchestrator:
+        ((edit,),) = orchestrator.rows("SELECT max(id) FROM dash_audit WHERE noun = 'task'")
     transition = f"/transitions/{told.lost}/"
     return {
         "overview": "/",
@@ -57,6 +77,23 @@ def addresses(site: Site, told: Story, browser: Any) -> dict[str, str]:
         "snapshot": f"/snapshots/{told.snapshot}/",
         "preview": f"/agents/coder-2/restore/?moment=snapshot:{told.snapshot}",
         "preview of a running one": "/agents/tester-1/restore/?moment=now",
+        "part previewed": address,
+        "timeline": "/agents/coder-2/timeline/",
+        "timeline at a snapshot": f"/agents/coder-2/timeline/?moment=snapshot:{told.snapshot}",
+        "blame": "/agents/coder-2/blame/",
+        "value": "/agents/coder-2/history/?path=/budget/spent",
+        "bisect": "/agents/coder-2/bisect/?condition=/plan/goal+missing",
+        "bisect, not asked": "/agents/coder-2/bisect/",
+        "compare": f"/compare/?left=coder-2&before=snapshot:{told.snapshot}&after=now",
+        "compare, not asked": "/compare/",
+        "revert": f"/transitions/{told.lost}/revert/",
+        "fork": "/agents/coder-2/fork/",
+        "plan": plan,
+        "fleet": "/fleet/",
+        "fleet previewed": f"/fleet/?at={at}&namespace=*",
+        "batch": batch,
+        "edit": f"/audit/{edit}/",
+        "capture": "/capture/",
         "restores": "/restores/",
         "restore": restore,
         "events": "/events/?size=25",

@@ -27,10 +27,10 @@ def check(planned: "restore.Plan") -> None:
 
 def write_unchecked(planned: "restore.Plan", *, by: "Actor") -> "models.Restore":
     """Restore in one transaction, over whatever is there, believing that it is still what was planned against."""
-    from statestore import restore
+    from statestore.restore import applying
 
     with dialect.writing(planned.using):
-        return restore._write(planned.agent, planned.target, by=by, reason="", undoes=None, using=planned.using)
+        return applying._write(planned.agent, planned, by=by, reason="", undoes=None)
 
 
 @contextlib.contextmanager

@@ -1,20 +1,12 @@
-"""The vocabulary of reading: each method is a clause, and they chain.
+"""Clauses over the orchestrator's tables."""
 
-Lists never load states: `without_state()` defers them, `with_size()` asks the database for their length.
-"""
-
-from typing import TYPE_CHECKING, Self, TypeVar
+from typing import TYPE_CHECKING, Self
 
 from django.db.models import (
-    BigIntegerField,
     Count,
-    Exists,
-    ExpressionWrapper,
     F,
-    Model,
     OuterRef,
     Q,
-    QuerySet,
     Subquery,
     Value,
 )
@@ -22,37 +14,21 @@ from django.db.models.functions import Concat
 from django.db.models.lookups import GreaterThanOrEqual
 
 from statestore import dialect
-from statestore.addresses import AnyId, LongId
 from statestore.fields import AnyText
+from statestore.querysets.common import (
+    BY_CHANGE,
+    BY_CREATION,
+    BY_TIME,
+    DAY_SECONDS,
+    HOUR_SECONDS,
+    AddressedQuerySet,
+    hourly,
+    newer,
+    older,
+)
 
 if TYPE_CHECKING:
     from statestore import models
-
-# Newest first by time; rows of one second have an order only by insertion.
-BY_TIME = ("-timestamp", "-rowid")
-BY_CREATION = ("-created_at", "-rowid")
-BY_CHANGE = ("-updated_at", "-rowid")
-
-
-HOUR_SECONDS = 3600
-DAY_SECONDS = 24 * HOUR_SECONDS
-
-Row = TypeVar("Row", bound=Model)
-
-# How many rows with one beginning are looked at to find a very long id among them.
-LONG_ID_CANDIDATES = 200
-
-
-class AddressedQuerySet(QuerySet[Row]):
-    """Rows that a URL can name."""
-
-    def named(self, address: AnyId, column: str = "pk") -> Row | None:
-        """Return the row whose column is the id that an address names, or None."""
-        if isinstance(address, LongId):
-            begins = {f"{column}__gte": address.prefix, f"{column}__lt": address.prefix + "\U0010ffff"}
-            candidates = self.filter(**begins).values_list(column, flat=True)[:LONG_ID_CANDIDATES]
-            return next((self.named(str(one), column) for one in candidates if address.matches(one)), None)
-        return self.filter(**{column: address}).first()
 
 
 class AgentQuerySet(AddressedQuerySet["models.AgentState"]):
@@ -138,21 +114,32 @@ class TransitionQuerySet(AddressedQuerySet["models.Transition"]):
     def since(self, seconds: int) -> Self:
         return self.filter(timestamp__gte=seconds)
 
+    def until(self, seconds: int) -> Self:
+        return self.filter(timestamp__lte=seconds)
+
+    def later_than(self, seconds: int) -> Self:
+        return self.filter(timestamp__gt=seconds)
+
     def after(self, other: "models.Transition") -> Self:
         """Keep those that came later than another one, in the order of time and insertion."""
-        same_second = Q(timestamp=other.timestamp, rowid__gt=other.rowid)
-        return self.filter(Q(timestamp__gt=other.timestamp) | same_second)
+        return self.newer_than(other.timestamp, other.rowid)
 
     def before(self, other: "models.Transition") -> Self:
-        same_second = Q(timestamp=other.timestamp, rowid__lt=other.rowid)
-        return self.filter(Q(timestamp__lt=other.timestamp) | same_second)
+        return self.older_than(other.timestamp, other.rowid)
+
+    def older_than(self, at: int, rowid: int) -> Self:
+        """Keep those before a time and insertion order."""
+        return older(self, "timestamp", at, rowid)
+
+    def newer_than(self, at: int, rowid: int) -> Self:
+        return newer(self, "timestamp", at, rowid)
 
     def without_states(self) -> Self:
         return self.defer("state_before", "state_after")
 
     def hourly_counts(self, start: int) -> dict[int, int]:
         """Return how many there were in each of the 24 hours from `start`."""
-        return _hourly(self, "timestamp", start)
+        return hourly(self, "timestamp", start)
 
     def with_sizes(self) -> Self:
         """Add `size_before` and `size_after` in bytes."""
@@ -169,6 +156,22 @@ class SnapshotQuerySet(AddressedQuerySet["models.Snapshot"]):
 
     def newest_first(self) -> Self:
         return self.order_by(*BY_CREATION)
+
+    def oldest_first(self) -> Self:
+        return self.order_by("created_at", "rowid")
+
+    def until(self, seconds: int) -> Self:
+        return self.filter(created_at__lte=seconds)
+
+    def later_than(self, seconds: int) -> Self:
+        return self.filter(created_at__gt=seconds)
+
+    def older_than(self, at: int, rowid: int) -> Self:
+        """Keep those before a time and insertion order."""
+        return older(self, "created_at", at, rowid)
+
+    def newer_than(self, at: int, rowid: int) -> Self:
+        return newer(self, "created_at", at, rowid)
 
     def without_state(self) -> Self:
         return self.defer("state_data")
@@ -221,6 +224,9 @@ class TaskQuerySet(AddressedQuerySet["models.Task"]):
     def assigned_to(self, agent_id: str) -> Self:
         return self.filter(assigned_to=agent_id)
 
+    def done_after(self, seconds: int) -> Self:
+        return self.filter(status="Done", updated_at__gt=seconds)
+
     def last_changed_first(self) -> Self:
         return self.order_by(*BY_CHANGE)
 
@@ -236,59 +242,3 @@ class SessionQuerySet(AddressedQuerySet["models.Session"]):
 
     def newest_first(self) -> Self:
         return self.order_by("-started_at", "-rowid")
-
-
-class RestoreQuerySet(AddressedQuerySet["models.Restore"]):
-    """Restores that were applied."""
-
-    def of_agent(self, agent_id: str) -> Self:
-        return self.filter(agent_id=agent_id)
-
-    def newest_first(self) -> Self:
-        return self.order_by("-at", "-id")
-
-    def hourly_counts(self, start: int) -> dict[int, int]:
-        """Return how many there were in each of the 24 hours from `start`."""
-        return _hourly(self, "at", start)
-
-    def with_standing(self) -> Self:
-        """Add `stands`: whether the agent's state is still the one that the restore wrote, compared by the database."""
-        from statestore.models import AgentState, Transition
-
-        written = Transition.objects.filter(pk=OuterRef(OuterRef("transition_id"))).values("state_after")
-        same = AgentState.objects.filter(agent_id=OuterRef("agent_id"), state_data=Subquery(written[:1]))
-        return self.annotate(stands=Exists(same))
-
-    def with_undo(self) -> Self:
-        """Add `undone_by`, the id of the restore that undid this one."""
-        undo = self.model._default_manager.filter(undoes_id=OuterRef("pk")).order_by("-at")
-        return self.annotate(undone_by=Subquery(undo.values("pk")[:1]))
-
-
-class TombstoneQuerySet(QuerySet["models.Tombstone"]):
-    """Agents that were moved to the trash."""
-
-    def revived(self) -> Self:
-        """Keep those whose agent is not in the trash any more: its orchestrator has saved it again."""
-        from statestore.models import AgentState
-
-        return self.filter(Exists(AgentState.objects.filter(agent_id=OuterRef("agent_id"), is_deleted=0)))
-
-
-class AuditQuerySet(QuerySet["models.AuditEntry"]):
-    """What people did."""
-
-    def about(self, row_id: AnyId) -> Self:
-        """Keep the entries about one row; of a very long id the beginning decides."""
-        if isinstance(row_id, LongId):
-            return self.filter(row_id__gte=row_id.prefix, row_id__lt=row_id.prefix + "\U0010ffff")
-        return self.filter(row_id=row_id)
-
-    def newest_first(self) -> Self:
-        return self.order_by("-id")
-
-
-def _hourly(rows: QuerySet[Row], column: str, start: int) -> dict[int, int]:
-    inside = rows.filter(**{f"{column}__gte": start, f"{column}__lt": start + DAY_SECONDS}).order_by()
-    hour = ExpressionWrapper((F(column) - start) / HOUR_SECONDS, output_field=BigIntegerField())
-    return dict(inside.annotate(hour=hour).values_list("hour").annotate(number=Count("*")))

@@ -1,0 +1,181 @@
+"""Who set each leaf of a state last: the newest step in which its value was not there yet.
+
+Read from the newest step back, so that the answer for what changed lately is there at once; list items are followed as
+they move. What nobody has explained when the time is over is looked for by the next request, from the cache on.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Final, TypeAlias
+
+from django.core.cache import cache
+
+from statestore import jsontext, models
+from statestore.align import align
+from statestore.errors import ValidationError
+from statestore.history.steps import BUDGET_SECONDS, Origin, Parser, Position, Walk, pairs, start_of
+from statestore.jsontext import Json, surely_same
+from statestore.routers import store_alias
+from statestore.sequences import Effort
+
+# A state with more leaves than this is read branch by branch.
+MAX_LEAVES: Final = 20_000
+CACHED_SECONDS: Final = 24 * 3600
+_EFFORT_UNITS: Final = 300_000
+
+# The places still to be explained: each key or index of the state at hand leads to a branch, or to the path of a leaf
+# in the state that was asked about.
+Place: TypeAlias = "dict[str, Place] | str"
+Places: TypeAlias = dict[str, Place]
+
+
+@dataclass(slots=True)
+class Blame:
+    """Which leaf was set by what, and how far the past was read.
+
+    `origins` maps JSON Pointers to what set the leaf there. The leaves in `unknown` were not explained: while
+    `reached` is not None there is more past to be read, else they are older than all that is recorded.
+    """
+
+    origins: dict[str, Origin] = field(default_factory=dict)
+    unknown: Places = field(default_factory=dict)
+    reached: Position | None = None
+    began: bool = False
+    read: int = 0
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether nothing is left to be read."""
+        return self.began and (self.reached is None or not self.unknown)
+
+    def unknown_paths(self) -> Iterator[str]:
+        """Yield the paths of the leaves that nothing explains."""
+        return _leaf_paths(self.unknown)
+
+
+def blame(
+    agent: models.AgentState, *, using: str | None = None, budget_seconds: float | None = BUDGET_SECONDS
+) -> Blame:
+    """Return what set each leaf of an agent's state now, as far as the budget goes; ask again for the rest.
+
+    Cached by the row and by the newest step, of which both make it valid. Raises NotJson, and ValidationError for a
+    state with too many leaves.
+    """
+    using = using or store_alias()
+    newest = (
+        models.Transition.objects.using(using).of_agent(agent.agent_id).newest_first().values_list("pk").first(),
+        models.Captured.objects.using(using).filter(agent_id=agent.agent_id).newest_first().values_list("pk").first(),
+    )
+    key = f"blame-{agent.etag()}-{models.sha256(str(newest))}"
+    found: Blame | None = cache.get(key)
+    if found is None:
+        found = Blame(unknown=_places(jsontext.parse(agent.state_data)))
+    if not found.is_complete:
+        _read_on(found, agent, using, budget_seconds)
+        cache.set(key, found, CACHED_SECONDS)
+    return found
+
+
+def _read_on(found: Blame, agent: models.AgentState, using: str, budget_seconds: float | None) -> None:
+    walk = Walk(agent.agent_id, using, start=found.reached, budget_seconds=budget_seconds)
+    found.began, parse = True, Parser()
+    for before, after, origin in pairs(walk, *start_of(agent, found.reached, using)):
+        found.unknown = _explained(parse(before), parse(after), found.unknown, origin, found.origins)
+        if not found.unknown:
+            break
+    found.reached, found.read = walk.reached, found.read + walk.read
+
+
+def _places(value: Json) -> Places:
+    """Return all leaves of a value as places, each leading to its own path."""
+    count = 0
+
+    def below(value: Json, path: str) -> Place:
+        nonlocal count
+        pairs = _members(value)
+        if not pairs:
+            count += 1
+            if count > MAX_LEAVES:
+                raise ValidationError(f"This state has over {MAX_LEAVES:,} values. Ask for the history of one path.")
+            return path
+        return {part: below(item, f"{path}/{jsontext.escape(part)}") for part, item in pairs}
+
+    whole = below(value, "")
+    return whole if isinstance(whole, dict) else {"": whole}
+
+
+def _members(value: Json) -> list[tuple[str, Json]]:
+    if isinstance(value, dict):
+        return list(value.items())
+    return [(str(n), item) for n, item in enumerate(value)] if isinstance(value, list) else []
+
+
+def _explained(before: Json, after: Json, places: Places, origin: Origin, origins: dict[str, Origin]) -> Places:
+    """Return the places of the state before that lead to leaves which were there already; note who set the others."""
+    if not isinstance(after, dict | list) or not after:
+        # The whole state is one leaf.
+        if type(before) is type(after) and surely_same(before, after):
+            return places
+        _note(places, origin, origins)
+        return {}
+    effort = Effort(_EFFORT_UNITS)
+    kept = _kept(before, after, places, origin, origins, effort)
+    return kept if isinstance(kept, dict) else {}
+
+
+def _kept(
+    before: Json, after: Json, places: Place, origin: Origin, origins: dict[str, Origin], effort: Effort
+) -> "Place | None":
+    """Return the places below two values in the coordinates of the one before, None where nothing is kept."""
+    if surely_same(before, after):
+        return places
+    if isinstance(places, dict) and isinstance(before, dict) and isinstance(after, dict):
+        pairs = {part: part for part in places if part in before}
+    elif isinstance(places, dict) and isinstance(before, list) and isinstance(after, list):
+        pairs = item_places(before, after, effort)
+    elif jsontext.same(before, after):
+        return places
+    else:
+        _note(places, origin, origins)
+        return None
+    kept: Places = {}
+    for part, inner in places.items():
+        then = pairs.get(part)
+        below = None
+        if then is None:
+            _note(inner, origin, origins)
+        else:
+            below = _kept(_member(before, then), _member(after, part), inner, origin, origins, effort)
+        if below is not None and then is not None:
+            kept[then] = below
+    return kept or None
+
+
+def _member(value: Json, part: str) -> Json:
+    return value[part] if isinstance(value, dict) else value[int(part)]  # type: ignore[index]
+
+
+def item_places(before: list[Json], after: list[Json], effort: Effort) -> dict[str, str]:
+    """Return for each index of the list after that has one the index of the same item in the list before."""
+    found = align(before, after, effort)
+    if found is None:
+        return {str(n): str(n) for n in range(min(len(before), len(after)))}
+    pairs = {j: i for i, j in found.edited} | {move.after: move.before for move in found.moved}
+    arrived = pairs.keys() | {j for _, j in found.added}
+    left = set(pairs.values()) | {i for i, _ in found.removed}
+    rest = zip((j for j in range(len(after)) if j not in arrived), (i for i in range(len(before)) if i not in left),
+               strict=True)  # fmt: skip
+    return {str(j): str(i) for j, i in [*pairs.items(), *rest]}
+
+
+def _note(places: Place, origin: Origin, origins: dict[str, Origin]) -> None:
+    for path in _leaf_paths(places):
+        origins[path] = origin
+
+
+def _leaf_paths(places: Place) -> Iterator[str]:
+    if isinstance(places, str):
+        yield places
+        return
+    for inner in places.values():
+        yield from _leaf_paths(inner)

@@ -1,0 +1,50 @@
+"""At which git commit something happened: as its transition says, else the last one that the agent's events name."""
+
+from bisect import bisect_right
+from collections.abc import Iterable
+from typing import Any, Final
+
+from statestore import dialect, jsontext, models
+from statestore.routers import store_alias
+
+# Members of a transition's metadata that hold a commit.
+_MEMBERS: Final = ("git_commit", "commit")
+# No index has (actor, time): only the events inserted last are looked at.
+_EVENTS: Final = 1_000
+# SQLite takes so many parameters in one statement on every version that is in the field.
+_MOST_STEPS: Final = 900
+
+
+def commits(agent_id: str, step_ids: Iterable[str], *, using: str | None = None) -> dict[str, str]:
+    """Return {step id: commit} for those of an agent's steps of which one is known; at most 900 are looked up."""
+    using = using or store_alias()
+    wanted = list(dict.fromkeys(step_ids))[:_MOST_STEPS]
+    if not wanted:
+        return {}
+    with dialect.translated_errors():
+        steps = models.Transition.objects.using(using).of_agent(agent_id).filter(pk__in=wanted)
+        rows = list(steps.values_list("pk", "timestamp", "metadata"))
+        named = _named_by_events(agent_id, using)
+    times = [at for at, _ in named]
+    found = {}
+    for pk, at, metadata in rows:
+        place = bisect_right(times, int(at))
+        commit = _in_metadata(metadata) or (named[place - 1][1] if place else "")
+        if commit:
+            found[str(pk)] = commit
+    return found
+
+
+def _named_by_events(agent_id: str, using: str) -> list[tuple[int, str]]:
+    events = models.Event.objects.using(using).by_actor(agent_id).last_inserted()
+    rows = events.values_list("timestamp", "git_commit")[:_EVENTS]
+    return sorted((int(at), str(commit)) for at, commit in rows if commit)
+
+
+def _in_metadata(text: Any) -> str:
+    try:
+        value = jsontext.parse(text, max_bytes=100_000) if text else None
+    except jsontext.NotJson:
+        return ""
+    members = value if isinstance(value, dict) else {}
+    return next((str(members[name]) for name in _MEMBERS if isinstance(members.get(name), str)), "")

@@ -1,0 +1,263 @@
+"""What happened to an agent: in one list, in lanes over time, and from one stop to the next."""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Final, NamedTuple
+
+from statestore import dialect, models, moments, paging
+from statestore.addresses import AnyId
+from statestore.querysets import BY_CREATION, BY_TIME
+from statestore.routers import store_alias
+
+LANE_COLUMNS: Final = 160
+# The end of the year 9999.
+LAST_SECOND: Final = 253_402_300_799
+# A column is full at so many rows; more are not counted.
+LANE_MOST: Final = 25
+# No index has (actor, time): of an agent's events only those inserted last are looked at.
+LANE_EVENTS: Final = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class TimelineEntry:
+    """One point of an agent's timeline: a transition, a captured change or a snapshot, without its states."""
+
+    at: int
+    kind: str
+    row: Any
+
+
+class _Source(NamedTuple):
+    """Where entries of one kind come from, and by which columns they are ordered."""
+
+    kind: str
+    rows: Any
+    order: tuple[str, ...]
+
+
+def _sources(agent_id: str, using: str) -> list[_Source]:
+    transitions = models.Transition.objects.using(using).of_agent(agent_id)
+    snapshots = models.Snapshot.objects.using(using).of_agent(agent_id)
+    captured = models.Captured.objects.using(using).of_agent(agent_id)
+    return [
+        _Source("transition", transitions.without_states().with_sizes(), BY_TIME),
+        _Source("snapshot", snapshots.without_state().with_size(), BY_CREATION),
+        _Source("captured", captured.without_states().with_sizes(), ("-at", "-id")),
+    ]
+
+
+def timeline(
+    agent_id: str, *, cursor: str = "", limit: int, using: str | None = None
+) -> tuple[list[TimelineEntry], str | None]:
+    """Return some entries of an agent's timeline, newest first, and the cursor of what is older."""
+    sources = _sources(agent_id, using or store_alias())
+    positions = [*cursor.split("."), "", "", ""][: len(sources)]
+    pages: list[paging.Page[Any]] = [
+        paging.page(source.rows, source.order, cursor=position, size=limit)
+        if position != "-"
+        else paging.Page([], None, None)
+        for source, position in zip(sources, positions, strict=True)
+    ]
+    entries = [
+        TimelineEntry(getattr(row, source.order[0].lstrip("-")), source.kind, row)
+        for source, page in zip(sources, pages, strict=True)
+        for row in page
+    ]
+    entries.sort(key=lambda entry: -int(entry.at))
+    shown = entries[:limit]
+    if len(entries) == len(shown) and not any(page.older for page in pages):
+        return shown, None
+    rest = [_rest(page, shown, source, position) for page, source, position in zip(
+        pages, sources, positions, strict=True
+    )]  # fmt: skip
+    return shown, ".".join(rest)
+
+
+def _rest(page: Any, shown: list[TimelineEntry], source: _Source, before: str) -> str:
+    """Return the cursor of one source after what was shown of it; "-" where it is exhausted."""
+    used = [entry.row for entry in shown if entry.kind == source.kind]
+    if len(used) == len(page) and page.older is None:
+        return "-"
+    return paging.cursor_after(used[-1], source.order) if used else before
+
+
+def latest_events(agent_id: str, limit: int, *, using: str | None = None) -> list[models.Event]:
+    """Return the events of an actor that were inserted last, newest first.
+
+    No index has (actor, time), so an actor's 100,000 events would be sorted for ten; insertion order needs no sort.
+    """
+    events = models.Event.objects.using(using or store_alias()).by_actor(agent_id).last_inserted()
+    return sorted(events[: limit * 2], key=lambda event: (-int(event.timestamp), -int(event.rowid)))[:limit]
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A stretch of time, in columns of equal width."""
+
+    start: int
+    width_seconds: int
+
+    @property
+    def end(self) -> int:
+        """The last second of the last column."""
+        return min(self.start + self.width_seconds * LANE_COLUMNS - 1, LAST_SECOND)
+
+    def column(self, at: int) -> int | None:
+        """Return the column that a time is in, or None where it is outside."""
+        column = (at - self.start) // self.width_seconds
+        return column if 0 <= column < LANE_COLUMNS else None
+
+    def moved(self, seconds: int) -> tuple[int, int]:
+        """Return the first and last second of a stretch as long as this one, earlier or later by some seconds."""
+        return max(self.start + seconds, 0), min(max(self.end + seconds, 1), LAST_SECOND)
+
+    def ends_at(self, column: int) -> int:
+        """Return the last second of a column."""
+        return min(self.start + (column + 1) * self.width_seconds - 1, LAST_SECOND)
+
+
+def span_of(agent: models.AgentState, start: int | None, end: int | None, *, using: str | None = None) -> Span:
+    """Return the span from `start` to `end`; where one is None, the agent's first or last record bounds it."""
+    using = using or store_alias()
+    transitions = models.Transition.objects.using(using).of_agent(agent.agent_id)
+    snapshots = models.Snapshot.objects.using(using).of_agent(agent.agent_id)
+    if start is None:
+        firsts = (
+            transitions.oldest_first().values_list("timestamp"),
+            snapshots.oldest_first().values_list("created_at"),
+        )
+        start = min([int(row[0]) for row in map(_first, firsts) if row], default=int(agent.updated_at))
+    if end is None:
+        lasts = (
+            transitions.newest_first().values_list("timestamp"),
+            snapshots.newest_first().values_list("created_at"),
+        )
+        end = max([int(row[0]) for row in map(_first, lasts) if row] + [int(agent.updated_at)])
+    # A program may have written any number as a time.
+    start, end = (min(max(bound, 0), LAST_SECOND) for bound in (start, max(end, start)))
+    return Span(start, max(1, -(-(end + 1 - start) // LANE_COLUMNS)))
+
+
+def _first(rows: Any) -> Any:
+    return rows.first()
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """One kind of thing over a span: {column: how many, up to LANE_MOST}. `note` says what is not in it."""
+
+    name: str
+    counts: dict[int, int]
+    note: str = ""
+
+
+def lanes(agent_id: str, span: Span, *, using: str | None = None) -> list[Lane]:
+    """Return what happened to an agent over a span, a lane for each kind; the cost does not grow with the past."""
+    using = using or store_alias()
+    spoken = models.Event.objects.using(using).by_actor(agent_id).last_inserted()
+    events = list(spoken.values_list("timestamp", "git_commit")[:LANE_EVENTS])
+    cut = f"only the last {LANE_EVENTS:,} that were inserted" if len(events) == LANE_EVENTS else ""
+    statuses = models.AuditEntry.objects.using(using).about(agent_id).with_verb("status")
+    return [
+        Lane("transitions", _counted(models.Transition.objects.using(using).of_agent(agent_id), "timestamp", span)),
+        *_captured_lane(agent_id, span, using),
+        Lane("snapshots", _counted(models.Snapshot.objects.using(using).of_agent(agent_id), "created_at", span)),
+        Lane("restores", _counted(models.Restore.objects.using(using).of_agent(agent_id), "at", span)),
+        Lane("status", _gathered(statuses.newest_first().values_list("at", flat=True)[:LANE_EVENTS], span)),
+        Lane("events", _gathered((at for at, _ in events), span), cut),
+        Lane("commits", _gathered((at for at, commit in events if commit), span), cut),
+    ]
+
+
+def _captured_lane(agent_id: str, span: Span, using: str) -> list[Lane]:
+    """Return the lane of captured changes, none where nothing was captured."""
+    counts = _counted(models.Captured.objects.using(using).of_agent(agent_id), "at", span)
+    return [Lane("captured", counts)] if counts else []
+
+
+def _counted(rows: Any, column: str, span: Span) -> dict[int, int]:
+    return dialect.bounded_counts(
+        rows, column, start=span.start, width_seconds=span.width_seconds, columns=LANE_COLUMNS, most=LANE_MOST
+    )
+
+
+def _gathered(times: Iterable[Any], span: Span) -> dict[int, int]:
+    counts = Counter(span.column(int(at)) for at in times)
+    return {column: min(count, LANE_MOST) for column, count in counts.items() if column is not None}
+
+
+_KINDS: Final = ("captured", "transition", "snapshot")
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """A recorded point of an agent's past: the moment after a transition or a captured change, or of a snapshot."""
+
+    moment: moments.Moment
+    at: int
+    kind: str
+    row: Any
+
+    @property
+    def key(self) -> tuple[int, int, int]:
+        """Its place among all stops; of one second captured changes come first, then transitions, then snapshots."""
+        number = self.row.pk if self.kind == "captured" else self.row.rowid
+        return int(self.at), _KINDS.index(self.kind), int(number)
+
+
+def stop_at(agent_id: str, moment: moments.Moment, *, using: str | None = None) -> Stop | None:
+    """Return the stop that a moment is, or the last one before it; None where nothing was recorded before."""
+    using = using or store_alias()
+    captured, transitions, snapshots = _stops_of(agent_id, using)
+    match moment:
+        case moments.AtSnapshot(snapshot_id):
+            return _stop(snapshots.named(snapshot_id))
+        case moments.AtTransition(transition_id, side):
+            found = _stop(_named(captured, transitions, transition_id))
+            return found if side == "after" or found is None else neighbour(agent_id, found, older=True, using=using)
+        case moments.AtTime(seconds):
+            captured, transitions, snapshots = (rows.until(seconds) for rows in (captured, transitions, snapshots))
+    stops = [_stop(rows.newest_first().first()) for rows in (captured, transitions, snapshots)]
+    return max((stop for stop in stops if stop), key=lambda stop: stop.key, default=None)
+
+
+def _stops_of(agent_id: str, using: str) -> list[Any]:
+    """Return what an agent can stop at, in the order of _KINDS, without states."""
+    return [
+        models.Captured.objects.using(using).of_agent(agent_id).without_states(),
+        models.Transition.objects.using(using).of_agent(agent_id).without_states(),
+        models.Snapshot.objects.using(using).of_agent(agent_id).without_state(),
+    ]
+
+
+def _named(captured: Any, transitions: Any, transition_id: AnyId) -> Any:
+    """Return the transition of an id, or the captured change that poses as one."""
+    if isinstance(transition_id, str) and transition_id.startswith(models.Captured.PREFIX):
+        number = transition_id.removeprefix(models.Captured.PREFIX)
+        return captured.filter(pk=int(number)).first() if number.isdecimal() and len(number) < 19 else None
+    return transitions.named(transition_id)
+
+
+def neighbour(agent_id: str, stop: Stop, *, older: bool, using: str | None = None) -> Stop | None:
+    """Return the stop before or after another one, or None where there is none."""
+    rows = _stops_of(agent_id, using or store_alias())
+    at, rank, rowid = stop.key
+    found = []
+    for number, candidates in enumerate(rows):
+        # All of another kind in the same second are on one side, by their rank.
+        bound = rowid if number == rank else (2**62 if (number < rank) else -(2**62))
+        near = candidates.older_than(at, bound) if older else candidates.newer_than(at, bound)
+        found.append(_stop((near.newest_first() if older else near.oldest_first()).first()))
+    stops = [stop for stop in found if stop]
+    return (max if older else min)(stops, key=lambda stop: stop.key, default=None)
+
+
+def _stop(row: Any) -> Stop | None:
+    if isinstance(row, models.Transition):
+        return Stop(moments.AtTransition(row.pk, "after"), row.timestamp, "transition", row)
+    if isinstance(row, models.Captured):
+        return Stop(moments.AtTransition(f"{row.PREFIX}{row.pk}", "after"), row.at, "captured", row)
+    if isinstance(row, models.Snapshot):
+        return Stop(moments.AtSnapshot(row.pk), row.created_at, "snapshot", row)
+    return None

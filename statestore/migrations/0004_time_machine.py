@@ -1,0 +1,172 @@
+"""The time machine: plans, batches, forks, and what triggers see of changes that nobody records."""
+
+import django.db.models.deletion
+from django.db import migrations, models
+from django.db.backends.base.schema import BaseDatabaseSchemaEditor
+from django.db.migrations.state import StateApps
+
+import statestore.fields
+import statestore.models.rows
+
+
+def let_administrators_capture(apps: StateApps, editor: BaseDatabaseSchemaEditor) -> None:
+    """Give the administrators the permission that came with this migration."""
+    from django.apps import apps as installed
+    from django.contrib.auth.management import create_permissions
+
+    using = editor.connection.alias
+    create_permissions(installed.get_app_config("statestore"), verbosity=0, using=using, apps=installed)
+    permission = (
+        apps.get_model("auth", "Permission")
+        .objects.using(using)
+        .get(content_type__app_label="statestore", codename="capture_agent")
+    )
+    apps.get_model("auth", "Group").objects.using(using).get(name="administrator").permissions.add(permission)
+
+
+class Migration(migrations.Migration):
+    dependencies = [
+        ("statestore", "0003_roles"),
+    ]
+
+    operations = [
+        migrations.AddField(
+            model_name="restore",
+            name="kind",
+            field=models.CharField(help_text="whole, part, edit, revert or merge.", max_length=20, null=True),
+        ),
+        migrations.CreateModel(
+            name="Fork",
+            fields=[
+                ("agent_id", statestore.fields.AnyText(primary_key=True, serialize=False)),
+                ("parent_id", statestore.fields.AnyText()),
+                ("moment", statestore.fields.AnyText()),
+                ("at", statestore.fields.UnixSeconds()),
+                ("actor", statestore.fields.AnyText()),
+                ("reason", statestore.fields.AnyText(blank=True, default="")),
+                ("state_hash", models.CharField(max_length=64)),
+            ],
+            options={
+                "db_table": "dash_fork",
+                "indexes": [models.Index(fields=["parent_id"], name="dash_fork_parent")],
+            },
+        ),
+        migrations.CreateModel(
+            name="Plan",
+            fields=[
+                (
+                    "id",
+                    statestore.fields.AnyText(default=statestore.models.rows.new_id, primary_key=True, serialize=False),
+                ),
+                ("agent_id", statestore.fields.AnyText()),
+                ("created_at", statestore.fields.UnixSeconds()),
+                ("expires_at", statestore.fields.UnixSeconds()),
+                ("actor", statestore.fields.AnyText()),
+                ("reason", statestore.fields.AnyText(blank=True, default="")),
+                ("kind", models.CharField(max_length=20)),
+                ("moment", statestore.fields.AnyText()),
+                ("label", statestore.fields.AnyText()),
+                (
+                    "state_data",
+                    statestore.fields.AnyText(
+                        help_text="The state to write, where it is not that of the moment as a whole.", null=True
+                    ),
+                ),
+                (
+                    "expected_etag",
+                    models.CharField(help_text="The agent's row that the plan was made against.", max_length=64),
+                ),
+                ("hash_before", models.CharField(max_length=64)),
+                ("hash_after", models.CharField(max_length=64)),
+                ("approved_by", statestore.fields.AnyText(blank=True, default="")),
+                ("approved_at", statestore.fields.UnixSeconds(null=True)),
+            ],
+            options={
+                "db_table": "dash_plan",
+                "indexes": [models.Index(fields=["created_at", "id"], name="dash_plan_at")],
+            },
+        ),
+        migrations.AlterModelOptions(
+            name="agentstate",
+            options={
+                "permissions": [
+                    ("snapshot_agent", "Can take and delete snapshots"),
+                    ("change_agent_status", "Can change an agent's status"),
+                    ("restore_agent", "Can restore an agent and undo a restore"),
+                    ("trash_agent", "Can move an agent to the trash and bring it back"),
+                    ("purge_agent", "Can delete an agent from the trash for good"),
+                    ("capture_agent", "Can switch the capture of changes on and off"),
+                ],
+                "verbose_name": "agent",
+            },
+        ),
+        migrations.CreateModel(
+            name="Batch",
+            fields=[
+                (
+                    "id",
+                    statestore.fields.AnyText(default=statestore.models.rows.new_id, primary_key=True, serialize=False),
+                ),
+                ("created_at", statestore.fields.UnixSeconds()),
+                ("actor", statestore.fields.AnyText()),
+                ("reason", statestore.fields.AnyText(blank=True, default="")),
+                (
+                    "moment",
+                    statestore.fields.AnyText(
+                        help_text="The time that the agents are put back to, in the grammar of moments.py."
+                    ),
+                ),
+                (
+                    "scope",
+                    statestore.fields.AnyText(
+                        blank=True, default="", help_text="Which agents were asked for, in words."
+                    ),
+                ),
+                ("undoes_id", statestore.fields.AnyText(help_text="The batch that this one undoes.", null=True)),
+                ("approved_by", statestore.fields.AnyText(blank=True, default="")),
+            ],
+            options={
+                "verbose_name_plural": "batches",
+                "db_table": "dash_batch",
+                "indexes": [models.Index(fields=["created_at", "id"], name="dash_batch_at")],
+            },
+        ),
+        migrations.CreateModel(
+            name="Captured",
+            fields=[
+                ("id", models.BigAutoField(primary_key=True, serialize=False)),
+                ("agent_id", statestore.fields.AnyText()),
+                ("at", statestore.fields.UnixSeconds()),
+                ("state_before", statestore.fields.AnyText(null=True)),
+                ("state_after", statestore.fields.AnyText(null=True)),
+            ],
+            options={
+                "verbose_name": "captured change",
+                "db_table": "dash_capture",
+                "indexes": [models.Index(fields=["agent_id", "at", "id"], name="dash_capture_agent")],
+            },
+        ),
+        migrations.CreateModel(
+            name="BatchItem",
+            fields=[
+                ("id", models.BigAutoField(primary_key=True, serialize=False)),
+                ("agent_id", statestore.fields.AnyText()),
+                ("expected_etag", models.CharField(max_length=64)),
+                ("moment", statestore.fields.AnyText()),
+                ("result", models.CharField(blank=True, default="", help_text="Empty while it waits.", max_length=20)),
+                ("note", statestore.fields.AnyText(blank=True, default="")),
+                ("restore_id", statestore.fields.AnyText(null=True)),
+                (
+                    "batch",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="items", to="statestore.batch"
+                    ),
+                ),
+            ],
+            options={
+                "db_table": "dash_batch_item",
+                "indexes": [models.Index(fields=["batch", "result", "id"], name="dash_batch_item_result")],
+            },
+        ),
+        migrations.RunPython(let_administrators_capture, migrations.RunPython.noop, hints={"place": "default"}),
+    ]

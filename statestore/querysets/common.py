@@ -1,0 +1,62 @@
+"""What the querysets share: rows by the id in a URL, rows before and after a place in an order, counts by the hour."""
+
+from typing import Any, TypeVar
+
+from django.db.models import BigIntegerField, Count, ExpressionWrapper, F, Model, Q, QuerySet
+
+from statestore.addresses import AnyId, LongId
+
+# Newest first by time; rows of one second have an order only by insertion.
+BY_TIME = ("-timestamp", "-rowid")
+BY_CREATION = ("-created_at", "-rowid")
+BY_CHANGE = ("-updated_at", "-rowid")
+
+
+# A change that was captured and recorded bears the trigger's second and the recorder's.
+SAME_SECONDS = 2
+HOUR_SECONDS = 3600
+DAY_SECONDS = 24 * HOUR_SECONDS
+
+Row = TypeVar("Row", bound=Model)
+
+# How many rows with one beginning are looked at to find a very long id among them.
+LONG_ID_CANDIDATES = 200
+
+
+class AddressedQuerySet(QuerySet[Row]):
+    """Rows that a URL can name."""
+
+    def named(self, address: AnyId, column: str = "pk") -> Row | None:
+        """Return the row whose column is the id that an address names, or None."""
+        if isinstance(address, LongId):
+            begins = {f"{column}__gte": address.prefix, f"{column}__lt": address.prefix + "\U0010ffff"}
+            candidates = self.filter(**begins).values_list(column, flat=True)[:LONG_ID_CANDIDATES]
+            return next((self.named(str(one), column) for one in candidates if address.matches(one)), None)
+        return self.filter(**{column: address}).first()
+
+
+AnyRows = TypeVar("AnyRows", bound=QuerySet[Any])
+
+
+def older(rows: AnyRows, column: str, at: int, rowid: int, *, order: str = "rowid") -> AnyRows:
+    """Return the rows before a time and insertion order; the first clause bounds the range of the index."""
+    at = _storable(at)
+    within = Q(**{f"{column}__lt": at}) | Q(**{column: at, f"{order}__lt": rowid})
+    return rows.filter(Q(**{f"{column}__lte": at}) & within)
+
+
+def newer(rows: AnyRows, column: str, at: int, rowid: int, *, order: str = "rowid") -> AnyRows:
+    at = _storable(at)
+    within = Q(**{f"{column}__gt": at}) | Q(**{column: at, f"{order}__gt": rowid})
+    return rows.filter(Q(**{f"{column}__gte": at}) & within)
+
+
+def _storable(at: int) -> int:
+    """Return a time as near as 64 bits come to it: a column of times may hold any number."""
+    return min(max(int(at), -(2**63)), 2**63 - 1)
+
+
+def hourly(rows: QuerySet[Row], column: str, start: int) -> dict[int, int]:
+    inside = rows.filter(**{f"{column}__gte": start, f"{column}__lt": start + DAY_SECONDS}).order_by()
+    hour = ExpressionWrapper((F(column) - start) / HOUR_SECONDS, output_field=BigIntegerField())
+    return dict(inside.annotate(hour=hour).values_list("hour").annotate(number=Count("*")))

@@ -1,0 +1,65 @@
+"""Putting an agent back: plan → apply → verify → undo.
+
+plans      what a restore would do: of a whole state, of some paths, of one transition, merged with what came since
+parts      the texts that such plans are made of
+aftermath  what a restore will not undo
+applying   writing it, proving it, undoing it
+saved      plans as objects: sent to a colleague, approved, applied while nothing moved
+forks      a new agent from any moment
+fleet      many agents put back to one time, as one batch
+"""
+
+from statestore.errors import Moved
+from statestore.restore.aftermath import Aftermath, aftermath
+from statestore.restore.applying import Standing, apply, apply_at_once, plan_undo, undo, verify
+from statestore.restore.fleet import (
+    MAX_AGENTS,
+    Verdict,
+    apply_batch,
+    approve_batch,
+    batch_needs_approval,
+    prepare,
+    prepare_undo,
+)
+from statestore.restore.fleet import preview as preview_fleet
+from statestore.restore.forks import Lineage, fork, lineage
+from statestore.restore.parts import Clash, Edits, Side, sign_of
+from statestore.restore.plans import Caution, Plan, expecting, plan, plan_merge, plan_revert
+from statestore.restore.saved import apply_saved, approve, needs_approval, reopen, save
+
+__all__ = [
+    "MAX_AGENTS",
+    "Aftermath",
+    "Caution",
+    "Clash",
+    "Edits",
+    "Lineage",
+    "Moved",
+    "Plan",
+    "Side",
+    "Standing",
+    "Verdict",
+    "aftermath",
+    "apply",
+    "apply_at_once",
+    "apply_batch",
+    "apply_saved",
+    "approve",
+    "approve_batch", "batch_needs_approval",
+    "expecting",
+    "fork",
+    "lineage",
+    "needs_approval",
+    "plan",
+    "plan_merge",
+    "plan_revert",
+    "plan_undo",
+    "prepare",
+    "prepare_undo",
+    "preview_fleet",
+    "reopen",
+    "save",
+    "sign_of",
+    "undo",
+    "verify",
+]  # fmt: skip

@@ -1,0 +1,115 @@
+"""Forks: a new agent from any moment of another one, and the tree of where each came from."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from statestore import audit, dialect, history, models, moments
+from statestore.audit import Actor
+from statestore.errors import Conflict, ValidationError
+from statestore.routers import store_alias
+
+MAX_ID_CHARACTERS: Final = 500
+MAX_SHOWN_DEPTH: Final = 6
+# A tree has at most so many agents and levels; a chain of forks that goes in a circle ends here too.
+_MOST: Final = 200
+
+
+def fork(
+    agent_id: str,
+    moment: moments.Moment | str,
+    new_id: str,
+    *,
+    by: Actor,
+    name: str = "",
+    reason: str = "",
+    using: str | None = None,
+) -> models.AgentState:
+    """Make a new idle agent with the state that another one had at a moment, in its namespace, and return it.
+
+    Raises Conflict where the id is taken, also in another namespace: ids are unique across all.
+    """
+    using = using or store_alias()
+    parsed = moments.parse(moment) if isinstance(moment, str) else moment
+    if not new_id.strip() or len(new_id) > MAX_ID_CHARACTERS:
+        raise ValidationError(f"A new agent needs an id of 1 to {MAX_ID_CHARACTERS} characters. Nothing was made.")
+    with dialect.writing(using):
+        known = history.state_at(agent_id, parsed, using=using)
+        child = _child(agent_id, new_id, name or new_id, known.text, using)
+        child.save(using=using, force_insert=True)
+        # A past needs a beginning: without one, nothing would be known of the time before the first change.
+        words = f"forked from {agent_id[:80]}, {known.label}" + (f" — {reason}" if reason else "")
+        models.Transition(
+            agent_id=new_id, state_before=known.text, state_after=known.text, reason=words, timestamp=child.created_at
+        ).save(using=using, force_insert=True)
+        models.Fork(
+            agent_id=new_id, parent_id=agent_id, moment=str(parsed), at=child.created_at, actor=by.name, reason=reason,
+            state_hash=child.state_hash(),
+        ).save(using=using)  # fmt: skip
+        audit.record("fork", child, by=by, using=using, hash_after=child.etag(), parent=agent_id, moment=str(parsed))
+    return child
+
+
+def _child(parent_id: str, new_id: str, name: str, state: str, using: str) -> models.AgentState:
+    """Return an agent to be inserted in its parent's namespace. Raises Conflict where its id is taken."""
+    agents = models.AgentState.objects.using(using)
+    parent = agents.filter(agent_id=parent_id).without_state().first()
+    key = f"{parent.namespace}:{new_id}" if parent is not None and parent.namespace else new_id
+    if agents.filter(agent_id=new_id).exists() or agents.filter(key=key).exists():
+        raise Conflict(f"There is an agent “{new_id[:80]}” already. Choose another id; nothing was made.")
+    now = models.now()
+    return models.AgentState(
+        key=key, agent_id=new_id, name=name, state_data=state, metadata=parent.metadata if parent else "{}",
+        created_at=now, updated_at=now,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Lineage:
+    """One agent in a tree of forks: how deep it stands, and from which moment it came."""
+
+    agent_id: str
+    depth: int
+    fork: models.Fork | None
+    exists: bool
+    is_asked: bool
+
+    @property
+    def shown_depth(self) -> int:
+        """The depth as far as a page can indent it."""
+        return min(self.depth, MAX_SHOWN_DEPTH)
+
+
+def lineage(agent_id: str, *, using: str | None = None) -> list[Lineage]:
+    """Return the tree of forks that an agent is in, children below their parents; empty without forks."""
+    using = using or store_alias()
+    forks = models.Fork.objects.using(using)
+    with dialect.translated_errors():
+        root, seen = agent_id, {agent_id}
+        while (up := forks.filter(pk=root).first()) is not None and up.parent_id not in seen and len(seen) < _MOST:
+            root = up.parent_id
+            seen.add(root)
+        found = {one.agent_id: one for one in forks.filter(pk=root)}
+        children: dict[str, list[models.Fork]] = {}
+        level = [root]
+        while level and len(found) < _MOST:
+            below = list(forks.filter(parent_id__in=level).order_by("at", "agent_id")[:_MOST])
+            level = [one.agent_id for one in below if one.agent_id not in found and one.agent_id != root]
+            for one in below:
+                if one.agent_id in level:
+                    found[one.agent_id] = one
+                    children.setdefault(one.parent_id, []).append(one)
+        if not children:
+            return []
+        alive = models.AgentState.objects.using(using).filter(agent_id__in=[root, *found])
+        present = set(alive.values_list("agent_id", flat=True))
+    return list(_walk(root, 0, found, children, present, agent_id))
+
+
+def _walk(
+    agent_id: str, depth: int, found: dict[str, models.Fork], children: dict[str, list[models.Fork]],
+    present: set[str], asked: str,
+) -> list[Lineage]:  # fmt: skip
+    line = [Lineage(agent_id, depth, found.get(agent_id), agent_id in present, agent_id == asked)]
+    for child in children.get(agent_id, ()):
+        line += _walk(child.agent_id, depth + 1, found, children, present, asked)
+    return line

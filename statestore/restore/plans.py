@@ -1,0 +1,171 @@
+"""What a restore would do, before it is done: the state to put back, made against what the agent is now.
+
+The state may be that of a moment as a whole; some paths of it; the present without one transition; or the present
+merged with it, where the agent has moved since somebody looked. Whatever it is, it is a text that is shown before it
+is written.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from statestore import dialect, history, jsontext, models, moments
+from statestore.errors import NotFound
+from statestore.restore import parts
+from statestore.restore.parts import Clash, Edits, Side
+from statestore.routers import store_alias
+
+# A running agent may write its memory over what is restored; one that changed so lately is likely to.
+FRESH_SECONDS: Final = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Caution:
+    """One reason to look before restoring: what is so, in a sentence."""
+
+    kind: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a restore would do: the agent as it was when planned, the state to put back, and what speaks against it.
+
+    `text` is that state: `target.text`, or what was made of it. `kind` says how: whole, part, edit, revert, merge.
+    A plan with `clashes` is not ready: each must be chosen first.
+    """
+
+    agent: models.AgentState
+    target: history.KnownState
+    expected_etag: str
+    warnings: tuple[Caution, ...]
+    using: str
+    text: str
+    kind: str = "whole"
+    label: str = ""
+    clashes: tuple[Clash, ...] = ()
+    restore_id: str | None = None
+    approved_by: str = ""
+
+    @property
+    def changes_nothing(self) -> bool:
+        """Whether the agent's state is the planned one already."""
+        return models.same_text(self.agent.state_data, self.text)
+
+
+def plan(
+    agent_id: str,
+    moment: moments.Moment | str,
+    *,
+    paths: Sequence[str] | None = None,
+    edits: Edits = (),
+    seen: str | None = None,
+    using: str | None = None,
+) -> Plan:
+    """Return the plan to put an agent back to a moment, against its state now.
+
+    With `paths` only those are put back, each with all that is below it; `edits` are (path, JSON text) pairs that
+    correct the result. `seen` is the state that the paths were chosen in, where the agent has moved since: the plan is
+    then for plan_merge. Raises NotFound, and ValidationError for a path or a text that cannot be.
+    """
+    using = using or store_alias()
+    parsed = moments.parse(moment) if isinstance(moment, str) else moment
+    with dialect.translated_errors():
+        agent = agent_now(agent_id, using)
+        target = history.state_at(agent_id, parsed, using=using)
+    text, label, kind = target.text, target.label, "whole"
+    if paths is not None:
+        text, count = parts.chosen(agent.state_data if seen is None else seen, target.text, paths)
+        if text != target.text:
+            label, kind = f"{count} path{'' if count == 1 else 's'} of {target.label}", "part"
+    if edits:
+        text, label, kind = parts.edited(text, edits), f"{label}, corrected", "edit"
+    return _made(agent, target, using, text=text, label=label, kind=kind)
+
+
+def plan_revert(
+    agent_id: str, transition_id: str, *, sides: Mapping[str, Side] | None = None, using: str | None = None
+) -> Plan:
+    """Return the plan to take one transition's changes back and keep the later ones.
+
+    Where later changes touched the same places the plan has clashes: call again with a side chosen for each, `ours`
+    to keep the present, `theirs` to take back. Raises NotFound, and ValidationError where a state is no JSON.
+    """
+    using = using or store_alias()
+    with dialect.translated_errors():
+        agent = agent_now(agent_id, using)
+        target = history.state_at(agent_id, moments.AtTransition(transition_id, "before"), using=using)
+        after = history.state_at(agent_id, moments.AtTransition(transition_id, "after"), using=using)
+    text, clashes = parts.merged(after.text, agent.state_data, target.text, sides)
+    label = f"without {after.label.removeprefix('after ')}"
+    return _made(agent, target, using, text=text, label=label, kind="revert", clashes=clashes)
+
+
+def plan_merge(planned: Plan, base: str, *, sides: Mapping[str, Side] | None = None) -> Plan:
+    """Return a plan that was made when the agent's state was `base`, merged with what the agent has become since."""
+    text, clashes = parts.merged(base, planned.agent.state_data, planned.text, sides)
+    made = _made(planned.agent, planned.target, planned.using, text=text, kind="merge", clashes=clashes,
+                 label=f"{planned.label}, merged with what came since")  # fmt: skip
+    return replace(made, restore_id=planned.restore_id, approved_by=planned.approved_by)
+
+
+def _made(
+    agent: models.AgentState, target: history.KnownState, using: str, *, text: str, label: str, kind: str,
+    clashes: tuple[Clash, ...] = (),
+) -> Plan:  # fmt: skip
+    with dialect.translated_errors():
+        warnings = tuple(_warnings(agent, target, text, using))
+    return Plan(agent, target, agent.etag(), warnings, using, text, kind, label, clashes)
+
+
+def expecting(planned: Plan, etag: str) -> Plan:
+    """Return the plan as it was shown to somebody: it applies only to the row with that etag."""
+    return replace(planned, expected_etag=etag)
+
+
+def agent_now(agent_id: str, using: str, *, lock: bool = False) -> models.AgentState:
+    """Return the agent as it is. Raises NotFound where its orchestrator has deleted it."""
+    agents = models.AgentState.objects.using(using)
+    agent = (agents.select_for_update() if lock else agents).filter(agent_id=agent_id).first()
+    if agent is None:
+        raise NotFound("This agent is gone: its orchestrator deleted it. Its snapshots and transitions remain.")
+    return agent
+
+
+def _warnings(agent: models.AgentState, target: history.KnownState, text: str, using: str) -> list[Caution]:
+    found = []
+    now = models.now()
+    if agent.status == models.AgentStatus.RUNNING:
+        found.append(Caution("running", "The agent is marked running: it may write its memory over what is restored."))
+    age_seconds = now - int(agent.updated_at)
+    if 0 <= age_seconds < FRESH_SECONDS:
+        found.append(Caution("fresh", f"The agent changed {age_seconds} s ago: somebody is working with it."))
+    if models.Session.objects.using(using).of_agent(agent.agent_id).open().exists():
+        found.append(Caution("session", "The agent has an open session."))
+    if agent.is_deleted:
+        found.append(Caution("trash", "The agent is in the trash; it stays there."))
+    if target.expires_at is not None and target.expires_at <= now:
+        found.append(Caution("expired", "The snapshot has expired."))
+    if target.doubt_until is not None:
+        found.append(Caution("doubt", "This is the last state known before that time: it changed unrecorded since."))
+    if difference := _other_shape(agent.state_data, text):
+        found.append(Caution("shape", difference))
+    return found
+
+
+def _other_shape(now: str, then: str) -> str:
+    """Return a sentence where two states differ in kind or in their top-level keys, else nothing."""
+    try:
+        present = jsontext.parse(now)
+        past = jsontext.parse(then)
+    except jsontext.NotJson:
+        # Text that cannot be parsed can still be told from an object by how it begins.
+        is_same_kind = now.lstrip()[:1] == then.lstrip()[:1]
+        return "" if is_same_kind else "The state is of another kind than the one now: one of them is no JSON."
+    if type(present) is not type(past):
+        return "The state is of another kind than the one now: only one of them is an object."
+    if not isinstance(present, dict) or not isinstance(past, dict):
+        return ""
+    lost, gained = [*present.keys() - past.keys()], [*past.keys() - present.keys()]
+    words = [f"without “{key[:40]}”" for key in sorted(lost)[:5]] + [f"with “{key[:40]}”" for key in sorted(gained)[:5]]
+    return f"The state has another shape than the one now: {', '.join(words)}." if words else ""

@@ -1,0 +1,39 @@
+"""Capture: what it costs, whether it is on, and its switch."""
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.views.decorators.http import require_http_methods
+
+from statestore import capture
+from statestore.errors import ValidationError
+from statestore.views.access import actor, may
+from statestore.views.htmx import render_page
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@may("capture_agent")
+def capture_page(request: HttpRequest) -> HttpResponse:
+    """GET: what capture would cost each save, measured now. POST: switch it on or off."""
+    if request.method == "POST":
+        _switch(request)
+        return redirect("capture")
+    context = {
+        "place": "capture",
+        "status": capture.status(),
+        "costs": capture.measure(),
+        "most_ms": capture.MOST_MS,
+    }
+    return render_page(request, "capture.html", context)
+
+
+def _switch(request: HttpRequest) -> None:
+    match request.POST.get("switch"):
+        case "on":
+            capture.switch_on(by=actor(request))
+            messages.success(request, "Capture is on. Each change of a state from now on is kept.")
+        case "off":
+            capture.switch_off(by=actor(request))
+            messages.success(request, "Capture is off. What it kept stays.")
+        case _:
+            raise ValidationError("Say whether to switch capture on or off. Nothing was changed.")

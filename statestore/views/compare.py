@@ -1,0 +1,98 @@
+"""Compare: any two moments, of one agent or of two; swapped, with paths left out, as a link that says it all."""
+
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
+from django.utils.http import urlencode
+from django.views.decorators.http import require_safe
+
+from statestore import history, jsontext, models, moments
+from statestore.addresses import from_address, to_address
+from statestore.errors import ValidationError
+from statestore.forms import CompareForm
+from statestore.views.access import agent_or_404, sees
+from statestore.views.comparing import ComparisonView
+from statestore.views.htmx import render_page
+from statestore.views.states import StateView
+
+MAX_IGNORED = 50
+OFFERED_STOPS = 15
+
+
+@require_safe
+@sees
+def compare(request: HttpRequest) -> HttpResponse:
+    """Show how two moments differ; without a second agent both are the first one's."""
+    asked = CompareForm(request.GET).checked
+    context: dict[str, Any] = {"place": "agents", "asked": asked, "layout": asked["layout"] or "unified"}
+    if asked["left"]:
+        left = _agent(asked["left"])
+        right = _agent(asked["right"]) if asked["right"] else left
+        ignored = _ignored(request.GET.getlist("ignore"))
+        before = history.state_at(left.agent_id, asked["before"])
+        after = history.state_at(right.agent_id, asked["after"])
+        context |= {
+            "left": left,
+            "right": right,
+            "before": before,
+            "after": after,
+            "ignored": [(path, _url(request, drop=path)) for path in ignored],
+            "swap": _swapped(request, left, right),
+            "comparison": ComparisonView(before.text, after.text, ignored=ignored),
+            "hashes": [StateView(known.text).hash for known in (before, after)],
+            "stops": _offered(left),
+            "other_stops": _offered(right) if right != left else None,
+        }
+    return render_page(request, "compare.html", context)
+
+
+def _agent(address: str) -> models.AgentState:
+    try:
+        return agent_or_404(from_address(address.strip()))
+    except ValueError:
+        raise ValidationError(f"“{address[:80]}” is no agent's id as it stands in URLs.") from None
+
+
+def _ignored(paths: list[str]) -> list[str]:
+    """Return the paths to leave out, each once. Raises ValidationError for what is none."""
+    if len(paths) > MAX_IGNORED:
+        raise ValidationError(f"At most {MAX_IGNORED} paths can be left out of a comparison.")
+    for path in paths:
+        try:
+            jsontext.split_pointer(path)
+        except ValueError as error:
+            raise ValidationError(f"“{path[:80]}” cannot be left out: {error}") from None
+    return [path for path in dict.fromkeys(paths) if path]
+
+
+def _url(request: HttpRequest, *, drop: str) -> str:
+    """Return the page's address with one path no longer left out."""
+    parameters = request.GET.copy()
+    parameters.setlist("ignore", [path for path in parameters.getlist("ignore") if path != drop])
+    return f"?{parameters.urlencode()}"
+
+
+def _swapped(request: HttpRequest, left: models.AgentState, right: models.AgentState) -> str:
+    parameters = request.GET.copy()
+    parameters["left"], parameters["right"] = to_address(right.agent_id), to_address(left.agent_id)
+    parameters["before"], parameters["after"] = request.GET.get("after", "now"), request.GET.get("before", "now")
+    return f"?{parameters.urlencode()}"
+
+
+def _offered(agent: models.AgentState) -> list[tuple[str, str, int]]:
+    """Return the newest moments of an agent to choose from: (moment, words, time)."""
+    entries, _ = history.timeline(agent.agent_id, limit=OFFERED_STOPS)
+    offered = []
+    for entry in entries:
+        if entry.kind == "snapshot":
+            offered.append((str(moments.AtSnapshot(entry.row.pk)), f"snapshot {entry.row}", entry.at))
+        else:
+            offered.append((str(moments.AtTransition(entry.row.pk, "after")), f"after {entry.row}", entry.at))
+    return offered
+
+
+def compare_url(left: str, before: str, after: str, right: str = "") -> str:
+    """Return the address of a comparison."""
+    query = {"left": to_address(left), "before": before, "after": after}
+    return f"{reverse('compare')}?{urlencode(query | ({'right': to_address(right)} if right else {}))}"

@@ -1,0 +1,41 @@
+"""Edits of tasks and sessions: what one changed, and how to take it back."""
+
+from django.contrib import messages
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.views.decorators.http import require_POST, require_safe
+
+from statestore import edits
+from statestore.views.access import actor, may
+from statestore.views.comparing import ComparisonView
+from statestore.views.htmx import render_page
+
+
+@require_safe
+@may("view_auditentry")
+def edit_detail(request: HttpRequest, entry_id: int) -> HttpResponse:
+    """Show what one edit changed, column by column."""
+    entry = edits.find(entry_id)
+    found = edits.edit_of(entry)
+    if found is None:
+        raise Http404("This entry is not an edit of a task or a session.")
+    context = {
+        "place": "audit",
+        "entry": entry,
+        "edit": found,
+        "comparison": ComparisonView(*found.texts),
+        "can_revert": found.is_revertible and request.user.has_perm(f"statestore.change_{entry.noun}"),
+        "others": [other for other in edits.history_of(entry.noun, entry.row_id) if other.entry.pk != entry.pk],
+    }
+    return render_page(request, "edit_detail.html", context)
+
+
+@require_POST
+@may("view_auditentry")
+def revert_edit(request: HttpRequest, entry_id: int) -> HttpResponse:
+    """Take one edit back and keep the later ones."""
+    entry = edits.find(entry_id)
+    acting = may(f"change_{entry.noun}")(actor)(request)
+    edits.revert(entry, by=acting)
+    messages.success(request, f"Taken back: the {entry.noun} is as it was before this edit.")
+    return redirect("edit", entry_id=entry.pk)

@@ -1,0 +1,51 @@
+"""Forks: a new agent from any moment of another one."""
+
+from typing import Any
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.views.decorators.http import require_http_methods
+
+from statestore import history, models, moments, restore
+from statestore.addresses import AnyId
+from statestore.errors import StateStoreError
+from statestore.forms import ForkForm
+from statestore.views.access import actor, agent_or_404, may
+from statestore.views.htmx import render_page
+from statestore.views.states import StateView
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@may("restore_agent")
+def fork_agent(request: HttpRequest, agent_id: AnyId) -> HttpResponse:
+    """Show the state that a new agent would begin with, and make it."""
+    agent = agent_or_404(agent_id)
+    moment = moments.parse(request.POST.get("moment") or request.GET.get("moment", "now"))
+    form = ForkForm(request.POST if request.method == "POST" else None)
+    if request.method == "POST" and form.is_valid():
+        values = form.cleaned_data
+        try:
+            child = restore.fork(
+                agent.agent_id, moment, values["agent_id"], by=actor(request), name=values["name"],
+                reason=values["reason"],
+            )  # fmt: skip
+        except StateStoreError as error:
+            form.add_error("agent_id", str(error))
+        else:
+            messages.success(request, f"{child} was made from {agent}. Its orchestrator can go on with it.")
+            return redirect(child)
+    return render_page(request, "fork.html", _context(agent, moment, form), status=422 if form.errors else 200)
+
+
+def _context(agent: models.AgentState, moment: moments.Moment, form: ForkForm) -> dict[str, Any]:
+    known = history.state_at(agent.agent_id, moment)
+    return {
+        "place": "agents",
+        "agent": agent,
+        "form": form,
+        "known": known,
+        "state": StateView(known.text, agent.agent_id, str(moment)),
+        "offered": f"{agent.agent_id[:80]}-fork",
+        "lineage": restore.lineage(agent.agent_id),
+    }

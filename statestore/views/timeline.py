@@ -1,0 +1,125 @@
+"""The timeline: an agent's whole past on one axis, and any moment of it with what changed there."""
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
+from django.utils.http import urlencode
+from django.views.decorators.http import require_safe
+
+from statestore import history, models, moments
+from statestore.addresses import AnyId
+from statestore.errors import NotFound
+from statestore.forms import TimelineForm
+from statestore.views.access import agent_or_404, sees
+from statestore.views.comparing import ComparisonView
+from statestore.views.htmx import render_page
+from statestore.views.states import StateView
+
+LIST_ROWS: Final = 50
+MARK_WIDTH: Final = 5
+LANE_HEIGHT: Final = 20
+
+
+@require_safe
+@sees
+def agent_timeline(request: HttpRequest, agent_id: AnyId) -> HttpResponse:
+    """Show the lanes of an agent's past, the slider, the moment that it stands at, and the list of what happened."""
+    agent, asked = agent_or_404(agent_id), TimelineForm(request.GET).checked
+    span = history.span_of(agent, asked["start"], asked["end"])
+    context: dict[str, Any] = {"place": "agents", "agent": agent, "etag": agent.etag()}
+    context |= _axis(agent, span, {name: asked[name] for name in ("start", "end")})
+    context |= _moment(agent, asked["moment"])
+    context["near"] = _near(span, context["stop"])
+    if not getattr(request, "htmx", None):
+        entries, older = history.timeline(agent.agent_id, cursor=request.GET.get("older", ""), limit=LIST_ROWS)
+        context |= {"entries": entries, "older": older}
+    return render_page(request, "timeline.html", context, fragment="_moment.html")
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """One column of a lane in which something happened."""
+
+    x: int
+    y: int
+    height: int
+    url: str
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class LaneView:
+    """A lane as it is drawn."""
+
+    name: str
+    note: str
+    marks: list[Mark]
+
+
+def _axis(agent: models.AgentState, span: history.Span, asked: dict[str, int | None]) -> dict[str, Any]:
+    """Return the lanes, and the links that move and widen the stretch which they show."""
+    kept = {name: value for name, value in asked.items() if value is not None}
+    half = (span.end - span.start) // 2
+    return {
+        "span": span,
+        "kept": kept,
+        "lanes": [_lane(agent, lane, span, kept) for lane in history.lanes(agent.agent_id, span)],
+        "drawing": f"0 0 {history.LANE_COLUMNS * MARK_WIDTH} {LANE_HEIGHT}",
+        "earlier": span.moved(-half),
+        "later": span.moved(half),
+    }
+
+
+def _near(span: history.Span, stop: history.Stop | None) -> tuple[int, int] | None:
+    """Return the quarter of the span around a stop, or None where that would be no narrower."""
+    quarter = (span.end - span.start) // 4
+    if stop is None or quarter < history.LANE_COLUMNS // 4:
+        return None
+    at = min(max(int(stop.at), span.start), span.end)
+    return max(at - quarter // 2, 0), at + quarter // 2
+
+
+def _lane(agent: models.AgentState, lane: history.Lane, span: history.Span, kept: dict[str, int]) -> LaneView:
+    marks = []
+    base = reverse("timeline", args=[agent.agent_id])
+    for column, count in sorted(lane.counts.items()):
+        height = 4 + round((LANE_HEIGHT - 6) * count / history.LANE_MOST)
+        most = "or more " if count == history.LANE_MOST else ""
+        query = urlencode([*kept.items(), ("moment", f"at:{span.ends_at(column)}")])
+        label = f"{count} {most}{lane.name}"
+        marks.append(Mark(column * MARK_WIDTH, LANE_HEIGHT - height, height, f"{base}?{query}", label))
+    return LaneView(lane.name, lane.note, marks)
+
+
+def _moment(agent: models.AgentState, moment: moments.Moment) -> dict[str, Any]:
+    """Return the state at a moment, what changed there, and the stops on either side."""
+    stop = history.stop_at(agent.agent_id, moment)
+    try:
+        known = history.state_at(agent.agent_id, moment)
+    except NotFound as error:
+        later = history.neighbour(agent.agent_id, stop, older=False) if stop else None
+        return {"moment": str(moment), "stop": stop, "nothing": str(error), "newer_stop": later}
+    is_now = isinstance(moment, moments.Now)
+    older = stop if is_now else stop and history.neighbour(agent.agent_id, stop, older=True)
+    previous = _previous(agent, stop, older, is_now=is_now)
+    return {
+        "moment": str(moment),
+        "known": known,
+        "stop": stop,
+        "is_now": is_now,
+        "older_stop": older,
+        "newer_stop": None if is_now or stop is None else history.neighbour(agent.agent_id, stop, older=False),
+        "state": StateView(known.text, agent.agent_id, str(moment)),
+        "comparison": None if previous is None else ComparisonView(previous, known.text),
+    }
+
+
+def _previous(
+    agent: models.AgentState, stop: history.Stop | None, older: history.Stop | None, *, is_now: bool
+) -> str | None:
+    """Return the state before a stop, or None where it is the first."""
+    if stop is not None and not is_now and stop.kind in ("transition", "captured"):
+        return str(stop.row.state_before)
+    return history.state_at(agent.agent_id, older.moment).text if older is not None else None

@@ -1,0 +1,105 @@
+"""Edits of tasks and sessions: kept before and after, shown as a difference, taken back."""
+
+import pytest
+from django.test import Client
+
+from statestore import edits, models, work
+from statestore.audit import Actor
+from statestore.errors import Conflict, NotFound, ValidationError
+from statestore.routers import store_alias
+from tests.builders import make_agent, make_session, make_task
+
+pytestmark = pytest.mark.django_db
+ANNA = Actor("anna")
+
+
+def save(**columns: object) -> models.AuditEntry:
+    """Save a task and return the audit entry of that."""
+    work.save_task(store_alias(), columns, by=ANNA)
+    return last()
+
+
+def last() -> models.AuditEntry:
+    entry = models.AuditEntry.objects.newest_first().first()
+    assert entry is not None
+    return entry
+
+
+def test_an_edit_is_taken_back_and_a_later_one_of_another_column_stays():
+    task = make_task("Parser")
+    entry = save(id=task.pk, title="Lexer", description="new")
+    save(id=task.pk, status="Done")
+    edits.revert(entry, by=ANNA)
+    task.refresh_from_db()
+    assert (task.title, task.description, task.status) == ("Parser", None, "Done")
+    assert f'"reverts": {entry.pk}' in last().detail
+
+
+def test_an_edit_of_a_column_that_changed_again_is_refused_by_name():
+    task = make_task("Parser")
+    entry = save(id=task.pk, title="Lexer")
+    save(id=task.pk, title="Scanner")
+    with pytest.raises(Conflict, match="Changed again since: title"):
+        edits.revert(entry, by=ANNA)
+    task.refresh_from_db()
+    assert task.title == "Scanner"
+
+
+def test_a_deleted_task_comes_back_with_its_dependencies():
+    first, second = make_task("first"), make_task("second")
+    save(id=second.pk, dependencies=[first.pk])
+    work.delete_task(store_alias(), models.Task.objects.get(pk=second.pk), by=ANNA)
+    edits.revert(last(), by=ANNA)
+    assert models.Task.objects.get(pk=second.pk).dependencies == f'["{first.pk}"]'
+    assert models.TaskDependency.objects.filter(task_id=second.pk, depends_on_id=first.pk).exists()
+
+
+def test_a_created_task_is_deleted_again_but_not_after_an_edit():
+    entry = save(id="t1", title="made")
+    save(id="t1", title="kept")
+    with pytest.raises(Conflict, match="title"):
+        edits.revert(entry, by=ANNA)
+    save(id="t1", title="made")
+    edits.revert(entry, by=ANNA)
+    assert not models.Task.objects.filter(pk="t1").exists()
+    with pytest.raises(NotFound, match="The task is gone"):
+        edits.revert(entry, by=ANNA)
+
+
+def test_a_session_is_taken_back_too():
+    session = make_session(make_agent("a1"), status="completed")
+    session.status = "failed"
+    work.save_session(store_alias(), session, by=ANNA)
+    edits.revert(last(), by=ANNA)
+    session.refresh_from_db()
+    assert session.status == "completed"
+
+
+def test_an_entry_that_is_no_edit_is_refused():
+    from statestore.store import StateStore
+
+    make_agent("a1")
+    StateStore().create_snapshot("a1")
+    with pytest.raises(ValidationError, match="not an edit"):
+        edits.revert(last(), by=ANNA)
+
+
+def test_the_page_of_an_edit_shows_the_columns_and_takes_it_back(manager: Client):
+    task = make_task("Parser")
+    entry = save(id=task.pk, title="<script>alert(1)</script>")
+    page = manager.get(f"/audit/{entry.pk}/").content.decode()
+    assert f"/audit/{entry.pk}/revert/" in page
+    assert "<script>alert" not in page
+    assert manager.post(f"/audit/{entry.pk}/revert/").status_code == 302
+    task.refresh_from_db()
+    assert task.title == "Parser"
+
+
+def test_a_viewer_sees_an_edit_and_may_not_take_it_back(viewer: Client):
+    entry = save(id="t1", title="made")
+    assert "/revert/" not in viewer.get(f"/audit/{entry.pk}/").content.decode()
+    assert viewer.post(f"/audit/{entry.pk}/revert/").status_code == 403
+
+
+def test_other_audit_entries_have_no_page_of_an_edit(viewer: Client):
+    assert viewer.get("/audit/99999/").status_code == 404
