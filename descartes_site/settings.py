@@ -1,6 +1,7 @@
 """All settings, driven by the environment. The README's table lists every variable."""
 
 import secrets
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -143,6 +144,12 @@ else:
     DATABASES["store"] = _store
 # The store that `make run` made itself, as opposed to one that an orchestrator owns.
 STORE_IS_EMBEDDED = "STORE_URL" not in env.ENVIRON
+# The search index of an SQLite store: a disposable file beside our own database, one for each store.
+_index_name = "search.db" if STORE_IS_EMBEDDED else f"search-{sha256(str(_store['NAME']).encode()).hexdigest()[:8]}.db"
+SEARCH_INDEX = env.str("SEARCH_INDEX", default=str(VAR_DIR / _index_name))
+# Whether adoption puts triggers on the orchestrator's events that mark what changed; without them, all is polled.
+SEARCH_TRIGGERS = _boolean("SEARCH_TRIGGERS", default=True)
+SEARCH_POLL_SECONDS = 0.5
 DATABASE_ROUTERS = ["statestore.routers.StoreRouter"]
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 

@@ -91,6 +91,18 @@ def unindexed(column: str) -> models.Func:
     return _Unindexed(models.F(column))
 
 
+_SMALL_LETTERS = {capital: capital + 32 for capital in range(ord("A"), ord("Z") + 1)}
+
+
+def holds(connection: BaseDatabaseWrapper, sql: str, parameters: list[Any], text: str) -> tuple[str, list[Any]]:
+    """Return the condition that a text occurs in what `sql` gives, ASCII letters in either case, and its parameters."""
+    pattern = "%" + text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
+    if is_sqlite(connection):
+        return f"{sql} LIKE %s ESCAPE '\\'", [*parameters, pattern]
+    # In the collation "C", only ASCII letters have another case: the same answers as SQLite's LIKE.
+    return f'lower({sql} COLLATE "C") LIKE %s', [*parameters, pattern.translate(_SMALL_LETTERS)]
+
+
 @contextmanager
 def writing(using: str) -> Iterator[None]:
     """Run a block as one write transaction: IMMEDIATE on SQLite, bounded lock waits on PostgreSQL, errors in our words.

@@ -12,7 +12,7 @@ from django import forms
 from django.core.exceptions import EmptyResultSet
 from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.models.lookups import Exact, In
+from django.db.models.lookups import Exact, In, Lookup
 from django.utils.text import capfirst
 
 from statestore import dialect
@@ -154,6 +154,18 @@ class _AnyTextIn(In):
         except SerializationError:
             return False
         return True
+
+
+@AnyText.register_lookup
+class _Holds(Lookup):  # type: ignore[type-arg]
+    """Whether a text occurs in the column: as LIKE has it on SQLite, ASCII letters in either case, % and _ plain."""
+
+    lookup_name = "holds"
+    prepare_rhs = False
+
+    def as_sql(self, compiler: Any, connection: BaseDatabaseWrapper) -> Any:
+        sql, parameters = self.process_lhs(compiler, connection)
+        return dialect.holds(connection, sql, list(parameters), str(self.rhs))
 
 
 class AnyInteger(models.BigIntegerField):  # type: ignore[type-arg]

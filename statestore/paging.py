@@ -41,7 +41,7 @@ def page(rows: QuerySet[Row], order: Sequence[str], *, cursor: str = "", size: i
     Raises ValidationError for a cursor that was not made here.
     """
     names = [name.lstrip("-") for name in order]
-    backwards, key = _decode(cursor, len(names)) if cursor else (False, None)
+    backwards, key = decode_cursor(cursor, len(names)) if cursor else (False, None)
     if key is not None:
         rows = rows.filter(_beyond(names, key, descending=order[0].startswith("-") != backwards))
     keys = rows.order_by(*(_reversed(order) if backwards else order)).values_list("pk", flat=True)
@@ -98,12 +98,18 @@ def _beyond(names: list[str], key: list[Any], *, descending: bool) -> Q:
 
 
 def _encode(row: Model, names: list[str], *, backwards: bool) -> str:
-    key = [_plain(getattr(row, name)) for name in names]
+    return encode_cursor([getattr(row, name) for name in names], backwards=backwards)
+
+
+def encode_cursor(values: Sequence[Any], *, backwards: bool) -> str:
+    """Return the cursor of the page that begins beyond some values, in either direction."""
+    key = [_plain(value) for value in values]
     text = json.dumps([int(backwards), *key], separators=(",", ":"))
     return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
 
-def _decode(cursor: str, length: int) -> tuple[bool, list[Any]]:
+def decode_cursor(cursor: str, length: int) -> tuple[bool, list[Any]]:
+    """Return a cursor's direction and values. Raises ValidationError for one that was not made here."""
     try:
         text = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
         backwards, *key = json.loads(text)

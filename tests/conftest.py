@@ -71,6 +71,12 @@ def _empty_cache() -> None:
 
 
 @pytest.fixture(autouse=True)
+def _no_search_index(settings: Any) -> None:
+    """Let no test find the index of another; those about the index say where it lies."""
+    settings.SEARCH_INDEX = "/nonexistent/search.db"
+
+
+@pytest.fixture(autouse=True)
 def _plain_static_files(settings: Any, tmp_path_factory: pytest.TempPathFactory) -> None:
     """Let templates name static files without a manifest, and without the folder, that only `collectstatic` makes."""
     settings.STATIC_ROOT = str(tmp_path_factory.getbasetemp())

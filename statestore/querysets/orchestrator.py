@@ -215,7 +215,11 @@ class EventQuerySet(AddressedQuerySet["models.Event"]):
 
     def matching(self, text: str) -> Self:
         """Keep events with the text anywhere in content, type or session, as the orchestrator's own search does."""
-        return self.filter(Q(content__icontains=text) | Q(event_type__icontains=text) | Q(session_id__icontains=text))
+        return self.filter(Q(content__holds=text) | Q(event_type__holds=text) | Q(session_id__holds=text))
+
+    def not_matching(self, text: str) -> Self:
+        """Keep events without the text in content, type or session."""
+        return self.exclude(Q(content__holds=text) | Q(event_type__holds=text) | Q(session_id__holds=text))
 
 
 class TaskQuerySet(AddressedQuerySet["models.Task"]):

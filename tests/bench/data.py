@@ -1,5 +1,6 @@
 """A large store, made with plain SQL: agents, small transitions, events, and one agent with a long heavy past."""
 
+import itertools
 import json
 import random
 import sqlite3
@@ -13,6 +14,14 @@ WORDS = [
     "parser", "token", "tree", "region", "budget", "patch", "rejected", "goal", "review", "deploy", "latency", "cache",
     "retry", "schema", "merge",
 ]  # fmt: skip
+SYLLABLES = [a + b for a in ("b", "ch", "d", "f", "gr", "k", "l", "m", "n", "p", "r", "st", "t", "v") for b in "aeiou"]
+
+
+def vocabulary(count: int = 20_000) -> list[str]:
+    """Return words from common to rare: those of the trade, then made-up ones of two to five syllables."""
+    chance = random.Random(11)
+    made = ("".join(chance.choices(SYLLABLES, k=chance.randint(2, 5))) for _ in itertools.count())
+    return list(dict.fromkeys(itertools.chain(WORDS, itertools.islice(made, count * 2))))[:count]
 
 
 def fill(path: Path, *, agents: int, transitions: int, events: int, heavy: int) -> None:
@@ -74,7 +83,10 @@ def _heavy(count: int) -> Iterator[tuple[object, ...]]:
 
 
 def _events(chance: random.Random, count: int, agents: int) -> Iterator[tuple[object, ...]]:
+    words = vocabulary()
+    # As in any language: the n-th word is used 1/n as often as the first.
+    weights = list(itertools.accumulate(1 / rank for rank in range(1, len(words) + 1)))
     for n in range(count):
-        content = " ".join(chance.choices(WORDS, k=40)) + f" #{n}"
+        content = " ".join(chance.choices(words, cum_weights=weights, k=40)) + f" #{n}"
         agent = f"agent-{n % max(agents, 1):06d}"
         yield f"e{n}", TYPES[n % len(TYPES)], START + n // 4, f"session-{n // 200}", agent, content

@@ -1,0 +1,31 @@
+"""Search in events: exact as the orchestrator's own LIKE, in milliseconds, at any moment.
+
+language    the query box's text → Query, errors with their position
+clauses     a Query as clauses on events: what every answer is checked with
+order       (timestamp, insertion order) as one number
+file        the index's own disposable file, its lease
+marks       triggers that mark what changed
+source      events as the indexer reads them
+documents   events → documents of the index
+indexer     marks, the walk through the store, merging
+state       what the index covers right now
+candidates  which documents may answer, by the plan that looks at the fewest
+reading     what the index does not cover, read
+found       one page of answers
+counts      facets and the histogram
+completion  names and values that exist, for the box
+
+PostgreSQL keeps trigram indexes itself and answers by the same clauses.
+"""
+
+from statestore.search.clauses import LAST_PAGE
+from statestore.search.completion import Suggestion, complete
+from statestore.search.counts import Bar, Facets, Histogram, facets, histogram
+from statestore.search.found import Found, find
+from statestore.search.indexer import Indexer, Progress, index_all
+from statestore.search.language import FIELDS, NAMES, TEXT, Query, QueryError, Term, marked, parse
+
+__all__ = [
+    "FIELDS", "LAST_PAGE", "NAMES", "TEXT", "Bar", "Facets", "Found", "Histogram", "Indexer", "Progress", "Query",
+    "QueryError", "Suggestion", "Term", "complete", "facets", "find", "histogram", "index_all", "marked", "parse",
+]  # fmt: skip

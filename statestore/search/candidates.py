@@ -1,0 +1,172 @@
+"""Candidates: which documents of the index may answer a query, in order, found by whatever leaves the fewest."""
+
+import sqlite3
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+from statestore.fields import text_bytes
+from statestore.search import order
+from statestore.search.documents import FIELD_NUMBERS
+from statestore.search.language import Query
+
+# Fewer documents than this with a filter's value: reading them beats asking the index for a word.
+FEW: Final = 2_000
+SORTABLE: Final = 20_000
+# Documents that are looked at for one page, and those whose events are read where no index of words can help.
+MOST_LOOKED_AT: Final = 60_000
+MOST_READ: Final = 2_000
+MOST_COMMITS: Final = 500
+SHORTEST_WORD: Final = 3
+# Of a long word the beginning is looked up; the events themselves are asked for the rest.
+LONGEST_PHRASE: Final = 60
+_COLUMN: Final = {"type": "type", "actor-type": "actor_type", "actor": "actor", "session": "session"}
+DOC: Final = "d.docid, d.pk, d.type, d.actor_type, d.actor, d.session, d.git"
+Doc = tuple[int, bytes, int, int, int, int, int | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A stretch of document numbers, both ends included."""
+
+    low: int = order.LOWEST
+    high: int = order.HIGHEST
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How candidates are found.
+
+    `is_exact` tells that the index alone decides; otherwise each candidate is read, and with `reads` those are many.
+    """
+
+    sql: str
+    parameters: tuple[Any, ...]
+    allows: Callable[[Doc], bool]
+    is_exact: bool = False
+    reads: bool = False
+    is_small: bool = False
+
+    def walk(self, index: sqlite3.Connection, span: Span, *, backwards: bool = False) -> Iterator[tuple[bool, Doc]]:
+        """Return the documents within a span, newest first or oldest first, and whether each may be an answer."""
+        if not self.sql or span.low > span.high:
+            return
+        sql = self.sql.format(way="ASC" if backwards else "DESC")
+        for doc in index.execute(sql, (*self.parameters, span.low, span.high)):
+            yield self.allows(doc), doc
+
+    @property
+    def most(self) -> int:
+        """How many documents may be looked at for one page."""
+        return FEW * 10 if self.is_small else MOST_READ if self.reads else MOST_LOOKED_AT
+
+
+def phrases(query: Query) -> str:
+    """Return the words of a query as FTS5 takes them, or nothing where they are too short for trigrams."""
+    long = [word[:LONGEST_PHRASE] for word in query.words if len(word) >= SHORTEST_WORD]
+    return " AND ".join('"' + word.replace('"', '""') + '"' for word in long)
+
+
+def plan(index: sqlite3.Connection, query: Query) -> Plan:
+    """Return the plan that looks at the fewest documents."""
+    wanted, unwanted = _wanted(index, query), _unwanted(index, query)
+    allows = _check(wanted, unwanted)
+    if any(not numbers for numbers in wanted.values()):
+        return Plan("", (), allows, is_exact=True)
+    decided = _is_decided(query, wanted)
+    columns = [column for column in wanted if column != "actor_type"]  # Three words: too common to help.
+    sized = sorted((_count(index, column, wanted[column]), column) for column in columns)
+    match = phrases(query)
+    if sized and sized[0][0] <= (FEW if match else SORTABLE):
+        column = sized[0][1]
+        exact = decided and not query.words
+        return _by_field(column, wanted[column], allows, exact, is_small=sized[0][0] <= FEW)
+    if match:
+        sql = (
+            f"SELECT {DOC} FROM text CROSS JOIN doc d ON d.docid = text.rowid"  # noqa: S608
+            " WHERE text MATCH ? AND text.rowid BETWEEN ? AND ? ORDER BY text.rowid {way}"
+        )
+        return Plan(sql, (match,), allows, decided and all(map(_is_whole, query.words)))
+    exact = decided and not query.words
+    if sized and len(wanted[sized[0][1]]) == 1:
+        return _by_field(sized[0][1], wanted[sized[0][1]], allows, exact)
+    sql = f"SELECT {DOC} FROM doc d NOT INDEXED WHERE d.docid BETWEEN ? AND ? ORDER BY d.docid {{way}}"  # noqa: S608
+    return Plan(sql, (), allows, exact, reads=not exact)
+
+
+def _is_whole(word: str) -> bool:
+    """Return whether the index finds a word as LIKE does: not more (its letters of other scripts have a case)."""
+    return word.isascii() and SHORTEST_WORD <= len(word) <= LONGEST_PHRASE
+
+
+def _is_decided(query: Query, wanted: dict[str, set[int]]) -> bool:
+    """Return whether the numbers of the names decide about all filters."""
+    has_odd = query.values("agent", negated=True) or query.values("commit", negated=True)
+    return not (query.unwanted or has_odd or (query.values("commit") and "git" not in wanted))
+
+
+def _by_field(column: str, numbers: set[int], allows: Any, exact: bool, *, is_small: bool = False) -> Plan:
+    places = ", ".join("?" * len(numbers))
+    known = "d.git IS NOT NULL AND" if column == "git" else ""
+    sql = (
+        f"SELECT {DOC} FROM doc d INDEXED BY doc_{column} WHERE {known} d.{column} IN ({places})"  # noqa: S608
+        " AND d.docid BETWEEN ? AND ? ORDER BY d.docid {way}"
+    )
+    return Plan(sql, tuple(numbers), allows, exact, reads=not exact, is_small=is_small)
+
+
+def _wanted(index: sqlite3.Connection, query: Query) -> dict[str, set[int]]:
+    """Return {column: numbers of the names} that the filters ask for."""
+    wanted = {column: _numbers(index, column, query.values(name)) for name, column in _COLUMN.items() if query.values(name)}
+    if names := query.values("agent"):
+        for column, numbers in (("actor", _numbers(index, "actor", names)), ("actor_type", agents(index))):
+            wanted[column] = wanted[column] & numbers if column in wanted else numbers
+    if (commits := query.values("commit")) and all(commits):
+        found = {number for commit in commits for number in _commits(index, commit)}
+        if len(found) < MOST_COMMITS:
+            wanted["git"] = found
+    return wanted
+
+
+def _unwanted(index: sqlite3.Connection, query: Query) -> dict[str, set[int]]:
+    """Return {column: numbers of the names} that the filters exclude."""
+    values = {column: query.values(name, negated=True) for name, column in _COLUMN.items()}
+    return {column: _numbers(index, column, names) for column, names in values.items() if names}
+
+
+def agents(index: sqlite3.Connection) -> set[int]:
+    """Return the number of the word for an agent among the types of actors."""
+    return _numbers(index, "actor_type", ("Agent",))
+
+
+def _numbers(index: sqlite3.Connection, column: str, values: tuple[str, ...]) -> set[int]:
+    places = ", ".join(["CAST(? AS TEXT)"] * len(values))
+    sql = f"SELECT id FROM name WHERE field = ? AND text IN ({places})"  # noqa: S608
+    return {row[0] for row in index.execute(sql, (FIELD_NUMBERS[column], *map(text_bytes, values)))}
+
+
+def _commits(index: sqlite3.Connection, prefix: str) -> set[int]:
+    sql = "SELECT id FROM name WHERE field = ? AND text >= ? AND text < ? LIMIT ?"
+    rows = index.execute(sql, (FIELD_NUMBERS["git"], prefix, prefix + "\U0010ffff", MOST_COMMITS))
+    return {row[0] for row in rows}
+
+
+def _count(index: sqlite3.Connection, column: str, numbers: set[int]) -> int:
+    places = ", ".join("?" * len(numbers))
+    known = "d.git IS NOT NULL AND" if column == "git" else ""
+    sql = f"SELECT count(*) FROM (SELECT 1 FROM doc d WHERE {known} d.{column} IN ({places}) LIMIT ?)"  # noqa: S608
+    return int(index.execute(sql, (*numbers, SORTABLE + 1)).fetchone()[0])
+
+
+_PLACE: Final = {"type": 2, "actor_type": 3, "actor": 4, "session": 5, "git": 6}
+
+
+def _check(wanted: dict[str, set[int]], unwanted: dict[str, set[int]]) -> Callable[[Doc], bool]:
+    """Return the function that tells by its numbers alone whether a document may be an answer."""
+    good = [(_PLACE[column], numbers) for column, numbers in wanted.items()]
+    bad = [(_PLACE[column], numbers) for column, numbers in unwanted.items()]
+    if not good and not bad:
+        return lambda doc: True
+    return lambda doc: all(doc[place] in numbers for place, numbers in good) and not any(
+        doc[place] in numbers for place, numbers in bad
+    )

@@ -1,0 +1,109 @@
+"""A query as clauses on events: what every answer is checked with, on either database."""
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+from django.db.models import F, IntegerField, Q, TextField, Value
+from django.db.models.functions import Coalesce, Greatest, Left, Lower, StrIndex, Substr
+from django.db.models.lookups import Exact
+
+from statestore import dialect, paging
+from statestore.errors import ValidationError
+from statestore.fields import AnyText
+from statestore.querysets import EventQuerySet
+from statestore.search.language import Query, ascii_folded
+
+COLUMNS: Final = {"type": "event_type", "actor-type": "actor_type", "actor": "actor_id", "session": "session_id"}
+ORDER: Final = ("-timestamp", "-rowid")
+LAST_PAGE: Final = "last"
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """Where a page begins: after an event, whose name helps to find its place in the index, or at either end."""
+
+    backwards: bool = False
+    timestamp: Any = None
+    rowid: int | None = None
+    pk: str = ""
+
+    @classmethod
+    def parse(cls, text: str) -> "Cursor":
+        """Return the cursor of a page's address. Raises ValidationError for one that was not made here."""
+        if text == LAST_PAGE:
+            return cls(backwards=True)
+        if not text:
+            return cls()
+        backwards, (timestamp, rowid, pk) = paging.decode_cursor(text, 3)
+        if not isinstance(rowid, int) or not isinstance(timestamp, int) or not isinstance(pk, str):
+            raise ValidationError("This page's address is damaged. Start again from the first page.")
+        return cls(backwards, timestamp, rowid, pk)
+
+    def __str__(self) -> str:
+        return paging.encode_cursor([self.timestamp, self.rowid, self.pk], backwards=self.backwards)
+
+    @property
+    def beyond(self) -> Q:
+        """The condition for events on the page's side of the cursor."""
+        if self.rowid is None:
+            return Q()
+        way = "gt" if self.backwards else "lt"
+        return Q(**{f"timestamp__{way}e": self.timestamp}) & (
+            Q(**{f"timestamp__{way}": self.timestamp}) | Q(timestamp=self.timestamp, **{f"rowid__{way}": self.rowid})
+        )
+
+
+def narrowed(events: EventQuerySet, query: Query) -> EventQuerySet:
+    """Return those of some events that a query asks for."""
+    for word in query.words:
+        events = events.matching(word)
+    for word in query.unwanted:
+        events = events.not_matching(word)
+    for negated in (False, True):
+        for condition in _field_conditions(query, negated):
+            events = events.exclude(condition) if negated else events.filter(condition)
+    if query.after is not None:
+        events = events.filter(timestamp__gte=query.after)
+    if query.before is not None:
+        events = events.filter(timestamp__lt=query.before)
+    return events
+
+
+def _field_conditions(query: Query, negated: bool) -> list[Q]:
+    conditions = [
+        Q(**{f"{column}__in": values}) for name, column in COLUMNS.items() if (values := query.values(name, negated=negated))
+    ]
+    if agents := query.values("agent", negated=negated):
+        conditions.append(Q(actor_type="Agent", actor_id__in=agents))
+    if commits := query.values("commit", negated=negated):
+        conditions.append(_any(Q(_begins("git_commit", commit)) for commit in commits))
+    return conditions
+
+
+def _any(conditions: Any) -> Q:
+    found = Q()
+    for condition in conditions:
+        found |= condition
+    return found
+
+
+def _begins(column: str, text: str) -> Any:
+    """Return whether a column begins with a text; an empty text is for a column that is empty."""
+    whole: Any = Coalesce(F(column), Value(""), output_field=TextField())
+    return Exact(Left(whole, len(text), output_field=TextField()) if text else whole, Value(text))
+
+
+EXCERPT_CHARACTERS: Final = 320
+_CHARACTERS_BEFORE: Final = 80
+
+
+def with_excerpt(events: EventQuerySet, words: tuple[str, ...], *, whole: bool = False) -> EventQuerySet:
+    """Add `excerpt`, the content around the first word in it, where that begins, and the content's `size`."""
+    start: Any = Value(1)
+    if words:
+        place = StrIndex(Lower("content"), Value(ascii_folded(words[0])))
+        start = Greatest(Value(1), place - Value(_CHARACTERS_BEFORE), output_field=IntegerField())
+    piece = Substr("content", F("excerpt_start"), EXCERPT_CHARACTERS, output_field=AnyText())
+    events = events.annotate(excerpt_start=start, size=dialect.byte_length("content"))
+    events = events.annotate(excerpt=piece)
+    return events if whole else events.defer("content", "metadata")

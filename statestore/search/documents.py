@@ -1,0 +1,158 @@
+"""Documents of the index: one for each event, numbered in the order in which events are shown."""
+
+import sqlite3
+from collections.abc import Callable, Iterable, Sequence
+from itertools import groupby
+from typing import Any, Final
+
+from statestore.search import order
+from statestore.search.file import CONTENT_BYTES, DOC_COLUMNS
+from statestore.search.source import Source
+
+# The events of a second begin in the middle of its places, so that there is room on either side.
+_MIDDLE: Final = order.PLACES // 2
+FIELD_NUMBERS: Final = {column: number for number, column in enumerate(DOC_COLUMNS)}
+_VARIABLES: Final = 900
+_NOTED: Final = 20_000
+Positions = Callable[[Sequence[bytes]], dict[bytes, tuple[Any, int]]]
+
+
+class Documents:
+    """The documents of one index, within one write transaction of it.
+
+    `positions` tells where events stand in the store, and `read` brings the events of some names.
+    """
+
+    def __init__(
+        self, index: sqlite3.Connection, positions: Positions, read: Callable[[Sequence[bytes]], Iterable[Source]]
+    ) -> None:
+        self.index = index
+        self.positions = positions
+        self.read = read
+        self.names: dict[tuple[int, bytes], int] = {}
+        self.occupied: set[int] | None = None
+
+    def known(self, names: Sequence[bytes]) -> dict[bytes, tuple[int, int]]:
+        """Return {name: (document number, hash)} of those of some events that are in the index."""
+        found: dict[bytes, tuple[int, int]] = {}
+        for start in range(0, len(names), _VARIABLES):
+            part = names[start : start + _VARIABLES]
+            places = ", ".join("?" * len(part))
+            rows = self.index.execute(f"SELECT pk, docid, hash FROM doc WHERE pk IN ({places})", part)  # noqa: S608
+            found.update((name, (docid, digest)) for name, docid, digest in rows)
+        return found
+
+    def replace(self, names: Sequence[bytes], events: list[Source]) -> None:
+        """Let the index hold some events as they are now; of the names, those without an event leave it."""
+        known = self.known(names)
+        self._forget(docid for docid, _ in known.values())
+        self.index.executemany("DELETE FROM aside WHERE pk = ?", [(name,) for name in names])
+        events = sorted(events, key=lambda event: order.key(event.timestamp, event.rowid))
+        placed: list[tuple[int, Source]] = []
+        self._look_around(events)
+        for bucket, group in groupby(events, key=lambda event: order.bucket(event.timestamp)):
+            placed += self._placed(bucket, list(group))
+        # FTS5 writes out what it has gathered whenever a number is less than the one before.
+        self._add(sorted(placed, key=lambda pair: pair[0]))
+
+    def _look_around(self, events: list[Source]) -> None:
+        """Note which seconds around some events have documents already, unless those are too many to be noted."""
+        if not events:
+            return
+        span = order.first_place(events[0].timestamp), order.last_place(events[-1].timestamp)
+        rows = self.index.execute("SELECT docid FROM doc WHERE docid BETWEEN ? AND ? LIMIT ?", (*span, _NOTED)).fetchall()
+        self.occupied = None if len(rows) == _NOTED else {docid >> order.PLACE_BITS for (docid,) in rows}
+
+    def _forget(self, docids: Iterable[int]) -> None:
+        rows = [(docid,) for docid in sorted(docids)]
+        self.index.executemany("DELETE FROM text WHERE rowid = ?", rows)
+        self.index.executemany("DELETE FROM doc WHERE docid = ?", rows)
+
+    def _placed(self, bucket: int, events: list[Source]) -> list[tuple[int, Source]]:
+        """Return events of one second, in order, with their numbers: after those there are, before them, or between."""
+        first = bucket << order.PLACE_BITS
+        ends = [] if self.occupied is not None and bucket not in self.occupied else self._ends(first)
+        if not ends:
+            start = first + max(0, min(_MIDDLE, order.PLACES - len(events)))
+            return self._numbered(first, start, events)
+        (lowest, lowest_name), (highest, highest_name) = ends
+        found = self.positions([lowest_name, highest_name])
+        if highest_name in found and order.key(*found[highest_name]) < _key(events[0]):
+            if highest + len(events) < first + order.PLACES:
+                return self._numbered(first, highest + 1, events)
+        elif lowest_name in found and _key(events[-1]) < order.key(*found[lowest_name]):
+            if lowest - len(events) >= first:
+                return self._numbered(first, lowest - len(events), events)
+        return self._between(first, events)
+
+    def _ends(self, first: int) -> list[tuple[int, bytes]]:
+        span = (first, first + order.PLACES - 1)
+        sql = "SELECT docid, pk FROM doc WHERE docid BETWEEN ? AND ? ORDER BY docid {} LIMIT 1"
+        rows = [self.index.execute(sql.format(way), span).fetchone() for way in ("ASC", "DESC")]
+        return [row for row in rows if row]
+
+    def _numbered(self, first: int, start: int, events: list[Source]) -> list[tuple[int, Source]]:
+        free = first + order.PLACES - start
+        self._set_aside(events[free:])
+        return list(enumerate(events[:free], start))
+
+    def _between(self, first: int, events: list[Source]) -> list[tuple[int, Source]]:
+        """Return events with numbers among the others of their second; those in the way move up."""
+        span = (first, first + order.PLACES - 1)
+        rows = self.index.execute("SELECT pk, docid FROM doc WHERE docid BETWEEN ? AND ?", span).fetchall()
+        current: dict[bytes, int] = dict(rows)
+        places = [(order.key(*at), name) for name, at in self.positions(list(current)).items()]
+        places += [(_key(event), event.name) for event in events]
+        moved, last = {}, first - 1
+        for place, (_, name) in enumerate(sorted(places)):
+            # Whoever stands late must leave room for all that follow.
+            latest = first + order.PLACES - (len(places) - place)
+            wanted = current.get(name)
+            last = wanted if wanted is not None and last < wanted <= latest else last + 1
+            if last != wanted:
+                moved[name] = last
+        self._forget(current[name] for name in moved if name in current)
+        given = {event.name: event for event in events}
+        given.update((event.name, event) for event in self.read([name for name in moved if name not in given]))
+        numbered = [(docid, given[name]) for name, docid in moved.items() if name in given]
+        self._set_aside([event for docid, event in numbered if docid >= first + order.PLACES])
+        return [pair for pair in numbered if pair[0] < first + order.PLACES]
+
+    def _set_aside(self, events: Iterable[Source]) -> None:
+        """Keep events for which there is no number: those are searched by reading them."""
+        self.index.executemany("INSERT OR IGNORE INTO aside (pk) VALUES (?)", [(event.name,) for event in events])
+
+    def _add(self, placed: list[tuple[int, Source]]) -> None:
+        self.index.executemany(
+            "INSERT INTO doc (docid, pk, type, actor_type, actor, session, git, hash, bytes)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            [
+                (docid, event.name, *self._name_ids(event), event.hash, event.size if _is_cut(event) else None)
+                for docid, event in placed
+            ],
+        )
+        self.index.executemany(
+            "INSERT INTO text (rowid, content, type, session) VALUES (?, CAST(? AS TEXT), CAST(? AS TEXT), CAST(? AS TEXT))",
+            [(docid, event.content, event.type, event.session) for docid, event in placed],
+        )
+
+    def _name_ids(self, event: Source) -> list[int | None]:
+        texts = (event.type, event.actor_type, event.actor, event.session, event.git)
+        return [self._name_id(field, text) if text is not None else None for field, text in enumerate(texts)]
+
+    def _name_id(self, field: int, text: bytes) -> int:
+        number = self.names.get((field, text))
+        if number is None:
+            where = (field, text)
+            self.index.execute("INSERT OR IGNORE INTO name (field, text) VALUES (?, CAST(? AS TEXT))", where)
+            found = self.index.execute("SELECT id FROM name WHERE field = ? AND text = CAST(? AS TEXT)", where)
+            number = self.names[field, text] = int(found.fetchone()[0])
+        return number
+
+
+def _key(event: Source) -> tuple[int, Any, int]:
+    return order.key(event.timestamp, event.rowid)
+
+
+def _is_cut(event: Source) -> bool:
+    return event.size > CONTENT_BYTES

@@ -1,0 +1,103 @@
+"""Marks: which events changed since they were indexed. Triggers in the store do nothing but set them."""
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+from django.db import connections
+
+from statestore import dialect
+from statestore.fields import StoredBlob, text_bytes
+
+TRIGGERS: Final = ("dash_dirty_insert", "dash_dirty_replace", "dash_dirty_update", "dash_dirty_move", "dash_dirty_delete")
+# `OR IGNORE` inside a trigger would become REPLACE under a foreign INSERT OR REPLACE; an upsert stays one. A generation
+# is random, so that a mark that was cleared and set again is never taken for the one that was read.
+_UPSERT: Final = "ON CONFLICT (pk) DO UPDATE SET generation = excluded.generation"
+_MARK: Final = (
+    "INSERT INTO dash_dirty (pk, generation, at) VALUES ({row}.id, random(), CAST(strftime('%s', 'now') AS INTEGER)) "
+    + _UPSERT
+)
+# INSERT OR REPLACE and UPDATE OR REPLACE delete the row that has their rowid without firing its DELETE trigger.
+_MARK_REPLACED: Final = (
+    "INSERT INTO dash_dirty (pk, generation, at) SELECT id, random(), CAST(strftime('%s', 'now') AS INTEGER)"
+    " FROM events WHERE rowid = NEW.rowid AND id <> NEW.id " + _UPSERT
+)
+CREATE_TABLES: Final = (
+    "CREATE TABLE IF NOT EXISTS dash_dirty (pk TEXT NOT NULL PRIMARY KEY, generation INTEGER NOT NULL,"
+    " at INTEGER NOT NULL) WITHOUT ROWID",
+    "CREATE TABLE IF NOT EXISTS dash_index (id INTEGER PRIMARY KEY CHECK (id = 1), token TEXT NOT NULL)",
+)
+CREATE_TRIGGERS: Final = (
+    f"CREATE TRIGGER dash_dirty_insert AFTER INSERT ON events BEGIN {_MARK.format(row='NEW')}; END",
+    f"CREATE TRIGGER dash_dirty_replace BEFORE INSERT ON events WHEN NEW.rowid <> -1 BEGIN {_MARK_REPLACED}; END",
+    f"CREATE TRIGGER dash_dirty_update AFTER UPDATE ON events"
+    f" BEGIN {_MARK.format(row='OLD')}; {_MARK.format(row='NEW')}; END",
+    f"CREATE TRIGGER dash_dirty_move BEFORE UPDATE ON events WHEN NEW.rowid <> OLD.rowid BEGIN {_MARK_REPLACED}; END",
+    f"CREATE TRIGGER dash_dirty_delete AFTER DELETE ON events BEGIN {_MARK.format(row='OLD')}; END",
+)
+DROP: Final = (
+    *(f"DROP TRIGGER IF EXISTS {name}" for name in TRIGGERS),
+    "DROP TABLE IF EXISTS dash_dirty",
+    "DROP TABLE IF EXISTS dash_index",
+)
+# Names of rows go in and out in bytes: b"t" and a text, or b"b" and a blob, whatever characters are in it.
+_PK: Final = "typeof({column}) = 'blob', CAST({column} AS BLOB)"
+SECONDS_UNTIL_SHOWN: Final = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Witness:
+    """What the store says about its marks: whether triggers set them, and the token of who cleared them last."""
+
+    is_marking: bool
+    token: str | None
+    oldest: int | None
+
+
+def pk_bytes(is_blob: Any, raw: bytes | None) -> bytes:
+    """Return a row's id as the index keeps it."""
+    return (b"b" if is_blob else b"t") + (raw or b"")
+
+
+def pk_of(name: bytes) -> str:
+    """Return a row's id as the models read it."""
+    return StoredBlob(name[1:]) if name[:1] == b"b" else name[1:].decode("utf-8", "surrogateescape")
+
+
+def name_of(pk: str) -> bytes:
+    """Return the name in the index of an id that a model read."""
+    return (b"b" if isinstance(pk, StoredBlob) else b"t") + text_bytes(pk)
+
+
+def witness(using: str) -> Witness:
+    """Return what the store says about its marks."""
+    names = ", ".join(f"'{name}'" for name in TRIGGERS)
+    with dialect.translated_errors(), connections[using].cursor() as cursor:
+        cursor.execute(
+            "SELECT (SELECT count(*) FROM sqlite_master WHERE type = 'trigger' AND tbl_name = 'events'"  # noqa: S608
+            f" AND name IN ({names})), (SELECT token FROM dash_index), (SELECT min(at) FROM (SELECT at FROM dash_dirty"
+            " LIMIT 1000))"
+        )
+        triggers, token, oldest = cursor.fetchone()
+    return Witness(triggers == len(TRIGGERS), token, oldest)
+
+
+def marked(using: str, limit: int) -> list[tuple[bytes, int]]:
+    """Return some rows that changed since they were indexed, each with the generation of its mark."""
+    sql = f"SELECT {_PK.format(column='pk')}, generation FROM dash_dirty LIMIT %s"  # noqa: S608
+    with dialect.translated_errors(), connections[using].cursor() as cursor:
+        cursor.execute(sql, [limit])
+        return [(pk_bytes(is_blob, raw), generation) for is_blob, raw, generation in cursor.fetchall()]
+
+
+def clear(using: str, seen: list[tuple[bytes, int]], token: str) -> None:
+    """Take away marks whose rows have not changed since they were seen, and leave the token of who did."""
+    with dialect.writing(using), connections[using].cursor() as cursor:
+        for name, generation in seen:
+            place = "%s" if name[:1] == b"b" else "CAST(%s AS TEXT)"
+            cursor.execute(
+                f"DELETE FROM dash_dirty WHERE pk = {place} AND generation = %s", [name[1:], generation]  # noqa: S608
+            )
+        cursor.execute(
+            "INSERT INTO dash_index (id, token) VALUES (1, %s) ON CONFLICT (id) DO UPDATE SET token = excluded.token",
+            [token],
+        )

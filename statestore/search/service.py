@@ -1,0 +1,67 @@
+"""The indexer as a part of the one serve command: a process of its own, watched by each server process."""
+
+import contextlib
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from typing import BinaryIO, Final
+
+from django.conf import settings
+from django.db import connections
+
+from statestore import dialect
+from statestore.routers import store_alias
+from statestore.search import file, indexer
+from statestore.search.indexer import Progress
+
+VARIABLE: Final = "DASHBOARD_INDEXES"
+_LOOK_SECONDS: Final = 2.0
+_PACE_SECONDS: Final = 0.5
+
+
+def start_watching() -> None:
+    """Let this process see to it that somebody indexes, where `serve` has asked for it."""
+    if os.environ.get(VARIABLE) == "1" and dialect.is_sqlite(connections[store_alias()]):
+        threading.Thread(target=_watch, name="search-index", daemon=True).start()
+
+
+def _watch() -> None:
+    """Start an indexer whenever there is none. It ends with this process, which holds the other end of its stdin."""
+    pause = threading.Event()
+    while True:
+        with file.lease() as is_free:
+            pass
+        if is_free:
+            command = [sys.executable, str(settings.BASE_DIR / "manage.py"), "index", "--follow"]
+            with subprocess.Popen(command, stdin=subprocess.PIPE, cwd=settings.BASE_DIR) as process:  # noqa: S603
+                process.wait()
+        pause.wait(_LOOK_SECONDS)
+
+
+def follow_until_closed(stream: BinaryIO) -> None:
+    """Keep the index up to date until the stream ends, as it does when the process at its other end dies."""
+    stop = threading.Event()
+
+    def wait_for_end() -> None:
+        with contextlib.suppress(OSError, ValueError):
+            stream.read()
+        stop.set()
+
+    threading.Thread(target=wait_for_end, daemon=True).start()
+    indexer.follow(stop)
+
+
+def rebuild_elsewhere(tell: Callable[[Progress], None], stop: threading.Event) -> bool:
+    """Delete the index under the process that keeps it, and return when that has built it again."""
+    file.delete()
+    while not stop.wait(_PACE_SECONDS):
+        index = file.reading()
+        if index is None:
+            continue
+        notes = dict(index.execute("SELECT name, value FROM meta").fetchall())
+        if notes.get("walk") is None and notes.get("built"):
+            return True
+        tell(Progress(int(notes.get("done") or 0), int(notes.get("total") or 0), None))
+    return False

@@ -1,0 +1,79 @@
+"""What the index is worth right now: what of the store it covers, and what has to be read besides."""
+
+import sqlite3
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from statestore.search import file, marks, order
+from statestore.search.indexer import store_identity
+
+# More changed events than this are not read for one search; the answer says so.
+MOST_MARKED: Final = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """What of the store the index covers. `unread` are ranges of rowids, both ends included, that it does not."""
+
+    index: sqlite3.Connection | None
+    marked: frozenset[bytes]
+    unread: tuple[tuple[int, int], ...]
+    lag_seconds: int
+    is_marking: bool
+    built_share: float | None = None
+    overflowed: bool = False
+
+
+def coverage(using: str) -> Coverage:
+    """Return what the index covers. Marks are read first: whatever they miss, the index has by then."""
+    witness = marks.witness(using)
+    seen = marks.marked(using, MOST_MARKED + 1) if witness.is_marking else []
+    names = frozenset(name for name, _ in seen[:MOST_MARKED])
+    lag = max(0, int(time.time()) - witness.oldest) if witness.oldest is not None and seen else 0
+    index = file.reading()
+    everything = ((order.LOWEST, order.HIGHEST),)
+    if index is None:
+        return Coverage(None, frozenset(), everything, 0, witness.is_marking)
+    notes = dict(index.execute("SELECT name, value FROM meta").fetchall())
+    if not _is_of(notes, using, witness):
+        return Coverage(None, frozenset(), everything, 0, witness.is_marking)
+    aside = frozenset(name for (name,) in index.execute("SELECT pk FROM aside LIMIT ?", (MOST_MARKED,)))
+    unread, share = _unread(notes, witness.is_marking)
+    return Coverage(index, names | aside, unread, lag, witness.is_marking, share, len(seen) > MOST_MARKED)
+
+
+def _is_of(notes: dict[str, object], using: str, witness: marks.Witness) -> bool:
+    """Return whether the index is one of this store, as it is now and not as a copy of it was."""
+    if notes.get("store") != store_identity(using) or bool(notes.get("is_marking")) != witness.is_marking:
+        return False
+    return not witness.is_marking or (
+        witness.token is not None and witness.token in (notes.get("token"), notes.get("next_token"))
+    )
+
+
+def _unread(notes: dict[str, object], is_marking: bool) -> tuple[tuple[tuple[int, int], ...], float | None]:
+    ranges = []
+    share = None
+    walk, seen = notes.get("walk"), notes.get("seen")
+    if not is_marking and isinstance(seen, int):
+        ranges.append((seen + 1, order.HIGHEST))
+    if isinstance(walk, int) and not notes.get("trusted"):
+        ranges.append((order.LOWEST, walk - 1))
+        done, total = notes.get("done"), notes.get("total")
+        share = done / total if isinstance(done, int) and isinstance(total, int) and total else 0.0
+    return tuple(ranges), share
+
+
+def cut_among(index: sqlite3.Connection, names: Sequence[bytes]) -> frozenset[bytes]:
+    """Return those of some events of which only the beginning is indexed."""
+    places = ", ".join("?" * len(names))
+    sql = f"SELECT pk FROM doc WHERE pk IN ({places}) AND bytes IS NOT NULL"  # noqa: S608
+    return frozenset(name for (name,) in index.execute(sql, names))
+
+
+def cut_count(index: sqlite3.Connection) -> int:
+    """Return of how many events only the beginning is indexed; at most 1,000 are counted."""
+    sql = "SELECT count(*) FROM (SELECT 1 FROM doc INDEXED BY doc_cut WHERE bytes IS NOT NULL LIMIT 1000)"
+    return int(index.execute(sql).fetchone()[0])

@@ -1,0 +1,1 @@
+"""Search answers exactly as LIKE does, at any moment."""

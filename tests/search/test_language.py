@@ -1,0 +1,110 @@
+"""The query box's language: what it understands, and where it says that something is wrong."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from statestore.search import NAMES, Query, QueryError, Term, marked, parse
+
+NOW = 1_790_000_000
+
+
+def terms(text: str) -> list[Term]:
+    return list(parse(text, now=NOW).terms)
+
+
+def test_words_and_phrases_are_texts_that_must_occur():
+    assert parse('error  "exit code 1"').words == ("error", "exit code 1")
+
+
+def test_a_minus_excludes_a_word_a_phrase_and_a_value():
+    query = parse('-error -"exit code" -type:thought', now=NOW)
+    assert query.unwanted == ("error", "exit code")
+    assert query.values("type", negated=True) == ("thought",)
+
+
+@pytest.mark.parametrize("name", ["type", "actor", "actor-type", "session", "agent", "commit"])
+def test_a_filter_takes_a_word_or_a_phrase(name: str):
+    assert terms(f'{name}:a {name}:"b c" {name}:""') == [Term(name, "a"), Term(name, "b c"), Term(name, "")]
+
+
+def test_a_filters_name_is_read_in_any_case():
+    assert terms("Actor_Type:User") == [Term("actor-type", "User")]
+
+
+def test_times_are_ago_absolute_or_in_seconds():
+    query = parse("after:2h before:2026-09-21T14:00", now=NOW)
+    assert (query.after, query.before) == (NOW - 7200, 1_789_999_200)
+    assert parse("after:12 after:-5").after == 12
+
+
+def test_what_is_not_after_a_time_is_before_it():
+    assert parse("-after:100").before == 100
+    assert parse("-before:100").after == 100
+
+
+@pytest.mark.parametrize(
+    ("text", "position", "message"),
+    [
+        ('say "hello', 4, "not closed"),
+        ("type:", 5, "needs a value"),
+        ("x type: y", 7, "needs a value"),
+        ("after:", 6, "needs a time"),
+        ("after:soon", 6, "no time"),
+        ("a before:tomorrow", 9, "no time"),
+        ("ab\0cd", 2, "NUL"),
+        ('""', 0, "nothing between"),
+        ("x" * 10_001, 10_000, "10,000"),
+        ("x " * 51, 100, "50 terms"),
+        ("a\ud800", 1, "no character"),
+    ],
+)
+def test_a_mistake_is_named_with_its_position(text: str, position: int, message: str):
+    with pytest.raises(QueryError, match=message) as caught:
+        parse(text)
+    assert caught.value.position == position
+
+
+@pytest.mark.parametrize("text", ["(", "^", "x:y", "-", "a-b", "%", "_", "*", "NEAR(a b)", 'a"b', "http://x", "AND", "'", "\\"])
+def test_what_other_languages_find_special_is_plain_text(text: str):
+    assert " ".join(parse(text).words) == text
+
+
+def test_an_unknown_filter_is_searched_as_text_and_said():
+    query = parse("typ:error")
+    assert query.words == ("typ:error",)
+    assert "no filter" in query.hints[0]
+    assert not parse("http://example.org").hints
+
+
+def test_an_empty_query_asks_for_everything():
+    assert parse("  ") == Query()
+
+
+@given(st.text(max_size=60))
+def test_any_text_is_a_query_or_a_mistake_with_a_position(text: str):
+    try:
+        query = parse(text, now=NOW)
+    except QueryError as error:
+        assert 0 <= error.position <= len(text)
+    else:
+        assert parse(str(query), now=NOW).terms == query.terms
+
+
+@given(st.sampled_from(NAMES[:6]), st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1), st.booleans())
+def test_a_term_is_read_as_it_was_written(name: str, value: str, negated: bool):
+    assert terms(str(Term(name, value, negated))) == [Term(name, value, negated)]
+    assert terms(str(Term("text", value, negated))) == [Term("text", value, negated)]
+
+
+def test_a_chip_is_taken_away_and_its_opposite_replaced():
+    query = parse("error type:a")
+    assert str(query.without(Term("type", "a"))) == "error"
+    assert str(query.plus(Term("type", "a", negated=True))) == "error -type:a"
+    assert str(parse("x after:2h", now=NOW).between(5, None)) == "x after:5"
+
+
+def test_matches_are_marked_in_either_case_of_ascii_letters_only():
+    assert marked("Error: ÉTAT error", ["error", "état"]) == [
+        ("Error", True), (": ÉTAT ", False), ("error", True),
+    ]  # fmt: skip
