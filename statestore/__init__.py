@@ -10,6 +10,7 @@ Imports point one way; a test reads them. A line imports only from lines above i
     moments paging querysets          the grammar of moments; pages by key; the vocabulary of reading
     models                            the tables
     audit history work retention      who did what; an agent's past; tasks, sessions, events; deleting for good
+    sessions taskgraph                what was said in a session; what waits for what
     restore                           plan, apply, verify, undo; merge, revert, fork, a whole fleet
     edits capture                     edits of tasks and sessions taken back; changes that only triggers see
     store                             StateStore: the verbs of writing and reading, the Python API

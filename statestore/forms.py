@@ -3,13 +3,12 @@
 import json
 from collections.abc import Sequence
 from contextlib import suppress
-from datetime import UTC
 from typing import Any, Final, cast
 
 from django import forms
 from django.http import QueryDict
 
-from statestore import jsontext, models, moments, paging, work
+from statestore import jsontext, models, moments, paging, search, work
 from statestore.errors import ValidationError
 from statestore.restore import Side
 from statestore.routers import store_alias
@@ -249,32 +248,80 @@ class BatchForm(CheckedForm):
         return int(self.cleaned_data["at"])
 
 
-class EventFilterForm(PageForm):
-    """Which events."""
+class QueryField(forms.CharField):
+    """The search box: a query in the language of search/language.py."""
+
+    def __init__(self) -> None:
+        super().__init__(required=False)
+        self.validators = []  # NUL characters and length are refused in the language's own words.
+
+    def clean(self, value: Any) -> search.Query:
+        """Return what is asked for; the error's `position` is where it cannot be understood."""
+        try:
+            return search.parse(self.to_python(value))
+        except search.QueryError as error:
+            raise forms.ValidationError(error.reason, params={"position": error.position}) from None
+
+
+class SearchForm(PageForm):
+    """Which events: the query box, and what addresses of an earlier release named one by one."""
+
+    q = QueryField()
+
+    @property
+    def position(self) -> int | None:
+        """Where the query cannot be understood, or None."""
+        for error in self.errors.as_data().get("q", []):
+            return int((error.params or {}).get("position", 0))
+        return None
+
+    @property
+    def earlier(self) -> str:
+        """The query that the parameters of an earlier release stand for, or nothing."""
+        names = [name for name in ("type", "session", "actor", "after", "before") if self.data.get(name)]
+        terms = [search.Term(name, self.data[name]) for name in names]
+        return " ".join(filter(None, [self.data.get("q", ""), *map(str, terms)])) if terms else ""
+
+
+class SessionFilterForm(PageForm):
+    """Which sessions."""
 
     q = forms.CharField(required=False, max_length=200, strip=True)
-    type = forms.CharField(required=False, max_length=1000)
-    session = forms.CharField(required=False, max_length=1000)
-    actor = forms.CharField(required=False, max_length=1000)
-    after = forms.DateTimeField(required=False)
-    before = forms.DateTimeField(required=False)
+    status = forms.CharField(required=False, max_length=200)
+    agent = forms.CharField(required=False, max_length=1000)
 
-    def seconds(self, name: str) -> int | None:
-        """Return one of the two times in seconds, or None where it was not given."""
-        moment = self.cleaned_data[name]
-        return int(moment.replace(tzinfo=moment.tzinfo or UTC).timestamp()) if moment else None
 
-    def events(self) -> Any:
-        """Return the events that the checked values ask for."""
+class TaskFilterForm(PageForm):
+    """Which tasks, as a list or as a board."""
+
+    q = forms.CharField(required=False, max_length=200, strip=True)
+    status = forms.CharField(required=False, max_length=200)
+    priority = forms.CharField(required=False, max_length=200)
+    agent = forms.CharField(required=False, max_length=1000)
+    layout = forms.ChoiceField(required=False, choices=[("list", "list"), ("board", "board")])
+
+    def tasks(self, *, using: str | None = None) -> Any:
+        """Return the tasks that the checked values ask for, whatever their status on a board."""
         values = self.cleaned_data
-        exact = {"event_type": values["type"], "session_id": values["session"], "actor_id": values["actor"]}
-        events = models.Event.objects.filter(**{column: value for column, value in exact.items() if value})
-        after, before = self.seconds("after"), self.seconds("before")
-        if after is not None:
-            events = events.filter(timestamp__gte=after)
-        if before is not None:
-            events = events.filter(timestamp__lt=before)
-        return events.matching(values["q"]) if values["q"] else events
+        tasks = models.Task.objects.using(using or store_alias()).with_text(values["q"])
+        exact = {"priority": values["priority"], "assigned_to": values["agent"]}
+        if values["layout"] != "board":
+            exact["status"] = values["status"]
+        return tasks.filter(**{column: value for column, value in exact.items() if value})
+
+
+class MoveForm(forms.Form):
+    """A task to move: its new status, and the hash of the row that was seen."""
+
+    status = forms.ChoiceField(choices=models.TaskStatus.choices)
+    etag = forms.RegexField(r"^[0-9a-f]{64}$")
+
+
+class SavedViewForm(forms.Form):
+    """A query to keep under a name."""
+
+    name = forms.CharField(max_length=80, strip=True)
+    q = QueryField()
 
 
 class RowForm(forms.ModelForm):  # type: ignore[type-arg]

@@ -6,7 +6,7 @@ from typing import Any
 
 from statestore import audit, dialect, models
 from statestore.audit import Actor
-from statestore.errors import Conflict, SerializationError, ValidationError
+from statestore.errors import Conflict, NotFound, SerializationError, ValidationError
 
 EVENT_COLUMNS = (
     "event_type", "timestamp", "session_id", "actor_type", "actor_id", "content", "metadata", "git_commit",
@@ -102,6 +102,26 @@ def _check_choices(task: models.Task, before: models.Task | None) -> None:
         if getattr(task, column) not in known:
             words = ", ".join(choices.values)
             raise ValidationError(f"“{getattr(task, column)}” is no {column} of a task; use one of {words}.")
+
+
+def move_task(using: str, task_id: str, status: str, *, etag: str, by: Actor) -> models.Task:
+    """Give a task another status, and return it. Raises Conflict where it is not the one that was seen."""
+    if status not in models.TaskStatus.values:
+        raise ValidationError(
+            f"“{status[:40]}” is no status of a task; use one of {', '.join(models.TaskStatus.values)}."
+        )
+    with dialect.writing(using):
+        task = models.Task.objects.using(using).select_for_update().filter(pk=task_id).first()
+        if task is None:
+            raise NotFound("There is no task of this id any more. Nothing was changed.")
+        if models.row_hash(task) != etag:
+            raise Conflict("Somebody changed this task since you looked at it. Nothing was moved; look at it again.")
+        before = task.status
+        if before != status:
+            task.status, task.updated_at = status, models.now()
+            task.save(using=using, update_fields=["status", "updated_at"])
+            audit.record("move", task, by=by, row_id=task.pk, using=using, status=[before, status])
+    return task
 
 
 def delete_task(using: str, task: models.Task, *, by: Actor, **also: Any) -> None:

@@ -27,6 +27,7 @@ from statestore.models.orchestrator import (
     TaskStatus,
     Transition,
 )
+from statestore.models.own import SavedView
 from statestore.models.rows import (
     new_id,
     now,
@@ -50,6 +51,7 @@ __all__ = [
     "OrchestratorMigration",
     "Plan",
     "Restore",
+    "SavedView",
     "Session",
     "Snapshot",
     "Task",

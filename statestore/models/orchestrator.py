@@ -160,6 +160,9 @@ class Event(models.Model):
     def __str__(self) -> str:
         return f"{self.event_type} {self.id}"
 
+    def get_absolute_url(self) -> str:
+        return str(reverse("event", args=[self.pk]))
+
 
 class TaskStatus(models.TextChoices):
     TODO = "Todo"
@@ -208,6 +211,9 @@ class Task(models.Model):
     def __str__(self) -> str:
         return str(self.title)
 
+    def get_absolute_url(self) -> str:
+        return str(reverse("task", args=[self.pk]))
+
 
 class TaskDependency(models.Model):
     """An edge: one task waits for another. The orchestrator's saves may cascade edges away."""
@@ -244,6 +250,9 @@ class Session(models.Model):
 
     def __str__(self) -> str:
         return str(self.id)
+
+    def get_absolute_url(self) -> str:
+        return str(reverse("session", args=[self.pk]))
 
 
 class OrchestratorMigration(models.Model):

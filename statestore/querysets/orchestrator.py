@@ -10,7 +10,7 @@ from django.db.models import (
     Subquery,
     Value,
 )
-from django.db.models.functions import Concat
+from django.db.models.functions import Concat, Substr
 from django.db.models.lookups import GreaterThanOrEqual
 
 from statestore import dialect
@@ -205,6 +205,15 @@ class EventQuerySet(AddressedQuerySet["models.Event"]):
     def newest_first(self) -> Self:
         return self.order_by(*BY_TIME)
 
+    def older_than(self, other: "models.Event") -> Self:
+        return _older(self, "timestamp", other.timestamp, other.rowid)
+
+    def newer_than(self, other: "models.Event") -> Self:
+        return _newer(self, "timestamp", other.timestamp, other.rowid)
+
+    def oldest_first(self) -> Self:
+        return self.order_by("timestamp", "rowid")
+
     def last_inserted(self) -> Self:
         """Order by insertion alone: an index on any one column delivers it without a sort."""
         return self.order_by("-rowid")
@@ -212,6 +221,11 @@ class EventQuerySet(AddressedQuerySet["models.Event"]):
     def hourly_counts(self, start: int) -> dict[int, int]:
         """Return how many there were in each of the 24 hours from `start`, read from the index of types and times."""
         return dialect.event_counts(self.db, start, start + DAY_SECONDS, HOUR_SECONDS)
+
+    def with_beginning(self, characters: int) -> Self:
+        """Add `beginning`, the first characters of the content, and its `size`, without the rest of it."""
+        piece = Substr("content", 1, characters, output_field=AnyText())
+        return self.annotate(beginning=piece, size=dialect.byte_length("content")).defer("content", "metadata")
 
     def matching(self, text: str) -> Self:
         """Keep events with the text anywhere in content, type or session, as the orchestrator's own search does."""
@@ -233,6 +247,14 @@ class TaskQuerySet(AddressedQuerySet["models.Task"]):
 
     def last_changed_first(self) -> Self:
         return self.order_by(*BY_CHANGE)
+
+    def with_text(self, text: str) -> Self:
+        """Keep tasks with the text in title or id, whatever the case of ASCII letters."""
+        return self.filter(Q(title__holds=text) | Q(pk__holds=text)) if text else self
+
+    def counts_by_status(self) -> dict[str, int]:
+        """Return the number of tasks for each status that occurs."""
+        return dict(self.order_by().values_list("status").annotate(number=Count("*")))
 
 
 class SessionQuerySet(AddressedQuerySet["models.Session"]):

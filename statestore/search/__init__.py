@@ -18,14 +18,15 @@ completion  names and values that exist, for the box
 PostgreSQL keeps trigram indexes itself and answers by the same clauses.
 """
 
-from statestore.search.clauses import LAST_PAGE
+from statestore.search.clauses import LAST_PAGE, newer_than, with_excerpt
 from statestore.search.completion import Suggestion, complete
 from statestore.search.counts import Bar, Facets, Histogram, facets, histogram
 from statestore.search.found import Found, find
 from statestore.search.indexer import Indexer, Progress, index_all
-from statestore.search.language import FIELDS, NAMES, TEXT, Query, QueryError, Term, marked, parse
+from statestore.search.language import FIELDS, NAMES, TEXT, TIMES, Query, QueryError, Term, marked, parse
 
 __all__ = [
-    "FIELDS", "LAST_PAGE", "NAMES", "TEXT", "Bar", "Facets", "Found", "Histogram", "Indexer", "Progress", "Query",
-    "QueryError", "Suggestion", "Term", "complete", "facets", "find", "histogram", "index_all", "marked", "parse",
+    "FIELDS", "LAST_PAGE", "NAMES", "TEXT", "TIMES", "Bar", "Facets", "Found", "Histogram", "Indexer", "Progress", "Query",
+    "QueryError", "Suggestion", "Term", "complete", "facets", "find", "histogram", "index_all", "marked", "newer_than",
+    "parse", "with_excerpt",
 ]  # fmt: skip

@@ -117,7 +117,9 @@ def _by_field(column: str, numbers: set[int], allows: Any, exact: bool, *, is_sm
 
 def _wanted(index: sqlite3.Connection, query: Query) -> dict[str, set[int]]:
     """Return {column: numbers of the names} that the filters ask for."""
-    wanted = {column: _numbers(index, column, query.values(name)) for name, column in _COLUMN.items() if query.values(name)}
+    wanted = {
+        column: _numbers(index, column, query.values(name)) for name, column in _COLUMN.items() if query.values(name)
+    }
     if names := query.values("agent"):
         for column, numbers in (("actor", _numbers(index, "actor", names)), ("actor_type", agents(index))):
             wanted[column] = wanted[column] & numbers if column in wanted else numbers
@@ -167,6 +169,7 @@ def _check(wanted: dict[str, set[int]], unwanted: dict[str, set[int]]) -> Callab
     bad = [(_PLACE[column], numbers) for column, numbers in unwanted.items()]
     if not good and not bad:
         return lambda doc: True
-    return lambda doc: all(doc[place] in numbers for place, numbers in good) and not any(
-        doc[place] in numbers for place, numbers in bad
+    return lambda doc: (
+        all(doc[place] in numbers for place, numbers in good)
+        and not any(doc[place] in numbers for place, numbers in bad)
     )

@@ -10,6 +10,7 @@ from django.db.models.lookups import Exact
 from statestore import dialect, paging
 from statestore.errors import ValidationError
 from statestore.fields import AnyText
+from statestore.models import Event
 from statestore.querysets import EventQuerySet
 from statestore.search.language import Query, ascii_folded
 
@@ -53,6 +54,11 @@ class Cursor:
         )
 
 
+def newer_than(event: Event) -> str:
+    """Return the cursor of the page that begins after an event, going towards the newest."""
+    return str(Cursor(True, event.timestamp, event.rowid, event.pk))
+
+
 def narrowed(events: EventQuerySet, query: Query) -> EventQuerySet:
     """Return those of some events that a query asks for."""
     for word in query.words:
@@ -71,7 +77,9 @@ def narrowed(events: EventQuerySet, query: Query) -> EventQuerySet:
 
 def _field_conditions(query: Query, negated: bool) -> list[Q]:
     conditions = [
-        Q(**{f"{column}__in": values}) for name, column in COLUMNS.items() if (values := query.values(name, negated=negated))
+        Q(**{f"{column}__in": values})
+        for name, column in COLUMNS.items()
+        if (values := query.values(name, negated=negated))
     ]
     if agents := query.values("agent", negated=negated):
         conditions.append(Q(actor_type="Agent", actor_id__in=agents))

@@ -53,7 +53,8 @@ def complete(text: str, caret: int, *, using: str | None = None) -> list[Suggest
         terms = [(f"{one}:", MEANINGS[one], f"{sign}{one}:") for one in NAMES if one.startswith(name)]
     rest = text[caret:].lstrip() if colon else text[caret:]
     return [
-        Suggestion(label, meaning, text[:start] + term + rest, start + len(term)) for label, meaning, term in terms[:OFFERED]
+        Suggestion(label, meaning, text[:start] + term + rest, start + len(term))
+        for label, meaning, term in terms[:OFFERED]
     ]
 
 

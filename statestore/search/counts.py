@@ -17,12 +17,12 @@ from statestore.search.language import FIELDS, Query
 from statestore.search.state import Coverage, coverage
 
 # The newest matches that facets are counted over; where each has to be read, fewer.
-MOST_COUNTED: Final = 10_000
-MOST_READ: Final = 1_500
+MOST_COUNTED: Final = 5_000
+MOST_READ: Final = 1_000
 VALUES_SHOWN: Final = 8
 BARS: Final = 60
 # Of a bar with more matches than this, the height is estimated from these.
-MOST_IN_BAR: Final = 250
+MOST_IN_BAR: Final = 200
 _SECONDS: Final = (
     1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 3 * 3600, 6 * 3600, 12 * 3600, 86400, 2 * 86400,
     7 * 86400, 14 * 86400, 30 * 86400, 91 * 86400, 365 * 86400,
@@ -165,9 +165,7 @@ def _facets(counters: dict[str, Counter[str]], total: int, has_more: bool) -> Fa
     return Facets({name: counters[name].most_common(VALUES_SHOWN) for name in FIELDS}, total, has_more)
 
 
-def histogram(
-    query: Query, start: int | None = None, end: int | None = None, *, using: str | None = None
-) -> Histogram:
+def histogram(query: Query, start: int | None = None, end: int | None = None, *, using: str | None = None) -> Histogram:
     """Return how the matches spread from `start` to `end`, where none is given over the time in which there are some.
 
     A bar with very many is estimated from its newest ones, and says so.
@@ -244,4 +242,3 @@ def _of_times(found: tuple[list[int], bool], start: int | None, end: int | None)
     counts = Counter((at - bars[0][0]) // width for at in times)
     note = f"Only the newest {len(times):,} are drawn." if has_more else ""
     return Histogram([Bar(low, high, counts[number]) for number, (low, high) in enumerate(bars)], note)
-

@@ -60,7 +60,9 @@ class Documents:
         if not events:
             return
         span = order.first_place(events[0].timestamp), order.last_place(events[-1].timestamp)
-        rows = self.index.execute("SELECT docid FROM doc WHERE docid BETWEEN ? AND ? LIMIT ?", (*span, _NOTED)).fetchall()
+        rows = self.index.execute(
+            "SELECT docid FROM doc WHERE docid BETWEEN ? AND ? LIMIT ?", (*span, _NOTED)
+        ).fetchall()
         self.occupied = None if len(rows) == _NOTED else {docid >> order.PLACE_BITS for (docid,) in rows}
 
     def _forget(self, docids: Iterable[int]) -> None:

@@ -13,7 +13,10 @@ from django.conf import settings
 
 FORMAT: Final = "1"
 CACHE_KB: Final = 32_000
-GATHERED_BYTES: Final = 64 << 20
+# What FTS5 gathers in memory before it writes, and how many pieces it lets lie before it merges them: while all is
+# indexed anew everything, to be merged once at the end; afterwards what it does by itself.
+IN_BULK: Final = {"hashsize": 64 << 20, "automerge": 0, "crisismerge": 400}
+BY_AND_BY: Final = {"hashsize": 1 << 20, "automerge": 4, "crisismerge": 16}
 # How much of an event's content is indexed; events with more are marked as cut.
 CONTENT_BYTES: Final = 1 << 20
 DOC_COLUMNS: Final = ("type", "actor_type", "actor", "session", "git")
@@ -101,13 +104,12 @@ def open_to_write() -> sqlite3.Connection:
     with writing(connection):
         for statement in (*_TABLES, _TEXT):
             connection.execute(statement)
-        configure(connection, hashsize=GATHERED_BYTES, automerge=0, crisismerge=400)
         set_meta(connection, format=FORMAT)
     return connection
 
 
 def configure(connection: sqlite3.Connection, **options: int) -> None:
-    """Tell FTS5 how much to gather in memory before it writes, and how many pieces to let lie before it merges."""
+    """Set options of FTS5, which it keeps in the index."""
     connection.executemany("INSERT INTO text (text, rank) VALUES (?, ?)", options.items())
 
 

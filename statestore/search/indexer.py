@@ -97,8 +97,9 @@ class Indexer:
         with file.writing(self.index):
             file.set_meta(self.index, walk=start, walk_name=None, trusted=checking, started=int(time.time()),
                           total=_count(self.using), done=0, sweep=order.LOWEST)  # fmt: skip
-            if last and not checking:
-                file.set_meta(self.index, seen=last[0], seen_name=last[1])
+            if not checking:
+                file.configure(self.index, **file.IN_BULK)
+                file.set_meta(self.index, seen=last[0] if last else None, seen_name=last[1] if last else None)
         self.walked_rows, self.began = 0, time.monotonic()
 
     def step(self) -> bool:
@@ -115,13 +116,24 @@ class Indexer:
         seen = marks.marked(self.using, MARKS_AT_ONCE)
         if not seen:
             return False
-        names = [name for name, _ in seen]
+        names = self._due([name for name, _ in seen])
         token = secrets.token_hex(8)
         events = self._read(names)
-        self._replace(names, events, next_token=token)
+        known = self.documents.known(names)
+        same = {event.name for event in events if known.get(event.name, (0, None))[1] == event.hash}
+        names = [name for name in names if name not in same]
+        self._replace(names, [event for event in events if event.name not in same], next_token=token)
         marks.clear(self.using, seen, token)
         self._note(token=token, next_token=None)
         return True
+
+    def _due(self, names: list[bytes]) -> list[bytes]:
+        """Return those of some changed events that the walk will not come to anyway."""
+        walk = self._meta("walk")
+        if walk is None or self._meta("trusted"):
+            return names
+        at = self._positions(names)
+        return [name for name in names if name not in at or at[name][1] >= walk]
 
     def _replace(self, names: Sequence[bytes], events: list[Source], **notes: Any) -> None:
         try:
@@ -191,7 +203,13 @@ class Indexer:
             # A negative number begins to merge all pieces into one; positive ones go on with it.
             pages = -_MERGE_PAGES if stage == "begin" else _MERGE_PAGES
             self.index.execute("INSERT INTO text (text, rank) VALUES ('merge', ?)", (pages,))
-            file.set_meta(self.index, unmerged="go on" if self.index.total_changes - before >= 2 else None)
+            is_over = self.index.total_changes - before < 2
+            file.set_meta(self.index, unmerged=None if is_over else "go on")
+            if is_over:
+                file.configure(self.index, **file.BY_AND_BY)
+        if is_over:
+            # The file is ours alone: nobody waits when its log is folded in. On the store that would be harm.
+            self.index.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         return True
 
     def _check_again(self) -> bool:
@@ -221,7 +239,9 @@ def _count(using: str) -> int:
         return int(cursor.fetchone()[0])
 
 
-def index_all(using: str | None = None, tell: Callable[[Progress], None] | None = None, *, rebuild: bool = False) -> bool:
+def index_all(
+    using: str | None = None, tell: Callable[[Progress], None] | None = None, *, rebuild: bool = False
+) -> bool:
     """Bring the index up to date, and return whether it was this process's turn to."""
     if not dialect.is_sqlite(connections[using or store_alias()]):
         return True  # PostgreSQL keeps its indexes itself.

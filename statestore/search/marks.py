@@ -8,7 +8,13 @@ from django.db import connections
 from statestore import dialect
 from statestore.fields import StoredBlob, text_bytes
 
-TRIGGERS: Final = ("dash_dirty_insert", "dash_dirty_replace", "dash_dirty_update", "dash_dirty_move", "dash_dirty_delete")
+TRIGGERS: Final = (
+    "dash_dirty_insert",
+    "dash_dirty_replace",
+    "dash_dirty_update",
+    "dash_dirty_move",
+    "dash_dirty_delete",
+)
 # `OR IGNORE` inside a trigger would become REPLACE under a foreign INSERT OR REPLACE; an upsert stays one. A generation
 # is random, so that a mark that was cleared and set again is never taken for the one that was read.
 _UPSERT: Final = "ON CONFLICT (pk) DO UPDATE SET generation = excluded.generation"
@@ -95,7 +101,8 @@ def clear(using: str, seen: list[tuple[bytes, int]], token: str) -> None:
         for name, generation in seen:
             place = "%s" if name[:1] == b"b" else "CAST(%s AS TEXT)"
             cursor.execute(
-                f"DELETE FROM dash_dirty WHERE pk = {place} AND generation = %s", [name[1:], generation]  # noqa: S608
+                f"DELETE FROM dash_dirty WHERE pk = {place} AND generation = %s",
+                [name[1:], generation],  # noqa: S608
             )
         cursor.execute(
             "INSERT INTO dash_index (id, token) VALUES (1, %s) ON CONFLICT (id) DO UPDATE SET token = excluded.token",

@@ -88,6 +88,24 @@ def status(word: Any) -> SafeString:
     )
 
 
+TASK_STATUSES: Final = {
+    "Todo": ("○", "idle", "to do"), "InProgress": ("●", "running", "in progress"), "Done": ("✓", "completed", "done"),
+    "Blocked": ("✕", "failed", "blocked"),
+}  # fmt: skip
+
+
+@register.simple_tag
+def task_status(word: Any) -> SafeString:
+    """Return the badge of a task's status, in the looks of agents' statuses."""
+    sign, look, shown = TASK_STATUSES.get(str(word), ("?", "unknown", line(word, 40) or "(empty)"))
+    return format_html(
+        '<span class="badge" data-status="{}"><span aria-hidden="true">{}</span><span class="word">{}</span></span>',
+        look,
+        sign,
+        shown,
+    )
+
+
 @register.simple_tag
 def chip(value: Any, length: int = 28) -> SafeString:
     """Return an id in monospace, shortened in the middle, with a button that copies all of it."""
@@ -122,12 +140,35 @@ def when(seconds: Any, relative: bool = True) -> SafeString | str:
 
 @register.simple_tag
 def commit(value: Any) -> SafeString | str:
-    """Return a git commit, shortened, and linked where COMMIT_URL says how."""
+    """Return a git commit, shortened, with a link to all that happened at it."""
     text = str(value or "")
-    short = middle(text, 12)
+    return (
+        format_html('<a href="{}"><code>{}</code></a>', reverse("commit", args=[text]), middle(text, 12))
+        if text
+        else ""
+    )
+
+
+@register.simple_tag
+def commit_elsewhere(value: Any) -> SafeString | str:
+    """Return the link to a git commit that COMMIT_URL says how to make, or nothing."""
+    text = str(value or "")
     if not settings.COMMIT_URL or not _COMMIT.fullmatch(text):
-        return format_html("<code>{}</code>", short) if short else ""
-    return format_html('<a href="{}"><code>{}</code></a>', settings.COMMIT_URL.replace("{commit}", text), text[:8])
+        return ""
+    return format_html('<a class="button" href="{}">Open the commit</a>', settings.COMMIT_URL.replace("{commit}", text))
+
+
+@register.filter
+def duration(seconds: Any) -> str:
+    """Return a number of seconds in its two largest units."""
+    if seconds is None:
+        return ""
+    left, parts = max(0, int(seconds)), []
+    for unit_seconds, unit in ((86400, "d"), (3600, "h"), (60, "min"), (1, "s")):
+        if left >= unit_seconds or (unit == "s" and not parts):
+            parts.append(f"{left // unit_seconds} {unit}")
+            left %= unit_seconds
+    return " ".join(parts[:2])
 
 
 @register.simple_tag

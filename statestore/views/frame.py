@@ -17,6 +17,8 @@ PLACES = (
     ("overview", "Overview", "◫", "view_agentstate"),
     ("agents", "Agents", "●", "view_agentstate"),
     ("events", "Events", "≡", "view_event"),
+    ("sessions", "Sessions", "❏", "view_session"),
+    ("tasks", "Tasks", "☑", "view_task"),
     ("restores", "Restores", "⟲", "view_restore"),
     ("snapshots", "Snapshots", "◈", "view_snapshot"),
     ("", "", "", ""),

@@ -1,12 +1,12 @@
-"""Trash, audit and events: plain lists of what was thrown away, what people did, and what was said and done."""
+"""Trash and audit: plain lists of what was thrown away, and of what people did."""
 
 from django.http import Http404, HttpRequest, HttpResponse
 from django.views.decorators.http import require_safe
 
 from statestore import models
 from statestore.addresses import from_address
-from statestore.forms import EventFilterForm, PageForm
-from statestore.querysets import BY_CHANGE, BY_TIME
+from statestore.forms import PageForm
+from statestore.querysets import BY_CHANGE
 from statestore.views.access import may, sees
 from statestore.views.htmx import render_page
 
@@ -38,16 +38,3 @@ def audit_log(request: HttpRequest) -> HttpResponse:
         raise Http404("No row has this id.") from None
     context = {"place": "audit", "page": PageForm(request.GET).page(entries, ("-id",)), "row": row}
     return render_page(request, "audit.html", context, fragment="_audit_rows.html")
-
-
-@require_safe
-@may("view_event")
-def event_list(request: HttpRequest) -> HttpResponse:
-    """Show events, newest first, narrowed by the query string."""
-    form = EventFilterForm(request.GET)
-    context = {"place": "events", "form": form, "page": None}
-    if form.is_valid():
-        values = form.cleaned_data
-        order = BY_TIME if values["type"] or values["session"] else ("-rowid",)
-        context["page"] = form.page(form.events(), order)
-    return render_page(request, "event_list.html", context, fragment="_event_rows.html")

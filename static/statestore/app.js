@@ -62,7 +62,8 @@ document.addEventListener("click", (event) => closeMenus(event.target.closest("d
 document.addEventListener("keydown", (event) => { if (event.key === "Escape") closeMenus(); });
 
 // Keys: never while typing, never with a modifier.
-const GO = { o: "/", a: "/agents/", e: "/events/", r: "/restores/", s: "/snapshots/", t: "/trash/", u: "/audit/" };
+const GO = { o: "/", a: "/agents/", e: "/events/", r: "/restores/", s: "/snapshots/", t: "/trash/", u: "/audit/",
+  n: "/sessions/", k: "/tasks/" };
 let going = false;
 
 function moveRow(step) {

@@ -14,13 +14,49 @@ WORDS = [
     "parser", "token", "tree", "region", "budget", "patch", "rejected", "goal", "review", "deploy", "latency", "cache",
     "retry", "schema", "merge",
 ]  # fmt: skip
-SYLLABLES = [a + b for a in ("b", "ch", "d", "f", "gr", "k", "l", "m", "n", "p", "r", "st", "t", "v") for b in "aeiou"]
+# As in a living language: many sounds, few of them common.
+ONSETS = "t s r l n d m c p b f st pr tr h g w v th sh ch br cr gr pl k bl cl fl sp str dr fr sc qu sk gl sw sl j sn ph wr".split()
+NUCLEI = "e a i o u ea ai ou io oo ee ie y oa au oi".split()
+CODAS = [
+    "",
+    "n",
+    "r",
+    "s",
+    "t",
+    "l",
+    "ng",
+    "nt",
+    "d",
+    "m",
+    "ck",
+    "st",
+    "nd",
+    "p",
+    "rd",
+    "ss",
+    "ll",
+    "ft",
+    "x",
+    "lt",
+    "rm",
+    "pt",
+]
+
+
+def made_up(chance: random.Random) -> str:
+    """Return a word of one to four syllables that nobody has heard."""
+    sounds = [_sound(chance, kind) for _ in range(chance.randint(1, 4)) for kind in (ONSETS, NUCLEI, CODAS)]
+    return "".join(sounds)
+
+
+def _sound(chance: random.Random, sounds: list[str]) -> str:
+    return chance.choices(sounds, [1 / (rank + 2) for rank in range(len(sounds))])[0]
 
 
 def vocabulary(count: int = 20_000) -> list[str]:
-    """Return words from common to rare: those of the trade, then made-up ones of two to five syllables."""
+    """Return words from common to rare: those of the trade, then made-up ones."""
     chance = random.Random(11)
-    made = ("".join(chance.choices(SYLLABLES, k=chance.randint(2, 5))) for _ in itertools.count())
+    made = (made_up(chance) for _ in itertools.count())
     return list(dict.fromkeys(itertools.chain(WORDS, itertools.islice(made, count * 2))))[:count]
 
 

@@ -19,7 +19,25 @@ pytestmark = pytest.mark.django_db
 # Times before 1970, of one second, in milli-, micro- and nanoseconds, and at the ends of what a column holds.
 TIMES = (NOW, NOW, NOW + 1, NOW - 1, 0, -1, -5_000_000_000, NOW * 10**3, NOW * 10**6, NOW * 10**9, 2**63 - 1, -(2**63))
 LETTERS = "abAB%_\"\\' É\u212aéſ"
-WORDS = ("ab", "abc", "ABa", "a", "%", "_", "a%b", "ba\\", "É", "éab", "kba", "\u212aab", "abab", 'a"b', "s", "aa aa", "message")
+WORDS = (
+    "ab",
+    "abc",
+    "ABa",
+    "a",
+    "%",
+    "_",
+    "a%b",
+    "ba\\",
+    "É",
+    "éab",
+    "kba",
+    "\u212aab",
+    "abab",
+    'a"b',
+    "s",
+    "aa aa",
+    "message",
+)
 
 
 def save(verb: str, event_id: str, content: str, at: int) -> None:

@@ -65,7 +65,9 @@ def test_a_mistake_is_named_with_its_position(text: str, position: int, message:
     assert caught.value.position == position
 
 
-@pytest.mark.parametrize("text", ["(", "^", "x:y", "-", "a-b", "%", "_", "*", "NEAR(a b)", 'a"b', "http://x", "AND", "'", "\\"])
+@pytest.mark.parametrize(
+    "text", ["(", "^", "x:y", "-", "a-b", "%", "_", "*", "NEAR(a b)", 'a"b', "http://x", "AND", "'", "\\"]
+)
 def test_what_other_languages_find_special_is_plain_text(text: str):
     assert " ".join(parse(text).words) == text
 
@@ -91,7 +93,11 @@ def test_any_text_is_a_query_or_a_mistake_with_a_position(text: str):
         assert parse(str(query), now=NOW).terms == query.terms
 
 
-@given(st.sampled_from(NAMES[:6]), st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1), st.booleans())
+@given(
+    st.sampled_from(NAMES[:6]),
+    st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1),
+    st.booleans(),
+)
 def test_a_term_is_read_as_it_was_written(name: str, value: str, negated: bool):
     assert terms(str(Term(name, value, negated))) == [Term(name, value, negated)]
     assert terms(str(Term("text", value, negated))) == [Term("text", value, negated)]

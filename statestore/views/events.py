@@ -1,0 +1,142 @@
+"""Events: the search page, one event with what happened around it, the live tail, and the views that people keep."""
+
+from typing import Any, Final
+
+from django.contrib import messages
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.views.decorators.http import require_POST, require_safe
+
+from statestore import dialect, models, search
+from statestore.addresses import AnyId
+from statestore.errors import ValidationError
+from statestore.forms import SavedViewForm, SearchForm
+from statestore.models import SavedView
+from statestore.templatetags.statestore import visible
+from statestore.views import searching
+from statestore.views.access import may
+from statestore.views.htmx import render_page
+from statestore.views.states import StateView
+
+AROUND: Final = 5
+LIVE_ROWS: Final = 50
+MOST_VIEWS: Final = 50
+
+
+@require_safe
+@may("view_event")
+def event_search(request: HttpRequest) -> HttpResponse:
+    """Show the events that the query box asks for, newest first."""
+    form = SearchForm(request.GET)
+    if earlier := form.earlier:
+        return redirect(searching.address(earlier))
+    context: dict[str, Any] = {"place": "events", "text": visible(request.GET.get("q", "")), "form": form}
+    context["views"] = SavedView.objects.filter(user=request.user)[:MOST_VIEWS]
+    if form.is_valid():
+        context |= _answer(form)
+    elif form.position is not None:
+        text = str(request.GET.get("q", ""))
+        context["mistake"] = {
+            "reason": form.errors["q"][0], "before": text[: form.position][-200:], "at": text[form.position :][:1] or " ",
+            "after": text[form.position + 1 :][:200],
+        }  # fmt: skip
+    return render_page(request, "event_search.html", context, fragment="_event_answer.html")
+
+
+def _answer(form: SearchForm) -> dict[str, Any]:
+    query = form.cleaned_data["q"]
+    found = search.find(query, cursor=form.cleaned_data["cursor"], limit=form.cleaned_data["size"])
+    counted, drawn = search.facets(query), search.histogram(query)
+    return {
+        "query": query,
+        "found": found,
+        "rows": searching.rows(query, found),
+        "chips": searching.chips(query),
+        "facets": searching.facet_lists(query, counted),
+        "count": searching.count_of(counted),
+        "counted": counted,
+        "ranges": list(searching.ranges(query)),
+        "columns": searching.columns(query, drawn),
+        "drawn": drawn,
+        "tail": "" if form.cleaned_data["cursor"] else _tail(found),
+    }
+
+
+def _tail(found: search.Found) -> str:
+    """Return the cursor after which an event is new."""
+    return search.newer_than(found.rows[0]) if found.rows else search.LAST_PAGE
+
+
+@require_safe
+@may("view_event")
+def live(request: HttpRequest) -> HttpResponse:
+    """Return the rows of the events that came after a cursor, oldest page first, and the cursor to ask with next."""
+    form = SearchForm(request.GET)
+    if not form.is_valid():
+        raise ValidationError("This query is not understood.")
+    query, cursor = form.cleaned_data["q"], form.cleaned_data["cursor"] or search.LAST_PAGE
+    found = search.find(query, cursor=cursor, limit=LIVE_ROWS)
+    response = render(request, "statestore/_event_rows.html", {"rows": searching.rows(query, found), "query": query})
+    response["X-Cursor"] = _tail(found) if found.rows else cursor
+    response["X-More"] = "1" if found.newer else ""
+    response["Cache-Control"] = "no-store"
+    return response
+
+
+@require_safe
+@may("view_event")
+def complete(request: HttpRequest) -> HttpResponse:
+    """Return what could stand at the caret of the query box."""
+    text = request.GET.get("q", "")
+    caret = request.GET.get("caret", "")
+    offered = search.complete(text, int(caret) if caret.isdecimal() and len(caret) < 6 else len(text))
+    return render(request, "statestore/_suggestions.html", {"offered": offered})
+
+
+@require_safe
+@may("view_event")
+def event_detail(request: HttpRequest, event_id: AnyId) -> HttpResponse:
+    """Show one event, and what happened around it in its session."""
+    event = models.Event.objects.all().named(event_id)
+    if event is None:
+        raise Http404("There is no event of this id.")
+    others = models.Event.objects.in_session(event.session_id).defer("metadata")
+    with dialect.translated_errors():
+        before = list(search.with_excerpt(others.older_than(event).newest_first(), ())[:AROUND])[::-1]
+        after = list(search.with_excerpt(others.newer_than(event).oldest_first(), ())[:AROUND])
+    context = {
+        "place": "events",
+        "event": event,
+        "content": StateView(event.content),
+        "metadata": StateView(event.metadata) if event.metadata else None,
+        "before": before,
+        "after": after,
+        "about": searching.address(search.Query((search.Term("session", str(event.session_id)),))),
+    }
+    return render_page(request, "event_detail.html", context, fragment="_event_detail.html")
+
+
+@require_POST
+@may("view_event")
+def save_view(request: HttpRequest) -> HttpResponse:
+    """Keep a query under a name, over an earlier one of the same name."""
+    form = SavedViewForm(request.POST)
+    if not form.is_valid():
+        name, errors = next(iter(form.errors.items()))
+        raise ValidationError(f"The view was not saved. {name}: {errors[0]}")
+    query = str(request.POST.get("q", "")).strip()
+    if SavedView.objects.filter(user=request.user).count() >= MOST_VIEWS:
+        raise ValidationError(f"The view was not saved: there are {MOST_VIEWS} already. Delete one first.")
+    SavedView.objects.update_or_create(user=request.user, name=form.cleaned_data["name"], defaults={"query": query})
+    messages.success(request, f"Saved as {form.cleaned_data['name']}.")
+    return redirect(searching.address(query))
+
+
+@require_POST
+@may("view_event")
+def delete_view(request: HttpRequest, view_id: int) -> HttpResponse:
+    """Forget a saved view of one's own."""
+    view = get_object_or_404(SavedView, pk=view_id, user=request.user)
+    view.delete()
+    messages.success(request, f"The view {view.name} is deleted.")
+    return redirect("events")

@@ -1,0 +1,76 @@
+"""What was found, as a file: streamed page by page, of any size."""
+
+import csv
+import io
+import json
+from collections.abc import Iterator
+from typing import Any, Final
+
+from django.http import HttpRequest, HttpResponseBase, StreamingHttpResponse
+from django.views.decorators.http import require_safe
+
+from statestore import search
+from statestore.errors import ValidationError
+from statestore.forms import SearchForm
+from statestore.views import searching
+from statestore.views.access import may
+
+COLUMNS: Final = (
+    "id", "event_type", "timestamp", "session_id", "actor_type", "actor_id", "content", "metadata", "git_commit",
+)  # fmt: skip
+TYPES: Final = {"csv": "text/csv; charset=utf-8", "ndjson": "application/x-ndjson"}
+PAGE_ROWS: Final = 100
+# A cell that begins with one of these is a formula to a spreadsheet, which an agent might have written.
+_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n")
+
+
+@require_safe
+@may("view_event")
+def export_events(request: HttpRequest) -> HttpResponseBase:
+    """Return all events that a query asks for, newest first, as CSV or as a JSON object on each line."""
+    form = SearchForm(request.GET)
+    kind = request.GET.get("format", "csv")
+    if not form.is_valid():
+        raise ValidationError(f"Nothing was exported. {form.errors['q'][0] if 'q' in form.errors else 'Start again.'}")
+    if kind not in TYPES:
+        raise ValidationError(f"There is no export as “{kind[:20]}”; use csv or ndjson.")
+    events = _events(form.cleaned_data["q"])
+    response = StreamingHttpResponse(_csv(events) if kind == "csv" else _lines(events), content_type=TYPES[kind])
+    response["Content-Disposition"] = f'attachment; filename="events-{searching.now_text()}.{kind}"'
+    return response
+
+
+def _events(query: search.Query) -> Iterator[dict[str, Any]]:
+    cursor: str | None = ""
+    while cursor is not None:
+        page = search.find(query, cursor=cursor, limit=PAGE_ROWS, whole=True)
+        for event in page:
+            yield {column: _plain(getattr(event, column)) for column in COLUMNS}
+        cursor = page.older
+
+
+def _plain(value: Any) -> Any:
+    if value is None or type(value) is int:
+        return value
+    return str(getattr(value, "raw", value) if isinstance(value, int) else value)
+
+
+def _csv(events: Iterator[dict[str, Any]]) -> Iterator[bytes]:
+    yield _line(COLUMNS)
+    for event in events:
+        yield _line([_safe(value) for value in event.values()])
+
+
+def _line(cells: Any) -> bytes:
+    out = io.StringIO()
+    csv.writer(out).writerow(cells)
+    return out.getvalue().encode("utf-8", "replace")
+
+
+def _safe(value: Any) -> Any:
+    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
+
+
+def _lines(events: Iterator[dict[str, Any]]) -> Iterator[bytes]:
+    for event in events:
+        yield json.dumps(event).encode() + b"\n"

@@ -1,0 +1,121 @@
+"""Sessions: the list, and one session as a conversation."""
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+from django.http import Http404, HttpRequest, HttpResponse
+from django.utils.safestring import SafeString
+from django.views.decorators.http import require_safe
+
+from statestore import jsontext, models, search, sessions
+from statestore.addresses import AnyId
+from statestore.forms import PageForm, SessionFilterForm
+from statestore.views import searching
+from statestore.views.access import may
+from statestore.views.htmx import render_page
+from statestore.views.tree import tree
+
+UNRECORDED: Final = 25
+FOLDED_CHARACTERS: Final = 600
+
+
+@require_safe
+@may("view_session")
+def session_list(request: HttpRequest) -> HttpResponse:
+    """Show the recorded sessions, newest first, and those that exist only in events."""
+    form = SessionFilterForm(request.GET)
+    context: dict[str, Any] = {"place": "sessions", "form": form}
+    if form.is_valid():
+        values = form.cleaned_data
+        page = form.page(sessions.recorded(values["q"], values["status"], values["agent"]), sessions.LIST_ORDER)
+        context |= {"page": page, "rows": [sessions.listed(row) for row in page]}
+        if not values["cursor"] and values["status"] in ("", "not recorded"):
+            others = sessions.only_in_events(UNRECORDED, values["q"])
+            context["others"] = [one for one in others if not values["agent"] or one.agent_id == values["agent"]]
+    return render_page(request, "session_list.html", context, fragment="_session_rows.html")
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """One entry of a conversation as it is drawn; `gist` is the line of one that is folded."""
+
+    said: sessions.Said
+    role: str
+    tree: SafeString | None
+    text: str
+    is_folded: bool
+    is_cut: bool
+    gist: str
+
+
+@require_safe
+@may("view_session")
+def session_detail(request: HttpRequest, session_id: AnyId) -> HttpResponse:
+    """Show a session as a conversation: what was said and done, tool calls folded, transitions in between."""
+    row, name = _session(session_id)
+    about = sessions.summary(name)
+    agents = [actor for kind, actor, _ in about.actors if kind == "Agent"]
+    if row is not None and row.agent_id not in agents:
+        agents.append(row.agent_id)
+    form = PageForm(request.GET)
+    cursor = form.cleaned_data["cursor"] if form.is_valid() else ""
+    read = sessions.conversation(name, agents, cursor=cursor)
+    started = row.started_at if row else about.first
+    ended = row.ended_at if row else about.last
+    context = {
+        "place": "sessions",
+        "session": row,
+        "session_id": name,
+        "about": about,
+        "started_at": started,
+        "ended_at": ended,
+        "seconds": None if started is None or ended is None else max(0, int(ended) - int(started)),
+        "agents": models.AgentState.objects.filter(agent_id__in=agents[:20]).without_state(),
+        "entries": [_shown(said) for said in read.entries],
+        "read": read,
+        "events_url": searching.address(search.Query((search.Term("session", name),))),
+    }
+    return render_page(request, "session_detail.html", context)
+
+
+def _session(address: AnyId) -> tuple[models.Session | None, str]:
+    row = models.Session.objects.all().named(address)
+    if row is not None:
+        return row, str(row.pk)
+    event = models.Event.objects.all().named(address, "session_id")
+    if event is None:
+        raise Http404("There is no session of this id, and no event names it.")
+    return None, str(event.session_id)
+
+
+def _shown(said: sessions.Said) -> Shown:
+    if said.event is None:
+        return Shown(said, "transition", None, "", False, False, "")
+    event: Any = said.event
+    text = str(event.beginning or "")
+    is_cut = len(text) > sessions.SHOWN_CHARACTERS
+    value = None if is_cut else _structure(text)
+    role = _role(event)
+    drawn = tree(value, name="content") if value is not None else None
+    is_folded = role == "tool" or len(text) > FOLDED_CHARACTERS
+    return Shown(said, role, drawn, text[: sessions.SHOWN_CHARACTERS], is_folded, is_cut, text[:160])
+
+
+def _role(event: models.Event) -> str:
+    kind = str(event.event_type).lower()
+    if "tool" in kind:
+        return "tool"
+    if "error" in kind or "fail" in kind:
+        return "error"
+    return {"user": "user", "agent": "agent"}.get(str(event.actor_type).lower(), "system")
+
+
+def _structure(text: str) -> Any:
+    """Return the value of a text that is a JSON object or list, or None for any other."""
+    if not text.lstrip().startswith(("{", "[")):
+        return None
+    try:
+        value = jsontext.parse(text)
+    except jsontext.NotJson:
+        return None
+    return value if isinstance(value, dict | list) and value else None

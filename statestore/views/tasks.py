@@ -1,0 +1,120 @@
+"""Tasks: the list, the board, one task with its history and what it waits for."""
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+from django.contrib import messages
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.views.decorators.http import require_POST, require_safe
+
+from statestore import models, taskgraph, work
+from statestore.addresses import AnyId
+from statestore.errors import ValidationError
+from statestore.forms import MoveForm, TaskFilterForm
+from statestore.querysets import BY_CHANGE
+from statestore.routers import store_alias
+from statestore.views import drawing
+from statestore.views.access import actor, may
+from statestore.views.htmx import render_page
+from statestore.views.states import StateView
+
+COLUMN_CARDS: Final = 50
+HISTORY_ROWS: Final = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """One task with the hash of the row that is shown: what may be moved."""
+
+    task: models.Task
+    etag: str
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """The tasks of one status, those that changed last first; `total` counts those that are not shown too."""
+
+    status: str
+    label: str
+    cards: list[Card]
+    total: int
+    is_target: bool
+
+
+@require_safe
+@may("view_task")
+def task_list(request: HttpRequest) -> HttpResponse:
+    """Show tasks as a list, or as a board by status."""
+    form = TaskFilterForm(request.GET)
+    counts = models.Task.objects.all().counts_by_status()
+    context: dict[str, Any] = {
+        "place": "tasks", "form": form, "counts": sorted(counts.items(), key=lambda pair: -pair[1]),
+        "total": sum(counts.values()), "statuses": models.TaskStatus.choices, "priorities": models.TaskPriority.choices,
+    }  # fmt: skip
+    if not form.is_valid():
+        return render_page(request, "task_list.html", context, fragment="_task_rows.html")
+    if form.cleaned_data["layout"] == "board":
+        return render_page(request, "task_board.html", context | {"columns": _columns(form)})
+    page = form.page(form.tasks(), BY_CHANGE)
+    cards = [Card(task, models.row_hash(task)) for task in page]
+    return render_page(request, "task_list.html", context | {"page": page, "cards": cards}, fragment="_task_rows.html")
+
+
+def _columns(form: TaskFilterForm) -> list[Column]:
+    tasks = form.tasks()
+    totals = tasks.counts_by_status()
+    known = [(str(value), str(label)) for value, label in models.TaskStatus.choices]
+    others = [(status, status) for status in totals if status not in models.TaskStatus.values][:4]
+    columns = []
+    for status, label in [*known, *others]:
+        rows = tasks.filter(status=status).last_changed_first()[:COLUMN_CARDS] if status in totals else []
+        cards = [Card(task, models.row_hash(task)) for task in rows]
+        columns.append(Column(status, label, cards, totals.get(status, 0), (status, label) in known))
+    return columns
+
+
+@require_safe
+@may("view_task")
+def task_detail(request: HttpRequest, task_id: AnyId) -> HttpResponse:
+    """Show a task: what it is, what it waits for and what waits for it, and what people did to it."""
+    task = _task_or_404(task_id)
+    graph = taskgraph.around(task.pk)
+    context = {
+        "place": "tasks",
+        "task": task,
+        "etag": models.row_hash(task),
+        "statuses": models.TaskStatus.choices,
+        "graph": graph,
+        "node": graph.nodes.get(task.pk),
+        "drawn": drawing.draw(graph, task.pk),
+        "metadata": StateView(task.metadata) if task.metadata else None,
+        "history": models.AuditEntry.objects.about(task.pk).newest_first()[:HISTORY_ROWS],
+        "waits_for": [graph.nodes[edge.waits_for] for edge in graph.edges if edge.task == task.pk],
+        "awaited_by": [graph.nodes[edge.task] for edge in graph.edges if edge.waits_for == task.pk],
+    }
+    return render_page(request, "task_detail.html", context)
+
+
+@require_POST
+@may("change_task")
+def move_task(request: HttpRequest, task_id: AnyId) -> HttpResponse:
+    """Give a task another status, where it is the one that was seen."""
+    task, form = _task_or_404(task_id), MoveForm(request.POST)
+    if not form.is_valid():
+        name, errors = next(iter(form.errors.items()))
+        raise ValidationError(f"The task was not moved. {name}: {errors[0]}")
+    status, etag = form.cleaned_data["status"], form.cleaned_data["etag"]
+    moved = work.move_task(store_alias(), task.pk, status, etag=etag, by=actor(request))
+    messages.success(request, f"{moved} is {models.TaskStatus(status).label.lower()} now.")
+    back = request.POST.get("next", "")
+    safe = url_has_allowed_host_and_scheme(back, {request.get_host()}, require_https=request.is_secure())
+    return redirect(back if safe else moved)
+
+
+def _task_or_404(task_id: AnyId) -> models.Task:
+    task = models.Task.objects.all().named(task_id)
+    if task is None:
+        raise Http404("There is no task of this id. Its orchestrator may have deleted it.")
+    return task

@@ -1,0 +1,158 @@
+// The search page's conveniences: completion, the side panel, the live tail. Without them it is links and a form.
+"use strict";
+
+(() => {
+  const part = async (url, signal) => {
+    const response = await fetch(url, { headers: { "HX-Request": "true" }, credentials: "same-origin", signal });
+    if (!response.ok || response.redirected) throw new Error(`The server answered ${response.status}.`);
+    return response;
+  };
+  const say = (text) => { document.getElementById("toast").textContent = text; };
+
+  // Completion: the server knows the names and the values; a choice replaces the term at the caret.
+  const box = document.getElementById("query");
+  const list = document.getElementById("suggestions");
+  let asking = null;
+  let chosen = -1;
+  const close = () => {
+    list.hidden = true;
+    chosen = -1;
+    box.setAttribute("aria-expanded", "false");
+    box.removeAttribute("aria-activedescendant");
+  };
+  const mark = (position) => {
+    const options = list.querySelectorAll("[role=option]");
+    chosen = (position + options.length) % options.length;
+    options.forEach((option, number) => option.setAttribute("aria-selected", String(number === chosen)));
+    box.setAttribute("aria-activedescendant", options[chosen].id);
+    options[chosen].scrollIntoView({ block: "nearest" });
+  };
+  const take = (option) => {
+    box.value = option.dataset.text;
+    box.setSelectionRange(Number(option.dataset.caret), Number(option.dataset.caret));
+    box.focus();
+    close();
+    if (box.value.endsWith(":")) offer();
+  };
+  const offer = async () => {
+    asking?.abort();
+    asking = new AbortController();
+    const url = `${box.dataset.complete}?${new URLSearchParams({ q: box.value, caret: box.selectionStart })}`;
+    try {
+      list.innerHTML = await (await part(url, asking.signal)).text();
+      list.hidden = !list.querySelector("[role=option]");
+      box.setAttribute("aria-expanded", String(!list.hidden));
+      chosen = -1;
+    } catch (error) {
+      if (error.name !== "AbortError") close();
+    }
+  };
+  if (box && list) {
+    box.setAttribute("role", "combobox");
+    box.setAttribute("aria-autocomplete", "list");
+    box.setAttribute("aria-controls", "suggestions");
+    box.setAttribute("aria-expanded", "false");
+    list.setAttribute("role", "listbox");
+    list.setAttribute("aria-label", "Suggestions");
+    let waiting = 0;
+    box.addEventListener("input", () => { clearTimeout(waiting); waiting = setTimeout(offer, 120); });
+    box.addEventListener("keydown", (event) => {
+      if (list.hidden) {
+        if (event.key === "ArrowDown") { event.preventDefault(); offer(); }
+        return;
+      }
+      if (event.key === "ArrowDown") { event.preventDefault(); mark(chosen + 1); }
+      else if (event.key === "ArrowUp") { event.preventDefault(); mark(chosen < 0 ? -1 : chosen - 1); }
+      else if (event.key === "Escape") { event.preventDefault(); close(); }
+      else if ((event.key === "Enter" && chosen >= 0) || event.key === "Tab") {
+        event.preventDefault();
+        take(list.querySelectorAll("[role=option]")[Math.max(chosen, 0)]);
+      }
+    });
+    list.addEventListener("mousedown", (event) => {
+      const option = event.target.closest("[role=option]");
+      if (option) { event.preventDefault(); take(option); }
+    });
+    box.addEventListener("blur", close);
+  }
+
+  // The side panel: the event's own page, beside the list; a link that opens it opens the page elsewhere too.
+  const side = document.getElementById("side");
+  document.addEventListener("click", async (event) => {
+    const link = event.target.closest("[data-side]");
+    if (!link || !side || event.ctrlKey || event.metaKey || event.shiftKey || event.button) return;
+    event.preventDefault();
+    try {
+      const html = await (await part(link.href)).text();
+      side.innerHTML = `<div class="toolbar"><button type="button" data-close autofocus>Close</button></div>${html}`;
+      document.querySelector("tr[data-current]")?.removeAttribute("data-current");
+      link.closest("tr")?.setAttribute("data-current", "");
+      side.opener = link;
+      if (!side.open) side.show();
+    } catch {
+      location.href = link.href;
+    }
+  });
+  const closeSide = () => {
+    if (!side?.open) return;
+    side.close();
+    side.opener?.focus();
+  };
+  document.addEventListener("click", (event) => { if (event.target.closest("[data-close]")) closeSide(); });
+  document.addEventListener("keydown", (event) => { if (event.key === "Escape") closeSide(); });
+
+  // The tail: asks for what came after the newest row, never while the tab is hidden; somebody who reads further down
+  // is not moved, but told how many there are.
+  const live = document.getElementById("live");
+  const body = document.getElementById("event-rows");
+  if (!live || !body) return;
+  const toggle = live.querySelector("[data-live=toggle]");
+  const show = live.querySelector("[data-live=show]");
+  const MOST_ROWS = 300;
+  let paused = false;
+  let held = [];
+  const release = () => {
+    for (const row of held) {
+      row.classList.add("updated");
+      body.prepend(row);
+    }
+    held = [];
+    while (body.rows.length > MOST_ROWS) body.lastElementChild.remove();
+    const table = body.closest("table");
+    if (body.rows.length && table.hidden) location.reload();
+    tell();
+  };
+  const tell = () => {
+    show.hidden = !held.length;
+    show.textContent = `${held.length} new`;
+    toggle.textContent = paused ? "Paused" : "Live";
+    toggle.setAttribute("aria-pressed", String(!paused));
+  };
+  const isReading = () => window.scrollY > 240 || body.contains(document.activeElement) || side?.open;
+  const ask = async () => {
+    let pause = 1000;
+    try {
+      if (!document.hidden && (!paused || held.length < MOST_ROWS)) {
+        const parameters = new URLSearchParams({ q: live.dataset.q, cursor: live.dataset.cursor });
+        const response = await part(`${live.dataset.url}?${parameters}`);
+        live.dataset.cursor = response.headers.get("X-Cursor") || live.dataset.cursor;
+        if (response.headers.get("X-More")) pause = 0;
+        const holder = document.createElement("template");
+        holder.innerHTML = `<table><tbody>${await response.text()}</tbody></table>`;
+        held.push(...[...holder.content.querySelectorAll("tr")].reverse());
+        relativeTimes({ querySelectorAll: (selector) => held.flatMap((row) => [...row.querySelectorAll(selector)]) });
+        if (held.length && !paused && !isReading()) release();
+        tell();
+        if (live.dataset.lost) { say(""); delete live.dataset.lost; }
+      }
+    } catch {
+      live.dataset.lost = "yes";
+      say("No new events: the server cannot be reached.");
+      pause = 5000;
+    }
+    setTimeout(ask, pause);
+  };
+  toggle.addEventListener("click", () => { paused = !paused; if (!paused) release(); tell(); });
+  show.addEventListener("click", () => { release(); window.scrollTo({ top: 0 }); });
+  setTimeout(ask, 1000);
+})();
