@@ -52,11 +52,15 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Graph:
-    """Tasks with what they wait for. `has_more` tells that not all that belong to it are there."""
+    """Tasks with what they wait for. `has_more` tells that not all that belong to it are there.
+
+    `ways` are the (layer, place) pairs through which an edge passes that skips layers, by (task, waits for).
+    """
 
     nodes: dict[str, Node]
     edges: list[Edge]
     has_more: bool = False
+    ways: dict[tuple[str, str], list[tuple[int, int]]] = field(default_factory=dict)
 
     @property
     def disagreements(self) -> list[Edge]:
@@ -142,9 +146,11 @@ def build(tasks: dict[str, models.Task | None], edges: Iterable[Edge], *, has_mo
     for one in _in_circles(nodes, waits):
         nodes[one].in_circle = True
     _layer(nodes, waits)
+    ways = _arrange(nodes, waits)
     for node in nodes.values():
         node.blocked_by = [] if node.is_done else [one for one in waits[node.task_id] if not nodes[one].is_done]
-    return Graph(nodes, [edge for edge in edges if edge.task in nodes and edge.waits_for in nodes], has_more)
+    drawn = [edge for edge in edges if edge.task in nodes and edge.waits_for in nodes]
+    return Graph(nodes, drawn, has_more, ways)
 
 
 def _in_circles(nodes: dict[str, Node], waits: dict[str, list[str]]) -> set[str]:
@@ -174,7 +180,7 @@ def _leads_back(start: str, waits: dict[str, list[str]], left: set[str]) -> bool
 def _layer(nodes: dict[str, Node], waits: dict[str, list[str]]) -> None:
     """Give each task the layer after all that it waits for; within a circle the way back does not count."""
     awaited: dict[str, list[str]] = defaultdict(list)
-    number = {one: 0 for one in nodes}
+    number = dict.fromkeys(nodes, 0)
     for one, others in waits.items():
         for other in others:
             if not (nodes[one].in_circle and nodes[other].in_circle):
@@ -188,19 +194,41 @@ def _layer(nodes: dict[str, Node], waits: dict[str, list[str]]) -> None:
             number[other] -= 1
             if number[other] == 0:
                 front.append(other)
-    _arrange(nodes, waits)
 
 
-def _arrange(nodes: dict[str, Node], waits: dict[str, list[str]]) -> None:
-    """Place the tasks of each layer near the middle of what they wait for, so that few lines cross."""
-    layers: dict[int, list[Node]] = defaultdict(list)
-    for node in nodes.values():
-        layers[node.layer].append(node)
-    for layer in sorted(layers):
+def _arrange(nodes: dict[str, Node], waits: dict[str, list[str]]) -> dict[tuple[str, str], list[tuple[int, int]]]:
+    """Place the tasks of each layer near the middle of what they wait for; return the ways of the long edges.
 
-        def middle(node: Node) -> tuple[float, str]:
-            places = [nodes[one].place for one in waits[node.task_id] if nodes[one].layer < node.layer]
-            return (sum(places) / len(places) if places else 0.0, node.task_id)
+    An edge that skips layers gets a place in each of them, so that it passes between tasks and not behind one.
+    """
+    layers: dict[int, list[tuple[tuple[float, str], Node | None, tuple[str, str] | None]]]
+    ways: dict[tuple[str, str], list[tuple[int, int]]] = {}
+    deepest = max((node.layer for node in nodes.values()), default=0)
+    for layer in range(deepest + 1):
+        layers = {layer: []}
+        for node in nodes.values():
+            if node.layer == layer:
+                places = [_last_place(nodes, ways, one, node.task_id) for one in waits[node.task_id]
+                          if nodes[one].layer < layer]  # fmt: skip
+                layers[layer].append(((_mean(places), node.task_id), node, None))
+        for one, others in waits.items():
+            for other in others:
+                if nodes[other].layer < layer < nodes[one].layer:
+                    at = _last_place(nodes, ways, other, one)
+                    layers[layer].append(((float(at), one + other), None, (one, other)))
+        for place, (_, placed, edge) in enumerate(sorted(layers[layer], key=lambda entry: entry[0])):
+            if placed is not None:
+                placed.place = place
+            elif edge is not None:
+                ways.setdefault(edge, []).append((layer, place))
+    return ways
 
-        for place, node in enumerate(sorted(layers[layer], key=middle)):
-            node.place = place
+
+def _last_place(nodes: dict[str, Node], ways: dict[tuple[str, str], list[tuple[int, int]]], one: str, by: str) -> int:
+    """Return where the edge from a task to the one that waits for it has got so far."""
+    way = ways.get((by, one))
+    return way[-1][1] if way else nodes[one].place
+
+
+def _mean(places: list[int]) -> float:
+    return sum(places) / len(places) if places else 0.0

@@ -46,7 +46,9 @@ def intentions(found: Look, backup_dir: Path, *, wal: bool) -> list[str]:
             steps.append("  note how its schema was found, so that `leave` can put it back exactly so.")
         steps.append("  add or update this dashboard's side tables (dash_…) and django_migrations.")
         if settings.SEARCH_TRIGGERS and "0005_search" in found.unapplied:
-            steps.append("  put triggers on events that note which ones changed, for the search (SEARCH_TRIGGERS=0: none).")
+            steps.append(
+                "  put triggers on events that note which ones changed, for the search (SEARCH_TRIGGERS=0: none)."
+            )
     if wal and found.journal_mode != "wal":
         steps.append("Switch it to WAL, so that reading it never makes the orchestrator's saves wait.")
     return steps

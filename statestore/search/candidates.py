@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from statestore.fields import text_bytes
-from statestore.search import order
+from statestore.search import grams, order
 from statestore.search.documents import FIELD_NUMBERS
 from statestore.search.language import Query
 
@@ -16,6 +16,7 @@ SORTABLE: Final = 20_000
 # Documents that are looked at for one page, and those whose events are read where no index of words can help.
 MOST_LOOKED_AT: Final = 60_000
 MOST_READ: Final = 2_000
+MOST_CHECKED: Final = 6_000
 MOST_COMMITS: Final = 500
 SHORTEST_WORD: Final = 3
 # Of a long word the beginning is looked up; the events themselves are asked for the rest.
@@ -38,6 +39,7 @@ class Plan:
     """How candidates are found.
 
     `is_exact` tells that the index alone decides; otherwise each candidate is read, and with `reads` those are many.
+    `bare` finds the newest numbers alone, where nothing else has to be known of a document.
     """
 
     sql: str
@@ -46,6 +48,7 @@ class Plan:
     is_exact: bool = False
     reads: bool = False
     is_small: bool = False
+    bare: str = ""
 
     def walk(self, index: sqlite3.Connection, span: Span, *, backwards: bool = False) -> Iterator[tuple[bool, Doc]]:
         """Return the documents within a span, newest first or oldest first, and whether each may be an answer."""
@@ -61,14 +64,8 @@ class Plan:
         return FEW * 10 if self.is_small else MOST_READ if self.reads else MOST_LOOKED_AT
 
 
-def phrases(query: Query) -> str:
-    """Return the words of a query as FTS5 takes them, or nothing where they are too short for trigrams."""
-    long = [word[:LONGEST_PHRASE] for word in query.words if len(word) >= SHORTEST_WORD]
-    return " AND ".join('"' + word.replace('"', '""') + '"' for word in long)
-
-
-def plan(index: sqlite3.Connection, query: Query) -> Plan:
-    """Return the plan that looks at the fewest documents."""
+def plan(index: sqlite3.Connection, query: Query, *, counting: bool = False) -> Plan:
+    """Return the plan that looks at the fewest documents; for counting, one by which few have to be read."""
     wanted, unwanted = _wanted(index, query), _unwanted(index, query)
     allows = _check(wanted, unwanted)
     if any(not numbers for numbers in wanted.values()):
@@ -76,22 +73,43 @@ def plan(index: sqlite3.Connection, query: Query) -> Plan:
     decided = _is_decided(query, wanted)
     columns = [column for column in wanted if column != "actor_type"]  # Three words: too common to help.
     sized = sorted((_count(index, column, wanted[column]), column) for column in columns)
-    match = phrases(query)
-    if sized and sized[0][0] <= (FEW if match else SORTABLE):
+    words = [word for word in query.words if len(word) >= SHORTEST_WORD]
+    if sized and sized[0][0] <= (FEW if words else SORTABLE):
         column = sized[0][1]
         exact = decided and not query.words
         return _by_field(column, wanted[column], allows, exact, is_small=sized[0][0] <= FEW)
-    if match:
-        sql = (
-            f"SELECT {DOC} FROM text CROSS JOIN doc d ON d.docid = text.rowid"  # noqa: S608
-            " WHERE text MATCH ? AND text.rowid BETWEEN ? AND ? ORDER BY text.rowid {way}"
-        )
-        return Plan(sql, (match,), allows, decided and all(map(_is_whole, query.words)))
+    if words:
+        return _by_words(index, query, words, allows, decided, counting=counting, filtered=bool(wanted or unwanted))
     exact = decided and not query.words
     if sized and len(wanted[sized[0][1]]) == 1:
         return _by_field(sized[0][1], wanted[sized[0][1]], allows, exact)
     sql = f"SELECT {DOC} FROM doc d NOT INDEXED WHERE d.docid BETWEEN ? AND ? ORDER BY d.docid {{way}}"  # noqa: S608
     return Plan(sql, (), allows, exact, reads=not exact)
+
+
+def _by_words(
+    index: sqlite3.Connection,
+    query: Query,
+    words: list[str],
+    allows: Any,
+    decided: bool,
+    *,
+    counting: bool,
+    filtered: bool,
+) -> Plan:
+    """Return the plan by the index of trigrams; a long word is looked up by its rarest pieces where that suffices."""
+    pieces, expected = grams.pieces(index, words)
+    is_rare = expected <= FEW // 2
+    by_pieces = is_rare or not counting
+    match = grams.phrase(pieces if by_pieces else [word[:LONGEST_PHRASE] for word in words])
+    whole = pieces == words if by_pieces else True
+    sql = (
+        f"SELECT {DOC} FROM text CROSS JOIN doc d ON d.docid = text.rowid"  # noqa: S608
+        " WHERE text MATCH ? AND text.rowid BETWEEN ? AND ? ORDER BY text.rowid {way}"
+    )
+    bare = "SELECT rowid FROM text WHERE text MATCH ? AND rowid BETWEEN ? AND ? ORDER BY rowid DESC LIMIT ?"
+    exact = decided and whole and all(map(_is_whole, query.words))
+    return Plan(sql, (match,), allows, exact, bare="" if filtered else bare, is_small=not exact and is_rare)
 
 
 def _is_whole(word: str) -> bool:
@@ -106,10 +124,11 @@ def _is_decided(query: Query, wanted: dict[str, set[int]]) -> bool:
 
 
 def _by_field(column: str, numbers: set[int], allows: Any, exact: bool, *, is_small: bool = False) -> Plan:
-    places = ", ".join("?" * len(numbers))
+    # An equality, since SQLite sorts what IN found, also with one value.
+    places = "= ?" if len(numbers) == 1 else f"IN ({', '.join('?' * len(numbers))})"
     known = "d.git IS NOT NULL AND" if column == "git" else ""
     sql = (
-        f"SELECT {DOC} FROM doc d INDEXED BY doc_{column} WHERE {known} d.{column} IN ({places})"  # noqa: S608
+        f"SELECT {DOC} FROM doc d INDEXED BY doc_{column} WHERE {known} d.{column} {places}"  # noqa: S608
         " AND d.docid BETWEEN ? AND ? ORDER BY d.docid {way}"
     )
     return Plan(sql, tuple(numbers), allows, exact, reads=not exact, is_small=is_small)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 from itertools import groupby
 from typing import Any, Final
 
-from statestore.search import order
+from statestore.search import grams, order
 from statestore.search.file import CONTENT_BYTES, DOC_COLUMNS
 from statestore.search.source import Source
 
@@ -133,6 +133,9 @@ class Documents:
                 for docid, event in placed
             ],
         )
+        sample = [event.content for _, event in placed if event.hash % grams.SAMPLED_ONE_OF == 0]
+        if sample:
+            grams.count(self.index, sample)
         self.index.executemany(
             "INSERT INTO text (rowid, content, type, session) VALUES (?, CAST(? AS TEXT), CAST(? AS TEXT), CAST(? AS TEXT))",
             [(docid, event.content, event.type, event.session) for docid, event in placed],

@@ -11,7 +11,9 @@ from typing import Any, Final
 
 from django.conf import settings
 
-FORMAT: Final = "1"
+from statestore.search import grams
+
+FORMAT: Final = "2"
 CACHE_KB: Final = 32_000
 # What FTS5 gathers in memory before it writes, and how many pieces it lets lie before it merges them: while all is
 # indexed anew everything, to be merged once at the end; afterwards what it does by itself.
@@ -33,6 +35,7 @@ _TABLES: Final = (
     "CREATE INDEX doc_git ON doc (git) WHERE git IS NOT NULL",
     "CREATE INDEX doc_cut ON doc (bytes) WHERE bytes IS NOT NULL",
     "CREATE TABLE aside (pk BLOB PRIMARY KEY) WITHOUT ROWID",
+    grams.TABLE,
 )
 # Since 3.43 the index need not keep a second copy of all texts to be able to delete one.
 _CONTENTLESS: Final = ", content='', contentless_delete=1" if sqlite3.sqlite_version_info >= (3, 43) else ""

@@ -127,13 +127,15 @@ class _Stream:
         found: list[Place] = []
         size = max(_FIRST_CHECK, self.limit + 1)
         walk = self.plan.walk(self.index, span(self.index, self.query, self.cursor), backwards=self.cursor.backwards)
+        read = 0
         while True:
             names, is_over = self._take(walk, size)
+            read += len(names)
             for part in reading.among(self.using, self.query, self.cursor, names):
                 found += part
             if len(found) > self.limit or is_over:
                 break
-            if self.looked_at >= self.plan.most:
+            if self.looked_at >= self.plan.most or read >= candidates.MOST_CHECKED:
                 self._stop()
                 break
             size = _NEXT_CHECK

@@ -102,7 +102,7 @@ def clear(using: str, seen: list[tuple[bytes, int]], token: str) -> None:
             place = "%s" if name[:1] == b"b" else "CAST(%s AS TEXT)"
             cursor.execute(
                 f"DELETE FROM dash_dirty WHERE pk = {place} AND generation = %s",
-                [name[1:], generation],  # noqa: S608
+                [name[1:], generation],
             )
         cursor.execute(
             "INSERT INTO dash_index (id, token) VALUES (1, %s) ON CONFLICT (id) DO UPDATE SET token = excluded.token",

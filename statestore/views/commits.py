@@ -13,6 +13,8 @@ from statestore.views.access import may
 from statestore.views.htmx import render_page
 
 TRANSITIONS: Final = 50
+# A transition is recorded some seconds after the events that led to it.
+MARGIN_SECONDS: Final = 60
 
 
 @require_safe
@@ -47,6 +49,7 @@ def _transitions(query: search.Query, agents: list[str]) -> list[models.Transiti
     oldest = search.find(query, cursor=search.LAST_PAGE, limit=1).rows
     if not newest or not oldest or not agents:
         return []
-    rows = models.Transition.objects.filter(agent_id__in=agents).since(oldest[0].timestamp).until(newest[0].timestamp)
+    start, end = int(oldest[0].timestamp) - MARGIN_SECONDS, int(newest[0].timestamp) + MARGIN_SECONDS
+    rows = models.Transition.objects.filter(agent_id__in=agents).since(start).until(end)
     with dialect.translated_errors():
         return list(rows.without_states().with_sizes().newest_first()[:TRANSITIONS])

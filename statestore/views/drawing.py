@@ -66,7 +66,7 @@ def draw(graph: Graph, here: str) -> Drawn | None:
     boxes = {name: _box(node, name == here) for name, node in graph.nodes.items()}
     lines = [
         Line(
-            _curve(boxes[edge.waits_for], boxes[edge.task]),
+            _curve(boxes[edge.waits_for], boxes[edge.task], graph.ways.get((edge.task, edge.waits_for), [])),
             "circle" if graph.nodes[edge.task].in_circle and graph.nodes[edge.waits_for].in_circle
             else "disagrees" if not edge.agrees
             else "done" if graph.nodes[edge.waits_for].is_done else "open",
@@ -74,7 +74,8 @@ def draw(graph: Graph, here: str) -> Drawn | None:
         for edge in graph.edges
     ]  # fmt: skip
     width = max(box.x for box in boxes.values()) + BOX_WIDTH + MARGIN * 3
-    height = max(box.y for box in boxes.values()) + BOX_HEIGHT + MARGIN
+    lowest = max([node.place for node in graph.nodes.values()] + [at for way in graph.ways.values() for _, at in way])
+    height = MARGIN + lowest * STEP_Y + BOX_HEIGHT + MARGIN
     order = sorted(boxes.values(), key=lambda box: (box.node.layer, box.node.place))
     return Drawn(order, lines, width, height)
 
@@ -87,7 +88,7 @@ def _box(node: Node, is_here: bool) -> Box:
     label = dict(models.TaskStatus.choices).get(status, status)
     notes = {
         "missing": "does not exist", "circle": "waits for itself", "waiting": f"waits for {len(node.blocked_by)}",
-        "done": "", "free": "nothing to wait for",
+        "done": "", "free": "can go on",
     }[state]  # fmt: skip
     return Box(
         node, MARGIN + node.layer * STEP_X, MARGIN + node.place * STEP_Y, SIGNS.get(status, "?"), title,
@@ -95,8 +96,18 @@ def _box(node: Node, is_here: bool) -> Box:
     )  # fmt: skip
 
 
-def _curve(one: Box, other: Box) -> str:
-    x1, y1 = one.x + BOX_WIDTH, one.y + BOX_HEIGHT // 2
-    x2, y2 = other.x, other.y + BOX_HEIGHT // 2
+def _curve(one: Box, other: Box, way: list[tuple[int, int]]) -> str:
+    """Return the line from one box to another, level where it passes through other layers."""
+    x, y = one.x + BOX_WIDTH, one.y + BOX_HEIGHT // 2
+    parts = [f"M{x} {y}"]
+    for layer, place in way:
+        left, level = MARGIN + layer * STEP_X, MARGIN + place * STEP_Y + BOX_HEIGHT // 2
+        parts.append(_bend(x, y, left, level) + f" H{left + BOX_WIDTH}")
+        x, y = left + BOX_WIDTH, level
+    parts.append(_bend(x, y, other.x, other.y + BOX_HEIGHT // 2))
+    return " ".join(parts)
+
+
+def _bend(x1: int, y1: int, x2: int, y2: int) -> str:
     bend = max(30, abs(x2 - x1) // 2)
-    return f"M{x1} {y1} C{x1 + bend} {y1} {x2 - bend} {y2} {x2} {y2}"
+    return f"C{x1 + bend} {y1} {x2 - bend} {y2} {x2} {y2}"

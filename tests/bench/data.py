@@ -15,8 +15,8 @@ WORDS = [
     "retry", "schema", "merge",
 ]  # fmt: skip
 # As in a living language: many sounds, few of them common.
-ONSETS = "t s r l n d m c p b f st pr tr h g w v th sh ch br cr gr pl k bl cl fl sp str dr fr sc qu sk gl sw sl j sn ph wr".split()
-NUCLEI = "e a i o u ea ai ou io oo ee ie y oa au oi".split()
+ONSETS = ["t", "s", "r", "l", "n", "d", "m", "c", "p", "b", "f", "st", "pr", "tr", "h", "g", "w", "v", "th", "sh", "ch", "br", "cr", "gr", "pl", "k", "bl", "cl", "fl", "sp", "str", "dr", "fr", "sc", "qu", "sk", "gl", "sw", "sl", "j", "sn", "ph", "wr"]
+NUCLEI = ["e", "a", "i", "o", "u", "ea", "ai", "ou", "io", "oo", "ee", "ie", "y", "oa", "au", "oi"]
 CODAS = [
     "",
     "n",

@@ -1,0 +1,82 @@
+"""Trigrams and how common they are, from a sample of the events: a word is looked up by its rarest pieces.
+
+FTS5 reads the list of each trigram of a phrase; those of the commonest are as long as the store. A few of the rarest
+leave hardly more candidates than the whole word, and the candidates are read anyway.
+"""
+
+import sqlite3
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from statestore.search.language import ascii_folded
+
+SAMPLED_ONE_OF: Final = 50
+SAMPLED_CHARACTERS: Final = 4_000
+# So many characters, three trigrams, around the rarest one; a second piece where the first is not rare.
+PIECE: Final = 5
+RARE: Final = 0.005
+TABLE: Final = "CREATE TABLE gram (text TEXT PRIMARY KEY, count INTEGER NOT NULL) WITHOUT ROWID"
+
+
+def of(text: str) -> set[str]:
+    """Return the trigrams of a text, ASCII letters small."""
+    folded = ascii_folded(text)
+    return {folded[at : at + 3] for at in range(len(folded) - 2)}
+
+
+def count(index: sqlite3.Connection, texts: Iterable[bytes]) -> None:
+    """Count the trigrams of some more events that are in the sample."""
+    counter: Counter[str] = Counter()
+    number = 0
+    for number, text in enumerate(texts, 1):
+        counter.update(of(text[:SAMPLED_CHARACTERS].decode("utf-8", "replace")))
+    index.executemany(
+        "INSERT INTO gram (text, count) VALUES (?, ?) ON CONFLICT (text) DO UPDATE SET count = count + excluded.count",
+        [*counter.items(), ("", number)],
+    )
+
+
+def pieces(index: sqlite3.Connection, words: Sequence[str]) -> tuple[list[str], float]:
+    """Return by which pieces some words are best looked up, and of how many documents, at most, that will be."""
+    counts, sampled = _counts(index, {gram for word in words for gram in of(word)})
+    found: list[str] = []
+    rarest = 1.0
+    for word in words:
+        parts, share = _pieces_of(word, counts, sampled)
+        found += parts
+        rarest = min(rarest, share)
+    # Numbers are added in order of time, never many too few: one more for a trigram that the sample has not.
+    return list(dict.fromkeys(found)), rarest * sampled * SAMPLED_ONE_OF if sampled else float("inf")
+
+
+def _counts(index: sqlite3.Connection, wanted: set[str]) -> tuple[dict[str, int], int]:
+    asked = ["", *list(wanted)[:900]]
+    sql = f"SELECT text, count FROM gram WHERE text IN ({', '.join('?' * len(asked))})"  # noqa: S608
+    counts = dict(index.execute(sql, asked).fetchall())
+    return counts, int(counts.pop("", 0))
+
+
+def _pieces_of(word: str, counts: dict[str, int], sampled: int) -> tuple[list[str], float]:
+    """Return the pieces of one word, and how large a share of the events has the rarest of its trigrams."""
+    folded = ascii_folded(word)
+    shares = {at: (counts.get(folded[at : at + 3], 0) + 1) / (sampled + 1) for at in range(len(folded) - 2)}
+    order = sorted(shares, key=lambda at: shares[at])
+    if len(word) <= PIECE or not sampled:
+        return [word[:60]], shares[order[0]]
+    first = _piece(order[0], len(word))
+    taken = [first]
+    if shares[order[0]] > RARE:
+        others = (_piece(at, len(word)) for at in order[1:] if abs(at - order[0]) >= 3)
+        taken += [piece for piece in [next(others, None)] if piece is not None]
+    return [word[start:end] for start, end in sorted(taken)], shares[order[0]]
+
+
+def _piece(at: int, length: int) -> tuple[int, int]:
+    start = max(0, min(at - 1, length - PIECE))
+    return start, start + PIECE
+
+
+def phrase(parts: Iterable[str]) -> str:
+    """Return texts that must all occur as FTS5 takes them."""
+    return " AND ".join('"' + part.replace('"', '""') + '"' for part in parts)
