@@ -21,6 +21,10 @@ MOST_COUNTED: Final = 5_000
 MOST_READ: Final = 1_000
 VALUES_SHOWN: Final = 8
 BARS: Final = 48
+# Each bar is a question of its own to the index of words, which takes some milliseconds for a common one.
+BARS_OF_WORDS: Final = 24
+# Documents that are looked at for facets where filters turn most of them away.
+MOST_LOOKED_AT: Final = 15_000
 # Of a bar with more matches than this, the height is estimated from these.
 MOST_IN_BAR: Final = 100
 _SECONDS: Final = (
@@ -99,7 +103,7 @@ def _matches(using: str, query: Query, covered: Coverage) -> tuple[list[Doc], bo
         looked_at += 1
         if allowed and doc[1] not in covered.marked:
             docs.append(doc)
-        if len(docs) >= most or looked_at >= candidates.MOST_LOOKED_AT:
+        if len(docs) >= most or looked_at >= MOST_LOOKED_AT:
             return _checked(using, query, plan, docs), True
     return _checked(using, query, plan, docs), False
 
@@ -200,7 +204,7 @@ def _by_index(using: str, query: Query, covered: Coverage, start: int | None, en
     ends = [next(plan.walk(covered.index, whole, backwards=way), None) for way in (True, False)]
     times = [*extra, *(found[1][0] >> order.PLACE_BITS for found in ends if found)]
     bars = []
-    for low, high in bars_between(times, start, end):
+    for low, high in bars_between(times, start, end, BARS_OF_WORDS if query.words else BARS):
         counted = _in_bar(plan, covered, Span(order.first_place(low), order.first_place(high) - 1))
         more = sum(low <= at < high for at in extra)
         bars.append(Bar(low, high, counted[0] + more, counted[1]))
@@ -229,13 +233,13 @@ def _estimate(count: int, last: int, within: Span) -> tuple[int, bool]:
     return max(count, round(count / share)), True
 
 
-def bars_between(times: list[int], start: int | None, end: int | None) -> list[tuple[int, int]]:
+def bars_between(times: list[int], start: int | None, end: int | None, most: int = BARS) -> list[tuple[int, int]]:
     """Return the bars, as (start, end), over a stretch of time; where one end is open, over the given times."""
     low = min(times, default=None) if start is None else start
     high = max(times, default=None) if end is None else end - 1
     if low is None or high is None or high < low:
         return []
-    width = next((size for size in _SECONDS if (high - low) / size < BARS), (high - low) // BARS + 1)
+    width = next((size for size in _SECONDS if (high - low) / size < most), (high - low) // most + 1)
     first = low - low % width
     return [(at, at + width) for at in range(first, high + 1, width)]
 

@@ -13,7 +13,6 @@ from django.conf import settings
 
 from statestore.search import grams
 
-FORMAT: Final = "2"
 CACHE_KB: Final = 32_000
 # What FTS5 gathers in memory before it writes, and how many pieces it lets lie before it merges them: while all is
 # indexed anew everything, to be merged once at the end; afterwards what it does by itself.
@@ -39,6 +38,8 @@ _TABLES: Final = (
 )
 # Since 3.43 the index need not keep a second copy of all texts to be able to delete one.
 _CONTENTLESS: Final = ", content='', contentless_delete=1" if sqlite3.sqlite_version_info >= (3, 43) else ""
+# What one SQLite library makes another, older one need not be able to read.
+FORMAT: Final = f"2 {'without' if _CONTENTLESS else 'with'} texts"
 _TEXT: Final = f"CREATE VIRTUAL TABLE text USING fts5(content, type, session, tokenize='trigram'{_CONTENTLESS})"
 
 _local = threading.local()

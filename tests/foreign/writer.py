@@ -15,6 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from tests.foreign import events
 from tests.foreign.orchestrator import Orchestrator, connect
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -51,6 +52,7 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--agents", type=int, default=3)
     parser.add_argument("--prefix", default=None)
     parser.add_argument("--state-bytes", type=int, default=2_000)
+    parser.add_argument("--events", type=int, help="save events alone, again and again over so many ids")
     parser.add_argument("--hold", type=float, help="do not save; hold the write lock for so many seconds")
     return parser.parse_args()
 
@@ -64,7 +66,8 @@ def _save_until(stop: threading.Event, options: argparse.Namespace) -> None:
     failed = 0
     with Orchestrator(options.file, prefix=options.prefix) as orchestrator:
         _say(ready=True, sqlite=sqlite3.sqlite_version)
-        for noun, save in _work(orchestrator, options.agents, options.state_bytes):
+        work = _work(orchestrator, options.agents, options.state_bytes)
+        for noun, save in events.unrest(orchestrator, options.events) if options.events else work:
             if stop.is_set():
                 break
             milliseconds, error = _timed(save)

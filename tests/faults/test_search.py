@@ -1,0 +1,130 @@
+"""While others save, edit and delete events, and the indexer is killed, every word stays exact and nobody waits."""
+
+import json
+import sqlite3
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.faults.checker import TEXTBOOK, by_textbook, wrong_words
+from tests.faults.scale import tell, times
+from tests.faults.sites import JOURNAL_MODES, ROOT, Site, SiteMaker
+from tests.faults.test_storm import harm
+from tests.foreign import events, writer
+from tests.foreign.orchestrator import Orchestrator
+
+pytestmark = [pytest.mark.faults, pytest.mark.sqlite]
+
+IDS = 500
+WORDS = 300
+PATIENCE_SECONDS = 60
+CANARY_STATEMENTS = 1_500
+
+
+def start_indexer(site: Site) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "manage.py", "index", "--follow"]
+    return subprocess.Popen(command, cwd=ROOT, env=site.environment, stdin=subprocess.PIPE)
+
+
+def awaited(condition: Callable[[], Any], process: subprocess.Popen[bytes]) -> Any:
+    """Return what a condition gives once it gives anything; the process must live until then."""
+    pause = threading.Event()
+    for _ in range(PATIENCE_SECONDS * 50):
+        if found := condition():
+            return found
+        assert process.poll() is None, "the indexer ended"
+        pause.wait(0.02)
+    raise AssertionError("waited in vain")
+
+
+def token(site: Site) -> Any:
+    return site.rows("SELECT token FROM dash_index")
+
+
+def check(site: Site) -> dict[str, Any]:
+    command = [sys.executable, "-m", "tests.faults.checker", str(WORDS)]
+    done = subprocess.run(command, cwd=ROOT, env=site.environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def kill_while_indexing(site: Site) -> None:
+    """Start the indexer, let it get something done, and end it as a crash would."""
+    process = start_indexer(site)
+    try:
+        before = token(site)
+        awaited(lambda: token(site) != before, process)
+    finally:
+        process.kill()
+        process.wait()
+        if process.stdin:
+            process.stdin.close()
+
+
+def vacuum(site: Site) -> None:
+    connection = sqlite3.connect(site.store, timeout=5, isolation_level=None)
+    connection.execute("VACUUM")
+    connection.close()
+
+
+def retain(site: Site) -> None:
+    """Delete the oldest events in small portions, as retention does."""
+    connection = sqlite3.connect(site.store, timeout=5, isolation_level=None)
+    for _ in range(5):
+        connection.execute("DELETE FROM events WHERE rowid IN (SELECT rowid FROM events ORDER BY timestamp LIMIT 10)")
+    connection.close()
+
+
+@pytest.mark.parametrize("journal_mode", JOURNAL_MODES)
+def test_every_word_is_exact_after_a_storm(make_site: SiteMaker, journal_mode: str, quick_disk: Path):
+    site, kills = make_site(journal_mode, quick_disk), times(4, 50)
+    arguments = ("--per-second", "120", "--events", str(IDS))
+    with writer.running(site.store, *arguments) as one, writer.running(site.store, *arguments) as other:
+        for number in range(kills):
+            kill_while_indexing(site)
+            if number == kills // 2:
+                vacuum(site)
+                retain(site)
+    behind = check(site)
+    site.manage("index")
+    after = check(site)
+    canary = wrong_in_the_textbook(quick_disk / "canary.db")
+    waits = harm(one) + harm(other)
+    tell(
+        f"search in a storm ({journal_mode})", kills=kills, saves=len(one.saves) + len(other.saves),
+        lost_saves=len(one.failures) + len(other.failures),
+        worst_wait=f"{max(one.worst_wait_seconds, other.worst_wait_seconds):.3f} s",
+        words=after["asked"], wrong_while_behind=len(behind["wrong"]), failures=len(after["wrong"]) + len(waits),
+        canary=f"{len(canary)} words flagged",
+    )  # fmt: skip
+    assert waits == []
+    assert after["asked"] == WORDS
+    assert behind["wrong"] == []
+    assert after["wrong"] == []
+    assert site.rows("SELECT count(*) FROM dash_dirty") == [(0,)]
+    assert canary
+
+
+def wrong_in_the_textbook(path: Path) -> list[str]:
+    """Return the words that the textbook's index answers wrongly after the same statements, by the same checker."""
+    from tests.foreign import orchestrator
+
+    orchestrator.create(path)
+    with Orchestrator(path) as foreign:
+        foreign.connection.execute("PRAGMA synchronous = OFF")
+        for statement in TEXTBOOK.split(";\n\n"):
+            foreign.connection.executescript(statement)
+        unrest = events.unrest(foreign, IDS, seed=3)
+        for _ in range(CANARY_STATEMENTS):
+            try:
+                next(unrest)[1]()
+            except sqlite3.DatabaseError:
+                continue  # It is so far gone that the orchestrator's own save fails.
+    connection = sqlite3.connect(path)
+    return wrong_words(connection, by_textbook(connection), WORDS)[0]
