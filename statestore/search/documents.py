@@ -103,7 +103,9 @@ class Documents:
         span = (first, first + order.PLACES - 1)
         rows = self.index.execute("SELECT pk, docid FROM doc WHERE docid BETWEEN ? AND ?", span).fetchall()
         current: dict[bytes, int] = dict(rows)
-        places = [(order.key(*at), name) for name, at in self.positions(list(current)).items()]
+        there = self.positions(list(current))
+        self._forget(docid for name, docid in current.items() if name not in there)
+        places = [(order.key(*at), name) for name, at in there.items()]
         places += [(_key(event), event.name) for event in events]
         moved, last = {}, first - 1
         for place, (_, name) in enumerate(sorted(places)):

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from statestore.search import file, marks, order
+from statestore.search import file, marks, order, source
 from statestore.search.indexer import store_identity
 
 # More changed events than this are not read for one search; the answer says so.
@@ -40,7 +40,7 @@ def coverage(using: str) -> Coverage:
     if not _is_of(notes, using, witness):
         return Coverage(None, frozenset(), everything, 0, witness.is_marking)
     aside = frozenset(name for (name,) in index.execute("SELECT pk FROM aside LIMIT ?", (MOST_MARKED,)))
-    unread, share = _unread(notes, witness.is_marking)
+    unread, share = _unread(using, notes, witness.is_marking)
     return Coverage(index, names | aside, unread, lag, witness.is_marking, share, len(seen) > MOST_MARKED)
 
 
@@ -53,12 +53,14 @@ def _is_of(notes: dict[str, object], using: str, witness: marks.Witness) -> bool
     )
 
 
-def _unread(notes: dict[str, object], is_marking: bool) -> tuple[tuple[tuple[int, int], ...], float | None]:
+def _unread(using: str, notes: dict[str, object], is_marking: bool) -> tuple[tuple[tuple[int, int], ...], float | None]:
     ranges = []
     share = None
     walk, seen = notes.get("walk"), notes.get("seen")
     if not is_marking and isinstance(seen, int):
-        ranges.append((seen + 1, order.HIGHEST))
+        # Another event in the place of the last one: which others were deleted and saved anew, nobody knows.
+        is_same = source.row_at(using, seen) == (seen, notes.get("seen_name"))
+        ranges.append((seen + 1 if is_same else order.LOWEST, order.HIGHEST))
     if isinstance(walk, int) and not notes.get("trusted"):
         ranges.append((order.LOWEST, walk - 1))
         done, total = notes.get("done"), notes.get("total")

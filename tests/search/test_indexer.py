@@ -1,0 +1,237 @@
+"""The index is built, kept up to date, told from that of another store, and never trusted further than it reaches."""
+
+import sqlite3
+import subprocess
+import sys
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.db import connections
+
+from statestore import search
+from statestore.routers import store_alias
+from statestore.search import file, marks, source
+from statestore.search.file import CONTENT_BYTES
+from tests.builders import NOW, make_event
+from tests.search.oracle import everything, like, wrong
+
+pytestmark = [pytest.mark.django_db, pytest.mark.sqlite]
+
+
+def execute(sql: str, *parameters: Any) -> None:
+    with connections[store_alias()].cursor() as cursor:
+        cursor.execute(sql, parameters)
+
+
+def documents() -> int:
+    index = file.reading()
+    assert index is not None
+    return int(index.execute("SELECT count(*) FROM doc").fetchone()[0])
+
+
+def test_without_an_index_events_are_read_and_the_answer_says_so():
+    make_event(content="lonely")
+    found = search.find(search.parse("lonely"))
+    assert len(found) == 1
+    assert "no search index yet" in found.notes[0]
+    assert not file.path().exists(), "a reader made the index"
+
+
+def test_what_changed_is_marked_found_and_the_mark_cleared():
+    event = make_event(content="first")
+    search.index_all()
+    assert marks.marked(store_alias(), 10) == []
+    execute("UPDATE events SET content = 'second' WHERE id = %s", event.pk)
+    assert [name for name, _ in marks.marked(store_alias(), 10)] == [marks.name_of(event.pk)]
+    assert everything("second") == [event.pk]
+    assert everything("first") == []
+    search.index_all()
+    assert marks.marked(store_alias(), 10) == []
+    assert not search.find(search.parse("second")).notes
+
+
+def test_a_mark_that_was_set_again_meanwhile_is_not_cleared():
+    event = make_event()
+    seen = marks.marked(store_alias(), 10)
+    execute("UPDATE events SET content = 'later' WHERE id = %s", event.pk)
+    marks.clear(store_alias(), seen, "token")
+    assert len(marks.marked(store_alias(), 10)) == 1
+
+
+def test_an_indexer_that_dies_between_index_and_marks_loses_nothing(monkeypatch: pytest.MonkeyPatch):
+    search.index_all()
+    make_event(id="e1", content="precious")
+
+    def die(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(marks, "clear", die)
+        search.index_all()
+    assert everything("precious") == ["e1"]
+    search.index_all()
+    assert everything("precious") == ["e1"]
+    assert documents() == 1
+
+
+def test_a_walk_goes_on_where_it_was_interrupted(monkeypatch: pytest.MonkeyPatch):
+    for number in range(50):
+        make_event(id=f"e{number}", content=f"step {number}")
+    monkeypatch.setattr(source, "CHUNK_ROWS", 10)
+    monkeypatch.setattr(search.indexer, "WALK_ROWS", 10)
+    indexer = search.Indexer()
+    while not documents():
+        indexer.step()
+    indexer.close()
+    found = search.find(search.parse("step"), limit=50)
+    assert len(found) == 50, "what is not indexed yet is read"
+    assert "being built" in found.notes[0]
+    done = documents()
+    assert 0 < done < 50
+    resumed = search.Indexer()
+    progress = resumed.progress
+    resumed.close()
+    assert progress is not None
+    assert progress.done == done
+    search.index_all()
+    assert documents() == 50
+    assert not search.find(search.parse("step")).notes
+
+
+def test_an_index_of_another_store_is_not_believed():
+    make_event(id="e1", content="here")
+    search.index_all()
+    with sqlite3.connect(file.path()) as index:
+        index.execute("UPDATE meta SET value = '/another/store.db' WHERE name = 'store'")
+    make_event(id="e2", content="here")
+    assert everything("here") == ["e2", "e1"]
+    search.index_all()
+    assert everything("here") == ["e2", "e1"]
+
+
+def test_a_store_that_was_put_back_from_a_copy_is_noticed():
+    make_event(id="e1", content="kept")
+    search.index_all()
+    # What a copy of the store from before would be: other rows, no marks, an older token.
+    execute("UPDATE events SET content = 'as it was' WHERE id = 'e1'")
+    execute("DELETE FROM dash_dirty")
+    execute("UPDATE dash_index SET token = 'older'")
+    assert everything("as it was") == ["e1"]
+    search.index_all()
+    assert everything("as it was") == ["e1"]
+    assert everything("kept") == []
+
+
+def test_without_triggers_everything_is_polled():
+    for name in marks.TRIGGERS:
+        execute(f"DROP TRIGGER {name}")
+    make_event(id="e1", content="polled")
+    search.index_all()
+    make_event(id="e2", content="polled")
+    assert everything("polled") == ["e2", "e1"], "what was inserted since is read"
+    search.index_all()
+    execute("DELETE FROM events WHERE id = 'e2'")
+    make_event(id="e3", content="polled")
+    assert everything("polled") == ["e3", "e1"]
+    search.index_all()
+    assert everything("polled") == ["e3", "e1"]
+
+
+def test_a_large_event_is_indexed_up_to_a_bound_and_marked_as_cut():
+    begin, end = "alpha " + "x" * CONTENT_BYTES, " omega"
+    make_event(id="large", content=begin + end)
+    make_event(id="small", content="alpha")
+    search.index_all()
+    found = search.find(search.parse("alpha"))
+    assert {event.pk for event in found} == {"large", "small"}
+    assert found.cut == {"large"}
+    assert everything("omega") == []
+
+
+def test_bytes_that_are_no_text_are_found_as_like_finds_them():
+    for number, content in enumerate((b"caf\xc3\xa9 \xff\xfe raw", b"one\0two", "\ud7ff\ufffd".encode())):
+        execute(
+            "INSERT INTO events (id, event_type, timestamp, session_id, actor_type, actor_id, content)"
+            " VALUES (%s, 't', %s, 's', 'Agent', 'a', CAST(%s AS TEXT))",
+            f"e{number}", NOW, content,
+        )  # fmt: skip
+    execute(
+        "INSERT INTO events (id, event_type, timestamp, session_id, actor_type, actor_id, content)"
+        " VALUES (%s, 't', 'not a time', 's', 'Agent', 'a', %s)", b"\x01blob", b"raw blob",
+    )  # fmt: skip
+    words = ["raw", "caf", "café", "one", "two", "blob", "\ufffd"]
+    assert wrong(words) == []
+    search.index_all()
+    assert wrong(words) == []
+    assert len(like("raw")) == 2
+
+
+def test_many_events_of_one_second_keep_their_order():
+    for number in range(300):
+        make_event(id=f"e{number}", content="same second")
+    search.index_all()
+    execute("UPDATE events SET timestamp = timestamp + 1 WHERE id LIKE 'e1%%'")
+    search.index_all()
+    execute("UPDATE events SET timestamp = timestamp - 1 WHERE id LIKE 'e1%%'")
+    search.index_all()
+    assert everything("same second", limit=40) == [f"e{number}" for number in reversed(range(300))]
+
+
+def test_the_command_tells_of_its_progress_and_makes_the_index_anew():
+    make_event(content="told")
+    out = StringIO()
+    call_command("index", stdout=out)
+    first = file.path().stat().st_ino
+    call_command("index", rebuild=True, stdout=out)
+    assert "The search index is up to date." in out.getvalue()
+    assert file.path().stat().st_ino != first or documents() == 1
+    assert file.path().stat().st_mode & 0o077 == 0, "others may read what agents said"
+
+
+def test_two_processes_do_not_index_at_once():
+    with file.lease() as is_ours, file.lease() as is_ours_too:
+        assert (is_ours, is_ours_too) == (True, False)
+        with pytest.raises(CommandError, match="Another process"):
+            call_command("index", stdout=StringIO())
+    code = "import fcntl, sys; lock = open(sys.argv[1], 'w'); fcntl.flock(lock, fcntl.LOCK_EX); print(flush=True); input()"
+    lock = str(file.path()) + ".lock"
+    command = [sys.executable, "-c", code, lock]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    try:
+        assert process.stdout is not None
+        process.stdout.readline()
+        with file.lease() as is_ours:
+            assert not is_ours
+    finally:
+        process.kill()
+        process.communicate()
+    with file.lease() as is_ours:
+        assert is_ours, "the lease of a process that died has not ended"
+
+
+def test_a_damaged_index_is_made_anew():
+    make_event(id="e1", content="unharmed")
+    search.index_all()
+    file.close()
+    path = Path(file.path())
+    path.write_bytes(b"garbage" * 1000)
+    assert everything("unharmed") == ["e1"]
+    search.index_all()
+    assert everything("unharmed") == ["e1"]
+    assert documents() == 1
+
+
+@pytest.mark.parametrize("text", ["q", "zq", "%", "é"])
+def test_a_short_word_is_read_for_in_a_bounded_range_that_is_named(text: str, monkeypatch: pytest.MonkeyPatch):
+    for number in range(40):
+        make_event(id=f"e{number}", content="zq é % a" if number == 3 else "nothing", timestamp=NOW + number)
+    search.index_all()
+    monkeypatch.setattr(search.candidates, "MOST_READ", 10)
+    found = search.find(search.parse(text), limit=5)
+    assert "Only 10 events were read" in found.notes[0]
+    assert "2026-" in found.notes[0]
+    assert not found.is_complete
+    assert "e3" in everything(text, limit=5), "looking further back finds it"
