@@ -157,7 +157,7 @@ class _AnyTextIn(In):
 
 
 @AnyText.register_lookup
-class _Holds(Lookup):  # type: ignore[type-arg]
+class _Holds(Lookup):
     """Whether a text occurs in the column: as LIKE has it on SQLite, ASCII letters in either case, % and _ plain."""
 
     lookup_name = "holds"

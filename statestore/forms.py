@@ -258,7 +258,7 @@ class QueryField(forms.CharField):
     def clean(self, value: Any) -> search.Query:
         """Return what is asked for; the error's `position` is where it cannot be understood."""
         try:
-            return search.parse(self.to_python(value))
+            return search.parse(self.to_python(value) or "")
         except search.QueryError as error:
             raise forms.ValidationError(error.reason, params={"position": error.position}) from None
 

@@ -1,4 +1,4 @@
-"""Sessions as people ask for them: those that were recorded and those that exist only in events; what was said in one."""
+"""Sessions as people ask for them: those recorded, those that exist only in events; what was said in one."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -60,8 +60,8 @@ def summary(session_id: str, *, using: str | None = None) -> Summary:
         types[kind] = types.get(kind, 0) + 1
         actors[actor_type, actor] = actors.get((actor_type, actor), 0) + 1
     return Summary(
-        None if first is None else int(first), int(rows[0][0]) if rows else None, min(len(rows), COUNTED_EVENTS), is_more,
-        sorted(types.items(), key=lambda pair: -pair[1]),
+        None if first is None else int(first), int(rows[0][0]) if rows else None, min(len(rows), COUNTED_EVENTS),
+        is_more, sorted(types.items(), key=lambda pair: -pair[1]),
         sorted(((*who, number) for who, number in actors.items()), key=lambda row: -row[2]),
     )  # fmt: skip
 

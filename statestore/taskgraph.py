@@ -1,4 +1,4 @@
-"""Tasks and what they wait for: the graph in layers, chains that are blocked, circles, and where two records disagree."""
+"""Tasks and what they wait for: in layers, with what is blocked, circles, and where two records disagree."""
 
 from collections import defaultdict, deque
 from collections.abc import Iterable
@@ -90,8 +90,12 @@ def around(task_id: str, *, using: str | None = None) -> Graph:
             ends = {edge.waits_for if forwards else edge.task for edge in found.values()}
             front = ends - visited
             visited |= front
-    _load(using, {end for edge in edges for end in edge} | {task_id}, seen)
-    return build(seen, edges.values(), has_more=has_more)
+    ids = {end for edge in edges for end in edge} | {task_id}
+    _load(using, ids, seen)
+    # What is there may also wait for each other.
+    between = _edges(using, ids, seen, forwards=True)
+    edges.update((pair, edge) for pair, edge in between.items() if set(pair) <= ids)
+    return build({one: seen[one] for one in ids}, edges.values(), has_more=has_more)
 
 
 def _load(using: str, ids: set[str], seen: dict[str, models.Task | None]) -> None:
@@ -154,7 +158,7 @@ def build(tasks: dict[str, models.Task | None], edges: Iterable[Edge], *, has_mo
 
 
 def _in_circles(nodes: dict[str, Node], waits: dict[str, list[str]]) -> set[str]:
-    """Return the tasks from which a way leads back: what is left when all without a predecessor or successor is gone."""
+    """Return the tasks from which a way leads back: those left when all that have none before or after are gone."""
     left = set(nodes)
     while True:
         pointed = {other for one in left for other in waits[one] if other in left}

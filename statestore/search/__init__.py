@@ -7,6 +7,7 @@ file        the index's own disposable file, its lease
 marks       triggers that mark what changed
 source      events as the indexer reads them
 documents   events → documents of the index
+grams       how common each trigram is, from a sample
 indexer     marks, the walk through the store, merging
 state       what the index covers right now
 candidates  which documents may answer, by the plan that looks at the fewest
@@ -14,6 +15,9 @@ reading     what the index does not cover, read
 found       one page of answers
 counts      facets and the histogram
 completion  names and values that exist, for the box
+
+service     the indexer as a part of `serve`
+trigrams    PostgreSQL's own indexes
 
 PostgreSQL keeps trigram indexes itself and answers by the same clauses.
 """
@@ -26,7 +30,7 @@ from statestore.search.indexer import Indexer, Progress, index_all
 from statestore.search.language import FIELDS, NAMES, TEXT, TIMES, Query, QueryError, Term, marked, parse
 
 __all__ = [
-    "FIELDS", "LAST_PAGE", "NAMES", "TEXT", "TIMES", "Bar", "Facets", "Found", "Histogram", "Indexer", "Progress", "Query",
-    "QueryError", "Suggestion", "Term", "complete", "facets", "find", "histogram", "index_all", "marked", "newer_than",
-    "parse", "with_excerpt",
+    "FIELDS", "LAST_PAGE", "NAMES", "TEXT", "TIMES", "Bar", "Facets", "Found", "Histogram", "Indexer", "Progress",
+    "Query", "QueryError", "Suggestion", "Term", "complete", "facets", "find", "histogram", "index_all", "marked",
+    "newer_than", "parse", "with_excerpt",
 ]  # fmt: skip

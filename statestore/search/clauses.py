@@ -113,7 +113,7 @@ def with_excerpt(events: EventQuerySet, words: tuple[str, ...], *, whole: bool =
     if words:
         place = StrIndex(Lower("content"), Value(ascii_folded(words[0])))
         start = Greatest(Value(1), place - Value(_CHARACTERS_BEFORE), output_field=IntegerField())
-    piece = Substr("content", F("excerpt_start"), EXCERPT_CHARACTERS, output_field=AnyText())
+    piece = Substr("content", start, EXCERPT_CHARACTERS, output_field=AnyText())
     events = events.annotate(excerpt_start=start, size=dialect.byte_length("content"))
     events = events.annotate(excerpt=piece)
     return events if whole else events.defer("content", "metadata")

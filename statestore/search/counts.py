@@ -98,9 +98,7 @@ def _matches(using: str, query: Query, covered: Coverage) -> tuple[list[Doc], bo
     plan = candidates.plan(covered.index, query, counting=True)
     most = MOST_COUNTED if plan.is_exact else MOST_READ
     docs: list[Doc] = []
-    looked_at = 0
-    for allowed, doc in plan.walk(covered.index, span(covered.index, query, Cursor())):
-        looked_at += 1
+    for looked_at, (allowed, doc) in enumerate(plan.walk(covered.index, span(covered.index, query, Cursor())), 1):
         if allowed and doc[1] not in covered.marked:
             docs.append(doc)
         if len(docs) >= most or looked_at >= MOST_LOOKED_AT:
@@ -218,9 +216,8 @@ def _in_bar(plan: Plan, covered: Coverage, within: Span) -> tuple[int, bool]:
         sql = (*plan.parameters, within.low, within.high, MOST_IN_BAR)
         numbers = covered.index.execute(plan.bare, sql).fetchall()
         return _estimate(len(numbers), numbers[-1][0], within) if len(numbers) == MOST_IN_BAR else (len(numbers), False)
-    looked_at, count = 0, 0
-    for allowed, doc in plan.walk(covered.index, within):
-        looked_at += 1
+    count = 0
+    for looked_at, (allowed, doc) in enumerate(plan.walk(covered.index, within), 1):
         count += allowed and doc[1] not in covered.marked
         if looked_at == MOST_IN_BAR:
             return _estimate(count, doc[0], within)

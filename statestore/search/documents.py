@@ -79,12 +79,12 @@ class Documents:
             return self._numbered(first, start, events)
         (lowest, lowest_name), (highest, highest_name) = ends
         found = self.positions([lowest_name, highest_name])
-        if highest_name in found and order.key(*found[highest_name]) < _key(events[0]):
-            if highest + len(events) < first + order.PLACES:
-                return self._numbered(first, highest + 1, events)
-        elif lowest_name in found and _key(events[-1]) < order.key(*found[lowest_name]):
-            if lowest - len(events) >= first:
-                return self._numbered(first, lowest - len(events), events)
+        comes_last = highest_name in found and order.key(*found[highest_name]) < _key(events[0])
+        comes_first = lowest_name in found and _key(events[-1]) < order.key(*found[lowest_name])
+        if comes_last and highest + len(events) < first + order.PLACES:
+            return self._numbered(first, highest + 1, events)
+        if comes_first and lowest - len(events) >= first:
+            return self._numbered(first, lowest - len(events), events)
         return self._between(first, events)
 
     def _ends(self, first: int) -> list[tuple[int, bytes]]:
@@ -139,7 +139,8 @@ class Documents:
         if sample:
             grams.count(self.index, sample)
         self.index.executemany(
-            "INSERT INTO text (rowid, content, type, session) VALUES (?, CAST(? AS TEXT), CAST(? AS TEXT), CAST(? AS TEXT))",
+            "INSERT INTO text (rowid, content, type, session)"
+            " VALUES (?, CAST(? AS TEXT), CAST(? AS TEXT), CAST(? AS TEXT))",
             [(docid, event.content, event.type, event.session) for docid, event in placed],
         )
 

@@ -49,8 +49,8 @@ def find(
 ) -> Found:
     """Return one page of the events that a query asks for, newest first, ties by insertion.
 
-    `cursor` is a neighbour page's, or `last` for the oldest events. Rows carry `excerpt` and `size`; with `whole`, their
-    content and metadata too. Raises ValidationError for a cursor that was not made here.
+    `cursor` is a neighbour page's, or `last` for the oldest events. Rows carry `excerpt` and `size`; with `whole`,
+    their content and metadata too. Raises ValidationError for a cursor that was not made here.
     """
     using = using or store_alias()
     place = Cursor.parse(cursor)

@@ -25,15 +25,14 @@ def of(text: str) -> set[str]:
     return {folded[at : at + 3] for at in range(len(folded) - 2)}
 
 
-def count(index: sqlite3.Connection, texts: Iterable[bytes]) -> None:
+def count(index: sqlite3.Connection, texts: Sequence[bytes]) -> None:
     """Count the trigrams of some more events that are in the sample."""
     counter: Counter[str] = Counter()
-    number = 0
-    for number, text in enumerate(texts, 1):
+    for text in texts:
         counter.update(of(text[:SAMPLED_CHARACTERS].decode("utf-8", "replace")))
     index.executemany(
         "INSERT INTO gram (text, count) VALUES (?, ?) ON CONFLICT (text) DO UPDATE SET count = count + excluded.count",
-        [*counter.items(), ("", number)],
+        [*counter.items(), ("", len(texts))],
     )
 
 
@@ -46,7 +45,6 @@ def pieces(index: sqlite3.Connection, words: Sequence[str]) -> tuple[list[str], 
         parts, share = _pieces_of(word, counts, sampled)
         found += parts
         rarest = min(rarest, share)
-    # Numbers are added in order of time, never many too few: one more for a trigram that the sample has not.
     return list(dict.fromkeys(found)), rarest * sampled * SAMPLED_ONE_OF if sampled else float("inf")
 
 

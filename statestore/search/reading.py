@@ -36,7 +36,7 @@ class Place:
 
 def events_of(using: str) -> EventQuerySet:
     """Return all events of a store."""
-    return models.Event.objects.using(using)  # type: ignore[no-any-return]
+    return models.Event.objects.using(using)
 
 
 def places(events: EventQuerySet, limit: int | None = None) -> list[Place]:

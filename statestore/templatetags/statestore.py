@@ -163,7 +163,8 @@ def duration(seconds: Any) -> str:
     """Return a number of seconds in its two largest units."""
     if seconds is None:
         return ""
-    left, parts = max(0, int(seconds)), []
+    left = max(0, int(seconds))
+    parts: list[str] = []
     for unit_seconds, unit in ((86400, "d"), (3600, "h"), (60, "min"), (1, "s")):
         if left >= unit_seconds or (unit == "s" and not parts):
             parts.append(f"{left // unit_seconds} {unit}")

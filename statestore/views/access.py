@@ -27,6 +27,11 @@ def actor(request: HttpRequest) -> Actor:
     return Actor(request.user.get_username(), request.META.get("REMOTE_ADDR", ""))
 
 
+def user_pk(request: HttpRequest) -> int:
+    """Return the number of the person who asks; nobody has none of the rows that belong to somebody."""
+    return int(request.user.pk or 0)
+
+
 def store(request: HttpRequest) -> StateStore:
     """Return the store on behalf of the person who asks."""
     return StateStore(actor=actor(request))

@@ -1,4 +1,4 @@
-"""The graph of tasks as lines and boxes, placed on the server: what is waited for at the left, who waits at the right."""
+"""The graph of tasks as boxes and lines, placed on the server: what is waited for at the left, who waits beside it."""
 
 from dataclasses import dataclass
 from typing import Final

@@ -14,7 +14,7 @@ from statestore.forms import SavedViewForm, SearchForm
 from statestore.models import SavedView
 from statestore.templatetags.statestore import visible
 from statestore.views import searching
-from statestore.views.access import may
+from statestore.views.access import may, user_pk
 from statestore.views.htmx import render_page
 from statestore.views.states import StateView
 
@@ -31,15 +31,17 @@ def event_search(request: HttpRequest) -> HttpResponse:
     if earlier := form.earlier:
         return redirect(searching.address(earlier))
     context: dict[str, Any] = {"place": "events", "text": visible(request.GET.get("q", "")), "form": form}
-    context["views"] = SavedView.objects.filter(user=request.user)[:MOST_VIEWS]
+    context["views"] = SavedView.objects.filter(user_id=user_pk(request))[:MOST_VIEWS]
     if form.is_valid():
         context |= _answer(form)
     elif form.position is not None:
         text = str(request.GET.get("q", ""))
         context["mistake"] = {
-            "reason": form.errors["q"][0], "before": text[: form.position][-200:], "at": text[form.position :][:1] or " ",
+            "reason": form.errors["q"][0],
+            "before": text[: form.position][-200:],
+            "at": text[form.position :][:1] or " ",
             "after": text[form.position + 1 :][:200],
-        }  # fmt: skip
+        }
     return render_page(request, "event_search.html", context, fragment="_event_answer.html")
 
 
@@ -125,9 +127,11 @@ def save_view(request: HttpRequest) -> HttpResponse:
         name, errors = next(iter(form.errors.items()))
         raise ValidationError(f"The view was not saved. {name}: {errors[0]}")
     query = str(request.POST.get("q", "")).strip()
-    if SavedView.objects.filter(user=request.user).count() >= MOST_VIEWS:
+    if SavedView.objects.filter(user_id=user_pk(request)).count() >= MOST_VIEWS:
         raise ValidationError(f"The view was not saved: there are {MOST_VIEWS} already. Delete one first.")
-    SavedView.objects.update_or_create(user=request.user, name=form.cleaned_data["name"], defaults={"query": query})
+    SavedView.objects.update_or_create(
+        user_id=user_pk(request), name=form.cleaned_data["name"], defaults={"query": query}
+    )
     messages.success(request, f"Saved as {form.cleaned_data['name']}.")
     return redirect(searching.address(query))
 
@@ -136,7 +140,7 @@ def save_view(request: HttpRequest) -> HttpResponse:
 @may("view_event")
 def delete_view(request: HttpRequest, view_id: int) -> HttpResponse:
     """Forget a saved view of one's own."""
-    view = get_object_or_404(SavedView, pk=view_id, user=request.user)
+    view = get_object_or_404(SavedView, pk=view_id, user_id=user_pk(request))
     view.delete()
     messages.success(request, f"The view {view.name} is deleted.")
     return redirect("events")

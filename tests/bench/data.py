@@ -15,32 +15,14 @@ WORDS = [
     "retry", "schema", "merge",
 ]  # fmt: skip
 # As in a living language: many sounds, few of them common.
-ONSETS = ["t", "s", "r", "l", "n", "d", "m", "c", "p", "b", "f", "st", "pr", "tr", "h", "g", "w", "v", "th", "sh", "ch", "br", "cr", "gr", "pl", "k", "bl", "cl", "fl", "sp", "str", "dr", "fr", "sc", "qu", "sk", "gl", "sw", "sl", "j", "sn", "ph", "wr"]
+ONSETS = [
+    "t", "s", "r", "l", "n", "d", "m", "c", "p", "b", "f", "st", "pr", "tr", "h", "g", "w", "v", "th", "sh", "ch", "br",
+    "cr", "gr", "pl", "k", "bl", "cl", "fl", "sp", "str", "dr", "fr", "sc", "qu", "sk", "gl", "sw", "sl", "j", "sn",
+]  # fmt: skip
 NUCLEI = ["e", "a", "i", "o", "u", "ea", "ai", "ou", "io", "oo", "ee", "ie", "y", "oa", "au", "oi"]
 CODAS = [
-    "",
-    "n",
-    "r",
-    "s",
-    "t",
-    "l",
-    "ng",
-    "nt",
-    "d",
-    "m",
-    "ck",
-    "st",
-    "nd",
-    "p",
-    "rd",
-    "ss",
-    "ll",
-    "ft",
-    "x",
-    "lt",
-    "rm",
-    "pt",
-]
+    "", "n", "r", "s", "t", "l", "ng", "nt", "d", "m", "ck", "st", "nd", "p", "rd", "ss", "ll", "ft", "x", "lt", "rm",
+]  # fmt: skip
 
 
 def made_up(chance: random.Random) -> str:

@@ -79,7 +79,7 @@ def answers(store: Path) -> None:
     show(f"  {len(some)} of them by LIKE, bare sqlite3", quantiles(partial(like, connection), some))
     show("  the same by the index", quantiles(find, some))
     for name, cursor in (("first", ""), ("tenth", _tenth("parser")), ("last", search.LAST_PAGE)):
-        show(f"{name} page of a common word", quantiles(lambda text, at=cursor: find(text, at), ["parser"] * 15))
+        show(f"{name} page of a common word", quantiles(partial(find, cursor=cursor), ["parser"] * 15))
     texts = [
         "",
         "parser",

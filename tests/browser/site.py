@@ -41,7 +41,7 @@ class Site:
             **os.environ,
             "STORE_URL": f"sqlite:///{self.store}",
             "DATABASE_URL": f"sqlite:///{self.directory / 'dashboard.db'}",
-            "SEARCH_INDEX": str(self.directory / 'search.db'),
+            "SEARCH_INDEX": str(self.directory / "search.db"),
             "SECRET_KEY": "known, since nothing here is worth a secret",
             "DJANGO_SETTINGS_MODULE": "descartes_site.settings",
         }

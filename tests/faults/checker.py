@@ -1,9 +1,6 @@
-"""`python -m tests.faults.checker`: which of some words are not answered as LIKE does, by ours or by another index."""
+"""Which of some words are not answered as LIKE does, by our index or by another one."""
 
 import json
-import sys
-
-import descartes_site  # noqa: F401, I001  (chooses the SQLite library; it must come first)
 import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -73,7 +70,7 @@ def by_textbook(connection: sqlite3.Connection) -> Answer:
     return answer
 
 
-def main() -> None:
+def main(count: int) -> None:
     """Ask our search, in the environment of a site, for some words; print those that are wrong as JSON."""
     import django
 
@@ -85,9 +82,5 @@ def main() -> None:
 
     path = Path(str(connections[store_alias()].settings_dict["NAME"]))
     connection = sqlite3.connect(path)
-    wrong, asked = wrong_words(connection, lambda word: everything(word, limit=50), int(sys.argv[1]))
+    wrong, asked = wrong_words(connection, lambda word: everything(word, limit=50), count)
     print(json.dumps({"wrong": wrong, "asked": asked}))
-
-
-if __name__ == "__main__":
-    main()

@@ -42,7 +42,7 @@ class Site:
             **os.environ,
             "STORE_URL": f"sqlite:///{self.store}",
             "DATABASE_URL": f"sqlite:///{self.dashboard}",
-            "SEARCH_INDEX": str(self.store.with_name('search.db')),
+            "SEARCH_INDEX": str(self.store.with_name("search.db")),
             "SECRET_KEY": "the same after each restart, so that sessions survive it",
             "DJANGO_SETTINGS_MODULE": self.settings,
         }

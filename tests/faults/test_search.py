@@ -47,7 +47,9 @@ def token(site: Site) -> Any:
 
 
 def check(site: Site) -> dict[str, Any]:
-    command = [sys.executable, "-m", "tests.faults.checker", str(WORDS)]
+    # descartes_site chooses the SQLite library of a process, and must be there first.
+    code = f"import descartes_site; from tests.faults.checker import main; main({WORDS})"
+    command = [sys.executable, "-c", code]
     done = subprocess.run(command, cwd=ROOT, env=site.environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
     found: dict[str, Any] = json.loads(done.stdout)

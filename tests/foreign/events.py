@@ -29,7 +29,8 @@ def unrest(orchestrator: Any, ids: int, *, seed: int | None = None) -> Iterator[
     execute = orchestrator.connection.execute
     while True:
         event, other = (f"event-{chance.randrange(ids)}" for _ in range(2))
-        at = NOW - chance.randrange(3000) if chance.random() < 0.9 else chance.choice((-NOW, 0, NOW * 1000, NOW + 10**6))
+        odd = chance.choice((-NOW, 0, NOW * 1000, NOW + 10**6))
+        at = NOW - chance.randrange(3000) if chance.random() < 0.9 else odd
         luck = chance.random()
         if luck < 0.6:
             yield "event", partial(orchestrator.save_event, text(chance), event_id=event, at=at)

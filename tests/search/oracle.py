@@ -36,7 +36,8 @@ def _text(pk: Any) -> str:
 
 def everything(text: str, *, limit: int = 3, backwards: bool = False) -> list[str]:
     """Return the ids of all pages of an answer, read one after the other."""
-    query, cursor, found = search.parse(text), search.LAST_PAGE if backwards else "", []
+    query, cursor = search.parse(text), search.LAST_PAGE if backwards else ""
+    found: list[str] = []
     for _ in range(1000):
         page = search.find(query, cursor=cursor, limit=limit)
         ids = [str(event.pk) for event in page]

@@ -1,4 +1,4 @@
-"""For every query the answer equals LIKE over the same rows, newest first, whatever happened to them and to the index."""
+"""Every answer equals LIKE over the same rows, newest first, whatever happened to them and to the index."""
 
 from collections.abc import Callable
 from typing import Any

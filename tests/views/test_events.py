@@ -1,0 +1,264 @@
+"""The search page: what was typed, found, narrowed, kept, exported and followed."""
+
+import csv
+import io
+import json
+import re
+from typing import Any
+
+import pytest
+from django.db import connections
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.utils.html import escape
+
+from statestore import models, search
+from statestore.routers import store_alias
+from statestore.search import file
+from tests.builders import NOW, make_event, make_session
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def _index(settings: Any, tmp_path: Any) -> Any:
+    settings.SEARCH_INDEX = str(tmp_path / "search.db")
+    yield
+    file.close()
+
+
+def page(client: Client, q: str = "", **more: str) -> str:
+    response = client.get("/events/", {"q": q, **more})
+    assert response.status_code == 200, response.content[:500]
+    # Templates break lines inside of tags, where nobody sees them.
+    return re.sub(r"<mark\s+>", "<mark>", response.content.decode())
+
+
+def rows(html: str) -> int:
+    return html.count("<tr data-row>")
+
+
+def test_what_was_searched_for_is_found_and_marked(viewer: Client):
+    make_event(content="the Parser failed", event_type="error")
+    make_event(content="all is well")
+    html = page(viewer, "parser")
+    assert rows(html) == 1
+    assert "<mark>Parser</mark>" in html
+    assert re.search(r"<strong class=\"number\">1</strong>\s*match", html)
+
+
+@pytest.mark.parametrize(
+    "text", ['"', "(", "^", "-x", "x:y", "", "a", "ab", "x" * 10_000, "x" * 10_001, "%", "type:", "after:soon"]
+)
+def test_no_text_is_too_odd(viewer: Client, text: str):
+    make_event(content="x:y (a) ab ^")
+    page(viewer, text)
+
+
+def test_a_nul_is_refused_in_its_place(viewer: Client):
+    html = page(viewer, "ab\0cd")
+    assert "NUL" in html
+    assert re.search(r"ab<mark>.*</mark>cd", html)
+
+
+def test_a_mistake_is_shown_where_it_is_and_the_text_kept(viewer: Client):
+    html = page(viewer, 'parser "open')
+    assert "This quotation mark is not closed" in html
+    assert "parser <mark>&quot;</mark>open" in html
+    assert f'value="{escape(chr(34).join(["parser ", "open"]))}"' in html
+
+
+def test_facets_narrow_and_exclude(viewer: Client):
+    for number in range(3):
+        make_event(event_type="error", actor_id=f"agent-{number}")
+    make_event(event_type="message", git_commit="a41f" * 10)
+    search.index_all()
+    html = page(viewer)
+    assert "?q=type%3Aerror" in html
+    assert "?q=-type%3Aerror" in html
+    assert "?q=commit%3A" in html
+    assert rows(page(viewer, "type:error")) == 3
+    assert rows(page(viewer, "-type:error")) == 1
+    counted = search.facets(search.parse(""))
+    assert counted.values["type"] == [("error", 3), ("message", 1)]
+    assert (counted.total, counted.has_more) == (4, False)
+
+
+def test_facets_count_what_changed_since_too(viewer: Client):
+    make_event(id="e1", event_type="old")
+    search.index_all()
+    models.Event.objects.filter(pk="e1").update(event_type="new")
+    assert search.facets(search.parse("")).values["type"] == [("new", 1)]
+
+
+def test_the_histogram_spreads_all_matches_and_its_bars_zoom(viewer: Client):
+    for number in range(60):
+        make_event(content="spread", timestamp=NOW + number * 3600)
+    for indexed in (False, True):
+        if indexed:
+            search.index_all()
+        found = search.histogram(search.parse("spread"))
+        assert sum(bar.count for bar in found.bars) == 60
+        assert all(one.end == other.start for one, other in zip(found.bars, found.bars[1:], strict=False))
+    bar = found.bars[0]
+    assert len(search.find(search.parse("spread").between(bar.start, bar.end))) == bar.count
+    assert f"after%3A{bar.start}+before%3A{bar.end}" in page(viewer, "spread")
+
+
+def test_addresses_of_an_earlier_release_lead_to_the_query(viewer: Client):
+    response = viewer.get("/events/", {"actor": "agent 1", "q": "x"})
+    assert (response.status_code, response["Location"]) == (302, "/events/?q=x+actor%3A%22agent+1%22")
+
+
+def test_a_view_is_saved_for_oneself_and_deleted(viewer: Client, operator: Client):
+    response = viewer.post("/search/views/", {"name": "Mine <b>", "q": "type:error after:2h"})
+    assert response["Location"] == "/events/?q=type%3Aerror+after%3A2h"
+    assert "Mine &lt;b&gt;" in page(viewer)
+    assert "Mine" not in page(operator)
+    (view,) = models.SavedView.objects.all()
+    assert operator.post(f"/search/views/{view.pk}/delete/").status_code == 404
+    assert viewer.post(f"/search/views/{view.pk}/delete/").status_code == 302
+    assert not models.SavedView.objects.exists()
+
+
+def test_a_query_with_a_mistake_is_not_saved(viewer: Client):
+    assert viewer.post("/search/views/", {"name": "x", "q": '"'}).status_code == 422
+    assert not models.SavedView.objects.exists()
+
+
+def test_all_that_was_found_is_exported_and_no_cell_is_a_formula(viewer: Client):
+    for number in range(230):
+        make_event(id=f"e{number}", content=f"=cmd|'/c calc'!A{number}", timestamp=NOW + number)
+    make_event(content="other")
+    response = viewer.get("/search/export/", {"q": "calc", "format": "csv"})
+    lines = list(csv.reader(io.StringIO(b"".join(response.streaming_content).decode())))
+    assert len(lines) == 231
+    assert lines[1][0] == "e229"
+    assert all(line[6].startswith("'=cmd") for line in lines[1:])
+    response = viewer.get("/search/export/", {"q": "calc", "format": "ndjson"})
+    events = [json.loads(line) for line in b"".join(response.streaming_content).splitlines()]
+    assert [event["id"] for event in events] == [f"e{number}" for number in reversed(range(230))]
+    assert events[0]["content"] == "=cmd|'/c calc'!A229"
+
+
+def test_an_unknown_export_is_refused(viewer: Client):
+    assert viewer.get("/search/export/", {"format": "exe"}).status_code == 422
+
+
+def test_the_tail_brings_what_is_new_and_the_cursor_to_go_on_with(viewer: Client):
+    make_event(id="e1", content="seen", timestamp=NOW)
+    cursor = re.search(r'data-cursor="([^"]+)"', page(viewer, "seen"))
+    assert cursor
+    first = viewer.get("/search/live/", {"q": "seen", "cursor": cursor[1]})
+    assert first.content.strip() == b""
+    make_event(id="e2", content="seen again", timestamp=NOW)
+    make_event(id="e3", content="not wanted", timestamp=NOW)
+    second = viewer.get("/search/live/", {"q": "seen", "cursor": first["X-Cursor"]})
+    assert second.content.decode().count("<tr data-row>") == 1
+    third = viewer.get("/search/live/", {"q": "seen", "cursor": second["X-Cursor"]})
+    assert third.content.strip() == b""
+
+
+def test_the_tail_of_an_empty_answer_begins_with_the_first_event(viewer: Client):
+    assert 'data-cursor="last"' in page(viewer, "first")
+    make_event(content="first")
+    assert b"<tr data-row>" in viewer.get("/search/live/", {"q": "first", "cursor": "last"}).content
+
+
+def test_names_and_values_are_offered(viewer: Client):
+    make_event(event_type="tool_use", session_id="build 7")
+    search.index_all()
+    assert b"actor-type:" in viewer.get("/search/complete/", {"q": "act"}).content
+    assert b"tool_use" in viewer.get("/search/complete/", {"q": "x type:to"}).content
+    offered = search.complete("-session:bu", 11)
+    assert [one.text for one in offered] == ['-session:"build 7" ']
+    assert search.complete("nothing:", 8) == []
+
+
+def test_an_event_has_a_page_with_what_happened_around_it(viewer: Client):
+    for number in range(9):
+        make_event(id=f"e{number}", content=f"step {number}", timestamp=NOW + number)
+    make_event(id="elsewhere", session_id="other", content="far away", timestamp=NOW + 4)
+    html = viewer.get("/events/e4/").content.decode()
+    assert "step 3" in html
+    assert "step 5" in html
+    assert "far away" not in html
+    part = viewer.get("/events/e4/", headers={"HX-Request": "true"}).content.decode()
+    assert "<html" not in part
+    assert viewer.get("/events/none/").status_code == 404
+
+
+def test_what_an_agent_wrote_is_text(viewer: Client):
+    make_event(id="<script>", content="<script>alert(1)</script>", event_type="<img src=x>", session_id="<b>")
+    html = page(viewer, "script")
+    assert "<script>alert" not in html
+    assert "<img src=x" not in html
+    assert "&lt;<mark>script</mark>&gt;alert" in html
+
+
+def test_the_number_of_questions_does_not_grow(viewer: Client):
+    def asked() -> int:
+        with CaptureQueriesContext(connections[store_alias()]) as captured:
+            page(viewer, "common type:message", size="25")
+        return len(captured)
+
+    for number in range(30):
+        make_event(content=f"common {number}")
+    search.index_all()
+    before = asked()
+    for number in range(200):
+        make_event(content=f"common {number}")
+    search.index_all()
+    assert asked() <= before + 1
+
+
+def test_events_of_nobody_are_seen_by_nobody(people: Any):
+    from tests.conftest import signed_in
+
+    nobody = signed_in(people["nobody"])
+    for address in ("/events/", "/search/live/", "/search/complete/", "/search/export/", "/sessions/", "/tasks/"):
+        assert nobody.get(address).status_code == 403, address
+        assert Client().get(address).status_code == 302, address
+
+
+def test_all_that_happened_at_a_commit_is_on_one_page(viewer: Client, settings: Any):
+    sha = "a41f" * 10
+    settings.COMMIT_URL = "https://git.example.org/commit/{commit}"
+    make_event(content="at it", git_commit=sha)
+    make_event(content="elsewhere", git_commit="b" * 40)
+    html = viewer.get(f"/commits/{sha}/").content.decode()
+    assert rows(html) == 1
+    assert f"https://git.example.org/commit/{sha}" in html
+    assert f"/commits/{sha}/" in page(viewer, "at")
+    assert viewer.get("/commits/ffff/").status_code == 404
+
+
+def test_a_session_that_nobody_recorded_is_read_from_its_events(viewer: Client):
+    make_session("agent-1", id="recorded")
+    make_event(session_id="only/in events", content="said <b>this</b>", timestamp=NOW)
+    make_event(
+        session_id="only/in events", event_type="tool_use", content='{"tool": "grep", "n": 1}', timestamp=NOW + 900
+    )
+    html = viewer.get("/sessions/").content.decode()
+    assert "recorded" in html
+    assert "only/in events" in html
+    address = re.search(r'href="(/sessions/~[^"]+)"', html)
+    assert address
+    html = viewer.get(address[1]).content.decode()
+    assert "said &lt;b&gt;this&lt;/b&gt;" in html
+    assert "15 min" in html
+    assert "not recorded" in html
+    assert 'class="name">tool</span>' in html
+    assert viewer.get("/sessions/none/").status_code == 404
+
+
+def test_a_session_shows_its_agents_transitions_in_between(viewer: Client):
+    from tests.builders import make_agent, make_transition
+
+    agent = make_agent("agent-1")
+    make_session(agent, id="s-1")
+    make_event(session_id="s-1", timestamp=NOW)
+    make_transition(agent, reason="changed its mind", timestamp=NOW + 5)
+    make_event(session_id="s-1", timestamp=NOW + 10)
+    html = viewer.get("/sessions/s-1/").content.decode()
+    assert "changed its mind" in html
