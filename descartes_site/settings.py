@@ -149,7 +149,7 @@ _index_name = "search.db" if STORE_IS_EMBEDDED else f"search-{sha256(str(_store[
 SEARCH_INDEX = env.str("SEARCH_INDEX", default=str(VAR_DIR / _index_name))
 # Whether adoption puts triggers on the orchestrator's events that mark what changed; without them, all is polled.
 SEARCH_TRIGGERS = _boolean("SEARCH_TRIGGERS", default=True)
-SEARCH_POLL_SECONDS = 0.5
+SEARCH_POLL_SECONDS = 0.5  # how long a new event may wait for the indexer
 DATABASE_ROUTERS = ["statestore.routers.StoreRouter"]
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 

@@ -94,13 +94,13 @@ def unindexed(column: str) -> models.Func:
 _SMALL_LETTERS = {capital: capital + 32 for capital in range(ord("A"), ord("Z") + 1)}
 
 
-def holds(connection: BaseDatabaseWrapper, sql: str, parameters: list[Any], text: str) -> tuple[str, list[Any]]:
-    """Return the condition that a text occurs in what `sql` gives, ASCII letters in either case, and its parameters."""
+def holds(connection: BaseDatabaseWrapper, sql: str, text: str) -> tuple[str, str]:
+    """Return the condition that a text occurs in what `sql` gives, ASCII letters in either case, and its pattern."""
     pattern = "%" + text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
     if is_sqlite(connection):
-        return f"{sql} LIKE %s ESCAPE '\\'", [*parameters, pattern]
+        return f"{sql} LIKE %s ESCAPE '\\'", pattern
     # In the collation "C", only ASCII letters have another case: the same answers as SQLite's LIKE.
-    return f'lower({sql} COLLATE "C") LIKE %s', [*parameters, pattern.translate(_SMALL_LETTERS)]
+    return f'lower({sql} COLLATE "C") LIKE %s', pattern.translate(_SMALL_LETTERS)
 
 
 @contextmanager

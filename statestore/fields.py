@@ -164,8 +164,14 @@ class _Holds(Lookup):
     prepare_rhs = False
 
     def as_sql(self, compiler: Any, connection: BaseDatabaseWrapper) -> Any:
+        text = str(self.rhs)
+        if not dialect.holds_any_bytes(connection) and ("\0" in text or _has_surrogate(text)):
+            raise EmptyResultSet
         sql, parameters = self.process_lhs(compiler, connection)
-        return dialect.holds(connection, sql, list(parameters), str(self.rhs))
+        sql, pattern = dialect.holds(connection, sql, text)
+        if _has_surrogate(pattern):
+            return sql.replace("LIKE %s", "LIKE CAST(%s AS TEXT)"), [*parameters, _TextBytes(_encode(pattern))]
+        return sql, [*parameters, pattern]
 
 
 class AnyInteger(models.BigIntegerField):  # type: ignore[type-arg]

@@ -9,7 +9,7 @@ from django.urls import URLPattern, URLResolver, get_resolver
 
 from statestore import audit, models, work
 from statestore.routers import store_alias
-from tests.builders import make_agent, make_snapshot, make_transition
+from tests.builders import make_agent, make_event, make_session, make_snapshot, make_task, make_transition
 from tests.conftest import signed_in
 
 pytestmark = pytest.mark.django_db
@@ -64,6 +64,18 @@ TABLE: dict[str, tuple[object, object]] = {
     "capture": ((LOGIN, NO, NO, NO, NO, OK), (LOGIN, NO, NO, NO, NO, "done")),
     "undo-restore": (METHOD, (LOGIN, NO, NO, GONE, GONE, GONE)),
     "events": (SEES, METHOD),
+    "event": (SEES, METHOD),
+    "events-live": (SEES, METHOD),
+    "events-complete": (SEES, METHOD),
+    "events-export": (SEES, METHOD),
+    "save-view": (METHOD, (LOGIN, NO, "done", "done", "done", "done")),
+    "delete-view": (METHOD, (LOGIN, NO, GONE, GONE, GONE, GONE)),
+    "sessions": (SEES, METHOD),
+    "session": (SEES, METHOD),
+    "tasks": (SEES, METHOD),
+    "task": (SEES, METHOD),
+    "move-task": (METHOD, MANAGES),
+    "commit": (SEES, METHOD),
     "trash": (SEES, METHOD),
     "audit": (SEES, METHOD),
     "login": ((OK,) * 6, (OK,) * 6),
@@ -94,6 +106,8 @@ def address() -> dict[str, str]:
     work.save_task(store_alias(), {"title": "made"}, by=audit.SYSTEM)
     entry = models.AuditEntry.objects.newest_first().first()
     ids |= {"batch_id": "none", "entry_id": entry.pk if entry else 0}
+    event, session, task = make_event(git_commit="a41f"), make_session(agent), make_task()
+    ids |= {"event_id": event.pk, "session_id": session.pk, "task_id": task.pk, "sha": "a41f", "view_id": "1"}
     from django.urls import reverse
 
     found = {}

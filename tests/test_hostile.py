@@ -19,7 +19,7 @@ from tests.foreign import hostile
 
 pytestmark = [pytest.mark.sqlite, pytest.mark.django_db(transaction=True)]
 
-SEEDS = ["/", "/agents/", "/events/", "/snapshots/", "/restores/", "/trash/", "/audit/", "/admin/"]
+SEEDS = ["/", "/agents/", "/events/", "/sessions/", "/tasks/", "/tasks/?layout=board", "/snapshots/", "/restores/", "/trash/", "/audit/", "/admin/"]
 ADMIN = [f"/admin/statestore/{noun}/" for noun in ("agentstate", "transition", "snapshot", "event", "task", "session")]
 OURS = re.compile(r"^/static/|^/admin/jsi18n/|^https?://testserver/static/")
 LEFT_OUT = re.compile(r"^/admin/(logout|password|jsi18n|auth|axes)|/delete/$|/logout/|\?.*(o=|e=1)")
@@ -92,7 +92,7 @@ def test_every_page_stands_and_nothing_on_it_can_act(client: Client, hostile_sto
     assert [(address, status) for address, status, _ in pages if status not in {200, 302}] == []
     assert [(address, reader.acting) for address, _, reader in pages if reader.acting] == []
     reached = {address.split("/")[1] for address, _, _ in pages}
-    assert {"agents", "transitions", "snapshots", "events", "admin"} <= reached
+    assert {"agents", "transitions", "snapshots", "events", "sessions", "tasks", "commits", "admin"} <= reached
     assert sum(address.count("/") == 3 and address.startswith("/agents/") for address, _, _ in pages) >= agents - 2
 
 
@@ -130,7 +130,8 @@ def test_a_hostile_store_is_paged_through_whole(client: Client, hostile_store: N
         seen: list[object] = []
         target: str | None = address
         while target:
-            page = client.get(target).context["page"]
+            context = client.get(target).context
+            page = context["found"] if "found" in context else context["page"]
             seen += [(type(row.pk), row.pk) for row in page]
             target = f"{address}&cursor={page.older}" if page.older else None
         assert len(seen) == len(set(seen))

@@ -167,8 +167,9 @@ def _numbers(index: sqlite3.Connection, column: str, values: tuple[str, ...]) ->
 
 
 def _commits(index: sqlite3.Connection, prefix: str) -> set[int]:
-    sql = "SELECT id FROM name WHERE field = ? AND text >= ? AND text < ? LIMIT ?"
-    rows = index.execute(sql, (FIELD_NUMBERS["git"], prefix, prefix + "\U0010ffff", MOST_COMMITS))
+    sql = "SELECT id FROM name WHERE field = ? AND text >= CAST(? AS TEXT) AND text < CAST(? AS TEXT) LIMIT ?"
+    begin = text_bytes(prefix)
+    rows = index.execute(sql, (FIELD_NUMBERS["git"], begin, begin + b"\xff", MOST_COMMITS))
     return {row[0] for row in rows}
 
 

@@ -1,0 +1,200 @@
+"""Somebody searches, narrows, zooms, keeps a view, exports, follows what is new, reads a session and moves a task."""
+
+import re
+import time
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import OpenPage
+from tests.browser.site import Site
+from tests.browser.test_pages import too_wide, violations
+
+pytestmark = [pytest.mark.browser, pytest.mark.sqlite]
+
+NAMES = ("search", "search with a mistake", "event", "sessions", "session", "tasks", "board", "task", "commit")
+
+
+@pytest.fixture(scope="module")
+def addresses(site: Site) -> dict[str, str]:
+    with site.orchestrator() as orchestrator:
+        ((event, commit),) = orchestrator.rows(
+            "SELECT id, git_commit FROM events WHERE session_id = 'build-coder-2' ORDER BY timestamp LIMIT 1"
+        )
+        ((task,),) = orchestrator.rows("SELECT id FROM tasks WHERE title = 'Build the tree'")
+    return {
+        "search": "/events/?q=event+-type:thought+after:30d",
+        "search with a mistake": "/events/?q=event+%22open",
+        "event": f"/events/{event}/",
+        "sessions": "/sessions/",
+        "session": "/sessions/build-coder-2/",
+        "tasks": "/tasks/",
+        "board": "/tasks/?layout=board",
+        "task": f"/tasks/{task}/",
+        "commit": f"/commits/{commit}/",
+    }
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_page_is_for_everybody_in_light_and_dark_on_a_phone_and_on_a_desk(
+    open_page: OpenPage, addresses: dict[str, str], name: str
+):
+    page = open_page(addresses[name], role="administrator", color_scheme="light")
+    assert violations(page) == []
+    assert too_wide(page) == []
+    page.emulate_media(color_scheme="dark")
+    page.set_viewport_size({"width": 390, "height": 844})
+    assert violations(page) == []
+    assert too_wide(page) == []
+
+
+def rows(page: Page) -> int:
+    return page.locator("#event-rows tr").count()
+
+
+def test_typing_offers_names_and_values_and_the_answer_is_marked(open_page: OpenPage):
+    page = open_page("/events/")
+    box = page.get_by_role("combobox", name="Search in events")
+    box.press_sequentially("turn ses")
+    option = page.get_by_role("option", name=re.compile("session:"))
+    expect(option).to_be_visible()
+    box.press("Enter") if option.get_attribute("aria-selected") == "true" else box.press("Tab")
+    box.press_sequentially("build")
+    expect(page.get_by_role("option", name=re.compile("build-coder-2"))).to_be_visible()
+    assert violations(page) == []
+    box.press("ArrowDown")
+    box.press("Enter")
+    expect(box).to_have_value("turn session:build-coder-2 ")
+    box.press("Enter")
+    expect(page.locator("#event-rows mark").first).to_have_text("turn")
+    assert rows(page) == 5
+
+
+def test_a_facet_narrows_a_chip_widens_and_a_bar_zooms(open_page: OpenPage):
+    page = open_page("/events/?q=event")
+    facets = page.get_by_role("complementary", name="Narrow down")
+    facets.get_by_role("link", name="Exclude session crowd").click()
+    expect(page.get_by_text("No events")).to_be_visible()
+    page.get_by_role("link", name="Take away session crowd").click()
+    expect(page.locator("#event-rows tr").first).to_be_visible()
+    everything = page.locator(".panel header .number").inner_text()
+    page.locator(".histogram a").first.click()
+    expect(page).to_have_url(re.compile("after%3A"))
+    assert int(page.locator(".panel header .number").inner_text()) < int(everything)
+    page.get_by_role("link", name="all", exact=True).click()
+    expect(page.locator(".panel header .number")).to_have_text(everything)
+
+
+def test_an_event_opens_beside_the_list_and_closes_where_one_was(open_page: OpenPage):
+    page = open_page("/events/?q=event")
+    link = page.locator("#event-rows a[data-side]").first
+    link.click()
+    panel = page.get_by_role("dialog", name="Event")
+    expect(panel.get_by_role("heading", name="Around it in its session")).to_be_visible()
+    assert violations(page) == []
+    page.keyboard.press("Escape")
+    expect(panel).to_be_hidden()
+    expect(link).to_be_focused()
+
+
+def test_a_view_is_saved_and_found_again(open_page: OpenPage):
+    page = open_page("/events/?q=turn")
+    page.locator("summary", has_text="Views").click()
+    page.get_by_label("Name of the view").fill("My turns")
+    page.get_by_role("button", name="Save this search").click()
+    expect(page.get_by_text("Saved as My turns.")).to_be_visible()
+    page.goto("/events/")
+    page.locator("summary", has_text="Views").click()
+    page.get_by_role("link", name="My turns").click()
+    expect(page).to_have_url(re.compile(r"q=turn"))
+    page.locator("summary", has_text="Views").click()
+    page.get_by_role("button", name="Delete the view My turns").click()
+    expect(page.get_by_text("The view My turns is deleted.")).to_be_visible()
+
+
+def test_what_was_found_is_downloaded(open_page: OpenPage):
+    page = open_page("/events/?q=session:build-coder-2")
+    with page.expect_download() as download:
+        page.get_by_role("link", name="NDJSON").click()
+    lines = download.value.path().read_text().splitlines()
+    assert len(lines) == 8
+    assert download.value.suggested_filename.endswith(".ndjson")
+
+
+def test_new_events_appear_by_themselves_and_wait_for_who_reads_further_down(open_page: OpenPage, site: Site):
+    page = open_page("/events/?q=tailed", viewport={"width": 1440, "height": 500})
+    with site.orchestrator() as orchestrator:
+        for number in range(40):
+            orchestrator.save_event(f"tailed {number}", session_id="tail")
+    page.reload()
+    expect(page.locator("#event-rows tr")).to_have_count(40)
+    with site.orchestrator() as orchestrator:
+        began = time.monotonic()
+        orchestrator.save_event("tailed and new", session_id="tail")
+    expect(page.locator("#event-rows tr").first).to_contain_text("tailed and new")
+    assert time.monotonic() - began < 10, "it should take two seconds; a busy machine may need more"
+    page.evaluate("window.scrollTo(0, 900)")
+    with site.orchestrator() as orchestrator:
+        orchestrator.save_event("tailed again", session_id="tail")
+    new = page.get_by_role("button", name="1 new")
+    expect(new).to_be_visible()
+    expect(page.locator("#event-rows tr")).to_have_count(41)
+    new.click()
+    expect(page.locator("#event-rows tr").first).to_contain_text("tailed again")
+    page.get_by_role("button", name="Live").click()
+    expect(page.get_by_role("button", name="Paused")).to_be_visible()
+
+
+def test_a_hidden_tab_asks_for_nothing(open_page: OpenPage):
+    page = open_page("/events/")
+    page.evaluate("Object.defineProperty(document, 'hidden', { get: () => true })")
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url) if "/search/live/" in request.url else None)
+    page.wait_for_timeout(2500)
+    assert asked == []
+
+
+def test_the_list_of_agents_keeps_itself_fresh(open_page: OpenPage, site: Site):
+    page = open_page("/agents/?q=crowd-59")
+    expect(page.locator("[data-row]")).to_have_count(1)
+    page.wait_for_timeout(1000)
+    with site.orchestrator() as orchestrator:
+        orchestrator.save_agent("crowd-59", "{}", status="running")
+    expect(page.locator("[data-row]")).to_contain_text("running")
+
+
+def test_a_task_is_moved_by_menu_and_by_drag(open_page: OpenPage, site: Site):
+    with site.orchestrator() as orchestrator:
+        orchestrator.save_task("Move me", task_id="move-me")
+    page = open_page("/tasks/?layout=board", role="manager")
+    card = page.locator("[data-card]").filter(has_text="Move me")
+    card.get_by_label("Move Move me to").select_option("InProgress")
+    expect(page.get_by_text("Move me is in progress now.")).to_be_visible()
+    card = page.locator("[data-card]").filter(has_text="Move me")
+    card.drag_to(page.locator("[data-column=Done]"))
+    expect(page.get_by_text("Move me is done now.")).to_be_visible()
+    with site.orchestrator() as orchestrator:
+        assert orchestrator.rows("SELECT status FROM tasks WHERE id = 'move-me'") == [("Done",)]
+
+
+def test_without_a_script_one_searches_narrows_pages_and_moves(open_page: OpenPage, site: Site):
+    with site.orchestrator() as orchestrator:
+        orchestrator.save_task("Plain move", task_id="plain-move")
+    page = open_page("/events/?size=25", role="manager", java_script_enabled=False)
+    page.get_by_label("Search in events").fill("event")
+    page.get_by_role("button", name="Search", exact=True).click()
+    expect(page.locator("#event-rows mark").first).to_have_text("event")
+    page.get_by_role("complementary").get_by_role("link", name="crowd", exact=True).click()
+    expect(page.get_by_role("link", name="Take away session crowd")).to_be_visible()
+    expect(page.locator("#live")).to_be_hidden()
+    page.get_by_role("link", name="Older").click()
+    expect(page.get_by_role("link", name="Newer")).to_be_visible()
+    page.locator("#event-rows a[data-side]").first.click()
+    expect(page.get_by_role("heading", name="Around it in its session")).to_be_visible()
+    page.get_by_role("link", name="crowd").first.click()
+    expect(page.get_by_role("heading", name="Conversation")).to_be_visible()
+    page.goto("/tasks/?layout=board")
+    card = page.locator("[data-card]").filter(has_text="Plain move")
+    card.get_by_label("Move Plain move to").select_option("Done")
+    card.get_by_role("button", name="Move").click()
+    expect(page.get_by_text("Plain move is done now.")).to_be_visible()
