@@ -1,5 +1,6 @@
 """Tasks and what they wait for: in layers, with what is blocked, circles, and where two records disagree."""
 
+import json
 from collections import defaultdict, deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -10,6 +11,8 @@ from statestore.errors import ValidationError
 from statestore.routers import store_alias
 
 MOST_TASKS: Final = 300
+# SQLite refuses longer patterns than 50,000 bytes, and a character may be written as six.
+LONGEST_NAMED: Final = 5_000
 DONE: Final = models.TaskStatus.DONE.value
 
 
@@ -123,11 +126,12 @@ def _edges(
 
 
 def _naming(using: str, front: set[str]) -> set[str]:
-    """Return the tasks whose own lists name one of some tasks."""
+    """Return the tasks whose own lists name one of some tasks; very long ids are left to the table of edges."""
     found: set[str] = set()
-    for one in list(front)[:20]:
-        rows = models.Task.objects.using(using).filter(dependencies__holds=f'"{one}"')
-        found.update(rows.values_list("pk", flat=True)[:MOST_TASKS])
+    for one in [name for name in front if len(name) <= LONGEST_NAMED][:20]:
+        for written in {json.dumps(one), json.dumps(one, ensure_ascii=False)}:
+            rows = models.Task.objects.using(using).filter(dependencies__holds=written)
+            found.update(rows.values_list("pk", flat=True)[:MOST_TASKS])
     return found
 
 

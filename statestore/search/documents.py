@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from itertools import groupby
 from typing import Any, Final
 
@@ -77,19 +78,25 @@ class Documents:
         if not ends:
             start = first + max(0, min(_MIDDLE, order.PLACES - len(events)))
             return self._numbered(first, start, events)
-        (lowest, lowest_name), (highest, highest_name) = ends
+        (lowest, lowest_name, lowest_place), (highest, highest_name, highest_place) = ends
         found = self.positions([lowest_name, highest_name])
-        comes_last = highest_name in found and order.key(*found[highest_name]) < _key(events[0])
-        comes_first = lowest_name in found and _key(events[-1]) < order.key(*found[lowest_name])
+        # An event that has moved since tells nothing about where those beside its document stand.
+        stays = {
+            name: order.key(*found[name])
+            for name, place in ((lowest_name, lowest_place), (highest_name, highest_place))
+            if name in found and found[name][1] == place and order.bucket(found[name][0]) == bucket
+        }
+        comes_last = highest_name in stays and stays[highest_name] < _key(events[0])
+        comes_first = lowest_name in stays and _key(events[-1]) < stays[lowest_name]
         if comes_last and highest + len(events) < first + order.PLACES:
             return self._numbered(first, highest + 1, events)
         if comes_first and lowest - len(events) >= first:
             return self._numbered(first, lowest - len(events), events)
         return self._between(first, events)
 
-    def _ends(self, first: int) -> list[tuple[int, bytes]]:
+    def _ends(self, first: int) -> list[tuple[int, bytes, int]]:
         span = (first, first + order.PLACES - 1)
-        sql = "SELECT docid, pk FROM doc WHERE docid BETWEEN ? AND ? ORDER BY docid {} LIMIT 1"
+        sql = "SELECT docid, pk, place FROM doc WHERE docid BETWEEN ? AND ? ORDER BY docid {} LIMIT 1"
         rows = [self.index.execute(sql.format(way), span).fetchone() for way in ("ASC", "DESC")]
         return [row for row in rows if row]
 
@@ -117,7 +124,10 @@ class Documents:
                 moved[name] = last
         self._forget(current[name] for name in moved if name in current)
         given = {event.name: event for event in events}
-        given.update((event.name, event) for event in self.read([name for name in moved if name not in given]))
+        for event in self.read([name for name in moved if name not in given]):
+            # One that belongs to another second by now only makes room here: it is still to be indexed anew.
+            is_here = order.first_place(event.timestamp) == first
+            given[event.name] = event if is_here else replace(event, hash=0)
         numbered = [(docid, given[name]) for name, docid in moved.items() if name in given]
         self._set_aside([event for docid, event in numbered if docid >= first + order.PLACES])
         return [pair for pair in numbered if pair[0] < first + order.PLACES]
@@ -128,10 +138,17 @@ class Documents:
 
     def _add(self, placed: list[tuple[int, Source]]) -> None:
         self.index.executemany(
-            "INSERT INTO doc (docid, pk, type, actor_type, actor, session, git, hash, bytes)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO doc (docid, pk, type, actor_type, actor, session, git, place, hash, bytes)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             [
-                (docid, event.name, *self._name_ids(event), event.hash, event.size if _is_cut(event) else None)
+                (
+                    docid,
+                    event.name,
+                    *self._name_ids(event),
+                    event.rowid,
+                    event.hash,
+                    event.size if _is_cut(event) else None,
+                )
                 for docid, event in placed
             ],
         )

@@ -27,7 +27,7 @@ _TABLES: Final = (
     "CREATE TABLE name (id INTEGER PRIMARY KEY, field INTEGER NOT NULL, text TEXT NOT NULL, UNIQUE (field, text))",
     "CREATE TABLE doc (docid INTEGER PRIMARY KEY, pk BLOB NOT NULL UNIQUE, type INTEGER NOT NULL,"
     " actor_type INTEGER NOT NULL, actor INTEGER NOT NULL, session INTEGER NOT NULL, git INTEGER,"
-    " hash INTEGER NOT NULL, bytes INTEGER)",
+    " place INTEGER NOT NULL, hash INTEGER NOT NULL, bytes INTEGER)",
     "CREATE INDEX doc_type ON doc (type)",
     "CREATE INDEX doc_actor ON doc (actor)",
     "CREATE INDEX doc_session ON doc (session)",
@@ -39,7 +39,7 @@ _TABLES: Final = (
 # Since 3.43 the index need not keep a second copy of all texts to be able to delete one.
 _CONTENTLESS: Final = ", content='', contentless_delete=1" if sqlite3.sqlite_version_info >= (3, 43) else ""
 # What one SQLite library makes another, older one need not be able to read.
-FORMAT: Final = f"2 {'without' if _CONTENTLESS else 'with'} texts"
+FORMAT: Final = f"3 {'without' if _CONTENTLESS else 'with'} texts"
 _TEXT: Final = f"CREATE VIRTUAL TABLE text USING fts5(content, type, session, tokenize='trigram'{_CONTENTLESS})"
 
 _local = threading.local()

@@ -73,6 +73,8 @@ class Indexer:
         is_known = self._meta("store") == identity and self._meta("is_marking") == witness.is_marking
         is_continued = witness.token is not None and witness.token in (self._meta("token"), self._meta("next_token"))
         if is_known and (is_continued or not witness.is_marking):
+            if witness.token is not None and witness.token == self._meta("next_token"):
+                self._note(token=witness.token, next_token=None)
             if self._meta("walk") is not None and not self._is_at(self._meta("walk"), self._meta("walk_name")):
                 self.start_walk()
             return

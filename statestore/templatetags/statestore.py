@@ -23,6 +23,8 @@ _UNSEEN: Final = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]"
 )
 _UNSEEN_IN_LINE: Final = re.compile(f"[\t\n]|{_UNSEEN.pattern}")
+# Whatever is longer is no commit: it is shown, and leads nowhere.
+LONGEST_COMMIT: Final = 200
 _COMMIT: Final = re.compile("[0-9a-fA-F]{4,64}")
 # More fonts have these than have the control pictures.
 _DRAWN: Final = {"\n": "⏎", "\t": "⇥"}
@@ -142,11 +144,10 @@ def when(seconds: Any, relative: bool = True) -> SafeString | str:
 def commit(value: Any) -> SafeString | str:
     """Return a git commit, shortened, with a link to all that happened at it."""
     text = str(value or "")
-    return (
-        format_html('<a href="{}"><code>{}</code></a>', reverse("commit", args=[text]), middle(text, 12))
-        if text
-        else ""
-    )
+    shown = format_html("<code>{}</code>", middle(text, 12)) if text else ""
+    if not text or len(text) > LONGEST_COMMIT:
+        return shown
+    return format_html('<a href="{}">{}</a>', reverse("commit", args=[text]), shown)
 
 
 @register.simple_tag

@@ -184,3 +184,19 @@ def test_random_words_of_a_mixed_store_are_all_exact():
     assert wrong(words) == []
     search.index_all()
     assert wrong(words) == []
+
+
+@pytest.mark.sqlite
+def test_an_event_that_made_room_in_a_second_it_has_left_is_placed_where_it_belongs():
+    for number in range(3):
+        make_event(id=f"e{number}", content="tie", timestamp=NOW)
+    make_event(id="late", content="tie", timestamp=NOW + 5)
+    search.index_all()
+    # The first comes back between the others' documents while one of those has gone elsewhere, and is not marked yet.
+    change("UPDATE events SET timestamp = %s WHERE id = 'e1'", NOW + 9)
+    change("DELETE FROM dash_dirty")
+    change("UPDATE events SET content = 'tie again' WHERE id = 'e0'")
+    search.index_all()
+    change("UPDATE events SET metadata = '{}' WHERE id = 'e1'")
+    search.index_all()
+    assert everything("tie") == ["e1", "late", "e2", "e0"]
