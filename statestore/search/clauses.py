@@ -68,7 +68,9 @@ def narrowed(events: EventQuerySet, query: Query) -> EventQuerySet:
     for word in query.unwanted:
         events = events.not_matching(word)
     # Their indexes would lure SQLite away from the rows that are asked for by name or by rowid.
-    events = events.alias(**{f"plain_{column}": dialect.unindexed(column) for column in COLUMNS.values()})
+    events = events.alias(
+        **{f"plain_{column}": dialect.unindexed(column) for column in (*COLUMNS.values(), "git_commit")}
+    )
     for negated in (False, True):
         for condition in _field_conditions(query, negated):
             events = events.exclude(condition) if negated else events.filter(condition)
@@ -88,7 +90,8 @@ def _field_conditions(query: Query, negated: bool) -> list[Q]:
     if agents := query.values("agent", negated=negated):
         conditions.append(Q(plain_actor_type="Agent", plain_actor_id__in=agents))
     if commits := query.values("commit", negated=negated):
-        conditions.append(_any(Q(_begins("git_commit", commit)) for commit in commits))
+        # substr() stops at a NUL; an equality does not.
+        conditions.append(_any(Q(_begins("git_commit", one)) | Q(plain_git_commit=one) for one in commits))
     return conditions
 
 

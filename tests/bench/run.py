@@ -20,7 +20,7 @@ from django.test import Client
 from statestore import diff, jsontext, models, restore, schema
 from statestore.audit import Actor
 from statestore.store import StateStore
-from tests.bench import data, past
+from tests.bench import data, past, searching
 
 AGENTS, TRANSITIONS, EVENTS, HEAVY = (
     int(os.environ.get(name, default))
@@ -174,6 +174,7 @@ def main(home: Path) -> None:
     client, only = signed_in(), os.environ.get("BENCH_ONLY", "")
     parts: dict[str, Callable[[], None]] = {
         "pages": lambda: pages(client),
+        "search": lambda: searching.main(home),
         "verbs": lambda: verbs(home),
         "diffs": diffs,
         "past": lambda: past.measure(client, show, timed),
