@@ -90,8 +90,7 @@ def _field_conditions(query: Query, negated: bool) -> list[Q]:
     if agents := query.values("agent", negated=negated):
         conditions.append(Q(plain_actor_type="Agent", plain_actor_id__in=agents))
     if commits := query.values("commit", negated=negated):
-        # substr() stops at a NUL; an equality does not.
-        conditions.append(_any(Q(_begins("git_commit", one)) | Q(plain_git_commit=one) for one in commits))
+        conditions.append(_any(_begins("git_commit", one) for one in commits))
     return conditions
 
 
@@ -102,11 +101,15 @@ def _any(conditions: Any) -> Q:
     return found
 
 
-def _begins(column: str, text: str) -> Any:
+def _begins(column: str, text: str) -> Q:
     """Return whether a column begins with a text; an empty text is for a column that is empty."""
     whole: Any = Coalesce(F(column), Value(""), output_field=AnyText())
-    compared: Any = Left(whole, len(text), output_field=AnyText()) if text else whole
-    return compared.get_lookup("exact")(compared, text)
+    is_whole = Q(whole.get_lookup("exact")(whole, text))
+    if not text:
+        return is_whole
+    # substr() stops at a NUL; an equality does not.
+    begin: Any = Left(whole, len(text), output_field=AnyText())
+    return Q(begin.get_lookup("exact")(begin, text)) | is_whole
 
 
 EXCERPT_CHARACTERS: Final = 320
