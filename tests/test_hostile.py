@@ -20,8 +20,8 @@ from tests.foreign import hostile
 pytestmark = [pytest.mark.sqlite, pytest.mark.django_db(transaction=True)]
 
 SEEDS = [
-    "/", "/agents/", "/events/", "/sessions/", "/tasks/", "/tasks/?layout=board", "/snapshots/", "/restores/", "/trash/",
-    "/audit/", "/admin/",
+    "/", "/agents/", "/events/", "/sessions/", "/tasks/", "/tasks/?layout=board", "/snapshots/", "/restores/",
+    "/trash/", "/audit/", "/admin/",
 ]  # fmt: skip
 ADMIN = [f"/admin/statestore/{noun}/" for noun in ("agentstate", "transition", "snapshot", "event", "task", "session")]
 OURS = re.compile(r"^/static/|^/admin/jsi18n/|^https?://testserver/static/")
