@@ -36,10 +36,10 @@ class Edit:
 
 def edit_of(entry: models.AuditEntry) -> Edit | None:
     """Return what an audit entry says was edited, or None for an entry of another kind."""
-    if entry.noun not in _TABLES or entry.verb not in ("create", "edit", "delete"):
+    if entry.noun not in _TABLES or entry.verb not in ("create", "edit", "move", "delete"):
         return None
     detail: dict[str, Any] = json.loads(entry.detail or "{}")
-    if entry.verb == "edit":
+    if entry.verb in ("edit", "move"):
         # What an edit reverts is a number, what it changed are pairs.
         pairs = {column: pair for column, pair in detail.items() if isinstance(pair, list)}
         sides = ({column: pair[side] for column, pair in pairs.items()} for side in (0, 1))

@@ -206,10 +206,10 @@ class EventQuerySet(AddressedQuerySet["models.Event"]):
         return self.order_by(*BY_TIME)
 
     def older_than(self, other: "models.Event") -> Self:
-        return _older(self, "timestamp", other.timestamp, other.rowid)
+        return older(self, "timestamp", other.timestamp, other.rowid)
 
     def newer_than(self, other: "models.Event") -> Self:
-        return _newer(self, "timestamp", other.timestamp, other.rowid)
+        return newer(self, "timestamp", other.timestamp, other.rowid)
 
     def oldest_first(self) -> Self:
         return self.order_by("timestamp", "rowid")
