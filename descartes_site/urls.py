@@ -5,6 +5,8 @@ from django.contrib.auth import views as auth
 from django.urls import include, path
 
 urlpatterns = [
+    # First, since programs call it most: each address is looked for in this order.
+    path("api/v1/", include("statestore.api.site")),
     path("", include("statestore.urls")),
     path("admin/", admin.site.urls),
     path("login/", auth.LoginView.as_view(), name="login"),

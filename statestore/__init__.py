@@ -8,15 +8,19 @@ Imports point one way; a test reads them. A line imports only from lines above i
     diff fields rewrite               two states → changes; lenient columns; changes made to the stored text
     addresses merge                   any id in a URL; two states that went apart from a third
     moments paging querysets          the grammar of moments; pages by key; the vocabulary of reading
-    models                            the tables
-    audit history work retention      who did what; an agent's past; tasks, sessions, events; deleting for good
+    models plain                      the tables; single rows of them, fast
+    search                            the query language, the index and its two engines
+    audit history work retention      who did what; an agent's past; tasks and sessions; deleting for good
+    reach seen saving ingest tokens   what somebody may see; whether a row moved; rows written; scripts' keys
     sessions taskgraph                what was said in a session; what waits for what
     restore                           plan, apply, verify, undo; merge, revert, fork, a whole fleet
     edits capture                     edits of tasks and sessions taken back; changes that only triggers see
     store                             StateStore: the verbs of writing and reading, the Python API
     adoption doctor demo              moving into a file and out of it; its health; the story that `make run` loads
+    exchange readiness metrics        the store as lines of JSON; whether and how this process serves
+    json_links                        where a page's data is as JSON
     forms                             query string or POST → checked values
-    views admin management            the HTML face, the staff face, the commands
+    views api admin management        the HTML face, the JSON face, the staff face, the commands
 
 `routers`, `middleware`, `rendering`, `checks` and `logs` are Django's hooks; `coroutines` gives each verb its other
 form.

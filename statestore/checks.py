@@ -4,6 +4,9 @@ from typing import Any
 
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, register
+from django.core.exceptions import ImproperlyConfigured
+
+from statestore.api import rate
 
 SHORTEST_KEY = 32
 
@@ -32,4 +35,8 @@ def check_configuration(**_: Any) -> list[CheckMessage]:
         found.append(Error("COMMIT_URL is not a web address.", id="statestore.E003"))
     if settings.SILENT_AFTER_SECONDS <= 0:
         found.append(Error("SILENT_AFTER_SECONDS must be more than 0.", id="statestore.E004"))
+    try:
+        rate.parsed(settings.API_RATE)
+    except ImproperlyConfigured as error:
+        found.append(Error(str(error), id="statestore.E005"))
     return found

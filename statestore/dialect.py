@@ -4,7 +4,7 @@ import sqlite3
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -34,6 +34,16 @@ def is_sqlite(connection: BaseDatabaseWrapper) -> bool:
 def holds_any_bytes(connection: BaseDatabaseWrapper) -> bool:
     """Return whether text columns take NUL characters, invalid UTF-8 and blobs, as SQLite's do."""
     return is_sqlite(connection)
+
+
+def keeps_odd_integers(using: str) -> bool:
+    """Return whether integer columns take texts and blobs, as SQLite's do."""
+    return is_sqlite(connections[using])
+
+
+def row_lock(using: str) -> str:
+    """Return the clause that locks the rows of a SELECT; an SQLite file is locked as a whole already."""
+    return "" if is_sqlite(connections[using]) else " FOR UPDATE"
 
 
 def prepare_connection(connection: BaseDatabaseWrapper, **_: Any) -> None:
@@ -101,6 +111,23 @@ def holds(connection: BaseDatabaseWrapper, sql: str, text: str) -> tuple[str, st
         return f"{sql} LIKE %s ESCAPE '\\'", pattern
     # In the collation "C", only ASCII letters have another case: the same answers as SQLite's LIKE.
     return f'lower({sql} COLLATE "C") LIKE %s', pattern.translate(_SMALL_LETTERS)
+
+
+def upsert_many(
+    using: str, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], *, key: str, kept: Sequence[str] = ()
+) -> None:
+    """Insert rows of plain values, each over one of the same key, of which the `kept` columns stay.
+
+    One statement, compiled once: the ORM's own form would bind and check each value of each row anew.
+    """
+    if not rows:
+        return
+    fixed = {*key.split(", "), *kept}
+    written = ", ".join(f"{column} = excluded.{column}" for column in columns if column not in fixed)
+    places = ", ".join(["%s"] * len(columns))
+    sql = f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({places}) ON CONFLICT ({key}) DO UPDATE SET {written}"  # noqa: S608
+    with connections[using].cursor() as cursor:
+        cursor.executemany(sql, rows)
 
 
 @contextmanager

@@ -26,11 +26,19 @@ class Conflict(StateStoreError):
 
 
 class Moved(Conflict):
-    """The agent's row is not the one that a restore was planned against."""
+    """The row is not the one that the caller saw, or that a restore was planned against. `etag`: what it is now."""
+
+    def __init__(self, message: str, etag: str = "") -> None:
+        super().__init__(message)
+        self.etag = etag
 
 
 class NeedsApproval(Conflict):
     """A second person has to approve this first."""
+
+
+class Forbidden(StateStoreError):
+    """The caller may not do this, or not to this row."""
 
 
 class SerializationError(StateStoreError):

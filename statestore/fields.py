@@ -113,6 +113,13 @@ def _has_surrogate(value: str) -> bool:
     return not value.isascii() and _SURROGATE.search(value) is not None
 
 
+def plain_text(value: Any) -> bool:
+    """Return whether either database takes a value bound as it is: anything but a text with NUL or invalid UTF-8."""
+    if type(value) is not str:
+        return not isinstance(value, str)
+    return "\0" not in value and (value.isascii() or _SURROGATE.search(value) is None)
+
+
 def _encode(value: str) -> bytes:
     """Return the escaped bytes; a surrogate that stands for no byte (from a JSON escape) is kept as its three bytes."""
     try:

@@ -8,7 +8,7 @@ from typing import Any, Final, cast
 from django import forms
 from django.http import QueryDict
 
-from statestore import jsontext, models, moments, paging, search, work
+from statestore import jsontext, models, moments, paging, search, tokens, work
 from statestore.errors import ValidationError
 from statestore.restore import Side
 from statestore.routers import store_alias
@@ -55,13 +55,17 @@ class AgentFilterForm(PageForm):
 
     def agents(self) -> Any:
         """Return the agents that the checked values ask for, without their states."""
+        return self.chosen().without_state().with_size().with_last_reason()
+
+    def chosen(self) -> Any:
+        """Return the agents that the checked values ask for."""
         values = self.cleaned_data
         agents = models.AgentState.objects.walked()
         if values["status"]:
             agents = agents.walked_with_status(values["status"])
         if "namespace" in self.data:
             agents = agents.in_namespace(values["namespace"]) if values["namespace"] != "*" else agents
-        return agents.matching(values["q"]).without_state().with_size().with_last_reason()
+        return agents.matching(values["q"])
 
     def order(self) -> tuple[str, ...]:
         """Return the columns to sort by."""
@@ -134,6 +138,23 @@ def _from_json(text: str) -> str:
         return str(json.loads(text))
     except ValueError:
         raise ValidationError(f"“{text[:80]}” is no path. Nothing was changed.") from None
+
+
+class TokenForm(forms.Form):
+    """A token to make."""
+
+    name = forms.CharField(max_length=100, strip=True, help_text="Which script uses it?")
+    scopes = forms.MultipleChoiceField(
+        choices=[(scope, scope) for scope in tokens.SCOPES], widget=forms.CheckboxSelectMultiple, initial=["read"]
+    )
+    namespaces = forms.CharField(required=False, max_length=5000, strip=True)
+    days = forms.IntegerField(min_value=1, max_value=tokens.MOST_DAYS, initial=tokens.USUAL_DAYS)
+
+    def wanted(self) -> dict[str, Any]:
+        """Return what the token shall be."""
+        values = self.cleaned_data
+        named = [word.strip() for word in values["namespaces"].split(",")] if values["namespaces"] else None
+        return {"name": values["name"], "scopes": values["scopes"], "namespaces": named, "days": values["days"]}
 
 
 class ForkForm(ReasonForm):

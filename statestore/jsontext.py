@@ -8,6 +8,7 @@ import json
 import marshal
 import re
 from collections.abc import Callable, Iterable, Iterator
+from json.decoder import scanstring  # type: ignore[attr-defined]
 from json.encoder import encode_basestring
 from math import isfinite, nan
 from typing import Any, NoReturn, Self, TypeAlias, cast
@@ -20,6 +21,9 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 _ARRAY_INDEX = re.compile("0|[1-9][0-9]{0,15}")
 _NEGATIVE_ZERO = re.compile(r"-0(?=[\s,\]}]|\Z)")
 _BAD_ESCAPE = re.compile("~(?![01])")
+_SPACE = re.compile(r"[ \t\n\r]*")
+# Finds where a value ends; what it makes of the value is thrown away.
+_scan = json.JSONDecoder(parse_int=len, parse_float=len).scan_once  # type: ignore[attr-defined]
 
 
 class Number(bytes):
@@ -74,6 +78,25 @@ def parse(text: str, *, max_bytes: int = MAX_PARSED_BYTES, max_depth: int = MAX_
     if text.count("[") + text.count("{") > max_depth and depth_exceeds(value, max_depth):
         raise _too_deep(max_depth)
     return value
+
+
+def members(
+    text: str, names: Iterable[str], *, max_bytes: int = MAX_PARSED_BYTES, max_depth: int = MAX_DEPTH
+) -> tuple[Json, dict[str, str]]:
+    """Return the value of a text as `parse` does, and of an object's members so named the text as it stands there."""
+    value = parse(text, max_bytes=max_bytes, max_depth=max_depth)
+    wanted = set(names) & value.keys() if isinstance(value, dict) else set()
+    found: dict[str, str] = {}
+    position = text.find("{") + 1
+    while wanted:
+        key, colon = scanstring(text, text.index('"', position) + 1)
+        start = _SPACE.match(text, text.index(":", colon) + 1).end()  # type: ignore[union-attr]
+        end = _scan(text, start)[1]
+        if key in wanted:
+            wanted.discard(key)
+            found[key] = text[start:end]
+        position = end
+    return value, found
 
 
 def _read(text: str) -> Json:

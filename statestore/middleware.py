@@ -31,7 +31,10 @@ STATUSES: dict[type[StateStoreError], int] = {
     MigrationError: 503,
 }
 # Pages that only our own database is needed for.
-WITHOUT_STORE = {"login", "logout", "healthz", "readyz", "theme", "password_change", "password_change_done"}
+WITHOUT_STORE = {
+    "login", "logout", "healthz", "readyz", "metrics", "theme", "tokens", "revoke-token", "password_change",
+    "password_change_done",
+}  # fmt: skip
 TITLES = {404: "Not found", 409: "It has changed", 422: "That cannot be", 503: "The store is not available"}
 
 
@@ -64,7 +67,7 @@ class StoreErrors:
         is_ours = match is not None and (
             "admin" not in match.app_names or str(match.url_name).startswith("statestore_")
         )
-        if match is None or match.url_name in WITHOUT_STORE or not is_ours:
+        if match is None or match.url_name in WITHOUT_STORE or not is_ours or "api" in match.app_names:
             return None
         status = store_status()
         if status.is_ready:

@@ -13,10 +13,10 @@ from django.core.management import call_command
 from django.db import connections
 from django.db.models import Q
 
-from statestore import audit, dialect, models, moments, restore, retention, routers, work
+from statestore import audit, dialect, ingest, models, moments, restore, retention, routers, saving, seen, work
 from statestore.audit import Actor
 from statestore.coroutines import coroutine
-from statestore.errors import Conflict, MigrationError, NotFound, ValidationError
+from statestore.errors import MigrationError, NotFound, ValidationError
 from statestore.work import as_text, optional_text
 
 R = TypeVar("R")
@@ -37,11 +37,12 @@ class StateStore:
         agents = models.AgentState.objects.using(self.using)
         return agents if self.prefix is None else agents.in_namespace(self.prefix)
 
-    def _agent(self, agent_id: str, *, lock: bool = False) -> models.AgentState:
+    def _agent(self, agent_id: str, *, lock: bool = False, if_match: str | None = None) -> models.AgentState:
         agents = self.agents().select_for_update() if lock else self.agents()
         agent: models.AgentState | None = agents.filter(agent_id=agent_id).first()
         if agent is None:
             raise NotFound(f"There is no agent “{agent_id[:80]}” here. Check the id and the namespace.")
+        seen.check(agent, if_match)
         return agent
 
     def _of_own_agents(self, rows: Any, column: str = "agent_id") -> Any:
@@ -99,57 +100,12 @@ class StateStore:
         With a reason the change is recorded as a transition in the same transaction. With `if_match` (an etag) nothing
         is written when the row is not the one that the caller saw.
         """
-        if not agent_id:
-            raise ValidationError("An agent needs an id.")
         given = {"name": name, "status": status, "version": version, "state_data": as_text(state)}
         given["metadata"] = optional_text(metadata)
         columns = {column: value for column, value in given.items() if value is not None}
-        with dialect.writing(self.using):
-            found = models.AgentState.objects.using(self.using).select_for_update().filter(agent_id=agent_id).first()
-            self._check_match(found, agent_id, if_match)
-            state_before = found.state_data if found else ""
-            # As when the orchestrator saves: an agent in the trash comes back, and is shown as revived.
-            agent = self._update(found, columns | {"is_deleted": 0}) if found else self._insert(agent_id, columns)
-            if reason is not None:
-                self._record(agent, state_before, reason)
-        return agent
-
-    def _check_match(self, found: models.AgentState | None, agent_id: str, if_match: str | None) -> None:
-        if found is not None and self.prefix is not None and found.key != f"{self.prefix}:{agent_id}":
-            raise Conflict(
-                f"The id “{agent_id[:80]}” is taken in another namespace. Ids are unique across all: saving would"
-                " delete that agent. Choose another id."
-            )
-        if if_match is not None and (found is None or found.etag() != if_match):
-            raise Conflict("The agent is not what it was when you read it. Nothing was changed; read it again.")
-
-    def _insert(self, agent_id: str, columns: dict[str, Any]) -> models.AgentState:
-        key = agent_id if self.prefix is None else f"{self.prefix}:{agent_id}"
-        now = models.now()
-        columns = {"name": agent_id, **columns}
-        agent = models.AgentState(key=key, agent_id=agent_id, created_at=now, updated_at=now, **columns)
-        agent.save(using=self.using, force_insert=True)
-        return agent
-
-    def _update(self, agent: models.AgentState, columns: dict[str, Any]) -> models.AgentState:
-        for column, value in (columns | {"updated_at": models.now()}).items():
-            setattr(agent, column, value)
-        agent.save(using=self.using, update_fields=[*columns, "updated_at"])
-        return agent
-
-    def _record(
-        self, agent: models.AgentState, state_before: str, reason: str | None, **metadata: Any
-    ) -> models.Transition:
-        transition = models.Transition(
-            agent_id=agent.agent_id,
-            state_before=state_before,
-            state_after=agent.state_data,
-            reason=reason,
-            timestamp=models.now(),
-            metadata=as_text(metadata) if metadata else None,
-        )
-        transition.save(using=self.using, force_insert=True)
-        return transition
+        return saving.save_agent(
+            self.using, agent_id, columns, prefix=self.prefix, reason=reason, if_match=if_match
+        ).agent
 
     def load_agent_state(self, agent_id: str) -> models.AgentState:
         """Return an agent with its state. Raises NotFound, also for one in the trash."""
@@ -164,25 +120,28 @@ class StateStore:
         with dialect.translated_errors():
             return list(self.agents().alive().without_state().order_by("-updated_at", "-rowid"))
 
-    def update_agent_status(self, agent_id: str, status: str, *, reason: str = "") -> models.Transition | None:
+    def update_agent_status(
+        self, agent_id: str, status: str, *, reason: str = "", if_match: str | None = None
+    ) -> models.Transition | None:
         """Change an agent's status and return the transition that records it, or None where it was so already."""
         if not status.strip():
             raise ValidationError("A status is a word, such as idle or paused.")
         with dialect.writing(self.using):
-            agent = self._agent(agent_id, lock=True)
+            agent = self._agent(agent_id, lock=True, if_match=if_match)
             if agent.status == status:
                 return None
             before, hash_before = agent.status, agent.etag()
-            self._update(agent, {"status": status})
+            saving.update(self.using, agent, {"status": status})
             words = f"status: {before} → {status}" + (f" ({reason})" if reason else "")
-            transition = self._record(agent, agent.state_data, words, status={"before": before, "after": status})
+            statuses = {"before": before, "after": status}
+            transition = saving.record_change(self.using, agent, agent.state_data, words, status=statuses)
             self._audit("status", agent, hash_before=hash_before, hash_after=agent.etag(), before=before, after=status)
         return transition
 
-    def delete_agent(self, agent_id: str, *, reason: str = "") -> None:
+    def delete_agent(self, agent_id: str, *, reason: str = "", if_match: str | None = None) -> None:
         """Move an agent to the trash. Its state and history stay; the orchestrator brings it back by saving it."""
         with dialect.writing(self.using):
-            agent = self._agent(agent_id, lock=True)
+            agent = self._agent(agent_id, lock=True, if_match=if_match)
             hash_before = agent.etag()
             tombstone = models.Tombstone(agent_id=agent_id, at=models.now(), actor=self.actor.name, reason=reason)
             tombstone.save(using=self.using)
@@ -267,12 +226,13 @@ class StateStore:
         with dialect.translated_errors():
             return list(snapshots.without_state().newest_first())
 
-    def delete_snapshot(self, snapshot_id: str) -> None:
+    def delete_snapshot(self, snapshot_id: str, *, if_match: str | None = None) -> None:
         """Delete a snapshot. One that an undo would need goes too: the restore then says that it cannot be undone."""
         with dialect.writing(self.using):
             snapshot = self._of_own_agents(models.Snapshot.objects.using(self.using)).filter(pk=snapshot_id).first()
             if snapshot is None:
                 raise NotFound(f"There is no snapshot “{snapshot_id[:80]}” here.")
+            seen.check(snapshot, if_match)
             before = models.sha256(snapshot.state_data)
             self._audit("delete", snapshot, row_id=snapshot.agent_id, hash_before=before, snapshot=snapshot.pk)
             models.Expiry.objects.using(self.using).filter(pk=snapshot.pk).delete()
@@ -287,9 +247,10 @@ class StateStore:
         plan = restore.plan(snapshot.agent_id, moments.AtSnapshot(snapshot_id), using=self.using)
         return restore.apply(plan, by=self.actor, reason=reason)
 
-    def delete_expired_snapshots(self) -> int:
+    def delete_expired_snapshots(self, among: Any = None) -> int:
         """Delete the snapshots whose time is over, in chunks, and return how many went."""
-        snapshots = self._of_own_agents(models.Snapshot.objects.using(self.using).all())
+        rows = models.Snapshot.objects.using(self.using).all() if among is None else among
+        snapshots = self._of_own_agents(rows)
         with dialect.translated_errors():
             return retention.delete_expired_snapshots(self.using, snapshots, by=self.actor)
 
@@ -308,7 +269,7 @@ class StateStore:
 
     def save_events(self, events: Iterable[Mapping[str, Any]]) -> int:
         """Save events in one transaction, each over an earlier one of the same id, and return how many."""
-        return work.save_events(self.using, events)
+        return ingest.save_events(self.using, events)
 
     def get_events(self, session_id: str, limit: int | None = None) -> list[models.Event]:
         """Return a session's events, newest first."""

@@ -15,6 +15,7 @@ from statestore.views import (
     forks,
     frame,
     journal,
+    monitor,
     overview,
     past,
     preview,
@@ -26,13 +27,15 @@ from statestore.views import (
     timeline,
     transitions,
 )
+from statestore.views import tokens as token_pages
 
 register_converter(AnyIdConverter, "anyid")
 
 urlpatterns = [
     path("", overview.overview, name="overview"),
-    path("healthz", overview.healthz, name="healthz"),
-    path("readyz", overview.readyz, name="readyz"),
+    path("healthz", monitor.healthz, name="healthz"),
+    path("readyz", monitor.readyz, name="readyz"),
+    path("metrics", monitor.metrics_page, name="metrics"),
     path("theme/", frame.choose_theme, name="theme"),
     # agents
     path("agents/", agents.agent_list, name="agents"),
@@ -89,4 +92,7 @@ urlpatterns = [
     path("audit/", journal.audit_log, name="audit"),
     path("audit/<int:entry_id>/", edits.edit_detail, name="edit"),
     path("audit/<int:entry_id>/revert/", edits.revert_edit, name="revert-edit"),
+    # scripts
+    path("tokens/", token_pages.token_list, name="tokens"),
+    path("tokens/<slug:public_id>/revoke/", token_pages.revoke_token, name="revoke-token"),
 ]

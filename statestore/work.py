@@ -1,17 +1,12 @@
-"""Writing what agents work on and say: events, tasks with their dependencies, sessions."""
+"""Writing what agents work on: tasks with their dependencies, sessions."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-from statestore import audit, dialect, models
+from statestore import audit, dialect, models, seen
 from statestore.audit import Actor
 from statestore.errors import Conflict, NotFound, SerializationError, ValidationError
-
-EVENT_COLUMNS = (
-    "event_type", "timestamp", "session_id", "actor_type", "actor_id", "content", "metadata", "git_commit",
-)  # fmt: skip
-EVENT_REQUIRED = ("event_type", "session_id", "actor_type", "actor_id", "content")
 
 
 def as_text(value: Any, what: str = "state") -> str:
@@ -29,30 +24,9 @@ def optional_text(value: Any, what: str = "metadata") -> str | None:
     return None if value is None else as_text(value, what)
 
 
-def save_events(using: str, events: Iterable[Mapping[str, Any]]) -> int:
-    """Save events in one transaction, each over an earlier one of the same id, and return how many."""
-    rows = [_event(position, event) for position, event in enumerate(events)]
-    with dialect.writing(using):
-        models.Event.objects.using(using).bulk_create(
-            rows, update_conflicts=True, unique_fields=["id"], update_fields=EVENT_COLUMNS
-        )
-    return len(rows)
-
-
-def _event(position: int, event: Mapping[str, Any]) -> models.Event:
-    unknown = set(event) - {"id", *EVENT_COLUMNS}
-    missing = [column for column in EVENT_REQUIRED if event.get(column) is None]
-    if unknown or missing:
-        problem = f"has no {missing[0]}" if missing else f"has an unknown field {min(unknown)}"
-        raise ValidationError(f"Event {position} {problem}. Nothing was saved.")
-    columns = {**event, "metadata": optional_text(event.get("metadata"))}
-    if event["actor_type"] not in models.ActorType.values:
-        raise ValidationError(f"Event {position} has actor_type “{event['actor_type']}”; use User, Agent or System.")
-    columns.setdefault("timestamp", models.now())
-    return models.Event(**columns)
-
-
-def save_task(using: str, task: Mapping[str, Any], *, by: Actor, **also: Any) -> models.Task:
+def save_task(
+    using: str, task: Mapping[str, Any], *, by: Actor, if_match: str | None = None, **also: Any
+) -> models.Task:
     """Save a task and its edges over an earlier one of the same id, and return it.
 
     `dependencies` is a list of task ids; where it is not given, those that the task has stay. `also` goes into the
@@ -61,6 +35,7 @@ def save_task(using: str, task: Mapping[str, Any], *, by: Actor, **also: Any) ->
     with dialect.writing(using):
         # Read inside: what is not given stays as it is now, not as it was before somebody else's save.
         row, before = _task_row(using, task)
+        seen.check(before, if_match)
         wanted = dependency_ids(row.dependencies)
         check_dependencies(using, row.pk, wanted)
         row.updated_at = models.now()
@@ -124,9 +99,10 @@ def move_task(using: str, task_id: str, status: str, *, etag: str, by: Actor) ->
     return task
 
 
-def delete_task(using: str, task: models.Task, *, by: Actor, **also: Any) -> None:
+def delete_task(using: str, task: models.Task, *, by: Actor, if_match: str | None = None, **also: Any) -> None:
     """Delete a task with the edges from and to it."""
     with dialect.writing(using):
+        seen.check(models.Task.objects.using(using).filter(pk=task.pk).first(), if_match)
         audit.record("delete", task, by=by, row_id=task.pk, using=using, **_columns(task), **also)
         task.delete(using=using)
 
@@ -204,12 +180,15 @@ def end_session(using: str, session: models.Session, *, status: str) -> models.S
     return session
 
 
-def save_session(using: str, session: models.Session, *, by: Actor, **also: Any) -> models.Session:
+def save_session(
+    using: str, session: models.Session, *, by: Actor, if_match: str | None = None, **also: Any
+) -> models.Session:
     """Save a session that somebody edited, and return it. Its end may not come before its start."""
     if session.ended_at is not None and session.ended_at < session.started_at:
         raise ValidationError("A session cannot end before it started. Nothing was saved.")
     with dialect.writing(using):
         before = models.Session.objects.using(using).filter(pk=session.pk).first()
+        seen.check(before, if_match)
         session.save(using=using, force_insert=before is None, force_update=before is not None)
         changed = _columns(session) if before is None else changed_columns(before, session)
         what = "create" if before is None else "edit"
@@ -217,8 +196,9 @@ def save_session(using: str, session: models.Session, *, by: Actor, **also: Any)
     return session
 
 
-def delete_session(using: str, session: models.Session, *, by: Actor, **also: Any) -> None:
+def delete_session(using: str, session: models.Session, *, by: Actor, if_match: str | None = None, **also: Any) -> None:
     """Delete a session; its events stay."""
     with dialect.writing(using):
+        seen.check(models.Session.objects.using(using).filter(pk=session.pk).first(), if_match)
         audit.record("delete", session, by=by, row_id=session.pk, using=using, **_columns(session), **also)
         session.delete(using=using)

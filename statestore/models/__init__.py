@@ -8,6 +8,7 @@ from statestore.models.dash import (
     Captured,
     Expiry,
     Fork,
+    KeptAnswer,
     Plan,
     Restore,
     Tombstone,
@@ -27,7 +28,7 @@ from statestore.models.orchestrator import (
     TaskStatus,
     Transition,
 )
-from statestore.models.own import SavedView
+from statestore.models.own import ApiToken, SavedView
 from statestore.models.rows import (
     new_id,
     now,
@@ -41,6 +42,7 @@ __all__ = [
     "Adoption",
     "AgentState",
     "AgentStatus",
+    "ApiToken",
     "AuditEntry",
     "Batch",
     "BatchItem",
@@ -48,6 +50,7 @@ __all__ = [
     "Event",
     "Expiry",
     "Fork",
+    "KeptAnswer",
     "OrchestratorMigration",
     "Plan",
     "Restore",

@@ -220,6 +220,27 @@ class Captured(models.Model):
         )  # fmt: skip
 
 
+class KeptAnswer(models.Model):
+    """What a call with an Idempotency-Key was answered, kept for a day in the transaction that did what it asked for.
+
+    It lies beside what it speaks of: in our own database it could be kept and the write lost, or the other way round.
+    """
+
+    id = models.CharField(max_length=64, primary_key=True, help_text="SHA-256 of who called, and the key.")
+    fingerprint = models.CharField(max_length=64, help_text="SHA-256 of what was asked.")
+    status = models.IntegerField(default=0)
+    headers = AnyText(default="{}")
+    body = AnyText(default="")
+    expires_at = UnixSeconds()
+
+    class Meta:
+        db_table = "dash_kept_answer"
+        indexes = [models.Index(fields=["expires_at"], name="dash_kept_answer_at")]
+
+    def __str__(self) -> str:
+        return self.id
+
+
 class AuditEntry(models.Model):
     """Who did what, when, from where, to which row. Append-only: triggers refuse to change or delete one."""
 

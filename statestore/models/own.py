@@ -3,6 +3,8 @@
 from django.conf import settings
 from django.db import models
 
+from statestore.fields import UnixSeconds
+
 
 class SavedView(models.Model):
     """A query of the search page that somebody keeps under a name."""
@@ -18,3 +20,48 @@ class SavedView(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+class ApiToken(models.Model):
+    """A script's key to the JSON API: acts for one user, within scopes and namespaces, until it expires or is revoked.
+
+    Only an HMAC of the secret is kept: who reads this table can use none of them.
+    """
+
+    public_id = models.CharField(max_length=16, unique=True)
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="api_tokens")
+    name = models.CharField(max_length=100)
+    digest = models.CharField(max_length=64)
+    scopes = models.CharField(max_length=60, help_text="Of read, write, restore and admin, apart by spaces.")
+    namespaces = models.JSONField(null=True, help_text="The namespaces that it sees; null for all.")
+    created_at = UnixSeconds()
+    expires_at = UnixSeconds()
+    last_used_at = UnixSeconds(null=True)
+    revoked_at = UnixSeconds(null=True)
+
+    class Meta:
+        db_table = "statestore_token"
+        ordering = ["-created_at", "-id"]
+        permissions = [
+            ("ingest", "Can save states, transitions and events as an orchestrator does"),
+            ("import_store", "Can import rows over those that are there"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def prefix(self) -> str:
+        """What may be shown of a token: enough to find it again in a script, useless by itself."""
+        return f"{PREFIX}.{self.public_id}"
+
+    def is_expired(self, now: int) -> bool:
+        """Return whether the token's time is over at `now`."""
+        return int(self.expires_at) <= now
+
+    def may(self, scope: str) -> bool:
+        """Return whether a scope was given to the token."""
+        return scope in self.scopes.split()
+
+
+PREFIX = "dss"

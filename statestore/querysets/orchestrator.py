@@ -1,5 +1,8 @@
 """Clauses over the orchestrator's tables."""
 
+from collections.abc import Iterable, Mapping
+from functools import reduce
+from operator import or_
 from typing import TYPE_CHECKING, Self
 
 from django.db.models import (
@@ -56,11 +59,12 @@ class AgentQuerySet(AddressedQuerySet["models.AgentState"]):
 
     def in_namespace(self, prefix: str) -> Self:
         """Keep agents whose key is the prefix, a colon and their id; an empty prefix keeps those without one."""
-        if not prefix:
-            return self.filter(key=F("agent_id"))
-        return self.filter(
-            key__startswith=f"{prefix}:", key=Concat(Value(f"{prefix}:"), "agent_id", output_field=AnyText())
-        )
+        return self.filter(_in_namespace(prefix))
+
+    def in_namespaces(self, prefixes: Iterable[str]) -> Self:
+        """Keep agents of any of some namespaces."""
+        wanted = [_in_namespace(prefix) for prefix in prefixes]
+        return self.filter(reduce(or_, wanted)) if wanted else self.none()
 
     def namespaces(self, limit: int = 50) -> list[str]:
         """Return the prefixes that occur, in order, each found by one step through the index of keys."""
@@ -214,6 +218,13 @@ class EventQuerySet(AddressedQuerySet["models.Event"]):
     def oldest_first(self) -> Self:
         return self.order_by("timestamp", "rowid")
 
+    def chosen(self, exact: Mapping[str, str], *, since: int | None = None, until: int | None = None) -> Self:
+        """Keep events whose columns have the given words, empty ones left out, from one second until before another."""
+        rows = self.filter(**{column: word for column, word in exact.items() if word})
+        if since is not None:
+            rows = rows.filter(timestamp__gte=since)
+        return rows if until is None else rows.filter(timestamp__lt=until)
+
     def last_inserted(self) -> Self:
         """Order by insertion alone: an index on any one column delivers it without a sort."""
         return self.order_by("-rowid")
@@ -268,3 +279,10 @@ class SessionQuerySet(AddressedQuerySet["models.Session"]):
 
     def newest_first(self) -> Self:
         return self.order_by("-started_at", "-rowid")
+
+
+def _in_namespace(prefix: str) -> Q:
+    if not prefix:
+        return Q(key=F("agent_id"))
+    begins = f"{prefix}:"
+    return Q(key__startswith=begins, key=Concat(Value(begins), "agent_id", output_field=AnyText()))

@@ -14,6 +14,7 @@ from django.utils.safestring import SafeString
 from statestore import moments
 from statestore.addresses import to_address
 from statestore.errors import ValidationError
+from statestore.json_links import json_url
 
 register = template.Library()
 
@@ -253,3 +254,13 @@ def query_and(context: dict[str, Any], name: str, value: Any) -> str:
 def origin(found: Any, agent_id: Any, commit: Any = "") -> dict[str, Any]:
     """Return what made a change: its transition with time, reason and commit, or that nobody recorded it."""
     return {"origin": found, "agent_id": agent_id, "git_commit": commit}
+
+
+@register.inclusion_tag("statestore/_json_link.html", takes_context=True)
+def json_link(context: dict[str, Any]) -> dict[str, Any]:
+    """Return where this page's data is as JSON, and the curl line for it; nothing for a page without data."""
+    request = context.get("request")
+    url = json_url(request) if request is not None else ""
+    if request is None or not url:
+        return {"url": ""}
+    return {"url": url, "curl": f'curl -H "Authorization: Bearer $TOKEN" "{request.build_absolute_uri(url)}"'}

@@ -1,14 +1,10 @@
 """Overview: the fleet at a glance."""
 
 from django.conf import settings
-from django.contrib.auth import get_user_model
-from django.contrib.auth.decorators import login_not_required
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_safe
 
-from statestore import dialect, doctor, models, paging
-from statestore.adoption.status import store_status
-from statestore.errors import StateStoreError
+from statestore import doctor, models, paging
 from statestore.querysets import BY_CHANGE, AgentQuerySet
 from statestore.views.access import sees
 from statestore.views.chart import hourly_chart
@@ -50,25 +46,3 @@ def _counts(counts: dict[str, int]) -> list[tuple[str, int]]:
     """Return the statuses with their numbers: the known ones always, in their order, then whatever else occurs."""
     known = [(str(status), counts.pop(str(status), 0)) for status in models.AgentStatus.values]
     return known + sorted(counts.items(), key=lambda pair: -pair[1])[:10]
-
-
-@require_safe
-@login_not_required
-def healthz(request: HttpRequest) -> HttpResponse:
-    """Answer that the process lives."""
-    return JsonResponse({"ok": True})
-
-
-@require_safe
-@login_not_required
-def readyz(request: HttpRequest) -> HttpResponse:
-    """Answer whether both databases can be used, with 503 where one cannot."""
-    try:
-        with dialect.translated_errors():
-            get_user_model().objects.exists()
-            status = store_status()
-    except StateStoreError as error:
-        return JsonResponse({"ok": False, "error": str(error)}, status=503)
-    if not status.is_ready:
-        return JsonResponse({"ok": False, "error": status.found}, status=503)
-    return JsonResponse({"ok": True})

@@ -20,7 +20,7 @@ from django.test import Client
 from statestore import diff, jsontext, models, restore, schema
 from statestore.audit import Actor
 from statestore.store import StateStore
-from tests.bench import data, past, searching
+from tests.bench import data, http, past, searching
 
 AGENTS, TRANSITIONS, EVENTS, HEAVY = (
     int(os.environ.get(name, default))
@@ -177,6 +177,7 @@ def main(home: Path) -> None:
         "search": lambda: searching.main(home),
         "verbs": lambda: verbs(home),
         "diffs": diffs,
+        "http": lambda: http.main(home),
         "past": lambda: past.measure(client, show, timed),
     }
     for name, part in parts.items():

@@ -1,0 +1,195 @@
+"""Agents: read, saved, changed, thrown away and brought back."""
+
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+from ninja import Query
+
+from statestore import dialect, models, paging, restore, saving
+from statestore.api import shapes
+from statestore.api.answers import answer, if_match, listed, must_be_new, nothing, resource
+from statestore.api.bodies import state_text, stored
+from statestore.api.callers import caller
+from statestore.api.calls import Calls, id_of
+from statestore.api.once import kept_afterwards, once
+from statestore.api.problems import Problem
+from statestore.api.schemas.agents import (
+    AgentColumnsIn,
+    AgentIn,
+    AgentOut,
+    AgentPatchIn,
+    AgentRowOut,
+    AgentsIn,
+    ForkIn,
+    SavedOut,
+    TrashIn,
+)
+from statestore.api.schemas.common import Listed
+from statestore.errors import Moved, NotFound
+from statestore.forms import AgentFilterForm
+from statestore.querysets import BY_CHANGE
+
+calls = Calls("agents")
+
+
+def found_agent(request: HttpRequest, address: str, *, lock: bool = False) -> models.AgentState:
+    """Return an agent that the caller can see, by its id as it stands in paths. Raises NotFound."""
+    agents = caller(request).reach.agents()
+    agent: models.AgentState | None = (agents.select_for_update() if lock else agents).named(
+        id_of(address, "agent"), "agent_id"
+    )
+    if agent is None:
+        raise NotFound(f"There is no agent “{address[:80]}” here. Its orchestrator may have deleted it.")
+    return agent
+
+
+@calls.call("GET", "/agents", {200: Listed[AgentRowOut]}, may="view_agentstate")
+def list_agents(request: HttpRequest, asked: Query[AgentsIn]) -> HttpResponse:
+    """List agents, without their states."""
+    values = {name: value for name, value in asked.model_dump().items() if value is not None}
+    form = AgentFilterForm(values)
+    if not form.is_valid():
+        raise Problem("invalid", str(next(iter(form.errors.values()))[0]))
+    order = form.order()
+    if asked.trash:
+        rows, order = models.AgentState.objects.in_trash().matching(asked.q), BY_CHANGE
+    else:
+        rows = form.chosen()
+    rows = caller(request).reach.agents(rows).without_state().with_size()
+    return answer(listed(paging.page(rows, order, cursor=asked.cursor, size=asked.limit), shapes.agent_row))
+
+
+@calls.call("GET", "/agents/{agent_id}", {200: AgentOut}, may="view_agentstate", tagged=True)
+def get_agent(request: HttpRequest, agent_id: str) -> HttpResponse:
+    """Read an agent with its state."""
+    agent = found_agent(request, agent_id)
+    tombstone = models.Tombstone.objects.filter(agent_id=agent.agent_id).first()
+    return resource(request, agent.etag(), lambda: shapes.agent(agent, tombstone))
+
+
+@calls.call("PUT", "/agents/{agent_id}", {200: SavedOut, 201: SavedOut}, scope="write", may="ingest", tagged=True)
+def put_agent(request: HttpRequest, agent_id: str, body: AgentIn) -> HttpResponse:
+    """Save an agent as an orchestrator does, and record the transition.
+
+    One call for each state save. The agent is made where there is none; `If-None-Match: *` makes and never overwrites,
+    `If-Match` overwrites only what you saw.
+    """
+    address = id_of(agent_id, "agent")
+    if not isinstance(address, str):
+        address = found_agent(request, agent_id).agent_id
+    who = caller(request)
+    asked: dict[str, Any] = {
+        "columns": _columns(request, body), "reason": body.reason or None, "record": True,
+        "if_match": if_match(request), "only_new": must_be_new(request),
+    }  # fmt: skip
+    if who.reach.is_whole and body.namespace is None:
+        if request.headers.get("If-Match", "").strip() == "*":
+            found_agent(request, agent_id)
+        return _saved(saving.save_agent(who.reach.using, str(address), **asked))
+    with dialect.writing(who.reach.using):
+        prefix = _namespace(request, str(address), body)
+        return _saved(saving.save_agent(who.reach.using, str(address), prefix=prefix, **asked))
+
+
+def _namespace(request: HttpRequest, agent_id: str, body: AgentIn) -> str | None:
+    """Return the namespace to save in; an agent of a namespace that the caller cannot see is not there for them."""
+    reach = caller(request).reach
+    if not reach.is_whole and body.namespace is None:
+        there = reach.agents().filter(agent_id=agent_id).first()
+        if there is not None:
+            return there.namespace or None
+    return reach.namespace_for(body.namespace)
+
+
+def _columns(request: HttpRequest, body: AgentColumnsIn) -> dict[str, Any]:
+    given = {
+        "name": body.name,
+        "status": body.status,
+        "version": body.version,
+        "metadata": stored(body.metadata),
+        "state_data": state_text(request, body) if body.has_state else None,
+    }
+    return {column: value for column, value in given.items() if value is not None}
+
+
+def _saved(saved: saving.Saved, *, status: int | None = None) -> HttpResponse:
+    row = shapes.agent_row(saved.agent)
+    etag = saved.agent.etag()
+    payload = {
+        **row,
+        "etag": etag,
+        "transition_id": None if saved.transition is None else saved.transition.pk,
+    }
+    headers = {"ETag": f'"{etag}"'} | ({"Location": row["url"]} if saved.is_new else {})
+    return answer(payload, status=status or (201 if saved.is_new else 200), headers=headers)
+
+
+@calls.call("PATCH", "/agents/{agent_id}", {200: SavedOut}, scope="write", may="ingest", tagged=True)
+def patch_agent(request: HttpRequest, agent_id: str, body: AgentPatchIn) -> HttpResponse:
+    """Change an agent's status, name, metadata or state; what is not given stays.
+
+    A change of status is recorded as a transition of its own and in the audit log, as on the page.
+    """
+    who, columns = caller(request), _columns(request, body)
+    status = columns.pop("status", None)
+    if status is not None:
+        who.must_be_allowed("change_agent_status")
+    with dialect.writing(who.reach.using):
+        agent = found_agent(request, agent_id)
+        expected, transition = if_match(request), None
+        if status is not None:
+            transition = who.store().update_agent_status(
+                agent.agent_id, status, reason=body.reason or "", if_match=expected
+            )
+            expected = None
+        saved = saving.save_agent(
+            who.reach.using, agent.agent_id, columns, reason=(body.reason or None) if columns else None, record=True,
+            if_match=expected,
+        ) if columns else saving.Saved(found_agent(request, agent_id), False, transition)  # fmt: skip
+        if expected is not None and not columns and saved.agent.etag() != expected:
+            raise Moved("What you saw has changed since. Nothing was changed.", saved.agent.etag())
+    return _saved(saved)
+
+
+@calls.call("DELETE", "/agents/{agent_id}", {204: None}, scope="write", may="trash_agent")
+def delete_agent(request: HttpRequest, agent_id: str, asked: Query[TrashIn]) -> HttpResponse:
+    """Move an agent to the trash; its state and its past stay."""
+    agent = found_agent(request, agent_id)
+    caller(request).store().delete_agent(agent.agent_id, reason=asked.reason, if_match=if_match(request))
+    return nothing()
+
+
+@calls.call("POST", "/agents/{agent_id}/undelete", {200: SavedOut}, scope="write", may="trash_agent", tagged=True)
+def undelete_agent(request: HttpRequest, agent_id: str) -> HttpResponse:
+    """Bring an agent back from the trash."""
+
+    def write() -> HttpResponse:
+        agent = found_agent(request, agent_id)
+        expected = if_match(request)
+        if expected is not None and agent.etag() != expected:
+            raise Moved("What you saw has changed since. Nothing was changed.", agent.etag())
+        return _saved(saving.Saved(caller(request).store().undelete_agent(agent.agent_id), False, None))
+
+    return once(request, write)
+
+
+@calls.call("POST", "/agents/{agent_id}/purge", {204: None}, scope="admin", may="purge_agent")
+def purge_agent(request: HttpRequest, agent_id: str) -> HttpResponse:
+    """Delete an agent in the trash for good, with its transitions and snapshots."""
+    caller(request).store().purge_agent(found_agent(request, agent_id).agent_id)
+    return kept_afterwards(request, nothing())
+
+
+@calls.call("POST", "/agents/{agent_id}/fork", {201: SavedOut}, scope="restore", may="restore_agent", tagged=True)
+def fork_agent(request: HttpRequest, agent_id: str, body: ForkIn) -> HttpResponse:
+    """Make a new agent that begins with the state of a moment of this one."""
+    who = caller(request)
+
+    def write() -> HttpResponse:
+        agent = found_agent(request, agent_id)
+        child = restore.fork(
+            agent.agent_id, body.moment, body.agent_id, by=who.actor, name=body.name, reason=body.reason
+        )
+        return _saved(saving.Saved(child, True, None))
+
+    return once(request, write)

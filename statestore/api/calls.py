@@ -1,0 +1,115 @@
+"""How a call is declared: its method and path, whom it is for, what it takes and what it answers."""
+
+import functools
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from django.http import HttpRequest, HttpResponse
+from ninja import Router
+from ninja.operation import Operation
+from ninja.utils import contribute_operation_callback
+
+from statestore.addresses import AnyId, from_address
+from statestore.api.callers import Login, Need, Token
+from statestore.api.once import idempotent
+from statestore.api.problems import Problem
+from statestore.api.schemas.common import ProblemOut
+from statestore.errors import NotFound
+
+_ALWAYS: Final = (401, 403, 429, 500, 503)
+_OF_METHODS: Final = {
+    "GET": (422,),
+    "POST": (400, 404, 409, 411, 412, 413, 415, 422),
+    "PUT": (400, 404, 409, 411, 412, 413, 415, 422),
+    "PATCH": (400, 404, 409, 411, 412, 413, 415, 422),
+    "DELETE": (404, 409, 412, 422),
+}
+
+
+class Calls(Router):
+    """The calls about one noun."""
+
+    def __init__(self, noun: str) -> None:
+        super().__init__(tags=[noun])
+
+    def call(
+        self,
+        method: str,
+        path: str,
+        answers: Mapping[int, Any],
+        *,
+        scope: str = "read",
+        may: str = "",
+        fails: tuple[int, ...] = (),
+        tagged: bool = False,
+        extra: Mapping[str, Any] | None = None,
+        name: str | None = None,
+    ) -> Callable[[Callable[..., HttpResponse]], Callable[..., HttpResponse]]:
+        """Declare a call. `may`: the permission that its caller's role must have; `tagged`: it answers with an ETag."""
+        need = Need(scope, may)
+        has_id = "{" in path
+        statuses = {
+            *_ALWAYS,
+            *_OF_METHODS[method],
+            *fails,
+            *((404,) if has_id else ()),
+            *((304,) if tagged and method == "GET" else ()),
+        }
+
+        def declare(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+            checked = _strict(idempotent(view) if method == "POST" else view)
+            checked.need = need  # type: ignore[attr-defined]
+            responses = {**{s: None if s == 304 else ProblemOut for s in sorted(statuses)}, **answers}
+            self.add_api_operation(
+                path, [method], checked, auth=[Token(need), Login(need)], response=responses,
+                operation_id=name or view.__name__, summary=(view.__doc__ or "").strip().split("\n")[0].rstrip("."),
+                description=_description(view, need),
+                openapi_extra={"x-tagged": tagged, "x-method": method, **(extra or {})},
+            )  # fmt: skip
+            return view
+
+        return declare
+
+
+def _description(view: Callable[..., HttpResponse], need: Need) -> str:
+    text = "\n".join(line.strip() for line in (view.__doc__ or "").strip().split("\n")[1:]).strip()
+    needs = f"Needs the scope `{need.scope}`" + (f" and the permission `{need.codename}`." if need.codename else ".")
+    return f"{text}\n\n{needs}".strip()
+
+
+def _strict(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+    """Refuse parameters of the query that the call does not have: a filter with a slip would be none."""
+    known: set[str] = set()
+
+    @functools.wraps(view)
+    def checked(request: HttpRequest, *arguments: Any, **keywords: Any) -> HttpResponse:
+        for name in request.GET:
+            if name not in known:
+                offered = ", ".join(sorted(known)) or "none"
+                place = {"where": "query", "name": name[:80], "detail": "There is no such parameter."}
+                raise Problem("invalid", f"There is no parameter {name[:80]}; there is: {offered}.", places=[place])
+            if any("\0" in value for value in request.GET.getlist(name)):
+                place = {"where": "query", "name": name, "detail": "It holds a NUL character."}
+                raise Problem("invalid", f"{name} holds a NUL character, which no text has.", places=[place])
+            if len(request.GET.getlist(name)) > 1 and name not in lists:
+                raise Problem("invalid", f"The parameter {name[:80]} stands in the address more than once.")
+        return view(request, *arguments, **keywords)
+
+    lists: set[str] = set()
+
+    def learn(operation: Operation) -> None:
+        for model in operation.models:
+            if model.__ninja_param_source__ == "query":
+                known.update(getattr(model, "__ninja_flatten_map__", {}))
+                lists.update(getattr(model, "__ninja_collection_fields__", ()))
+
+    contribute_operation_callback(checked, learn)
+    return checked
+
+
+def id_of(address: str, what: str) -> AnyId:
+    """Return the id that a part of a path names. Raises NotFound where none could."""
+    try:
+        return from_address(address)
+    except ValueError:
+        raise NotFound(f"There is no {what} “{address[:80]}” here.") from None

@@ -1,0 +1,132 @@
+"""Events: said and done by somebody; one by one, or ten thousand at a time."""
+
+from typing import Any, Final
+
+from django.http import HttpRequest, HttpResponse
+from ninja import Query
+
+from statestore import ingest, jsontext, models, paging
+from statestore.api import shapes
+from statestore.api.answers import answer, listed, resource
+from statestore.api.bodies import MAX_BODY_BYTES, check_length, decoded, parsed, stored
+from statestore.api.callers import caller
+from statestore.api.calls import Calls, id_of
+from statestore.api.once import kept_afterwards, once, seed
+from statestore.api.problems import Problem
+from statestore.api.schemas.common import Listed
+from statestore.api.schemas.work import BatchIn, BatchOut, BatchQueryIn, EventIn, EventOut, EventsIn, SearchIn
+from statestore.errors import NotFound
+from statestore.querysets import BY_TIME
+
+calls = Calls("events")
+NDJSON: Final = "application/x-ndjson"
+
+
+@calls.call("GET", "/events", {200: Listed[EventOut]}, may="view_event")
+def list_events(request: HttpRequest, asked: Query[EventsIn]) -> HttpResponse:
+    """List events, newest first."""
+    exact = {
+        "event_type": asked.type, "session_id": asked.session, "actor_id": asked.actor,
+        "actor_type": asked.actor_type or "", "git_commit": asked.commit,
+    }  # fmt: skip
+    rows = caller(request).reach.events().chosen(exact, since=asked.since, until=asked.until)
+    # Only the indexes of types and of sessions have the time in them.
+    order = BY_TIME if asked.type or asked.session else ("-rowid",)
+    return answer(listed(paging.page(rows, order, cursor=asked.cursor, size=asked.limit), shapes.event))
+
+
+@calls.call("GET", "/events/search", {200: Listed[EventOut]}, may="view_event")
+def search_events(request: HttpRequest, asked: Query[SearchIn]) -> HttpResponse:
+    """Search events, newest first."""
+    return answer(listed(_search(caller(request).reach.events(), asked), shapes.event))
+
+
+def _search(events: Any, asked: SearchIn) -> paging.Page[models.Event]:
+    """Return a page of the events that have the text. The one place that knows how events are searched."""
+    found: paging.Page[models.Event] = paging.page(
+        events.matching(asked.q), ("-rowid",), cursor=asked.cursor, size=asked.limit
+    )
+    return found
+
+
+@calls.call("POST", "/events", {201: EventOut}, scope="write", may="ingest", tagged=True)
+def save_event(request: HttpRequest, body: EventIn) -> HttpResponse:
+    """Save an event, over an earlier one of the same id."""
+    reach = caller(request).reach
+
+    def write() -> HttpResponse:
+        event = {**body.model_dump(), "metadata": stored(body.metadata)}
+        done = ingest.ingest(reach.using, [event], reach=reach, whole=True, seed=seed(request))
+        row = models.Event.objects.using(reach.using).get(pk=done.ids[0])
+        shape = shapes.event(row)
+        return answer(shape, status=201, headers={"Location": shape["url"], "ETag": f'"{models.row_hash(row)}"'})
+
+    return once(request, write)
+
+
+@calls.call("POST", "/events/batch", {200: BatchOut}, scope="write", may="ingest", extra={"x-body": "BatchIn"})
+def save_events(request: HttpRequest, asked: Query[BatchQueryIn]) -> HttpResponse:
+    """Save up to 10,000 events, as JSON or as NDJSON with one event for each line.
+
+    Each that can be saved is, over an earlier one of the same id, and what is wrong with the others is told; with
+    `all_or_nothing` either all are saved in one transaction, or none. Under an Idempotency-Key events without an id get
+    the same one each time, so that nothing is saved twice.
+    """
+    reach = caller(request).reach
+    events, whole = _events(request)
+    whole = whole or asked.all_or_nothing
+
+    def write() -> HttpResponse:
+        done = ingest.ingest(reach.using, events, reach=reach, whole=whole, seed=seed(request))
+        refused = [{"position": one.position, "reason": shapes.text(one.reason)} for one in done.refused]
+        return answer({"saved": done.saved, "ids": done.ids, "refused": refused})
+
+    return once(request, write) if whole else kept_afterwards(request, write())
+
+
+@calls.call("GET", "/events/{event_id}", {200: EventOut}, may="view_event", tagged=True)
+def get_event(request: HttpRequest, event_id: str) -> HttpResponse:
+    """Read an event."""
+    row = caller(request).reach.events().named(id_of(event_id, "event"))
+    if row is None:
+        raise NotFound(f"There is no event “{event_id[:80]}” here.")
+    return resource(request, models.row_hash(row), lambda: shapes.event(row))
+
+
+def _events(request: HttpRequest) -> tuple[list[Any], bool]:
+    check_length(request)
+    if request.content_type == NDJSON:
+        lines = decoded(request.body).split("\n")
+        return [_line(line) for line in lines if line.strip()], False
+    if request.content_type != "application/json":
+        raise Problem("media-type", f"This call takes application/json or {NDJSON}.")
+    value, _ = parsed(decoded(request.body))
+    if isinstance(value, list):
+        value = {"events": value}
+    batch = _checked(value)
+    return [_readable(event) for event in batch.events], batch.all_or_nothing
+
+
+def _checked(value: Any) -> BatchIn:
+    from pydantic import ValidationError
+
+    try:
+        return BatchIn.model_validate(value)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = {"where": "body", "pointer": jsontext.pointer(first["loc"]), "detail": first["msg"]}
+        raise Problem("invalid", f"{place['pointer'] or 'The body'}: {first['msg']}.", places=[place]) from None
+
+
+def _line(line: str) -> Any:
+    """Return the event that a line holds; what is none stays a text, and is refused with the others."""
+    try:
+        return _readable(jsontext.parse(line, max_bytes=MAX_BODY_BYTES))
+    except jsontext.NotJson:
+        return line
+
+
+def _readable(event: Any) -> Any:
+    if isinstance(event, dict) and not isinstance(event.get("metadata"), str | None):
+        return {**event, "metadata": stored(event["metadata"])}
+    return event

@@ -1,0 +1,91 @@
+"""The description of all calls (OpenAPI 3.1), with what the framework cannot know: headers, media types, paths."""
+
+from typing import Any, Final
+
+from statestore.api.problems import CONTENT_TYPE
+from statestore.api.schemas.work import BatchIn
+
+NDJSON: Final = "application/x-ndjson"
+_ID: Final = r"^(~!?[A-Za-z0-9_-]*|~~[A-Za-z0-9_-]*~[0-9a-f]{64}|[A-Za-z0-9._:@-]{1,128})$"
+_ADDRESS: Final = "As it is where it matches [A-Za-z0-9._:@-]{1,128}; else ~ and its base64url."
+_ETAG: Final = {"description": "The entity tag of the row as it is now.", "schema": {"type": "string"}}
+_IF_MATCH: Final = {
+    "name": "If-Match", "in": "header", "required": False,
+    "description": "Write only over the row with this ETag; 412 where it has changed.",
+    "schema": {"type": "string", "pattern": r'^(\*|"[0-9a-f]{64}")$'},
+}  # fmt: skip
+_IF_NONE_MATCH: Final = {
+    "name": "If-None-Match", "in": "header", "required": False, "description": "`*`: create, never overwrite.",
+    "schema": {"type": "string", "enum": ["*"]},
+}  # fmt: skip
+_CACHED: Final = {
+    "name": "If-None-Match", "in": "header", "required": False, "description": "304 where you have it already.",
+    "schema": {"type": "string"},
+}  # fmt: skip
+_KEY: Final = {
+    "name": "Idempotency-Key", "in": "header", "required": False,
+    "description": "Sent again within 24 h with the same body, the call is not done again and answers the same.",
+    "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
+}  # fmt: skip
+
+
+def completed(schema: dict[str, Any]) -> dict[str, Any]:
+    """Return the framework's description with the rest of the truth."""
+    for path, operations in schema["paths"].items():
+        for method, operation in operations.items():
+            _complete(path, method, operation)
+    batch = BatchIn.model_json_schema(ref_template="#/components/schemas/{model}")
+    schema["components"]["schemas"]["BatchIn"] = batch
+    return schema
+
+
+def _complete(path: str, method: str, operation: dict[str, Any]) -> None:
+    tagged = operation.pop("x-tagged", False)
+    operation.pop("x-method", None)
+    for parameter in operation["parameters"]:
+        if parameter["in"] == "path":
+            parameter["schema"] = {"type": "string", "pattern": _ID}
+            parameter["description"] = _ADDRESS
+    operation["parameters"] += _headers(path, method, tagged=tagged)
+    for status, response in operation["responses"].items():
+        _complete_response(int(status), response, tagged=tagged)
+    body = operation.pop("x-body", None)
+    if body == NDJSON:
+        lines = {"type": "string", "description": "The lines of an export."}
+        operation["requestBody"] = {"required": True, "content": {NDJSON: {"schema": lines}}}
+    if operation.pop("x-answers", None) == NDJSON:
+        operation["responses"][200]["content"] = {NDJSON: {"schema": {"type": "string"}}}
+    if body == "BatchIn":
+        event = {"type": "string", "description": "One event for each line."}
+        operation["requestBody"] = {
+            "required": True,
+            "content": {
+                "application/json": {"schema": {"$ref": "#/components/schemas/BatchIn"}},
+                NDJSON: {"schema": event},
+            },
+        }
+
+
+def _headers(path: str, method: str, *, tagged: bool) -> list[dict[str, Any]]:
+    found = [_KEY] if method == "post" else []
+    if method in {"put", "patch", "delete"} or path.endswith(
+        ("/restore", "/apply", "/undo", "/restores", "/end", "/undelete")
+    ):
+        found += [_IF_MATCH] if method != "get" else []
+    if method == "put":
+        found.append(_IF_NONE_MATCH)
+    if method == "get" and tagged:
+        found.append(_CACHED)
+    return found
+
+
+def _complete_response(status: int, response: dict[str, Any], *, tagged: bool) -> None:
+    content = response.get("content", {})
+    if status >= 400 and "application/json" in content:
+        response["content"] = {CONTENT_TYPE: content["application/json"]}
+    if status in (200, 201) and tagged:
+        response["headers"] = {"ETag": _ETAG}
+    if status in (429, 503):
+        response["headers"] = {"Retry-After": {"schema": {"type": "string", "pattern": "^[0-9]+$"}}}
+    if status == 401:
+        response["headers"] = {"WWW-Authenticate": {"schema": {"type": "string"}}}

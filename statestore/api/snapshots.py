@@ -1,0 +1,100 @@
+"""Snapshots: taken, read, deleted, put back in one call."""
+
+from django.http import HttpRequest, HttpResponse
+from ninja import Query
+
+from statestore import models, paging
+from statestore.api import shapes
+from statestore.api.agents import found_agent
+from statestore.api.answers import answer, if_match, listed, nothing, resource
+from statestore.api.callers import caller
+from statestore.api.calls import Calls, id_of
+from statestore.api.once import kept_afterwards, once
+from statestore.api.schemas.agents import ReasonIn
+from statestore.api.schemas.common import Listed, PageIn
+from statestore.api.schemas.past import DeletedOut, NewSnapshotOut, SnapshotIn, SnapshotOut, SnapshotRowOut
+from statestore.api.schemas.restores import RestoredOut
+from statestore.errors import NotFound
+from statestore.querysets import BY_CREATION
+from statestore.restore.unseen import restore_now
+
+calls = Calls("snapshots")
+
+
+def found_snapshot(request: HttpRequest, address: str) -> models.Snapshot:
+    """Return a snapshot that the caller can see, by its id as it stands in paths. Raises NotFound."""
+    row: models.Snapshot | None = caller(request).reach.snapshots().named(id_of(address, "snapshot"))
+    if row is None:
+        raise NotFound(f"There is no snapshot “{address[:80]}” here. It may have expired and been deleted.")
+    return row
+
+
+@calls.call("GET", "/snapshots", {200: Listed[SnapshotRowOut]}, may="view_snapshot")
+def list_snapshots(request: HttpRequest, asked: Query[PageIn]) -> HttpResponse:
+    """List the snapshots of all agents, newest first, without their states."""
+    rows = caller(request).reach.snapshots().without_state().with_size()
+    return answer(listed(paging.page(rows, BY_CREATION, cursor=asked.cursor, size=asked.limit), shapes.snapshot_row))
+
+
+@calls.call("GET", "/agents/{agent_id}/snapshots", {200: Listed[SnapshotRowOut]}, may="view_snapshot")
+def list_agent_snapshots(request: HttpRequest, agent_id: str, asked: Query[PageIn]) -> HttpResponse:
+    """List an agent's snapshots, newest first, without their states."""
+    rows = models.Snapshot.objects.of_agent(found_agent(request, agent_id).agent_id).without_state().with_size()
+    return answer(listed(paging.page(rows, BY_CREATION, cursor=asked.cursor, size=asked.limit), shapes.snapshot_row))
+
+
+@calls.call(
+    "POST", "/agents/{agent_id}/snapshots", {201: NewSnapshotOut}, scope="write", may="snapshot_agent", tagged=True
+)
+def take_snapshot(request: HttpRequest, agent_id: str, body: SnapshotIn) -> HttpResponse:
+    """Keep a copy of an agent's state now, byte for byte."""
+
+    def write() -> HttpResponse:
+        agent = found_agent(request, agent_id)
+        made = caller(request).store().create_snapshot(agent.agent_id, body.description, expires_at=body.expires_at)
+        row, etag = shapes.snapshot_row(made), models.row_hash(made)
+        return answer({**row, "etag": etag}, status=201, headers={"Location": row["url"], "ETag": f'"{etag}"'})
+
+    return once(request, write)
+
+
+@calls.call("POST", "/snapshots/delete-expired", {200: DeletedOut}, scope="admin", may="snapshot_agent")
+def delete_expired_snapshots(request: HttpRequest) -> HttpResponse:
+    """Delete the snapshots whose time is over."""
+    who = caller(request)
+    deleted = who.store().delete_expired_snapshots(who.reach.snapshots())
+    return kept_afterwards(request, answer({"deleted": deleted}))
+
+
+@calls.call("GET", "/snapshots/{snapshot_id}", {200: SnapshotOut}, may="view_snapshot", tagged=True)
+def get_snapshot(request: HttpRequest, snapshot_id: str) -> HttpResponse:
+    """Read a snapshot with its state."""
+    row = found_snapshot(request, snapshot_id)
+    return resource(request, models.row_hash(row), lambda: shapes.snapshot(row))
+
+
+@calls.call("DELETE", "/snapshots/{snapshot_id}", {204: None}, scope="write", may="snapshot_agent")
+def delete_snapshot(request: HttpRequest, snapshot_id: str) -> HttpResponse:
+    """Delete a snapshot. One that an undo would need goes too: that restore then cannot be undone."""
+    row = found_snapshot(request, snapshot_id)
+    caller(request).store().delete_snapshot(row.pk, if_match=if_match(request))
+    return nothing()
+
+
+@calls.call(
+    "POST", "/snapshots/{snapshot_id}/restore", {201: RestoredOut}, scope="restore", may="restore_agent", tagged=True
+)
+def restore_snapshot(request: HttpRequest, snapshot_id: str, body: ReasonIn) -> HttpResponse:
+    """Put a snapshot's state back, at once.
+
+    `If-Match` takes the agent's ETag: where it has changed since, nothing is written. Without it the state is put back
+    over whatever the agent is now, which is kept as a safety snapshot; POST /restores/{id}/undo brings that back.
+    """
+
+    def write() -> HttpResponse:
+        row = found_snapshot(request, snapshot_id)
+        done = restore_now(row, by=caller(request).actor, if_match=if_match(request), reason=body.reason)
+        shape = shapes.restored(done)
+        return answer(shape, status=201, headers={"Location": shape["url"], "ETag": f'"{models.row_hash(done)}"'})
+
+    return once(request, write)

@@ -1,0 +1,97 @@
+"""The store out and in: NDJSON, streamed, packed as the other side can take it."""
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from ninja import Query
+
+from statestore.api import shapes
+from statestore.api.agents import found_agent
+from statestore.api.answers import answer
+from statestore.api.callers import caller
+from statestore.api.calls import Calls
+from statestore.api.once import kept_afterwards
+from statestore.api.problems import Problem
+from statestore.api.schemas.transfer import ExportIn, ImportIn, ImportOut
+from statestore.exchange import Wanted, export_lines, import_lines
+from statestore.exchange.packing import packed, split_lines, unpacked
+from statestore.reach import Reach
+
+calls = Calls("export and import")
+NDJSON: Final = "application/x-ndjson"
+
+
+@calls.call("GET", "/export", {200: str}, may="view_agentstate", fails=(404,), extra={"x-answers": NDJSON})
+def export_store(request: HttpRequest, asked: Query[ExportIn]) -> HttpResponse:
+    """Read the store, or a part of it, as NDJSON: one row for each line, byte for byte.
+
+    Streamed, and packed by gzip or zstd where Accept-Encoding takes it. The last line counts the rows and proves that
+    none is missing.
+    """
+    who = caller(request)
+    if asked.audit:
+        who.must_be_allowed("view_auditentry")
+    reach = who.reach
+    if asked.namespace is not None:
+        reach = Reach((reach.namespace_for(asked.namespace) or "",), reach.using)
+    agent_id = found_agent(request, asked.agent).agent_id if asked.agent else None
+    tables = tuple(name for name in asked.tables.split(",") if name)
+    lines = export_lines(Wanted(reach, tables, agent_id, asked.audit))
+    encoding = _taken(request)
+    response = StreamingHttpResponse(packed(lines, encoding), content_type=NDJSON)
+    if encoding:
+        response["Content-Encoding"] = encoding
+    response["Content-Disposition"] = 'attachment; filename="statestore.ndjson"'
+    return response  # type: ignore[return-value]
+
+
+def _taken(request: HttpRequest) -> str:
+    """Return the encoding to pack with: the one that the caller takes, zstd before gzip, none where neither."""
+    taken = {}
+    for part in request.headers.get("Accept-Encoding", "").lower().split(","):
+        name, _, quality = part.strip().partition(";q=")
+        taken[name] = quality.strip() not in {"0", "0.0", "0.00", "0.000"}
+    return next((name for name in ("zstd", "gzip") if taken.get(name)), "")
+
+
+@calls.call("POST", "/import", {200: ImportOut}, scope="admin", may="import_store", extra={"x-body": NDJSON})
+def import_store(request: HttpRequest, asked: Query[ImportIn]) -> HttpResponse:
+    """Put an export's rows into the store, each over one of the same key.
+
+    What was interrupted is sent again as a whole: it goes over itself. `dry_run` tells what would be done. Body and
+    Content-Encoding as GET /export gives them; this body may have any length, and may come in chunks.
+    """
+    who = caller(request)
+    if not who.reach.is_whole:
+        raise Problem("forbidden", "A token of some namespaces cannot import. Nothing was changed.")
+    if request.content_type not in (NDJSON, "application/octet-stream"):
+        raise Problem("media-type", f"This call takes {NDJSON}, as /export gives it.")
+    encoding = request.headers.get("Content-Encoding", "").strip().lower()
+    lines = split_lines(unpacked(_reader(request), encoding))
+    report = import_lines(lines, using=who.reach.using, by=who.actor, dry_run=asked.dry_run)
+    return kept_afterwards(
+        request,
+        answer(
+            {
+                "dry_run": report.dry_run,
+                "is_complete": report.is_complete,
+                "problem": report.problem or None,
+                "inserted": report.inserted,
+                "updated": report.updated,
+                "refused_count": report.refused_count,
+                "refused": [{"line": one.line, "reason": shapes.text(one.reason)} for one in report.refused],
+                "skipped_audit": report.skipped_audit,
+                "normalised": report.normalised,
+            }
+        ),
+    )
+
+
+def _reader(request: HttpRequest) -> Callable[[int], bytes]:
+    """Return what reads the body: as much of it as was announced, or all of it where it comes in chunks."""
+    if request.headers.get("Content-Length"):
+        return request.read
+    found: Any = request.META.get("wsgi.input")
+    read: Callable[[int], bytes] = found.read
+    return read

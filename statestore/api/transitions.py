@@ -1,0 +1,61 @@
+"""Transitions: what changed, and what others report as changed."""
+
+from django.http import HttpRequest, HttpResponse
+from ninja import Query
+
+from statestore import models, paging
+from statestore.api import shapes
+from statestore.api.agents import found_agent
+from statestore.api.answers import answer, listed, resource
+from statestore.api.bodies import state_text, stored
+from statestore.api.callers import caller
+from statestore.api.calls import Calls, id_of
+from statestore.api.once import once
+from statestore.api.problems import Problem
+from statestore.api.schemas.common import Listed, PageIn
+from statestore.api.schemas.past import TransitionIn, TransitionOut, TransitionRowOut
+from statestore.errors import NotFound
+from statestore.querysets import BY_TIME
+
+calls = Calls("transitions")
+
+
+@calls.call("GET", "/agents/{agent_id}/transitions", {200: Listed[TransitionRowOut]}, may="view_transition")
+def list_transitions(request: HttpRequest, agent_id: str, asked: Query[PageIn]) -> HttpResponse:
+    """List an agent's transitions, newest first, without their states."""
+    agent = found_agent(request, agent_id)
+    rows = models.Transition.objects.of_agent(agent.agent_id).without_states().with_sizes()
+    return answer(listed(paging.page(rows, BY_TIME, cursor=asked.cursor, size=asked.limit), shapes.transition_row))
+
+
+@calls.call("POST", "/agents/{agent_id}/transitions", {201: TransitionRowOut}, scope="write", may="ingest", tagged=True)
+def record_transition(request: HttpRequest, agent_id: str, body: TransitionIn) -> HttpResponse:
+    """Record a change of an agent's state that happened elsewhere; the agent itself stays as it is."""
+    texts = {name: state_text(request, body, name) for name in ("state_before", "state_after")}
+    for name, text in texts.items():
+        if text is None:
+            place = {"where": "body", "pointer": f"/{name}", "detail": "It is missing."}
+            raise Problem("invalid", f"{name} is missing, or {name}_text.", places=[place])
+
+    def write() -> HttpResponse:
+        agent = found_agent(request, agent_id)
+        made = (
+            caller(request)
+            .store()
+            .record_state_transition(
+                agent.agent_id, **texts, reason=body.reason or None, metadata=stored(body.metadata)
+            )
+        )
+        row = shapes.transition_row(made)
+        return answer(row, status=201, headers={"Location": row["url"], "ETag": f'"{models.row_hash(made)}"'})
+
+    return once(request, write)
+
+
+@calls.call("GET", "/transitions/{transition_id}", {200: TransitionOut}, may="view_transition", tagged=True)
+def get_transition(request: HttpRequest, transition_id: str) -> HttpResponse:
+    """Read a transition with the states on either side."""
+    row = caller(request).reach.transitions().named(id_of(transition_id, "transition"))
+    if row is None:
+        raise NotFound(f"There is no transition “{transition_id[:80]}” here.")
+    return resource(request, models.row_hash(row), lambda: shapes.transition(row))

@@ -1,0 +1,102 @@
+"""The lines of a store: a first line that says what it is, one for each row, a last one by which a cut is noticed.
+
+Rows come in their order of insertion, so that a store made of them has it too. Each read is short: in rollback-journal
+mode an open one makes the orchestrator wait. What changes meanwhile is exported as it was or as it became.
+"""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import reduce
+from operator import add
+from typing import Any, Final
+
+from statestore import dialect
+from statestore.errors import ValidationError
+from statestore.exchange import lines
+from statestore.exchange.tables import AUDIT, BY_NAME, TABLES, Table
+from statestore.reach import Reach
+
+READ_ROWS: Final = 500
+READ_BYTES: Final = 8 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is exported: of whom, which tables, of one agent only, with the audit log or without."""
+
+    reach: Reach = field(default_factory=Reach)
+    tables: tuple[str, ...] = ()
+    agent_id: str | None = None
+    audit: bool = False
+
+    def chosen(self) -> list[Table]:
+        """Return the tables. Raises ValidationError for one that there is not."""
+        if unknown := [name for name in self.tables if name not in BY_NAME]:
+            raise ValidationError(f"There is no table {unknown[0][:80]}; there is: {', '.join(BY_NAME)}.")
+        found = [table for table in TABLES if not self.tables or table.name in self.tables]
+        if self.agent_id is not None:
+            found = [table for table in found if table.agent]
+        return [*found, AUDIT] if self.audit else found
+
+
+def export_lines(wanted: Wanted) -> Iterator[bytes]:
+    """Return the lines of an export. What is wrong with the wish is raised at once, not while they are read."""
+    return _lines(wanted, wanted.chosen())
+
+
+def _lines(wanted: Wanted, tables: list[Table]) -> Iterator[bytes]:
+    digest, counts = hashlib.sha256(), dict[str, int]()
+    first = lines.line(lines.FORMAT)
+    digest.update(first)
+    yield first
+    for table in tables:
+        counts[table.name] = 0
+        for line in _rows(table, wanted):
+            counts[table.name] += 1
+            digest.update(line)
+            yield line
+    yield lines.line({"end": {"rows": counts, "sha256": digest.hexdigest()}})
+
+
+def _rows(table: Table, wanted: Wanted) -> Iterator[bytes]:
+    rows = table.rows(wanted.reach)
+    if wanted.agent_id is not None:
+        rows = rows.filter(**{table.agent: wanted.agent_id})
+    names = [f.attname for f in table.fields]
+    for keys in _chunks(rows, table):
+        with dialect.translated_errors():
+            found = rows.filter(pk__in=keys).values_list("pk", *names)
+            by_key = {row[0]: row[1:] for row in found}
+        for key in keys:
+            if key in by_key:
+                yield lines.row_line(table.name, table.columns, by_key[key])
+
+
+def _chunks(rows: Any, table: Table) -> Iterator[list[Any]]:
+    """Yield the keys of rows in their order, so many at a time as fit into memory."""
+    order = "rowid" if table.has_rowid else "pk"
+    sizes = [dialect.byte_length(name) for name in table.heavy]
+    size = reduce(add, sizes) if sizes else None
+    last = None
+    while True:
+        part = rows.order_by(order) if last is None else rows.filter(**{f"{order}__gt": last}).order_by(order)
+        values = part.values_list(order, "pk") if size is None else part.values_list(order, "pk", size)
+        with dialect.translated_errors():
+            found = list(values[:READ_ROWS])
+        if not found:
+            return
+        last = found[-1][0]
+        yield from _bounded(found)
+
+
+def _bounded(found: list[tuple[Any, ...]]) -> Iterator[list[Any]]:
+    keys: list[Any] = []
+    total = 0
+    for _, key, *size in found:
+        if keys and total + int((size and size[0]) or 0) > READ_BYTES:
+            yield keys
+            keys, total = [], 0
+        keys.append(key)
+        total += int((size and size[0]) or 0)
+    yield keys

@@ -1,0 +1,47 @@
+"""`manage.py export [FILE]`: the store as lines of JSON."""
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from statestore.errors import StateStoreError
+from statestore.exchange import Wanted, export_lines
+from statestore.exchange.packing import packed
+from statestore.management.terminal import one_line
+from statestore.reach import Reach
+
+ENCODINGS = {".gz": "gzip", ".zst": "zstd"}
+
+
+class Command(BaseCommand):
+    help = "Write the store as NDJSON, byte for byte: to a file (packed where it ends in .gz or .zst), or to stdout."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("path", nargs="?", default="-", help="the file to write; - for standard output")
+        parser.add_argument("--namespace", action="append", help="only agents of this namespace; may be repeated")
+        parser.add_argument("--agent", help="only this agent")
+        parser.add_argument("--table", action="append", default=[], help="only this table; may be repeated")
+        parser.add_argument("--audit", action="store_true", help="with the audit log, which no import takes")
+
+    def handle(self, *, path: str, namespace: list[str] | None, agent: str | None, **options: Any) -> None:
+        reach = Reach(None if namespace is None else tuple(namespace))
+        try:
+            lines = export_lines(Wanted(reach, tuple(options["table"]), agent, options["audit"]))
+            pieces = packed(lines, ENCODINGS.get(Path(path).suffix, ""))
+            if path == "-":
+                for piece in pieces:
+                    sys.stdout.buffer.write(piece)
+                sys.stdout.buffer.flush()
+                return
+            # Complete or not there: a file that was cut short would look like an export.
+            unfinished = Path(f"{path}.part")
+            with unfinished.open("wb") as file:
+                file.writelines(pieces)
+                file.flush()
+                os.fsync(file.fileno())
+            unfinished.replace(path)
+        except (StateStoreError, OSError) as error:
+            raise CommandError(one_line(str(error))) from error

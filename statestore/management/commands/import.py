@@ -1,0 +1,56 @@
+"""`manage.py import FILE`: an export's rows into the store."""
+
+import sys
+from argparse import BooleanOptionalAction
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from statestore.audit import Actor
+from statestore.errors import StateStoreError
+from statestore.exchange import Report, import_lines
+from statestore.exchange.packing import split_lines, unpacked
+from statestore.management.commands.export import ENCODINGS
+from statestore.management.terminal import agreed, one_line
+from statestore.routers import store_alias
+
+TOLD_LINES = 20
+
+
+class Command(BaseCommand):
+    help = "Put an export's rows into the store that STORE_URL names, each over one of the same key."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("path", help="the file that `export` wrote; - for standard input")
+        parser.add_argument("--dry-run", action=BooleanOptionalAction, default=False, help="only tell what it would do")
+        parser.add_argument("--yes", action="store_true", help="do not ask")
+
+    def handle(self, *, path: str, dry_run: bool, yes: bool, **options: Any) -> None:
+        if not dry_run and not yes and path != "-" and not agreed("Rows of the same keys will be overwritten. Go on?"):
+            return
+        try:
+            with ExitStack() as stack:
+                file = sys.stdin.buffer if path == "-" else stack.enter_context(Path(path).open("rb"))
+                lines = split_lines(unpacked(file.read, ENCODINGS.get(Path(path).suffix, "")))
+                report = import_lines(lines, using=store_alias(), by=Actor("command"), dry_run=dry_run)
+        except (StateStoreError, OSError) as error:
+            raise CommandError(one_line(str(error))) from error
+        self._show(report)
+
+    def _show(self, report: Report) -> None:
+        would = "would be " if report.dry_run else ""
+        for table in report.inserted:
+            new, old = report.inserted[table], report.updated[table]
+            self.stdout.write(f"  {table:<20}{new:>10,} {would}inserted {old:>10,} {would}overwritten")
+        if report.skipped_audit:
+            self.stdout.write(f"  {report.skipped_audit:,} audit entries were left out: they are not ours.")
+        if report.normalised:
+            self.stdout.write(f"  {report.normalised:,} times that were text are numbers now.")
+        for refused in report.refused[:TOLD_LINES]:
+            self.stdout.write(f"  line {refused.line}: {one_line(refused.reason)}")
+        if report.refused_count > TOLD_LINES:
+            self.stdout.write(f"  … {report.refused_count:,} lines were left out in all.")
+        if report.problem or report.refused_count:
+            raise CommandError(report.problem or "Some lines were left out; all others are as the report says.")

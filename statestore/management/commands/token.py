@@ -1,0 +1,60 @@
+"""`manage.py token create|list|revoke`: keys for scripts that use the JSON API."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from django.contrib.auth import get_user_model
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from statestore import models, tokens
+from statestore.errors import StateStoreError
+from statestore.management.terminal import one_line
+
+
+class Command(BaseCommand):
+    help = "Make, list and revoke tokens for the JSON API. `create` prints the secret, and nothing else, on stdout."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        verbs = parser.add_subparsers(dest="verb", required=True, parser_class=type(parser))
+        create = verbs.add_parser("create", help="make a token; its secret is shown this once")
+        create.add_argument("name", help="which script uses it")
+        create.add_argument("--user", required=True, help="the user on whose behalf it acts, with their role")
+        create.add_argument("--scopes", default="read", help="some of read,write,restore,admin (default: read)")
+        create.add_argument("--namespaces", help="only these, with commas; an empty one for agents without")
+        create.add_argument("--days", type=int, default=tokens.USUAL_DAYS, help="how long it holds (default: 90)")
+        verbs.add_parser("list", help="show all tokens, never their secrets")
+        revoke = verbs.add_parser("revoke", help="make a token useless at once")
+        revoke.add_argument("token", help="its prefix, as `list` shows it")
+
+    def handle(self, *, verb: str, **options: Any) -> None:
+        try:
+            {"create": self._create, "list": self._list, "revoke": self._revoke}[verb](options)
+        except StateStoreError as error:
+            raise CommandError(one_line(str(error))) from error
+
+    def _create(self, options: dict[str, Any]) -> None:
+        user = get_user_model().objects.filter(username=options["user"]).first()
+        if user is None:
+            raise CommandError(f"There is no user {one_line(options['user'])}. `manage.py createsuperuser` makes one.")
+        scopes = [scope.strip() for scope in options["scopes"].split(",") if scope.strip()]
+        namespaces = options["namespaces"]
+        limited = None if namespaces is None else [namespace.strip() for namespace in namespaces.split(",")]
+        made, secret = tokens.create(user, options["name"], scopes, namespaces=limited, days=options["days"])
+        self.stderr.write(f"{made.prefix} for {one_line(user.get_username())}: {made.scopes}, until {_day(made)}")
+        self.stdout.write(secret)
+
+    def _list(self, options: dict[str, Any]) -> None:
+        now = models.now()
+        for token in models.ApiToken.objects.select_related("user"):
+            state = "revoked" if token.revoked_at else "expired" if token.is_expired(now) else f"until {_day(token)}"
+            where = "all namespaces" if token.namespaces is None else ",".join(token.namespaces) or "none"
+            line = f"{token.prefix}  {state:<16}  {token.user.get_username()}  {token.scopes}  {where}  {token.name}"
+            self.stdout.write(one_line(line))
+
+    def _revoke(self, options: dict[str, Any]) -> None:
+        revoked = tokens.revoke(options["token"])
+        self.stdout.write(f"{revoked.prefix} is revoked.")
+
+
+def _day(token: models.ApiToken) -> str:
+    return datetime.fromtimestamp(int(token.expires_at), UTC).strftime("%Y-%m-%d")

@@ -1,0 +1,85 @@
+"""What somebody may reach: all of the store, or what belongs to agents of some namespaces.
+
+A row outside of it is as if it were not there: it is in no list, and by its id it is not found.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.db.models import Q
+
+from statestore import models
+from statestore.errors import Forbidden, ValidationError
+from statestore.routers import store_alias
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """The rows of some namespaces as querysets; of all where `namespaces` is None."""
+
+    namespaces: tuple[str, ...] | None = None
+    using: str = field(default_factory=store_alias)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether nothing is hidden."""
+        return self.namespaces is None
+
+    def agents(self, rows: Any = None) -> Any:
+        """Return the agents, those in the trash included."""
+        rows = models.AgentState.objects.using(self.using) if rows is None else rows
+        return rows if self.namespaces is None else rows.in_namespaces(self.namespaces)
+
+    def _ids(self) -> Any:
+        return self.agents().order_by().values("agent_id")
+
+    def _of_agents(self, rows: Any, column: str = "agent_id") -> Any:
+        return rows if self.is_whole else rows.filter(**{f"{column}__in": self._ids()})
+
+    def transitions(self) -> Any:
+        return self._of_agents(models.Transition.objects.using(self.using))
+
+    def snapshots(self) -> Any:
+        return self._of_agents(models.Snapshot.objects.using(self.using))
+
+    def sessions(self) -> Any:
+        return self._of_agents(models.Session.objects.using(self.using))
+
+    def tasks(self) -> Any:
+        """Return the tasks; within namespaces those that are assigned to one of its agents."""
+        return self._of_agents(models.Task.objects.using(self.using), "assigned_to")
+
+    def events(self) -> Any:
+        """Return the events; within namespaces those that an agent of them caused, or that are in its sessions."""
+        rows = models.Event.objects.using(self.using)
+        if self.is_whole:
+            return rows
+        return rows.filter(Q(actor_id__in=self._ids()) | Q(session_id__in=self.sessions().order_by().values("pk")))
+
+    def restores(self) -> Any:
+        return self._of_agents(models.Restore.objects.using(self.using))
+
+    def plans(self) -> Any:
+        return self._of_agents(models.Plan.objects.using(self.using))
+
+    def audit(self) -> Any:
+        return self._of_agents(models.AuditEntry.objects.using(self.using), "row_id")
+
+    def namespace_for(self, wanted: str | None) -> str | None:
+        """Return the namespace in which a new agent is made, None for none. Raises Forbidden outside of the reach."""
+        if self.namespaces is None:
+            return wanted or None
+        if wanted is None and len(self.namespaces) == 1:
+            wanted = self.namespaces[0]
+        if wanted is None:
+            raise ValidationError("Say in which namespace: your token is limited to several.")
+        if wanted not in self.namespaces:
+            raise Forbidden("Your token is limited to other namespaces. Nothing was changed.")
+        return wanted or None
+
+    def must_have_agent(self, agent_id: str | None, what: str) -> None:
+        """Raise Forbidden unless everything is in reach, or the agent is: of nobody's rows none may be made here."""
+        if self.is_whole:
+            return
+        if agent_id is None or not self.agents().filter(agent_id=agent_id).exists():
+            raise Forbidden(f"{what} must belong to an agent of your token's namespaces. Nothing was changed.")

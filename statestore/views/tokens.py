@@ -1,0 +1,48 @@
+"""Tokens: one's own keys for scripts, made, shown once, revoked; an administrator's page shows everybody's."""
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.views.decorators.cache import never_cache
+from django.views.decorators.debug import sensitive_variables
+from django.views.decorators.http import require_http_methods, require_POST
+
+from statestore import models, tokens
+from statestore.errors import ValidationError
+from statestore.forms import TokenForm
+from statestore.views.htmx import render_page
+
+
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+@sensitive_variables("secret")
+def token_list(request: HttpRequest) -> HttpResponse:
+    """Show the tokens, and make one: its secret stands on the answer to that, and never again."""
+    form, made, secret = TokenForm(request.POST if request.method == "POST" else None), None, ""
+    if request.method == "POST" and form.is_valid():
+        try:
+            made, secret = tokens.create(request.user, **form.wanted())
+            form = TokenForm()
+        except ValidationError as error:
+            form.add_error("name", str(error))
+    rows = models.ApiToken.objects.select_related("user")
+    sees_all = request.user.has_perm("statestore.view_apitoken")
+    context = {
+        "place": "tokens",
+        "form": form,
+        "made": made,
+        "secret": secret,
+        "tokens": rows if sees_all else rows.filter(user_id=request.user.pk or 0),
+        "sees_all": sees_all,
+        "now": models.now(),
+    }
+    return render_page(request, "token_list.html", context, status=422 if form.errors else 200)
+
+
+@require_POST
+def revoke_token(request: HttpRequest, public_id: str) -> HttpResponse:
+    """Revoke a token: one's own, or as an administrator anybody's."""
+    owner = None if request.user.has_perm("statestore.change_apitoken") else request.user
+    revoked = tokens.revoke(public_id, of_user=owner)
+    messages.success(request, f"{revoked} is revoked: it is useless from now on.")
+    return redirect("tokens")

@@ -1,0 +1,94 @@
+"""Idempotency-Key: the same is answered the same, and done once."""
+
+from typing import Any
+
+import pytest
+import time_machine
+from django.contrib.auth.models import User
+
+from statestore import models
+from statestore.api.site import site
+from tests.api.conftest import Script, script_of
+from tests.builders import make_agent
+
+pytestmark = pytest.mark.django_db
+EVENT = {"event_type": "note", "session_id": "s", "actor_type": "Agent", "actor_id": "a1", "content": "x"}
+
+
+def test_the_same_request_is_done_once_and_answered_the_same(script: Script):
+    make_agent("a1")
+    first = script.post("/agents/a1/snapshots", {"description": "d"}, idempotency_key="k1")
+    again = script.post("/agents/a1/snapshots", {"description": "d"}, idempotency_key="k1")
+    assert (first.status_code, again.status_code) == (201, 201)
+    assert (first.content, first["ETag"], first["Location"]) == (again.content, again["ETag"], again["Location"])
+    assert again["Idempotency-Replayed"] == "true"
+    assert "Idempotency-Replayed" not in first
+    assert models.Snapshot.objects.count() == 1
+
+
+def test_another_request_under_the_key_is_refused(script: Script):
+    make_agent("a1")
+    script.post("/agents/a1/snapshots", {"description": "d"}, idempotency_key="k1")
+    for path, body in (("/agents/a1/snapshots", {"description": "e"}), ("/agents/a1/undelete", {})):
+        answer = script.post(path, body, idempotency_key="k1")
+        assert answer.status_code == 422
+        assert answer.json()["type"] == "/api/v1/problems/key-reused"
+    assert models.Snapshot.objects.count() == 1
+
+
+def test_a_failure_is_not_kept(script: Script):
+    assert script.post("/agents/a1/snapshots", {}, idempotency_key="k1").status_code == 404
+    assert not models.KeptAnswer.objects.exists()
+    make_agent("a1")
+    assert script.post("/agents/a1/snapshots", {}, idempotency_key="k1").status_code == 201
+
+
+def test_a_key_is_its_callers_own(script: Script, people: dict[str, User]):
+    make_agent("a1")
+    other = script_of(people["operator"])
+    for who in (script, other):
+        assert who.post("/agents/a1/snapshots", {}, idempotency_key="k1").status_code == 201
+    assert models.Snapshot.objects.count() == 2
+
+
+def test_a_key_is_free_again_after_a_day(script: Script):
+    make_agent("a1")
+    with time_machine.travel(1_795_000_000, tick=False):
+        token = models.ApiToken.objects.get()
+        models.ApiToken.objects.update(expires_at=1_796_000_000)
+        script.post("/agents/a1/snapshots", {"description": "d"}, idempotency_key="k1")
+    with time_machine.travel(1_795_000_000 + 24 * 3600, tick=False):
+        assert script.post("/agents/a1/snapshots", {"description": "e"}, idempotency_key="k1").status_code == 201
+    assert models.KeptAnswer.objects.count() == 1
+    assert token.pk
+
+
+@pytest.mark.parametrize("whole", [False, True])
+def test_events_without_ids_get_the_same_ones_each_time(script: Script, whole: bool):
+    body = {"events": [EVENT, EVENT], "all_or_nothing": whole}
+    first = script.post("/events/batch", body, idempotency_key="k1")
+    assert first.json()["saved"] == 2
+    # As if the server had been killed after the events were written and before the answer was kept.
+    models.KeptAnswer.objects.all().delete()
+    assert script.post("/events/batch", body, idempotency_key="k1").json()["ids"] == first.json()["ids"]
+    assert models.Event.objects.count() == 2
+
+
+def test_every_post_takes_a_key(description: dict[str, Any]):
+    for path, operations in description["paths"].items():
+        if "post" in operations:
+            names = {parameter["name"] for parameter in operations["post"]["parameters"]}
+            assert "Idempotency-Key" in names, path
+
+
+def test_every_post_keeps_its_answer():
+    """A call that writes outside of `once` would be done twice."""
+    import inspect
+
+    for router in site._get_bound_routers():
+        for view in router.path_operations.values():
+            for operation in view.operations:
+                if "POST" in operation.methods:
+                    view_func = inspect.unwrap(operation.view_func)
+                    source = inspect.getsource(view_func)
+                    assert "once(request" in source or "kept_afterwards(" in source, view_func.__name__

@@ -1,0 +1,329 @@
+"""What else the API can do: transitions, snapshots, restores, events, tasks, sessions, the past."""
+
+import json
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+
+from statestore import models
+from statestore.routers import store_alias
+from tests.api.conftest import Script, script_of
+from tests.builders import NOW, make_agent, make_event, make_session, make_snapshot, make_task, make_transition
+
+pytestmark = pytest.mark.django_db
+EVENT = {"event_type": "note", "session_id": "s1", "actor_type": "Agent", "actor_id": "a1", "content": "hello"}
+
+
+# Snapshots and restores
+
+
+def test_one_call_puts_a_snapshot_back_and_one_call_undoes_it(script: Script):
+    agent = make_agent("a1", state={"step": 2})
+    snapshot = make_snapshot(agent, '{"step":1.0}')
+    done = script.post(f"/snapshots/{snapshot.pk}/restore", {"reason": "lost its goal"})
+    assert done.status_code == 201, done.content
+    assert script.get("/agents/a1").json()["state_data"] == '{"step":1.0}'
+    assert done.json()["hash_after"] == models.sha256('{"step":1.0}')
+    undone = script.post(f"/restores/{done.json()['address']}/undo", {})
+    assert undone.status_code == 201, undone.content
+    assert script.get("/agents/a1").json()["state"] == {"step": 2}
+    assert script.get(f"/restores/{done.json()['address']}").json()["undone_by"] == undone.json()["id"]
+
+
+def test_a_restore_of_what_has_changed_is_refused_with_what_it_is_now(script: Script):
+    agent = make_agent("a1")
+    snapshot = make_snapshot(agent, {"step": 0})
+    seen = script.get("/agents/a1")["ETag"]
+    script.put("/agents/a1", {"state": {"step": 2}})
+    answer = script.post(f"/snapshots/{snapshot.pk}/restore", {}, if_match=seen)
+    assert (answer.status_code, answer["ETag"]) == (412, script.get("/agents/a1")["ETag"])
+    assert not models.Restore.objects.exists()
+
+
+def test_an_undo_overwrites_no_change_that_nobody_has_seen(script: Script):
+    snapshot = make_snapshot(make_agent("a1"), {"step": 0})
+    done = script.post(f"/snapshots/{snapshot.pk}/restore", {}).json()
+    script.put("/agents/a1", {"state": {"step": 9}})
+    assert script.post(f"/restores/{done['address']}/undo", {}).status_code == 409
+    etag = script.get("/agents/a1")["ETag"]
+    assert script.post(f"/restores/{done['address']}/undo", {}, if_match=etag).status_code == 201
+
+
+def test_a_plan_is_previewed_saved_approved_and_applied(script: Script, people: dict[str, User]):
+    agent = make_agent("a1", state={"step": 2, "goal": "x"})
+    snapshot = make_snapshot(agent, {"step": 1, "goal": "y"})
+    wish = {"agent_id": "a1", "moment": f"snapshot:{snapshot.pk}", "paths": ["/goal"]}
+    preview = script.post("/restores", {**wish, "dry_run": True}).json()
+    assert preview["state"] == {"step": 2, "goal": "y"}
+    assert [(change["kind"], change["path"], change["before"]) for change in preview["changes"]] == [
+        ("replaced", "/goal", "x")
+    ]
+    assert not models.Plan.objects.exists()
+    plan = script.post("/restores", {**wish, "reason": "r"})
+    assert plan.status_code == 201, plan.content
+    address = plan.json()["address"]
+    assert plan.json()["state"] == "planned"
+    assert script.post(f"/restores/{address}/approve").status_code == 409  # one's own
+    other = script_of(people["operator"])
+    assert other.post(f"/restores/{address}/approve").json()["approved_by"] == "operator"
+    assert script.post(f"/restores/{address}/apply").json()["state"] == "applied"
+    assert script.get("/agents/a1").json()["state"] == {"step": 2, "goal": "y"}
+    assert script.post(f"/restores/{address}/apply").status_code == 409
+
+
+def test_a_plan_that_the_agent_outran_is_a_conflict(script: Script):
+    snapshot = make_snapshot(make_agent("a1"), {"step": 0})
+    plan = script.post("/restores", {"agent_id": "a1", "moment": f"snapshot:{snapshot.pk}"}).json()
+    script.put("/agents/a1", {"state": 3})
+    assert script.post(f"/restores/{plan['address']}/apply").status_code == 409
+
+
+def test_a_snapshot_is_taken_read_and_deleted(script: Script):
+    make_agent("a1", state="text")
+    made = script.post("/agents/a1/snapshots", {"description": "d", "expires_at": 2**33})
+    assert made.status_code == 201
+    found = script.get(f"/snapshots/{made.json()['address']}")
+    assert (found.json()["state_data"], found["ETag"]) == ("text", made["ETag"])
+    assert [row["id"] for row in script.get("/agents/a1/snapshots").json()["items"]] == [made.json()["id"]]
+    assert script.delete(f"/snapshots/{made.json()['address']}", if_match='"' + "0" * 64 + '"').status_code == 412
+    assert script.delete(f"/snapshots/{made.json()['address']}").status_code == 204
+
+
+# The past
+
+
+def test_states_differences_and_origins_are_told(script: Script):
+    agent = make_agent("a1", state={"step": 2})
+    first = make_transition(agent, {"step": 0}, {"step": 1}, timestamp=NOW - 20)
+    second = make_transition(agent, {"step": 1}, {"step": 2}, timestamp=NOW - 10)
+    known = script.get(f"/agents/a1/state?moment=transition:{first.pk}:after").json()
+    assert (known["state"], known["is_exact"]) == ({"step": 1}, True)
+    found = script.get(f"/agents/a1/diff?from=transition:{first.pk}:before&to=now").json()
+    assert [(change["path"], change["before"], change["after"]) for change in found["changes"]] == [("/step", 0, 2)]
+    history = script.get("/agents/a1/history?path=/step").json()
+    assert [(item["before"], item["after"], item["origin"]["transition_id"]) for item in history["items"]] == [
+        (1, 2, second.pk),
+        (0, 1, first.pk),
+    ]
+    assert script.get("/agents/a1/blame").json()["origins"]["/step"]["transition_id"] == second.pk
+    entries = script.get("/agents/a1/timeline").json()["items"]
+    assert [entry["transition"]["id"] for entry in entries] == [second.pk, first.pk]
+    row = script.get(f"/transitions/{first.pk}").json()
+    assert (row["state_before"], row["state_after_text"]) == ({"step": 0}, '{"step": 1}')
+
+
+def test_a_transition_is_recorded_as_it_was_sent(script: Script):
+    make_agent("a1")
+    raw = b'{"state_before": {"n": 1e400}, "state_after_text": "no json", "reason": "r"}'
+    assert script("POST", "/agents/a1/transitions", raw).status_code == 201
+    row = models.Transition.objects.get()
+    assert (row.state_before, row.state_after) == ('{"n": 1e400}', "no json")
+
+
+# Events
+
+
+def test_an_event_is_saved_over_one_of_the_same_id(script: Script):
+    assert script.post("/events", {**EVENT, "id": "e1"}).status_code == 201
+    assert script.post("/events", {**EVENT, "id": "e1", "content": "again"}).status_code == 201
+    assert [row["content"] for row in script.get("/events").json()["items"]] == ["again"]
+    assert script.get("/events/e1").json()["content"] == "again"
+
+
+def test_of_a_batch_what_can_be_is_saved_and_the_rest_told(script: Script):
+    bad = [{**EVENT, "actor_type": "Robot"}, {**EVENT, "colour": "red"}, 7, {**EVENT, "timestamp": "noon"}]
+    answer = script.post("/events/batch", {"events": [EVENT, *bad, EVENT]})
+    assert answer.status_code == 200
+    found = answer.json()
+    assert (found["saved"], [one["position"] for one in found["refused"]]) == (2, [1, 2, 3, 4])
+    assert "Robot" in found["refused"][0]["reason"]
+    assert [found["ids"][n] is None for n in range(6)] == [False, True, True, True, True, False]
+
+
+def test_all_or_nothing_is_one_transaction(script: Script):
+    answer = script.post("/events/batch", {"events": [EVENT, {}], "all_or_nothing": True})
+    assert answer.status_code == 422
+    assert "Event 1" in answer.json()["detail"]
+    assert not models.Event.objects.exists()
+
+
+def test_a_batch_may_come_as_lines_or_as_a_list(script: Script):
+    lines = "\n".join(json.dumps(EVENT) for _ in range(3)) + "\n{broken\n"
+    found = script("POST", "/events/batch", lines.encode(), content_type="application/x-ndjson").json()
+    assert (found["saved"], [one["position"] for one in found["refused"]]) == (3, [3])
+    assert script.post("/events/batch", [EVENT]).json()["saved"] == 1
+
+
+def test_more_than_ten_thousand_events_are_refused(script: Script):
+    assert script.post("/events/batch", {"events": [EVENT] * 10_001}).status_code == 422
+    assert not models.Event.objects.exists()
+
+
+def test_events_are_filtered_and_found(script: Script):
+    make_event(event_type="commit", timestamp=5, content="needle", git_commit="abc")
+    make_event(actor_type="User")
+    for query in ("type=commit", "commit=abc", "until=6", "actor_type=Agent"):
+        assert [row["content"] for row in script.get(f"/events?{query}").json()["items"]] == ["needle"], query
+    assert [row["content"] for row in script.get("/events/search?q=NEED").json()["items"]] == ["needle"]
+
+
+# Tasks and sessions
+
+
+def test_a_task_is_made_changed_and_deleted(script: Script):
+    first = make_task("first")
+    made = script.post("/tasks", {"title": "T", "dependencies": [first.pk], "metadata": {"n": 1}})
+    assert made.status_code == 201, made.content
+    assert (made.json()["waits_for"], made.json()["metadata"]) == ([first.pk], '{"n": 1}')
+    url = f"/tasks/{made.json()['address']}"
+    assert script.patch(url, {"status": "Done"}, if_match=made["ETag"]).json()["status"] == "Done"
+    assert script.patch(url, {"status": "Todo"}, if_match=made["ETag"]).status_code == 412
+    assert script.put(url, {"title": "New"}).json()["status"] == "Done"
+    assert script.put(f"/tasks/{first.pk}", {"title": "F", "dependencies": [made.json()["id"]]}).status_code == 422
+    assert script.delete(url).status_code == 204
+    assert [entry.verb for entry in models.AuditEntry.objects.order_by("id")] == ["create", "edit", "edit", "delete"]
+
+
+def test_a_task_of_an_id_that_is_taken_is_a_conflict(script: Script):
+    script.post("/tasks", {"id": "t", "title": "T"})
+    assert script.post("/tasks", {"id": "t", "title": "U"}).status_code == 409
+    assert script.put("/tasks/new", {"title": "N"}).status_code == 201
+
+
+def test_a_session_is_opened_closed_and_edited(script: Script):
+    made = script.post("/sessions", {"agent_id": "a1", "id": "s1"})
+    assert made.status_code == 201
+    assert [row["id"] for row in script.get("/sessions?open=true").json()["items"]] == ["s1"]
+    assert script.post("/sessions/s1/end", {}).json()["status"] == "completed"
+    assert script.post("/sessions/s1/end", {}).status_code == 409
+    assert script.patch("/sessions/s1", {"ended_at": 1}).status_code == 422
+    assert script.patch("/sessions/s1", {"status": "x"}).json()["status"] == "x"
+    assert script.put("/sessions/s2", {"agent_id": "a1"}).status_code == 201
+    assert script.delete("/sessions/s2").status_code == 204
+
+
+# What comes in
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "words"),
+    [
+        (b'{"state": NaN}', 422, "NaN"),
+        (b'{"state": {"a": [1, Infinity]}}', 422, "Infinity"),
+        (b'{"state": ' + b"[" * 200 + b"]" * 200 + b"}", 422, "100 levels"),
+        (b'{"state": "\\ud800"}', 422, "surrogate"),
+        (b'{"state_data": "a\\u0000"}', 422, "NUL"),
+        (b'{"state": 1, "state": 2}', 422, "twice"),
+        (b'{"state": 1', 400, "line 1"),
+        (b'{"state": "\xff"}', 400, "UTF-8"),
+        (b"[]", 422, "dictionary"),
+        (b'{"state": 1, "state_data": "x"}', 422, "not both"),
+        (b'{"reason": "x"}', 422, "state"),
+        (b'{"state": 1, "version": 1.5}', 422, "integer"),
+    ],
+)
+def test_what_cannot_be_stored_is_refused_with_its_place(script: Script, body: bytes, status: int, words: str):
+    answer = script("PUT", "/agents/a1", body)
+    assert answer.status_code == status, answer.content
+    found = answer.json()
+    assert words in found["detail"], found
+    assert found["errors"][0]["where"] == "body"
+    assert found["remedy"]
+    assert not models.AgentState.objects.exists()
+
+
+def test_an_escaped_nul_inside_of_a_json_state_is_kept_as_it_was_typed(script: Script):
+    assert script("PUT", "/agents/a1", b'{"state": {"a": "\\u0000"}}').status_code == 201
+    assert models.AgentState.objects.get().state_data == '{"a": "\\u0000"}'
+
+
+def test_too_large_a_state_is_refused(script: Script):
+    body = b'{"state_data": "' + b"x" * (50 * 1024 * 1024 + 1) + b'"}'
+    assert script("PUT", "/agents/a1", body).status_code == 413
+    assert script("PUT", "/agents/a1", b'{"state_data": "' + b"x" * (65 * 1024 * 1024) + b'"}').status_code == 413
+
+
+def test_another_form_than_json_is_refused(script: Script):
+    answer = script("POST", "/agents/a1/snapshots", b"a=b", content_type="application/x-www-form-urlencoded")
+    assert answer.status_code == 415
+
+
+@pytest.mark.parametrize("path", ["/agents?limit=0", "/agents?limit=1001", "/agents?cursor=%20", "/agents?cursor=abc"])
+def test_what_a_list_cannot_be_asked_is_refused(script: Script, path: str):
+    assert script.get(path).status_code == 422
+
+
+# What else
+
+
+def test_head_is_get_without_the_body(script: Script):
+    make_agent("a1")
+    answer = script("HEAD", "/agents/a1")
+    assert (answer.status_code, answer.content, answer["ETag"]) == (200, b"", script.get("/agents/a1")["ETag"])
+
+
+def test_what_there_is_not_is_a_problem_too(script: Script):
+    for method, path, status in (("GET", "/nothing", 404), ("PATCH", "/agents", 405), ("GET", "/agents/~*", 404)):
+        answer = script(method, path)
+        assert (answer.status_code, answer["Content-Type"]) == (status, "application/problem+json")
+    assert "GET" in script("PATCH", "/agents")["Allow"]
+
+
+def test_each_kind_of_problem_explains_itself(script: Script):
+    from statestore.api.problems import KINDS
+
+    for name in KINDS:
+        assert script.get(f"/problems/{name}").json()["remedy"]
+
+
+def test_a_token_may_call_so_often(script: Script, settings: Any):
+    settings.API_RATE = "3/hour"
+    answers = [script.get("/me") for _ in range(4)]
+    assert [answer.status_code for answer in answers] == [200, 200, 200, 429]
+    assert answers[0]["RateLimit"].startswith('"token";r=2;t=')
+    assert int(answers[3]["Retry-After"]) > 0
+
+
+def test_a_list_asks_a_constant_number_of_questions_and_never_for_states(
+    script: Script, django_assert_num_queries: Any
+):
+    for number in range(30):
+        agent = make_agent(f"a{number}")
+        make_snapshot(agent)
+    script.get("/agents")
+    for path in ("/agents", "/snapshots", "/events", "/tasks", "/sessions", "/restores"):
+        with django_assert_num_queries(2 if path in ("/agents", "/snapshots") else 1, using=store_alias()):
+            assert "state_data" not in script.get(path).content.decode()
+
+
+def test_the_answers_are_those_of_the_description(script: Script, description: dict[str, Any]):
+    """Each answer that tests see is checked against the schemas by the fuzzer; here each noun's list is."""
+    agent = make_agent("a1")
+    make_transition(agent)
+    make_snapshot(agent)
+    make_event()
+    make_task()
+    make_session(agent)
+    assert description["openapi"] == "3.1.0"
+    for path in ("/agents", "/snapshots", "/events", "/tasks", "/sessions"):
+        schema = description["paths"][f"/api/v1{path}"]["get"]["responses"][200]["content"]["application/json"][
+            "schema"
+        ]
+        name = schema["$ref"].split("/")[-1]
+        row = description["components"]["schemas"][name]["properties"]["items"]["items"]["$ref"].split("/")[-1]
+        properties = set(description["components"]["schemas"][row]["properties"])
+        assert set(script.get(path).json()["items"][0]) == properties, path
+
+
+@pytest.mark.parametrize("query", ["q=%00", "status=%00", "namespace=a%00b"])
+def test_a_nul_in_a_filter_finds_nothing_or_is_refused(script: Script, query: str):
+    make_agent("a1")
+    for path in (
+        f"/agents?{query}",
+        "/agents/~AA",
+        "/events?type=%00",
+        "/events/search?q=%00",
+        "/tasks?assigned_to=%00",
+    ):
+        assert script.get(path).status_code in (200, 404, 422), path

@@ -1,0 +1,71 @@
+"""Every page with data links to that data as JSON, filtered as the page is."""
+
+import re
+from html import unescape
+
+import pytest
+from django.test import Client
+from django.urls import get_resolver, reverse
+
+from statestore.json_links import CALLS, json_url
+from tests.builders import make_agent, make_event, make_snapshot, make_transition
+from tests.test_access import named_urls
+
+pytestmark = pytest.mark.django_db
+
+# Pages without data of the store: forms, settings, what machines ask.
+WITHOUT = {"login", "password_change", "password_change_done", "tokens", "healthz", "readyz", "metrics"}
+
+
+def link(client: Client, address: str) -> str:
+    found = re.search(r'<footer class="json-link">\s*<a href="([^"]+)"', client.get(address).content.decode())
+    return unescape(found[1]) if found else ""
+
+
+def test_each_page_links_to_a_call_that_answers(operator: Client):
+    agent = make_agent("a/1", state={"step": 2})
+    ids = {
+        "agent_id": "a/1",
+        "snapshot_id": make_snapshot(agent, {"step": 1}).pk,
+        "transition_id": make_transition(agent, {"step": 1}, {"step": 2}).pk,
+        "restore_id": "none",
+        "public_id": "none",
+    }
+    # Whether a page works at all is told by the tests of the page.
+    operator.raise_request_exception = False
+    queries = {"restore-agent": f"?moment=snapshot:{ids['snapshot_id']}", "bisect": "?condition=%2Fstep%20%3E%201"}
+    seen = set()
+    for pattern in named_urls(get_resolver().url_patterns):
+        name = str(pattern.name)
+        address = reverse(name, kwargs={part: ids[part] for part in pattern.pattern.converters}) + queries.get(name, "")
+        answer = operator.get(address)
+        if answer.status_code != 200 or not answer["Content-Type"].startswith("text/html") or name in WITHOUT:
+            continue
+        url = link(operator, address)
+        if b"json-link" not in answer.content and b"<html" not in answer.content:
+            continue  # a fragment
+        assert url, f"{name} leads to no JSON"
+        assert operator.get(url).status_code == 200, (name, url)
+        seen.add(name)
+    assert {"overview", "agents", "agent", "transition", "snapshot", "events", "trash", "audit"} <= seen
+
+
+@pytest.mark.parametrize(
+    ("page", "call"),
+    [
+        ("/agents/?q=x&status=failed&sort=id", "/api/v1/agents?q=x&status=failed&sort=id"),
+        ("/agents/?namespace=", "/api/v1/agents?namespace="),
+        ("/agents/?namespace=*", "/api/v1/agents"),
+        ("/events/?type=commit", "/api/v1/events?type=commit"),
+        ("/trash/", "/api/v1/agents?trash=true"),
+    ],
+)
+def test_the_link_is_filtered_as_the_page_is(viewer: Client, page: str, call: str):
+    make_event()
+    assert link(viewer, page) == call
+
+
+def test_each_call_that_a_link_names_exists():
+    for name, call in CALLS.items():
+        assert reverse(f"api:{call.name}", args=["x"] if call.id_name else []), name
+    assert callable(json_url)
