@@ -11,15 +11,16 @@ from statestore.addresses import to_address
 
 
 class _Call(NamedTuple):
-    """A call of the API: its name, which of the page's parts it takes, and what else it is asked."""
+    """A call of the API: its name, the part of the page's address that is its id, and what else it is asked."""
 
     name: str
     id_name: str = ""
     kept: Mapping[str, str] = {}
+    parts: Mapping[str, str] = {}
     fixed: Mapping[str, str] = {}
 
 
-# name of the page's URL: the call. `kept` maps the page's parameters to the call's.
+# name of the page's URL: the call. `kept` maps the page's parameters to the call's, `parts` those of its address.
 CALLS: Final[dict[str, _Call]] = {
     "overview": _Call("get_health"),
     "agents": _Call("list_agents", kept={"q": "q", "status": "status", "namespace": "namespace", "sort": "sort"}),
@@ -40,9 +41,20 @@ CALLS: Final[dict[str, _Call]] = {
     "restores": _Call("list_restores"),
     "restore": _Call("get_restore", "restore_id"),
     "events": _Call("list_events", kept={"type": "type", "session": "session", "actor": "actor"}),
+    "event": _Call("get_event", "event_id"),
+    "sessions": _Call("list_sessions"),
+    "session": _Call("get_session", "session_id"),
+    "tasks": _Call("list_tasks", kept={"status": "status"}),
+    "task": _Call("get_task", "task_id"),
+    "commit": _Call("list_events", parts={"sha": "commit"}),
+    "fleet": _Call("list_agents", kept={"q": "q", "status": "status", "namespace": "namespace"}),
+    "edit": _Call("list_audit"),
     "trash": _Call("list_agents", fixed={"trash": "true"}),
     "audit": _Call("list_audit", kept={"row": "row"}),
 }
+
+
+_SEARCH: Final = _Call("search_events", kept={"q": "q"})
 
 
 def json_url(request: HttpRequest) -> str:
@@ -51,12 +63,19 @@ def json_url(request: HttpRequest) -> str:
     call = CALLS.get(str(match.url_name)) if match and not match.app_names else None
     if match is None or call is None:
         return ""
+    if match.url_name == "events" and request.GET.get("q"):
+        call = _SEARCH
+    if match.url_name == "bisect" and not request.GET.get("condition"):
+        call = CALLS["agent"]
     arguments: list[Any] = [to_address(match.kwargs[call.id_name])] if call.id_name else []
     asked = dict(call.fixed)
+    asked |= {theirs: str(match.kwargs[ours]) for ours, theirs in call.parts.items()}
     asked |= {theirs: request.GET[ours] for ours, theirs in call.kept.items() if request.GET.get(ours)}
     if call.name == "list_agents" and "namespace" in request.GET and request.GET["namespace"] != "*":
         asked["namespace"] = request.GET["namespace"]
     elif asked.get("namespace") == "*":
         del asked["namespace"]
+    # What is no valid UTF-8 cannot be named in a query string.
+    asked = {name: value.encode("utf-8", "replace").decode() for name, value in asked.items()}
     address = str(reverse(f"api:{call.name}", args=arguments))
     return f"{address}?{urlencode(asked)}" if asked else address

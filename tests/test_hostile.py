@@ -92,7 +92,9 @@ def hostile_store() -> None:
 def test_every_page_stands_and_nothing_on_it_can_act(client: Client, hostile_store: None):
     agents = models.AgentState.objects.count()
     pages = list(crawl(client, [*SEEDS, *ADMIN]))
-    assert [(address, status) for address, status, _ in pages if status not in {200, 302}] == []
+    # A state that is no JSON has no blame: the API says so in words.
+    wrong = [(address, status) for address, status, _ in pages if status not in {200, 302}]
+    assert [(address, status) for address, status in wrong if not (address.startswith("/api/") and status == 422)] == []
     assert [(address, reader.acting) for address, _, reader in pages if reader.acting] == []
     reached = {address.split("/")[1] for address, _, _ in pages}
     assert {"agents", "transitions", "snapshots", "events", "sessions", "tasks", "commits", "admin"} <= reached

@@ -5,7 +5,7 @@ from typing import Any, Final
 from django.http import HttpRequest, HttpResponse
 from ninja import Query
 
-from statestore import ingest, jsontext, models, paging
+from statestore import ingest, jsontext, models, paging, search
 from statestore.api import shapes
 from statestore.api.answers import answer, listed, resource
 from statestore.api.bodies import MAX_BODY_BYTES, check_length, decoded, parsed, stored
@@ -37,16 +37,14 @@ def list_events(request: HttpRequest, asked: Query[EventsIn]) -> HttpResponse:
 
 @calls.call("GET", "/events/search", {200: Listed[EventOut]}, may="view_event")
 def search_events(request: HttpRequest, asked: Query[SearchIn]) -> HttpResponse:
-    """Search events, newest first."""
-    return answer(listed(_search(caller(request).reach.events(), asked), shapes.event))
-
-
-def _search(events: Any, asked: SearchIn) -> paging.Page[models.Event]:
-    """Return a page of the events that have the text. The one place that knows how events are searched."""
-    found: paging.Page[models.Event] = paging.page(
-        events.matching(asked.q), ("-rowid",), cursor=asked.cursor, size=asked.limit
-    )
-    return found
+    """Search events, newest first, in the language of the search page: words, `type:x`, `-actor:y`, `after:2h`."""
+    reach, query = caller(request).reach, search.parse(asked.q)
+    if reach.is_whole:
+        found = search.find(query, cursor=asked.cursor, limit=asked.limit, whole=True, using=reach.using)
+        return answer(listed(found, shapes.event, found.older))
+    # The index knows no namespaces: within them, their events are looked through.
+    events = search.narrowed(reach.events(), query)
+    return answer(listed(paging.page(events, BY_TIME, cursor=asked.cursor, size=asked.limit), shapes.event))
 
 
 @calls.call("POST", "/events", {201: EventOut}, scope="write", may="ingest", tagged=True)

@@ -22,7 +22,7 @@ trigrams    PostgreSQL's own indexes
 PostgreSQL keeps trigram indexes itself and answers by the same clauses.
 """
 
-from statestore.search.clauses import LAST_PAGE, newer_than, with_excerpt
+from statestore.search.clauses import LAST_PAGE, narrowed, newer_than, with_excerpt
 from statestore.search.completion import Suggestion, complete
 from statestore.search.counts import Bar, Facets, Histogram, facets, histogram
 from statestore.search.found import Found, find
@@ -32,5 +32,5 @@ from statestore.search.language import FIELDS, NAMES, TEXT, TIMES, Query, QueryE
 __all__ = [
     "FIELDS", "LAST_PAGE", "NAMES", "TEXT", "TIMES", "Bar", "Facets", "Found", "Histogram", "Indexer", "Progress",
     "Query", "QueryError", "Suggestion", "Term", "complete", "facets", "find", "histogram", "index_all", "marked",
-    "newer_than", "parse", "with_excerpt",
+    "narrowed", "newer_than", "parse", "with_excerpt",
 ]  # fmt: skip

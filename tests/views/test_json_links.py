@@ -8,13 +8,13 @@ from django.test import Client
 from django.urls import get_resolver, reverse
 
 from statestore.json_links import CALLS, json_url
-from tests.builders import make_agent, make_event, make_snapshot, make_transition
+from tests.builders import make_agent, make_event, make_session, make_snapshot, make_task, make_transition
 from tests.test_access import named_urls
 
 pytestmark = pytest.mark.django_db
 
 # Pages without data of the store: forms, settings, what machines ask.
-WITHOUT = {"login", "password_change", "password_change_done", "tokens", "healthz", "readyz", "metrics"}
+WITHOUT = {"login", "password_change", "password_change_done", "tokens", "healthz", "readyz", "metrics", "capture"}
 
 
 def link(client: Client, address: str) -> str:
@@ -30,6 +30,13 @@ def test_each_page_links_to_a_call_that_answers(operator: Client):
         "transition_id": make_transition(agent, {"step": 1}, {"step": 2}).pk,
         "restore_id": "none",
         "public_id": "none",
+        "event_id": make_event(git_commit="a41f").pk,
+        "session_id": make_session(agent).pk,
+        "task_id": make_task().pk,
+        "sha": "a41f",
+        "view_id": 1,
+        "batch_id": "none",
+        "entry_id": 0,
     }
     # Whether a page works at all is told by the tests of the page.
     operator.raise_request_exception = False
@@ -56,12 +63,13 @@ def test_each_page_links_to_a_call_that_answers(operator: Client):
         ("/agents/?q=x&status=failed&sort=id", "/api/v1/agents?q=x&status=failed&sort=id"),
         ("/agents/?namespace=", "/api/v1/agents?namespace="),
         ("/agents/?namespace=*", "/api/v1/agents"),
-        ("/events/?type=commit", "/api/v1/events?type=commit"),
+        ("/events/?q=type:commit", "/api/v1/events/search?q=type%3Acommit"),
+        ("/commits/a41f/", "/api/v1/events?commit=a41f"),
         ("/trash/", "/api/v1/agents?trash=true"),
     ],
 )
 def test_the_link_is_filtered_as_the_page_is(viewer: Client, page: str, call: str):
-    make_event()
+    make_event(git_commit="a41f")
     assert link(viewer, page) == call
 
 

@@ -1,0 +1,65 @@
+"""Query string or POST → checked values, for the HTML face and the JSON face alike.
+
+fields   what several forms have
+filters  which rows of a list
+past     which stretch and which moments of a past
+actions  what a person does
+rows     what people edit in the admin
+"""
+
+from statestore.forms.actions import (
+    MAX_EXPIRY_DAYS,
+    BatchForm,
+    ForkForm,
+    MoveForm,
+    ReasonForm,
+    RestoreForm,
+    SavedViewForm,
+    SnapshotForm,
+    StatusForm,
+    TokenForm,
+)
+from statestore.forms.fields import CheckedForm, MomentField, QueryField, TimeField, sent
+from statestore.forms.filters import (
+    SORTS,
+    AgentFilterForm,
+    FleetForm,
+    PageForm,
+    SearchForm,
+    SessionFilterForm,
+    TaskFilterForm,
+)
+from statestore.forms.past import CompareForm, TimelineForm, WalkForm
+from statestore.forms.rows import CHOICES, RowForm, SessionForm, TaskForm
+
+__all__ = [
+    "CHOICES",
+    "MAX_EXPIRY_DAYS",
+    "SORTS",
+    "AgentFilterForm",
+    "BatchForm",
+    "CheckedForm",
+    "CompareForm",
+    "FleetForm",
+    "ForkForm",
+    "MomentField",
+    "MoveForm",
+    "PageForm",
+    "QueryField",
+    "ReasonForm",
+    "RestoreForm",
+    "RowForm",
+    "SavedViewForm",
+    "SearchForm",
+    "SessionFilterForm",
+    "SessionForm",
+    "SnapshotForm",
+    "StatusForm",
+    "TaskFilterForm",
+    "TaskForm",
+    "TimeField",
+    "TimelineForm",
+    "TokenForm",
+    "WalkForm",
+    "sent",
+]  # fmt: skip

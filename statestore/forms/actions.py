@@ -1,0 +1,117 @@
+"""What a person does: snapshots, statuses, restores, forks, batches, moves, tokens."""
+
+from typing import Any, Final
+
+from django import forms
+
+from statestore import models, tokens
+from statestore.forms.fields import CheckedForm, QueryField, TimeField, from_json, sent
+from statestore.restore import Side
+
+MAX_EXPIRY_DAYS: Final = 3650
+
+
+class SnapshotForm(forms.Form):
+    """A snapshot to take."""
+
+    description = forms.CharField(required=False, max_length=500, strip=True)
+    expires_in_days = forms.IntegerField(required=False, min_value=1, max_value=MAX_EXPIRY_DAYS)
+
+    def expires_at(self) -> int | None:
+        """Return when the snapshot shall expire, or None for never."""
+        days = self.cleaned_data["expires_in_days"]
+        return models.now() + days * 86400 if days else None
+
+
+class StatusForm(forms.Form):
+    """A status to give."""
+
+    status = forms.ChoiceField(choices=models.AgentStatus.choices)
+    reason = forms.CharField(required=False, max_length=500, strip=True)
+
+
+class ReasonForm(forms.Form):
+    """Why something is done."""
+
+    reason = forms.CharField(required=False, max_length=500, strip=True)
+
+
+class RestoreForm(ReasonForm):
+    """A restore to preview, to keep as a plan, or to apply: what to put back, and the hash of the row that was seen."""
+
+    moment = forms.CharField(max_length=4000)
+    etag = forms.RegexField(r"^[0-9a-f]{64}$")
+    state_hash = forms.CharField(required=False, max_length=64)
+    confirmed = forms.BooleanField(required=False)
+    shown = forms.CharField(required=False, max_length=64)
+    picking = forms.BooleanField(required=False)
+    merging = forms.BooleanField(required=False)
+    step = forms.ChoiceField(required=False, choices=[(step, step) for step in ("apply", "preview", "plan")])
+
+    def paths(self) -> list[str] | None:
+        """Return the ticked paths, or None where the whole state is asked for."""
+        return [from_json(text) for text in sent(self, "path")] if self.cleaned_data["picking"] else None
+
+    def edits(self) -> list[tuple[str, str]]:
+        """Return the corrections as (path, JSON text); pairs without a value are none."""
+        pairs = zip(sent(self, "edit_path"), sent(self, "edit_value"), strict=False)
+        return [(path.strip(), value) for path, value in pairs if value.strip()]
+
+    def sides(self) -> dict[str, Side]:
+        """Return which side was chosen where both changed the same place."""
+        names = [name for name in self.data if name.startswith("choice:")]
+        chosen = {from_json(name.removeprefix("choice:")): self.data[name] for name in names}
+        return {path: side for path, side in chosen.items() if side in ("ours", "theirs")}
+
+
+class TokenForm(forms.Form):
+    """A token to make."""
+
+    name = forms.CharField(max_length=100, strip=True, help_text="Which script uses it?")
+    scopes = forms.MultipleChoiceField(
+        choices=[(scope, scope) for scope in tokens.SCOPES], widget=forms.CheckboxSelectMultiple, initial=["read"]
+    )
+    namespaces = forms.CharField(required=False, max_length=5000, strip=True)
+    days = forms.IntegerField(min_value=1, max_value=tokens.MOST_DAYS, initial=tokens.USUAL_DAYS)
+
+    def wanted(self) -> dict[str, Any]:
+        """Return what the token shall be."""
+        values = self.cleaned_data
+        named = [word.strip() for word in values["namespaces"].split(",")] if values["namespaces"] else None
+        return {"name": values["name"], "scopes": values["scopes"], "namespaces": named, "days": values["days"]}
+
+
+class ForkForm(ReasonForm):
+    """A new agent: its id, its name, and the moment whose state it begins with."""
+
+    moment = forms.CharField(max_length=4000)
+    agent_id = forms.CharField(max_length=500, strip=True, label="Id")
+    name = forms.CharField(required=False, max_length=500, strip=True)
+
+
+class BatchForm(CheckedForm):
+    """A batch to keep: the time, why, and which agents as they were seen."""
+
+    at = TimeField()
+    reason = forms.CharField(required=False, max_length=500, strip=True)
+    scope = forms.CharField(required=False, max_length=4000)
+
+    def clean_at(self) -> int:
+        """Return the time, which a batch cannot do without."""
+        if self.cleaned_data["at"] is None:
+            raise forms.ValidationError("Say to which time the agents shall be put back.")
+        return int(self.cleaned_data["at"])
+
+
+class MoveForm(forms.Form):
+    """A task to move: its new status, and the hash of the row that was seen."""
+
+    status = forms.ChoiceField(choices=models.TaskStatus.choices)
+    etag = forms.RegexField(r"^[0-9a-f]{64}$")
+
+
+class SavedViewForm(forms.Form):
+    """A query to keep under a name."""
+
+    name = forms.CharField(max_length=80, strip=True)
+    q = QueryField()

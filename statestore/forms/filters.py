@@ -1,0 +1,120 @@
+"""Which rows of a list, in which order."""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from django import forms
+
+from statestore import models, paging, search
+from statestore.forms.fields import QueryField, TimeField
+from statestore.routers import store_alias
+
+SORTS: Final = {
+    "changed": ("-updated_at", "-rowid"),
+    "oldest": ("updated_at", "rowid"),
+    "created": ("-created_at", "-rowid"),
+    "id": ("agent_id",),
+}
+
+
+class PageForm(forms.Form):
+    """What each list takes: a cursor and a page size."""
+
+    cursor = forms.CharField(required=False, max_length=8000)
+    size = forms.TypedChoiceField(
+        required=False, coerce=int, empty_value=str(paging.USUAL_SIZE), choices=[(n, n) for n in paging.PAGE_SIZES]
+    )
+
+    def clean_size(self) -> int:
+        """Return the number of rows on a page."""
+        return int(self.cleaned_data["size"])
+
+    def page(self, rows: Any, order: Sequence[str]) -> paging.Page[Any]:
+        """Return the page of `rows` that is asked for; a size that is none of the offered ones counts as not given."""
+        asked = self.cleaned_data if self.is_valid() else {}
+        return paging.page(rows, order, cursor=asked.get("cursor", ""), size=asked.get("size", paging.USUAL_SIZE))
+
+
+class AgentFilterForm(PageForm):
+    """Which agents, in which order."""
+
+    q = forms.CharField(required=False, max_length=200, strip=True, label="Id or name")
+    status = forms.CharField(required=False, max_length=200)
+    namespace = forms.CharField(required=False, max_length=1000)
+    sort = forms.ChoiceField(required=False, choices=[(name, name) for name in SORTS])
+
+    def agents(self) -> Any:
+        """Return the agents that the checked values ask for, without their states."""
+        return self.chosen().without_state().with_size().with_last_reason()
+
+    def chosen(self) -> Any:
+        """Return the agents that the checked values ask for."""
+        values = self.cleaned_data
+        agents = models.AgentState.objects.walked()
+        if values["status"]:
+            agents = agents.walked_with_status(values["status"])
+        if "namespace" in self.data:
+            agents = agents.in_namespace(values["namespace"]) if values["namespace"] != "*" else agents
+        return agents.matching(values["q"])
+
+    def order(self) -> tuple[str, ...]:
+        """Return the columns to sort by."""
+        return SORTS[self.cleaned_data["sort"] or "changed"]
+
+
+class FleetForm(AgentFilterForm):
+    """Which agents, and the time that they are put back to."""
+
+    at = TimeField()
+
+    def scope(self) -> str:
+        """Return in words which agents are asked for."""
+        asked = ((name, self.cleaned_data[name]) for name in ("q", "status", "namespace"))
+        return ", ".join(f"{name} {value}" for name, value in asked if value) or "all agents"
+
+
+class SearchForm(PageForm):
+    """Which events: the query box, and what addresses of an earlier release named one by one."""
+
+    q = QueryField()
+
+    @property
+    def position(self) -> int | None:
+        """Where the query cannot be understood, or None."""
+        for error in self.errors.as_data().get("q", []):
+            return int((error.params or {}).get("position", 0))
+        return None
+
+    @property
+    def earlier(self) -> str:
+        """The query that the parameters of an earlier release stand for, or nothing."""
+        names = [name for name in ("type", "session", "actor", "after", "before") if self.data.get(name)]
+        terms = [search.Term(name, self.data[name]) for name in names]
+        return " ".join(filter(None, [self.data.get("q", ""), *map(str, terms)])) if terms else ""
+
+
+class SessionFilterForm(PageForm):
+    """Which sessions."""
+
+    q = forms.CharField(required=False, max_length=200, strip=True)
+    status = forms.CharField(required=False, max_length=200)
+    agent = forms.CharField(required=False, max_length=1000)
+
+
+class TaskFilterForm(PageForm):
+    """Which tasks, as a list or as a board."""
+
+    q = forms.CharField(required=False, max_length=200, strip=True)
+    status = forms.CharField(required=False, max_length=200)
+    priority = forms.CharField(required=False, max_length=200)
+    agent = forms.CharField(required=False, max_length=1000)
+    layout = forms.ChoiceField(required=False, choices=[("list", "list"), ("board", "board")])
+
+    def tasks(self, *, using: str | None = None) -> Any:
+        """Return the tasks that the checked values ask for, whatever their status on a board."""
+        values = self.cleaned_data
+        tasks = models.Task.objects.using(using or store_alias()).with_text(values["q"])
+        exact = {"priority": values["priority"], "assigned_to": values["agent"]}
+        if values["layout"] != "board":
+            exact["status"] = values["status"]
+        return tasks.filter(**{column: value for column, value in exact.items() if value})

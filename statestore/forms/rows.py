@@ -1,0 +1,118 @@
+"""Rows that people edit in the admin, refused where somebody else changed them meanwhile."""
+
+from contextlib import suppress
+from typing import Any, Final
+
+from django import forms
+
+from statestore import jsontext, models, work
+from statestore.errors import ValidationError
+from statestore.routers import store_alias
+
+CHOICES: Final = {
+    "status": models.TaskStatus,
+    "priority": models.TaskPriority,
+    "complexity": models.TaskComplexity,
+}
+
+
+class RowForm(forms.ModelForm):  # type: ignore[type-arg]
+    """An edit of a row that other programs write too: refused where the row is not the one that was shown."""
+
+    etag = forms.CharField(required=False, widget=forms.HiddenInput)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if not self.instance._state.adding:
+            self.fields["etag"].initial = models.row_hash(self.instance)
+
+    def clean_metadata(self) -> str | None:
+        """Return the JSON as it was typed, or None for none."""
+        text: str | None = self.cleaned_data["metadata"]
+        if not text or "metadata" not in self.changed_data:
+            return text or None
+        try:
+            jsontext.parse(text)
+        except jsontext.NotJson as error:
+            raise forms.ValidationError(f"This is not JSON: {error.reason}") from None
+        return text
+
+    def clean(self) -> dict[str, Any]:
+        values: dict[str, Any] = super().clean() or self.cleaned_data
+        for name, value in values.items():
+            if isinstance(value, str):
+                values[name] = _as_it_was(value, getattr(self.instance, name, None))
+        if self.instance._state.adding:
+            return values
+        present = type(self.instance)._default_manager.filter(pk=self.instance.pk).first()
+        if present is None or models.row_hash(present) != values["etag"]:
+            raise forms.ValidationError(
+                "Somebody changed this row since you opened it. Nothing was saved: copy what you typed, open it again."
+            )
+        return values
+
+
+def _as_it_was(typed: str, stored: Any) -> str | None:
+    """Return the stored text where only a browser's line ends differ from it, else the typed one with plain ones.
+
+    A browser sends nothing for none, which stays none.
+    """
+    plain = typed.replace("\r\n", "\n")
+    if not plain and stored is None:
+        return None
+    return stored if isinstance(stored, str) and stored.replace("\r\n", "\n") == plain else plain
+
+
+class TaskForm(RowForm):
+    """A task as people edit it: words from their lists, dependencies one id for each line."""
+
+    title = forms.CharField(max_length=500, widget=forms.TextInput(attrs={"class": "vTextField"}))
+    dependencies = forms.CharField(
+        required=False,
+        widget=forms.Textarea(attrs={"rows": 3, "class": "vLargeTextField"}),
+        help_text="Task ids, one for each line.",
+    )
+
+    class Meta:
+        model = models.Task
+        fields = ["title", "description", "status", "priority", "complexity", "assigned_to", "dependencies", "metadata"]
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for name, choices in CHOICES.items():
+            stored = getattr(self.instance, name)
+            odd = [] if stored in choices.values else [(stored, f"{stored} (as stored)")]
+            self.fields[name] = forms.ChoiceField(choices=[*choices.choices, *odd], initial=stored)
+        self.fields["assigned_to"] = forms.CharField(
+            required=False, empty_value=None, widget=forms.TextInput(attrs={"class": "vTextField"})
+        )
+        with suppress(ValidationError):
+            self.initial["dependencies"] = "\n".join(work.dependency_ids(self.instance.dependencies))
+
+    def clean_dependencies(self) -> str:
+        """Return the ids as the column holds them. Refuses unknown tasks and circles."""
+        lines = (line.strip() for line in self.cleaned_data["dependencies"].splitlines())
+        ids = list(dict.fromkeys(line for line in lines if line))
+        try:
+            work.check_dependencies(store_alias(), self.instance.pk, ids)
+        except ValidationError as error:
+            raise forms.ValidationError(str(error)) from None
+        return work.as_text(ids)
+
+
+class SessionForm(RowForm):
+    """A session as people edit it."""
+
+    agent_id = forms.CharField(widget=forms.TextInput(attrs={"class": "vTextField"}))
+    status = forms.CharField(max_length=100, initial="active", widget=forms.TextInput(attrs={"class": "vTextField"}))
+
+    class Meta:
+        model = models.Session
+        fields = ["agent_id", "started_at", "ended_at", "status", "metadata"]
+
+    def clean(self) -> dict[str, Any]:
+        values = super().clean()
+        started, ended = values.get("started_at"), values.get("ended_at")
+        if started is not None and ended is not None and ended < started:
+            self.add_error("ended_at", "A session cannot end before it started.")
+        return values
