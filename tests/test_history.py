@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from statestore import history, jsontext, models, moments
+from statestore import conditions, history, jsontext, models, moments
 from statestore.diff import MISSING
 from statestore.errors import NotFound, ValidationError
 from statestore.history import Origin
@@ -131,7 +131,33 @@ def test_the_history_of_an_item_follows_it_and_ends_where_it_came():
     assert [(change.path, change.before is MISSING) for change in found.changes] == [("/m/1", False), ("/m/0", True)]
 
 
-@settings(max_examples=300)
+@settings(max_examples=2000)
+@given(pasts, st.sampled_from(["/a = 1", "/a exists", "/b missing", '/a/b contains "a"', "/c >= 1", '"" = {}']))
+def test_bisect_is_what_a_linear_scan_says(states: list[Any], text: str):
+    agent, condition = make_past(states), conditions.parse(text)
+    held = [condition.holds(state) for state in states]
+    flips = [(n, now) for n, (before, now) in enumerate(itertools.pairwise(held), 1) if before != now]
+    found = history.bisect(agent, condition, budget_seconds=None)
+    assert [(flip.origin.step_id, flip.became) for flip in reversed(found.flips)] == [
+        (f"{agent.agent_id}-{n}", now) for n, now in flips
+    ]
+    assert (found.held_first, found.held_last, found.reached) == (held[0], held[-1], None)
+    first = next((n for n, now in flips if now), None)
+    assert (found.first.origin.step_id if found.first else None) == (first and f"{agent.agent_id}-{first}")
+
+
+def test_bisect_goes_on_from_where_its_time_was_over():
+    agent, condition = make_past([{"a": n % 2} for n in range(6)]), conditions.parse("/a = 1")
+    flips, position, rounds = [], None, 0
+    while rounds == 0 or position is not None:
+        found = history.bisect(agent, condition, start=position, budget_seconds=0)
+        flips += found.flips
+        position, rounds = found.reached, rounds + 1
+    assert [flip.became for flip in flips] == [True, False, True, False, True]
+    assert rounds > 2
+
+
+@settings(max_examples=2000)
 @given(pasts, st.integers(-3, 12))
 def test_the_state_at_a_time_is_what_a_replay_says(states: list[Any], second: int):
     agent = make_past(states)

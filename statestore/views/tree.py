@@ -31,6 +31,7 @@ class _Writer:
 
     agent_id: str
     moment: str
+    history: str = ""
     left: int = MAX_NODES
     parts: list[str] = field(default_factory=list)
 
@@ -72,8 +73,15 @@ class _Writer:
         self.parts.append(
             f'<div class="leaf"><span class="name">{_shown(name)}</span>'
             f'<span class="literal" data-type="{kind}">{shown}</span>'
-            f"{_copy(path, 'path')}{_copy(_copied(value), 'value')}</div>"
+            f"{_copy(path, 'path')}{_copy(_copied(value), 'value')}{self._history(path)}</div>"
         )
+
+    def _history(self, path: str) -> str:
+        """Return the link to all that a value ever was."""
+        if not self.history:
+            return ""
+        asked = escape(urlencode({"path": visible(path)}))
+        return f'<a class="copy" href="{self.history}?{asked}" tabindex="-1">history</a>'
 
     def _far(self, path: str) -> str:
         url = escape(self._url(path))
@@ -86,9 +94,15 @@ class _Writer:
 
 def tree(value: Json, *, agent_id: str = "", moment: str = "now", path: str = "", name: str = "state") -> SafeString:
     """Return the tree of a value. With an agent and a moment, large branches are fetched when they are opened."""
-    writer = _Writer(agent_id, moment)
+    writer = _Writer(agent_id, moment, _history_of(agent_id) if moment == "now" else "")
     writer.node(name, value, path, 0)
     return mark_safe("".join(writer.parts))  # noqa: S308 (each part is escaped where it is made)
+
+
+def _history_of(agent_id: str) -> str:
+    """Return where the history of an agent's paths is; nothing for an address too long to stand beside each value."""
+    address = reverse("path-history", args=[agent_id]) if agent_id else ""
+    return address if len(address) <= LONG_CHARACTERS else ""
 
 
 def _gist(value: dict[str, Json] | list[Json]) -> str:
