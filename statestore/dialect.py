@@ -51,7 +51,7 @@ def prepare_connection(connection: BaseDatabaseWrapper, **_: Any) -> None:
     if not is_sqlite(connection):
         return
     raw = connection.connection
-    raw.text_factory = _decode
+    raw.text_factory = decoded
     raw.execute("PRAGMA trusted_schema = OFF")
     raw.execute("PRAGMA mmap_size = 0")
     if not sqlite_checkpoints_safely():
@@ -64,7 +64,8 @@ def sqlite_checkpoints_safely() -> bool:
     return sqlite3.sqlite_version_info >= (3, 51, 3)
 
 
-def _decode(raw: bytes) -> str:
+def decoded(raw: bytes) -> str:
+    """Return the text that bytes of a text column stand for, whatever they are."""
     return raw.decode("utf-8", "surrogateescape")
 
 

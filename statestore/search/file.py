@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from django.conf import settings
 
+from statestore import dialect
 from statestore.search import grams
 
 CACHE_KB: Final = 32_000
@@ -83,6 +84,7 @@ def close() -> None:
 
 def _connect(where: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(where, isolation_level=None, timeout=5, cached_statements=64)
+    connection.text_factory = dialect.decoded
     connection.execute(f"PRAGMA cache_size = -{CACHE_KB}")
     connection.execute("PRAGMA temp_store = MEMORY")
     return connection

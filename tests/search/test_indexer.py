@@ -170,6 +170,15 @@ def test_bytes_that_are_no_text_are_found_as_like_finds_them():
     assert len(like("raw")) == 2
 
 
+def test_names_that_are_no_text_are_counted_from_the_index():
+    """Such a type once took the whole search page down, as soon as it was indexed."""
+    make_event(event_type="plain")
+    execute("UPDATE events SET event_type = CAST(%s AS TEXT), actor_id = CAST(%s AS TEXT)", b"caf\xe9", b"\xff")
+    search.index_all()
+    counted = search.facets(search.parse("")).values
+    assert (counted["type"], counted["actor"]) == ([("caf\udce9", 1)], [("\udcff", 1)])
+
+
 def test_many_events_of_one_second_keep_their_order():
     for number in range(300):
         make_event(id=f"e{number}", content="same second")
