@@ -135,7 +135,7 @@ def switch_on(*, by: Actor, using: str | None = None) -> None:
     using = using or store_alias()
     prune(using=using)
     with dialect.writing(using), connections[using].cursor() as cursor:
-        _drop(cursor, is_sqlite=dialect.is_sqlite(connections[using]))
+        drop_triggers(cursor, is_sqlite=dialect.is_sqlite(connections[using]))
         for statement in statements(is_sqlite=dialect.is_sqlite(connections[using])):
             cursor.execute(statement)
         audit.record("capture on", models.Captured(), by=by, row_id="store", using=using)
@@ -145,11 +145,12 @@ def switch_off(*, by: Actor, using: str | None = None) -> None:
     """Take the triggers away; what they kept stays."""
     using = using or store_alias()
     with dialect.writing(using), connections[using].cursor() as cursor:
-        _drop(cursor, is_sqlite=dialect.is_sqlite(connections[using]))
+        drop_triggers(cursor, is_sqlite=dialect.is_sqlite(connections[using]))
         audit.record("capture off", models.Captured(), by=by, row_id="store", using=using)
 
 
-def _drop(cursor: Any, *, is_sqlite: bool) -> None:
+def drop_triggers(cursor: Any, *, is_sqlite: bool) -> None:
+    """Take the triggers away where they are: without their table they would make every save of a state fail."""
     if is_sqlite:
         for name in TRIGGERS:
             cursor.execute(f"DROP TRIGGER IF EXISTS {name}")

@@ -12,7 +12,7 @@ from django.core.management import call_command
 from django.core.management.base import CommandError
 from pytest_django.plugin import DjangoDbBlocker
 
-from statestore import models
+from statestore import audit, capture, models
 from statestore.adoption import leave as leaving
 from statestore.adoption.adopt import adopt
 from statestore.adoption.leave import Left, leave
@@ -225,3 +225,17 @@ def test_leaving_never_makes_the_orchestrator_fail_or_wait(tmp_path: Path) -> No
         time.sleep(0.2)
     assert run.failures == []
     assert run.worst_wait_seconds < 0.5
+
+
+def test_leaving_while_capture_is_on_takes_the_triggers_and_what_they_kept(tmp_path: Path):
+    path = make_store(tmp_path / "theirs.db")
+    move_in(path)
+    with store_at(path) as using:
+        capture.switch_on(by=audit.SYSTEM, using=using)
+    with orchestrator.Orchestrator(path) as saving:
+        for step in range(2):
+            saving.save_agent("captured", f'{{"step": {step}}}')
+        assert saving.rows("SELECT count(*) FROM dash_capture") == [(1,)]
+    assert move_out(path).identical
+    with orchestrator.Orchestrator(path) as saving:
+        saving.save_agent("captured", '{"step": 2}')

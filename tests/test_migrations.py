@@ -18,10 +18,15 @@ ROOT = Path(__file__).resolve().parent.parent
 
 def migrate(home: Path, *arguments: str) -> None:
     """Run `manage.py migrate` in a process of its own, on files of its own."""
+    manage(home, "migrate", "-v0", *arguments)
+
+
+def manage(home: Path, *arguments: str) -> None:
     urls = {"STORE_URL": f"sqlite:///{home / 'store.db'}", "DATABASE_URL": f"sqlite:///{home / 'own.db'}"}
     subprocess.run(
-        [sys.executable, "manage.py", "migrate", "-v0", *arguments], cwd=ROOT, env={**os.environ, **urls}, check=True
-    )
+        [sys.executable, "manage.py", *arguments], cwd=ROOT, env={**os.environ, **urls}, check=True,
+        stdout=subprocess.DEVNULL,
+    )  # fmt: skip
 
 
 def shape(path: Path) -> dict[str, Any]:
@@ -76,3 +81,15 @@ def test_every_migration_can_be_taken_back(tmp_path: Path):
     with sqlite3.connect(tmp_path / "own.db") as connection:
         assert connection.execute("SELECT count(*) FROM auth_group").fetchone() == (0,)
     migrate(tmp_path, "--database", "store")
+
+
+def test_taking_back_while_capture_is_on_leaves_saves_working(tmp_path: Path):
+    """A trigger without its table would make every save of the orchestrator's fail."""
+    migrate(tmp_path, "--database", "store")
+    manage(tmp_path, "capture", "on")
+    migrate(tmp_path, "statestore", "0001", "--database", "store")
+    with orchestrator.Orchestrator(tmp_path / "store.db") as saving:
+        for step in range(2):
+            saving.save_agent("a1", f'{{"step": {step}}}')
+        assert saving.rows("SELECT state_data FROM agent_states") == [('{"step": 1}',)]
+        assert saving.rows("SELECT name FROM sqlite_master WHERE name LIKE 'dash_%'") == []

@@ -7,6 +7,7 @@ from django.db.migrations.state import StateApps
 
 import statestore.fields
 import statestore.models.rows
+from statestore import capture
 
 
 def let_administrators_capture(apps: StateApps, editor: BaseDatabaseSchemaEditor) -> None:
@@ -22,6 +23,12 @@ def let_administrators_capture(apps: StateApps, editor: BaseDatabaseSchemaEditor
         .get(content_type__app_label="statestore", codename="capture_agent")
     )
     apps.get_model("auth", "Group").objects.using(using).get(name="administrator").permissions.add(permission)
+
+
+def take_capture_away(apps: StateApps, editor: BaseDatabaseSchemaEditor) -> None:
+    """Drop the triggers before their table: they would make every save of the orchestrator's fail."""
+    with editor.connection.cursor() as cursor:
+        capture.drop_triggers(cursor, is_sqlite=editor.connection.vendor == "sqlite")
 
 
 class Migration(migrations.Migration):
@@ -169,4 +176,5 @@ class Migration(migrations.Migration):
             },
         ),
         migrations.RunPython(let_administrators_capture, migrations.RunPython.noop, hints={"place": "default"}),
+        migrations.RunPython(migrations.RunPython.noop, take_capture_away, hints={"place": "store"}),
     ]
