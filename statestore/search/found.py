@@ -26,8 +26,7 @@ _NEXT_CHECK: Final = 500
 class Found:
     """One page of answers. `newer` and `older` are its neighbours' cursors, None where there is none.
 
-    `notes` say, in sentences, what the answer does not cover; `is_complete` is False where the page ends early,
-    `skipped` is True where some events could not be looked at.
+    `notes` say, in sentences, what the answer does not cover; `is_complete` is False where the page ends early.
     """
 
     rows: list[models.Event]
@@ -37,7 +36,6 @@ class Found:
     notes: tuple[str, ...] = ()
     is_complete: bool = True
     cut: frozenset[str] = field(default_factory=frozenset)
-    skipped: bool = False
 
     def __iter__(self) -> Iterator[models.Event]:
         return iter(self.rows)
@@ -72,7 +70,6 @@ class _Page:
     lag_seconds: int = 0
     notes: tuple[str, ...] = ()
     cut: frozenset[str] = frozenset()
-    skipped: bool = False
 
 
 def _page_by_database(using: str, query: Query, cursor: Cursor, limit: int) -> _Page:
@@ -100,8 +97,7 @@ def _page_by_index(using: str, query: Query, cursor: Cursor, limit: int) -> _Pag
             cut = frozenset(map(marks.pk_of, cut_among(covered.index, reading.names_in(page))))
     else:
         page = _merged(rest, cursor, None, limit)
-    skipped = bool(unread.unread) or covered.overflowed
-    return _Page(page, stopped, covered.lag_seconds, notes, cut, skipped)
+    return _Page(page, stopped, covered.lag_seconds, notes, cut)
 
 
 def _merged(places: list[Place], cursor: Cursor, stopped: Cursor | None, limit: int) -> list[Place]:
@@ -217,7 +213,7 @@ def _shown(using: str, query: Query, cursor: Cursor, page: _Page, limit: int, wh
     is_complete = page.stopped is None or has_more
     return Found(
         rows, newer, older, page.lag_seconds, notes if not is_complete or page.stopped is None else (), is_complete,
-        page.cut, page.skipped,
+        page.cut,
     )  # fmt: skip
 
 

@@ -27,8 +27,6 @@ def commit_detail(request: HttpRequest, sha: AnyId) -> HttpResponse:
     form = PageForm(request.GET)
     cursor = form.cleaned_data["cursor"] if form.is_valid() else ""
     found = search.find(query, cursor=cursor)
-    if not found.rows and not cursor and found.is_complete and not found.skipped:
-        raise Http404("No event names this commit.")
     counted = search.facets(query)
     context: dict[str, Any] = {
         "place": "events",
