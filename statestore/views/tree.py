@@ -6,6 +6,7 @@ Written out here and not by templates, since a state has thousands of nodes and 
 import json
 from dataclasses import dataclass, field
 from typing import Final
+from urllib.parse import quote
 
 from django.urls import reverse
 from django.utils.html import escape
@@ -80,8 +81,7 @@ class _Writer:
         """Return the link to all that a value ever was."""
         if not self.history:
             return ""
-        asked = escape(urlencode({"path": visible(path)}))
-        return f'<a class="copy" href="{self.history}?{asked}" tabindex="-1">history</a>'
+        return f'<a class="copy" href="{self.history}?path={quote(visible(path), safe="")}" tabindex="-1">history</a>'
 
     def _far(self, path: str) -> str:
         url = escape(self._url(path))
