@@ -45,7 +45,7 @@ def addresses(site: Site, told: Story, browser: Any) -> dict[str, str]:
     page.get_by_role("button", name="Keep as a plan").click()
     expect(page.get_by_role("button", name="Apply this plan")).to_be_visible()
     plan = page.url.removeprefix(site.url)
-    at = int(time.time()) - 6 * 3600
+    at = int(time.time()) - 8 * 3600
     page.goto(f"/fleet/?at={at}&namespace=build")
     page.get_by_role("button", name="Prepare the batch").click()
     expect(page.get_by_role("button", name="Restore 1 agent")).to_be_visible()

@@ -165,14 +165,14 @@ def test_the_list_of_agents_keeps_itself_fresh(open_page: OpenPage, site: Site):
 
 def test_a_task_is_moved_by_menu_and_by_drag(open_page: OpenPage, site: Site):
     with site.orchestrator() as orchestrator:
-        orchestrator.save_task("Move me", task_id="move-me")
+        orchestrator.save_task("Drag this", task_id="move-me")
     page = open_page("/tasks/?layout=board", role="manager")
-    card = page.locator("[data-card]").filter(has_text="Move me")
-    card.get_by_label("Move Move me to").select_option("InProgress")
-    expect(page.get_by_text("Move me is in progress now.")).to_be_visible()
-    card = page.locator("[data-card]").filter(has_text="Move me")
+    card = page.locator("[data-card]").filter(has_text="Drag this")
+    card.get_by_label("Move Drag this to").select_option("InProgress")
+    expect(page.get_by_text("Drag this is in progress now.")).to_be_visible()
+    card = page.locator("[data-card]").filter(has_text="Drag this")
     card.drag_to(page.locator("[data-column=Done]"))
-    expect(page.get_by_text("Move me is done now.")).to_be_visible()
+    expect(page.get_by_text("Drag this is done now.")).to_be_visible()
     with site.orchestrator() as orchestrator:
         assert orchestrator.rows("SELECT status FROM tasks WHERE id = 'move-me'") == [("Done",)]
 

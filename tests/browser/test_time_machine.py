@@ -31,7 +31,7 @@ def put_lost_agent(site: Site, agent_id: str) -> None:
             reason = "context compacted" if step == 3 else f"step {step}"
             orchestrator.record_transition(agent_id, before, after, reason=reason, at=start + step * HOUR)
         orchestrator.create_snapshot(agent_id, json.dumps(states[2]), description="good", at=start + 2 * HOUR + 60)
-        orchestrator.save_agent(agent_id, json.dumps(states[5]), name=agent_id, status="failed", at=start + 5 * HOUR)
+        orchestrator.save_agent(agent_id, json.dumps(states[5]), name=agent_id, status="idle", at=start + 5 * HOUR)
 
 
 def restored(page: Page) -> None:
@@ -133,7 +133,7 @@ def test_a_choice_made_before_the_agent_moved_is_merged_with_what_it_became(open
         now = int(time.time()) - 120
         texts = json.dumps(before), json.dumps(after)
         orchestrator.record_transition("merged", *texts, reason="went on", at=now)
-        orchestrator.save_agent("merged", texts[1], name="merged", status="failed", at=now)
+        orchestrator.save_agent("merged", texts[1], name="merged", status="idle", at=now)
     page.get_by_role("button", name="Show the result").click()
     expect(page.get_by_role("region", name="What moved since you looked")).to_contain_text("notes/2")
     page.get_by_role("button", name="Merge what you chose").click()
