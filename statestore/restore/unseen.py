@@ -30,11 +30,6 @@ def undo_now(restored: models.Restore, *, by: Actor, if_match: str | None = None
     return _applied(plan_undo(restored), by=by, if_match=if_match, reason=reason, undoes=restored)
 
 
-def apply_now(planned: Plan, *, by: Actor, if_match: str | None = None, reason: str = "") -> models.Restore:
-    """Apply a saved plan, bound also to the row that somebody saw since."""
-    return _applied(planned, by=by, if_match=if_match, reason=reason)
-
-
 def _applied(
     planned: Plan, *, by: Actor, if_match: str | None, reason: str, undoes: models.Restore | None = None
 ) -> models.Restore:

@@ -73,9 +73,3 @@ def cut_among(index: sqlite3.Connection, names: Sequence[bytes]) -> frozenset[by
     places = ", ".join("?" * len(names))
     sql = f"SELECT pk FROM doc WHERE pk IN ({places}) AND bytes IS NOT NULL"  # noqa: S608
     return frozenset(name for (name,) in index.execute(sql, names))
-
-
-def cut_count(index: sqlite3.Connection) -> int:
-    """Return of how many events only the beginning is indexed; at most 1,000 are counted."""
-    sql = "SELECT count(*) FROM (SELECT 1 FROM doc INDEXED BY doc_cut WHERE bytes IS NOT NULL LIMIT 1000)"
-    return int(index.execute(sql).fetchone()[0])

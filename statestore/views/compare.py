@@ -3,8 +3,6 @@
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
-from django.urls import reverse
-from django.utils.http import urlencode
 from django.views.decorators.http import require_safe
 
 from statestore import history, jsontext, models, moments
@@ -90,9 +88,3 @@ def _offered(agent: models.AgentState) -> list[tuple[str, str, int]]:
         else:
             offered.append((str(moments.AtTransition(entry.row.pk, "after")), f"after {entry.row}", entry.at))
     return offered
-
-
-def compare_url(left: str, before: str, after: str, right: str = "") -> str:
-    """Return the address of a comparison."""
-    query = {"left": to_address(left), "before": before, "after": after}
-    return f"{reverse('compare')}?{urlencode(query | ({'right': to_address(right)} if right else {}))}"

@@ -64,15 +64,6 @@ class ProblemOut(Out):
     errors: list[PlaceOut] | None = None
 
 
-class KindOut(Out):
-    """One kind of problem."""
-
-    type: str
-    status: int
-    title: str
-    remedy: str
-
-
 Raw = Annotated[
     dict[str, str] | None,
     Field(description="Stored bytes, in base64, of fields that are no valid UTF-8; the fields show U+FFFD for them."),
