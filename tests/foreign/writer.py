@@ -132,6 +132,13 @@ class Running:
         """The longest that any save took."""
         return max((save["ms"] for save in self.saves), default=0.0) / 1000
 
+    def await_saves(self, more: int = 10, *, timeout_seconds: float = 10) -> None:
+        """Return when so many more saves were made; the clock only ends a wait for a writer that stands still."""
+        wanted, deadline = len(self.saves) + more, time.monotonic() + timeout_seconds
+        while len(self.saves) < wanted:
+            assert time.monotonic() < deadline, "the writer made no more saves"
+            time.sleep(0.01)
+
     def stop(self) -> None:
         """End the writer in good order and wait for its last line."""
         if self.process.stdin and not self.process.stdin.closed:
