@@ -286,6 +286,8 @@ def bounded_counts(
     rows: models.QuerySet[Any], column: str, *, start: int, width_seconds: int, columns: int, most: int
 ) -> dict[int, int]:
     """Return how many rows, up to `most`, there are in each of some equal stretches of time, those without left out."""
+    if rows.query.is_empty():
+        return {}
     inner, parameters = rows.order_by().values(instant=models.F(column)).query.get_compiler(rows.db).as_sql()
     times = [start, width_seconds, start, width_seconds]
     with translated_errors(), connections[rows.db].cursor() as cursor:

@@ -73,19 +73,18 @@ def _near(span: history.Span, stop: history.Stop | None) -> tuple[int, int] | No
 
 
 def _lane(agent: models.AgentState, lane: history.Lane, span: history.Span, kept: dict[str, int]) -> LaneView:
-    base = reverse("timeline", args=[agent.agent_id])
-    marks = [_mark(base, lane, span, column, kept) for column in sorted(lane.counts)]
+    base = escape(f"{reverse('timeline', args=[agent.agent_id])}?{urlencode([*kept.items(), ('moment', 'at:')])}")
+    marks = [_mark(base, lane, span, column) for column in sorted(lane.counts)]
     return LaneView(lane.name, lane.note, mark_safe("".join(marks)))  # noqa: S308 (each is escaped where it is made)
 
 
-def _mark(base: str, lane: history.Lane, span: history.Span, column: int, kept: dict[str, int]) -> str:
-    """Return one column of a lane as a link. Written out here, since a page has hundreds of them."""
+def _mark(base: str, lane: history.Lane, span: history.Span, column: int) -> str:
+    """Return one column of a lane as a link, which is `base` and a time. Written out: a page has hundreds of them."""
     count = lane.counts[column]
     height = 4 + round((LANE_HEIGHT - 6) * count / history.LANE_MOST)
-    url = escape(f"{base}?{urlencode([*kept.items(), ('moment', f'at:{span.ends_at(column)}')])}")
     label = escape(f"{count} {'or more ' if count == history.LANE_MOST else ''}{lane.name}")
     return (
-        f'<a href="{url}" tabindex="-1"><title>{label}</title>'
+        f'<a href="{base}{span.ends_at(column)}" tabindex="-1"><title>{label}</title>'
         f'<rect x="{column * MARK_WIDTH}" y="{LANE_HEIGHT - height}" width="4" height="{height}"/></a>'
     )
 
