@@ -118,7 +118,7 @@ def test_captured_changes_read_as_transitions_everywhere(capturing: None):
     assert history.state_at("a1", moment).text == '{"mode": "ok", "n": 1}'
     stop = history.stop_at("a1", moments.Now())
     assert stop is not None
-    older = history.neighbour("a1", stop, older=True)
+    older, _ = history.neighbours("a1", stop)
     assert (stop.row, older and older.row) == (second, first)
     restore.apply(restore.plan("a1", moment), by=SYSTEM)
     assert models.AgentState.objects.get().state_data == '{"mode": "ok", "n": 1}'

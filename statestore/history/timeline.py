@@ -40,11 +40,12 @@ def _sources(agent_id: str, using: str) -> list[_Source]:
     transitions = models.Transition.objects.using(using).of_agent(agent_id)
     snapshots = models.Snapshot.objects.using(using).of_agent(agent_id)
     captured = _captured_of(agent_id, using)
-    return [
+    sources = [
         _Source("transition", transitions.without_states().with_sizes(), BY_TIME),
         _Source("snapshot", snapshots.without_state().with_size(), BY_CREATION),
         _Source("captured", captured.without_states().with_sizes(), ("-at", "-id")),
     ]
+    return [source for source in sources if not source.rows.query.is_empty()]
 
 
 def _captured_of(agent_id: str, using: str) -> Any:
@@ -218,48 +219,62 @@ class Stop:
 def stop_at(agent_id: str, moment: moments.Moment, *, using: str | None = None) -> Stop | None:
     """Return the stop that a moment is, or the last one before it; None where nothing was recorded before."""
     using = using or store_alias()
-    captured, transitions, snapshots = _stops_of(agent_id, using)
+    stops = _stops_of(agent_id, using)
     match moment:
         case moments.AtSnapshot(snapshot_id):
-            return _stop(snapshots.named(snapshot_id))
+            return _stop(stops["snapshot"].named(snapshot_id))
         case moments.AtTransition(transition_id, side):
-            found = _stop(_named(captured, transitions, transition_id))
-            return found if side == "after" or found is None else neighbour(agent_id, found, older=True, using=using)
+            found = _stop(_named(stops, transition_id))
+            return found if side == "after" or found is None else _before(found, stops)
         case moments.AtTime(seconds):
-            captured, transitions, snapshots = (rows.until(seconds) for rows in (captured, transitions, snapshots))
-    stops = [_stop(rows.newest_first().first()) for rows in (captured, transitions, snapshots)]
-    return max((stop for stop in stops if stop), key=lambda stop: stop.key, default=None)
+            stops = {kind: rows.until(seconds) for kind, rows in stops.items()}
+    lasts = [_stop(rows.newest_first().first()) for rows in stops.values()]
+    return max((stop for stop in lasts if stop), key=lambda stop: stop.key, default=None)
 
 
-def _stops_of(agent_id: str, using: str) -> list[Any]:
-    """Return what an agent can stop at, in the order of _KINDS, without states."""
-    return [
-        _captured_of(agent_id, using).without_states(),
-        models.Transition.objects.using(using).of_agent(agent_id).without_states(),
-        models.Snapshot.objects.using(using).of_agent(agent_id).without_state(),
-    ]
+def _stops_of(agent_id: str, using: str) -> dict[str, Any]:
+    """Return what an agent can stop at by its kind, without states; kinds of which it has none may be left out."""
+    captured = _captured_of(agent_id, using)
+    kept = {} if captured.query.is_empty() else {"captured": captured.without_states()}
+    return kept | {
+        "transition": models.Transition.objects.using(using).of_agent(agent_id).without_states(),
+        "snapshot": models.Snapshot.objects.using(using).of_agent(agent_id).without_state(),
+    }
 
 
-def _named(captured: Any, transitions: Any, transition_id: AnyId) -> Any:
+def _named(stops: dict[str, Any], transition_id: AnyId) -> Any:
     """Return the transition of an id, or the captured change that poses as one."""
     if isinstance(transition_id, str) and transition_id.startswith(models.Captured.PREFIX):
         number = transition_id.removeprefix(models.Captured.PREFIX)
-        return captured.filter(pk=int(number)).first() if number.isdecimal() and len(number) < 19 else None
-    return transitions.named(transition_id)
+        is_number = number.isdecimal() and len(number) < 19
+        return stops["captured"].filter(pk=int(number)).first() if is_number and "captured" in stops else None
+    return stops["transition"].named(transition_id)
 
 
-def neighbour(agent_id: str, stop: Stop, *, older: bool, using: str | None = None) -> Stop | None:
-    """Return the stop before or after another one, or None where there is none."""
-    rows = _stops_of(agent_id, using or store_alias())
-    at, rank, rowid = stop.key
-    found = []
-    for number, candidates in enumerate(rows):
-        # All of another kind in the same second are on one side, by their rank.
-        bound = rowid if number == rank else (2**62 if (number < rank) else -(2**62))
-        near = candidates.older_than(at, bound) if older else candidates.newer_than(at, bound)
-        found.append(_stop((near.newest_first() if older else near.oldest_first()).first()))
-    stops = [stop for stop in found if stop]
-    return (max if older else min)(stops, key=lambda stop: stop.key, default=None)
+def neighbours(agent_id: str, stop: Stop, *, using: str | None = None) -> tuple[Stop | None, Stop | None]:
+    """Return the stops before and after another one, None where there is none."""
+    stops = _stops_of(agent_id, using or store_alias())
+    return _before(stop, stops), _after(stop, stops)
+
+
+def _before(stop: Stop, stops: dict[str, Any]) -> Stop | None:
+    at, bounds = stop.key[0], _bounds(stop)
+    found = [_stop(rows.older_than(at, bounds[kind]).newest_first().first()) for kind, rows in stops.items()]
+    return max((one for one in found if one), key=lambda one: one.key, default=None)
+
+
+def _after(stop: Stop, stops: dict[str, Any]) -> Stop | None:
+    at, bounds = stop.key[0], _bounds(stop)
+    found = [_stop(rows.newer_than(at, bounds[kind]).oldest_first().first()) for kind, rows in stops.items()]
+    return min((one for one in found if one), key=lambda one: one.key, default=None)
+
+
+def _bounds(stop: Stop) -> dict[str, int]:
+    """Return where in the stop's second each kind divides: all of another kind are on one side, by their rank."""
+    _, rank, number = stop.key
+    return {
+        kind: number if other == rank else (2**62 if other < rank else -(2**62)) for other, kind in enumerate(_KINDS)
+    }
 
 
 def _stop(row: Any) -> Stop | None:

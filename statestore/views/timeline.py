@@ -92,13 +92,12 @@ def _mark(base: str, lane: history.Lane, span: history.Span, column: int) -> str
 def _moment(agent: models.AgentState, moment: moments.Moment) -> dict[str, Any]:
     """Return the state at a moment, what changed there, and the stops on either side."""
     stop = history.stop_at(agent.agent_id, moment)
+    is_now = isinstance(moment, moments.Now)
+    older, newer = (stop, None) if is_now or stop is None else history.neighbours(agent.agent_id, stop)
     try:
         known = history.state_at(agent.agent_id, moment)
     except NotFound as error:
-        later = history.neighbour(agent.agent_id, stop, older=False) if stop else None
-        return {"moment": str(moment), "stop": stop, "nothing": str(error), "newer_stop": later}
-    is_now = isinstance(moment, moments.Now)
-    older = stop if is_now else stop and history.neighbour(agent.agent_id, stop, older=True)
+        return {"moment": str(moment), "stop": stop, "nothing": str(error), "newer_stop": newer}
     previous = _previous(agent, stop, older, is_now=is_now)
     return {
         "moment": str(moment),
@@ -106,7 +105,7 @@ def _moment(agent: models.AgentState, moment: moments.Moment) -> dict[str, Any]:
         "stop": stop,
         "is_now": is_now,
         "older_stop": older,
-        "newer_stop": None if is_now or stop is None else history.neighbour(agent.agent_id, stop, older=False),
+        "newer_stop": newer,
         "state": StateView(known.text, agent.agent_id, str(moment)),
         "comparison": None if previous is None else ComparisonView(previous, known.text),
     }
