@@ -52,7 +52,8 @@ class QueryField(forms.CharField):
         try:
             return search.parse(self.to_python(value) or "")
         except search.QueryError as error:
-            raise forms.ValidationError(error.reason, params={"position": error.position}) from None
+            # A message with parameters is a format: a percent sign that somebody typed must be doubled.
+            raise forms.ValidationError(error.reason.replace("%", "%%"), params={"position": error.position}) from None
 
 
 class CheckedForm(forms.Form):

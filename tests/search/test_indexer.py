@@ -1,5 +1,6 @@
 """The index is built, kept up to date, told from that of another store, and never trusted further than it reaches."""
 
+import re
 import sqlite3
 import subprocess
 import sys
@@ -51,6 +52,16 @@ def test_what_changed_is_marked_found_and_the_mark_cleared():
     search.index_all()
     assert marks.marked(store_alias(), 10) == []
     assert not search.find(search.parse("second")).notes
+
+
+def test_an_index_that_is_behind_says_by_how_many_seconds():
+    search.index_all()
+    event = make_event(content="recent")
+    assert search.find(search.parse("recent")).notes == ()
+    execute("UPDATE dash_dirty SET at = at - 60")
+    (note,) = search.find(search.parse("recent")).notes
+    assert re.match("The search index is 6[0-3] s behind", note)
+    assert everything("recent") == [event.pk]
 
 
 def test_a_mark_that_was_set_again_meanwhile_is_not_cleared():

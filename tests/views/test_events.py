@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import random
 import re
 from typing import Any
 
@@ -15,7 +16,8 @@ from django.utils.html import escape
 from statestore import models, search
 from statestore.routers import store_alias
 from statestore.search import file
-from tests.builders import NOW, make_event, make_session
+from tests.builders import NOW, make_event
+from tests.faults.scale import times
 
 pytestmark = pytest.mark.django_db
 
@@ -53,6 +55,52 @@ def test_what_was_searched_for_is_found_and_marked(viewer: Client):
 def test_no_text_is_too_odd(viewer: Client, text: str):
     make_event(content="x:y (a) ab ^")
     page(viewer, text)
+
+
+PIECES = (
+    "parser",
+    "type:",
+    "-",
+    '"',
+    "after:",
+    "before:1h",
+    " ",
+    "%",
+    "_",
+    "é",
+    "\u202e",
+    "\ud800",
+    "日本",
+    "\\",
+    "'",
+    "(",
+    "*",
+)
+
+
+def test_no_random_text_is_an_error(viewer: Client):
+    make_event(content='parser "quoted" 100% é 日本')
+    search.index_all()
+    chance = random.Random(11)
+    for _ in range(times(300, 5_000)):
+        drawn = [chance.choice(PIECES) if chance.random() < 0.6 else chr(chance.randrange(1, 0x3000)) for _ in range(9)]
+        text = "".join(drawn[: chance.randrange(10)])
+        status = viewer.get(
+            "/events/", {"q": text.encode("utf-8", "surrogatepass")}, HTTP_HX_REQUEST="true"
+        ).status_code
+        assert status == 200, repr(text)
+
+
+def test_an_event_of_50_mb_is_found_by_its_beginning_and_shown_cut(viewer: Client):
+    event = make_event(content="alpha " + "x" * 50_000_000 + " omega")
+    search.index_all()
+    html = page(viewer, "alpha")
+    assert rows(html) == 1
+    assert "cut" in html
+    assert len(html) < 100_000
+    detail = viewer.get(event.get_absolute_url())
+    assert detail.status_code == 200
+    assert len(detail.content) < 1_000_000
 
 
 def test_a_nul_is_refused_in_its_place(viewer: Client):
@@ -231,34 +279,3 @@ def test_all_that_happened_at_a_commit_is_on_one_page(viewer: Client, settings: 
     assert f"https://git.example.org/commit/{sha}" in html
     assert f"/commits/{sha}/" in page(viewer, "at")
     assert "No event names this commit" in viewer.get("/commits/ffff/").content.decode()
-
-
-def test_a_session_that_nobody_recorded_is_read_from_its_events(viewer: Client):
-    make_session("agent-1", id="recorded")
-    make_event(session_id="only/in events", content="said <b>this</b>", timestamp=NOW)
-    make_event(
-        session_id="only/in events", event_type="tool_use", content='{"tool": "grep", "n": 1}', timestamp=NOW + 900
-    )
-    html = viewer.get("/sessions/").content.decode()
-    assert "recorded" in html
-    assert "only/in events" in html
-    address = re.search(r'href="(/sessions/~[^"]+)"', html)
-    assert address
-    html = viewer.get(address[1]).content.decode()
-    assert "said &lt;b&gt;this&lt;/b&gt;" in html
-    assert "15 min" in html
-    assert "not recorded" in html
-    assert 'class="name">tool</span>' in html
-    assert viewer.get("/sessions/none/").status_code == 404
-
-
-def test_a_session_shows_its_agents_transitions_in_between(viewer: Client):
-    from tests.builders import make_agent, make_transition
-
-    agent = make_agent("agent-1")
-    make_session(agent, id="s-1")
-    make_event(session_id="s-1", timestamp=NOW)
-    make_transition(agent, reason="changed its mind", timestamp=NOW + 5)
-    make_event(session_id="s-1", timestamp=NOW + 10)
-    html = viewer.get("/sessions/s-1/").content.decode()
-    assert "changed its mind" in html
