@@ -1,16 +1,18 @@
 """Sessions as people ask for them: those recorded, those that exist only in events; what was said in one."""
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
 from statestore import dialect, models, paging
-from statestore.querysets import SessionQuerySet
+from statestore.querysets import SessionQuerySet, some_of_each
 from statestore.routers import store_alias
 
 LIST_ORDER: Final = ("-started_at", "-rowid")
 # Of an events-only session, so many events tell who took part and how often.
 COUNTED_EVENTS: Final = 2_000
+LISTED_EVENTS: Final = 200
 CONVERSATION_ROWS: Final = 100
 GAP_SECONDS: Final = 300
 SHOWN_CHARACTERS: Final = 20_000
@@ -18,11 +20,9 @@ _LOOKED_AT: Final = 5_000
 
 
 @dataclass(frozen=True, slots=True)
-class Summary:
-    """What the events of a session say about it; counts stop at COUNTED_EVENTS."""
+class Tally:
+    """Who took part and how often, of at most so many events as were counted; the most frequent come first."""
 
-    first: int | None
-    last: int | None
     events: int
     is_more: bool
     types: list[tuple[str, int]]
@@ -30,8 +30,17 @@ class Summary:
 
 
 @dataclass(frozen=True, slots=True)
+class Summary:
+    """What the events of a session say about it; its tally is of the newest COUNTED_EVENTS."""
+
+    first: int | None
+    last: int | None
+    tally: Tally
+
+
+@dataclass(frozen=True, slots=True)
 class Listed:
-    """One session of the list. `row` is None for one that exists only in events."""
+    """One session of the list. `row` is None for one that exists only in events; `tally` is of some LISTED_EVENTS."""
 
     session_id: str
     row: models.Session | None
@@ -39,6 +48,7 @@ class Listed:
     started_at: int
     ended_at: int | None
     status: str
+    tally: Tally
 
     @property
     def seconds(self) -> int | None:
@@ -46,24 +56,32 @@ class Listed:
         return None if self.ended_at is None else max(0, int(self.ended_at) - int(self.started_at))
 
 
+_SPOKEN: Final = ("event_type", "actor_type", "actor_id")
+
+
 def summary(session_id: str, *, using: str | None = None) -> Summary:
     """Return what the events of a session say about it, read from the newest back."""
     events = models.Event.objects.using(using or store_alias()).in_session(session_id)
     with dialect.translated_errors():
         first = events.oldest_first().values_list("timestamp", flat=True).first()
-        columns = events.newest_first().values_list("timestamp", "event_type", "actor_type", "actor_id")
-        rows = list(columns[: COUNTED_EVENTS + 1])
-    is_more = len(rows) > COUNTED_EVENTS
-    types: dict[str, int] = {}
-    actors: dict[tuple[str, str], int] = {}
-    for _, kind, actor_type, actor in rows[:COUNTED_EVENTS]:
-        types[kind] = types.get(kind, 0) + 1
-        actors[actor_type, actor] = actors.get((actor_type, actor), 0) + 1
-    return Summary(
-        None if first is None else int(first), int(rows[0][0]) if rows else None, min(len(rows), COUNTED_EVENTS),
-        is_more, sorted(types.items(), key=lambda pair: -pair[1]),
-        sorted(((*who, number) for who, number in actors.items()), key=lambda row: -row[2]),
-    )  # fmt: skip
+        rows = list(events.newest_first().values_list("timestamp", *_SPOKEN)[: COUNTED_EVENTS + 1])
+    last = int(rows[0][0]) if rows else None
+    return Summary(None if first is None else int(first), last, _tally([row[1:] for row in rows], COUNTED_EVENTS))
+
+
+def _tally(spoken: list[tuple[Any, ...]], most: int) -> Tally:
+    counted = spoken[:most]
+    types = Counter(kind for kind, _, _ in counted)
+    actors = Counter((actor_type, actor) for _, actor_type, actor in counted)
+    who = [(kind, actor, number) for (kind, actor), number in actors.most_common()]
+    return Tally(len(counted), len(spoken) > most, types.most_common(), who)
+
+
+def _tallies(session_ids: list[str], using: str) -> dict[str, Tally]:
+    """Return the tally of each of some sessions, in one query."""
+    spoken = models.Event.objects.using(using).values_list(*_SPOKEN)
+    found = some_of_each(spoken, "session_id", session_ids, LISTED_EVENTS + 1)
+    return {name: _tally(rows, LISTED_EVENTS) for name, rows in zip(session_ids, found, strict=True)}
 
 
 def recorded(text: str = "", status: str = "", agent: str = "", *, using: str | None = None) -> SessionQuerySet:
@@ -76,9 +94,13 @@ def recorded(text: str = "", status: str = "", agent: str = "", *, using: str | 
     return rows.of_agent(agent) if agent else rows
 
 
-def listed(session: models.Session) -> Listed:
-    """Return a recorded session as the list shows it."""
-    return Listed(session.pk, session, session.agent_id, session.started_at, session.ended_at, session.status)
+def listed(rows: Iterable[models.Session], *, using: str | None = None) -> list[Listed]:
+    """Return recorded sessions as the list shows them."""
+    rows = list(rows)
+    tallies = _tallies([row.pk for row in rows], using or store_alias())
+    return [
+        Listed(row.pk, row, row.agent_id, row.started_at, row.ended_at, row.status, tallies[row.pk]) for row in rows
+    ]
 
 
 def only_in_events(limit: int, text: str = "", *, using: str | None = None) -> list[Listed]:
@@ -95,8 +117,9 @@ def only_in_events(limit: int, text: str = "", *, using: str | None = None) -> l
         one[2] = one[2] or (actor if actor_type == "Agent" else "")
     ids = [session_id for session_id in seen if session_id][:900]
     known = set(models.Session.objects.using(using).filter(pk__in=ids).values_list("pk", flat=True))
-    found = [Listed(i, None, seen[i][2], seen[i][0], seen[i][1], "not recorded") for i in ids if i not in known]
-    return sorted(found, key=lambda one: -int(one.ended_at or 0))[:limit]
+    ids = sorted((i for i in ids if i not in known), key=lambda i: -seen[i][1])[:limit]
+    tallies = _tallies(ids, using)
+    return [Listed(i, None, seen[i][2], seen[i][0], seen[i][1], "not recorded", tallies[i]) for i in ids]
 
 
 @dataclass(frozen=True, slots=True)

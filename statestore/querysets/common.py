@@ -1,9 +1,13 @@
 """What the querysets share: rows by the id in a URL, rows before and after a place in an order, counts by the hour."""
 
+from collections.abc import Sequence
 from typing import Any, TypeVar
 
+from django.core.exceptions import EmptyResultSet
+from django.db import connections
 from django.db.models import BigIntegerField, Count, ExpressionWrapper, F, Model, Q, QuerySet
 
+from statestore import dialect
 from statestore.addresses import AnyId, LongId
 
 # Newest first by time; rows of one second have an order only by insertion.
@@ -60,3 +64,27 @@ def hourly(rows: QuerySet[Row], column: str, start: int) -> dict[int, int]:
     inside = rows.filter(**{f"{column}__gte": start, f"{column}__lt": start + DAY_SECONDS}).order_by()
     hour = ExpressionWrapper((F(column) - start) / HOUR_SECONDS, output_field=BigIntegerField())
     return dict(inside.annotate(hour=hour).values_list("hour").annotate(number=Count("*")))
+
+
+def some_of_each(
+    rows: QuerySet[Any, Any], column: str, values: Sequence[Any], most: int
+) -> list[list[tuple[Any, ...]]]:
+    """Return, for each of some values of a column, the columns of up to `most` rows that have it, in one query.
+
+    `rows` is a `values_list`. A window over the rows of all values would read every one of them to give a few.
+    """
+    parts, parameters = [], []
+    for number, value in enumerate(values):
+        try:
+            sql, bound = rows.filter(**{column: value}).order_by()[:most].query.get_compiler(rows.db).as_sql()
+        except EmptyResultSet:
+            continue
+        parts.append(f"SELECT {number} AS part, few{number}.* FROM ({sql}) AS few{number}")  # noqa: S608 (made by the ORM)
+        parameters += bound
+    found: list[list[tuple[Any, ...]]] = [[] for _ in values]
+    if parts:
+        with dialect.translated_errors(), connections[rows.db].cursor() as cursor:
+            cursor.execute(" UNION ALL ".join(parts), parameters)
+            for number, *columns in cursor.fetchall():
+                found[number].append(tuple(columns))
+    return found

@@ -28,7 +28,7 @@ def session_list(request: HttpRequest) -> HttpResponse:
     if form.is_valid():
         values = form.cleaned_data
         page = form.page(sessions.recorded(values["q"], values["status"], values["agent"]), sessions.LIST_ORDER)
-        context |= {"page": page, "rows": [sessions.listed(row) for row in page]}
+        context |= {"page": page, "rows": sessions.listed(page)}
         if not values["cursor"] and values["status"] in ("", "not recorded"):
             others = sessions.only_in_events(UNRECORDED, values["q"])
             context["others"] = [one for one in others if not values["agent"] or one.agent_id == values["agent"]]
@@ -54,7 +54,7 @@ def session_detail(request: HttpRequest, session_id: AnyId) -> HttpResponse:
     """Show a session as a conversation: what was said and done, tool calls folded, transitions in between."""
     row, name = _session(session_id)
     about = sessions.summary(name)
-    agents = [actor for kind, actor, _ in about.actors if kind == "Agent"]
+    agents = [actor for kind, actor, _ in about.tally.actors if kind == "Agent"]
     if row is not None and row.agent_id not in agents:
         agents.append(row.agent_id)
     form = PageForm(request.GET)
@@ -66,7 +66,7 @@ def session_detail(request: HttpRequest, session_id: AnyId) -> HttpResponse:
         "place": "sessions",
         "session": row,
         "session_id": name,
-        "about": about,
+        "about": about.tally,
         "started_at": started,
         "ended_at": ended,
         "seconds": None if started is None or ended is None else max(0, int(ended) - int(started)),
