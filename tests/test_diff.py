@@ -25,6 +25,7 @@ from statestore.diff import (
 )
 from statestore.jsontext import MAX_DEPTH, Json, Number, dump, resolve
 from statestore.sequences import Effort
+from tests.examples import thoroughly
 
 keys = st.sampled_from(["id", "name", "a", "b", "/", "~", "", "0"])
 scalars = st.sampled_from([None, True, False, 0, 1, 2, 0.0, -0.0, 1.0, "", "1", "one two", Number("-0"), Number("1E5")])
@@ -74,7 +75,7 @@ def _items(count: int) -> list[Json]:
     return [{"id": f"m{n}", "role": "user", "text": f"message {n}", "tokens": n} for n in range(count)]
 
 
-@settings(max_examples=300)
+@thoroughly
 @given(pairs)
 def test_all_changes_applied_lead_from_the_one_state_to_the_other(pair: tuple[Json, Json]) -> None:
     before, after = pair
@@ -83,7 +84,7 @@ def test_all_changes_applied_lead_from_the_one_state_to_the_other(pair: tuple[Js
     assert dump(before) == spelled
 
 
-@settings(max_examples=300)
+@thoroughly
 @given(pairs)
 def test_inverted_changes_lead_back(pair: tuple[Json, Json]) -> None:
     before, after = pair
@@ -92,7 +93,7 @@ def test_inverted_changes_lead_back(pair: tuple[Json, Json]) -> None:
     assert same(apply(before, invert(invert(changes))), after)
 
 
-@settings(max_examples=300)
+@thoroughly
 @given(pairs, randoms)
 def test_any_choice_of_changes_applies_in_any_order(pair: tuple[Json, Json], chance: random.Random) -> None:
     before, after = pair

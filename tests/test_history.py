@@ -13,6 +13,7 @@ from statestore.diff import MISSING
 from statestore.errors import NotFound, ValidationError
 from statestore.history import Origin
 from tests.builders import NOW, make_agent, make_snapshot, make_transition
+from tests.examples import thoroughly
 
 pytestmark = pytest.mark.django_db
 
@@ -51,7 +52,7 @@ def seen(value: Any) -> str:
     return "missing" if value is MISSING else jsontext.canonical(value)
 
 
-@settings(max_examples=2000)
+@thoroughly
 @given(pasts, st.booleans())
 def test_blame_is_what_a_naive_replay_says(states: list[Any], gaps: bool):
     agent = make_past(states, gaps=gaps)
@@ -98,7 +99,7 @@ def test_blame_follows_the_items_of_a_list_as_they_move(data: st.DataObject):
         assert (origin and origin.step_id) == (f"{agent.agent_id}-{written}" if written else None)
 
 
-@settings(max_examples=2000)
+@thoroughly
 @given(pasts, st.booleans(), st.data())
 def test_the_history_of_a_path_is_what_a_naive_replay_says(states: list[Any], gaps: bool, data: st.DataObject):
     agent = make_past(states, gaps=gaps)
@@ -131,7 +132,7 @@ def test_the_history_of_an_item_follows_it_and_ends_where_it_came():
     assert [(change.path, change.before is MISSING) for change in found.changes] == [("/m/1", False), ("/m/0", True)]
 
 
-@settings(max_examples=2000)
+@thoroughly
 @given(pasts, st.sampled_from(["/a = 1", "/a exists", "/b missing", '/a/b contains "a"', "/c >= 1", '"" = {}']))
 def test_bisect_is_what_a_linear_scan_says(states: list[Any], text: str):
     agent, condition = make_past(states), conditions.parse(text)
@@ -157,7 +158,7 @@ def test_bisect_goes_on_from_where_its_time_was_over():
     assert rounds > 2
 
 
-@settings(max_examples=2000)
+@thoroughly
 @given(pasts, st.integers(-3, 12))
 def test_the_state_at_a_time_is_what_a_replay_says(states: list[Any], second: int):
     agent = make_past(states)

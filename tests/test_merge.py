@@ -3,13 +3,14 @@
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from statestore.changes import MISSING, Truncated
 from statestore.diff import diff, same
 from statestore.jsontext import Json, resolve
 from statestore.merge import merge
+from tests.examples import thoroughly
 from tests.test_diff import values
 
 leaves: st.SearchStrategy[Any] = st.sampled_from([None, True, 0, 1, 1.0, "a", "", [], ["x"]])
@@ -18,7 +19,7 @@ documents = st.recursive(leaves, lambda inner: st.dictionaries(keys, inner, max_
 objects = st.dictionaries(keys, documents, max_size=4)
 
 
-@settings(max_examples=2000)
+@thoroughly
 @given(values, values)
 def test_merging_equal_sides_gives_either(base: Json, side: Json):
     found = merge(base, side, side)
@@ -26,7 +27,7 @@ def test_merging_equal_sides_gives_either(base: Json, side: Json):
     assert same(found.merged, side)
 
 
-@settings(max_examples=2000)
+@thoroughly
 @given(values, values)
 def test_merging_with_a_side_that_did_nothing_gives_the_other(base: Json, side: Json):
     for found in (merge(base, side, base), merge(base, base, side)):
@@ -34,7 +35,7 @@ def test_merging_with_a_side_that_did_nothing_gives_the_other(base: Json, side: 
         assert same(found.merged, side)
 
 
-@settings(max_examples=2000)
+@thoroughly
 @given(values, values, values)
 def test_choosing_one_side_everywhere_keeps_all_that_it_changed(base: Json, ours: Json, theirs: Json):
     found = merge(base, ours, theirs)
@@ -45,7 +46,7 @@ def test_choosing_one_side_everywhere_keeps_all_that_it_changed(base: Json, ours
     assert same(found.merged, found.resolved({conflict.path: "ours" for conflict in found.conflicts}))
 
 
-@settings(max_examples=2000)
+@thoroughly
 @given(objects, objects, objects)
 def test_a_merge_of_objects_is_what_a_reference_says(base: Json, ours: Json, theirs: Json):
     found = merge(base, ours, theirs)
@@ -77,7 +78,7 @@ def _one(left: Any, right: Any) -> bool:
     return left is right if MISSING in (left, right) else same(left, right)
 
 
-@settings(max_examples=2000)
+@thoroughly
 @given(objects, st.data())
 def test_changes_to_different_members_never_conflict(base: dict[str, Any], data: st.DataObject):
     mine = sorted(data.draw(st.sets(keys)))
@@ -95,7 +96,7 @@ def _with_other_members(base: dict[str, Any], own: list[str], data: st.DataObjec
     return kept | {key: data.draw(documents) for key in own if data.draw(st.booleans())}
 
 
-@settings(max_examples=2000)
+@thoroughly
 @given(st.lists(st.integers(0, 3), max_size=5), st.data())
 def test_items_put_in_and_taken_out_in_different_places_all_count(marks: list[int], data: st.DataObject):
     """Each item is unlike any other; one side works on the head of the list, the other on its tail."""

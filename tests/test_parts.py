@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 
 from statestore import models, restore
 from statestore.audit import SYSTEM, Actor
@@ -13,6 +13,7 @@ from statestore.errors import Conflict, Moved, NeedsApproval, NotFound, Validati
 from statestore.jsontext import parse
 from statestore.restore import parts
 from tests.builders import NOW, make_agent, make_snapshot, make_transition
+from tests.examples import thoroughly
 from tests.test_diff import values
 
 pytestmark = pytest.mark.django_db
@@ -23,7 +24,7 @@ def now_of(agent: models.AgentState) -> Any:
     return parse(models.AgentState.objects.get(pk=agent.pk).state_data)
 
 
-@settings(max_examples=2000)
+@thoroughly
 @given(values, values)
 def test_putting_all_paths_back_is_putting_the_whole_state_back(now: Any, then: Any):
     texts = json.dumps(now, default=str), json.dumps(then, default=str)

@@ -12,6 +12,7 @@ from statestore.diff import DoesNotFit, diff, same
 from statestore.diff import apply as apply_changes
 from statestore.jsontext import Json, NotJson, dump, parse
 from statestore.rewrite import replace_value, rewrite, spans
+from tests.examples import thoroughly
 from tests.test_diff import values
 
 
@@ -26,7 +27,7 @@ def typed(value: Json, chance: random.Random) -> str:
     return dump(value)
 
 
-@settings(max_examples=2000)
+@thoroughly
 @given(values, values, st.randoms(use_true_random=False))
 def test_any_choice_of_changes_means_what_apply_says(before: Json, after: Json, chance: random.Random):
     text, source = typed(before, chance), typed(after, chance)

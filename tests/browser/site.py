@@ -61,7 +61,9 @@ class Site:
     def adopt(self) -> None:
         """Move into the store as a person does, and let one person of each role be signed in."""
         self.run("manage.py", "migrate", "--database", "default", "-v", "0")
-        self.run("manage.py", "adopt", str(self.store), "--yes", "--backup-dir", str(self.directory / "backups"))
+        self.run(
+            "manage.py", "adopt", str(self.store), "--yes", "--stopped", "--backup-dir", str(self.directory / "backups")
+        )
         self.admit()
 
     def admit(self) -> None:
