@@ -97,9 +97,12 @@ def _by_words(
     counting: bool,
     filtered: bool,
 ) -> Plan:
-    """Return the plan by the index of trigrams; a long word is looked up by its rarest pieces where that suffices."""
+    """Return the plan by the index of trigrams; a long word is looked up by its rarest pieces where that suffices.
+
+    To be counted, all that the pieces find must be read, or else the whole word be looked up, by each of its trigrams.
+    """
     pieces, expected = grams.pieces(index, words)
-    is_rare = expected <= FEW // 2
+    is_rare = expected <= FEW // 2 or (counting and pieces != words and _are_few(index, grams.phrase(pieces)))
     by_pieces = is_rare or not counting
     match = grams.phrase(pieces if by_pieces else [word[:LONGEST_PHRASE] for word in words])
     whole = pieces == words if by_pieces else True
@@ -110,6 +113,11 @@ def _by_words(
     bare = "SELECT rowid FROM text WHERE text MATCH ? AND rowid BETWEEN ? AND ? ORDER BY rowid DESC LIMIT ?"
     exact = decided and whole and all(map(_is_whole, query.words))
     return Plan(sql, (match,), allows, exact, bare="" if filtered else bare, is_small=not exact and is_rare)
+
+
+def _are_few(index: sqlite3.Connection, match: str) -> bool:
+    sql = "SELECT count(*) FROM (SELECT 1 FROM text WHERE text MATCH ? LIMIT ?)"
+    return int(index.execute(sql, (match, FEW // 2 + 1)).fetchone()[0]) <= FEW // 2
 
 
 def _is_whole(word: str) -> bool:
