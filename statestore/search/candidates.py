@@ -39,7 +39,7 @@ class Plan:
     """How candidates are found.
 
     `is_exact` tells that the index alone decides; otherwise each candidate is read, and with `reads` those are many.
-    `bare` finds the newest numbers alone, where nothing else has to be known of a document.
+    `bare` finds the oldest numbers alone, where nothing else has to be known of a document.
     """
 
     sql: str
@@ -110,7 +110,7 @@ def _by_words(
         f"SELECT {DOC} FROM text CROSS JOIN doc d ON d.docid = text.rowid"  # noqa: S608
         " WHERE text MATCH ? AND text.rowid BETWEEN ? AND ? ORDER BY text.rowid {way}"
     )
-    bare = "SELECT rowid FROM text WHERE text MATCH ? AND rowid BETWEEN ? AND ? ORDER BY rowid DESC LIMIT ?"
+    bare = "SELECT rowid FROM text WHERE text MATCH ? AND rowid BETWEEN ? AND ? ORDER BY rowid LIMIT ?"
     exact = decided and whole and all(map(_is_whole, query.words))
     return Plan(sql, (match,), allows, exact, bare="" if filtered else bare, is_small=not exact and is_rare)
 
