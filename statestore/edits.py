@@ -10,6 +10,10 @@ from statestore.errors import Conflict, NotFound, ValidationError
 from statestore.routers import store_alias
 
 _TABLES: Final[dict[str, type[Any]]] = {"task": models.Task, "session": models.Session}
+NOUNS: Final = tuple(_TABLES)
+# What changed some columns says which, before and after; the others, what the whole row was.
+_CHANGES: Final = ("edit", "move", "end")
+VERBS: Final = (*_CHANGES, "create", "delete")
 # The database and the verbs fill these in by themselves.
 _KEPT_BY_US: Final = {"updated_at", "created_timestamp", "created_at"}
 
@@ -36,10 +40,10 @@ class Edit:
 
 def edit_of(entry: models.AuditEntry) -> Edit | None:
     """Return what an audit entry says was edited, or None for an entry of another kind."""
-    if entry.noun not in _TABLES or entry.verb not in ("create", "edit", "move", "delete"):
+    if entry.noun not in _TABLES or entry.verb not in VERBS:
         return None
     detail: dict[str, Any] = json.loads(entry.detail or "{}")
-    if entry.verb in ("edit", "move"):
+    if entry.verb in _CHANGES:
         # What an edit reverts is a number, what it changed are pairs.
         pairs = {column: pair for column, pair in detail.items() if isinstance(pair, list)}
         sides = ({column: pair[side] for column, pair in pairs.items()} for side in (0, 1))

@@ -157,7 +157,7 @@ def changed_columns(before: Any, after: Any) -> dict[str, Any]:
     return {column: [old[column], new[column]] for column in new if old[column] != new[column]}
 
 
-def start_session(using: str, agent_id: str, *, session_id: str | None, metadata: Any) -> models.Session:
+def start_session(using: str, agent_id: str, *, session_id: str | None, metadata: Any, by: Actor) -> models.Session:
     """Open a session of an agent and return it."""
     columns: dict[str, Any] = {"agent_id": agent_id, "started_at": models.now(), "status": "active"}
     if session_id is not None:
@@ -167,16 +167,24 @@ def start_session(using: str, agent_id: str, *, session_id: str | None, metadata
         if models.Session.objects.using(using).filter(pk=session.pk).exists():
             raise Conflict(f"There is a session “{session.pk[:80]}” already. Nothing was changed.")
         session.save(using=using, force_insert=True)
+        audit.record("create", session, by=by, row_id=session.pk, using=using, **_columns(session))
     return session
 
 
-def end_session(using: str, session: models.Session, *, status: str) -> models.Session:
-    """Close a session and return it."""
-    if session.ended_at is not None:
-        raise Conflict("This session has ended already. Nothing was changed.")
-    session.ended_at, session.status = max(models.now(), int(session.started_at)), status
+def end_session(using: str, session_id: str, *, status: str, by: Actor, if_match: str | None = None) -> models.Session:
+    """Close a session and return it. Raises Conflict where it has ended already."""
     with dialect.writing(using):
+        session = models.Session.objects.using(using).select_for_update().filter(pk=session_id).first()
+        seen.check(session, if_match)
+        if session is None:
+            raise NotFound(f"There is no session “{session_id[:80]}” here.")
+        if session.ended_at is not None:
+            raise Conflict("This session has ended already. Nothing was changed.")
+        before = {"ended_at": None, "status": session.status}
+        session.ended_at, session.status = max(models.now(), int(session.started_at)), status
         session.save(using=using, update_fields=["ended_at", "status"])
+        changed: dict[str, Any] = {column: [old, getattr(session, column)] for column, old in before.items()}
+        audit.record("end", session, by=by, row_id=session.pk, using=using, **changed)
     return session
 
 

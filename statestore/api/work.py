@@ -178,8 +178,7 @@ def end_session(request: HttpRequest, session_id: str, body: EndIn) -> HttpRespo
 
     def write() -> HttpResponse:
         session = _session(request, session_id)
-        check_row(request, session)
-        row = caller(request).store().end_session(session.pk, body.status)
+        row = caller(request).store().end_session(session.pk, body.status, if_match=if_match(request))
         return _answered(row, shapes.session(row), is_new=False)
 
     return once(request, write)
