@@ -159,7 +159,15 @@ def delete_agent(request: HttpRequest, agent_id: str, asked: Query[TrashIn]) -> 
     return nothing()
 
 
-@calls.call("POST", "/agents/{agent_id}/undelete", {200: SavedOut}, scope="write", may="trash_agent", tagged=True)
+@calls.call(
+    "POST",
+    "/agents/{agent_id}/undelete",
+    {200: SavedOut},
+    scope="write",
+    may="trash_agent",
+    tagged=True,
+    conditional=True,
+)
 def undelete_agent(request: HttpRequest, agent_id: str) -> HttpResponse:
     """Bring an agent back from the trash."""
 

@@ -172,7 +172,15 @@ def start_session(request: HttpRequest, body: SessionIn) -> HttpResponse:
     return once(request, write)
 
 
-@calls.call("POST", "/sessions/{session_id}/end", {200: SessionOut}, scope="write", may="change_session", tagged=True)
+@calls.call(
+    "POST",
+    "/sessions/{session_id}/end",
+    {200: SessionOut},
+    scope="write",
+    may="change_session",
+    tagged=True,
+    conditional=True,
+)
 def end_session(request: HttpRequest, session_id: str, body: EndIn) -> HttpResponse:
     """Close a session."""
 
