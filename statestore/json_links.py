@@ -47,7 +47,8 @@ CALLS: Final[dict[str, _Call]] = {
     "tasks": _Call("list_tasks", kept={"status": "status"}),
     "task": _Call("get_task", "task_id"),
     "commit": _Call("list_events", parts={"sha": "commit"}),
-    "fleet": _Call("list_agents", kept={"q": "q", "status": "status", "namespace": "namespace"}),
+    "fleet": _Call("preview_batch", kept={"q": "q", "status": "status", "namespace": "namespace", "at": "at"}),
+    "batch": _Call("get_batch", "batch_id"),
     "edit": _Call("list_audit"),
     "trash": _Call("list_agents", fixed={"trash": "true"}),
     "audit": _Call("list_audit", kept={"row": "row"}),
@@ -55,6 +56,7 @@ CALLS: Final[dict[str, _Call]] = {
 
 
 _SEARCH: Final = _Call("search_events", kept={"q": "q"})
+_BATCHES: Final = _Call("list_batches")
 
 
 def json_url(request: HttpRequest) -> str:
@@ -67,11 +69,13 @@ def json_url(request: HttpRequest) -> str:
         call = _SEARCH
     if match.url_name == "bisect" and not request.GET.get("condition"):
         call = CALLS["agent"]
+    if match.url_name == "fleet" and not request.GET.get("at"):
+        call = _BATCHES
     arguments: list[Any] = [to_address(match.kwargs[call.id_name])] if call.id_name else []
     asked = dict(call.fixed)
     asked |= {theirs: str(match.kwargs[ours]) for ours, theirs in call.parts.items()}
     asked |= {theirs: request.GET[ours] for ours, theirs in call.kept.items() if request.GET.get(ours)}
-    if call.name == "list_agents" and "namespace" in request.GET and request.GET["namespace"] != "*":
+    if call.name in ("list_agents", "preview_batch") and "namespace" in request.GET and request.GET["namespace"] != "*":
         asked["namespace"] = request.GET["namespace"]
     elif asked.get("namespace") == "*":
         del asked["namespace"]

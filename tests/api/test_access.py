@@ -20,7 +20,7 @@ from statestore.api.site import site, urlpatterns
 from statestore.audit import Actor
 from statestore.exchange.lines import FORMAT, line
 from tests.api.conftest import ROOT, Script
-from tests.builders import make_agent, make_event, make_session, make_snapshot, make_task, make_transition
+from tests.builders import NOW, make_agent, make_event, make_session, make_snapshot, make_task, make_transition
 from tests.conftest import signed_in
 from tests.test_access import TABLE as PAGES
 
@@ -61,6 +61,14 @@ TABLE: dict[str, tuple[str, str, int, int]] = {
     "POST /restores/{restore_id}/apply": ("restore", "operator", 200, NOT_THERE),
     "POST /restores/{restore_id}/approve": ("restore", "operator", 200, NOT_THERE),
     "POST /restores/{restore_id}/undo": ("restore", "operator", NOT_THERE, NOT_THERE),
+    "GET /batches": ("read", "viewer", 200, 200),
+    "POST /batches": ("restore", "operator", 201, NOT_THERE),
+    "GET /batches/preview": ("read", "operator", 200, 200),
+    "GET /batches/{batch_id}": ("read", "viewer", 200, NOT_THERE),
+    "GET /batches/{batch_id}/agents": ("read", "viewer", 200, NOT_THERE),
+    "POST /batches/{batch_id}/apply": ("restore", "operator", 200, NOT_THERE),
+    "POST /batches/{batch_id}/approve": ("restore", "operator", 200, NOT_THERE),
+    "POST /batches/{batch_id}/undo": ("restore", "operator", 409, NOT_THERE),
     "GET /events": ("read", "viewer", 200, 200),
     "POST /events": ("write", "operator", 201, 422),
     "POST /events/batch": ("write", "operator", 200, 200),
@@ -96,6 +104,7 @@ BODIES: dict[str, Any] = {
     "POST /agents/{agent_id}/fork": {"agent_id": "a2"},
     "POST /agents/{agent_id}/transitions": {"state_before": 1, "state_after": 2},
     "POST /restores": {"agent_id": "a1", "moment": "now"},
+    "POST /batches": {"at": NOW, "agents": [{"agent": "a1", "etag": "0" * 64}]},
     "POST /events": EVENT,
     "POST /events/batch": {"events": [EVENT]},
     "POST /tasks": {"title": "T", "assigned_to": "a1"},
@@ -110,6 +119,7 @@ QUERIES = {
     "GET /agents/{agent_id}/diff": "?from=now",
     "GET /agents/{agent_id}/history": "?path=/step",
     "GET /agents/{agent_id}/bisect": "?condition=/step%20%3E%201",
+    "GET /batches/preview": f"?at={NOW}",
     "GET /events/search": "?q=hello",
 }
 
@@ -141,10 +151,11 @@ def ids() -> dict[str, str]:
     agent = make_agent("a1", namespace="n", state={"step": 2})
     snapshot = make_snapshot(agent, {"step": 1})
     plan = restore.save(restore.plan("a1", f"snapshot:{snapshot.pk}"), by=Actor("somebody else"))
+    batch = restore.prepare([("a1", agent.etag())], NOW, by=Actor("somebody else"))
     session = make_session(agent, id="s1", ended_at=None, status="active")
     return {
         "agent_id": "a1", "snapshot_id": snapshot.pk, "transition_id": make_transition(agent).pk,
-        "restore_id": plan.pk, "event_id": make_event(actor_id="a1", session_id="s1").pk,
+        "restore_id": plan.pk, "batch_id": batch.pk, "event_id": make_event(actor_id="a1", session_id="s1").pk,
         "task_id": make_task(assigned_to="a1").pk, "session_id": session.pk,
     }  # fmt: skip
 

@@ -7,8 +7,9 @@ import pytest
 from django.test import Client
 from django.urls import get_resolver, reverse
 
+from statestore import models
 from statestore.json_links import CALLS, json_url
-from tests.builders import make_agent, make_event, make_session, make_snapshot, make_task, make_transition
+from tests.builders import NOW, make_agent, make_event, make_session, make_snapshot, make_task, make_transition
 from tests.test_access import named_urls
 
 pytestmark = pytest.mark.django_db
@@ -66,11 +67,16 @@ def test_each_page_links_to_a_call_that_answers(operator: Client):
         ("/events/?q=type:commit", "/api/v1/events/search?q=type%3Acommit"),
         ("/commits/a41f/", "/api/v1/events?commit=a41f"),
         ("/trash/", "/api/v1/agents?trash=true"),
+        ("/fleet/", "/api/v1/batches"),
+        ("/fleet/?at=1790000000&status=failed", "/api/v1/batches/preview?status=failed&at=1790000000"),
+        ("/fleet/b1/", "/api/v1/batches/b1"),
     ],
 )
-def test_the_link_is_filtered_as_the_page_is(viewer: Client, page: str, call: str):
+def test_the_link_is_filtered_as_the_page_is(operator: Client, page: str, call: str):
     make_event(git_commit="a41f")
-    assert link(viewer, page) == call
+    models.Batch.objects.create(id="b1", created_at=NOW, actor="anna", moment=f"at:{NOW}")
+    assert link(operator, page) == call
+    assert operator.get(call).status_code == 200
 
 
 def test_each_call_that_a_link_names_exists():
