@@ -16,6 +16,7 @@ Imports point one way; a test reads them. A line imports only from lines above i
     restore                           plan, apply, verify, undo; merge, revert, fork, a whole fleet
     edits capture                     edits of tasks and sessions taken back; changes that only triggers see
     store                             StateStore: the verbs of writing and reading, the Python API
+    bulk                              one verb for each of many agents
     adoption doctor demo              moving into a file and out of it; its health; the story that `make run` loads
     exchange readiness metrics        the store as lines of JSON; whether and how this process serves
     json_links                        where a page's data is as JSON

@@ -23,6 +23,7 @@ ROOMS = [
     {"taskgraph"},
     {"restore", "edits", "capture"},
     {"store"},
+    {"bulk"},
     {"adoption", "doctor", "demo", "exchange", "readiness", "metrics"},
     {"forms", "json_links"},
     {"templatetags"},

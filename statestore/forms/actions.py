@@ -30,6 +30,19 @@ class StatusForm(forms.Form):
     reason = forms.CharField(required=False, max_length=500, strip=True)
 
 
+class BulkForm(CheckedForm):
+    """One thing to do to each of the chosen agents: a snapshot, or a status to give."""
+
+    action = forms.ChoiceField(choices=[(action, action) for action in ("snapshot", "status")])
+    status = forms.CharField(required=False, max_length=200)
+
+    def clean(self) -> dict[str, Any]:
+        values: dict[str, Any] = super().clean() or {}
+        if values.get("action") == "status" and values.get("status") not in models.AgentStatus.values:
+            raise forms.ValidationError("Choose the status to give. Nothing was changed.")
+        return values
+
+
 class ReasonForm(forms.Form):
     """Why something is done."""
 
