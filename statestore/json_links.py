@@ -51,6 +51,7 @@ CALLS: Final[dict[str, _Call]] = {
     "batch": _Call("get_batch", "batch_id"),
     "edit": _Call("list_audit"),
     "trash": _Call("list_agents", fixed={"trash": "true"}),
+    "capture": _Call("get_capture"),
     "audit": _Call("list_audit", kept={"row": "row"}),
 }
 

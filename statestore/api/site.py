@@ -19,6 +19,7 @@ from statestore.api import (
     about,
     agents,
     bulk,
+    capture,
     events,
     fleet,
     openapi,
@@ -35,7 +36,7 @@ from statestore.api.callers import Login, Need, Token
 from statestore.api.problems import KINDS, TYPES, answer_error, problem
 
 View = Callable[..., HttpResponseBase]
-_ROUTERS: Final = (agents, bulk, past, transitions, snapshots, restores, fleet, events, work, transfer, about)
+_ROUTERS: Final = (agents, bulk, past, transitions, snapshots, restores, fleet, events, work, transfer, capture, about)
 _READ: Final = Need("read", "")
 
 

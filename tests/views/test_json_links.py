@@ -4,18 +4,20 @@ import re
 from html import unescape
 
 import pytest
+from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import get_resolver, reverse
 
 from statestore import models
 from statestore.json_links import CALLS, json_url
 from tests.builders import NOW, make_agent, make_event, make_session, make_snapshot, make_task, make_transition
+from tests.conftest import signed_in
 from tests.test_access import named_urls
 
 pytestmark = pytest.mark.django_db
 
 # Pages without data of the store: forms, settings, what machines ask.
-WITHOUT = {"login", "password_change", "password_change_done", "tokens", "healthz", "readyz", "metrics", "capture"}
+WITHOUT = {"login", "password_change", "password_change_done", "tokens", "healthz", "readyz", "metrics"}
 
 
 def link(client: Client, address: str) -> str:
@@ -77,6 +79,11 @@ def test_the_link_is_filtered_as_the_page_is(operator: Client, page: str, call: 
     models.Batch.objects.create(id="b1", created_at=NOW, actor="anna", moment=f"at:{NOW}")
     assert link(operator, page) == call
     assert operator.get(call).status_code == 200
+
+
+def test_the_page_of_capture_leads_to_what_it_says(people: dict[str, User]):
+    administrator = signed_in(people["administrator"])
+    assert administrator.get(link(administrator, "/capture/")).json()["is_on"] is False
 
 
 def test_each_call_that_a_link_names_exists():
