@@ -1,7 +1,7 @@
 """Where a page's data is as JSON: the call with the same rows, filtered the same."""
 
 from collections.abc import Mapping
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from django.http import HttpRequest
 from django.urls import reverse
@@ -49,7 +49,7 @@ CALLS: Final[dict[str, _Call]] = {
     "commit": _Call("list_events", parts={"sha": "commit"}),
     "fleet": _Call("preview_batch", kept={"q": "q", "status": "status", "namespace": "namespace", "at": "at"}),
     "batch": _Call("get_batch", "batch_id"),
-    "edit": _Call("list_audit"),
+    "edit": _Call("get_edit", "entry_id"),
     "trash": _Call("list_agents", fixed={"trash": "true"}),
     "capture": _Call("get_capture"),
     "audit": _Call("list_audit", kept={"row": "row"}),
@@ -72,7 +72,8 @@ def json_url(request: HttpRequest) -> str:
         call = CALLS["agent"]
     if match.url_name == "fleet" and not request.GET.get("at"):
         call = _BATCHES
-    arguments: list[Any] = [to_address(match.kwargs[call.id_name])] if call.id_name else []
+    found = match.kwargs.get(call.id_name)
+    arguments = [] if found is None else [found if isinstance(found, int) else to_address(found)]
     asked = dict(call.fixed)
     asked |= {theirs: str(match.kwargs[ours]) for ours, theirs in call.parts.items()}
     asked |= {theirs: request.GET[ours] for ours, theirs in call.kept.items() if request.GET.get(ours)}

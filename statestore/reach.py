@@ -5,6 +5,8 @@ A row outside of it is as if it were not there: it is in no list, and by its id 
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import reduce
+from operator import or_
 from typing import Any
 
 from django.db.models import Q
@@ -70,7 +72,17 @@ class Reach:
         return rows if self.is_whole else rows.only_of_agents(self._ids())
 
     def audit(self) -> Any:
-        return self._of_agents(models.AuditEntry.objects.using(self.using), "row_id")
+        """Return the audit entries; within namespaces those about its agents, and about tasks and sessions of theirs.
+
+        What was done to a task or session that is gone is not among these: nobody can say any more whose it was.
+        """
+        rows = models.AuditEntry.objects.using(self.using)
+        if self.is_whole:
+            return rows
+        own = {"task": self.tasks(), "session": self.sessions()}
+        about_agents = Q(row_id__in=self._ids()) & ~Q(noun__in=own)
+        about_work = (Q(noun=noun, row_id__in=found.order_by().values("pk")) for noun, found in own.items())
+        return rows.filter(reduce(or_, about_work, about_agents))
 
     def namespace_for(self, wanted: str | None) -> str | None:
         """Return the namespace in which a new agent is made, None for none. Raises Forbidden outside of the reach."""

@@ -20,6 +20,7 @@ from statestore.api import (
     agents,
     bulk,
     capture,
+    edits,
     events,
     fleet,
     openapi,
@@ -36,7 +37,21 @@ from statestore.api.callers import Login, Need, Token
 from statestore.api.problems import KINDS, TYPES, answer_error, problem
 
 View = Callable[..., HttpResponseBase]
-_ROUTERS: Final = (agents, bulk, past, transitions, snapshots, restores, fleet, events, work, transfer, capture, about)
+_ROUTERS: Final = (
+    agents,
+    bulk,
+    past,
+    transitions,
+    snapshots,
+    restores,
+    fleet,
+    events,
+    work,
+    edits,
+    transfer,
+    capture,
+    about,
+)
 _READ: Final = Need("read", "")
 
 

@@ -15,10 +15,11 @@ from django.db import connections, transaction
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
 
-from statestore import capture, models, restore, tokens
+from statestore import capture, models, restore, tokens, work
 from statestore.api.site import site, urlpatterns
-from statestore.audit import Actor
+from statestore.audit import SYSTEM, Actor
 from statestore.exchange.lines import FORMAT, line
+from statestore.routers import store_alias
 from tests.api.conftest import ROOT, Script
 from tests.builders import NOW, make_agent, make_event, make_session, make_snapshot, make_task, make_transition
 from tests.conftest import signed_in
@@ -89,6 +90,9 @@ TABLE: dict[str, tuple[str, str, int, int]] = {
     "PUT /sessions/{session_id}": ("write", "manager", 200, 409),
     "PATCH /sessions/{session_id}": ("write", "manager", 200, NOT_THERE),
     "DELETE /sessions/{session_id}": ("write", "manager", 204, NOT_THERE),
+    "GET /edits": ("read", "viewer", 200, 200),
+    "GET /edits/{entry_id}": ("read", "viewer", 200, NOT_THERE),
+    "POST /edits/{entry_id}/revert": ("write", "manager", 201, NOT_THERE),
     "GET /export": ("read", "viewer", 200, 200),
     "POST /import": ("admin", "administrator", 200, NO),
     "GET /capture": ("read", "administrator", 200, NO),
@@ -161,10 +165,13 @@ def ids() -> dict[str, str]:
     plan = restore.save(restore.plan("a1", f"snapshot:{snapshot.pk}"), by=Actor("somebody else"))
     batch = restore.prepare([("a1", agent.etag())], NOW, by=Actor("somebody else"))
     session = make_session(agent, id="s1", ended_at=None, status="active")
+    task = make_task(assigned_to="a1")
+    work.save_task(store_alias(), {"id": task.pk, "title": "Edited"}, by=SYSTEM)
     return {
+        "entry_id": str(models.AuditEntry.objects.newest_first()[0].pk),
         "agent_id": "a1", "snapshot_id": snapshot.pk, "transition_id": make_transition(agent).pk,
         "restore_id": plan.pk, "batch_id": batch.pk, "event_id": make_event(actor_id="a1", session_id="s1").pk,
-        "task_id": make_task(assigned_to="a1").pk, "session_id": session.pk,
+        "task_id": task.pk, "session_id": session.pk,
     }  # fmt: skip
 
 

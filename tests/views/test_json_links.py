@@ -8,8 +8,10 @@ from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import get_resolver, reverse
 
-from statestore import models
+from statestore import models, work
+from statestore.audit import SYSTEM
 from statestore.json_links import CALLS, json_url
+from statestore.routers import store_alias
 from tests.builders import NOW, make_agent, make_event, make_session, make_snapshot, make_task, make_transition
 from tests.conftest import signed_in
 from tests.test_access import named_urls
@@ -86,7 +88,14 @@ def test_the_page_of_capture_leads_to_what_it_says(people: dict[str, User]):
     assert administrator.get(link(administrator, "/capture/")).json()["is_on"] is False
 
 
+def test_the_page_of_an_edit_leads_to_it(viewer: Client):
+    work.save_task(store_alias(), {"title": "made"}, by=SYSTEM)
+    entry = models.AuditEntry.objects.get()
+    assert link(viewer, f"/audit/{entry.pk}/") == f"/api/v1/edits/{entry.pk}"
+    assert viewer.get(f"/api/v1/edits/{entry.pk}").json()["after"]["title"] == "made"
+
+
 def test_each_call_that_a_link_names_exists():
     for name, call in CALLS.items():
-        assert reverse(f"api:{call.name}", args=["x"] if call.id_name else []), name
+        assert reverse(f"api:{call.name}", args=["1"] if call.id_name else []), name
     assert callable(json_url)
