@@ -19,7 +19,7 @@ ROOMS = [
     {"querysets"},
     {"models"},
     {"plain", "search"},
-    {"audit", "history", "work", "retention", "seen", "reach", "saving", "ingest", "tokens", "sessions"},
+    {"audit", "history", "work", "retention", "seen", "reach", "saving", "ingest", "tokens", "sessions", "saved_views"},
     {"taskgraph"},
     {"restore", "edits", "capture"},
     {"store"},

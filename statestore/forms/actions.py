@@ -4,7 +4,7 @@ from typing import Any, Final
 
 from django import forms
 
-from statestore import models, tokens
+from statestore import models, saved_views, tokens
 from statestore.forms.fields import CheckedForm, QueryField, TimeField, from_json, sent
 from statestore.restore import Side
 
@@ -126,5 +126,5 @@ class MoveForm(forms.Form):
 class SavedViewForm(forms.Form):
     """A query to keep under a name."""
 
-    name = forms.CharField(max_length=80, strip=True)
+    name = forms.CharField(max_length=saved_views.LONGEST_NAME, strip=True)
     q = QueryField()

@@ -76,6 +76,13 @@ TABLE: dict[str, tuple[str, str, int, int]] = {
     "POST /events": ("write", "operator", 201, 422),
     "POST /events/batch": ("write", "operator", 200, 200),
     "GET /events/search": ("read", "viewer", 200, 200),
+    "GET /events/search/facets": ("read", "viewer", 200, 200),
+    "GET /events/search/histogram": ("read", "viewer", 200, 200),
+    "GET /events/search/complete": ("read", "viewer", 200, 200),
+    "GET /views": ("read", "viewer", 200, NO),
+    "POST /views": ("write", "viewer", 201, NO),
+    "GET /views/{view_id}": ("read", "viewer", NOT_THERE, NO),
+    "DELETE /views/{view_id}": ("write", "viewer", NOT_THERE, NO),
     "GET /events/{event_id}": ("read", "viewer", 200, NOT_THERE),
     "GET /tasks": ("read", "viewer", 200, 200),
     "POST /tasks": ("write", "manager", 201, NO),
@@ -117,6 +124,7 @@ BODIES: dict[str, Any] = {
     "POST /bulk/status": {"agents": ["a1"], "status": "paused"},
     "POST /restores": {"agent_id": "a1", "moment": "now"},
     "POST /batches": {"at": NOW, "agents": [{"agent": "a1", "etag": "0" * 64}]},
+    "POST /views": {"name": "mine", "q": "type:x"},
     "POST /events": EVENT,
     "POST /events/batch": {"events": [EVENT]},
     "POST /tasks": {"title": "T", "assigned_to": "a1"},
@@ -168,6 +176,7 @@ def ids() -> dict[str, str]:
     task = make_task(assigned_to="a1")
     work.save_task(store_alias(), {"id": task.pk, "title": "Edited"}, by=SYSTEM)
     return {
+        "view_id": "1",
         "entry_id": str(models.AuditEntry.objects.newest_first()[0].pk),
         "agent_id": "a1", "snapshot_id": snapshot.pk, "transition_id": make_transition(agent).pk,
         "restore_id": plan.pk, "batch_id": batch.pk, "event_id": make_event(actor_id="a1", session_id="s1").pk,
