@@ -73,7 +73,7 @@ def revert(entry: models.AuditEntry, *, by: Actor, if_match: str | None = None, 
             raise NotFound(f"The {entry.noun} is gone. Nothing was changed; take its deletion back first.")
         _refuse_moved(found, row)
         if entry.verb == "create":
-            return _delete(row, entry, using, by)
+            return work.delete(using, row, by=by, reverts=entry.pk)
         columns = {column: value for column, value in (found.before or {}).items() if column not in _KEPT_BY_US}
         return _save(row, columns, entry, using, by)
 
@@ -102,11 +102,6 @@ def _save(row: Any, columns: dict[str, Any], entry: models.AuditEntry, using: st
     for column, value in columns.items():
         setattr(row, column, value)
     return work.save_session(using, row, by=by, reverts=entry.pk)
-
-
-def _delete(row: Any, entry: models.AuditEntry, using: str, by: Actor) -> None:
-    delete = work.delete_task if isinstance(row, models.Task) else work.delete_session
-    delete(using, row, by=by, reverts=entry.pk)
 
 
 def entries(among: Any = None, *, using: str | None = None) -> Any:

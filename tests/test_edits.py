@@ -49,10 +49,26 @@ def test_an_edit_of_a_column_that_changed_again_is_refused_by_name():
 def test_a_deleted_task_comes_back_with_its_dependencies():
     first, second = make_task("first"), make_task("second")
     save(id=second.pk, dependencies=[first.pk])
-    work.delete_task(store_alias(), models.Task.objects.get(pk=second.pk), by=ANNA)
+    work.delete(store_alias(), models.Task.objects.get(pk=second.pk), by=ANNA)
     edits.revert(last(), by=ANNA)
     assert models.Task.objects.get(pk=second.pk).dependencies == f'["{first.pk}"]'
     assert models.TaskDependency.objects.filter(task_id=second.pk, depends_on_id=first.pk).exists()
+
+
+def test_what_comes_back_is_the_row_that_was_deleted_not_one_seen_before():
+    stale = make_task("first")
+    save(id=stale.pk, title="second")
+    work.delete(store_alias(), stale, by=ANNA)
+    edits.revert(last(), by=ANNA)
+    assert models.Task.objects.get().title == "second"
+
+
+def test_what_is_gone_is_deleted_by_nobody():
+    task = make_task()
+    models.Task.objects.all().delete()
+    with pytest.raises(NotFound, match="gone already"):
+        work.delete(store_alias(), task, by=ANNA)
+    assert not models.AuditEntry.objects.exists()
 
 
 def test_a_created_task_is_deleted_again_but_not_after_an_edit():
