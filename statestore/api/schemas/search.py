@@ -4,13 +4,12 @@ from typing import Annotated
 
 from pydantic import BaseModel, Field
 
-from statestore.api.schemas.common import In, Out, Seconds, StoredSeconds, Time
+from statestore.api.schemas.common import QUERY_CHARACTERS, In, Out, Seconds, StoredSeconds, Time
 from statestore.saved_views import LONGEST_NAME
 from statestore.search import LONGEST
 
-Query = Annotated[
-    str, Field(max_length=LONGEST, description="As on the search page: words, type:x, -actor:y, after:2h")
-]
+WORDS = "As on the search page: words, type:x, -actor:y, after:2h"
+Query = Annotated[str, Field(max_length=QUERY_CHARACTERS, description=WORDS)]
 ViewId = Annotated[int, Field(ge=1, lt=2**63, description="The number of a saved view.")]
 
 
@@ -64,8 +63,8 @@ class HistogramOut(Out):
 class CompleteIn(BaseModel):
     """The text so far, and where in it somebody writes; at its end where that is not said."""
 
-    q: Annotated[str, Field(max_length=LONGEST)] = ""
-    caret: Annotated[int | None, Field(ge=0, le=LONGEST, description="In characters.")] = None
+    q: Annotated[str, Field(max_length=QUERY_CHARACTERS)] = ""
+    caret: Annotated[int | None, Field(ge=0, le=QUERY_CHARACTERS, description="In characters.")] = None
 
 
 class SuggestionOut(Out):
@@ -87,7 +86,7 @@ class ViewIn(In):
     """A query to keep under a name."""
 
     name: Annotated[str, Field(min_length=1, max_length=LONGEST_NAME, pattern=r"\S")]
-    q: Query
+    q: Annotated[str, Field(max_length=LONGEST, description=WORDS)]
 
 
 class ViewOut(Out):
