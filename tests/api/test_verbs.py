@@ -313,7 +313,7 @@ def test_a_list_asks_a_constant_number_of_questions_and_never_for_states(
         agent = make_agent(f"a{number}")
         make_snapshot(agent)
     script.get("/agents")
-    for path in ("/agents", "/snapshots", "/events", "/tasks", "/sessions", "/restores"):
+    for path in ("/agents", "/snapshots", "/events", "/tasks", "/sessions", "/restores", "/batches", "/edits"):
         with django_assert_num_queries(2 if path in ("/agents", "/snapshots") else 1, using=store_alias()):
             assert "state_data" not in script.get(path).content.decode()
 
