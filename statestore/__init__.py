@@ -12,10 +12,12 @@ Imports point one way; a test reads them. A line imports only from lines above i
     search                            the query language, the index and its two engines
     audit history work retention      who did what; an agent's past; tasks and sessions; deleting for good
     reach seen saving ingest tokens   what somebody may see; whether a row moved; rows written; scripts' keys
+    saved_views                       queries kept under names
     sessions taskgraph                what was said in a session; what waits for what
     restore                           plan, apply, verify, undo; merge, revert, fork, a whole fleet
     edits capture                     edits of tasks and sessions taken back; changes that only triggers see
     store                             StateStore: the verbs of writing and reading, the Python API
+    bulk                              one verb for each of many agents
     adoption doctor demo              moving into a file and out of it; its health; the story that `make run` loads
     exchange readiness metrics        the store as lines of JSON; whether and how this process serves
     json_links                        where a page's data is as JSON

@@ -238,6 +238,9 @@ class EditedAdmin(StoreAdmin):
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return super().has_delete_permission(request, obj) and (obj is None or _is_tame(obj))
 
+    def delete_model(self, request: HttpRequest, obj: Any) -> None:
+        work.delete(store_alias(), obj, by=actor(request))
+
     def delete_queryset(self, request: HttpRequest, queryset: Any) -> None:
         for row in queryset:
             self.delete_model(request, row)
@@ -279,9 +282,6 @@ class TaskAdmin(EditedAdmin):
         saved = work.save_task(store_alias(), {"id": obj.pk, **columns}, by=actor(request))
         obj.__dict__.update(saved.__dict__)
 
-    def delete_model(self, request: HttpRequest, obj: Any) -> None:
-        work.delete_task(store_alias(), obj, by=actor(request))
-
 
 @admin.register(models.Session)
 class SessionAdmin(EditedAdmin):
@@ -301,6 +301,3 @@ class SessionAdmin(EditedAdmin):
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         work.save_session(store_alias(), obj, by=actor(request))
-
-    def delete_model(self, request: HttpRequest, obj: Any) -> None:
-        work.delete_session(store_alias(), obj, by=actor(request))

@@ -4,23 +4,31 @@ import json
 from dataclasses import dataclass
 from typing import Any, Final
 
-from statestore import dialect, models, work
+from statestore import dialect, models, seen, work
 from statestore.audit import Actor
 from statestore.errors import Conflict, NotFound, ValidationError
 from statestore.routers import store_alias
 
 _TABLES: Final[dict[str, type[Any]]] = {"task": models.Task, "session": models.Session}
+NOUNS: Final = tuple(_TABLES)
+# What changed some columns says which, before and after; the others, what the whole row was.
+_CHANGES: Final = ("edit", "move", "end")
+VERBS: Final = (*_CHANGES, "create", "delete")
 # The database and the verbs fill these in by themselves.
 _KEPT_BY_US: Final = {"updated_at", "created_timestamp", "created_at"}
 
 
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """One edit of a row: its columns before and after, as far as they differ; all of them where it came or went."""
+    """One edit of a row: its columns before and after, as far as they differ; all of them where it came or went.
+
+    `reverts` is the number of the entry that it took back, None for any other edit.
+    """
 
     entry: models.AuditEntry
     before: dict[str, Any] | None
     after: dict[str, Any] | None
+    reverts: int | None = None
 
     @property
     def is_revertible(self) -> bool:
@@ -36,36 +44,36 @@ class Edit:
 
 def edit_of(entry: models.AuditEntry) -> Edit | None:
     """Return what an audit entry says was edited, or None for an entry of another kind."""
-    if entry.noun not in _TABLES or entry.verb not in ("create", "edit", "move", "delete"):
+    if entry.noun not in _TABLES or entry.verb not in VERBS:
         return None
     detail: dict[str, Any] = json.loads(entry.detail or "{}")
-    if entry.verb in ("edit", "move"):
-        # What an edit reverts is a number, what it changed are pairs.
+    reverts = detail.pop("reverts", None)
+    if entry.verb in _CHANGES:
         pairs = {column: pair for column, pair in detail.items() if isinstance(pair, list)}
-        sides = ({column: pair[side] for column, pair in pairs.items()} for side in (0, 1))
-        before, after = sides
-        return Edit(entry, before, after)
-    columns = {column: value for column, value in detail.items() if column != "reverts"}
-    return Edit(entry, columns, None) if entry.verb == "delete" else Edit(entry, None, columns or None)
+        before, after = ({column: pair[side] for column, pair in pairs.items()} for side in (0, 1))
+        return Edit(entry, before, after, reverts)
+    return Edit(entry, detail, None, reverts) if entry.verb == "delete" else Edit(entry, None, detail or None, reverts)
 
 
-def revert(entry: models.AuditEntry, *, by: Actor, using: str | None = None) -> Any:
+def revert(entry: models.AuditEntry, *, by: Actor, if_match: str | None = None, using: str | None = None) -> Any:
     """Take one edit back and keep the later ones; return the row, or None where it is gone again.
 
-    Raises Conflict, naming the columns, where later edits changed the same ones; nothing is written then.
+    Raises Moved where the row has not the etag `if_match`, and Conflict, naming the columns, where later edits changed
+    the same ones; nothing is written then.
     """
     using, found = using or store_alias(), edit_of(entry)
     if found is None or not found.is_revertible:
         raise ValidationError("This entry is not an edit that can be taken back. Nothing was changed.")
     with dialect.writing(using):
         row = _TABLES[entry.noun].objects.using(using).select_for_update().filter(pk=entry.row_id).first()
+        seen.check(row, if_match)
         if entry.verb == "delete":
             return _recreated(found, row, using, by)
         if row is None:
             raise NotFound(f"The {entry.noun} is gone. Nothing was changed; take its deletion back first.")
         _refuse_moved(found, row)
         if entry.verb == "create":
-            return _delete(row, entry, using, by)
+            return work.delete(using, row, by=by, reverts=entry.pk)
         columns = {column: value for column, value in (found.before or {}).items() if column not in _KEPT_BY_US}
         return _save(row, columns, entry, using, by)
 
@@ -96,9 +104,10 @@ def _save(row: Any, columns: dict[str, Any], entry: models.AuditEntry, using: st
     return work.save_session(using, row, by=by, reverts=entry.pk)
 
 
-def _delete(row: Any, entry: models.AuditEntry, using: str, by: Actor) -> None:
-    delete = work.delete_task if isinstance(row, models.Task) else work.delete_session
-    delete(using, row, by=by, reverts=entry.pk)
+def entries(among: Any = None, *, using: str | None = None) -> Any:
+    """Return the audit entries that are edits, of those given."""
+    rows = models.AuditEntry.objects.using(using or store_alias()) if among is None else among
+    return rows.filter(noun__in=NOUNS, verb__in=VERBS)
 
 
 def history_of(noun: str, row_id: str, *, limit: int = 50, using: str | None = None) -> list[Edit]:

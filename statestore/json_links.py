@@ -1,7 +1,7 @@
 """Where a page's data is as JSON: the call with the same rows, filtered the same."""
 
 from collections.abc import Mapping
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from django.http import HttpRequest
 from django.urls import reverse
@@ -47,14 +47,17 @@ CALLS: Final[dict[str, _Call]] = {
     "tasks": _Call("list_tasks", kept={"status": "status"}),
     "task": _Call("get_task", "task_id"),
     "commit": _Call("list_events", parts={"sha": "commit"}),
-    "fleet": _Call("list_agents", kept={"q": "q", "status": "status", "namespace": "namespace"}),
-    "edit": _Call("list_audit"),
+    "fleet": _Call("preview_batch", kept={"q": "q", "status": "status", "namespace": "namespace", "at": "at"}),
+    "batch": _Call("get_batch", "batch_id"),
+    "edit": _Call("get_edit", "entry_id"),
     "trash": _Call("list_agents", fixed={"trash": "true"}),
+    "capture": _Call("get_capture"),
     "audit": _Call("list_audit", kept={"row": "row"}),
 }
 
 
 _SEARCH: Final = _Call("search_events", kept={"q": "q"})
+_BATCHES: Final = _Call("list_batches")
 
 
 def json_url(request: HttpRequest) -> str:
@@ -67,11 +70,14 @@ def json_url(request: HttpRequest) -> str:
         call = _SEARCH
     if match.url_name == "bisect" and not request.GET.get("condition"):
         call = CALLS["agent"]
-    arguments: list[Any] = [to_address(match.kwargs[call.id_name])] if call.id_name else []
+    if match.url_name == "fleet" and not request.GET.get("at"):
+        call = _BATCHES
+    found = match.kwargs.get(call.id_name)
+    arguments = [] if found is None else [found if isinstance(found, int) else to_address(found)]
     asked = dict(call.fixed)
     asked |= {theirs: str(match.kwargs[ours]) for ours, theirs in call.parts.items()}
     asked |= {theirs: request.GET[ours] for ours, theirs in call.kept.items() if request.GET.get(ours)}
-    if call.name == "list_agents" and "namespace" in request.GET and request.GET["namespace"] != "*":
+    if call.name in ("list_agents", "preview_batch") and "namespace" in request.GET and request.GET["namespace"] != "*":
         asked["namespace"] = request.GET["namespace"]
     elif asked.get("namespace") == "*":
         del asked["namespace"]

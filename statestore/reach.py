@@ -3,13 +3,17 @@
 A row outside of it is as if it were not there: it is in no list, and by its id it is not found.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import reduce
+from operator import or_
 from typing import Any
 
 from django.db.models import Q
 
-from statestore import models
-from statestore.errors import Forbidden, ValidationError
+from statestore import dialect, models
+from statestore.addresses import AnyId
+from statestore.errors import Forbidden, NotFound, ValidationError
 from statestore.routers import store_alias
 
 
@@ -62,8 +66,23 @@ class Reach:
     def plans(self) -> Any:
         return self._of_agents(models.Plan.objects.using(self.using))
 
+    def batches(self) -> Any:
+        """Return the batches; within namespaces those of whose agents none is outside."""
+        rows = models.Batch.objects.using(self.using)
+        return rows if self.is_whole else rows.only_of_agents(self._ids())
+
     def audit(self) -> Any:
-        return self._of_agents(models.AuditEntry.objects.using(self.using), "row_id")
+        """Return the audit entries; within namespaces those about its agents, and about tasks and sessions of theirs.
+
+        What was done to a task or session that is gone is not among these: nobody can say any more whose it was.
+        """
+        rows = models.AuditEntry.objects.using(self.using)
+        if self.is_whole:
+            return rows
+        own = {"task": self.tasks(), "session": self.sessions()}
+        about_agents = Q(row_id__in=self._ids()) & ~Q(noun__in=own)
+        about_work = (Q(noun=noun, row_id__in=found.order_by().values("pk")) for noun, found in own.items())
+        return rows.filter(reduce(or_, about_work, about_agents))
 
     def namespace_for(self, wanted: str | None) -> str | None:
         """Return the namespace in which a new agent is made, None for none. Raises Forbidden outside of the reach."""
@@ -76,6 +95,20 @@ class Reach:
         if wanted not in self.namespaces:
             raise Forbidden("Your token is limited to other namespaces. Nothing was changed.")
         return wanted or None
+
+    def agent_ids(self, wanted: Sequence[AnyId]) -> list[str]:
+        """Return the ids of some agents as addresses name them, in order. Raises NotFound for one that is not here."""
+        plain = [one for one in wanted if isinstance(one, str)]
+        with dialect.translated_errors():
+            here = set(self.agents().filter(agent_id__in=plain).order_by().values_list("agent_id", flat=True))
+        return [one if isinstance(one, str) and one in here else self._named(one) for one in wanted]
+
+    def _named(self, wanted: AnyId) -> str:
+        agent = None if isinstance(wanted, str) else self.agents().without_state().named(wanted, "agent_id")
+        if agent is None:
+            name = wanted if isinstance(wanted, str) else wanted.prefix
+            raise NotFound(f"There is no agent “{name[:80]}” here. Nothing was changed.")
+        return str(agent.agent_id)
 
     def must_have_agent(self, agent_id: str | None, what: str) -> None:
         """Raise Forbidden unless everything is in reach, or the agent is: of nobody's rows none may be made here."""

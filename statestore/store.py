@@ -308,12 +308,13 @@ class StateStore:
         """Open a session of an agent and return it."""
         if self.prefix is not None:
             self._agent(agent_id)
-        return work.start_session(self.using, agent_id, session_id=session_id, metadata=metadata)
+        return work.start_session(self.using, agent_id, session_id=session_id, metadata=metadata, by=self.actor)
 
-    def end_session(self, session_id: str, status: str = "completed") -> models.Session:
-        """Close a session and return it."""
+    def end_session(self, session_id: str, status: str = "completed", *, if_match: str | None = None) -> models.Session:
+        """Close a session and return it. Raises Conflict where it has ended already."""
         with dialect.writing(self.using):
-            return work.end_session(self.using, self.get_session(session_id), status=status)
+            session = self.get_session(session_id)
+            return work.end_session(self.using, session.pk, status=status, by=self.actor, if_match=if_match)
 
     def get_session(self, session_id: str) -> models.Session:
         """Return a session. Raises NotFound."""

@@ -39,7 +39,7 @@ urlpatterns = [
     path("theme/", frame.choose_theme, name="theme"),
     # agents
     path("agents/", agents.agent_list, name="agents"),
-    path("agents/bulk/", agents.bulk, name="agents-bulk"),
+    path("agents/bulk/", agents.bulk_action, name="agents-bulk"),
     path("agents/<anyid:agent_id>/", agents.agent_detail, name="agent"),
     path("agents/<anyid:agent_id>/state/", states.raw_state, name="agent-state"),
     path("agents/<anyid:agent_id>/branch/", states.branch, name="agent-branch"),

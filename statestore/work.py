@@ -39,12 +39,17 @@ def save_task(
         wanted = dependency_ids(row.dependencies)
         check_dependencies(using, row.pk, wanted)
         row.updated_at = models.now()
-        row.save(using=using, force_insert=before is None, force_update=before is not None)
+        _write(using, row, before, by, also)
         replace_edges(using, row.pk, wanted)
-        changed = _columns(row) if before is None else changed_columns(before, row)
-        what = "create" if before is None else "edit"
-        audit.record(what, row, by=by, row_id=row.pk, using=using, **changed, **also)
     return row
+
+
+def _write(using: str, row: Any, before: Any, by: Actor, also: Mapping[str, Any]) -> None:
+    """Write a row that was made or edited, and say so in the audit log, with its columns before and after."""
+    row.save(using=using, force_insert=before is None, force_update=before is not None)
+    changed = _columns(row) if before is None else changed_columns(before, row)
+    what = "create" if before is None else "edit"
+    audit.record(what, row, by=by, row_id=row.pk, using=using, **changed, **also)
 
 
 def _task_row(using: str, task: Mapping[str, Any]) -> tuple[models.Task, models.Task | None]:
@@ -99,12 +104,16 @@ def move_task(using: str, task_id: str, status: str, *, etag: str, by: Actor) ->
     return task
 
 
-def delete_task(using: str, task: models.Task, *, by: Actor, if_match: str | None = None, **also: Any) -> None:
-    """Delete a task with the edges from and to it."""
+def delete(using: str, row: Any, *, by: Actor, if_match: str | None = None, **also: Any) -> None:
+    """Delete a task with the edges from and to it, or a session; its events stay. Raises NotFound where it is gone."""
     with dialect.writing(using):
-        seen.check(models.Task.objects.using(using).filter(pk=task.pk).first(), if_match)
-        audit.record("delete", task, by=by, row_id=task.pk, using=using, **_columns(task), **also)
-        task.delete(using=using)
+        # Read inside: what is kept for bringing it back is what it is now, not what somebody saw before.
+        present = type(row).objects.using(using).select_for_update().filter(pk=row.pk).first()
+        seen.check(present, if_match)
+        if present is None:
+            raise NotFound(f"The {row._meta.verbose_name} is gone already. Nothing was changed.")
+        audit.record("delete", present, by=by, row_id=present.pk, using=using, **_columns(present), **also)
+        present.delete(using=using)
 
 
 def dependency_ids(text: str | None) -> list[str]:
@@ -157,7 +166,7 @@ def changed_columns(before: Any, after: Any) -> dict[str, Any]:
     return {column: [old[column], new[column]] for column in new if old[column] != new[column]}
 
 
-def start_session(using: str, agent_id: str, *, session_id: str | None, metadata: Any) -> models.Session:
+def start_session(using: str, agent_id: str, *, session_id: str | None, metadata: Any, by: Actor) -> models.Session:
     """Open a session of an agent and return it."""
     columns: dict[str, Any] = {"agent_id": agent_id, "started_at": models.now(), "status": "active"}
     if session_id is not None:
@@ -166,17 +175,24 @@ def start_session(using: str, agent_id: str, *, session_id: str | None, metadata
     with dialect.writing(using):
         if models.Session.objects.using(using).filter(pk=session.pk).exists():
             raise Conflict(f"There is a session “{session.pk[:80]}” already. Nothing was changed.")
-        session.save(using=using, force_insert=True)
+        _write(using, session, None, by, {})
     return session
 
 
-def end_session(using: str, session: models.Session, *, status: str) -> models.Session:
-    """Close a session and return it."""
-    if session.ended_at is not None:
-        raise Conflict("This session has ended already. Nothing was changed.")
-    session.ended_at, session.status = max(models.now(), int(session.started_at)), status
+def end_session(using: str, session_id: str, *, status: str, by: Actor, if_match: str | None = None) -> models.Session:
+    """Close a session and return it. Raises Conflict where it has ended already."""
     with dialect.writing(using):
+        session = models.Session.objects.using(using).select_for_update().filter(pk=session_id).first()
+        seen.check(session, if_match)
+        if session is None:
+            raise NotFound(f"There is no session “{session_id[:80]}” here.")
+        if session.ended_at is not None:
+            raise Conflict("This session has ended already. Nothing was changed.")
+        before = {"ended_at": None, "status": session.status}
+        session.ended_at, session.status = max(models.now(), int(session.started_at)), status
         session.save(using=using, update_fields=["ended_at", "status"])
+        changed: dict[str, Any] = {column: [old, getattr(session, column)] for column, old in before.items()}
+        audit.record("end", session, by=by, row_id=session.pk, using=using, **changed)
     return session
 
 
@@ -189,16 +205,5 @@ def save_session(
     with dialect.writing(using):
         before = models.Session.objects.using(using).filter(pk=session.pk).first()
         seen.check(before, if_match)
-        session.save(using=using, force_insert=before is None, force_update=before is not None)
-        changed = _columns(session) if before is None else changed_columns(before, session)
-        what = "create" if before is None else "edit"
-        audit.record(what, session, by=by, row_id=session.pk, using=using, **changed, **also)
+        _write(using, session, before, by, also)
     return session
-
-
-def delete_session(using: str, session: models.Session, *, by: Actor, if_match: str | None = None, **also: Any) -> None:
-    """Delete a session; its events stay."""
-    with dialect.writing(using):
-        seen.check(models.Session.objects.using(using).filter(pk=session.pk).first(), if_match)
-        audit.record("delete", session, by=by, row_id=session.pk, using=using, **_columns(session), **also)
-        session.delete(using=using)

@@ -5,8 +5,9 @@ from django.test import Client
 
 from statestore import edits, models, work
 from statestore.audit import Actor
-from statestore.errors import Conflict, NotFound, ValidationError
+from statestore.errors import Conflict, Moved, NotFound, ValidationError
 from statestore.routers import store_alias
+from statestore.store import StateStore
 from tests.builders import make_agent, make_session, make_task
 
 pytestmark = pytest.mark.django_db
@@ -48,10 +49,26 @@ def test_an_edit_of_a_column_that_changed_again_is_refused_by_name():
 def test_a_deleted_task_comes_back_with_its_dependencies():
     first, second = make_task("first"), make_task("second")
     save(id=second.pk, dependencies=[first.pk])
-    work.delete_task(store_alias(), models.Task.objects.get(pk=second.pk), by=ANNA)
+    work.delete(store_alias(), models.Task.objects.get(pk=second.pk), by=ANNA)
     edits.revert(last(), by=ANNA)
     assert models.Task.objects.get(pk=second.pk).dependencies == f'["{first.pk}"]'
     assert models.TaskDependency.objects.filter(task_id=second.pk, depends_on_id=first.pk).exists()
+
+
+def test_what_comes_back_is_the_row_that_was_deleted_not_one_seen_before():
+    stale = make_task("first")
+    save(id=stale.pk, title="second")
+    work.delete(store_alias(), stale, by=ANNA)
+    edits.revert(last(), by=ANNA)
+    assert models.Task.objects.get().title == "second"
+
+
+def test_what_is_gone_is_deleted_by_nobody():
+    task = make_task()
+    models.Task.objects.all().delete()
+    with pytest.raises(NotFound, match="gone already"):
+        work.delete(store_alias(), task, by=ANNA)
+    assert not models.AuditEntry.objects.exists()
 
 
 def test_a_created_task_is_deleted_again_but_not_after_an_edit():
@@ -75,9 +92,30 @@ def test_a_session_is_taken_back_too():
     assert session.status == "completed"
 
 
-def test_an_entry_that_is_no_edit_is_refused():
-    from statestore.store import StateStore
+def test_the_end_of_a_session_is_taken_back_and_so_is_its_start():
+    store = StateStore(actor=ANNA)
+    session = store.start_session("a1", session_id="s1", metadata={"n": 1})
+    started = last()
+    store.end_session("s1", "failed")
+    ended = last()
+    assert (ended.verb, ended.actor) == ("end", "anna")
+    with pytest.raises(Conflict, match="ended_at"):
+        edits.revert(started, by=ANNA)
+    edits.revert(ended, by=ANNA)
+    assert models.row_hash(models.Session.objects.get()) == models.row_hash(session)
+    edits.revert(started, by=ANNA)
+    assert not models.Session.objects.exists()
 
+
+def test_the_end_of_a_session_that_moved_is_refused_with_what_it_is_now():
+    session = make_session(make_agent("a1"), ended_at=None, status="active")
+    with pytest.raises(Moved) as refused:
+        StateStore().end_session(session.pk, if_match="0" * 64)
+    assert refused.value.etag == models.row_hash(session)
+    assert not models.AuditEntry.objects.exists()
+
+
+def test_an_entry_that_is_no_edit_is_refused():
     make_agent("a1")
     StateStore().create_snapshot("a1")
     with pytest.raises(ValidationError, match="not an edit"):

@@ -1,9 +1,10 @@
 """Agents: read, saved, changed, thrown away and brought back."""
 
-from typing import Any
+from typing import Any, TypeVar
 
 from django.http import HttpRequest, HttpResponse
 from ninja import Query
+from pydantic import BaseModel
 
 from statestore import dialect, models, paging, restore, saving
 from statestore.api import shapes
@@ -30,6 +31,7 @@ from statestore.forms import AgentFilterForm
 from statestore.querysets import BY_CHANGE
 
 calls = Calls("agents")
+Form = TypeVar("Form", bound=AgentFilterForm)
 
 
 def found_agent(request: HttpRequest, address: str, *, lock: bool = False) -> models.AgentState:
@@ -43,13 +45,19 @@ def found_agent(request: HttpRequest, address: str, *, lock: bool = False) -> mo
     return agent
 
 
+def checked(kind: type[Form], asked: BaseModel) -> Form:
+    """Return the form that a page checks the same filters with, filled in. Raises a problem for what it refuses."""
+    form = kind({name: value for name, value in asked.model_dump().items() if value is not None})
+    if not form.is_valid():
+        name, errors = next(iter(form.errors.items()))
+        raise Problem("invalid", f"{name}: {errors[0]}", places=[{"where": "query", "name": name, "detail": errors[0]}])
+    return form
+
+
 @calls.call("GET", "/agents", {200: Listed[AgentRowOut]}, may="view_agentstate")
 def list_agents(request: HttpRequest, asked: Query[AgentsIn]) -> HttpResponse:
     """List agents, without their states."""
-    values = {name: value for name, value in asked.model_dump().items() if value is not None}
-    form = AgentFilterForm(values)
-    if not form.is_valid():
-        raise Problem("invalid", str(next(iter(form.errors.values()))[0]))
+    form = checked(AgentFilterForm, asked)
     order = form.order()
     if asked.trash:
         rows, order = models.AgentState.objects.in_trash().matching(asked.q), BY_CHANGE
@@ -159,7 +167,15 @@ def delete_agent(request: HttpRequest, agent_id: str, asked: Query[TrashIn]) -> 
     return nothing()
 
 
-@calls.call("POST", "/agents/{agent_id}/undelete", {200: SavedOut}, scope="write", may="trash_agent", tagged=True)
+@calls.call(
+    "POST",
+    "/agents/{agent_id}/undelete",
+    {200: SavedOut},
+    scope="write",
+    may="trash_agent",
+    tagged=True,
+    conditional=True,
+)
 def undelete_agent(request: HttpRequest, agent_id: str) -> HttpResponse:
     """Bring an agent back from the trash."""
 

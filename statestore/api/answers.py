@@ -74,8 +74,25 @@ def resource(request: HttpRequest, etag: str, payload: Callable[[], Any]) -> Htt
 
 def tagged(request: HttpRequest, payload: Any) -> HttpResponse:
     """Return a resource that is more than one row: what it says is its entity tag."""
-    raw = json_bytes(payload)
-    return resource(request, hashlib.sha256(raw).hexdigest(), lambda: payload)
+    return resource(request, etag_of(payload), lambda: payload)
+
+
+def etag_of(payload: Any) -> str:
+    """Return the entity tag of a resource that is more than one row."""
+    return hashlib.sha256(json_bytes(payload)).hexdigest()
+
+
+def written(payload: Any, *, status: int = 200) -> HttpResponse:
+    """Return such a resource after a write: under its entity tag, and where it is new, with its address."""
+    headers = {"ETag": f'"{etag_of(payload)}"'} | ({"Location": payload["url"]} if status == 201 else {})
+    return answer(payload, status=status, headers=headers)
+
+
+def check_etag(request: HttpRequest, present: str) -> None:
+    """Raise Moved where what is about to be changed is not what If-Match names."""
+    wanted = if_match(request)
+    if wanted is not None and wanted != present:
+        raise Moved("What you saw has changed since. Nothing was changed; read it again.", present)
 
 
 def _tags(header: str) -> list[str]:
@@ -105,10 +122,7 @@ def must_be_new(request: HttpRequest) -> bool:
 
 def check_row(request: HttpRequest, row: Any) -> None:
     """Raise Moved where a row that is about to be changed is not the one of If-Match."""
-    wanted = if_match(request)
-    present = models.row_hash(row)
-    if wanted is not None and wanted != present:
-        raise Moved("What you saw has changed since. Nothing was changed; read it again.", present)
+    check_etag(request, models.row_hash(row))
 
 
 def listed(page: paging.Page[Any] | Iterable[Any], shape: Callable[[Any], Any], next_cursor: str | None = None) -> Any:

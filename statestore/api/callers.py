@@ -39,6 +39,11 @@ class Caller:
         if not self.user.has_perm(f"statestore.{codename}"):
             raise Problem("forbidden", f"{self.user.get_username()} has no role with the permission {codename}.")
 
+    def must_reach_all(self, what: str) -> None:
+        """Raise a problem for a caller who sees some namespaces only: `what` is about the store as a whole."""
+        if not self.reach.is_whole:
+            raise Problem("forbidden", f"{what} is about the whole store; this token is limited to some namespaces.")
+
 
 def caller(request: HttpRequest) -> Caller:
     """Return who calls; the framework has asked them before."""

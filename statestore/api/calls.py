@@ -42,19 +42,19 @@ class Calls(Router):
         may: str = "",
         fails: tuple[int, ...] = (),
         tagged: bool = False,
+        conditional: bool | None = None,
         extra: Mapping[str, Any] | None = None,
         name: str | None = None,
     ) -> Callable[[Callable[..., HttpResponse]], Callable[..., HttpResponse]]:
-        """Declare a call. `may`: the permission that its caller's role must have; `tagged`: it answers with an ETag."""
+        """Declare a call.
+
+        `may`: the permission that its caller's role must have; `tagged`: it answers with an ETag; `conditional`: it
+        takes If-Match, as each PUT, PATCH and DELETE does.
+        """
+        conditional = method in {"PUT", "PATCH", "DELETE"} if conditional is None else conditional
         need = Need(scope, may)
-        has_id = "{" in path
-        statuses = {
-            *_ALWAYS,
-            *_OF_METHODS[method],
-            *fails,
-            *((404,) if has_id else ()),
-            *((304,) if tagged and method == "GET" else ()),
-        }
+        statuses = {*_ALWAYS, *_OF_METHODS[method], *fails}
+        statuses |= ({404} if "{" in path else set()) | ({304} if tagged and method == "GET" else set())
 
         def declare(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
             checked = _strict(idempotent(view) if method == "POST" else view)
@@ -64,7 +64,7 @@ class Calls(Router):
                 path, [method], checked, auth=[Token(need), Login(need)], response=responses,
                 operation_id=name or view.__name__, summary=(view.__doc__ or "").strip().split("\n")[0].rstrip("."),
                 description=_description(view, need),
-                openapi_extra={"x-tagged": tagged, "x-method": method, **(extra or {})},
+                openapi_extra={"x-tagged": tagged, "x-conditional": conditional, **(extra or {})},
             )  # fmt: skip
             return view
 

@@ -8,6 +8,7 @@ transaction, and then finds the answer. Failures are not kept: nothing was done,
 import functools
 import hashlib
 import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
@@ -21,6 +22,7 @@ from statestore.routers import store_alias
 
 KEPT_SECONDS: Final = 24 * 3600
 MOST_CHARACTERS: Final = 255
+_KEY: Final = re.compile(f"[!-~]{{1,{MOST_CHARACTERS}}}")
 _KEPT_HEADERS: Final = ("ETag", "Location")
 _SWEPT_ROWS: Final = 100
 
@@ -78,7 +80,7 @@ def seed(request: HttpRequest) -> str | None:
 
 
 def _asked(request: HttpRequest, key: str) -> _Asked:
-    if not 1 <= len(key) <= MOST_CHARACTERS or not key.isascii() or not key.isprintable():
+    if not _KEY.fullmatch(key):
         raise Problem("invalid", f"An Idempotency-Key has 1 to {MOST_CHARACTERS} visible ASCII characters.")
     digest = hashlib.sha256(f"{request.method} {request.get_full_path()}\n".encode("utf-8", "surrogateescape"))
     digest.update(request.headers.get("If-Match", "").encode("utf-8", "replace") + b"\n" + request.body)

@@ -31,22 +31,21 @@ _KEY: Final = {
 
 def completed(schema: dict[str, Any]) -> dict[str, Any]:
     """Return the framework's description with the rest of the truth."""
-    for path, operations in schema["paths"].items():
+    for operations in schema["paths"].values():
         for method, operation in operations.items():
-            _complete(path, method, operation)
+            _complete(method, operation)
     batch = BatchIn.model_json_schema(ref_template="#/components/schemas/{model}")
     schema["components"]["schemas"]["BatchIn"] = batch
     return schema
 
 
-def _complete(path: str, method: str, operation: dict[str, Any]) -> None:
-    tagged = operation.pop("x-tagged", False)
-    operation.pop("x-method", None)
+def _complete(method: str, operation: dict[str, Any]) -> None:
+    tagged = operation.pop("x-tagged")
     for parameter in operation["parameters"]:
-        if parameter["in"] == "path":
+        if parameter["in"] == "path" and parameter["schema"]["type"] == "string":
             parameter["schema"] = {"type": "string", "pattern": _ID}
             parameter["description"] = _ADDRESS
-    operation["parameters"] += _headers(path, method, tagged=tagged)
+    operation["parameters"] += _headers(method, tagged=tagged, conditional=operation.pop("x-conditional"))
     for status, response in operation["responses"].items():
         _complete_response(int(status), response, tagged=tagged)
     body = operation.pop("x-body", None)
@@ -66,12 +65,10 @@ def _complete(path: str, method: str, operation: dict[str, Any]) -> None:
         }
 
 
-def _headers(path: str, method: str, *, tagged: bool) -> list[dict[str, Any]]:
+def _headers(method: str, *, tagged: bool, conditional: bool) -> list[dict[str, Any]]:
     found = [_KEY] if method == "post" else []
-    if method in {"put", "patch", "delete"} or path.endswith(
-        ("/restore", "/apply", "/undo", "/restores", "/end", "/undelete")
-    ):
-        found += [_IF_MATCH] if method != "get" else []
+    if conditional:
+        found.append(_IF_MATCH)
     if method == "put":
         found.append(_IF_NONE_MATCH)
     if method == "get" and tagged:

@@ -37,7 +37,15 @@ def list_restores(request: HttpRequest, asked: Query[RestoresIn]) -> HttpRespons
     return answer(listed(paging.page(rows, order, cursor=asked.cursor, size=asked.limit), shape))
 
 
-@calls.call("POST", "/restores", {200: PreviewOut, 201: PlanOut}, scope="restore", may="restore_agent", tagged=True)
+@calls.call(
+    "POST",
+    "/restores",
+    {200: PreviewOut, 201: PlanOut},
+    scope="restore",
+    may="restore_agent",
+    tagged=True,
+    conditional=True,
+)
 def create_restore(request: HttpRequest, body: RestoreIn) -> HttpResponse:
     """Make a plan to put an agent back, or with `dry_run` only tell what it would do.
 
@@ -135,7 +143,13 @@ def get_restore(request: HttpRequest, restore_id: str) -> HttpResponse:
 
 
 @calls.call(
-    "POST", "/restores/{restore_id}/apply", {200: RestoredOut}, scope="restore", may="restore_agent", tagged=True
+    "POST",
+    "/restores/{restore_id}/apply",
+    {200: RestoredOut},
+    scope="restore",
+    may="restore_agent",
+    tagged=True,
+    conditional=True,
 )
 def apply_restore(request: HttpRequest, restore_id: str) -> HttpResponse:
     """Apply a plan, while the agent is what it was made against; `If-Match` takes the agent's ETag once more."""
@@ -165,7 +179,13 @@ def approve_restore(request: HttpRequest, restore_id: str) -> HttpResponse:
 
 
 @calls.call(
-    "POST", "/restores/{restore_id}/undo", {201: RestoredOut}, scope="restore", may="restore_agent", tagged=True
+    "POST",
+    "/restores/{restore_id}/undo",
+    {201: RestoredOut},
+    scope="restore",
+    may="restore_agent",
+    tagged=True,
+    conditional=True,
 )
 def undo_restore(request: HttpRequest, restore_id: str, body: ReasonIn) -> HttpResponse:
     """Put back what a restore overwrote.

@@ -15,14 +15,47 @@ from ninja import NinjaAPI
 from ninja.openapi.docs import Swagger
 
 from statestore.adoption.status import store_status
-from statestore.api import about, agents, events, openapi, past, restores, snapshots, transfer, transitions, work
+from statestore.api import (
+    about,
+    agents,
+    bulk,
+    capture,
+    edits,
+    events,
+    fleet,
+    openapi,
+    past,
+    restores,
+    saved_views,
+    searching,
+    snapshots,
+    transfer,
+    transitions,
+    work,
+)
 from statestore.api.answers import answer
 from statestore.api.bodies import BodyParser
 from statestore.api.callers import Login, Need, Token
 from statestore.api.problems import KINDS, TYPES, answer_error, problem
 
 View = Callable[..., HttpResponseBase]
-_ROUTERS: Final = (agents, past, transitions, snapshots, restores, events, work, transfer, about)
+_ROUTERS: Final = (
+    agents,
+    bulk,
+    past,
+    transitions,
+    snapshots,
+    restores,
+    fleet,
+    events,
+    searching,
+    saved_views,
+    work,
+    edits,
+    transfer,
+    capture,
+    about,
+)
 _READ: Final = Need("read", "")
 
 

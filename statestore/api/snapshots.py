@@ -82,7 +82,13 @@ def delete_snapshot(request: HttpRequest, snapshot_id: str) -> HttpResponse:
 
 
 @calls.call(
-    "POST", "/snapshots/{snapshot_id}/restore", {201: RestoredOut}, scope="restore", may="restore_agent", tagged=True
+    "POST",
+    "/snapshots/{snapshot_id}/restore",
+    {201: RestoredOut},
+    scope="restore",
+    may="restore_agent",
+    tagged=True,
+    conditional=True,
 )
 def restore_snapshot(request: HttpRequest, snapshot_id: str, body: ReasonIn) -> HttpResponse:
     """Put a snapshot's state back, at once.

@@ -63,8 +63,7 @@ def import_store(request: HttpRequest, asked: Query[ImportIn]) -> HttpResponse:
     Content-Encoding as GET /export gives them; this body may have any length, and may come in chunks.
     """
     who = caller(request)
-    if not who.reach.is_whole:
-        raise Problem("forbidden", "A token of some namespaces cannot import. Nothing was changed.")
+    who.must_reach_all("An import")
     if request.content_type not in (NDJSON, "application/octet-stream"):
         raise Problem("media-type", f"This call takes {NDJSON}, as /export gives it.")
     encoding = request.headers.get("Content-Encoding", "").strip().lower()

@@ -1,5 +1,7 @@
 """Tasks and sessions."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
@@ -8,9 +10,9 @@ from ninja import Query
 from statestore import dialect, models, paging, work
 from statestore.api import shapes
 from statestore.api.agents import found_agent
-from statestore.api.answers import answer, check_row, if_match, listed, must_be_new, nothing, resource
+from statestore.api.answers import answer, if_match, listed, must_be_new, nothing, resource
 from statestore.api.bodies import stored
-from statestore.api.callers import Caller, caller
+from statestore.api.callers import caller
 from statestore.api.calls import Calls, id_of
 from statestore.api.once import once
 from statestore.api.schemas.common import Listed
@@ -29,32 +31,67 @@ from statestore.api.schemas.work import (
 )
 from statestore.errors import Conflict, Moved, NotFound
 from statestore.querysets import BY_CHANGE
+from statestore.reach import Reach
 
 calls = Calls("tasks and sessions")
 BY_START = ("-started_at", "-rowid")
 
 
-def _answered(row: Any, shape: dict[str, Any], *, is_new: bool) -> HttpResponse:
-    headers = {"ETag": f'"{models.row_hash(row)}"'} | ({"Location": shape["url"]} if is_new else {})
-    return answer(shape, status=201 if is_new else 200, headers=headers)
+@dataclass(frozen=True, slots=True)
+class _Noun:
+    """What the calls about tasks and those about sessions differ in, where they are the same otherwise."""
+
+    name: str
+    model: type[Any]
+    rows: Callable[[Reach], Any]
+    shape: Callable[[Any], dict[str, Any]]
+
+    def found(self, request: HttpRequest, address: str) -> Any:
+        """Return the row that a path names. Raises NotFound, also for one that the caller cannot see."""
+        row = self.rows(caller(request).reach).named(id_of(address, self.name))
+        if row is None:
+            raise NotFound(f"There is no {self.name} “{address[:80]}” here.")
+        return row
+
+    def read(self, request: HttpRequest, address: str) -> HttpResponse:
+        """Answer with the row."""
+        row = self.found(request, address)
+        return resource(request, models.row_hash(row), lambda: self.shape(row))
+
+    def answered(self, row: Any, *, is_new: bool) -> HttpResponse:
+        """Answer with the row after a write."""
+        shape = self.shape(row)
+        headers = {"ETag": f'"{models.row_hash(row)}"'} | ({"Location": shape["url"]} if is_new else {})
+        return answer(shape, status=201 if is_new else 200, headers=headers)
+
+    def put(self, request: HttpRequest, address: str) -> tuple[str, Any]:
+        """Return the id that a PUT names, and the row that is there, None for none.
+
+        Raises Conflict where the row is one that the caller cannot see, Moved where the caller only wants to create.
+        """
+        who, wanted, only_new = caller(request), id_of(address, self.name), must_be_new(request)
+        pk = wanted if isinstance(wanted, str) else str(self.found(request, address).pk)
+        there = self.rows(who.reach).filter(pk=pk).first()
+        if there is not None and only_new:
+            raise Moved(f"There is a {self.name} of this id already. Nothing was changed.", models.row_hash(there))
+        if there is None:
+            who.must_be_allowed(f"add_{self.name}")
+            if not who.reach.is_whole and self.model.objects.using(who.reach.using).filter(pk=pk).exists():
+                raise Conflict(f"The id “{pk[:80]}” is taken. Nothing was changed; choose another one.")
+        return pk, there
+
+    def delete(self, request: HttpRequest, address: str) -> HttpResponse:
+        """Delete the row that a path names."""
+        who = caller(request)
+        work.delete(who.reach.using, self.found(request, address), by=who.actor, if_match=if_match(request))
+        return nothing()
 
 
-def _must_be_theirs(who: Caller, rows: Any, everything: Any, pk: str) -> Any:
-    """Return the row that is there, or None. Raises Conflict where it is one that the caller cannot see."""
-    row = rows.filter(pk=pk).first()
-    if row is None and not who.reach.is_whole and everything.filter(pk=pk).exists():
-        raise Conflict(f"The id “{pk[:80]}” is taken. Nothing was changed; choose another one.")
-    return row
+TASK = _Noun("task", models.Task, Reach.tasks, shapes.task)
+SESSION = _Noun("session", models.Session, Reach.sessions, shapes.session)
 
 
 # Tasks
-
-
-def _task(request: HttpRequest, address: str) -> models.Task:
-    row: models.Task | None = caller(request).reach.tasks().named(id_of(address, "task"))
-    if row is None:
-        raise NotFound(f"There is no task “{address[:80]}” here.")
-    return row
 
 
 @calls.call("GET", "/tasks", {200: Listed[TaskOut]}, may="view_task")
@@ -93,30 +130,20 @@ def _save_task(request: HttpRequest, task: dict[str, Any], *, is_new: bool) -> H
         there = who.reach.tasks().filter(pk=task["id"]).first()
         who.reach.must_have_agent(task.get("assigned_to", there.assigned_to if there else None), "A task")
     row = work.save_task(who.reach.using, task, by=who.actor, if_match=if_match(request))
-    return _answered(row, shapes.task(row), is_new=is_new)
+    return TASK.answered(row, is_new=is_new)
 
 
 @calls.call("GET", "/tasks/{task_id}", {200: TaskOut}, may="view_task", tagged=True)
 def get_task(request: HttpRequest, task_id: str) -> HttpResponse:
     """Read a task."""
-    row = _task(request, task_id)
-    return resource(request, models.row_hash(row), lambda: shapes.task(row))
+    return TASK.read(request, task_id)
 
 
 @calls.call("PUT", "/tasks/{task_id}", {200: TaskOut, 201: TaskOut}, scope="write", may="change_task", tagged=True)
 def put_task(request: HttpRequest, task_id: str, body: TaskPutIn) -> HttpResponse:
     """Save a task, made where there is none."""
-    who, wanted = caller(request), id_of(task_id, "task")
-    pk = wanted if isinstance(wanted, str) else _task(request, task_id).pk
-    only_new = must_be_new(request)
-    with dialect.writing(who.reach.using):
-        there = _must_be_theirs(who, who.reach.tasks(), models.Task.objects.using(who.reach.using), pk)
-        if there is None:
-            who.must_be_allowed("add_task")
-        elif only_new:
-            raise Moved("There is a task of this id already. Nothing was changed.", models.row_hash(there))
-        elif if_match(request):
-            check_row(request, there)
+    with dialect.writing(caller(request).reach.using):
+        pk, there = TASK.put(request, task_id)
         return _save_task(request, {**_task_columns(body), "id": pk}, is_new=there is None)
 
 
@@ -124,26 +151,17 @@ def put_task(request: HttpRequest, task_id: str, body: TaskPutIn) -> HttpRespons
 def patch_task(request: HttpRequest, task_id: str, body: TaskPatchIn) -> HttpResponse:
     """Change some of a task; what is not given stays."""
     with dialect.writing(caller(request).reach.using):
-        row = _task(request, task_id)
+        row = TASK.found(request, task_id)
         return _save_task(request, {**_task_columns(body), "id": row.pk}, is_new=False)
 
 
 @calls.call("DELETE", "/tasks/{task_id}", {204: None}, scope="write", may="delete_task")
 def delete_task(request: HttpRequest, task_id: str) -> HttpResponse:
     """Delete a task, with the dependencies from and to it."""
-    who = caller(request)
-    work.delete_task(who.reach.using, _task(request, task_id), by=who.actor, if_match=if_match(request))
-    return nothing()
+    return TASK.delete(request, task_id)
 
 
 # Sessions
-
-
-def _session(request: HttpRequest, address: str) -> models.Session:
-    row: models.Session | None = caller(request).reach.sessions().named(id_of(address, "session"))
-    if row is None:
-        raise NotFound(f"There is no session “{address[:80]}” here.")
-    return row
 
 
 @calls.call("GET", "/sessions", {200: Listed[SessionOut]}, may="view_session", fails=(404,))
@@ -167,20 +185,27 @@ def start_session(request: HttpRequest, body: SessionIn) -> HttpResponse:
     def write() -> HttpResponse:
         who.reach.must_have_agent(body.agent_id, "A session")
         row = who.store().start_session(body.agent_id, session_id=body.id, metadata=stored(body.metadata))
-        return _answered(row, shapes.session(row), is_new=True)
+        return SESSION.answered(row, is_new=True)
 
     return once(request, write)
 
 
-@calls.call("POST", "/sessions/{session_id}/end", {200: SessionOut}, scope="write", may="change_session", tagged=True)
+@calls.call(
+    "POST",
+    "/sessions/{session_id}/end",
+    {200: SessionOut},
+    scope="write",
+    may="change_session",
+    tagged=True,
+    conditional=True,
+)
 def end_session(request: HttpRequest, session_id: str, body: EndIn) -> HttpResponse:
     """Close a session."""
 
     def write() -> HttpResponse:
-        session = _session(request, session_id)
-        check_row(request, session)
-        row = caller(request).store().end_session(session.pk, body.status)
-        return _answered(row, shapes.session(row), is_new=False)
+        session = SESSION.found(request, session_id)
+        row = caller(request).store().end_session(session.pk, body.status, if_match=if_match(request))
+        return SESSION.answered(row, is_new=False)
 
     return once(request, write)
 
@@ -188,8 +213,7 @@ def end_session(request: HttpRequest, session_id: str, body: EndIn) -> HttpRespo
 @calls.call("GET", "/sessions/{session_id}", {200: SessionOut}, may="view_session", tagged=True)
 def get_session(request: HttpRequest, session_id: str) -> HttpResponse:
     """Read a session."""
-    row = _session(request, session_id)
-    return resource(request, models.row_hash(row), lambda: shapes.session(row))
+    return SESSION.read(request, session_id)
 
 
 @calls.call(
@@ -202,15 +226,8 @@ def get_session(request: HttpRequest, session_id: str) -> HttpResponse:
 )
 def put_session(request: HttpRequest, session_id: str, body: SessionPutIn) -> HttpResponse:
     """Save a session, made where there is none."""
-    who, wanted = caller(request), id_of(session_id, "session")
-    pk = wanted if isinstance(wanted, str) else _session(request, session_id).pk
-    only_new = must_be_new(request)
-    with dialect.writing(who.reach.using):
-        there = _must_be_theirs(who, who.reach.sessions(), models.Session.objects.using(who.reach.using), pk)
-        if there is None:
-            who.must_be_allowed("add_session")
-        elif only_new:
-            raise Moved("There is a session of this id already. Nothing was changed.", models.row_hash(there))
+    with dialect.writing(caller(request).reach.using):
+        pk, there = SESSION.put(request, session_id)
         row = there or models.Session(pk=pk, started_at=models.now(), status="active")
         return _save_session(request, row, body, is_new=there is None)
 
@@ -222,19 +239,17 @@ def _save_session(request: HttpRequest, row: models.Session, body: SessionPatchI
             setattr(row, name, stored(value) if name == "metadata" else value)
     who.reach.must_have_agent(row.agent_id, "A session")
     row = work.save_session(who.reach.using, row, by=who.actor, if_match=if_match(request))
-    return _answered(row, shapes.session(row), is_new=is_new)
+    return SESSION.answered(row, is_new=is_new)
 
 
 @calls.call("PATCH", "/sessions/{session_id}", {200: SessionOut}, scope="write", may="change_session", tagged=True)
 def patch_session(request: HttpRequest, session_id: str, body: SessionPatchIn) -> HttpResponse:
     """Change some of a session; what is not given stays."""
     with dialect.writing(caller(request).reach.using):
-        return _save_session(request, _session(request, session_id), body, is_new=False)
+        return _save_session(request, SESSION.found(request, session_id), body, is_new=False)
 
 
 @calls.call("DELETE", "/sessions/{session_id}", {204: None}, scope="write", may="delete_session")
 def delete_session(request: HttpRequest, session_id: str) -> HttpResponse:
     """Delete a session; its events stay."""
-    who = caller(request)
-    work.delete_session(who.reach.using, _session(request, session_id), by=who.actor, if_match=if_match(request))
-    return nothing()
+    return SESSION.delete(request, session_id)

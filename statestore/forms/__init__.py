@@ -10,6 +10,7 @@ rows     what people edit in the admin
 from statestore.forms.actions import (
     MAX_EXPIRY_DAYS,
     BatchForm,
+    BulkForm,
     ForkForm,
     MoveForm,
     ReasonForm,
@@ -38,6 +39,7 @@ __all__ = [
     "SORTS",
     "AgentFilterForm",
     "BatchForm",
+    "BulkForm",
     "CheckedForm",
     "CompareForm",
     "FleetForm",

@@ -4,7 +4,7 @@ from typing import Any, Final
 
 from django import forms
 
-from statestore import models, tokens
+from statestore import models, saved_views, tokens
 from statestore.forms.fields import CheckedForm, QueryField, TimeField, from_json, sent
 from statestore.restore import Side
 
@@ -28,6 +28,19 @@ class StatusForm(forms.Form):
 
     status = forms.ChoiceField(choices=models.AgentStatus.choices)
     reason = forms.CharField(required=False, max_length=500, strip=True)
+
+
+class BulkForm(CheckedForm):
+    """One thing to do to each of the chosen agents: a snapshot, or a status to give."""
+
+    action = forms.ChoiceField(choices=[(action, action) for action in ("snapshot", "status")])
+    status = forms.CharField(required=False, max_length=200)
+
+    def clean(self) -> dict[str, Any]:
+        values: dict[str, Any] = super().clean() or {}
+        if values.get("action") == "status" and values.get("status") not in models.AgentStatus.values:
+            raise forms.ValidationError("Choose the status to give. Nothing was changed.")
+        return values
 
 
 class ReasonForm(forms.Form):
@@ -113,5 +126,5 @@ class MoveForm(forms.Form):
 class SavedViewForm(forms.Form):
     """A query to keep under a name."""
 
-    name = forms.CharField(max_length=80, strip=True)
+    name = forms.CharField(max_length=saved_views.LONGEST_NAME, strip=True)
     q = QueryField()

@@ -1,6 +1,6 @@
 """Clauses over our side tables."""
 
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Subquery
 
@@ -66,12 +66,29 @@ class BatchQuerySet(AddressedQuerySet["models.Batch"]):
             waiting=Count("items", filter=Q(items__result="")),
         )
 
+    def undoing(self, batch_id: str) -> Self:
+        return self.filter(undoes_id=batch_id)
+
+    def with_undo(self) -> Self:
+        """Add `undone_by`, the id of the batch that undoes this one."""
+        undo = self.model._default_manager.filter(undoes_id=OuterRef("pk")).order_by("-created_at")
+        return self.annotate(undone_by=Subquery(undo.values("pk")[:1]))
+
+    def only_of_agents(self, ids: QuerySet[Any, Any]) -> Self:
+        """Keep the batches all of whose agents are among some: who cannot see one of them may not restore it."""
+        items = self.model._meta.get_field("items").related_model._default_manager.filter(batch=OuterRef("pk"))
+        inside = items.filter(agent_id__in=ids)
+        return self.filter(Exists(inside)).exclude(Exists(items.exclude(agent_id__in=ids)))
+
 
 class BatchItemQuerySet(QuerySet["models.BatchItem"]):
     """Agents of batches."""
 
     def waiting(self) -> Self:
         return self.filter(result="").order_by("id")
+
+    def with_result(self, result: str) -> Self:
+        return self.filter(result=result)
 
     def done(self) -> Self:
         return self.filter(result="done").order_by("id")

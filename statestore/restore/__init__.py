@@ -13,6 +13,8 @@ from statestore.errors import Moved
 from statestore.restore.aftermath import Aftermath, aftermath
 from statestore.restore.applying import Standing, apply, apply_at_once, plan_undo, undo, verify
 from statestore.restore.fleet import (
+    BUDGET_SECONDS,
+    KINDS,
     MAX_AGENTS,
     Verdict,
     apply_batch,
@@ -20,6 +22,7 @@ from statestore.restore.fleet import (
     batch_needs_approval,
     prepare,
     prepare_undo,
+    undo_batch,
 )
 from statestore.restore.fleet import preview as preview_fleet
 from statestore.restore.forks import Lineage, fork, lineage
@@ -28,6 +31,8 @@ from statestore.restore.plans import Caution, Plan, expecting, plan, plan_merge,
 from statestore.restore.saved import apply_saved, approve, needs_approval, reopen, save
 
 __all__ = [
+    "BUDGET_SECONDS",
+    "KINDS",
     "MAX_AGENTS",
     "Aftermath",
     "Caution",
@@ -61,5 +66,6 @@ __all__ = [
     "save",
     "sign_of",
     "undo",
+    "undo_batch",
     "verify",
 ]  # fmt: skip

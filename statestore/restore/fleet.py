@@ -24,6 +24,10 @@ MAX_AGENTS: Final = 5_000
 BATCH_SECONDS: Final = 24 * 3600
 # The orchestrator waits for each of our transactions: after so long the next agents get one of their own.
 HOLD_SECONDS: Final = 0.05
+# So long may one request restore; what is left is restored by the next.
+BUDGET_SECONDS: Final = 10
+# What a batch would do to an agent, what matters most first.
+KINDS: Final = ("change", "running", "unchanged", "unknown")
 _AGENTS_AT_ONCE: Final = 50
 
 
@@ -43,7 +47,7 @@ class Verdict:
 
 
 def preview(agents: Any, seconds: int) -> list[Verdict]:
-    """Return for each agent of a queryset what putting it back to a time would do.
+    """Return for each agent of a queryset what putting it back to a time would do, in the order of KINDS.
 
     Raises ValidationError for more than MAX_AGENTS agents.
     """
@@ -51,7 +55,8 @@ def preview(agents: Any, seconds: int) -> list[Verdict]:
     if len(chosen) > MAX_AGENTS:
         raise ValidationError(f"These are over {MAX_AGENTS:,} agents. Narrow the filter; nothing was changed.")
     using = agents.db
-    return [verdict for some in _groups(chosen) for verdict in _verdicts(some, seconds, using)]
+    verdicts = [verdict for some in _groups(chosen) for verdict in _verdicts(some, seconds, using)]
+    return sorted(verdicts, key=lambda verdict: KINDS.index(verdict.kind))
 
 
 def _groups(rows: Sequence[Row]) -> Iterator[Sequence[Row]]:
@@ -113,6 +118,17 @@ def prepare_undo(batch: models.Batch, *, by: Actor, reason: str = "", using: str
     )  # fmt: skip
     items = [_undo_item(undo, restored, using) for restored in _restores(done, using)]
     return _kept(undo, items, by, using)
+
+
+def undo_batch(
+    batch: models.Batch, *, by: Actor, reason: str = "", using: str | None = None
+) -> tuple[models.Batch, dict[str, int]]:
+    """Put back, as far as one request may, what a batch overwrote and what still stands; return that new batch.
+
+    With it comes the number of agents by result, as from `apply_batch`. Raises Conflict where nothing can be undone.
+    """
+    undo = prepare_undo(batch, by=by, reason=reason, using=using)
+    return undo, apply_batch(undo, by=by, budget_seconds=BUDGET_SECONDS, using=using)
 
 
 def _restores(done: Iterable[Any], using: str) -> Iterator[models.Restore]:

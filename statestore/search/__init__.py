@@ -27,10 +27,10 @@ from statestore.search.completion import Suggestion, complete
 from statestore.search.counts import Bar, Facets, Histogram, facets, histogram
 from statestore.search.found import Found, find
 from statestore.search.indexer import Indexer, Progress, index_all
-from statestore.search.language import FIELDS, NAMES, TEXT, TIMES, Query, QueryError, Term, marked, parse
+from statestore.search.language import FIELDS, LONGEST, NAMES, TEXT, TIMES, Query, QueryError, Term, marked, parse
 
 __all__ = [
-    "FIELDS", "LAST_PAGE", "NAMES", "TEXT", "TIMES", "Bar", "Facets", "Found", "Histogram", "Indexer", "Progress",
-    "Query", "QueryError", "Suggestion", "Term", "complete", "facets", "find", "histogram", "index_all", "marked",
-    "narrowed", "newer_than", "parse", "with_excerpt",
+    "FIELDS", "LAST_PAGE", "LONGEST", "NAMES", "TEXT", "TIMES", "Bar", "Facets", "Found", "Histogram", "Indexer",
+    "Progress", "Query", "QueryError", "Suggestion", "Term", "complete", "facets", "find", "histogram", "index_all",
+    "marked", "narrowed", "newer_than", "parse", "with_excerpt",
 ]  # fmt: skip

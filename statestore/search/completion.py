@@ -6,6 +6,7 @@ from typing import Any, Final
 from django.db import connections
 
 from statestore import dialect
+from statestore.querysets import EventQuerySet
 from statestore.routers import store_alias
 from statestore.search import clauses, reading
 from statestore.search.documents import FIELD_NUMBERS
@@ -35,8 +36,10 @@ class Suggestion:
     caret: int
 
 
-def complete(text: str, caret: int, *, using: str | None = None) -> list[Suggestion]:
-    """Return what could stand at the caret, at most ten things."""
+def complete(
+    text: str, caret: int, *, among: EventQuerySet | None = None, using: str | None = None
+) -> list[Suggestion]:
+    """Return what could stand at the caret, at most ten things; with `among`, no values but those of these events."""
     caret = max(0, min(caret, len(text)))
     start = max((text.rfind(space, 0, caret) for space in " \t\n"), default=-1) + 1
     typed = text[start:caret]
@@ -44,7 +47,7 @@ def complete(text: str, caret: int, *, using: str | None = None) -> list[Suggest
     name, colon, value = typed.removeprefix("-").partition(":")
     name = name.lower()
     if colon and name in NAMES:
-        values = _values(name, value.removeprefix('"'), using or store_alias())
+        values = _values(name, value.removeprefix('"'), among, using or store_alias())
         terms = [(one, "", f"{Term(name, one, negated)} ") for one in values]
     elif colon:
         return []
@@ -58,11 +61,11 @@ def complete(text: str, caret: int, *, using: str | None = None) -> list[Suggest
     ]
 
 
-def _values(name: str, prefix: str, using: str) -> list[str]:
+def _values(name: str, prefix: str, among: EventQuerySet | None, using: str) -> list[str]:
     if name in TIMES:
         return [one for one in _TIMES if one.startswith(prefix)]
-    if not dialect.is_sqlite(connections[using]):
-        return _latest(name, prefix, using)
+    if among is not None or not dialect.is_sqlite(connections[using]):
+        return _latest(name, prefix, reading.events_of(using) if among is None else among)
     index = coverage(using).index
     if index is None:
         return []
@@ -80,9 +83,9 @@ def _values(name: str, prefix: str, using: str) -> list[str]:
     return found
 
 
-def _latest(name: str, prefix: str, using: str) -> list[str]:
-    """Return the values that the newest events have."""
-    rows = reading.events_of(using).order_by(*clauses.ORDER).values_list(_STORED[name], flat=True)[:_LATEST]
+def _latest(name: str, prefix: str, events: EventQuerySet) -> list[str]:
+    """Return the values that the newest of some events have."""
+    rows = events.order_by(*clauses.ORDER).values_list(_STORED[name], flat=True)[:_LATEST]
     return sorted({str(one) for one in rows if one is not None and str(one).startswith(prefix)})[:OFFERED]
 
 

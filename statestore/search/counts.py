@@ -8,6 +8,7 @@ from typing import Any, Final
 from django.db import connections
 
 from statestore import dialect
+from statestore.querysets import EventQuerySet
 from statestore.routers import store_alias
 from statestore.search import candidates, clauses, file, marks, order, reading
 from statestore.search.candidates import Doc, Plan, Span
@@ -63,11 +64,12 @@ class Histogram:
     note: str = ""
 
 
-def facets(query: Query, *, using: str | None = None) -> Facets:
-    """Return how often each value occurs among the newest matches."""
+def facets(query: Query, *, among: EventQuerySet | None = None, using: str | None = None) -> Facets:
+    """Return how often each value occurs among the newest matches; with `among`, of those events alone."""
     using = using or store_alias()
-    if not dialect.is_sqlite(connections[using]):
-        return _counted_rows(*_rows(clauses.narrowed(reading.events_of(using), query).order_by(*clauses.ORDER)))
+    if among is not None or not dialect.is_sqlite(connections[using]):
+        events = reading.events_of(using) if among is None else among
+        return _counted_rows(*_rows(clauses.narrowed(events, query).order_by(*clauses.ORDER)))
     covered = coverage(using)
     if covered.index is None:
         return _counted_rows(*_rows(_last_inserted(using, query)))
@@ -165,15 +167,22 @@ def _facets(counters: dict[str, Counter[str]], total: int, has_more: bool) -> Fa
     return Facets({name: counters[name].most_common(VALUES_SHOWN) for name in FIELDS}, total, has_more)
 
 
-def histogram(query: Query, start: int | None = None, end: int | None = None, *, using: str | None = None) -> Histogram:
+def histogram(
+    query: Query,
+    start: int | None = None,
+    end: int | None = None,
+    *,
+    among: EventQuerySet | None = None,
+    using: str | None = None,
+) -> Histogram:
     """Return how the matches spread from `start` to `end`, where none is given over the time in which there are some.
 
-    A bar with very many is estimated from its oldest ones, and says so.
+    A bar with very many is estimated from its oldest ones, and says so. With `among`, of those events alone.
     """
     using = using or store_alias()
     bounds = (query.after if start is None else start, query.before if end is None else end)
-    if not dialect.is_sqlite(connections[using]):
-        events = clauses.narrowed(reading.events_of(using), query)
+    if among is not None or not dialect.is_sqlite(connections[using]):
+        events = clauses.narrowed(reading.events_of(using) if among is None else among, query)
         return _of_times(_times(events.order_by(*clauses.ORDER)), *bounds)
     covered = coverage(using)
     if covered.index is None:

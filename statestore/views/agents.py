@@ -1,6 +1,5 @@
 """Agents: the list, one agent with its past, and what can be done to it."""
 
-from collections.abc import Callable
 from typing import Any
 
 from django.contrib import messages
@@ -8,17 +7,17 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.views.decorators.http import require_POST, require_safe
 
-from statestore import history, models
+from statestore import bulk, history, models
 from statestore.addresses import AnyId, from_address
-from statestore.errors import StateStoreError, ValidationError
-from statestore.forms import AgentFilterForm, ReasonForm, SnapshotForm, StatusForm
+from statestore.errors import ValidationError
+from statestore.forms import AgentFilterForm, BulkForm, ReasonForm, SnapshotForm, StatusForm, sent
 from statestore.views.access import agent_or_404, may, sees, store
 from statestore.views.htmx import render_page
 from statestore.views.states import StateView
 
 TIMELINE_ROWS = 30
 SIDE_ROWS = 10
-BULK_LIMIT = 200
+BULK_PERMISSIONS = {"snapshot": "snapshot_agent", "status": "change_agent_status"}
 
 
 @require_safe
@@ -122,19 +121,18 @@ def purge_agent(request: HttpRequest, agent_id: AnyId) -> HttpResponse:
 
 @require_POST
 @sees
-def bulk(request: HttpRequest) -> HttpResponse:
+def bulk_action(request: HttpRequest) -> HttpResponse:
     """Do one thing to each of the chosen agents, and say how many it was done to and why not to the others."""
-    chosen = [_agent_id(address) for address in request.POST.getlist("agent")[:BULK_LIMIT]]
-    action, word = request.POST.get("action", ""), request.POST.get("status", "")
-    verb = _bulk_verb(request, action, word)
-    failures = []
-    for agent_id in chosen:
-        try:
-            verb(agent_id)
-        except StateStoreError as error:
-            failures.append(f"{agent_id[:60]}: {error}")
-    done = len(chosen) - len(failures)
-    what = "Snapshots taken of" if action == "snapshot" else f"Status set to {word} for"
+    form = BulkForm(request.POST)
+    chosen = [_agent_id(address) for address in sent(form, "agent")]
+    action, status = form.checked["action"], form.checked["status"]
+    acting = may(BULK_PERMISSIONS[action])(store)(request)
+    if action == "snapshot":
+        what, outcomes = "Snapshots taken of", bulk.snapshot_each(acting, chosen)
+    else:
+        what, outcomes = f"Status set to {status} for", bulk.change_status_of_each(acting, chosen, status)
+    failures = [f"{one.agent_id[:60]}: {one.refusal}" for one in outcomes if one.refusal]
+    done = len(outcomes) - len(failures)
     messages.success(request, f"{what} {done} agent{'' if done == 1 else 's'}.")
     for failure in failures[:10]:
         messages.error(request, failure)
@@ -146,16 +144,6 @@ def _agent_id(address: str) -> str:
         return str(agent_or_404(from_address(address)).agent_id)
     except ValueError:
         raise ValidationError("One of the chosen agents has no id that could be. Nothing was changed.") from None
-
-
-def _bulk_verb(request: HttpRequest, action: str, word: str) -> Callable[[str], object]:
-    permissions = {"snapshot": "snapshot_agent", "status": "change_agent_status"}
-    if action not in permissions or (action == "status" and word not in models.AgentStatus.values):
-        raise ValidationError("Choose what to do with the agents. Nothing was changed.")
-    acting = may(permissions[action])(lambda request: store(request))(request)
-    if action == "snapshot":
-        return lambda agent_id: acting.create_snapshot(agent_id, "Taken with others")
-    return lambda agent_id: acting.update_agent_status(agent_id, word)
 
 
 def _first_error(form: Any) -> str:

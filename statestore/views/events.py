@@ -4,14 +4,13 @@ from typing import Any, Final
 
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, redirect, render
+from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST, require_safe
 
-from statestore import dialect, models, search
+from statestore import dialect, models, saved_views, search
 from statestore.addresses import AnyId
 from statestore.errors import ValidationError
 from statestore.forms import SavedViewForm, SearchForm
-from statestore.models import SavedView
 from statestore.templatetags.statestore import visible
 from statestore.views import searching
 from statestore.views.access import may, user_pk
@@ -20,7 +19,6 @@ from statestore.views.states import StateView
 
 AROUND: Final = 5
 LIVE_ROWS: Final = 50
-MOST_VIEWS: Final = 50
 
 
 @require_safe
@@ -31,7 +29,7 @@ def event_search(request: HttpRequest) -> HttpResponse:
     if earlier := form.earlier:
         return redirect(searching.address(earlier))
     context: dict[str, Any] = {"place": "events", "text": visible(request.GET.get("q", "")), "form": form}
-    context["views"] = SavedView.objects.filter(user_id=user_pk(request))[:MOST_VIEWS]
+    context["views"] = saved_views.of_user(user_pk(request))
     if form.is_valid():
         context |= _answer(form)
     elif form.position is not None:
@@ -126,21 +124,15 @@ def save_view(request: HttpRequest) -> HttpResponse:
     if not form.is_valid():
         name, errors = next(iter(form.errors.items()))
         raise ValidationError(f"The view was not saved. {name}: {errors[0]}")
-    query = str(request.POST.get("q", "")).strip()
-    if SavedView.objects.filter(user_id=user_pk(request)).count() >= MOST_VIEWS:
-        raise ValidationError(f"The view was not saved: there are {MOST_VIEWS} already. Delete one first.")
-    SavedView.objects.update_or_create(
-        user_id=user_pk(request), name=form.cleaned_data["name"], defaults={"query": query}
-    )
-    messages.success(request, f"Saved as {form.cleaned_data['name']}.")
-    return redirect(searching.address(query))
+    view, _ = saved_views.save(user_pk(request), form.cleaned_data["name"], str(request.POST.get("q", "")))
+    messages.success(request, f"Saved as {view.name}.")
+    return redirect(searching.address(view.query))
 
 
 @require_POST
 @may("view_event")
 def delete_view(request: HttpRequest, view_id: int) -> HttpResponse:
     """Forget a saved view of one's own."""
-    view = get_object_or_404(SavedView, pk=view_id, user_id=user_pk(request))
-    view.delete()
+    view = saved_views.delete(user_pk(request), view_id)
     messages.success(request, f"The view {view.name} is deleted.")
     return redirect("events")

@@ -1,7 +1,8 @@
 """The fleet: many agents put back to one time, as one batch with one undo."""
 
 from collections import Counter
-from typing import Any, Final
+from collections.abc import Mapping
+from typing import Any
 
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
@@ -14,10 +15,6 @@ from statestore.errors import NeedsApproval, ValidationError
 from statestore.forms import BatchForm, FleetForm, PageForm, sent
 from statestore.views.access import actor, agent_or_404, may
 from statestore.views.htmx import render_page
-
-# So long may one request restore; what is left is restored by the next.
-BUDGET_SECONDS: Final = 10
-KINDS: Final = ("change", "running", "unchanged", "unknown")
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -38,8 +35,8 @@ def fleet(request: HttpRequest) -> HttpResponse:
         verdicts = restore.preview_fleet(form.agents(), form.cleaned_data["at"])
         counts = Counter(verdict.kind for verdict in verdicts)
         context |= {
-            "verdicts": sorted(verdicts, key=lambda verdict: KINDS.index(verdict.kind)),
-            "counts": [(kind, counts[kind]) for kind in KINDS],
+            "verdicts": verdicts,
+            "counts": [(kind, counts[kind]) for kind in restore.KINDS],
             "seconds": form.cleaned_data["at"],
             "scope": form.scope(),
         }
@@ -75,7 +72,7 @@ def batch_detail(request: HttpRequest, batch_id: AnyId) -> HttpResponse:
         "counts": sorted(counts.items()),
         "waiting": counts.get("", 0),
         "has_begun": any(result for result in counts),
-        "undone_by": models.Batch.objects.filter(undoes_id=batch.pk).first(),
+        "undone_by": models.Batch.objects.undoing(batch.pk).first(),
         "is_own": batch.actor == request.user.get_username(),
         "needs_approval": restore.batch_needs_approval(batch),
         "page": PageForm(request.GET).page(models.BatchItem.objects.filter(batch=batch), ("id",)),
@@ -87,15 +84,16 @@ def batch_detail(request: HttpRequest, batch_id: AnyId) -> HttpResponse:
 @may("restore_agent")
 def apply_batch(request: HttpRequest, batch_id: AnyId) -> HttpResponse:
     """Apply what waits of a batch, agent by agent."""
-    return _applied(request, _batch_or_404(batch_id))
-
-
-def _applied(request: HttpRequest, batch: models.Batch) -> HttpResponse:
+    batch = _batch_or_404(batch_id)
     try:
-        counts = restore.apply_batch(batch, by=actor(request), budget_seconds=BUDGET_SECONDS)
+        counts = restore.apply_batch(batch, by=actor(request), budget_seconds=restore.BUDGET_SECONDS)
     except NeedsApproval as error:
         messages.warning(request, str(error))
         return redirect(batch)
+    return _applied(request, batch, counts)
+
+
+def _applied(request: HttpRequest, batch: models.Batch, counts: Mapping[str, int]) -> HttpResponse:
     if left := counts.get("", 0):
         messages.warning(request, f"{left} agents still wait: go on with them.")
     else:
@@ -116,8 +114,7 @@ def approve_batch(request: HttpRequest, batch_id: AnyId) -> HttpResponse:
 @may("restore_agent")
 def undo_batch(request: HttpRequest, batch_id: AnyId) -> HttpResponse:
     """Put back, at once, what a batch overwrote and what still stands."""
-    undo = restore.prepare_undo(_batch_or_404(batch_id), by=actor(request))
-    return _applied(request, undo)
+    return _applied(request, *restore.undo_batch(_batch_or_404(batch_id), by=actor(request)))
 
 
 def _batch_or_404(batch_id: AnyId) -> models.Batch:

@@ -77,7 +77,7 @@ def test_a_key_that_two_use_at_once_is_used_once(writer: Script):
         answers = at_once(
             *(
                 lambda who=who, number=number: pair[who].post(
-                    "/agents/a1/snapshots", {"description": str(number)}, idempotency_key=f"key {number}"
+                    "/agents/a1/snapshots", {"description": str(number)}, idempotency_key=f"key-{number}"
                 )
                 for who in (0, 1)
             )

@@ -51,6 +51,14 @@ def test_a_key_is_its_callers_own(script: Script, people: dict[str, User]):
     assert models.Snapshot.objects.count() == 2
 
 
+@pytest.mark.parametrize("key", ["", "two words", "x" * 256, "é"])
+def test_a_key_that_is_none_is_refused(script: Script, key: str):
+    make_agent("a1")
+    answer = script.post("/agents/a1/snapshots", idempotency_key=key)
+    assert (answer.status_code, "Idempotency-Key" in answer.json()["detail"]) == (422, True)
+    assert not models.Snapshot.objects.exists()
+
+
 def test_a_key_is_free_again_after_a_day(script: Script):
     make_agent("a1")
     with time_machine.travel(1_795_000_000, tick=False):

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import User
 
-from statestore import models
+from statestore import edits, models
+from statestore.audit import SYSTEM
 from statestore.routers import store_alias
 from tests.api.conftest import Script, script_of
 from tests.builders import NOW, make_agent, make_event, make_session, make_snapshot, make_task, make_transition
@@ -203,6 +204,26 @@ def test_a_session_is_opened_closed_and_edited(script: Script):
     assert script.delete("/sessions/s2").status_code == 204
 
 
+def test_what_a_script_does_to_tasks_and_sessions_is_kept_before_and_after_and_taken_back(script: Script):
+    task = make_task("T", status="Todo")
+    session = make_session(make_agent("a1"), ended_at=None, status="active")
+    seen = {row: models.row_hash(row) for row in (task, session)}
+    assert script.patch(f"/tasks/{task.pk}", {"status": "Done"}).status_code == 200
+    assert script.post(f"/sessions/{session.pk}/end", {"status": "failed"}, if_match=f'"{"0" * 64}"').status_code == 412
+    assert script.post(f"/sessions/{session.pk}/end", {"status": "failed"}).status_code == 200
+    end, move = models.AuditEntry.objects.newest_first()
+    assert (move.verb, json.loads(move.detail)["status"]) == ("edit", ["Todo", "Done"])
+    assert (end.verb, json.loads(end.detail)["status"]) == ("end", ["active", "failed"])
+    assert {end.actor, move.actor} == {"administrator"}
+    assert "(token dss." in end.address
+    for entry in (end, move):
+        edits.revert(entry, by=SYSTEM)
+    task.updated_at = models.Task.objects.get().updated_at
+    assert {row: models.row_hash(row) for row in (models.Task.objects.get(), models.Session.objects.get())} == {
+        task: models.row_hash(task), session: seen[session],
+    }  # fmt: skip
+
+
 # What comes in
 
 
@@ -292,7 +313,7 @@ def test_a_list_asks_a_constant_number_of_questions_and_never_for_states(
         agent = make_agent(f"a{number}")
         make_snapshot(agent)
     script.get("/agents")
-    for path in ("/agents", "/snapshots", "/events", "/tasks", "/sessions", "/restores"):
+    for path in ("/agents", "/snapshots", "/events", "/tasks", "/sessions", "/restores", "/batches", "/edits"):
         with django_assert_num_queries(2 if path in ("/agents", "/snapshots") else 1, using=store_alias()):
             assert "state_data" not in script.get(path).content.decode()
 

@@ -54,8 +54,8 @@ def killed(site: Site, secret: str, number: int, *, with_key: bool) -> list[Aske
         def go_on() -> None:
             try:
                 while True:
-                    name = f"{number} {len(sent)}"
-                    sent.append(Asked(f"key {name}" if with_key else None, name))
+                    name = f"{number}-{len(sent)}"
+                    sent.append(Asked(f"key-{name}" if with_key else None, name))
                     ask(server.port, secret, sent[-1])
                     begun.set()
             except CONNECTION_LOST:

@@ -4,17 +4,22 @@ import re
 from html import unescape
 
 import pytest
+from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import get_resolver, reverse
 
+from statestore import models, work
+from statestore.audit import SYSTEM
 from statestore.json_links import CALLS, json_url
-from tests.builders import make_agent, make_event, make_session, make_snapshot, make_task, make_transition
+from statestore.routers import store_alias
+from tests.builders import NOW, make_agent, make_event, make_session, make_snapshot, make_task, make_transition
+from tests.conftest import signed_in
 from tests.test_access import named_urls
 
 pytestmark = pytest.mark.django_db
 
 # Pages without data of the store: forms, settings, what machines ask.
-WITHOUT = {"login", "password_change", "password_change_done", "tokens", "healthz", "readyz", "metrics", "capture"}
+WITHOUT = {"login", "password_change", "password_change_done", "tokens", "healthz", "readyz", "metrics"}
 
 
 def link(client: Client, address: str) -> str:
@@ -66,14 +71,31 @@ def test_each_page_links_to_a_call_that_answers(operator: Client):
         ("/events/?q=type:commit", "/api/v1/events/search?q=type%3Acommit"),
         ("/commits/a41f/", "/api/v1/events?commit=a41f"),
         ("/trash/", "/api/v1/agents?trash=true"),
+        ("/fleet/", "/api/v1/batches"),
+        ("/fleet/?at=1790000000&status=failed", "/api/v1/batches/preview?status=failed&at=1790000000"),
+        ("/fleet/b1/", "/api/v1/batches/b1"),
     ],
 )
-def test_the_link_is_filtered_as_the_page_is(viewer: Client, page: str, call: str):
+def test_the_link_is_filtered_as_the_page_is(operator: Client, page: str, call: str):
     make_event(git_commit="a41f")
-    assert link(viewer, page) == call
+    models.Batch.objects.create(id="b1", created_at=NOW, actor="anna", moment=f"at:{NOW}")
+    assert link(operator, page) == call
+    assert operator.get(call).status_code == 200
+
+
+def test_the_page_of_capture_leads_to_what_it_says(people: dict[str, User]):
+    administrator = signed_in(people["administrator"])
+    assert administrator.get(link(administrator, "/capture/")).json()["is_on"] is False
+
+
+def test_the_page_of_an_edit_leads_to_it(viewer: Client):
+    work.save_task(store_alias(), {"title": "made"}, by=SYSTEM)
+    entry = models.AuditEntry.objects.get()
+    assert link(viewer, f"/audit/{entry.pk}/") == f"/api/v1/edits/{entry.pk}"
+    assert viewer.get(f"/api/v1/edits/{entry.pk}").json()["after"]["title"] == "made"
 
 
 def test_each_call_that_a_link_names_exists():
     for name, call in CALLS.items():
-        assert reverse(f"api:{call.name}", args=["x"] if call.id_name else []), name
+        assert reverse(f"api:{call.name}", args=["1"] if call.id_name else []), name
     assert callable(json_url)

@@ -11,6 +11,8 @@ Time = Annotated[str | None, Field(description="ISO 8601, UTC.", json_schema_ext
 StoredSeconds = Annotated[int | None, Field(description="The stored seconds since 1970 UTC.")]
 CURSOR = r"^[A-Za-z0-9._-]*$"
 ADDRESS = r"^[A-Za-z0-9._:@~!-]*$"
+# As it stands in an address, percent-encoded, a query is up to twelve times as long; a server takes 64 KB.
+QUERY_CHARACTERS = 2_000
 Id = Annotated[str, Field(min_length=1, max_length=500)]
 Reason = Annotated[str, Field(max_length=500, description="Why; it stands in the record for good.")]
 

@@ -4,7 +4,18 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field
 
-from statestore.api.schemas.common import ADDRESS, Id, In, Out, PageIn, Raw, Seconds, StoredSeconds, Time
+from statestore.api.schemas.common import (
+    ADDRESS,
+    QUERY_CHARACTERS,
+    Id,
+    In,
+    Out,
+    PageIn,
+    Raw,
+    Seconds,
+    StoredSeconds,
+    Time,
+)
 
 Address = Annotated[str, Field(max_length=1500, pattern=ADDRESS, description="An agent's address.")]
 Word = Annotated[str, Field(min_length=1, max_length=200)]
@@ -26,7 +37,7 @@ class EventsIn(PageIn):
 class SearchIn(PageIn):
     """What to look for."""
 
-    q: Annotated[str, Field(min_length=1, max_length=200, description="Text in content, type or session.")]
+    q: Annotated[str, Field(min_length=1, max_length=QUERY_CHARACTERS, description="Words, type:x, -actor:y, after:2h")]
 
 
 class EventIn(In):
