@@ -6,10 +6,11 @@ from typing import Any
 
 import hypothesis
 import pytest
+from django.conf import settings
 from django.contrib.auth.models import Group, User
 from django.core.cache import cache
 from django.db import connections
-from django.test import Client
+from django.test import Client, override_settings
 
 from statestore.routers import store_alias
 
@@ -79,23 +80,16 @@ def _no_search_index(settings: Any) -> None:
     settings.SEARCH_INDEX = "/nonexistent/search.db"
 
 
-@pytest.fixture(scope="session")
-def empty_folder(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """Return the path of a folder that stays empty."""
-    return str(tmp_path_factory.mktemp("empty"))
-
-
-@pytest.fixture(autouse=True)
-def _plain_static_files(settings: Any, empty_folder: str) -> None:
+@pytest.fixture(scope="session", autouse=True)
+def _plain_static_files(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Let templates name static files without a manifest, and without the folder, that only `collectstatic` makes.
 
     The folder must be nobody else's: each client reads all of it, and takes nothing but regular files.
     """
-    settings.STATIC_ROOT = empty_folder
-    settings.STORAGES = {
-        **settings.STORAGES,
-        "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
-    }
+    plain = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
+    storages = {**settings.STORAGES, "staticfiles": plain}
+    with override_settings(STATIC_ROOT=str(tmp_path_factory.mktemp("empty")), STORAGES=storages):
+        yield
 
 
 @pytest.fixture
