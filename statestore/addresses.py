@@ -14,6 +14,7 @@ from typing import Final, TypeAlias
 from statestore.fields import StoredBlob, text_bytes
 
 _TAME: Final = re.compile(r"[A-Za-z0-9._:@-]{1,128}")
+ADDRESS: Final = rf"~!?[A-Za-z0-9_-]*|~~[A-Za-z0-9_-]*~[0-9a-f]{{64}}|{_TAME.pattern}"
 # Servers refuse request lines of some KB: beyond this, an address names an id by its beginning and its SHA-256.
 LONG_BYTES: Final = 1024
 PREFIX_CHARACTERS: Final = 64
@@ -74,7 +75,7 @@ def _decode(text: str) -> bytes:
 class AnyIdConverter:
     """Django's path converter for `<id:…>`."""
 
-    regex = r"~!?[A-Za-z0-9_-]*|~~[A-Za-z0-9_-]*~[0-9a-f]{64}|[A-Za-z0-9._:@-]{1,128}"
+    regex = ADDRESS
 
     def to_python(self, value: str) -> AnyId:
         return from_address(value)

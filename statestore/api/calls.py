@@ -1,6 +1,7 @@
 """How a call is declared: its method and path, whom it is for, what it takes and what it answers."""
 
 import functools
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
@@ -9,7 +10,7 @@ from ninja import Router
 from ninja.operation import Operation
 from ninja.utils import contribute_operation_callback
 
-from statestore.addresses import AnyId, from_address
+from statestore.addresses import ADDRESS, AnyId, from_address
 from statestore.api.callers import Login, Need, Token
 from statestore.api.once import idempotent
 from statestore.api.problems import Problem
@@ -108,8 +109,10 @@ def _strict(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
 
 
 def id_of(address: str, what: str) -> AnyId:
-    """Return the id that a part of a path names. Raises NotFound where none could."""
+    """Return the id that a part of a path names. Raises NotFound where none could: each id has one address only."""
     try:
+        if not re.fullmatch(ADDRESS, address):
+            raise ValueError(address)
         return from_address(address)
     except ValueError:
         raise NotFound(f"There is no {what} “{address[:80]}” here.") from None

@@ -2,11 +2,12 @@
 
 from typing import Any, Final
 
+from statestore.addresses import ADDRESS
 from statestore.api.problems import CONTENT_TYPE
 from statestore.api.schemas.work import BatchIn
 
 NDJSON: Final = "application/x-ndjson"
-_ID: Final = r"^(~!?[A-Za-z0-9_-]*|~~[A-Za-z0-9_-]*~[0-9a-f]{64}|[A-Za-z0-9._:@-]{1,128})$"
+_ID: Final = f"^({ADDRESS})$"
 _ADDRESS: Final = "As it is where it matches [A-Za-z0-9._:@-]{1,128}; else ~ and its base64url."
 _ETAG: Final = {"description": "The entity tag of the row as it is now.", "schema": {"type": "string"}}
 _IF_MATCH: Final = {

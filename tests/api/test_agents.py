@@ -133,6 +133,15 @@ def test_any_id_has_its_address(script: Script, agent_id: str):
     assert script.get(f"/agents/{row['address']}").json()["id"] == agent_id
 
 
+def test_what_is_no_address_names_and_makes_nothing(script: Script):
+    for address in ("two words", "caf%C3%A9", "a%25b"):
+        for method in ("get", "delete"):
+            assert getattr(script, method)(f"/agents/{address}").status_code == 404
+        answer = script.put(f"/tasks/{address}", {"title": "one"})
+        assert answer.status_code == 404, answer.content
+    assert not models.Task.objects.exists()
+
+
 def test_any_bytes_are_shown_and_told(script: Script, on_sqlite: bool):
     if not on_sqlite:
         pytest.skip("PostgreSQL holds no such text")
