@@ -19,7 +19,7 @@ test: .venv/.dev ## the whole suite, on SQLite, in the browser and on PostgreSQL
 	@PATH="$(CURDIR)/$(BIN):$$PATH" tests/run $(ARGS)
 
 faults: .venv/.dev ## the fault tests, for longer than CI has time
-	@FAULTS=long $(BIN)/pytest -m faults -p no:randomly
+	@FAULTS=long $(BIN)/pytest -m "faults or alone" -p no:randomly
 
 check: .venv/.dev ## formats, lint, types, migrations, deployment settings
 	$(BIN)/ruff format --check .

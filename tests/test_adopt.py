@@ -293,7 +293,7 @@ def _adopt_when_quick_enough(path: Path) -> None:
     raise AssertionError("not once quick enough")
 
 
-@pytest.mark.faults
+@pytest.mark.alone
 @pytest.mark.parametrize("mode", ["delete", "wal"])
 def test_adoption_never_makes_the_orchestrator_fail_or_wait(mode: str, version_5: Path) -> None:
     execute(version_5, f"PRAGMA journal_mode = {mode}")

@@ -154,7 +154,7 @@ def test_hostile_content_neither_stops_the_doctor_nor_reaches_the_terminal(tmp_p
     assert "<script" not in text
 
 
-@pytest.mark.faults
+@pytest.mark.alone
 def test_the_cheap_checks_are_cheap_on_many_rows(path: Path) -> None:
     execute(
         path,
@@ -170,7 +170,7 @@ def test_the_cheap_checks_are_cheap_on_many_rows(path: Path) -> None:
     assert took < 0.02
 
 
-@pytest.mark.faults
+@pytest.mark.alone
 def test_a_thorough_examination_never_makes_the_orchestrator_wait(path: Path) -> None:
     execute(path, "PRAGMA journal_mode = delete")
     with writer.running(path, "--per-second", "100") as run:

@@ -216,7 +216,7 @@ def test_the_journal_mode_stays_while_another_program_has_the_file_open(tmp_path
     assert "still WAL" in left.notes[0]
 
 
-@pytest.mark.faults
+@pytest.mark.alone
 def test_leaving_never_makes_the_orchestrator_fail_or_wait(tmp_path: Path) -> None:
     path = make_store(tmp_path / "store.db")
     move_in(path, wal=True)

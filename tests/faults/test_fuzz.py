@@ -18,9 +18,9 @@ from tests.faults.scale import times
 from tests.faults.server import HOST, serving
 from tests.faults.sites import NAME, Site, SiteMaker
 
-pytestmark = [pytest.mark.faults, pytest.mark.sqlite]
+pytestmark = [pytest.mark.faults, pytest.mark.alone, pytest.mark.sqlite]
 
-SECONDS = times(220, 1_800)
+SECONDS = times(150, 1_800)
 # What each program does: the first what the description names one by one and then chains of calls, the second single
 # calls with whatever can be made up for them.
 PHASES = ("examples,coverage,stateful", "fuzzing")

@@ -17,7 +17,7 @@ from tests.faults.sites import JOURNAL_MODES, QUIET, Site, SiteMaker
 from tests.faults.wholeness import damage, unsound
 from tests.foreign import writer
 
-pytestmark = [pytest.mark.faults, pytest.mark.sqlite]
+pytestmark = [pytest.mark.faults, pytest.mark.alone, pytest.mark.sqlite]
 
 PAGES = ("/", "/agents/", "/agents/quiet-0/", "/agents/planner/", "/snapshots/", "/restores/", "/events/", "/audit/")
 # Twice as many as the server has threads.

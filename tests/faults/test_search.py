@@ -83,6 +83,7 @@ def retain(site: Site) -> None:
     connection.close()
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("journal_mode", JOURNAL_MODES)
 def test_every_word_is_exact_after_a_storm(make_site: SiteMaker, journal_mode: str, quick_disk: Path):
     site, kills = make_site(journal_mode, quick_disk), times(4, 50)

@@ -15,7 +15,7 @@ from tests.faults.storm import crowd_at, repeatedly
 from tests.faults.wholeness import unsound
 from tests.foreign import writer
 
-pytestmark = [pytest.mark.faults, pytest.mark.sqlite]
+pytestmark = [pytest.mark.faults, pytest.mark.alone, pytest.mark.sqlite]
 
 PEOPLE = 3
 WAIT_SECONDS = 0.5
