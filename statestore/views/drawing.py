@@ -8,7 +8,7 @@ from statestore.taskgraph import Graph, Node
 
 BOX_WIDTH: Final = 188
 BOX_HEIGHT: Final = 44
-STEP_X: Final = 248
+STEP_X: Final = 236
 STEP_Y: Final = 60
 MARGIN: Final = 12
 SIGNS: Final = {"Todo": "○", "InProgress": "●", "Done": "✓", "Blocked": "✕"}
