@@ -58,7 +58,9 @@ def write(path: Path) -> Story:
         for number in range(CROWD):
             orchestrator.save_event(f"event {number}", session_id="crowd", actor_id="crowd-00", at=now - number * 600)
         first = orchestrator.save_task("Split off the tokenizer", status="Done", assigned_to="coder-2")
-        orchestrator.save_task("Build the tree", status="InProgress", assigned_to="coder-2", dependencies=[first])
+        orchestrator.save_task(
+            "Build the tree", status="InProgress", assigned_to="coder-2", dependencies=[first], task_id="build-the-tree"
+        )
     return story
 
 

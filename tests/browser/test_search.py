@@ -21,7 +21,6 @@ def addresses(site: Site) -> dict[str, str]:
         ((event, commit),) = orchestrator.rows(
             "SELECT id, git_commit FROM events WHERE session_id = 'build-coder-2' ORDER BY timestamp LIMIT 1"
         )
-        ((task,),) = orchestrator.rows("SELECT id FROM tasks WHERE title = 'Build the tree'")
     return {
         "search": "/events/?q=event+-type:thought+after:30d",
         "search with a mistake": "/events/?q=event+%22open",
@@ -30,7 +29,7 @@ def addresses(site: Site) -> dict[str, str]:
         "session": "/sessions/build-coder-2/",
         "tasks": "/tasks/",
         "board": "/tasks/?layout=board",
-        "task": f"/tasks/{task}/",
+        "task": "/tasks/build-the-tree/",
         "commit": f"/commits/{commit}/",
     }
 
