@@ -37,7 +37,7 @@ values = st.recursive(
         | st.dictionaries(keys, inner, max_size=5)
         | st.lists(st.fixed_dictionaries({"id": st.integers(0, 4), "v": inner}), max_size=5)
     ),
-    max_leaves=40,
+    max_leaves=20,
 )
 
 
