@@ -15,7 +15,7 @@ FEW: Final = 2_000
 SORTABLE: Final = 20_000
 # Documents that are looked at for one page, and those whose events are read where no index of words can help.
 MOST_LOOKED_AT: Final = 60_000
-MOST_READ: Final = 2_000
+MOST_READ: Final = 1_500
 MOST_CHECKED: Final = 6_000
 MOST_COMMITS: Final = 500
 SHORTEST_WORD: Final = 3

@@ -132,12 +132,10 @@ def when(seconds: Any, relative: bool = True) -> SafeString | str:
     if moment is None:
         return format_html('<span title="not a time">{}</span>', line(getattr(seconds, "raw", seconds), 24))
     absolute = moment.strftime("%Y-%m-%d %H:%M:%S")
-    return format_html(
-        '<time datetime="{}" title="{} UTC"{}>{}</time>',
-        moment.isoformat(),
-        absolute,
-        SafeString(" data-relative") if relative else "",
-        absolute,
+    # Digits, signs and letters of ours: there is nothing to escape, and pages have hundreds of times.
+    return SafeString(
+        f'<time datetime="{moment.isoformat()}" title="{absolute} UTC"{" data-relative" if relative else ""}>'
+        f"{absolute}</time>"
     )
 
 
@@ -208,7 +206,7 @@ def growth(before: Any, after: Any) -> SafeString | str:
     if before is None or after is None:
         return ""
     sign = "+" if after > before else "−" if after < before else "±"
-    return format_html('<span title="{} → {}">{}{}</span>', size(before), size(after), sign, size(abs(after - before)))
+    return SafeString(f'<span title="{size(before)} → {size(after)}">{sign}{size(abs(after - before))}</span>')
 
 
 @register.simple_tag
