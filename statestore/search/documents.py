@@ -45,10 +45,13 @@ class Documents:
 
     def replace(self, names: Sequence[bytes], events: list[Source]) -> None:
         """Let the index hold some events as they are now; of the names, those without an event leave it."""
+        # Rows are read in several statements: meanwhile one event may have taken the place of another, and come twice.
+        current = {event.name: event for event in events}
+        names = [*dict.fromkeys([*names, *current])]
         known = self.known(names)
         self._forget(docid for docid, _ in known.values())
         self.index.executemany("DELETE FROM aside WHERE pk = ?", [(name,) for name in names])
-        events = sorted(events, key=lambda event: order.key(event.timestamp, event.rowid))
+        events = sorted(current.values(), key=lambda event: order.key(event.timestamp, event.rowid))
         placed: list[tuple[int, Source]] = []
         self._look_around(events)
         for bucket, group in groupby(events, key=lambda event: order.bucket(event.timestamp)):

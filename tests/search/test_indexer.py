@@ -72,6 +72,26 @@ def test_a_mark_that_was_set_again_meanwhile_is_not_cleared():
     assert len(marks.marked(store_alias(), 10)) == 1
 
 
+def test_an_event_in_the_place_of_one_that_was_asked_for_is_indexed_once(monkeypatch: pytest.MonkeyPatch):
+    # Between two reads a foreign REPLACE may put another event where the one that was looked for had been.
+    make_event(id="e1", content="first")
+    search.index_all()
+    make_event(id="e2", content="second", timestamp=NOW + 10)
+    named = source.named
+
+    def with_another(using: str, names: list[bytes]) -> Any:
+        yield from named(using, names)
+        yield from named(using, [b"te1"])
+        yield from named(using, names)
+
+    monkeypatch.setattr(source, "named", with_another)
+    built = file.reading()
+    assert search.index_all()
+    assert file.reading() is built, "the index was made anew"
+    assert (everything("first"), everything("second")) == (["e1"], ["e2"])
+    assert documents() == 2
+
+
 def test_an_indexer_that_dies_between_index_and_marks_loses_nothing(monkeypatch: pytest.MonkeyPatch):
     search.index_all()
     make_event(id="e1", content="precious")
