@@ -7,7 +7,7 @@ from typing import Any, Final, NamedTuple
 
 from statestore import dialect, models, moments, paging
 from statestore.addresses import AnyId
-from statestore.querysets import BY_CREATION, BY_TIME
+from statestore.querysets import BY_CREATION, BY_TIME, first_values
 from statestore.routers import store_alias
 
 LANE_COLUMNS: Final = 160
@@ -132,25 +132,17 @@ def span_of(agent: models.AgentState, start: int | None, end: int | None, *, usi
     using = using or store_alias()
     transitions = models.Transition.objects.using(using).of_agent(agent.agent_id)
     snapshots = models.Snapshot.objects.using(using).of_agent(agent.agent_id)
-    if start is None:
-        firsts = (
-            transitions.oldest_first().values_list("timestamp"),
-            snapshots.oldest_first().values_list("created_at"),
-        )
-        start = min([int(row[0]) for row in map(_first, firsts) if row], default=int(agent.updated_at))
-    if end is None:
-        lasts = (
-            transitions.newest_first().values_list("timestamp"),
-            snapshots.newest_first().values_list("created_at"),
-        )
-        end = max([int(row[0]) for row in map(_first, lasts) if row] + [int(agent.updated_at)])
+    if start is None or end is None:
+        bounds = first_values(
+            (transitions.oldest_first(), "timestamp"), (snapshots.oldest_first(), "created_at"),
+            (transitions.newest_first(), "timestamp"), (snapshots.newest_first(), "created_at"),
+        )  # fmt: skip
+        firsts, lasts = ([int(at) for at in side if at is not None] for side in (bounds[:2], bounds[2:]))
+        start = min(firsts, default=int(agent.updated_at)) if start is None else start
+        end = max([*lasts, int(agent.updated_at)]) if end is None else end
     # A program may have written any number as a time.
     start, end = (min(max(bound, 0), LAST_SECOND) for bound in (start, max(end, start)))
     return Span(start, max(1, -(-(end + 1 - start) // LANE_COLUMNS)))
-
-
-def _first(rows: Any) -> Any:
-    return rows.first()
 
 
 @dataclass(frozen=True, slots=True)

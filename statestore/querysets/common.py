@@ -88,3 +88,20 @@ def some_of_each(
             for number, *columns in cursor.fetchall():
                 found[number].append(tuple(columns))
     return found
+
+
+def first_values(*asked: tuple[QuerySet[Any], str]) -> list[Any]:
+    """Return the first value of a column in each of some ordered rows, in one query; None where there is no row."""
+    using, parts, parameters = asked[0][0].db, [], []
+    for rows, column in asked:
+        try:
+            sql, bound = rows.values(column)[:1].query.get_compiler(using).as_sql()
+        except EmptyResultSet:
+            sql, bound = "NULL", ()
+        parts.append(f"({sql})")
+        parameters += bound
+    with dialect.translated_errors(), connections[using].cursor() as cursor:
+        cursor.execute(f"SELECT {', '.join(parts)}", parameters)
+        found = cursor.fetchone()
+    fields = [rows.model._meta.get_field(column) for rows, column in asked]
+    return [field.from_db_value(raw, None, connections[using]) for field, raw in zip(fields, found, strict=True)]
