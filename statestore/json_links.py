@@ -7,7 +7,7 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.http import urlencode
 
-from statestore.addresses import to_address
+from statestore.addresses import AnyId, from_address, to_address
 
 
 class _Call(NamedTuple):
@@ -58,6 +58,15 @@ CALLS: Final[dict[str, _Call]] = {
 
 _SEARCH: Final = _Call("search_events", kept={"q": "q"})
 _BATCHES: Final = _Call("list_batches")
+_DIFF: Final = _Call("get_diff", "agent_id", kept={"before": "from", "after": "to", "right": "other"})
+
+
+def _compared(request: HttpRequest) -> AnyId | None:
+    """Return the agent that is compared, or None where none is named yet, or by what is no address."""
+    try:
+        return from_address(request.GET["left"].strip()) if request.GET.get("left") else None
+    except ValueError:
+        return None
 
 
 def json_url(request: HttpRequest) -> str:
@@ -73,6 +82,8 @@ def json_url(request: HttpRequest) -> str:
     if match.url_name == "fleet" and not request.GET.get("at"):
         call = _BATCHES
     found = match.kwargs.get(call.id_name)
+    if match.url_name == "compare" and (compared := _compared(request)) is not None:
+        call, found = _DIFF, compared
     arguments = [] if found is None else [found if isinstance(found, int) else to_address(found)]
     asked = dict(call.fixed)
     asked |= {theirs: str(match.kwargs[ours]) for ours, theirs in call.parts.items()}

@@ -71,6 +71,7 @@ def test_each_page_links_to_a_call_that_answers(operator: Client):
         ("/events/?q=type:commit", "/api/v1/events/search?q=type%3Acommit"),
         ("/commits/a41f/", "/api/v1/events?commit=a41f"),
         ("/trash/", "/api/v1/agents?trash=true"),
+        ("/compare/", "/api/v1/agents"),
         ("/fleet/", "/api/v1/batches"),
         ("/fleet/?at=1790000000&status=failed", "/api/v1/batches/preview?status=failed&at=1790000000"),
         ("/fleet/b1/", "/api/v1/batches/b1"),
@@ -99,3 +100,18 @@ def test_each_call_that_a_link_names_exists():
     for name, call in CALLS.items():
         assert reverse(f"api:{call.name}", args=["1"] if call.id_name else []), name
     assert callable(json_url)
+
+
+def test_a_comparison_links_to_its_diff(viewer: Client):
+    make_agent("a b", state={"n": 1})
+    make_agent("other", state={"n": 2})
+    url = link(viewer, "/compare/?left=~YSBi&before=now&after=now&right=other")
+    assert url == "/api/v1/agents/~YSBi/diff?from=now&to=now&other=other"
+    assert [change["kind"] for change in viewer.get(url).json()["changes"]] == ["replaced"]
+
+
+def test_a_comparison_of_what_is_no_address_is_refused_in_words(viewer: Client):
+    viewer.raise_request_exception = False
+    answer = viewer.get("/compare/?left=~a")
+    assert answer.status_code == 422
+    assert "as it stands in URLs" in answer.content.decode()
