@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import hypothesis
@@ -13,6 +14,7 @@ from django.db import connections
 from django.test import Client, override_settings
 
 from statestore.routers import store_alias
+from statestore.search import file
 
 # Playwright's event loop runs in the tests' thread; the ORM is not used from inside it.
 os.environ.setdefault("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
@@ -78,6 +80,14 @@ def _empty_cache() -> None:
 def _no_search_index(settings: Any) -> None:
     """Let no test find the index of another; those about the index say where it lies."""
     settings.SEARCH_INDEX = "/nonexistent/search.db"
+
+
+@pytest.fixture
+def index_file(_no_search_index: None, settings: Any, tmp_path: Path) -> Iterator[Path]:
+    """Return where the test's own search index lies, which is made when it is asked for."""
+    settings.SEARCH_INDEX = str(tmp_path / "index" / "search.db")
+    yield file.path()
+    file.close()
 
 
 @pytest.fixture(scope="session", autouse=True)

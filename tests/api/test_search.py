@@ -1,7 +1,5 @@
 """What a script may know of a search beside its answer, and the queries that it keeps."""
 
-from typing import Any
-
 import pytest
 from django.contrib.auth.models import User
 from django.test import Client
@@ -9,18 +7,10 @@ from django.test import Client
 from statestore import models, saved_views, search
 from statestore.errors import ValidationError
 from statestore.routers import store_alias
-from statestore.search import file
 from tests.api.conftest import Script, script_of
 from tests.builders import NOW, make_agent, make_event, make_session
 
-pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture(autouse=True)
-def _index(settings: Any, tmp_path: Any) -> Any:
-    settings.SEARCH_INDEX = str(tmp_path / "search.db")
-    yield
-    file.close()
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("index_file")]
 
 
 def make_events() -> None:

@@ -15,18 +15,10 @@ from django.utils.html import escape
 
 from statestore import models, search
 from statestore.routers import store_alias
-from statestore.search import file
 from tests.builders import NOW, make_event
 from tests.faults.scale import times
 
-pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture(autouse=True)
-def _index(settings: Any, tmp_path: Any) -> Any:
-    settings.SEARCH_INDEX = str(tmp_path / "search.db")
-    yield
-    file.close()
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("index_file")]
 
 
 def page(client: Client, q: str = "", **more: str) -> str:
