@@ -4,7 +4,7 @@ The ORM makes the SQL of each statement anew, which takes longer than the databa
 which SQLite used 0.5. Values are read through the same fields; what a field has to prepare goes through the ORM.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import cache
 from typing import Any, TypeVar
 
@@ -22,26 +22,67 @@ def find(model: type[Row], using: str, column: str, value: Any, *, lock: bool = 
     if not plain_text(value):
         rows = model._default_manager.using(using)
         return (rows.select_for_update() if lock else rows).filter(**{column: value}).first()
-    connection = connections[using]
-    names, converters, sql = _select(model, using, column)
-    with connection.cursor() as cursor:
+    fields, sql = _select(model, using, column)
+    with connections[using].cursor() as cursor:
         cursor.execute(sql + (dialect.row_lock(using) if lock else ""), [value])
         found = cursor.fetchone()
-    if found is None:
+    return _row(model, using, fields, found) if found else None
+
+
+def find_with(model: type[Row], using: str, related: str, column: str, value: str) -> Row | None:
+    """Return the row with a plain text in a column, and with it what its foreign key names; None without one."""
+    fields, other, other_fields, sql = _join(model, using, related, column)
+    with connections[using].cursor() as cursor:
+        cursor.execute(sql, [value])
+        found = cursor.fetchone()
+    if not found:
         return None
+    row = _row(model, using, fields, found[: len(fields)])
+    setattr(row, related, _row(other, using, other_fields, found[len(fields) :]))
+    return row
+
+
+# The name of each column's attribute, and what makes its value of what the database gave.
+_Fields = list[tuple[str, Any]]
+
+
+def _row(model: type[Row], using: str, fields: _Fields, found: Sequence[Any]) -> Row:
+    connection = connections[using]
     values = [
-        convert(raw, None, connection) if convert else raw for convert, raw in zip(converters, found, strict=True)
+        convert(raw, None, connection) if convert else raw for (_, convert), raw in zip(fields, found, strict=True)
     ]
-    return model.from_db(using, names, values)
+    return model.from_db(using, [name for name, _ in fields], values)
 
 
 @cache
-def _select(model: type[Model], using: str, column: str) -> tuple[list[str], list[Any], str]:
-    fields = model._meta.concrete_fields
+def _select(model: type[Model], using: str, column: str) -> tuple[_Fields, str]:
     quote = connections[using].ops.quote_name
-    columns = ", ".join(quote(str(field.column)) for field in fields)
-    sql = f"SELECT {columns} FROM {quote(model._meta.db_table)} WHERE {quote(column)} = %s"  # noqa: S608
-    return [field.attname for field in fields], [getattr(field, "from_db_value", None) for field in fields], sql
+    fields, columns = _columns(model, using)
+    table = quote(model._meta.db_table)
+    return fields, f"SELECT {columns} FROM {table} WHERE {quote(column)} = %s"  # noqa: S608
+
+
+@cache
+def _join(model: type[Model], using: str, related: str, column: str) -> tuple[_Fields, type[Model], _Fields, str]:
+    quote = connections[using].ops.quote_name
+    key: Any = model._meta.get_field(related)
+    other = key.related_model
+    fields, columns = _columns(model, using)
+    other_fields, other_columns = _columns(other, using)
+    table, other_table = quote(model._meta.db_table), quote(other._meta.db_table)
+    sql = (
+        f"SELECT {columns}, {other_columns} FROM {table}"  # noqa: S608
+        f" JOIN {other_table} ON {other_table}.{quote(other._meta.pk.column)} = {table}.{quote(key.column)}"
+        f" WHERE {table}.{quote(column)} = %s"
+    )
+    return fields, other, other_fields, sql
+
+
+def _columns(model: type[Model], using: str) -> tuple[_Fields, str]:
+    fields, quote = model._meta.concrete_fields, connections[using].ops.quote_name
+    table = quote(model._meta.db_table)
+    columns = ", ".join(f"{table}.{quote(str(field.column))}" for field in fields)
+    return [(field.attname, getattr(field, "from_db_value", None)) for field in fields], columns
 
 
 def insert(row: Model, using: str) -> None:

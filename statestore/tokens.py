@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from functools import cache
 from typing import Any, Final
 
-from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Permission
 from django.db import DatabaseError, connections
 from django.db.models import Q
@@ -67,17 +66,16 @@ def check(text: str) -> models.ApiToken | None:
     public_id, _, secret = rest.partition(".")
     found = None
     if prefix == PREFIX and len(public_id) <= 16 and public_id.isalnum() and public_id.isascii():
-        found = plain.find(models.ApiToken, "default", "public_id", public_id)
+        found = plain.find_with(models.ApiToken, "default", "user", "public_id", public_id)
     is_right = constant_time_compare(found.digest if found else "", _digest(secret))
     now = models.now()
     if not is_right or found is None or found.revoked_at is not None or found.is_expired(now):
         return None
-    user = plain.find(get_user_model(), "default", "id", found.user_id)
-    if user is None or not user.is_active:
+    user = found.user
+    if not user.is_active:
         return None
     if not user.is_superuser:
         user._perm_cache = permissions(user)  # type: ignore[attr-defined]
-    found.user = user
     _note_use(found, now)
     return found
 
