@@ -85,41 +85,37 @@ def members(
 ) -> tuple[Json, dict[str, str]]:
     """Return the value of a text as `parse` does, and of an object's members so named the text as it stands there."""
     value = parse(text, max_bytes=max_bytes, max_depth=max_depth)
-    wanted = set(names) & value.keys() if isinstance(value, dict) else set()
     found: dict[str, str] = {}
+    if not isinstance(value, dict):
+        return value, found
+    wanted = set(names) & value.keys()
     position = text.find("{") + 1
-    while wanted:
+    for left in range(len(value) - 1, -1, -1):
+        if not wanted:
+            break
         key, colon = scanstring(text, text.index('"', position) + 1)
         start = _SPACE.match(text, text.index(":", colon) + 1).end()  # type: ignore[union-attr]
-        end = _scan(text, start)[1]
+        # The last one, mostly the state, ends where the object does: it need not be read a second time.
+        position = _scan(text, start)[1] if left else len(text.rstrip().removesuffix("}").rstrip())
         if key in wanted:
             wanted.discard(key)
-            found[key] = text[start:end]
-        position = end
+            found[key] = text[start:position]
     return value, found
 
 
 def _read(text: str) -> Json:
-    # Only as int itself are integers read in C, five times faster than through a function.
+    value: Json
     if not _NEGATIVE_ZERO.search(text):
         try:
-            return _decode(text, int)
+            value = _usual.decode(text)
         except (json.JSONDecodeError, NotJson):
             raise
         except ValueError:
             # An integer has more digits than int() takes.
             pass
-    return _decode(text, _integer)
-
-
-def _decode(text: str, integer: Callable[[str], Json]) -> Json:
-    value: Json = json.loads(
-        text,
-        parse_int=integer,
-        parse_float=_decimal,
-        parse_constant=_refuse_constant,
-        object_pairs_hook=_object,
-    )
+        else:
+            return value
+    value = _exact.decode(text)
     return value
 
 
@@ -163,6 +159,16 @@ def _object(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
     if len(members) != len(pairs):
         raise NotJson(f"It names the key {_first_repeated(pairs)} twice in one object.")
     return members
+
+
+def _decoder(integer: Callable[[str], Json]) -> json.JSONDecoder:
+    return json.JSONDecoder(
+        parse_int=integer, parse_float=_decimal, parse_constant=_refuse_constant, object_pairs_hook=_object
+    )
+
+
+# Only as int itself are integers read in C, five times faster than through a function.
+_usual, _exact = _decoder(int), _decoder(_integer)
 
 
 def _first_repeated(pairs: list[tuple[str, Json]]) -> str:

@@ -11,6 +11,7 @@ from statestore.jsontext import (
     Number,
     canonical,
     dump,
+    members,
     parse,
     pointer,
     resolve,
@@ -211,3 +212,18 @@ def test_a_place_that_is_absent_is_a_key_error(path: str) -> None:
 def test_what_is_no_pointer_does_not_split(path: str) -> None:
     with pytest.raises(ValueError, match="JSON Pointer"):
         split_pointer(path)
+
+
+@given(st.dictionaries(texts, values, min_size=1, max_size=5), st.data(), st.sampled_from([None, 2]))
+def test_members_are_found_as_they_stand_in_the_text(value: dict[str, Json], data: st.DataObject, indent: int | None):
+    names = data.draw(st.sets(st.sampled_from(sorted(value)) | st.just("absent")))
+    around = data.draw(st.sampled_from(["", " \n", "\t\r\n "]))
+    text = f"{around}{dump(value, indent=indent)}{around}"
+    read, found = members(text, names)
+    assert same(read, value)
+    assert found.keys() == names & value.keys()
+    assert all(same(parse(part), value[name]) and part == part.strip() for name, part in found.items())
+
+
+def test_what_is_no_object_has_no_members():
+    assert members('["a"]', ["a"]) == (["a"], {})
