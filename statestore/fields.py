@@ -87,6 +87,8 @@ class AnyText(models.TextField):  # type: ignore[type-arg]
         return StoredBlob(value) if isinstance(value, bytes) else str(value)
 
     def get_db_prep_value(self, value: Any, connection: BaseDatabaseWrapper, prepared: bool = False) -> Any:
+        if type(value) is str and value.isascii() and "\0" not in value:
+            return value  # As most are; a search binds 1,500 ids, and the way below took half of its time.
         raw = value
         value = super().get_db_prep_value(value, connection, prepared)
         if not isinstance(value, str):
