@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from statestore import dialect
 from statestore.errors import ValidationError
-from statestore.exchange import lines
+from statestore.exchange import lines, originals
 from statestore.exchange.tables import AUDIT, BY_NAME, TABLES, Table
 from statestore.reach import Reach
 
@@ -68,9 +68,11 @@ def _rows(table: Table, wanted: Wanted) -> Iterator[bytes]:
         with dialect.translated_errors():
             found = rows.filter(pk__in=keys).values_list("pk", *names)
             by_key = {row[0]: row[1:] for row in found}
+        odd = originals.of(table, wanted.reach.using, keys)
         for key in keys:
             if key in by_key:
-                yield lines.row_line(table.name, table.columns, by_key[key])
+                values = originals.given_back(table, by_key[key], odd[key]) if key in odd else by_key[key]
+                yield lines.row_line(table.name, table.columns, values)
 
 
 def _chunks(rows: Any, table: Table) -> Iterator[list[Any]]:

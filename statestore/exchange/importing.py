@@ -14,8 +14,8 @@ from django.db import IntegrityError, transaction
 
 from statestore import dialect, models
 from statestore.audit import Actor
-from statestore.errors import DatabaseError, StateStoreError, ValidationError
-from statestore.exchange import lines
+from statestore.errors import DatabaseError, SerializationError, Unavailable, ValidationError
+from statestore.exchange import lines, originals
 from statestore.exchange.tables import AUDIT, BY_NAME, Table
 from statestore.fields import OddInt, plain_text
 
@@ -57,6 +57,7 @@ class Report:
 class _Row:
     number: int
     values: dict[str, Any]
+    stored_as: str | None = None
 
 
 def import_lines(source: Iterable[bytes], *, using: str, by: Actor, dry_run: bool = False) -> Report:
@@ -80,7 +81,7 @@ def import_lines(source: Iterable[bytes], *, using: str, by: Actor, dry_run: boo
         if table is not found or len(waiting) >= WRITTEN_ROWS or size > WRITTEN_BYTES:
             _write(table, waiting, using, report)
             waiting, size, table = [], 0, found
-        if (row := _row(number, payload, found, report)) is not None:
+        if (row := _row(number, payload, found, using, report)) is not None:
             waiting.append(row)
             size += len(raw)
     _write(table, waiting, using, report)
@@ -122,15 +123,30 @@ def _table(number: int, payload: dict[str, Any], report: Report) -> Table | None
     return table
 
 
-def _row(number: int, payload: dict[str, Any], table: Table, report: Report) -> _Row | None:
+def _row(number: int, payload: dict[str, Any], table: Table, using: str, report: Report) -> _Row | None:
     row = payload.get("row")
     try:
         if not isinstance(row, dict) or set(row) != set(table.columns):
             raise ValidationError("its columns are not those of the table.")
-        return _Row(number, {column: lines.from_json(value) for column, value in row.items()})
+        values = {column: lines.from_json(value) for column, value in row.items()}
+        return _Row(number, values) if dialect.keeps_odd_integers(using) else _normalised(number, values, report)
     except ValidationError as error:
         report.refuse(number, f"{table.name}: {error}")
         return None
+
+
+def _normalised(number: int, values: dict[str, Any], report: Report) -> _Row:
+    """Return a row whose numbers are numbers, with what they were. Raises ValidationError for what is none."""
+    odd = {column: value for column, value in values.items() if isinstance(value, OddInt)}
+    for column, value in odd.items():
+        if not value.readable:
+            raise ValidationError(f"{column} holds no number, which PostgreSQL cannot keep.")
+    report.normalised += len(odd)
+    return _Row(number, {**values, **{column: int(value) for column, value in odd.items()}}, originals.dumped(odd))
+
+
+# What is wrong with a row, as opposed to the store: busy, full or gone, it ends the import.
+_REFUSED: Final = (DatabaseError, SerializationError, ValidationError, IntegrityError)
 
 
 def _write(table: Table | None, rows: list[_Row], using: str, report: Report) -> None:
@@ -143,8 +159,10 @@ def _write(table: Table | None, rows: list[_Row], using: str, report: Report) ->
     try:
         with dialect.writing(using):
             there = _present(table, rows, using)
-            _upsert(table, rows, using, report)
-    except (DatabaseError, IntegrityError):
+            _upsert(table, rows, using)
+    except Unavailable:
+        raise
+    except _REFUSED:
         # One of them cannot be: find out which, each in a transaction of its own.
         for row in rows:
             _write_one(table, row, using, report)
@@ -156,8 +174,10 @@ def _write_one(table: Table, row: _Row, using: str, report: Report) -> None:
     try:
         with dialect.writing(using), transaction.atomic(using=using):
             there = _present(table, [row], using)
-            _upsert(table, [row], using, report)
-    except (StateStoreError, IntegrityError) as error:
+            _upsert(table, [row], using)
+    except Unavailable:
+        raise
+    except _REFUSED as error:
         report.refuse(row.number, f"{table.name}: {error}")
         return
     _count(table, [row], there, report)
@@ -181,14 +201,19 @@ def _count(table: Table, rows: list[_Row], there: set[Any], report: Report) -> N
     report.inserted[table.name] = report.inserted.get(table.name, 0) + len(rows) - old
 
 
-def _upsert(table: Table, rows: list[_Row], using: str, report: Report) -> None:
+def _upsert(table: Table, rows: list[_Row], using: str) -> None:
     """Write rows in their order: their numbers of insertion follow it."""
     for is_plain, some in _runs(rows):
-        if is_plain:
-            values = [[row.values[column] for column in table.columns] for row in some]
-            dialect.upsert_many(using, table.name, table.columns, values, key=", ".join(table.key_columns))
-        else:
-            _upsert_odd(table, some, using, report)
+        (_upsert_plain if is_plain else _upsert_odd)(table, some, using)
+
+
+def _upsert_plain(table: Table, rows: list[_Row], using: str) -> None:
+    values = [[row.values[column] for column in table.columns] for row in rows]
+    columns = table.columns
+    if originals.are_kept(table, using):
+        columns = (*columns, originals.COLUMN)
+        values = [[*some, row.stored_as] for some, row in zip(values, rows, strict=True)]
+    dialect.upsert_many(using, table.name, columns, values, key=", ".join(table.key_columns))
 
 
 def _runs(rows: list[_Row]) -> Iterator[tuple[bool, list[_Row]]]:
@@ -205,18 +230,9 @@ def _runs(rows: list[_Row]) -> Iterator[tuple[bool, list[_Row]]]:
         yield last, run
 
 
-def _upsert_odd(table: Table, rows: list[_Row], using: str, report: Report) -> None:
-    """Write rows that hold invalid UTF-8, blobs or wrongly typed numbers; PostgreSQL takes none but readable times."""
-    made = []
-    for row in rows:
-        values = dict(row.values)
-        for column, value in values.items():
-            if isinstance(value, OddInt) and not dialect.keeps_odd_integers(using):
-                if not value.readable:
-                    raise ValidationError(f"{column} holds no number, which PostgreSQL cannot keep.")
-                values[column] = int(value)
-                report.normalised += 1
-        made.append(table.model(**{field.attname: values[field.column] for field in table.fields}))
+def _upsert_odd(table: Table, rows: list[_Row], using: str) -> None:
+    """Write rows that hold invalid UTF-8, blobs or wrongly typed numbers; PostgreSQL takes none."""
+    made = [table.model(**{field.attname: row.values[field.column] for field in table.fields}) for row in rows]
     names = [f.name for f in table.fields if f.column not in table.key_columns]
     unique = [f.name for f in table.fields if f.column in table.key_columns]
     table.model.objects.using(using).bulk_create(made, update_conflicts=True, unique_fields=unique, update_fields=names)

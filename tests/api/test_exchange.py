@@ -6,6 +6,7 @@ import json
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +16,11 @@ from django.db import connections
 
 from statestore import models, restore, work
 from statestore.audit import SYSTEM
-from statestore.errors import ValidationError
+from statestore.errors import Busy, ValidationError
 from statestore.exchange import Wanted, export_lines, import_lines
 from statestore.exchange.lines import FORMAT, line
 from statestore.exchange.packing import packed, split_lines, unpacked, zstd
-from statestore.exchange.tables import TABLES
+from statestore.exchange.tables import BY_NAME, TABLES
 from statestore.routers import store_alias
 from tests.api.conftest import Script, script_of
 from tests.builders import make_agent, make_event, make_session, make_snapshot, make_task, make_transition
@@ -228,12 +229,9 @@ def foreign(tmp_path: Path) -> Path:
 
 def test_sqlite_to_the_other_database_and_back_is_equal(foreign: Path, tmp_path: Path, on_sqlite: bool):
     """On PostgreSQL the rows go through the test's own store; on SQLite through a second file."""
-    connection = sqlite3.connect(foreign)
-    # What PostgreSQL cannot hold is told and left out; here only what it can.
-    for table, column in (("events", "created_at"), ("tasks", "created_timestamp"), ("sessions", "created_at")):
-        connection.execute(f"UPDATE {table} SET {column} = unixepoch({column}) WHERE typeof({column}) = 'text'")
-    connection.commit()
-    connection.close()
+    with closing(sqlite3.connect(foreign)) as connection:
+        (texts,) = connection.execute("SELECT count(*) FROM events WHERE typeof(created_at) = 'text'").fetchone()
+    assert texts, "CURRENT_TIMESTAMP fills in text"
     own, there, back = tmp_path / "own.db", tmp_path / "there.ndjson", tmp_path / "back.ndjson.zst"
     manage(f"sqlite:///{foreign}", own, "export", str(there))
     report = taken(list(split_lines(iter([there.read_bytes()]))))
@@ -241,7 +239,9 @@ def test_sqlite_to_the_other_database_and_back_is_equal(foreign: Path, tmp_path:
     kept = [
         one for number, one in enumerate(there.read_bytes().splitlines(True)[1:-1], start=2) if number not in left_out
     ]
+    # What PostgreSQL cannot hold is told and left out.
     assert on_sqlite is False or not left_out
+    assert (report.normalised > 0) is not on_sqlite
     middle = whole()
     assert middle[1:-1] == kept
     back.write_bytes(b"".join(packed(middle, "zstd")))
@@ -250,3 +250,52 @@ def test_sqlite_to_the_other_database_and_back_is_equal(foreign: Path, tmp_path:
     manage(second, own, "import", "--yes", str(back))
     manage(second, own, "export", str(tmp_path / "again.ndjson"))
     assert (tmp_path / "again.ndjson").read_bytes() == b"".join(middle)
+
+
+def _event(event_id: str, created_at: Any) -> bytes:
+    given = {"id": event_id, "event_type": "note", "timestamp": 1, "content": "c", "created_at": created_at}
+    usual = dict.fromkeys(BY_NAME["events"].columns, "x") | {"metadata": None, "git_commit": None}
+    return line({"table": "events", "row": usual | given})
+
+
+def test_a_time_that_was_text_comes_back_as_text_until_it_changes():
+    sent = [_event("e1", {"odd": "2026-01-01 00:00:00"}), _event("e2", {"odd": {"real": (1.5).hex()}}), _event("e3", 7)]
+    taken([line(FORMAT), *sent])
+    assert models.Event.objects.get(id="e1").created_at == 1_767_225_600
+    assert whole()[1:-1] == sent
+    models.Event.objects.filter(id="e1").update(created_at=1_767_225_601)
+    assert whole()[1] == _event("e1", 1_767_225_601)
+    taken([line(FORMAT), *sent])
+    assert whole()[1:-1] == sent
+    taken([line(FORMAT), _event("e1", 1_767_225_600)])
+    assert whole()[1] == _event("e1", 1_767_225_600)
+
+
+def test_a_number_that_is_none_is_refused_alone_where_it_cannot_be_kept(on_sqlite: bool):
+    sent = [_event("e1", 1), _event("e2", {"odd": "soon"}), _event("e3", 3)]
+    tried = taken([line(FORMAT), *sent], dry_run=True)
+    report = taken([line(FORMAT), *sent])
+    assert report.refused == tried.refused
+    if on_sqlite:
+        assert whole()[1:-1] == sent
+    else:
+        assert [one.reason for one in report.refused] == [
+            "events: created_at holds no number, which PostgreSQL cannot keep."
+        ]
+        assert whole()[1:-1] == [sent[0], sent[2]]
+
+
+def test_a_text_that_cannot_be_kept_is_refused_alone(on_sqlite: bool):
+    sent = [_event("e1", 1), _event("e\0", 2), _event("e3", 3)]
+    report = taken([line(FORMAT), *sent])
+    assert len(report.refused) == (0 if on_sqlite else 1)
+    assert whole()[1:-1] == (sent if on_sqlite else [sent[0], sent[2]])
+
+
+def test_a_store_that_is_busy_ends_the_import_and_blames_no_row(monkeypatch: pytest.MonkeyPatch):
+    def busy(*_: Any, **__: Any) -> None:
+        raise Busy("Another program is writing.")
+
+    monkeypatch.setattr("statestore.dialect.upsert_many", busy)
+    with pytest.raises(Busy):
+        taken([line(FORMAT), _event("e1", 1)])

@@ -40,4 +40,7 @@ class ImportOut(Out):
     refused_count: int
     refused: list[RefusedLineOut]
     skipped_audit: int
-    normalised: Annotated[int, Field(description="Times kept as text, which PostgreSQL holds as numbers.")]
+    normalised: Annotated[
+        int,
+        Field(description="Times kept as text, which PostgreSQL holds as numbers and an export gives back as text."),
+    ]

@@ -47,7 +47,9 @@ class Command(BaseCommand):
         if report.skipped_audit:
             self.stdout.write(f"  {report.skipped_audit:,} audit entries were left out: they are not ours.")
         if report.normalised:
-            self.stdout.write(f"  {report.normalised:,} times that were text are numbers now.")
+            self.stdout.write(
+                f"  {report.normalised:,} times that were text are numbers now; an export gives them back as text."
+            )
         for refused in report.refused[:TOLD_LINES]:
             self.stdout.write(f"  line {refused.line}: {one_line(refused.reason)}")
         if report.refused_count > TOLD_LINES:
