@@ -52,6 +52,7 @@ CALLS: Final[dict[str, _Call]] = {
     "edit": _Call("get_edit", "entry_id"),
     "trash": _Call("list_agents", fixed={"trash": "true"}),
     "capture": _Call("get_capture"),
+    "tokens": _Call("list_tokens"),
     "audit": _Call("list_audit", kept={"row": "row"}),
 }
 

@@ -1,5 +1,6 @@
 """API tokens: made, checked, revoked. `dss.ID.SECRET`: the ID finds the row, an HMAC of the SECRET proves the rest."""
 
+import re
 import secrets
 from collections.abc import Sequence
 from functools import cache
@@ -7,7 +8,7 @@ from typing import Any, Final
 
 from django.contrib.auth.models import Permission
 from django.db import DatabaseError, connections
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.utils.crypto import constant_time_compare, salted_hmac
 
 from statestore import models, plain
@@ -21,6 +22,8 @@ DAY_SECONDS: Final = 24 * 3600
 # Each use noted would turn every read into a write.
 NOTED_EVERY_SECONDS: Final = 60
 MOST_NAMESPACES: Final = 50
+ID_DIGITS: Final = 12
+_ID: Final = re.compile("[0-9a-f]{1,16}")
 
 
 def create(
@@ -30,8 +33,12 @@ def create(
     *,
     namespaces: Sequence[str] | None = None,
     days: int = USUAL_DAYS,
+    seed: str | None = None,
 ) -> tuple[models.ApiToken, str]:
-    """Make a token and return it with its text, which nobody can ever read again."""
+    """Make a token and return it with its text, which nobody can ever read again.
+
+    `seed`: hex digits that its id is made of, for a call that may be repeated; `made_of` finds it again.
+    """
     name = name.strip()
     if not name or len(name) > 100:
         raise ValidationError("A token needs a name of 1 to 100 characters: which script uses it?")
@@ -43,14 +50,20 @@ def create(
         raise ValidationError(f"A token holds for 1 to {MOST_DAYS} days.")
     if namespaces is not None and len(namespaces) > MOST_NAMESPACES:
         raise ValidationError(f"A token can be limited to at most {MOST_NAMESPACES} namespaces.")
+    public_id = seed[:ID_DIGITS] if seed else secrets.token_hex(ID_DIGITS // 2)
     secret, now = secrets.token_urlsafe(32), models.now()
     token = models.ApiToken.objects.create(
-        public_id=secrets.token_hex(6), user=user, name=name, digest=_digest(secret),
+        public_id=public_id, user=user, name=name, digest=_digest(secret),
         scopes=" ".join(scope for scope in SCOPES if scope in scopes),
         namespaces=None if namespaces is None else sorted(set(namespaces)),
         created_at=now, expires_at=now + days * DAY_SECONDS,
     )  # fmt: skip
     return token, f"{PREFIX}.{token.public_id}.{secret}"
+
+
+def made_of(user: Any, seed: str | None) -> models.ApiToken | None:
+    """Return the token of a user's that was made of a seed, None without one."""
+    return models.ApiToken.objects.filter(user=user, public_id=seed[:ID_DIGITS]).first() if seed else None
 
 
 def _digest(secret: str) -> str:
@@ -104,12 +117,27 @@ def _note_use(token: models.ApiToken, now: int) -> None:
         return
 
 
-def revoke(public_id: str, *, of_user: Any = None) -> models.ApiToken:
-    """Revoke a token at once and return it. Raises NotFound, also for somebody else's where a user is named."""
-    tokens = models.ApiToken.objects.filter(public_id=public_id.removeprefix(f"{PREFIX}."))
-    token = (tokens if of_user is None else tokens.filter(user=of_user)).first()
+def visible_to(user: Any) -> QuerySet[models.ApiToken]:
+    """Return the tokens that a user may see: their own, as an administrator everybody's."""
+    tokens = models.ApiToken.objects.select_related("user")
+    return tokens if user.has_perm("statestore.view_apitoken") else tokens.filter(user_id=user.pk or 0)
+
+
+def find(tokens: QuerySet[models.ApiToken], public_id: str) -> models.ApiToken:
+    """Return the one of some tokens that has an id, as it is or as the text begins. Raises NotFound."""
+    public_id = public_id.removeprefix(f"{PREFIX}.")
+    token = tokens.filter(public_id=public_id).first() if _ID.fullmatch(public_id) else None
     if token is None:
         raise NotFound("There is no such token. `manage.py token list` shows those that are.")
+    return token
+
+
+def revoke(public_id: str, *, by: Any = None) -> models.ApiToken:
+    """Revoke a token at once and return it. Raises NotFound, also where it is not `by` somebody who may."""
+    tokens = models.ApiToken.objects.select_related("user")
+    if by is not None and not by.has_perm("statestore.change_apitoken"):
+        tokens = tokens.filter(user=by)
+    token = find(tokens, public_id)
     if token.revoked_at is None:
         token.revoked_at = models.now()
         token.save(update_fields=["revoked_at"])

@@ -29,6 +29,7 @@ from statestore.api import (
     saved_views,
     searching,
     snapshots,
+    tokens,
     transfer,
     transitions,
     work,
@@ -54,6 +55,7 @@ _ROUTERS: Final = (
     edits,
     transfer,
     capture,
+    tokens,
     about,
 )
 _READ: Final = Need("read", "")

@@ -106,6 +106,10 @@ TABLE: dict[str, tuple[str, str, int, int]] = {
     "GET /capture/costs": ("read", "administrator", 200, NO),
     "POST /capture/on": ("admin", "administrator", 200, NO),
     "POST /capture/off": ("admin", "administrator", 200, NO),
+    "GET /tokens": ("read", "nobody", 200, NO),
+    "POST /tokens": ("admin", "nobody", 201, NO),
+    "GET /tokens/{token_id}": ("read", "nobody", 404, NO),
+    "POST /tokens/{token_id}/revoke": ("admin", "nobody", 404, NO),
     "GET /me": ("read", "nobody", 200, 200),
     "GET /health": ("read", "viewer", 200, 200),
     "GET /audit": ("read", "viewer", 200, 200),
@@ -134,6 +138,7 @@ BODIES: dict[str, Any] = {
     "PUT /sessions/{session_id}": {"agent_id": "a1"},
     "PATCH /sessions/{session_id}": {"status": "s"},
     "POST /import": line(FORMAT),
+    "POST /tokens": {"name": "t", "scopes": ["read"]},
 }
 QUERIES = {
     "GET /agents/{agent_id}/diff": "?from=now",
@@ -177,6 +182,7 @@ def ids() -> dict[str, str]:
     work.save_task(store_alias(), {"id": task.pk, "title": "Edited"}, by=SYSTEM)
     return {
         "view_id": "1",
+        "token_id": "0" * 12,
         "entry_id": str(models.AuditEntry.objects.newest_first()[0].pk),
         "agent_id": "a1", "snapshot_id": snapshot.pk, "transition_id": make_transition(agent).pk,
         "restore_id": plan.pk, "batch_id": batch.pk, "event_id": make_event(actor_id="a1", session_id="s1").pk,
@@ -214,6 +220,8 @@ def wanted(call: str, who: str) -> int:
         return NOBODY
     if who == "other namespace":
         return elsewhere
+    if call == "POST /tokens" and not who.startswith("login"):
+        return NO
     if who.startswith("scope "):
         return answer if who == f"scope {scope}" else NO
     return answer if ROLES.index(who.split()[-1]) >= ROLES.index(least) else NO
