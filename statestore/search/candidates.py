@@ -3,6 +3,7 @@
 import sqlite3
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from math import inf
 from typing import Any, Final
 
 from statestore.fields import text_bytes
@@ -17,10 +18,10 @@ SORTABLE: Final = 20_000
 MOST_LOOKED_AT: Final = 60_000
 MOST_READ: Final = 1_500
 MOST_CHECKED: Final = 6_000
+# After so many events that had the pieces of a word and mostly not the word, all of the word is looked up.
+MOST_ROUGH: Final = 500
 MOST_COMMITS: Final = 500
 SHORTEST_WORD: Final = 3
-# Of a long word the beginning is looked up; the events themselves are asked for the rest.
-LONGEST_PHRASE: Final = 60
 _COLUMN: Final = {"type": "type", "actor-type": "actor_type", "actor": "actor", "session": "session"}
 DOC: Final = "d.docid, d.pk, d.type, d.actor_type, d.actor, d.session, d.git"
 Doc = tuple[int, bytes, int, int, int, int, int | None]
@@ -39,7 +40,8 @@ class Plan:
     """How candidates are found.
 
     `is_exact` tells that the index alone decides; otherwise each candidate is read, and with `reads` those are many.
-    `bare` finds the oldest numbers alone, where nothing else has to be known of a document.
+    With `is_rough` words are looked up by some of their pieces only. `bare` finds the oldest numbers alone, where
+    nothing else has to be known of a document.
     """
 
     sql: str
@@ -48,6 +50,7 @@ class Plan:
     is_exact: bool = False
     reads: bool = False
     is_small: bool = False
+    is_rough: bool = False
     bare: str = ""
 
     def walk(self, index: sqlite3.Connection, span: Span, *, backwards: bool = False) -> Iterator[tuple[bool, Doc]]:
@@ -64,8 +67,11 @@ class Plan:
         return FEW * 10 if self.is_small else MOST_READ if self.reads else MOST_LOOKED_AT
 
 
-def plan(index: sqlite3.Connection, query: Query, *, counting: bool = False) -> Plan:
-    """Return the plan that looks at the fewest documents; for counting, one by which few have to be read."""
+def plan(index: sqlite3.Connection, query: Query, *, counting: bool = False, whole: bool = False) -> Plan:
+    """Return the plan that looks at the fewest documents; for counting, one by which few have to be read.
+
+    With `whole` words are looked up as a whole, whatever it costs.
+    """
     wanted, unwanted = _wanted(index, query), _unwanted(index, query)
     allows = _check(wanted, unwanted)
     if any(not numbers for numbers in wanted.values()):
@@ -79,7 +85,8 @@ def plan(index: sqlite3.Connection, query: Query, *, counting: bool = False) -> 
         exact = decided and not query.words
         return _by_field(column, wanted[column], allows, exact, is_small=sized[0][0] <= FEW)
     if words:
-        return _by_words(index, query, words, allows, decided, counting=counting, filtered=bool(wanted or unwanted))
+        is_filtered = bool(wanted or unwanted)
+        return _by_words(index, query, words, allows, decided, counting=counting, whole=whole, filtered=is_filtered)
     exact = decided and not query.words
     if sized and len(wanted[sized[0][1]]) == 1:
         return _by_field(sized[0][1], wanted[sized[0][1]], allows, exact)
@@ -95,24 +102,29 @@ def _by_words(
     decided: bool,
     *,
     counting: bool,
+    whole: bool,
     filtered: bool,
 ) -> Plan:
     """Return the plan by the index of trigrams; a long word is looked up by its rarest pieces where that suffices.
 
     To be counted, all that the pieces find must be read, or else the whole word be looked up, by each of its trigrams.
     """
-    pieces, expected = grams.pieces(index, words)
+    all_of_them = [word[: grams.LONGEST] for word in words]
+    pieces, expected = (all_of_them, inf) if whole else grams.pieces(index, words)
     is_rare = expected <= FEW // 2 or (counting and pieces != words and _are_few(index, grams.phrase(pieces)))
-    by_pieces = is_rare or not counting
-    match = grams.phrase(pieces if by_pieces else [word[:LONGEST_PHRASE] for word in words])
-    whole = pieces == words if by_pieces else True
+    if counting and not is_rare:
+        pieces = all_of_them
+    match = grams.phrase(pieces)
     sql = (
         f"SELECT {DOC} FROM text CROSS JOIN doc d ON d.docid = text.rowid"  # noqa: S608
         " WHERE text MATCH ? AND text.rowid BETWEEN ? AND ? ORDER BY text.rowid {way}"
     )
     bare = "SELECT rowid FROM text WHERE text MATCH ? AND rowid BETWEEN ? AND ? ORDER BY rowid LIMIT ?"
-    exact = decided and whole and all(map(_is_whole, query.words))
-    return Plan(sql, (match,), allows, exact, bare="" if filtered else bare, is_small=not exact and is_rare)
+    exact = decided and pieces == words and all(map(_is_whole, query.words))
+    return Plan(
+        sql, (match,), allows, exact, bare="" if filtered else bare, is_small=not exact and is_rare,
+        is_rough=pieces != all_of_them,
+    )  # fmt: skip
 
 
 def _are_few(index: sqlite3.Connection, match: str) -> bool:
@@ -122,7 +134,7 @@ def _are_few(index: sqlite3.Connection, match: str) -> bool:
 
 def _is_whole(word: str) -> bool:
     """Return whether the index finds a word as LIKE does: not more (its letters of other scripts have a case)."""
-    return word.isascii() and SHORTEST_WORD <= len(word) <= LONGEST_PHRASE
+    return word.isascii() and SHORTEST_WORD <= len(word) <= grams.LONGEST
 
 
 def _is_decided(query: Query, wanted: dict[str, set[int]]) -> bool:

@@ -18,8 +18,8 @@ from statestore.search.reading import Place
 from statestore.search.state import Coverage, coverage, cut_among
 
 SHOWN_LAG_SECONDS: Final = 2
-_FIRST_CHECK: Final = 60
-_NEXT_CHECK: Final = 500
+_LEAST_CHECK: Final = 60
+_MOST_CHECK: Final = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,13 +120,13 @@ class _Stream:
         self.stopped: Cursor | None = None
         self.notes: tuple[str, ...] = ()
         self.looked_at = 0
-        self.last: bytes | None = None
+        self.last: candidates.Doc | None = None
 
     def places(self) -> list[Place]:
         """Return enough answers for a page, or those that were found before looking became too long."""
         found: list[Place] = []
-        size = max(_FIRST_CHECK, self.limit + 1)
-        walk = self.plan.walk(self.index, span(self.index, self.query, self.cursor), backwards=self.cursor.backwards)
+        size = max(_LEAST_CHECK, self.limit + 1)
+        walk = self._walk(span(self.index, self.query, self.cursor))
         read = 0
         while True:
             names, is_over = self._take(walk, size)
@@ -138,16 +138,33 @@ class _Stream:
             if self.looked_at >= self.plan.most or read >= candidates.MOST_CHECKED:
                 self._stop()
                 break
-            size = _NEXT_CHECK
+            if self.plan.is_rough and read >= candidates.MOST_ROUGH:
+                self.plan = candidates.plan(self.index, self.query, whole=True)
+                walk = self._walk(self._rest())
+            size = self._needed(len(found), read)
         self.seen = {place.pk for place in found}
         return found
+
+    def _needed(self, found: int, read: int) -> int:
+        """Return how many to read next: twice what the page lacks, by the share of answers so far."""
+        lacking = (self.limit + 1 - found) * 2 * read // found if found else _MOST_CHECK
+        return min(max(lacking, _LEAST_CHECK), _MOST_CHECK)
+
+    def _walk(self, where: Span) -> Iterator[tuple[bool, candidates.Doc]]:
+        return self.plan.walk(self.index, where, backwards=self.cursor.backwards)
+
+    def _rest(self) -> Span:
+        """Return where nothing was looked at yet."""
+        assert self.last is not None
+        whole, place = span(self.index, self.query, self.cursor), self.last[0]
+        return Span(place + 1, whole.high) if self.cursor.backwards else Span(whole.low, place - 1)
 
     def _take(self, walk: Iterator[tuple[bool, candidates.Doc]], size: int) -> tuple[list[bytes], bool]:
         """Return the next names, and whether there are no more."""
         names: list[bytes] = []
         for allowed, doc in walk:
             self.looked_at += 1
-            self.last = doc[1]
+            self.last = doc
             if allowed and doc[1] not in self.marked:
                 names.append(doc[1])
             if len(names) >= size or self.looked_at >= self.plan.most:
@@ -158,7 +175,7 @@ class _Stream:
         """Note how far the search has got, so that the next page goes on from there."""
         assert self.last is not None
         # Deleted meanwhile, its event has no place any more: then the page goes on to the end of its second.
-        for place in reading.places(reading.events_of(self.using).filter(pk=marks.pk_of(self.last)).order_by(), 1):
+        for place in reading.places(reading.events_of(self.using).filter(pk=marks.pk_of(self.last[1])).order_by(), 1):
             self.stopped = place.cursor
             way = "read" if self.plan.reads else "looked at"
             why = " (words of fewer than three characters are in no index)" if self.plan.reads else ""

@@ -1,8 +1,8 @@
 """Trigrams and how common they are, from a sample of the events: a word is looked up by its rarest pieces.
 
-FTS5 reads the list of each trigram of a phrase; those of the commonest are as long as the store. A few of the rarest
-often leave hardly more candidates than the whole word; but each candidate is then read, and where even the rarest
-trigram is common, reading costs more than the other lists do.
+FTS5 goes through the list of each trigram of a phrase; those of the commonest are as long as the store. A few of the
+rarest, wherever they stand, often leave hardly more candidates than the whole word; but each candidate is then read,
+and where even the rarest are common, reading costs more than the other lists do.
 """
 
 import sqlite3
@@ -14,14 +14,15 @@ from statestore.search.language import ascii_folded
 
 SAMPLED_ONE_OF: Final = 50
 SAMPLED_CHARACTERS: Final = 4_000
-# So many characters, three trigrams, around the rarest one; a second piece where the first is not rare.
-PIECE: Final = 5
-RARE: Final = 0.005
-# What things cost, in entries of a list that is read from end to end (some 35 ns): an entry that is jumped to, and an
-# event that is read. Of the events that have the rarest trigram, so many are left by its piece, or by two of them.
+# Of a long word the beginning is looked up; the events themselves are asked for the rest.
+LONGEST: Final = 60
+# What things cost, in entries of a trigram's list that are passed (some 12 ns): one that must follow another, one that
+# is jumped to, an event that is read.
+PHRASE: Final = 1.5
 JUMP: Final = 40
-READ: Final = 480
-LEFT: Final = {1: 0.1, 2: 0.02}
+READ: Final = 1_500
+# So many times more events have some trigrams together than by chance.
+CHANCE: Final = 2.0
 TABLE: Final = "CREATE TABLE gram (text TEXT PRIMARY KEY, count INTEGER NOT NULL) WITHOUT ROWID"
 
 
@@ -43,7 +44,7 @@ def count(index: sqlite3.Connection, texts: Sequence[bytes]) -> None:
 
 
 def pieces(index: sqlite3.Connection, words: Sequence[str]) -> tuple[list[str], float]:
-    """Return by which pieces some words are best looked up, and of how many documents, at most, that will be."""
+    """Return by which pieces some words are best looked up, and how many documents, at most, have all of these."""
     counts, sampled = _counts(index, {gram for word in words for gram in of(word)})
     found: list[str] = []
     rarest = 1.0
@@ -62,31 +63,18 @@ def _counts(index: sqlite3.Connection, wanted: set[str]) -> tuple[dict[str, int]
 
 
 def _pieces_of(word: str, counts: dict[str, int], sampled: int) -> tuple[list[str], float]:
-    """Return the pieces of one word, or all of it, and how large a share of the events has its rarest trigram."""
-    folded = ascii_folded(word)
-    shares = {at: (counts.get(folded[at : at + 3], 0) + 1) / (sampled + 1) for at in range(len(folded) - 2)}
-    order = sorted(shares, key=lambda at: shares[at])
+    """Return some trigrams of a word, or all of it, and how large a share of the events has its rarest trigram."""
+    shares = {gram: (counts.get(gram, 0) + 1) / (sampled + 1) for gram in of(word)}
+    order = sorted(shares, key=lambda gram: (shares[gram], gram))
     rarest = shares[order[0]]
-    if len(word) <= PIECE or not sampled:
-        return [word[:60]], rarest
-    taken = [_piece(order[0], len(word))]
-    if rarest > RARE:
-        others = (_piece(at, len(word)) for at in order[1:] if abs(at - order[0]) >= 3)
-        taken += [piece for piece in [next(others, None)] if piece is not None]
-    scanned = [at for start, end in taken for at in range(start, end - 2)]
-    if _lists(shares, shares, rarest) <= _lists(shares, scanned, rarest) + rarest * LEFT[len(taken)] * READ:
-        return [word[:60]], rarest
-    return [word[start:end] for start, end in sorted(taken)], rarest
-
-
-def _lists(shares: dict[int, float], places: Iterable[int], rarest: float) -> float:
-    """Return what it costs to go through the lists of some trigrams together, in lists as long as the store."""
-    return sum(min(shares[at], rarest * JUMP) for at in places)
-
-
-def _piece(at: int, length: int) -> tuple[int, int]:
-    start = max(0, min(at - 1, length - PIECE))
-    return start, start + PIECE
+    chosen, least = [word[:LONGEST]], PHRASE * sum(min(share, rarest * JUMP) for share in shares.values())
+    lists, left = 0.0, CHANCE
+    for number, gram in enumerate(order if sampled else (), start=1):
+        lists += min(shares[gram], rarest * JUMP)
+        left *= shares[gram]
+        if lists + left * READ < least:
+            chosen, least = order[:number], lists + left * READ
+    return chosen, rarest
 
 
 def phrase(parts: Iterable[str]) -> str:

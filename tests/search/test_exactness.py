@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from statestore import models, search
 from statestore.routers import store_alias
-from statestore.search import file
+from statestore.search import candidates, file, grams, reading
 from tests.builders import NOW, make_event
 from tests.search.oracle import everything, like, wrong
 
@@ -200,3 +200,29 @@ def test_an_event_that_made_room_in_a_second_it_has_left_is_placed_where_it_belo
     change("UPDATE events SET metadata = '{}' WHERE id = 'e1'")
     search.index_all()
     assert everything("tie") == ["e1", "late", "e2", "e0"]
+
+
+@pytest.mark.sqlite
+@pytest.mark.parametrize(("cursor", "misleading_at"), [("", NOW + 1), (search.LAST_PAGE, NOW - 1)])
+def test_where_the_pieces_of_a_word_mislead_all_of_it_is_looked_up(
+    monkeypatch: pytest.MonkeyPatch, cursor: str, misleading_at: int
+):
+    monkeypatch.setattr(grams, "READ", 0)  # So that the pieces of any word are thought to be enough.
+    monkeypatch.setattr(candidates, "MOST_ROUGH", 60)
+    for _ in range(300):
+        make_event(content="abcd bcde", timestamp=misleading_at)
+    for _ in range(70):
+        make_event(content="abcde", timestamp=NOW)
+    search.index_all()
+    read: list[int] = []
+    among = reading.among
+
+    def counted(using: str, query: Any, cursor: Any, names: Any) -> Any:
+        read.append(len(names))
+        return among(using, query, cursor, names)
+
+    monkeypatch.setattr(reading, "among", counted)
+    found = search.find(search.parse("abcde"), cursor=cursor, limit=50)
+    assert (len(found), found.is_complete, found.notes) == (50, True, ())
+    assert 60 < sum(read) <= 60 + 70
+    assert everything("abcde") == everything("abcde", backwards=True) == like("abcde")
