@@ -1,9 +1,11 @@
 """One thing done to each of many agents, each in a transaction of its own; of those that refused it, why."""
 
+import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from statestore import models
 from statestore.errors import StateStoreError, ValidationError
 from statestore.store import StateStore
 
@@ -19,9 +21,16 @@ class Outcome:
     refusal: str = ""
 
 
-def snapshot_each(store: StateStore, agent_ids: Sequence[str], description: str = "") -> list[Outcome]:
-    """Take a snapshot of each agent, and return what became of each."""
-    return _each(agent_ids, lambda agent_id: store.create_snapshot(agent_id, description or "Taken with others"))
+def snapshot_each(
+    store: StateStore, agent_ids: Sequence[str], description: str = "", *, seed: str | None = None
+) -> list[Outcome]:
+    """Take a snapshot of each agent, and return what became of each; under one seed, one of each and no second."""
+
+    def take(agent_id: str) -> models.Snapshot:
+        made_id = None if seed is None else str(uuid.uuid5(uuid.NAMESPACE_OID, f"{seed} {agent_id}"))
+        return store.create_snapshot(agent_id, description or "Taken with others", made_id=made_id)
+
+    return _each(agent_ids, take)
 
 
 def change_status_of_each(

@@ -71,12 +71,16 @@ def parse(text: str) -> Condition:
     if not operator:
         said = f"“{value[:40]}” is none" if value else "there is none"
         known = ", ".join([*_WITH_VALUE, *_WITHOUT_VALUE])
-        raise ValidationError(f"After the path stands one of {known}; {said}. {_HINT}")
+        raise _refused(f"After the path stands one of {known}; {said}. {_HINT}")
     if operator in _WITHOUT_VALUE:
         if value:
-            raise ValidationError(f"Nothing may follow “{operator}”, but “{value[:40]}” does. {_HINT}")
+            raise _refused(f"Nothing may follow “{operator}”, but “{value[:40]}” does. {_HINT}")
         return Condition(path, operator)
     return Condition(path, operator, _value(value, operator))
+
+
+def _refused(said: str) -> ValidationError:
+    return ValidationError(said, field="condition")
 
 
 def exists(path: str) -> str:
@@ -86,27 +90,27 @@ def exists(path: str) -> str:
 
 def _path(typed: str, text: str) -> str:
     if not typed:
-        raise ValidationError(f"A condition begins with a path, such as /plan/goal, not with “{text.strip()[:40]}”.")
+        raise _refused(f"A condition begins with a path, such as /plan/goal, not with “{text.strip()[:40]}”.")
     try:
         path = str(jsontext.parse(typed)) if typed.startswith('"') else typed
         jsontext.split_pointer(path)
     except jsontext.NotJson as error:
-        raise ValidationError(f"The path in quotes is no JSON text: {error.reason}") from None
+        raise _refused(f"The path in quotes is no JSON text: {error.reason}") from None
     except ValueError as error:
-        raise ValidationError(f"“{typed[:80]}” is no path. {error}") from None
+        raise _refused(f"“{typed[:80]}” is no path. {error}") from None
     return path
 
 
 def _value(typed: str, operator: str) -> Json:
     if not typed:
-        raise ValidationError(f"Say what to compare with after “{operator}”. {_HINT}")
+        raise _refused(f"Say what to compare with after “{operator}”. {_HINT}")
     try:
         value = jsontext.parse(typed)
     except jsontext.NotJson as error:
         hint = f' A text stands in double quotes: "{typed[:40]}".' if re.fullmatch(r"[\w .:/-]+", typed) else ""
-        raise ValidationError(f"What stands after “{operator}” is not JSON. {error.reason}{hint}") from None
+        raise _refused(f"What stands after “{operator}” is not JSON. {error.reason}{hint}") from None
     if operator in _ORDERS and not (isinstance(value, str) or _number(value) is not None):
-        raise ValidationError(f"“{operator}” compares numbers and texts, not {typed[:40]}. {_HINT}")
+        raise _refused(f"“{operator}” compares numbers and texts, not {typed[:40]}. {_HINT}")
     return value
 
 

@@ -46,7 +46,11 @@ class SerializationError(StateStoreError):
 
 
 class ValidationError(StateStoreError):
-    """A value is outside of what the column means."""
+    """A value is outside of what the column means. `field`: the name of what was asked for, where it is one thing."""
+
+    def __init__(self, message: str, *, field: str = "") -> None:
+        super().__init__(message)
+        self.field = field
 
 
 class ReadOnly(StateStoreError):

@@ -8,6 +8,7 @@ from typing import Any, Final
 from statestore import dialect, models
 from statestore.errors import StateStoreError, ValidationError
 from statestore.fields import plain_text
+from statestore.models.rows import LAST_SECOND
 from statestore.reach import Reach
 from statestore.work import optional_text
 
@@ -22,7 +23,18 @@ REQUIRED: Final = ("event_type", "session_id", "actor_type", "actor_id", "conten
 _KNOWN: Final = frozenset({"id", *COLUMNS})
 _TEXTS: Final = (*REQUIRED, "metadata", "git_commit")
 _INSERTED: Final = ("id", *COLUMNS, "created_at")
+_MOST_CHARACTERS: Final = {
+    "id": 500, "session_id": 500, "actor_id": 500, "event_type": 200, "git_commit": 200,
+}  # fmt: skip
 _ACTOR_TYPES: Final = frozenset(models.ActorType.values)
+
+
+class BadEvent(ValidationError):
+    """One of many events cannot be saved; `position` counts from 0."""
+
+    def __init__(self, position: int, reason: str) -> None:
+        super().__init__(f"Event {position} {reason} Nothing was saved.")
+        self.position_in_batch = position
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +61,7 @@ def save_events(using: str, events: Iterable[Mapping[str, Any]]) -> int:
         try:
             rows.append(event_row(event))
         except ValidationError as error:
-            raise ValidationError(f"Event {position} {error} Nothing was saved.") from None
+            raise BadEvent(position, str(error)) from None
     with dialect.writing(using):
         write_rows(using, rows)
     return len(rows)
@@ -60,8 +72,9 @@ def ingest(
 ) -> Ingested:
     """Save those of the events that can be, and return what became of each.
 
-    `whole`: all or nothing, in one transaction; ValidationError tells the first that cannot be. With a `seed` an event
-    without an id gets one that is the same each time: sent again, it is saved over itself.
+    `whole`: all or nothing, in one transaction; BadEvent tells the first that cannot be. With a `seed` an event without
+    an id gets one that is the same each time: sent again, it is saved over itself. In the place of an event may stand
+    the error that its reader raised.
     """
     if len(events) > MOST_EVENTS:
         raise ValidationError(f"At most {MOST_EVENTS:,} events at once; these are {len(events):,}. Nothing was saved.")
@@ -69,7 +82,7 @@ def ingest(
     for position, event in enumerate(events):
         row = _checked(position, event, seed, done)
         if row is None and whole:
-            raise ValidationError(f"Event {position} {done.refused[0].reason} Nothing was saved.")
+            raise BadEvent(position, done.refused[0].reason)
         rows.append(row)
         done.ids.append(None if row is None else row[0])
     size = len(rows) if whole else CHUNK_ROWS
@@ -80,8 +93,12 @@ def ingest(
 
 def _checked(position: int, event: Any, seed: str | None, done: Ingested) -> tuple[Any, ...] | None:
     try:
+        if isinstance(event, StateStoreError):
+            raise event
         made = None if seed is None else str(uuid.uuid5(uuid.NAMESPACE_OID, f"{seed} {position}"))
-        return event_row(event, made)
+        row = event_row(event, made)
+        _check_bounds(row)
+        return row
     except StateStoreError as error:
         done.refused.append(Refusal(position, str(error)))
         return None
@@ -110,6 +127,18 @@ def event_row(event: Any, made_id: str | None = None) -> tuple[Any, ...]:
         *(values.get(column) if column != "timestamp" else (now if at is None else at) for column in COLUMNS),
         now,
     )  # fmt: skip
+
+
+def _check_bounds(row: tuple[Any, ...]) -> None:
+    """Refuse what a program that is well meant does not send, and what the other database would not hold."""
+    for column, value in zip(_INSERTED, row, strict=True):
+        if not plain_text(value):
+            raise ValidationError(f"has a {column} that holds a NUL character or half of a surrogate pair.")
+        most = _MOST_CHARACTERS.get(column)
+        if most and value is not None and not 1 <= len(value) <= most:
+            raise ValidationError(f"has a {column} that is not of 1 to {most} characters.")
+    if not 0 <= row[_INSERTED.index("timestamp")] <= LAST_SECOND:
+        raise ValidationError("has a timestamp that is no time between 1970 and 9999, in seconds.")
 
 
 def _check_text(column: str, value: Any, *, required: bool) -> None:

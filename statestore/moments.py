@@ -67,14 +67,14 @@ def parse(text: str) -> Moment:
         transition_id, _, side = rest.rpartition(":")
         if transition_id and side in ("before", "after"):
             return AtTransition(_id(transition_id), side)  # type: ignore[arg-type]
-    raise ValidationError(f"“{text[:80]}” names no moment. {_HINT}")
+    raise ValidationError(f"“{text[:80]}” names no moment. {_HINT}", field="moment")
 
 
 def _id(address: str) -> AnyId:
     try:
         return from_address(address)
     except ValueError:
-        raise ValidationError(f"“{address[:80]}” is no id. {_HINT}") from None
+        raise ValidationError(f"“{address[:80]}” is no id. {_HINT}", field="moment") from None
 
 
 def parse_time(text: str) -> int:

@@ -117,7 +117,9 @@ def decode_cursor(cursor: str, length: int) -> tuple[bool, list[Any]]:
             raise ValueError(cursor)
         return bool(backwards), [_stored(part) for part in key]
     except (ValueError, TypeError, KeyError, binascii.Error):
-        raise ValidationError("This page's address is damaged. Start again from the first page.") from None
+        raise ValidationError(
+            "This page's address is damaged. Start again from the first page.", field="cursor"
+        ) from None
 
 
 def _plain(value: Any) -> Any:

@@ -13,8 +13,9 @@ from django.db.models import Q
 
 from statestore import dialect, models
 from statestore.addresses import AnyId
-from statestore.errors import Forbidden, NotFound, ValidationError
+from statestore.errors import Conflict, Forbidden, NotFound, ValidationError
 from statestore.routers import store_alias
+from statestore.work import dependency_ids
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,3 +117,50 @@ class Reach:
             return
         if agent_id is None or not self.agents().filter(agent_id=agent_id).exists():
             raise Forbidden(f"{what} must belong to an agent of your token's namespaces. Nothing was changed.")
+
+    def must_have_tasks(self, wanted: Sequence[str], *, besides: models.Task | None) -> None:
+        """Raise ValidationError for a dependency that is out of reach, as for one that is not there.
+
+        Those that the task has already stay, whoever made them.
+        """
+        kept = besides.dependencies or "" if besides is not None else ""
+        ids = set(wanted) - set(_ids_in(kept))
+        here = set(self.tasks().filter(pk__in=ids).order_by().values_list("pk", flat=True))
+        if missing := sorted(ids - here):
+            raise ValidationError(
+                f"There is no task “{missing[0][:80]}” to depend on. Nothing was saved.", field="dependencies"
+            )
+
+    def must_be_new_agent(self, agent_id: str) -> None:
+        """Raise Conflict where rows out of reach name an id: with an agent of it they would come into reach."""
+        if self.is_whole:
+            return
+        named = {"agent_id": agent_id}
+        rows = [model.objects.using(self.using).filter(**named) for model in _OF_AGENTS]
+        rows += [
+            models.Event.objects.using(self.using).filter(actor_id=agent_id),
+            models.Task.objects.using(self.using).filter(assigned_to=agent_id),
+        ]
+        if any(some.exists() for some in rows):
+            raise Conflict(_TAKEN.format(agent_id[:80]))
+
+    def must_be_new_session(self, session_id: str) -> None:
+        """Raise Conflict where events out of reach name an id: with a session of it they would come into reach."""
+        if self.is_whole:
+            return
+        events = models.Event.objects.using(self.using).in_session(session_id)
+        if events.exclude(actor_id__in=self._ids()).exists():
+            raise Conflict(_TAKEN.format(session_id[:80]))
+
+
+_TAKEN = "The id “{}” is taken. Nothing was changed; choose another one."
+_OF_AGENTS: tuple[Any, ...] = (
+    models.AgentState, models.Transition, models.Snapshot, models.Session, models.Restore, models.Plan,
+)  # fmt: skip
+
+
+def _ids_in(dependencies: str) -> list[str]:
+    try:
+        return dependency_ids(dependencies)
+    except ValidationError:
+        return []

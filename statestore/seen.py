@@ -1,9 +1,12 @@
 """Whether a row is still the one that somebody saw, told by its etag."""
 
-from typing import Any
+from typing import Any, Final
 
 from statestore import models
 from statestore.errors import Moved
+
+# Whatever the row is, as long as there is one.
+ANY: Final = "*"
 
 
 def check(row: Any, etag: str | None) -> None:
@@ -11,7 +14,7 @@ def check(row: Any, etag: str | None) -> None:
 
     Call it inside the transaction that changes the row.
     """
-    if etag is None:
+    if etag is None or (etag == ANY and row is not None):
         return
     present = "" if row is None else models.row_hash(row)
     if present != etag:

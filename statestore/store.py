@@ -162,10 +162,10 @@ class StateStore:
         agent.is_deleted = is_deleted
         agent.save(using=self.using, update_fields=["is_deleted"])
 
-    def purge_agent(self, agent_id: str) -> None:
+    def purge_agent(self, agent_id: str, *, if_match: str | None = None) -> None:
         """Delete an agent in the trash for good, with its transitions and snapshots; its events and restores stay."""
         with dialect.translated_errors():
-            retention.purge_agent(self.using, lambda: self._agent(agent_id), by=self.actor)
+            retention.purge_agent(self.using, lambda: self._agent(agent_id, if_match=if_match), by=self.actor)
 
     def _audit(self, verb: str, row: Any, **what: Any) -> None:
         audit.record(verb, row, by=self.actor, using=self.using, **what)
@@ -199,15 +199,28 @@ class StateStore:
     # Snapshots
 
     def create_snapshot(
-        self, agent_id: str, description: str | None = None, *, expires_at: int | None = None
+        self,
+        agent_id: str,
+        description: str | None = None,
+        *,
+        expires_at: int | None = None,
+        made_id: str | None = None,
     ) -> models.Snapshot:
-        """Keep a copy of an agent's state now, byte for byte, and return the snapshot."""
+        """Keep a copy of an agent's state now, byte for byte, and return the snapshot.
+
+        With `made_id` one that has this id is returned as it is: a call that is repeated makes no second one.
+        """
         now = models.now()
         if expires_at is not None and expires_at <= now:
-            raise ValidationError("A snapshot must expire in the future. Nothing was saved.")
+            raise ValidationError("A snapshot must expire in the future. Nothing was saved.", field="expires_at")
         with dialect.writing(self.using):
             agent = self._agent(agent_id, lock=True)
+            there = models.Snapshot.objects.using(self.using).of_agent(agent_id)
+            made: models.Snapshot | None = there.filter(pk=made_id).first() if made_id else None
+            if made is not None:
+                return made
             snapshot = models.Snapshot(
+                **({} if made_id is None else {"id": made_id}),
                 agent_id=agent_id,
                 state_data=agent.state_data,
                 description=description or None,

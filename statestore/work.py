@@ -25,9 +25,9 @@ def optional_text(value: Any, what: str = "metadata") -> str | None:
 
 
 def save_task(
-    using: str, task: Mapping[str, Any], *, by: Actor, if_match: str | None = None, **also: Any
+    using: str, task: Mapping[str, Any], *, by: Actor, if_match: str | None = None, only_new: bool = False, **also: Any
 ) -> models.Task:
-    """Save a task and its edges over an earlier one of the same id, and return it.
+    """Save a task and its edges over an earlier one of the same id, and return it; with `only_new` that is a Conflict.
 
     `dependencies` is a list of task ids; where it is not given, those that the task has stay. `also` goes into the
     audit entry, beside what changed.
@@ -35,6 +35,8 @@ def save_task(
     with dialect.writing(using):
         # Read inside: what is not given stays as it is now, not as it was before somebody else's save.
         row, before = _task_row(using, task)
+        if only_new and before is not None:
+            raise Conflict(f"There is a task “{row.pk[:80]}” already. Nothing was changed.")
         seen.check(before, if_match)
         wanted = dependency_ids(row.dependencies)
         check_dependencies(using, row.pk, wanted)
@@ -74,7 +76,7 @@ def _columns(row: Any) -> dict[str, Any]:
 def _check_choices(task: models.Task, before: models.Task | None) -> None:
     """Refuse words that are none of the known ones; an odd one that is stored already may stay."""
     if not task.title:
-        raise ValidationError("A task needs a title. Nothing was saved.")
+        raise ValidationError("A task needs a title. Nothing was saved.", field="title")
     for column, choices in (
         ("status", models.TaskStatus), ("priority", models.TaskPriority), ("complexity", models.TaskComplexity),
     ):  # fmt: skip
@@ -123,7 +125,9 @@ def dependency_ids(text: str | None) -> list[str]:
     except (ValueError, RecursionError):
         ids = None
     if not isinstance(ids, list) or not all(isinstance(one, str) for one in ids):
-        raise ValidationError('Dependencies are a JSON list of task ids, such as ["id-1", "id-2"].')
+        raise ValidationError(
+            'Dependencies are a JSON list of task ids, such as ["id-1", "id-2"].', field="dependencies"
+        )
     return list(dict.fromkeys(ids))
 
 
@@ -131,9 +135,13 @@ def check_dependencies(using: str, task_id: str, wanted: list[str]) -> None:
     """Raise ValidationError where a dependency does not exist, or where a task would wait for itself in the end."""
     present = set(models.Task.objects.using(using).filter(pk__in=wanted).values_list("pk", flat=True))
     if missing := [one for one in wanted if one not in present and one != task_id]:
-        raise ValidationError(f"There is no task “{missing[0][:80]}” to depend on. Nothing was saved.")
+        raise ValidationError(
+            f"There is no task “{missing[0][:80]}” to depend on. Nothing was saved.", field="dependencies"
+        )
     if circle := _circle(using, task_id, wanted):
-        raise ValidationError("These dependencies go in a circle: " + " → ".join(circle) + ". Nothing was saved.")
+        raise ValidationError(
+            "These dependencies go in a circle: " + " → ".join(circle) + ". Nothing was saved.", field="dependencies"
+        )
 
 
 def _circle(using: str, task_id: str, wanted: list[str]) -> list[str]:

@@ -6,13 +6,13 @@ from django.http import HttpRequest, HttpResponse
 from ninja import Query
 from pydantic import BaseModel
 
-from statestore import dialect, models, paging, restore, saving
+from statestore import audit, dialect, models, paging, restore, saving
 from statestore.api import shapes
-from statestore.api.answers import answer, if_match, listed, must_be_new, nothing, resource
+from statestore.api.answers import answer, check_row, if_match, listed, must_be_new, nothing, resource
 from statestore.api.bodies import state_text, stored
 from statestore.api.callers import caller
 from statestore.api.calls import Calls, id_of
-from statestore.api.once import kept_afterwards, once
+from statestore.api.once import once, stepwise
 from statestore.api.problems import Problem
 from statestore.api.schemas.agents import (
     AgentColumnsIn,
@@ -26,7 +26,7 @@ from statestore.api.schemas.agents import (
     TrashIn,
 )
 from statestore.api.schemas.common import Listed
-from statestore.errors import Moved, NotFound
+from statestore.errors import Conflict, NotFound
 from statestore.forms import AgentFilterForm
 from statestore.querysets import BY_CHANGE
 
@@ -60,7 +60,7 @@ def list_agents(request: HttpRequest, asked: Query[AgentsIn]) -> HttpResponse:
     form = checked(AgentFilterForm, asked)
     order = form.order()
     if asked.trash:
-        rows, order = models.AgentState.objects.in_trash().matching(asked.q), BY_CHANGE
+        rows, order = form.in_trash(), BY_CHANGE
     else:
         rows = form.chosen()
     rows = caller(request).reach.agents(rows).without_state().with_size()
@@ -91,8 +91,6 @@ def put_agent(request: HttpRequest, agent_id: str, body: AgentIn) -> HttpRespons
         "if_match": if_match(request), "only_new": must_be_new(request),
     }  # fmt: skip
     if who.reach.is_whole and body.namespace is None:
-        if request.headers.get("If-Match", "").strip() == "*":
-            found_agent(request, agent_id)
         return _saved(saving.save_agent(who.reach.using, str(address), **asked))
     with dialect.writing(who.reach.using):
         prefix = _namespace(request, str(address), body)
@@ -106,6 +104,7 @@ def _namespace(request: HttpRequest, agent_id: str, body: AgentIn) -> str | None
         there = reach.agents().filter(agent_id=agent_id).first()
         if there is not None:
             return there.namespace or None
+        reach.must_be_new_agent(agent_id)
     return reach.namespace_for(body.namespace)
 
 
@@ -144,18 +143,18 @@ def patch_agent(request: HttpRequest, agent_id: str, body: AgentPatchIn) -> Http
         who.must_be_allowed("change_agent_status")
     with dialect.writing(who.reach.using):
         agent = found_agent(request, agent_id)
-        expected, transition = if_match(request), None
+        check_row(request, agent)
+        if agent.is_deleted:
+            raise Conflict("The agent is in the trash. Nothing was changed; bring it back first.")
+        transition = None
         if status is not None:
-            transition = who.store().update_agent_status(
-                agent.agent_id, status, reason=body.reason or "", if_match=expected
-            )
-            expected = None
-        saved = saving.save_agent(
-            who.reach.using, agent.agent_id, columns, reason=(body.reason or None) if columns else None, record=True,
-            if_match=expected,
-        ) if columns else saving.Saved(found_agent(request, agent_id), False, transition)  # fmt: skip
-        if expected is not None and not columns and saved.agent.etag() != expected:
-            raise Moved("What you saw has changed since. Nothing was changed.", saved.agent.etag())
+            transition = who.store().update_agent_status(agent.agent_id, status, reason=body.reason or "")
+        if not columns:
+            return _saved(saving.Saved(found_agent(request, agent_id), False, transition))
+        saved = saving.save_agent(who.reach.using, agent.agent_id, columns, reason=body.reason or None, record=True)
+        names = ", ".join(sorted(columns))
+        audit.record("change", saved.agent, by=who.actor, using=who.reach.using, hash_before=agent.etag(),
+                     hash_after=saved.agent.etag(), columns=names, reason=body.reason or "")  # fmt: skip
     return _saved(saved)
 
 
@@ -181,28 +180,36 @@ def undelete_agent(request: HttpRequest, agent_id: str) -> HttpResponse:
 
     def write() -> HttpResponse:
         agent = found_agent(request, agent_id)
-        expected = if_match(request)
-        if expected is not None and agent.etag() != expected:
-            raise Moved("What you saw has changed since. Nothing was changed.", agent.etag())
+        check_row(request, agent)
         return _saved(saving.Saved(caller(request).store().undelete_agent(agent.agent_id), False, None))
 
     return once(request, write)
 
 
-@calls.call("POST", "/agents/{agent_id}/purge", {204: None}, scope="admin", may="purge_agent")
+@calls.call("POST", "/agents/{agent_id}/purge", {204: None}, scope="admin", may="purge_agent", conditional=True)
 def purge_agent(request: HttpRequest, agent_id: str) -> HttpResponse:
     """Delete an agent in the trash for good, with its transitions and snapshots."""
-    caller(request).store().purge_agent(found_agent(request, agent_id).agent_id)
-    return kept_afterwards(request, nothing())
+
+    def work(seed: str | None) -> HttpResponse:
+        agent = found_agent(request, agent_id)
+        caller(request).store().purge_agent(agent.agent_id, if_match=if_match(request))
+        return nothing()
+
+    return stepwise(request, work)
 
 
-@calls.call("POST", "/agents/{agent_id}/fork", {201: SavedOut}, scope="restore", may="restore_agent", tagged=True)
+@calls.call(
+    "POST", "/agents/{agent_id}/fork", {201: SavedOut}, scope="restore", may="restore_agent", tagged=True,
+    conditional=True,
+)  # fmt: skip
 def fork_agent(request: HttpRequest, agent_id: str, body: ForkIn) -> HttpResponse:
-    """Make a new agent that begins with the state of a moment of this one."""
+    """Make a new agent that begins with the state of a moment of this one. `If-Match` takes this one's ETag."""
     who = caller(request)
 
     def write() -> HttpResponse:
         agent = found_agent(request, agent_id)
+        check_row(request, agent)
+        who.reach.must_be_new_agent(body.agent_id)
         child = restore.fork(
             agent.agent_id, body.moment, body.agent_id, by=who.actor, name=body.name, reason=body.reason
         )

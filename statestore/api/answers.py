@@ -2,19 +2,18 @@
 
 import hashlib
 import json
-import re
 import secrets
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 from django.http import HttpRequest, HttpResponse
+from django.utils.http import parse_etags
 
-from statestore import models, paging
+from statestore import models, paging, seen
 from statestore.api.problems import Problem
 from statestore.errors import Moved
 
 CONTENT_TYPE: Final = "application/json"
-_ETAG: Final = re.compile('"([0-9a-f]{64})"')
 
 
 class Verbatim:
@@ -64,7 +63,7 @@ def nothing() -> HttpResponse:
 
 def resource(request: HttpRequest, etag: str, payload: Callable[[], Any]) -> HttpResponse:
     """Return one resource under its entity tag, or 304 where the caller has it already."""
-    if etag in _tags(request.headers.get("If-None-Match", "")):
+    if {etag, "*"} & set(_tags(request.headers.get("If-None-Match", ""))):
         response = HttpResponse(status=304)
         del response["Content-Type"]
         response["ETag"] = f'"{etag}"'
@@ -91,7 +90,7 @@ def written(payload: Any, *, status: int = 200) -> HttpResponse:
 def check_etag(request: HttpRequest, present: str) -> None:
     """Raise Moved where what is about to be changed is not what If-Match names."""
     wanted = if_match(request)
-    if wanted is not None and wanted != present:
+    if wanted not in (None, seen.ANY, present):
         raise Moved("What you saw has changed since. Nothing was changed; read it again.", present)
 
 
@@ -100,23 +99,35 @@ def _tags(header: str) -> list[str]:
 
 
 def if_match(request: HttpRequest) -> str | None:
-    """Return the entity tag that a write is bound to, None for none; `*` asks only that the row is there."""
+    """Return the entity tag that a write is bound to, None for none; `*` asks only that the row is there.
+
+    A tag that was not made here, or a weak one, is that of no row.
+    """
     header = request.headers.get("If-Match")
-    if header is None or header.strip() == "*":
+    if header is None:
         return None
-    found = _ETAG.fullmatch(header.strip())
-    if found is None:
-        raise Problem("invalid", "If-Match takes one entity tag, as ETag gave it, in quotes. Nothing was changed.")
-    return found[1]
+    tags = parse_etags(header)
+    if len(tags) != 1:
+        raise _refused_header("If-Match", "If-Match takes one entity tag, as ETag gave it, in quotes.")
+    return str(tags[0]).strip('"')
+
+
+def if_match_of_present(request: HttpRequest) -> str | None:
+    """Return the entity tag that a write of a row that was found is bound to; `*` binds it to nothing more."""
+    tag = if_match(request)
+    return None if tag == seen.ANY else tag
+
+
+def _refused_header(name: str, what: str) -> Problem:
+    place = {"where": "header", "name": name, "detail": what}
+    return Problem("invalid", f"{what} Nothing was changed.", places=[place])
 
 
 def must_be_new(request: HttpRequest) -> bool:
     """Return whether the caller only wants to create: `If-None-Match: *`."""
     header = request.headers.get("If-None-Match")
     if header is not None and header.strip() != "*":
-        raise Problem(
-            "invalid", "On a write If-None-Match can only be *: create, never overwrite. Nothing was changed."
-        )
+        raise _refused_header("If-None-Match", "On a write If-None-Match can only be *: create, never overwrite.")
     return header is not None
 
 

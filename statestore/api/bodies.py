@@ -1,7 +1,10 @@
 """What comes in: UTF-8 JSON of bounded size and depth, each refusal with its place."""
 
+import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from tempfile import SpooledTemporaryFile
 from typing import Any, Final
 
 from django.http import HttpRequest
@@ -13,6 +16,9 @@ from statestore.jsontext import MAX_DEPTH, Json
 
 MAX_BODY_BYTES: Final = 64 * 1024 * 1024
 MAX_STATE_BYTES: Final = 50 * 1024 * 1024
+_ENVELOPE_LEVELS: Final = 1
+_SPOOLED_BYTES: Final = 8 * 1024 * 1024
+_CHUNK_BYTES: Final = 64 * 1024
 # A string, or something that a reader of JSON stumbles over outside of one.
 _TOKENS: Final = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{}]|-?Infinity|NaN', re.DOTALL)
 _SURROGATE_ESCAPE: Final = re.compile(r"\\u[dD][89a-fA-F]")
@@ -24,7 +30,6 @@ class BodyParser(Parser):
     """Reads bodies for the framework, and keeps the text of what must be stored as it was sent."""
 
     def parse_body(self, request: HttpRequest) -> Any:
-        check_length(request)
         media = request.content_type or "application/json"
         if media != "application/json":
             raise Problem("media-type", f"The body is {media[:60]}; this call takes application/json.")
@@ -39,6 +44,31 @@ def check_length(request: HttpRequest) -> None:
         raise Problem("length", "A body in chunks is taken by /import alone. Send it with its length.")
 
 
+def reader(request: HttpRequest) -> Callable[[int], bytes]:
+    """Return what reads a body of any length: from where it was spooled, as far as announced, or all of its chunks."""
+    file: Any = getattr(request, "spooled", None)
+    if file is not None:
+        found: Callable[[int], bytes] = file.read
+    elif request.headers.get("Content-Length"):
+        found = request.read
+    else:
+        found = request.META["wsgi.input"].read
+    return found
+
+
+@contextmanager
+def spooled(request: HttpRequest) -> Iterator[str]:
+    """Read a body into a temporary file, from which `reader` goes on, and give its SHA-256."""
+    read, digest = reader(request), hashlib.sha256()
+    with SpooledTemporaryFile(max_size=_SPOOLED_BYTES) as file:
+        while part := read(_CHUNK_BYTES):
+            digest.update(part)
+            file.write(part)
+        file.seek(0)
+        request.spooled = file  # type: ignore[attr-defined]
+        yield digest.hexdigest()
+
+
 def decoded(raw: bytes) -> str:
     """Return a body's text."""
     try:
@@ -50,11 +80,30 @@ def decoded(raw: bytes) -> str:
 
 def parsed(text: str) -> tuple[Json, dict[str, str]]:
     """Return a body's value, and the text of those members that are stored as they were sent."""
+    value, sent = read(text)
+    for name in sent:
+        if isinstance(value, dict) and jsontext.depth_exceeds(value[name], MAX_DEPTH):
+            raise _refused((name,), f"nests deeper than {MAX_DEPTH} levels.")
+    _check_texts(text, value)
+    for name, part in sent.items():
+        if len(part) > MAX_STATE_BYTES or len(part.encode()) > MAX_STATE_BYTES:
+            place = {"where": "body", "pointer": f"/{name}", "detail": "It is over 50 MB."}
+            raise Problem("too-large", f"{name} is over 50 MB. Nothing was changed.", places=[place])
+    return value, sent
+
+
+def read(text: str) -> tuple[Json, dict[str, str]]:
+    """Return the same of a body whose texts are checked one by one by whoever takes them."""
     try:
-        members = jsontext.members(text, _AS_SENT, max_bytes=MAX_BODY_BYTES)
+        # What is stored as it was sent is one level down.
+        return jsontext.members(text, _AS_SENT, max_bytes=MAX_BODY_BYTES, max_depth=MAX_DEPTH + _ENVELOPE_LEVELS)
     except jsontext.NotJson as error:
+        if "levels" in error.reason:
+            error = jsontext.NotJson(f"It nests deeper than {MAX_DEPTH} levels.")
         raise _unread(text, error) from None
-    value, sent = members
+
+
+def _check_texts(text: str, value: Json) -> None:
     if _SURROGATE_ESCAPE.search(text):
         for path, leaf in _texts(value, ()):
             if _is_lone(leaf):
@@ -63,10 +112,6 @@ def parsed(text: str) -> tuple[Json, dict[str, str]]:
         for path, leaf in _texts(value, ()):
             if "\0" in leaf and path[0:1] not in [(name,) for name in _AS_SENT]:
                 raise _refused(path, "holds a NUL character, which PostgreSQL cannot store.")
-    for name, part in sent.items():
-        if len(part) > MAX_STATE_BYTES or len(part.encode()) > MAX_STATE_BYTES:
-            raise Problem("too-large", f"{name} is over 50 MB. Nothing was changed.")
-    return value, sent
 
 
 def _texts(value: Json, path: tuple[str | int, ...]) -> Iterator[tuple[tuple[str | int, ...], str]]:
@@ -114,7 +159,7 @@ def _position(text: str) -> int | None:
         word = token[0]
         if word in "[{":
             level += 1
-            if level > MAX_DEPTH:
+            if level > MAX_DEPTH + _ENVELOPE_LEVELS:
                 return token.start()
         elif word in "]}":
             level -= 1
@@ -133,7 +178,8 @@ def state_text(request: HttpRequest, body: Any, name: str = "state") -> str | No
     text: str | None = getattr(body, f"{name}_data" if name == "state" else f"{name}_text")
     if text is not None:
         if len(text) > MAX_STATE_BYTES or len(text.encode()) > MAX_STATE_BYTES:
-            raise Problem("too-large", "The state is over 50 MB. Nothing was changed.")
+            place = {"where": "body", "pointer": f"/{name}_data", "detail": "It is over 50 MB."}
+            raise Problem("too-large", "The state is over 50 MB. Nothing was changed.", places=[place])
         return text
     sent: dict[str, str] = getattr(request, "sent_text", {})
     return sent.get(name)

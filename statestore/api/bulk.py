@@ -10,7 +10,7 @@ from statestore.api import shapes
 from statestore.api.answers import answer
 from statestore.api.callers import caller
 from statestore.api.calls import Calls, id_of
-from statestore.api.once import kept_afterwards
+from statestore.api.once import stepwise
 from statestore.api.schemas.bulk import BulkOut, BulkSnapshotIn, BulkStatusIn
 
 calls = Calls("agents")
@@ -22,9 +22,8 @@ def take_snapshots(request: HttpRequest, body: BulkSnapshotIn) -> HttpResponse:
 
     One that refuses holds up no other: each is told by itself. Where one of them is not there, nothing is done.
     """
-    store = caller(request).store()
-    outcomes = bulk.snapshot_each(store, _ids(request, body.agents), body.description)
-    return kept_afterwards(request, _told(outcomes))
+    store, ids = caller(request).store(), _ids(request, body.agents)
+    return stepwise(request, lambda seed: _told(bulk.snapshot_each(store, ids, body.description, seed=seed)))
 
 
 @calls.call("POST", "/bulk/status", {200: BulkOut}, scope="write", may="change_agent_status")
@@ -34,8 +33,11 @@ def change_statuses(request: HttpRequest, body: BulkStatusIn) -> HttpResponse:
     One that refuses holds up no other: each is told by itself. Where one of them is not there, nothing is done.
     """
     store, ids = caller(request).store(), _ids(request, body.agents)
-    outcomes = bulk.change_status_of_each(store, ids, body.status, reason=body.reason)
-    return kept_afterwards(request, _told(outcomes))
+
+    def work(seed: str | None) -> HttpResponse:
+        return _told(bulk.change_status_of_each(store, ids, body.status, reason=body.reason))
+
+    return stepwise(request, work)
 
 
 def _ids(request: HttpRequest, addresses: Sequence[str]) -> list[str]:

@@ -11,12 +11,15 @@ from ninja.operation import Operation
 from ninja.utils import contribute_operation_callback
 
 from statestore.addresses import ADDRESS, AnyId, from_address
+from statestore.api.bodies import decoded, parsed
 from statestore.api.callers import Login, Need, Token
 from statestore.api.once import idempotent
 from statestore.api.problems import Problem
 from statestore.api.schemas.common import ProblemOut
 from statestore.errors import NotFound
+from statestore.jsontext import pointer
 
+_READS: Final = frozenset({"GET", "HEAD"})
 _ALWAYS: Final = (401, 403, 429, 500, 503)
 _OF_METHODS: Final = {
     "GET": (422,),
@@ -58,7 +61,8 @@ class Calls(Router):
         statuses |= ({404} if "{" in path else set()) | ({304} if tagged and method == "GET" else set())
 
         def declare(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
-            checked = _strict(idempotent(view) if method == "POST" else view)
+            streams = (extra or {}).get("x-body") == "application/x-ndjson"
+            checked = _strict(idempotent(view, streams=streams) if method == "POST" else view, conditional=conditional)
             checked.need = need  # type: ignore[attr-defined]
             responses = {**{s: None if s == 304 else ProblemOut for s in sorted(statuses)}, **answers}
             self.add_api_operation(
@@ -78,34 +82,70 @@ def _description(view: Callable[..., HttpResponse], need: Need) -> str:
     return f"{text}\n\n{needs}".strip()
 
 
-def _strict(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
-    """Refuse parameters of the query that the call does not have: a filter with a slip would be none."""
+def _strict(view: Callable[..., HttpResponse], *, conditional: bool) -> Callable[..., HttpResponse]:
+    """Refuse what a call does not have, be it a parameter, a body or a condition: passed over, it would mislead."""
     known: set[str] = set()
+    lists: set[str] = set()
+    takes_body: list[bool] = []
 
     @functools.wraps(view)
     def checked(request: HttpRequest, *arguments: Any, **keywords: Any) -> HttpResponse:
-        for name in request.GET:
-            if name not in known:
-                offered = ", ".join(sorted(known)) or "none"
-                place = {"where": "query", "name": name[:80], "detail": "There is no such parameter."}
-                raise Problem("invalid", f"There is no parameter {name[:80]}; there is: {offered}.", places=[place])
-            if any("\0" in value for value in request.GET.getlist(name)):
-                place = {"where": "query", "name": name, "detail": "It holds a NUL character."}
-                raise Problem("invalid", f"{name} holds a NUL character, which no text has.", places=[place])
-            if len(request.GET.getlist(name)) > 1 and name not in lists:
-                raise Problem("invalid", f"The parameter {name[:80]} stands in the address more than once.")
+        _check_query(request, known, lists)
+        if request.method not in _READS:
+            if not conditional:
+                _refuse_conditions(request)
+            if not takes_body:
+                _refuse_body(request)
         return view(request, *arguments, **keywords)
 
-    lists: set[str] = set()
-
     def learn(operation: Operation) -> None:
+        if "x-body" in (operation.openapi_extra or {}):
+            takes_body.append(True)
         for model in operation.models:
+            if model.__ninja_param_source__ == "body":
+                takes_body.append(True)
             if model.__ninja_param_source__ == "query":
                 known.update(getattr(model, "__ninja_flatten_map__", {}))
                 lists.update(getattr(model, "__ninja_collection_fields__", ()))
 
     contribute_operation_callback(checked, learn)
     return checked
+
+
+def _check_query(request: HttpRequest, known: set[str], lists: set[str]) -> None:
+    for name in request.GET:
+        if name not in known:
+            offered = ", ".join(sorted(known)) or "none"
+            said = f"There is no parameter {name[:80]}; there is: {offered}."
+            raise _refused("query", name, "There is no such parameter.", said)
+        if any("\0" in value for value in request.GET.getlist(name)):
+            raise _refused(
+                "query", name, "It holds a NUL character.", f"{name} holds a NUL character, which no text has."
+            )
+        if len(request.GET.getlist(name)) > 1 and name not in lists:
+            said = f"The parameter {name[:80]} stands in the address more than once."
+            raise _refused("query", name, "It stands there more than once.", said)
+
+
+def _refuse_conditions(request: HttpRequest) -> None:
+    for name in ("If-Match", "If-None-Match"):
+        if name in request.headers:
+            said = f"This call takes no {name}: it is bound to no row. Nothing was changed."
+            raise _refused("header", name, "This call does not take it.", said)
+
+
+def _refuse_body(request: HttpRequest) -> None:
+    if not request.body.strip():
+        return
+    value, _ = parsed(decoded(request.body))
+    if value != {}:
+        name = next(iter(value)) if isinstance(value, dict) else ""
+        place = {"where": "body", "pointer": pointer([name]) if name else "", "detail": "There is no such field."}
+        raise Problem("invalid", "This call takes no body. Nothing was changed.", places=[place])
+
+
+def _refused(where: str, name: str, detail: str, said: str) -> Problem:
+    return Problem("invalid", said, places=[{"where": where, "name": name[:80], "detail": detail}])
 
 
 def id_of(address: str, what: str) -> AnyId:

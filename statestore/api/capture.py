@@ -7,7 +7,7 @@ from statestore.api import shapes
 from statestore.api.answers import answer, tagged, written
 from statestore.api.callers import caller
 from statestore.api.calls import Calls
-from statestore.api.once import kept_afterwards
+from statestore.api.once import stepwise
 from statestore.api.schemas.capture import CaptureOut, CostsOut
 
 calls = Calls("capture")
@@ -34,8 +34,12 @@ def switch_capture_on(request: HttpRequest) -> HttpResponse:
     """Keep each change of a state from now on, with the bounds that the settings give."""
     who = caller(request)
     who.must_reach_all("Capture")
-    capture.switch_on(by=who.actor)
-    return kept_afterwards(request, written(_status()))
+
+    def work(seed: str | None) -> HttpResponse:
+        capture.switch_on(by=who.actor)
+        return written(_status())
+
+    return stepwise(request, work)
 
 
 @calls.call("POST", "/capture/off", {200: CaptureOut}, scope="admin", may="capture_agent", tagged=True)
@@ -43,8 +47,12 @@ def switch_capture_off(request: HttpRequest) -> HttpResponse:
     """Keep no more changes; those that were kept stay."""
     who = caller(request)
     who.must_reach_all("Capture")
-    capture.switch_off(by=who.actor)
-    return kept_afterwards(request, written(_status()))
+
+    def work(seed: str | None) -> HttpResponse:
+        capture.switch_off(by=who.actor)
+        return written(_status())
+
+    return stepwise(request, work)
 
 
 def _status() -> dict[str, object]:

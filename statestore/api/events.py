@@ -8,14 +8,14 @@ from ninja import Query
 from statestore import ingest, jsontext, models, paging, search
 from statestore.api import shapes
 from statestore.api.answers import answer, listed, resource
-from statestore.api.bodies import MAX_BODY_BYTES, check_length, decoded, parsed, stored
+from statestore.api.bodies import MAX_BODY_BYTES, decoded, read, stored
 from statestore.api.callers import caller
 from statestore.api.calls import Calls, id_of
-from statestore.api.once import kept_afterwards, once, seed
+from statestore.api.once import once, stepwise
 from statestore.api.problems import Problem
 from statestore.api.schemas.common import Listed
 from statestore.api.schemas.work import BatchIn, BatchOut, BatchQueryIn, EventIn, EventOut, EventsIn, SearchIn
-from statestore.errors import NotFound
+from statestore.errors import NotFound, ValidationError
 from statestore.querysets import BY_TIME
 
 calls = Calls("events")
@@ -54,7 +54,7 @@ def save_event(request: HttpRequest, body: EventIn) -> HttpResponse:
 
     def write() -> HttpResponse:
         event = {**body.model_dump(), "metadata": stored(body.metadata)}
-        done = ingest.ingest(reach.using, [event], reach=reach, whole=True, seed=seed(request))
+        done = ingest.ingest(reach.using, [event], reach=reach, whole=True)
         row = models.Event.objects.using(reach.using).get(pk=done.ids[0])
         shape = shapes.event(row)
         return answer(shape, status=201, headers={"Location": shape["url"], "ETag": f'"{models.row_hash(row)}"'})
@@ -74,12 +74,16 @@ def save_events(request: HttpRequest, asked: Query[BatchQueryIn]) -> HttpRespons
     events, whole = _events(request)
     whole = whole or asked.all_or_nothing
 
-    def write() -> HttpResponse:
-        done = ingest.ingest(reach.using, events, reach=reach, whole=whole, seed=seed(request))
+    def write(seed: str | None = None) -> HttpResponse:
+        try:
+            done = ingest.ingest(reach.using, events, reach=reach, whole=whole, seed=seed)
+        except ingest.BadEvent as error:
+            place = {"where": "body", "pointer": f"/events/{error.position_in_batch}", "detail": str(error)}
+            raise Problem("invalid", str(error), places=[place]) from None
         refused = [{"position": one.position, "reason": shapes.text(one.reason)} for one in done.refused]
         return answer({"saved": done.saved, "ids": done.ids, "refused": refused})
 
-    return once(request, write) if whole else kept_afterwards(request, write())
+    return once(request, write) if whole else stepwise(request, write)
 
 
 @calls.call("GET", "/events/{event_id}", {200: EventOut}, may="view_event", tagged=True)
@@ -92,13 +96,12 @@ def get_event(request: HttpRequest, event_id: str) -> HttpResponse:
 
 
 def _events(request: HttpRequest) -> tuple[list[Any], bool]:
-    check_length(request)
     if request.content_type == NDJSON:
         lines = decoded(request.body).split("\n")
         return [_line(line) for line in lines if line.strip()], False
     if request.content_type != "application/json":
         raise Problem("media-type", f"This call takes application/json or {NDJSON}.")
-    value, _ = parsed(decoded(request.body))
+    value, _ = read(decoded(request.body))
     if isinstance(value, list):
         value = {"events": value}
     batch = _checked(value)
@@ -106,22 +109,22 @@ def _events(request: HttpRequest) -> tuple[list[Any], bool]:
 
 
 def _checked(value: Any) -> BatchIn:
-    from pydantic import ValidationError
+    from pydantic import ValidationError as SchemaError
 
     try:
         return BatchIn.model_validate(value)
-    except ValidationError as error:
+    except SchemaError as error:
         first = error.errors()[0]
         place = {"where": "body", "pointer": jsontext.pointer(first["loc"]), "detail": first["msg"]}
         raise Problem("invalid", f"{place['pointer'] or 'The body'}: {first['msg']}.", places=[place]) from None
 
 
 def _line(line: str) -> Any:
-    """Return the event that a line holds; what is none stays a text, and is refused with the others."""
+    """Return the event that a line holds, or why it holds none, which is told with the others."""
     try:
         return _readable(jsontext.parse(line, max_bytes=MAX_BODY_BYTES))
-    except jsontext.NotJson:
-        return line
+    except jsontext.NotJson as error:
+        return ValidationError(f"cannot be read. {error.reason}")
 
 
 def _readable(event: Any) -> Any:

@@ -13,8 +13,8 @@ from statestore.api.agents import checked
 from statestore.api.answers import answer, check_etag, etag_of, listed, tagged, written
 from statestore.api.callers import caller
 from statestore.api.calls import Calls, id_of
-from statestore.api.once import kept_afterwards, once
-from statestore.api.schemas.agents import ReasonIn
+from statestore.api.once import once, stepwise
+from statestore.api.schemas.agents import NO_REASON, ReasonIn
 from statestore.api.schemas.common import Listed, PageIn
 from statestore.api.schemas.fleet import (
     BatchAgentOut,
@@ -109,9 +109,13 @@ def apply_batch(request: HttpRequest, batch_id: str) -> HttpResponse:
 
     Where `waiting` is not 0 then, call again, under another Idempotency-Key. `If-Match` takes the batch's ETag.
     """
-    batch = _seen(request, batch_id)
-    restore.apply_batch(batch, by=caller(request).actor, budget_seconds=restore.BUDGET_SECONDS)
-    return kept_afterwards(request, written(_batch(_found(request, batch_id))))
+
+    def work(seed: str | None) -> HttpResponse:
+        batch = _seen(request, batch_id)
+        restore.apply_batch(batch, by=caller(request).actor, budget_seconds=restore.BUDGET_SECONDS)
+        return written(_batch(_found(request, batch_id)))
+
+    return stepwise(request, work)
 
 
 @calls.call(
@@ -132,13 +136,17 @@ def approve_batch(request: HttpRequest, batch_id: str) -> HttpResponse:
     "POST", "/batches/{batch_id}/undo", {201: FleetBatchOut}, scope="restore", may="restore_agent", tagged=True,
     conditional=True,
 )  # fmt: skip
-def undo_batch(request: HttpRequest, batch_id: str, body: ReasonIn) -> HttpResponse:
+def undo_batch(request: HttpRequest, batch_id: str, body: ReasonIn = NO_REASON) -> HttpResponse:
     """Put back what a batch overwrote and what still stands, as a batch of its own.
 
     It works for up to ten seconds; where `waiting` is not 0 then, apply the new batch.
     """
-    undo, _ = restore.undo_batch(_seen(request, batch_id), by=caller(request).actor, reason=body.reason)
-    return kept_afterwards(request, written(_batch(_found(request, undo.pk)), status=201))
+
+    def work(seed: str | None) -> HttpResponse:
+        undo, _ = restore.undo_batch(_seen(request, batch_id), by=caller(request).actor, reason=body.reason)
+        return written(_batch(_found(request, undo.pk)), status=201)
+
+    return stepwise(request, work)
 
 
 def _found(request: HttpRequest, address: str) -> Any:

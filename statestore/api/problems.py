@@ -40,6 +40,9 @@ KINDS: Final = {
         Kind("not-found", 404, "Not found", "Check the id; ids in paths are written as the list's `address`."),
         Kind("method", 405, "There is no such call", "The Allow header names the methods."),
         Kind("conflict", 409, "It conflicts with what is there", "Read it again and decide anew."),
+        Kind(
+            "in-progress", 409, "The same call is at work", "Ask again after Retry-After seconds, under the same key."
+        ),
         Kind("needs-approval", 409, "A second person must approve", "Save a plan and let somebody approve it."),
         Kind("length", 411, "The length is missing", "Send Content-Length."),
         Kind("moved", 412, "It has changed since you read it", "Read it again; ETag is what it is now."),
@@ -144,7 +147,20 @@ def _of_domain(request: HttpRequest, error: errors.StateStoreError) -> HttpRespo
     etag = getattr(error, "etag", "")
     if KINDS[name].status >= 500:
         log.warning("%s %s: %s", request.method, request.path, error)
-    return problem(name, str(error), headers={"ETag": f'"{etag}"'} if etag else None)
+    headers = {"ETag": f'"{etag}"'} if etag else None
+    return problem(name, str(error), places=_places(request, error), headers=headers)
+
+
+def _places(request: HttpRequest, error: errors.StateStoreError) -> list[dict[str, Any]]:
+    """Return where the one thing is that an error is about: in the query if it stands there, else in the body."""
+    field = getattr(error, "field", "")
+    if not field:
+        return []
+    if field not in request.GET:
+        return [{"where": "body", "pointer": pointer([field]), "detail": str(error)}]
+    position = getattr(error, "position", None)
+    place = {"where": "query", "name": field, "detail": str(error)}
+    return [place if position is None else {**place, "column": position + 1}]
 
 
 def _of_schema(error: SchemaError) -> HttpResponse:

@@ -9,15 +9,15 @@ from statestore import diff, history, models, moments, paging, restore
 from statestore.addresses import to_address
 from statestore.api import shapes
 from statestore.api.agents import found_agent
-from statestore.api.answers import answer, if_match, listed, tagged
+from statestore.api.answers import answer, check_etag, etag_of, if_match, if_match_of_present, listed, tagged, written
 from statestore.api.callers import caller
 from statestore.api.calls import Calls, id_of
 from statestore.api.once import once
 from statestore.api.past import compared
-from statestore.api.schemas.agents import ReasonIn
+from statestore.api.schemas.agents import NO_REASON, ReasonIn
 from statestore.api.schemas.common import Listed
 from statestore.api.schemas.restores import PlanOut, PreviewOut, RestoredOut, RestoreIn, RestoresIn
-from statestore.errors import Conflict, Moved, NotFound, ValidationError
+from statestore.errors import Conflict, NotFound, ValidationError
 from statestore.restore.unseen import undo_now
 
 calls = Calls("restores")
@@ -53,16 +53,14 @@ def create_restore(request: HttpRequest, body: RestoreIn) -> HttpResponse:
     """
     agent = found_agent(request, to_address(body.agent_id))
     planned = _planned(agent, body)
-    expected = if_match(request)
-    if expected is not None and planned.expected_etag != expected:
-        raise Moved("The agent has changed since you looked. Nothing was written.", planned.expected_etag)
-    if body.dry_run:
-        return answer(_preview(planned), headers={"ETag": f'"{planned.expected_etag}"'})
+    check_etag(request, planned.expected_etag)
 
     def write() -> HttpResponse:
-        row = restore.save(planned, by=caller(request).actor, reason=body.reason)
-        shape = shapes.kept_plan(row)
-        return answer(shape, status=201, headers={"Location": shape["url"], "ETag": f'"{models.row_hash(row)}"'})
+        if body.dry_run:
+            return answer(_preview(planned), headers={"ETag": f'"{planned.expected_etag}"'})
+        return written(
+            shapes.kept_plan(restore.save(planned, by=caller(request).actor, reason=body.reason)), status=201
+        )
 
     return once(request, write)
 
@@ -127,6 +125,12 @@ def _found(request: HttpRequest, address: str) -> models.Restore | models.Plan:
     return done or row  # type: ignore[return-value]
 
 
+def answered(request: HttpRequest, done: models.Restore, *, status: int = 201) -> HttpResponse:
+    """Answer with a restore that was just applied, as GET does."""
+    row = caller(request).reach.restores().with_standing().with_undo().get(pk=done.pk)
+    return written(shapes.restored(row), status=status)
+
+
 def _plan(request: HttpRequest, address: str) -> models.Plan:
     """Return a plan that is still one. Raises Conflict for one that was applied."""
     found = _found(request, address)
@@ -152,28 +156,29 @@ def get_restore(request: HttpRequest, restore_id: str) -> HttpResponse:
     conditional=True,
 )
 def apply_restore(request: HttpRequest, restore_id: str) -> HttpResponse:
-    """Apply a plan, while the agent is what it was made against; `If-Match` takes the agent's ETag once more."""
+    """Apply a plan, while the agent is what it was made against; `If-Match` takes the ETag of either."""
 
     def write() -> HttpResponse:
         found = _plan(request, restore_id)
-        expected = if_match(request)
-        if expected is not None and expected != found.expected_etag:
-            raise Moved(
-                "This plan was made against another state of the agent. Nothing was written.", found.expected_etag
-            )
+        if if_match(request) != etag_of(shapes.kept_plan(found)):
+            check_etag(request, found.expected_etag)
         done = restore.apply_saved(found, by=caller(request).actor)
-        return answer(shapes.restored(done), headers={"ETag": f'"{models.row_hash(done)}"'})
+        return answered(request, done, status=200)
 
     return once(request, write)
 
 
-@calls.call("POST", "/restores/{restore_id}/approve", {200: PlanOut}, scope="restore", may="restore_agent", tagged=True)
+@calls.call(
+    "POST", "/restores/{restore_id}/approve", {200: PlanOut}, scope="restore", may="restore_agent", tagged=True,
+    conditional=True,
+)  # fmt: skip
 def approve_restore(request: HttpRequest, restore_id: str) -> HttpResponse:
     """Approve somebody else's plan."""
 
     def write() -> HttpResponse:
-        row = restore.approve(_plan(request, restore_id), by=caller(request).actor)
-        return answer(shapes.kept_plan(row), headers={"ETag": f'"{models.row_hash(row)}"'})
+        found = _plan(request, restore_id)
+        check_etag(request, etag_of(shapes.kept_plan(found)))
+        return written(shapes.kept_plan(restore.approve(found, by=caller(request).actor)))
 
     return once(request, write)
 
@@ -187,7 +192,7 @@ def approve_restore(request: HttpRequest, restore_id: str) -> HttpResponse:
     tagged=True,
     conditional=True,
 )
-def undo_restore(request: HttpRequest, restore_id: str, body: ReasonIn) -> HttpResponse:
+def undo_restore(request: HttpRequest, restore_id: str, body: ReasonIn = NO_REASON) -> HttpResponse:
     """Put back what a restore overwrote.
 
     Where the agent has changed since, that is a conflict; send the ETag of what you saw as `If-Match` to undo it still.
@@ -197,8 +202,7 @@ def undo_restore(request: HttpRequest, restore_id: str, body: ReasonIn) -> HttpR
         found = _found(request, restore_id)
         if not isinstance(found, models.Restore):
             raise NotFound("This plan was not applied: there is nothing to undo.")
-        done = undo_now(found, by=caller(request).actor, if_match=if_match(request), reason=body.reason)
-        shape = shapes.restored(done)
-        return answer(shape, status=201, headers={"Location": shape["url"], "ETag": f'"{models.row_hash(done)}"'})
+        done = undo_now(found, by=caller(request).actor, if_match=if_match_of_present(request), reason=body.reason)
+        return answered(request, done)
 
     return once(request, write)

@@ -11,7 +11,7 @@ from statestore.api import shapes
 from statestore.api.answers import answer, if_match, listed, nothing, resource
 from statestore.api.callers import Caller, caller
 from statestore.api.calls import Calls
-from statestore.api.once import kept_afterwards
+from statestore.api.once import stepwise
 from statestore.api.schemas.common import Listed
 from statestore.api.schemas.search import ViewId, ViewIn, ViewOut
 
@@ -27,10 +27,15 @@ def list_views(request: HttpRequest) -> HttpResponse:
 @calls.call("POST", "/views", {200: ViewOut, 201: ViewOut}, scope="write", may="view_event", tagged=True)
 def save_view(request: HttpRequest, body: ViewIn) -> HttpResponse:
     """Keep a query under a name, over an earlier one of the same name."""
-    view, is_new = saved_views.save(_owner(request).user.pk, body.name, body.q)
-    shape = _view(view)
-    headers = {"ETag": f'"{models.row_hash(view)}"'} | ({"Location": shape["url"]} if is_new else {})
-    return kept_afterwards(request, answer(shape, status=201 if is_new else 200, headers=headers))
+    who = _owner(request)
+
+    def work(seed: str | None) -> HttpResponse:
+        view, is_new = saved_views.save(who.user.pk, body.name, body.q)
+        shape = _view(view)
+        headers = {"ETag": f'"{models.row_hash(view)}"'} | ({"Location": shape["url"]} if is_new else {})
+        return answer(shape, status=201 if is_new else 200, headers=headers)
+
+    return stepwise(request, work)
 
 
 @calls.call("GET", "/views/{view_id}", {200: ViewOut}, may="view_event", tagged=True)

@@ -12,13 +12,13 @@ from statestore.api.answers import Verbatim
 from statestore.diff import Change, Missing
 from statestore.fields import StoredBlob, text_bytes
 from statestore.jsontext import Json
+from statestore.models.rows import LAST_SECOND
 
 BASE: Final = "/api/v1"
 # A state above this is given as text alone.
 PARSED_BYTES: Final = jsontext.MAX_PARSED_BYTES
 _LONE: Final = re.compile("[\ud800-\udfff]")
 _SURROGATE_ESCAPE: Final = re.compile(r"\\u[dD][89a-fA-F]")
-_LAST_SECOND: Final = 253402300799
 
 
 def text(value: str | None) -> str | None:
@@ -40,7 +40,7 @@ def odd_bytes(row: Any, names: Sequence[str]) -> dict[str, str] | None:
 
 def iso(seconds: int | None) -> str | None:
     """Return a time as ISO 8601 in UTC; None for none, and for what is no time."""
-    if seconds is None or not getattr(seconds, "readable", True) or not 0 <= seconds <= _LAST_SECOND:
+    if seconds is None or not getattr(seconds, "readable", True) or not 0 <= seconds <= LAST_SECOND:
         return None
     return f"{datetime.fromtimestamp(seconds, UTC).isoformat()[:19]}Z"
 

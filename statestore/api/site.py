@@ -35,7 +35,7 @@ from statestore.api import (
     work,
 )
 from statestore.api.answers import answer
-from statestore.api.bodies import BodyParser
+from statestore.api.bodies import BodyParser, check_length
 from statestore.api.callers import Login, Need, Token
 from statestore.api.problems import KINDS, TYPES, answer_error, problem
 
@@ -100,6 +100,8 @@ def _served(view: View) -> View:
             request.method = "GET"
         status = store_status()
         try:
+            if not _may_come_in_chunks(request):
+                check_length(request)
             if status.is_ready:
                 response = view(request, *arguments, **keywords)
             else:
@@ -113,6 +115,11 @@ def _served(view: View) -> View:
         return _finished(request, response)
 
     return csrf_exempt(login_not_required(serve))
+
+
+def _may_come_in_chunks(request: HttpRequest) -> bool:
+    match = request.resolver_match
+    return match is not None and match.url_name == "import_store"
 
 
 def _finished(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:

@@ -6,13 +6,21 @@ from ninja import Query
 from statestore import models, paging
 from statestore.api import shapes
 from statestore.api.agents import found_agent
-from statestore.api.answers import answer, if_match, listed, nothing, resource
+from statestore.api.answers import answer, check_row, if_match, if_match_of_present, listed, nothing, resource
 from statestore.api.callers import caller
 from statestore.api.calls import Calls, id_of
-from statestore.api.once import kept_afterwards, once
-from statestore.api.schemas.agents import ReasonIn
+from statestore.api.once import once, stepwise
+from statestore.api.restores import answered
+from statestore.api.schemas.agents import NO_REASON, ReasonIn
 from statestore.api.schemas.common import Listed, PageIn
-from statestore.api.schemas.past import DeletedOut, NewSnapshotOut, SnapshotIn, SnapshotOut, SnapshotRowOut
+from statestore.api.schemas.past import (
+    PLAIN_SNAPSHOT,
+    DeletedOut,
+    NewSnapshotOut,
+    SnapshotIn,
+    SnapshotOut,
+    SnapshotRowOut,
+)
 from statestore.api.schemas.restores import RestoredOut
 from statestore.errors import NotFound
 from statestore.querysets import BY_CREATION
@@ -44,13 +52,15 @@ def list_agent_snapshots(request: HttpRequest, agent_id: str, asked: Query[PageI
 
 
 @calls.call(
-    "POST", "/agents/{agent_id}/snapshots", {201: NewSnapshotOut}, scope="write", may="snapshot_agent", tagged=True
-)
-def take_snapshot(request: HttpRequest, agent_id: str, body: SnapshotIn) -> HttpResponse:
-    """Keep a copy of an agent's state now, byte for byte."""
+    "POST", "/agents/{agent_id}/snapshots", {201: NewSnapshotOut}, scope="write", may="snapshot_agent", tagged=True,
+    conditional=True,
+)  # fmt: skip
+def take_snapshot(request: HttpRequest, agent_id: str, body: SnapshotIn = PLAIN_SNAPSHOT) -> HttpResponse:
+    """Keep a copy of an agent's state now, byte for byte. `If-Match` takes the agent's ETag."""
 
     def write() -> HttpResponse:
         agent = found_agent(request, agent_id)
+        check_row(request, agent)
         made = caller(request).store().create_snapshot(agent.agent_id, body.description, expires_at=body.expires_at)
         row, etag = shapes.snapshot_row(made), models.row_hash(made)
         return answer({**row, "etag": etag}, status=201, headers={"Location": row["url"], "ETag": f'"{etag}"'})
@@ -62,8 +72,11 @@ def take_snapshot(request: HttpRequest, agent_id: str, body: SnapshotIn) -> Http
 def delete_expired_snapshots(request: HttpRequest) -> HttpResponse:
     """Delete the snapshots whose time is over."""
     who = caller(request)
-    deleted = who.store().delete_expired_snapshots(who.reach.snapshots())
-    return kept_afterwards(request, answer({"deleted": deleted}))
+
+    def work(seed: str | None) -> HttpResponse:
+        return answer({"deleted": who.store().delete_expired_snapshots(who.reach.snapshots())})
+
+    return stepwise(request, work)
 
 
 @calls.call("GET", "/snapshots/{snapshot_id}", {200: SnapshotOut}, may="view_snapshot", tagged=True)
@@ -90,7 +103,7 @@ def delete_snapshot(request: HttpRequest, snapshot_id: str) -> HttpResponse:
     tagged=True,
     conditional=True,
 )
-def restore_snapshot(request: HttpRequest, snapshot_id: str, body: ReasonIn) -> HttpResponse:
+def restore_snapshot(request: HttpRequest, snapshot_id: str, body: ReasonIn = NO_REASON) -> HttpResponse:
     """Put a snapshot's state back, at once.
 
     `If-Match` takes the agent's ETag: where it has changed since, nothing is written. Without it the state is put back
@@ -99,8 +112,7 @@ def restore_snapshot(request: HttpRequest, snapshot_id: str, body: ReasonIn) -> 
 
     def write() -> HttpResponse:
         row = found_snapshot(request, snapshot_id)
-        done = restore_now(row, by=caller(request).actor, if_match=if_match(request), reason=body.reason)
-        shape = shapes.restored(done)
-        return answer(shape, status=201, headers={"Location": shape["url"], "ETag": f'"{models.row_hash(done)}"'})
+        done = restore_now(row, by=caller(request).actor, if_match=if_match_of_present(request), reason=body.reason)
+        return answered(request, done)
 
     return once(request, write)

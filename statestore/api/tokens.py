@@ -1,5 +1,6 @@
 """Tokens: one's own, and for administrators everybody's."""
 
+import json
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
@@ -10,7 +11,7 @@ from statestore.api import shapes
 from statestore.api.answers import answer, listed, resource
 from statestore.api.callers import Caller, caller
 from statestore.api.calls import Calls
-from statestore.api.once import kept_afterwards, seed
+from statestore.api.once import stepwise
 from statestore.api.problems import Problem
 from statestore.api.schemas.common import Listed, PageIn
 from statestore.api.schemas.tokens import TokenIn, TokenMadeOut, TokenOut
@@ -42,21 +43,29 @@ def make_token(request: HttpRequest, body: TokenIn) -> HttpResponse:
     who = caller(request)
     if who.token is not None:
         raise Problem("forbidden", "A token makes no tokens. Sign in, or use `manage.py token create`.")
-    if (there := tokens.made_of(who.user, seed(request))) is not None:
-        return kept_afterwards(request, _made(there, None))
-    made, secret = tokens.create(
-        who.user, body.name, body.scopes, namespaces=body.namespaces, days=body.days, seed=seed(request)
-    )
+
+    def work(seed: str | None) -> HttpResponse:
+        if (there := tokens.made_of(who.user, seed)) is not None:
+            return _made(there, None)
+        made, secret = tokens.create(
+            who.user, body.name, body.scopes, namespaces=body.namespaces, days=body.days, seed=seed
+        )
+        return _made(made, secret)
+
     # What is kept for a repetition lies in the store, which others read.
-    kept_afterwards(request, _made(made, None))
-    return _made(made, secret)
+    return stepwise(request, work, shown=_without_secret)
 
 
 @calls.call("POST", "/tokens/{token_id}/revoke", {200: TokenOut}, scope="admin", tagged=True)
 def revoke_token(request: HttpRequest, token_id: str) -> HttpResponse:
     """Revoke a token at once: your own, as an administrator anybody's."""
-    token = tokens.revoke(token_id, by=_owner(request).user)
-    return kept_afterwards(request, answer(_token(token), headers={"ETag": f'"{models.row_hash(token)}"'}))
+    who = _owner(request)
+
+    def work(seed: str | None) -> HttpResponse:
+        token = tokens.revoke(token_id, by=who.user)
+        return answer(_token(token), headers={"ETag": f'"{models.row_hash(token)}"'})
+
+    return stepwise(request, work)
 
 
 def _owner(request: HttpRequest) -> Caller:
@@ -70,6 +79,11 @@ def _made(token: models.ApiToken, secret: str | None) -> HttpResponse:
     shape = _token(token)
     headers = {"ETag": f'"{models.row_hash(token)}"', "Location": shape["url"]}
     return answer({**shape, "secret": secret}, status=201, headers=headers)
+
+
+def _without_secret(response: HttpResponse) -> HttpResponse:
+    payload = {**json.loads(response.content), "secret": None}
+    return answer(payload, status=201, headers={name: response[name] for name in ("ETag", "Location")})
 
 
 def _token(token: models.ApiToken) -> dict[str, Any]:

@@ -1,20 +1,21 @@
 """The store out and in: NDJSON, streamed, packed as the other side can take it."""
 
-from collections.abc import Callable
 from typing import Any, Final
 
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.utils.http import parse_header_parameters
 from ninja import Query
 
 from statestore.api import shapes
 from statestore.api.agents import found_agent
 from statestore.api.answers import answer
+from statestore.api.bodies import reader
 from statestore.api.callers import caller
 from statestore.api.calls import Calls
-from statestore.api.once import kept_afterwards
+from statestore.api.once import stepwise
 from statestore.api.problems import Problem
 from statestore.api.schemas.transfer import ExportIn, ImportIn, ImportOut
-from statestore.exchange import Wanted, export_lines, import_lines
+from statestore.exchange import Report, Wanted, export_lines, import_lines
 from statestore.exchange.packing import packed, split_lines, unpacked
 from statestore.reach import Reach
 
@@ -47,12 +48,16 @@ def export_store(request: HttpRequest, asked: Query[ExportIn]) -> HttpResponse:
 
 
 def _taken(request: HttpRequest) -> str:
-    """Return the encoding to pack with: the one that the caller takes, zstd before gzip, none where neither."""
-    taken = {}
+    """Return the encoding to pack with: the one that the caller likes best, zstd before gzip, none where neither."""
+    liked = {}
     for part in request.headers.get("Accept-Encoding", "").lower().split(","):
-        name, _, quality = part.strip().partition(";q=")
-        taken[name] = quality.strip() not in {"0", "0.0", "0.00", "0.000"}
-    return next((name for name in ("zstd", "gzip") if taken.get(name)), "")
+        name, parameters = parse_header_parameters(part.strip())
+        try:
+            liked[name] = float(parameters.get("q", "1"))
+        except ValueError:
+            liked[name] = 0.0
+    best = max(("zstd", "gzip"), key=lambda name: liked.get(name, liked.get("*", 0.0)))
+    return best if liked.get(best, liked.get("*", 0.0)) > 0 else ""
 
 
 @calls.call("POST", "/import", {200: ImportOut}, scope="admin", may="import_store", extra={"x-body": NDJSON})
@@ -67,30 +72,24 @@ def import_store(request: HttpRequest, asked: Query[ImportIn]) -> HttpResponse:
     if request.content_type not in (NDJSON, "application/octet-stream"):
         raise Problem("media-type", f"This call takes {NDJSON}, as /export gives it.")
     encoding = request.headers.get("Content-Encoding", "").strip().lower()
-    lines = split_lines(unpacked(_reader(request), encoding))
-    report = import_lines(lines, using=who.reach.using, by=who.actor, dry_run=asked.dry_run)
-    return kept_afterwards(
-        request,
-        answer(
-            {
-                "dry_run": report.dry_run,
-                "is_complete": report.is_complete,
-                "problem": report.problem or None,
-                "inserted": report.inserted,
-                "updated": report.updated,
-                "refused_count": report.refused_count,
-                "refused": [{"line": one.line, "reason": shapes.text(one.reason)} for one in report.refused],
-                "skipped_audit": report.skipped_audit,
-                "normalised": report.normalised,
-            }
-        ),
-    )
+
+    def work(seed: str | None) -> HttpResponse:
+        lines = split_lines(unpacked(reader(request), encoding))
+        report = import_lines(lines, using=who.reach.using, by=who.actor, dry_run=asked.dry_run)
+        return answer(_told(report))
+
+    return stepwise(request, work)
 
 
-def _reader(request: HttpRequest) -> Callable[[int], bytes]:
-    """Return what reads the body: as much of it as was announced, or all of it where it comes in chunks."""
-    if request.headers.get("Content-Length"):
-        return request.read
-    found: Any = request.META.get("wsgi.input")
-    read: Callable[[int], bytes] = found.read
-    return read
+def _told(report: Report) -> dict[str, Any]:
+    return {
+        "dry_run": report.dry_run,
+        "is_complete": report.is_complete,
+        "problem": report.problem or None,
+        "inserted": report.inserted,
+        "updated": report.updated,
+        "refused_count": report.refused_count,
+        "refused": [{"line": one.line, "reason": shapes.text(one.reason)} for one in report.refused],
+        "skipped_audit": report.skipped_audit,
+        "normalised": report.normalised,
+    }

@@ -17,6 +17,7 @@ from statestore.api.calls import Calls, id_of
 from statestore.api.once import once
 from statestore.api.schemas.common import Listed
 from statestore.api.schemas.work import (
+    ENDED,
     EndIn,
     SessionIn,
     SessionOut,
@@ -76,6 +77,8 @@ class _Noun:
             raise Moved(f"There is a {self.name} of this id already. Nothing was changed.", models.row_hash(there))
         if there is None:
             who.must_be_allowed(f"add_{self.name}")
+            if self.model is models.Session:
+                who.reach.must_be_new_session(pk)
             if not who.reach.is_whole and self.model.objects.using(who.reach.using).filter(pk=pk).exists():
                 raise Conflict(f"The id “{pk[:80]}” is taken. Nothing was changed; choose another one.")
         return pk, there
@@ -108,10 +111,8 @@ def create_task(request: HttpRequest, body: TaskIn) -> HttpResponse:
     """Make a task. One of the same id is a conflict; PUT /tasks/{id} overwrites."""
 
     def write() -> HttpResponse:
-        if body.id is not None and models.Task.objects.filter(pk=body.id).exists():
-            raise Conflict(f"There is a task “{body.id[:80]}” already. Nothing was changed.")
-        columns = _task_columns(body)
-        return _save_task(request, {**columns, "id": body.id or models.new_id()}, is_new=True)
+        task = {**_task_columns(body), "id": body.id or models.new_id()}
+        return _save_task(request, task, is_new=True, only_new=True)
 
     return once(request, write)
 
@@ -124,12 +125,14 @@ def _task_columns(body: TaskPatchIn) -> dict[str, Any]:
     return {name: value for name, value in columns.items() if value is not None or name not in required}
 
 
-def _save_task(request: HttpRequest, task: dict[str, Any], *, is_new: bool) -> HttpResponse:
+def _save_task(request: HttpRequest, task: dict[str, Any], *, is_new: bool, only_new: bool = False) -> HttpResponse:
     who = caller(request)
     if not who.reach.is_whole:
         there = who.reach.tasks().filter(pk=task["id"]).first()
         who.reach.must_have_agent(task.get("assigned_to", there.assigned_to if there else None), "A task")
-    row = work.save_task(who.reach.using, task, by=who.actor, if_match=if_match(request))
+        who.reach.must_have_tasks(task.get("dependencies") or (), besides=there)
+    tag = None if only_new else if_match(request)
+    row = work.save_task(who.reach.using, task, by=who.actor, if_match=tag, only_new=only_new)
     return TASK.answered(row, is_new=is_new)
 
 
@@ -184,6 +187,8 @@ def start_session(request: HttpRequest, body: SessionIn) -> HttpResponse:
 
     def write() -> HttpResponse:
         who.reach.must_have_agent(body.agent_id, "A session")
+        if body.id is not None:
+            who.reach.must_be_new_session(body.id)
         row = who.store().start_session(body.agent_id, session_id=body.id, metadata=stored(body.metadata))
         return SESSION.answered(row, is_new=True)
 
@@ -199,7 +204,7 @@ def start_session(request: HttpRequest, body: SessionIn) -> HttpResponse:
     tagged=True,
     conditional=True,
 )
-def end_session(request: HttpRequest, session_id: str, body: EndIn) -> HttpResponse:
+def end_session(request: HttpRequest, session_id: str, body: EndIn = ENDED) -> HttpResponse:
     """Close a session."""
 
     def write() -> HttpResponse:

@@ -57,6 +57,16 @@ class AgentFilterForm(PageForm):
             agents = agents.in_namespace(values["namespace"]) if values["namespace"] != "*" else agents
         return agents.matching(values["q"])
 
+    def in_trash(self) -> Any:
+        """Return the agents in the trash that the checked values ask for."""
+        values = self.cleaned_data
+        agents = models.AgentState.objects.in_trash()
+        if values["status"]:
+            agents = agents.with_status(values["status"])
+        if "namespace" in self.data and values["namespace"] != "*":
+            agents = agents.in_namespace(values["namespace"])
+        return agents.matching(values["q"])
+
     def order(self) -> tuple[str, ...]:
         """Return the columns to sort by."""
         return SORTS[self.cleaned_data["sort"] or "changed"]

@@ -7,12 +7,12 @@ from typing import Any, Final, NamedTuple
 
 from statestore import dialect, models, moments, paging
 from statestore.addresses import AnyId
+from statestore.models.rows import LAST_SECOND
 from statestore.querysets import BY_CREATION, BY_TIME, first_values
 from statestore.routers import store_alias
 
 LANE_COLUMNS: Final = 160
 # The end of the year 9999.
-LAST_SECOND: Final = 253_402_300_799
 # A column is full at so many rows; more are not counted.
 LANE_MOST: Final = 25
 # No index has (actor, time): of an agent's events only those inserted last are looked at.

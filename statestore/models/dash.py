@@ -223,6 +223,8 @@ class Captured(models.Model):
 class KeptAnswer(models.Model):
     """What a call with an Idempotency-Key was answered, kept for a day in the transaction that did what it asked for.
 
+    A call of several transactions takes the key first: then `status` is 0, and others wait until `busy_until`.
+
     It lies beside what it speaks of: in our own database it could be kept and the write lost, or the other way round.
     """
 
@@ -232,6 +234,7 @@ class KeptAnswer(models.Model):
     headers = AnyText(default="{}")
     body = AnyText(default="")
     expires_at = UnixSeconds()
+    busy_until = UnixSeconds(default=0)
 
     class Meta:
         db_table = "dash_kept_answer"

@@ -3,11 +3,14 @@
 import hashlib
 import time
 import uuid
-from typing import Any
+from typing import Any, Final
 
 from django.db import models
 
 from statestore.fields import text_bytes
+
+# The last second of the year 9999, beyond which no calendar goes.
+LAST_SECOND: Final = 253_402_300_799
 
 
 def new_id() -> str:

@@ -37,7 +37,7 @@ class Cursor:
             return cls()
         backwards, (timestamp, rowid, pk) = paging.decode_cursor(text, 3)
         if not isinstance(rowid, int) or not isinstance(timestamp, int) or not isinstance(pk, str):
-            raise ValidationError("This page's address is damaged. Start again from the first page.")
+            raise ValidationError("This page's address is damaged. Start again from the first page.", field="cursor")
         return cls(backwards, timestamp, rowid, pk)
 
     def __str__(self) -> str:

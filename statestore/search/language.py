@@ -27,7 +27,7 @@ class QueryError(ValidationError):
     """A query that cannot be understood; `position` counts the characters before what is wrong."""
 
     def __init__(self, message: str, position: int) -> None:
-        super().__init__(f"{message} (at character {position + 1})")
+        super().__init__(f"{message} (at character {position + 1})", field="q")
         self.reason = message
         self.position = position
 

@@ -39,10 +39,10 @@ def test_one_that_refuses_holds_up_no_other(monkeypatch: pytest.MonkeyPatch, scr
         make_agent(agent_id)
     take = StateStore.create_snapshot
 
-    def locked(store: StateStore, agent_id: str, *more: Any) -> models.Snapshot:
+    def locked(store: StateStore, agent_id: str, *more: Any, **named: Any) -> models.Snapshot:
         if agent_id == "a1":
             raise Busy("Another program is writing.")
-        return take(store, agent_id, *more)
+        return take(store, agent_id, *more, **named)
 
     monkeypatch.setattr(StateStore, "create_snapshot", locked)
     found = script.post("/bulk/snapshots", {"agents": ["a1", "a2"]}).json()

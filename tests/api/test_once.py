@@ -8,6 +8,7 @@ from django.contrib.auth.models import User
 
 from statestore import models
 from statestore.api.site import site
+from statestore.exchange.lines import FORMAT, line
 from tests.api.conftest import Script, script_of
 from tests.builders import make_agent
 
@@ -71,15 +72,68 @@ def test_a_key_is_free_again_after_a_day(script: Script):
     assert token.pk
 
 
-@pytest.mark.parametrize("whole", [False, True])
-def test_events_without_ids_get_the_same_ones_each_time(script: Script, whole: bool):
-    body = {"events": [EVENT, EVENT], "all_or_nothing": whole}
+def killed_before_its_answer_was_kept(**also: Any) -> None:
+    """Leave the last call as a server does that was killed after the work and before the answer was kept."""
+    models.KeptAnswer.objects.update(status=0, busy_until=0, **also)
+
+
+def test_events_without_ids_get_the_same_ones_each_time(script: Script):
+    body = {"events": [EVENT, EVENT]}
     first = script.post("/events/batch", body, idempotency_key="k1")
     assert first.json()["saved"] == 2
-    # As if the server had been killed after the events were written and before the answer was kept.
-    models.KeptAnswer.objects.all().delete()
+    killed_before_its_answer_was_kept()
     assert script.post("/events/batch", body, idempotency_key="k1").json()["ids"] == first.json()["ids"]
     assert models.Event.objects.count() == 2
+
+
+@pytest.mark.parametrize("path", ["/events", "/events/batch"])
+def test_a_key_that_is_free_again_overwrites_nothing(script: Script, path: str):
+    body = EVENT if path == "/events" else {"events": [EVENT]}
+    with time_machine.travel(1_795_000_000, tick=False):
+        models.ApiToken.objects.update(expires_at=1_796_000_000)
+        script.post(path, body, idempotency_key="turn-17")
+    with time_machine.travel(1_795_000_000 + 24 * 3600, tick=False):
+        script.post(path, body, idempotency_key="turn-17")
+    assert models.Event.objects.count() == 2
+
+
+def test_of_many_agents_none_gets_a_second_snapshot(script: Script):
+    make_agent("a1")
+    first = script.post("/bulk/snapshots", {"agents": ["a1"]}, idempotency_key="k1").json()
+    killed_before_its_answer_was_kept()
+    assert script.post("/bulk/snapshots", {"agents": ["a1"]}, idempotency_key="k1").json() == first
+    assert models.Snapshot.objects.count() == 1
+
+
+def test_while_a_call_is_at_work_the_same_is_told_so_and_does_nothing(script: Script):
+    make_agent("a1")
+    script.post("/bulk/status", {"agents": ["a1"], "status": "paused"}, idempotency_key="k1")
+    models.KeptAnswer.objects.update(status=0, busy_until=models.now() + 30)
+    again = script.post("/bulk/status", {"agents": ["a1"], "status": "paused"}, idempotency_key="k1")
+    assert (again.status_code, again.json()["type"]) == (409, "/api/v1/problems/in-progress")
+    assert 0 < int(again["Retry-After"]) <= 30
+    other = script.post("/bulk/status", {"agents": ["a1"], "status": "running"}, idempotency_key="k1")
+    assert (other.status_code, other.json()["type"]) == (422, "/api/v1/problems/key-reused")
+    assert models.AgentState.objects.get().status == "paused"
+
+
+def test_a_failure_of_several_steps_leaves_the_key_free(script: Script):
+    assert script.post("/agents/a1/purge", {}, idempotency_key="k1").status_code == 404
+    assert not models.KeptAnswer.objects.exists()
+
+
+def test_another_import_under_the_key_is_refused(script: Script):
+    def imported(name: str, **headers: str) -> Any:
+        row = {"key": name, "agent_id": name, "name": "n", "status": "idle", "metadata": "{}", "state_data": "1"}
+        numbers = dict.fromkeys(("version", "created_at", "updated_at"), 1) | {"is_deleted": 0}
+        body = line(FORMAT) + line({"table": "agent_states", "row": row | numbers})
+        return script("POST", "/import", body, content_type="application/x-ndjson", idempotency_key="k1", **headers)
+
+    first, again, other = imported("a1"), imported("a1"), imported("a2")
+    assert (first.status_code, first.json()["inserted"]) == (200, {"agent_states": 1})
+    assert (again.content, again["Idempotency-Replayed"]) == (first.content, "true")
+    assert other.json()["type"] == "/api/v1/problems/key-reused"
+    assert models.AgentState.objects.get().agent_id == "a1"
 
 
 def test_every_post_takes_a_key(description: dict[str, Any]):
@@ -99,4 +153,4 @@ def test_every_post_keeps_its_answer():
                 if "POST" in operation.methods:
                     view_func = inspect.unwrap(operation.view_func)
                     source = inspect.getsource(view_func)
-                    assert "once(request" in source or "kept_afterwards(" in source, view_func.__name__
+                    assert "once(request" in source or "stepwise(request" in source, view_func.__name__

@@ -2,6 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
+from ninja.params.functions import Body
 from pydantic import BaseModel, Field, model_validator
 
 from statestore.api.schemas.common import Id, In, Out, PageIn, Raw, Reason, Stored, StoredSeconds, Time
@@ -132,6 +133,10 @@ class ReasonIn(In):
     """Why."""
 
     reason: Reason = ""
+
+
+# What is meant where no body is sent.
+NO_REASON: Any = Body(ReasonIn())
 
 
 class ForkIn(In):

@@ -4,9 +4,11 @@ from typing import Annotated, Any, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from statestore.models.rows import LAST_SECOND
+
 Row = TypeVar("Row")
 Stored = Annotated[int, Field(ge=-(2**63), lt=2**63)]
-Seconds = Annotated[int, Field(ge=0, le=253402300799, description="Seconds since 1970 UTC.")]
+Seconds = Annotated[int, Field(ge=0, le=LAST_SECOND, description="Seconds since 1970 UTC.")]
 Time = Annotated[str | None, Field(description="ISO 8601, UTC.", json_schema_extra={"format": "date-time"})]
 StoredSeconds = Annotated[int | None, Field(description="The stored seconds since 1970 UTC.")]
 CURSOR = r"^[A-Za-z0-9._-]*$"

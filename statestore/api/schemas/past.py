@@ -2,6 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
+from ninja.params.functions import Body
 from pydantic import BaseModel, ConfigDict, Field
 
 from statestore.api.schemas.agents import Moment, State, StateData
@@ -228,6 +229,9 @@ class SnapshotIn(In):
 
     description: Annotated[str, Field(max_length=500)] = ""
     expires_at: Annotated[Seconds | None, Field(description="Null: never.")] = None
+
+
+PLAIN_SNAPSHOT: Any = Body(SnapshotIn())
 
 
 class TimelineEntryOut(Out):

@@ -2,6 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
+from ninja.params.functions import Body
 from pydantic import BaseModel, Field
 
 from statestore.api.schemas.common import (
@@ -196,6 +197,10 @@ class EndIn(In):
     """How it ended."""
 
     status: Word = "completed"
+
+
+# What is meant where no body is sent.
+ENDED: Any = Body(EndIn())
 
 
 class SessionOut(Out):

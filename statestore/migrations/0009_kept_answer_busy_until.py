@@ -1,0 +1,13 @@
+"""Until when a call of several transactions has its Idempotency-Key to itself."""
+
+from django.db import migrations
+
+import statestore.fields
+
+
+class Migration(migrations.Migration):
+    dependencies = [("statestore", "0008_stored_as")]
+
+    operations = [
+        migrations.AddField(model_name="keptanswer", name="busy_until", field=statestore.fields.UnixSeconds(default=0))
+    ]
