@@ -16,7 +16,7 @@ from statestore.fields import StoredBlob, text_bytes
 _TAME: Final = re.compile(r"[A-Za-z0-9._:@-]{1,128}")
 ADDRESS: Final = rf"~!?[A-Za-z0-9_-]*|~~[A-Za-z0-9_-]*~[0-9a-f]{{64}}|{_TAME.pattern}"
 # Words that stand where an id does, in the dashboard's addresses or in the API's; a test reads them from there.
-RESERVED: Final = frozenset({".", ".."})
+RESERVED: Final = frozenset({".", "..", "batch", "bulk", "delete-expired", "preview", "search"})
 # Servers refuse request lines of some KB: beyond this, an address names an id by its beginning and its SHA-256.
 LONG_BYTES: Final = 1024
 PREFIX_CHARACTERS: Final = 64

@@ -42,9 +42,9 @@ CALLS: Final[dict[str, _Call]] = {
     "restore": _Call("get_restore", "restore_id"),
     "events": _Call("list_events", kept={"type": "type", "session": "session", "actor": "actor"}),
     "event": _Call("get_event", "event_id"),
-    "sessions": _Call("list_sessions"),
+    "sessions": _Call("list_sessions", kept={"q": "q", "status": "status", "agent": "agent"}),
     "session": _Call("get_session", "session_id"),
-    "tasks": _Call("list_tasks", kept={"status": "status"}),
+    "tasks": _Call("list_tasks", kept={"q": "q", "status": "status", "priority": "priority", "agent": "assigned_to"}),
     "task": _Call("get_task", "task_id"),
     "commit": _Call("list_events", parts={"sha": "commit"}),
     "fleet": _Call("preview_batch", kept={"q": "q", "status": "status", "namespace": "namespace", "at": "at"}),
@@ -93,6 +93,8 @@ def json_url(request: HttpRequest) -> str:
         asked["namespace"] = request.GET["namespace"]
     elif asked.get("namespace") == "*":
         del asked["namespace"]
+    if call.name == "list_sessions" and "agent" in asked:
+        asked["agent"] = to_address(asked["agent"])
     # What is no valid UTF-8 cannot be named in a query string.
     asked = {name: value.encode("utf-8", "replace").decode() for name, value in asked.items()}
     address = str(reverse(f"api:{call.name}", args=arguments))

@@ -16,7 +16,7 @@ from django.db.models import Q
 from statestore import audit, dialect, ingest, models, moments, restore, retention, routers, saving, seen, work
 from statestore.audit import Actor
 from statestore.coroutines import coroutine
-from statestore.errors import MigrationError, NotFound, ValidationError
+from statestore.errors import Conflict, MigrationError, NotFound, ValidationError
 from statestore.work import as_text, optional_text
 
 R = TypeVar("R")
@@ -142,6 +142,8 @@ class StateStore:
         """Move an agent to the trash. Its state and history stay; the orchestrator brings it back by saving it."""
         with dialect.writing(self.using):
             agent = self._agent(agent_id, lock=True, if_match=if_match)
+            if agent.is_deleted:
+                raise Conflict("This agent is in the trash already. Nothing was changed.")
             hash_before = agent.etag()
             tombstone = models.Tombstone(agent_id=agent_id, at=models.now(), actor=self.actor.name, reason=reason)
             tombstone.save(using=self.using)

@@ -1,5 +1,6 @@
 """API tokens: made, checked, revoked. `dss.ID.SECRET`: the ID finds the row, an HMAC of the SECRET proves the rest."""
 
+import logging
 import re
 import secrets
 from collections.abc import Sequence
@@ -11,10 +12,13 @@ from django.db import DatabaseError, connections
 from django.db.models import Q, QuerySet
 from django.utils.crypto import constant_time_compare, salted_hmac
 
-from statestore import models, plain
-from statestore.errors import NotFound, ValidationError
+from statestore import audit, dialect, models, plain
+from statestore.audit import SYSTEM, Actor
+from statestore.errors import NotFound, StateStoreError, ValidationError
 from statestore.models.own import PREFIX
+from statestore.routers import store_alias
 
+log = logging.getLogger(__name__)
 SCOPES: Final = ("read", "write", "restore", "admin")
 USUAL_DAYS: Final = 90
 MOST_DAYS: Final = 3650
@@ -34,10 +38,12 @@ def create(
     namespaces: Sequence[str] | None = None,
     days: int = USUAL_DAYS,
     seed: str | None = None,
+    by: Actor | None = None,
 ) -> tuple[models.ApiToken, str]:
     """Make a token and return it with its text, which nobody can ever read again.
 
-    `seed`: hex digits that its id is made of, for a call that may be repeated; `made_of` finds it again.
+    `seed`: hex digits that its id is made of, for a call that may be repeated; `made_of` finds it again. `by` stands in
+    the audit log.
     """
     name = name.strip()
     if not name or len(name) > 100:
@@ -58,6 +64,8 @@ def create(
         namespaces=None if namespaces is None else sorted(set(namespaces)),
         created_at=now, expires_at=now + days * DAY_SECONDS,
     )  # fmt: skip
+    if by is not None:
+        _note("create", token, by)
     return token, f"{PREFIX}.{token.public_id}.{secret}"
 
 
@@ -141,4 +149,15 @@ def revoke(public_id: str, *, by: Any = None) -> models.ApiToken:
     if token.revoked_at is None:
         token.revoked_at = models.now()
         token.save(update_fields=["revoked_at"])
+        _note("revoke", token, SYSTEM if by is None else Actor(by.get_username()))
     return token
+
+
+def _note(verb: str, token: models.ApiToken, by: Actor) -> None:
+    """Note who did what to a token. It lies in our own database: where the store cannot be written it is done still."""
+    try:
+        with dialect.writing(store_alias()):
+            audit.record(verb, token, by=by, row_id=token.prefix, name=token.name, user=token.user.get_username(),
+                         scopes=token.scopes, namespaces=token.namespaces)  # fmt: skip
+    except StateStoreError as error:
+        log.warning("%s of the token %s is not in the audit log: %s", verb, token.prefix, error)

@@ -8,6 +8,7 @@ from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 
 from statestore import audit, models, work
+from statestore.addresses import RESERVED, from_address, to_address
 from statestore.routers import store_alias
 from tests.builders import make_agent, make_event, make_session, make_snapshot, make_task, make_transition
 from tests.conftest import signed_in
@@ -99,6 +100,30 @@ def named_urls(patterns: list[URLPattern | URLResolver]) -> Iterator[URLPattern]
 
 def test_every_url_has_a_row_in_the_table():
     assert {pattern.name for pattern in named_urls(get_resolver().url_patterns)} == set(TABLE)
+
+
+def beside_ids(patterns: list[URLPattern | URLResolver], before: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """Yield the addresses of all pages and calls in parts, a parameter of any name as ""."""
+    for pattern in patterns:
+        route = str(pattern.pattern).strip("^$/")
+        parts = (*before, *("" if "<" in part else part for part in route.split("/") if part))
+        if isinstance(pattern, URLResolver):
+            yield from beside_ids(pattern.url_patterns, parts) if pattern.app_name != "admin" else ()
+        else:
+            yield parts
+
+
+def test_a_word_that_stands_where_an_id_could_is_the_address_of_no_id():
+    found = set(beside_ids(get_resolver().url_patterns))
+    before_ids = {parts[:at] for parts in found for at, part in enumerate(parts) if not part and at}
+    words = {parts[len(start)] for start in before_ids for parts in found
+             if len(parts) > len(start) and parts[: len(start)] == start}  # fmt: skip
+    assert words - {""} == RESERVED - {".", ".."}
+    for word in RESERVED:
+        assert to_address(word).startswith("~")
+        assert from_address(to_address(word)) == word
+        with pytest.raises(ValueError, match=word.replace(".", r"\.")):
+            from_address(word)
 
 
 @pytest.fixture

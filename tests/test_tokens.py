@@ -113,3 +113,12 @@ def test_a_form_that_is_wrong_says_so(viewer: Client):
     answer = viewer.post("/tokens/", {"name": "", "scopes": ["fly"], "days": 0})
     assert answer.status_code == 422
     assert not models.ApiToken.objects.exists()
+
+
+def test_making_and_revoking_stand_in_the_audit_log_without_the_secret(people: dict[str, User]):
+    secret, _ = run("create", "ci", "--user", "operator")
+    tokens.revoke(secret.split(".")[1], by=people["operator"])
+    revoked, made = models.AuditEntry.objects.newest_first()
+    assert [(made.verb, made.actor), (revoked.verb, revoked.actor)] == [("create", "system"), ("revoke", "operator")]
+    assert made.row_id == revoked.row_id == secret.rpartition(".")[0]
+    assert secret.strip().rpartition(".")[2] not in made.detail + revoked.detail

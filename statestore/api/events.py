@@ -13,7 +13,7 @@ from statestore.api.callers import caller
 from statestore.api.calls import Calls, id_of
 from statestore.api.once import once, stepwise
 from statestore.api.problems import Problem
-from statestore.api.schemas.common import Listed
+from statestore.api.schemas.common import Listed, PageIn
 from statestore.api.schemas.work import BatchIn, BatchOut, BatchQueryIn, EventIn, EventOut, EventsIn, SearchIn
 from statestore.errors import NotFound, ValidationError
 from statestore.querysets import BY_TIME
@@ -25,20 +25,22 @@ NDJSON: Final = "application/x-ndjson"
 @calls.call("GET", "/events", {200: Listed[EventOut]}, may="view_event")
 def list_events(request: HttpRequest, asked: Query[EventsIn]) -> HttpResponse:
     """List events, newest first."""
-    exact = {
-        "event_type": asked.type, "session_id": asked.session, "actor_id": asked.actor,
-        "actor_type": asked.actor_type or "", "git_commit": asked.commit,
+    values = {
+        "type": asked.type, "session": asked.session, "actor": asked.actor, "actor-type": asked.actor_type or "",
+        "commit": asked.commit,
     }  # fmt: skip
-    rows = caller(request).reach.events().chosen(exact, since=asked.since, until=asked.until)
-    # Only the indexes of types and of sessions have the time in them.
-    order = BY_TIME if asked.type or asked.session else ("-rowid",)
-    return answer(listed(paging.page(rows, order, cursor=asked.cursor, size=asked.limit), shapes.event))
+    terms = tuple(search.Term(name, value) for name, value in values.items() if value)
+    return _page(request, search.Query(terms).between(asked.since, asked.until), asked)
 
 
 @calls.call("GET", "/events/search", {200: Listed[EventOut]}, may="view_event")
 def search_events(request: HttpRequest, asked: Query[SearchIn]) -> HttpResponse:
     """Search events, newest first, in the language of the search page: words, `type:x`, `-actor:y`, `after:2h`."""
-    reach, query = caller(request).reach, search.parse(asked.q)
+    return _page(request, search.parse(asked.q), asked)
+
+
+def _page(request: HttpRequest, query: search.Query, asked: PageIn) -> HttpResponse:
+    reach = caller(request).reach
     if reach.is_whole:
         found = search.find(query, cursor=asked.cursor, limit=asked.limit, whole=True, using=reach.using)
         return answer(listed(found, shapes.event, found.older))

@@ -81,9 +81,12 @@ def _complete_response(status: int, response: dict[str, Any], *, tagged: bool) -
     content = response.get("content", {})
     if status >= 400 and "application/json" in content:
         response["content"] = {CONTENT_TYPE: content["application/json"]}
-    if status in (200, 201) and tagged:
-        response["headers"] = {"ETag": _ETAG}
+    headers = response.setdefault("headers", {})
+    if (status in (200, 201) and tagged) or status == 412:
+        headers["ETag"] = _ETAG
+    if status == 201:
+        headers["Location"] = {"description": "Where it is now.", "schema": {"type": "string"}}
     if status in (429, 503):
-        response["headers"] = {"Retry-After": {"schema": {"type": "string", "pattern": "^[0-9]+$"}}}
+        headers["Retry-After"] = {"schema": {"type": "string", "pattern": "^[0-9]+$"}}
     if status == 401:
-        response["headers"] = {"WWW-Authenticate": {"schema": {"type": "string"}}}
+        headers["WWW-Authenticate"] = {"schema": {"type": "string"}}

@@ -105,7 +105,9 @@ def _served(view: View) -> View:
             if status.is_ready:
                 response = view(request, *arguments, **keywords)
             else:
-                response = problem("unavailable", f"{status.found} {status.remedy}")
+                # What lies where is told to those who may call.
+                who = Token(_READ)(request) or Login(_READ)(request)
+                response = problem("unavailable", f"{status.found} {status.remedy}" if who else "It is not ready.")
         except Exception as error:
             response = answer_error(request, error)
         request.method = method

@@ -48,7 +48,7 @@ def make_token(request: HttpRequest, body: TokenIn) -> HttpResponse:
         if (there := tokens.made_of(who.user, seed)) is not None:
             return _made(there, None)
         made, secret = tokens.create(
-            who.user, body.name, body.scopes, namespaces=body.namespaces, days=body.days, seed=seed
+            who.user, body.name, body.scopes, namespaces=body.namespaces, days=body.days, seed=seed, by=who.actor
         )
         return _made(made, secret)
 

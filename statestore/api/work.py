@@ -102,7 +102,7 @@ def list_tasks(request: HttpRequest, asked: Query[TasksIn]) -> HttpResponse:
     """List tasks, last changed first."""
     names = ("status", "priority", "complexity", "assigned_to")
     chosen = {name: getattr(asked, name) for name in names if getattr(asked, name)}
-    rows = caller(request).reach.tasks().filter(**chosen)
+    rows = caller(request).reach.tasks().with_text(asked.q).filter(**chosen)
     return answer(listed(paging.page(rows, BY_CHANGE, cursor=asked.cursor, size=asked.limit), shapes.task))
 
 
@@ -171,6 +171,8 @@ def delete_task(request: HttpRequest, task_id: str) -> HttpResponse:
 def list_sessions(request: HttpRequest, asked: Query[SessionsIn]) -> HttpResponse:
     """List sessions, newest first."""
     rows = caller(request).reach.sessions()
+    if asked.q:
+        rows = rows.filter(pk__holds=asked.q)
     if asked.agent:
         rows = rows.of_agent(found_agent(request, asked.agent).agent_id)
     if asked.open is not None:

@@ -1,6 +1,6 @@
 """Clauses over the orchestrator's tables."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from functools import reduce
 from operator import or_
 from typing import TYPE_CHECKING, Self
@@ -217,13 +217,6 @@ class EventQuerySet(AddressedQuerySet["models.Event"]):
 
     def oldest_first(self) -> Self:
         return self.order_by("timestamp", "rowid")
-
-    def chosen(self, exact: Mapping[str, str], *, since: int | None = None, until: int | None = None) -> Self:
-        """Keep events whose columns have the given words, empty ones left out, from one second until before another."""
-        rows = self.filter(**{column: word for column, word in exact.items() if word})
-        if since is not None:
-            rows = rows.filter(timestamp__gte=since)
-        return rows if until is None else rows.filter(timestamp__lt=until)
 
     def last_inserted(self) -> Self:
         """Order by insertion alone: an index on any one column delivers it without a sort."""

@@ -1,5 +1,6 @@
 """What machines ask: does the process live, can it serve, and in figures."""
 
+from django.conf import settings
 from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.http import require_safe
@@ -7,6 +8,7 @@ from django.views.decorators.http import require_safe
 from statestore import metrics, readiness, tokens
 
 LOOPBACK = {"127.0.0.1", "::1"}
+PASSED_ON = ("X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Host", "X-Real-IP", "Forwarded", "Via")
 
 
 @require_safe
@@ -42,7 +44,9 @@ def _may_read(request: HttpRequest) -> bool:
     scheme, _, text = request.headers.get("Authorization", "").partition(" ")
     if text:
         token = tokens.check(text.strip()) if scheme.lower() == "bearer" else None
-        return token is not None and token.may("read") and token.user.has_perm("statestore.view_agentstate")
+        # The figures are about the whole store.
+        reads_all = token is not None and token.may("read") and token.namespaces is None
+        return reads_all and token.user.has_perm("statestore.view_agentstate")  # type: ignore[union-attr]
     # Behind a proxy all come from this machine: what the proxy passes on does not count as local.
-    is_passed_on = any(name in request.headers for name in ("X-Forwarded-For", "X-Forwarded-Proto", "Forwarded"))
+    is_passed_on = settings.HTTPS or any(name in request.headers for name in PASSED_ON)
     return request.META.get("REMOTE_ADDR") in LOOPBACK and not is_passed_on

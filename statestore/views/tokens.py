@@ -10,6 +10,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 from statestore import models, tokens
 from statestore.errors import ValidationError
 from statestore.forms import TokenForm
+from statestore.views.access import actor
 from statestore.views.htmx import render_page
 
 
@@ -21,7 +22,7 @@ def token_list(request: HttpRequest) -> HttpResponse:
     form, made, secret = TokenForm(request.POST if request.method == "POST" else None), None, ""
     if request.method == "POST" and form.is_valid():
         try:
-            made, secret = tokens.create(request.user, **form.wanted())
+            made, secret = tokens.create(request.user, **form.wanted(), by=actor(request))
             form = TokenForm()
         except ValidationError as error:
             form.add_error("name", str(error))

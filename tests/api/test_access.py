@@ -163,6 +163,15 @@ def test_every_call_has_a_row_in_the_table():
     assert declared() == set(TABLE)
 
 
+def test_a_method_that_is_none_of_a_calls_does_nothing(script: Script, ids: dict[str, str]):
+    methods = {path: {call.split(" ")[0] for call in TABLE if call.endswith(f" {path}")} for path in
+               {call.split(" ")[1] for call in TABLE}}  # fmt: skip
+    for path, declared_ones in methods.items():
+        for method in {"GET", "POST", "PUT", "PATCH", "DELETE"} - declared_ones:
+            answer = script(method, path.format(**ids), {})
+            assert (answer.status_code, "Allow" in answer) == (405, True), (method, path)
+
+
 def test_every_address_is_a_call_or_known():
     calls = {operation.view_func.__name__ for router in site._get_bound_routers()
              for view in router.path_operations.values() for operation in view.operations}  # fmt: skip

@@ -97,6 +97,39 @@ def test_an_agent_goes_to_the_trash_and_comes_back(script: Script):
     assert script.get("/agents/a1").json()["in_trash"] is False
 
 
+def test_an_agent_in_the_trash_is_changed_by_nothing_but_its_return(script: Script):
+    make_agent("a1")
+    assert script.delete("/agents/a1?reason=first").status_code == 204
+    before = script.get("/agents/a1").json()
+    assert script.delete("/agents/a1?reason=second").status_code == 409
+    for change in ({"name": "new"}, {"status": "paused"}, {"state": 2}):
+        assert script.patch("/agents/a1", change).status_code == 409
+    assert script.get("/agents/a1").json() == before
+    assert before["tombstone"]["reason"] == "first"
+
+
+def test_the_trash_is_filtered_too(script: Script):
+    for name, namespace, status in (("a1", "n", "idle"), ("a2", "n", "failed"), ("a3", "m", "idle")):
+        make_agent(name, namespace=namespace, status=status, is_deleted=1)
+    items = script.get("/agents?trash=true&namespace=n&status=idle").json()["items"]
+    assert [one["id"] for one in items] == ["a1"]
+
+
+@pytest.mark.parametrize("name", ["name", "status", "version", "metadata", "state_data"])
+def test_null_is_refused_where_it_would_change_nothing(script: Script, name: str):
+    make_agent("a1")
+    answer = script.patch("/agents/a1", {name: None})
+    assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, f"/{name}")
+
+
+def test_a_change_says_who_made_it(script: Script):
+    make_agent("a1")
+    assert script.patch("/agents/a1", {"name": "N", "state": 2, "reason": "why"}).status_code == 200
+    entry = models.AuditEntry.objects.get()
+    assert (entry.verb, entry.row_id, entry.actor) == ("change", "a1", "administrator")
+    assert json.loads(entry.detail) == {"columns": "name, state_data", "reason": "why"}
+
+
 def test_purging_needs_the_trash_first(script: Script):
     make_agent("a1")
     make_transition("a1")

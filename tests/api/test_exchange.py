@@ -169,7 +169,20 @@ def test_a_token_of_a_namespace_exports_only_that(rows: None, people: dict[str, 
     assert script("POST", "/import", whole()[0], content_type=NDJSON).status_code == 403
 
 
-@pytest.mark.parametrize(("accepted", "encoding"), [("gzip", "gzip"), ("br, zstd, gzip", "zstd"), ("", None)])
+@pytest.mark.parametrize(
+    ("accepted", "encoding"),
+    [
+        ("gzip", "gzip"),
+        ("br, zstd, gzip", "zstd"),
+        ("", None),
+        ("zstd;q=0.1, gzip;q=1.0", "gzip"),
+        ("gzip; q=0.5", "gzip"),
+        ("*", "zstd"),
+        ("*;q=0", None),
+        ("gzip;q=0, *", "zstd"),
+        ("gzip;q=x", None),
+    ],
+)
 def test_an_export_is_packed_as_the_caller_takes_it(rows: None, script: Script, accepted: str, encoding: str | None):
     answer = script.get("/export", accept_encoding=accepted)
     raw = answer.getvalue()

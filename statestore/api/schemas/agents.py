@@ -3,7 +3,7 @@
 from typing import Annotated, Any, Literal
 
 from ninja.params.functions import Body
-from pydantic import BaseModel, Field, model_validator
+from pydantic import BaseModel, Field, field_validator, model_validator
 
 from statestore.api.schemas.common import Id, In, Out, PageIn, Raw, Reason, Stored, StoredSeconds, Time
 
@@ -42,6 +42,13 @@ class AgentColumnsIn(In):
     reason: Reason | None = None
     state: State = None
     state_data: StateData | None = None
+
+    @field_validator("name", "status", "version", "metadata", "state_data", mode="before")
+    @classmethod
+    def _is_given(cls, value: Any) -> Any:
+        if value is None:
+            raise ValueError("Null is no value of it; leave it out to keep what there is")
+        return value
 
     @model_validator(mode="after")
     def _is_one(self) -> "AgentColumnsIn":

@@ -30,7 +30,7 @@ class EventsIn(PageIn):
     session: Annotated[str, Field(max_length=1000)] = ""
     actor: Annotated[str, Field(max_length=1000)] = ""
     actor_type: ActorType | None = None
-    commit: Annotated[str, Field(max_length=100)] = ""
+    commit: Annotated[str, Field(max_length=100, description="A commit, or how it begins.")] = ""
     since: Annotated[Seconds | None, Field(description="At or after this second.")] = None
     until: Annotated[Seconds | None, Field(description="Before this second.")] = None
 
@@ -106,9 +106,10 @@ class BatchOut(Out):
 class TasksIn(PageIn):
     """Which tasks."""
 
-    status: Literal["Todo", "InProgress", "Done", "Blocked"] | None = None
-    priority: Literal["low", "medium", "high", "critical"] | None = None
-    complexity: Literal["trivial", "simple", "moderate", "complex", "epic"] | None = None
+    q: Annotated[str, Field(max_length=200, description="A part of the id or of the title.")] = ""
+    status: Annotated[str, Field(max_length=200)] = ""
+    priority: Annotated[str, Field(max_length=200)] = ""
+    complexity: Annotated[str, Field(max_length=200)] = ""
     assigned_to: Annotated[str, Field(max_length=500)] = ""
 
 
@@ -117,9 +118,10 @@ class TaskPatchIn(In):
 
     title: Annotated[str, Field(min_length=1, max_length=500)] | None = None
     description: Annotated[str, Field(max_length=1_000_000)] | None = None
-    status: Literal["Todo", "InProgress", "Done", "Blocked"] | None = None
-    priority: Literal["low", "medium", "high", "critical"] | None = None
-    complexity: Literal["trivial", "simple", "moderate", "complex", "epic"] | None = None
+    q: Annotated[str, Field(max_length=200, description="A part of the id or of the title.")] = ""
+    status: Annotated[str, Field(max_length=200)] = ""
+    priority: Annotated[str, Field(max_length=200)] = ""
+    complexity: Annotated[str, Field(max_length=200)] = ""
     assigned_to: Id | None = None
     dependencies: Annotated[list[Id] | None, Field(max_length=1000, description="Ids of tasks that it waits for.")] = (
         None
@@ -164,6 +166,7 @@ class TaskOut(Out):
 class SessionsIn(PageIn):
     """Which sessions."""
 
+    q: Annotated[str, Field(max_length=200, description="A part of the id.")] = ""
     agent: Address = ""
     open: bool | None = None
     status: Annotated[str, Field(max_length=200)] = ""

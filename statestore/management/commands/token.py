@@ -7,6 +7,7 @@ from django.contrib.auth import get_user_model
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from statestore import models, tokens
+from statestore.audit import SYSTEM
 from statestore.errors import StateStoreError
 from statestore.management.terminal import one_line
 
@@ -39,7 +40,7 @@ class Command(BaseCommand):
         scopes = [scope.strip() for scope in options["scopes"].split(",") if scope.strip()]
         namespaces = options["namespaces"]
         limited = None if namespaces is None else [namespace.strip() for namespace in namespaces.split(",")]
-        made, secret = tokens.create(user, options["name"], scopes, namespaces=limited, days=options["days"])
+        made, secret = tokens.create(user, options["name"], scopes, namespaces=limited, days=options["days"], by=SYSTEM)
         self.stderr.write(f"{made.prefix} for {one_line(user.get_username())}: {made.scopes}, until {_day(made)}")
         self.stdout.write(secret)
 
