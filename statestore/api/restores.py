@@ -12,7 +12,7 @@ from statestore.api.agents import found_agent
 from statestore.api.answers import answer, check_etag, etag_of, if_match, if_match_of_present, listed, tagged, written
 from statestore.api.callers import caller
 from statestore.api.calls import Calls, id_of
-from statestore.api.once import once
+from statestore.api.once import once, stepwise
 from statestore.api.past import compared
 from statestore.api.schemas.agents import NO_REASON, ReasonIn
 from statestore.api.schemas.common import Listed
@@ -55,14 +55,15 @@ def create_restore(request: HttpRequest, body: RestoreIn) -> HttpResponse:
     planned = _planned(agent, body)
     check_etag(request, planned.expected_etag)
 
-    def write() -> HttpResponse:
-        if body.dry_run:
-            return answer(_preview(planned), headers={"ETag": f'"{planned.expected_etag}"'})
-        return written(
-            shapes.kept_plan(restore.save(planned, by=caller(request).actor, reason=body.reason)), status=201
-        )
+    def tell(seed: str | None) -> HttpResponse:
+        return answer(_preview(planned), headers={"ETag": f'"{planned.expected_etag}"'})
 
-    return once(request, write)
+    def write() -> HttpResponse:
+        kept = restore.save(planned, by=caller(request).actor, reason=body.reason)
+        return written(shapes.kept_plan(kept), status=201)
+
+    # A preview takes its time, and writes nothing: it does not keep others from writing.
+    return stepwise(request, tell) if body.dry_run else once(request, write)
 
 
 def _planned(agent: models.AgentState, body: RestoreIn) -> restore.Plan:
