@@ -102,8 +102,9 @@ def stepwise(
     try:
         response = work(hashlib.sha256(f"{asked.id} {taken}".encode()).hexdigest())
     except Exception:
+        # What it did before it failed is done again under the same seed.
         with dialect.writing(store_alias()):
-            models.KeptAnswer.objects.using(store_alias()).filter(pk=asked.id, status=0).delete()
+            models.KeptAnswer.objects.using(store_alias()).filter(pk=asked.id, status=0).update(busy_until=0)
         raise
     with dialect.writing(store_alias()):
         _keep(asked, shown(response))
@@ -125,12 +126,16 @@ def _take(asked: _Asked) -> HttpResponse | int:
             return int(mine.expires_at)
         except IntegrityError:
             found = answers.select_for_update().get(pk=asked.id)
+    if found.fingerprint != asked.fingerprint and found.busy_until == 0 and found.status == 0:
+        # The other failed, and was told so.
+        found.fingerprint, found.expires_at = asked.fingerprint, now + KEPT_SECONDS
     if found.status or found.fingerprint != asked.fingerprint:
         return _replayed(asked, found)
     if found.busy_until > now:
         wait = str(int(found.busy_until) - now)
         raise Problem("in-progress", "The same call is at work under this key.", headers={"Retry-After": wait})
-    answers.filter(pk=asked.id).update(busy_until=now + BUSY_SECONDS)
+    found.busy_until = now + BUSY_SECONDS
+    found.save(using=store_alias(), update_fields=["fingerprint", "expires_at", "busy_until"])
     return int(found.expires_at)
 
 

@@ -6,8 +6,9 @@ import pytest
 import time_machine
 from django.contrib.auth.models import User
 
-from statestore import models
+from statestore import ingest, models
 from statestore.api.site import site
+from statestore.errors import Busy
 from statestore.exchange.lines import FORMAT, line
 from tests.api.conftest import Script, script_of
 from tests.builders import make_agent
@@ -117,9 +118,29 @@ def test_while_a_call_is_at_work_the_same_is_told_so_and_does_nothing(script: Sc
     assert models.AgentState.objects.get().status == "paused"
 
 
-def test_a_failure_of_several_steps_leaves_the_key_free(script: Script):
-    assert script.post("/agents/a1/purge", {}, idempotency_key="k1").status_code == 404
-    assert not models.KeptAnswer.objects.exists()
+def test_what_failed_half_way_is_finished_and_not_done_again(script: Script, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("statestore.ingest.CHUNK_ROWS", 2)
+    write, chunks = ingest.write_rows, iter(range(10))
+
+    def busy_at_the_second(using: str, rows: Any) -> None:
+        if next(chunks) == 1:
+            raise Busy("Another program is writing.")
+        write(using, rows)
+
+    monkeypatch.setattr("statestore.ingest.write_rows", busy_at_the_second)
+    body = {"events": [EVENT] * 3}
+    assert script.post("/events/batch", body, idempotency_key="k1").status_code == 503
+    assert models.Event.objects.count() == 2
+    assert script.post("/events/batch", body, idempotency_key="k1").json()["saved"] == 3
+    assert models.Event.objects.count() == 3
+
+
+def test_a_failure_of_several_steps_leaves_the_key_free_for_another_body(script: Script):
+    path = "/agents/a1/purge"
+    assert script.post(path, {}, idempotency_key="k1").status_code == 404
+    make_agent("a1", is_deleted=1)
+    assert script("POST", path, idempotency_key="k1").status_code == 204
+    assert script.post(path, {}, idempotency_key="k2").status_code == 404
 
 
 def test_another_import_under_the_key_is_refused(script: Script):
