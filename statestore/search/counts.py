@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from django.db import connections
+from django.db.models import Max, Min
 
 from statestore import dialect
 from statestore.querysets import EventQuerySet
@@ -17,9 +18,9 @@ from statestore.search.found import span
 from statestore.search.language import FIELDS, Query
 from statestore.search.state import Coverage, coverage
 
-# The newest matches that facets are counted over; where each has to be read, fewer.
+# The newest matches that facets are counted over; where each has to be read, as many as are read for a page.
 MOST_COUNTED: Final = 5_000
-MOST_READ: Final = 1_000
+MOST_READ: Final = candidates.MOST_READ
 VALUES_SHOWN: Final = 8
 BARS: Final = 48
 # Documents that are looked at for facets where filters turn most of them away.
@@ -38,12 +39,14 @@ _COLUMNS: Final = ("event_type", "actor_type", "actor_id", "session_id", "git_co
 class Facets:
     """{filter's name: its commonest values with how often they occur} over the newest matches.
 
-    `total` is how many matches were counted; where `has_more`, there are others that were not.
+    `total` is how many matches were counted; where `has_more`, others may be among what was not looked at, and `reach`
+    says, in words, up to where that is.
     """
 
     values: dict[str, list[tuple[str, int]]]
     total: int
     has_more: bool
+    reach: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,11 +75,15 @@ def facets(query: Query, *, among: EventQuerySet | None = None, using: str | Non
         return _counted_rows(*_rows(clauses.narrowed(events, query).order_by(*clauses.ORDER)))
     covered = coverage(using)
     if covered.index is None:
-        return _counted_rows(*_rows(_last_inserted(using, query)))
+        events, is_all = _last_inserted(using, query)
+        rows, has_more = _rows(events)
+        reach = "" if is_all else f"among the {reading.MOST_ROWS:,} events that were saved last"
+        return _counted_rows(rows, has_more or not is_all, reach)
     with file.snapshot(covered.index):
-        docs, has_more = _matches(using, query, covered)
+        matches = _matches(using, query, covered)
         rest, more = _rest(using, query, covered)
-        return _counted(covered, docs, rest, has_more or more)
+        reach = f"back to {order.when(matches.last)}" if matches.last is not None else "so far" if more else ""
+        return _counted(covered, matches.docs, rest, matches.last is not None or more, reach)
 
 
 def _rows(events: Any) -> tuple[list[Row], bool]:
@@ -85,15 +92,25 @@ def _rows(events: Any) -> tuple[list[Row], bool]:
     return rows[:MOST_COUNTED], len(rows) > MOST_COUNTED
 
 
-def _last_inserted(using: str, query: Query) -> Any:
-    """Return the matches among the events that were inserted last."""
+def _last_inserted(using: str, query: Query) -> tuple[Any, bool]:
+    """Return the matches among the events that were inserted last, and whether those are all events."""
     events = reading.events_of(using)
-    newest = events.order_by("-rowid").values_list("rowid", flat=True).first() or 0
-    return clauses.narrowed(events.filter(rowid__gt=newest - reading.MOST_ROWS), query).order_by("-rowid")
+    ends = events.aggregate(low=Min("rowid"), high=Max("rowid"))
+    above = (ends["high"] or 0) - reading.MOST_ROWS
+    is_all = ends["low"] is None or ends["low"] > above
+    return clauses.narrowed(events.filter(rowid__gt=above), query).order_by("-rowid"), is_all
 
 
-def _matches(using: str, query: Query, covered: Coverage) -> tuple[list[Doc], bool]:
-    """Return the newest documents that answer a query, and whether there are others."""
+@dataclass(frozen=True, slots=True)
+class _Matches:
+    """The newest documents that answer a query, and the second up to which was looked; None where that is all."""
+
+    docs: list[Doc]
+    last: int | None = None
+
+
+def _matches(using: str, query: Query, covered: Coverage) -> _Matches:
+    """Return the newest documents that answer a query."""
     assert covered.index is not None
     plan = candidates.plan(covered.index, query, counting=True)
     most = MOST_COUNTED if plan.is_exact else MOST_READ
@@ -102,8 +119,8 @@ def _matches(using: str, query: Query, covered: Coverage) -> tuple[list[Doc], bo
         if allowed and doc[1] not in covered.marked:
             docs.append(doc)
         if len(docs) >= most or looked_at >= MOST_LOOKED_AT:
-            return _checked(using, query, plan, docs), True
-    return _checked(using, query, plan, docs), False
+            return _Matches(_checked(using, query, plan, docs), order.second_of(doc[0]))
+    return _Matches(_checked(using, query, plan, docs))
 
 
 def _checked(using: str, query: Query, plan: Plan, docs: list[Doc]) -> list[Doc]:
@@ -123,7 +140,7 @@ def _rest(using: str, query: Query, covered: Coverage) -> tuple[list[reading.Pla
     return found, bool(unread.unread) or len(unread.found) == MOST_READ
 
 
-def _counted(covered: Coverage, docs: list[Doc], rest: list[reading.Place], has_more: bool) -> Facets:
+def _counted(covered: Coverage, docs: list[Doc], rest: list[reading.Place], has_more: bool, reach: str) -> Facets:
     assert covered.index is not None
     columns = (2, 4, 3, 5, None, 6)
     counters: dict[str, Counter[Any]] = {
@@ -138,7 +155,7 @@ def _counted(covered: Coverage, docs: list[Doc], rest: list[reading.Place], has_
         rows, _ = _rows(reading.events_of(store_alias()).filter(pk__in=pks).order_by())
         for name, counter in _counters(rows).items():
             named[name].update(counter)
-    return _facets(named, len(docs) + len(rest), has_more)
+    return _facets(named, len(docs) + len(rest), has_more, reach)
 
 
 def _named(covered: Coverage, counter: Counter[Any]) -> dict[str, int]:
@@ -159,12 +176,12 @@ def _counters(rows: Iterable[Row]) -> dict[str, Counter[str]]:
     return found | {"agent": Counter(str(row[2]) for row in rows if row[1] == "Agent")}
 
 
-def _counted_rows(rows: list[Row], has_more: bool) -> Facets:
-    return _facets(_counters(rows), len(rows), has_more)
+def _counted_rows(rows: list[Row], has_more: bool, reach: str = "") -> Facets:
+    return _facets(_counters(rows), len(rows), has_more, reach)
 
 
-def _facets(counters: dict[str, Counter[str]], total: int, has_more: bool) -> Facets:
-    return Facets({name: counters[name].most_common(VALUES_SHOWN) for name in FIELDS}, total, has_more)
+def _facets(counters: dict[str, Counter[str]], total: int, has_more: bool, reach: str) -> Facets:
+    return Facets({name: counters[name].most_common(VALUES_SHOWN) for name in FIELDS}, total, has_more, reach)
 
 
 def histogram(
@@ -186,7 +203,9 @@ def histogram(
         return _of_times(_times(events.order_by(*clauses.ORDER)), *bounds)
     covered = coverage(using)
     if covered.index is None:
-        return _of_times(_times(_last_inserted(using, query)), *bounds)
+        events, is_all = _last_inserted(using, query)
+        times, has_more = _times(events)
+        return _of_times((times, has_more or not is_all), *bounds)
     with file.snapshot(covered.index):
         return _by_index(using, query, covered, *bounds)
 
@@ -203,8 +222,9 @@ def _by_index(using: str, query: Query, covered: Coverage, start: int | None, en
     rest, _ = _rest(using, query, covered)
     extra = [int(place.timestamp) for place in rest]
     if not plan.is_exact or plan.is_small:
-        docs, has_more = _matches(using, query, covered)
-        return _of_times(([*extra, *(doc[0] >> order.PLACE_BITS for doc in docs)], has_more), start, end)
+        matches = _matches(using, query, covered)
+        times = [*extra, *(order.second_of(doc[0]) for doc in matches.docs)]
+        return _of_times((times, matches.last is not None), start, end)
     whole = span(covered.index, query, Cursor())
     if plan.bare and not covered.marked:
         # Each bar is a question of its own: where one question finds them all, it is the quickest.

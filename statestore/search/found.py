@@ -226,7 +226,9 @@ def _shown(using: str, query: Query, cursor: Cursor, page: _Page, limit: int, wh
         by_pk = {event.pk: event for event in events.filter(pk__in=[place.pk for place in places])} if places else {}
     rows = [by_pk[place.pk] for place in places if place.pk in by_pk]
     newer, older = _neighbours(places, cursor, page.stopped, has_more)
-    notes = tuple(note.replace("{stopped}", _when(page.stopped)) for note in page.notes)
+    notes = tuple(
+        note.replace("{stopped}", order.when(page.stopped.timestamp) if page.stopped else "") for note in page.notes
+    )
     is_complete = page.stopped is None or has_more
     return Found(
         rows, newer, older, page.lag_seconds, notes if not is_complete or page.stopped is None else (), is_complete,
@@ -249,15 +251,6 @@ def _neighbours(
     if cursor.rowid is not None and back is None:
         back = cursor
     return str(replace(back, backwards=True)) if back else None, str(on) if on else None
-
-
-def _when(cursor: Cursor | None) -> str:
-    from datetime import UTC, datetime
-
-    try:
-        return f"{datetime.fromtimestamp(int(cursor.timestamp), UTC):%Y-%m-%d %H:%M:%S} UTC" if cursor else ""
-    except (OverflowError, ValueError, OSError):
-        return "a time that no calendar holds"
 
 
 __all__ = ["CONTENT_BYTES", "Found", "find", "span"]

@@ -1,13 +1,14 @@
 """The order of events as numbers: the index's rowid sorts as (timestamp, insertion order) does in the store."""
 
 import math
+from datetime import UTC, datetime
 from typing import Any, Final
 
 # 2^20 places for the events of one second, below 43 bits and a sign for the second itself.
 PLACE_BITS: Final = 20
 PLACES: Final = 1 << PLACE_BITS
 # Seconds are numbered one by one up to here; beyond, where milli- and nanoseconds are, many share a number.
-_EXACT: Final = 1 << 42
+EXACT: Final = 1 << 42
 _COARSE_BITS: Final = 21
 _LAST: Final = (1 << 43) - 1
 LOWEST: Final = -(1 << 63)
@@ -23,7 +24,7 @@ def bucket(timestamp: Any) -> int:
     if isinstance(timestamp, float):
         timestamp = math.floor(max(min(timestamp, HIGHEST), LOWEST)) if timestamp == timestamp else LOWEST
     size = abs(int(timestamp))
-    coarse = size if size < _EXACT else min(_EXACT + ((size - _EXACT) >> _COARSE_BITS), _LAST - 1)
+    coarse = size if size < EXACT else min(EXACT + ((size - EXACT) >> _COARSE_BITS), _LAST - 1)
     return coarse if timestamp >= 0 else -coarse
 
 
@@ -35,6 +36,22 @@ def first_place(timestamp: Any) -> int:
 def last_place(timestamp: Any) -> int:
     """Return the greatest document number that an event of this time can have."""
     return first_place(timestamp) + PLACES - 1
+
+
+def second_of(docid: int) -> int:
+    """Return the second that a document number stands for, the first of those that share it."""
+    second = docid >> PLACE_BITS
+    size = abs(second)
+    fine = size if size < EXACT else EXACT + ((size - EXACT) << _COARSE_BITS)
+    return fine if second >= 0 else -fine
+
+
+def when(seconds: Any) -> str:
+    """Return a time in words, as pages write it."""
+    try:
+        return f"{datetime.fromtimestamp(int(seconds), UTC):%Y-%m-%d %H:%M:%S} UTC"
+    except (OverflowError, ValueError, OSError):
+        return "a time that no calendar holds"
 
 
 def key(timestamp: Any, rowid: int) -> tuple[int, Any, int]:

@@ -140,9 +140,23 @@ def _time(seconds: int) -> str:
     return moment.strftime("%Y-%m-%d %H:%M" if seconds % 60 == 0 else "%Y-%m-%d %H:%M:%S")
 
 
-def count_of(found: search.Facets) -> str:
-    """Return how many matches there are, in words: exactly up to a thousand."""
-    return f"{COUNTED:,}+" if found.has_more or found.total > COUNTED else f"{found.total:,}"
+@dataclass(frozen=True, slots=True)
+class Count:
+    """How many matches there are: exactly up to a thousand; `reach` says how far that goes where it is not all."""
+
+    number: str
+    is_one: bool
+    reach: str = ""
+
+    def __str__(self) -> str:
+        return self.number
+
+
+def count_of(found: search.Facets) -> Count:
+    """Return how many matches there are, in words."""
+    if found.total > COUNTED:
+        return Count(f"{COUNTED:,}+", is_one=False)
+    return Count(f"{found.total:,}", found.total == 1, found.reach)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from django.utils.html import escape
 
 from statestore import models, search
 from statestore.routers import store_alias
+from statestore.views import searching
 from tests.builders import NOW, make_event
 from tests.faults.scale import times
 
@@ -39,6 +40,29 @@ def test_what_was_searched_for_is_found_and_marked(viewer: Client):
     assert rows(html) == 1
     assert "<mark>Parser</mark>" in html
     assert re.search(r"<strong class=\"number\">1</strong>\s*match", html)
+
+
+def header(html: str) -> str:
+    found = re.search(r'<strong class="number">(.*?), newest first', html, re.DOTALL)
+    assert found
+    return " ".join(found[1].replace("</strong>", "").split())
+
+
+@pytest.mark.sqlite
+def test_the_number_above_the_answer_is_true_and_says_how_far_it_reaches(
+    viewer: Client, monkeypatch: pytest.MonkeyPatch
+):
+    """Of candidates that were read and were no matches, it once said that there are more than a thousand matches."""
+    for number in range(30):
+        make_event(id=f"e{number}", content="zq" if number == 19 else "nothing", timestamp=NOW + number)
+    search.index_all()
+    assert header(page(viewer, "zq")) == "1 match"
+    monkeypatch.setattr(search.counts, "MOST_READ", 10)
+    assert re.fullmatch(r"0 matches back to 2026-\S+ \S+ UTC", header(page(viewer, "zq")))
+    monkeypatch.setattr(search.counts, "MOST_READ", 15)
+    assert re.fullmatch(r"1 match back to 2026-\S+ \S+ UTC", header(page(viewer, "zq")))
+    monkeypatch.setattr(searching, "COUNTED", 20)
+    assert header(page(viewer, "nothing")) == "20+ matches"
 
 
 @pytest.mark.parametrize(
