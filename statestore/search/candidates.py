@@ -40,8 +40,8 @@ class Plan:
     """How candidates are found.
 
     `is_exact` tells that the index alone decides; otherwise each candidate is read, and with `reads` those are many.
-    With `is_rough` words are looked up by some of their pieces only. `bare` finds the oldest numbers alone, where
-    nothing else has to be known of a document.
+    With `by_text` they are those of the index of words, with `is_rough` by some pieces of these only. `bare` finds the
+    oldest numbers alone, where nothing else has to be known of a document.
     """
 
     sql: str
@@ -50,6 +50,7 @@ class Plan:
     is_exact: bool = False
     reads: bool = False
     is_small: bool = False
+    by_text: bool = False
     is_rough: bool = False
     bare: str = ""
 
@@ -123,7 +124,7 @@ def _by_words(
     exact = decided and pieces == words and all(map(_is_whole, query.words))
     return Plan(
         sql, (match,), allows, exact, bare="" if filtered else bare, is_small=not exact and is_rare,
-        is_rough=pieces != all_of_them,
+        by_text=True, is_rough=pieces != all_of_them,
     )  # fmt: skip
 
 

@@ -1,6 +1,7 @@
 """A query as clauses on events: what every answer is checked with, on either database."""
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from django.db.models import F, IntegerField, Q, Value
@@ -17,33 +18,45 @@ COLUMNS: Final = {"type": "event_type", "actor-type": "actor_type", "actor": "ac
 ORDER: Final = ("-timestamp", "-rowid")
 LAST_PAGE: Final = "last"
 LONGEST_NAME: Final = 500
+DAMAGED: Final = "This page's address is damaged. Start again from the first page."
 
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """Where a page begins: after an event, whose name helps to find its place in the index, or at either end."""
+    """Where a page begins: after an event, whose name helps to find its place in the index, or at either end.
+
+    What no index covers is read in the order of insertion, portion by portion: `low` and `high` bound the rowids that
+    the page is about, the former included.
+    """
 
     backwards: bool = False
     timestamp: Any = None
     rowid: int | None = None
     pk: str = ""
+    low: int | None = None
+    high: int | None = None
 
     @classmethod
     def parse(cls, text: str) -> "Cursor":
         """Return the cursor of a page's address. Raises ValidationError for one that was not made here."""
-        if text == LAST_PAGE:
-            return cls(backwards=True)
-        if not text:
-            return cls()
-        backwards, (timestamp, rowid, pk) = paging.decode_cursor(text, 3)
+        place, *bounds = text.split(".")
+        low, high = _bounds(bounds)
+        if place in ("", LAST_PAGE):
+            return cls(bool(place), low=low, high=high)
+        backwards, (timestamp, rowid, pk) = paging.decode_cursor(place, 3)
         if not isinstance(rowid, int) or not isinstance(timestamp, int) or not isinstance(pk, str):
-            raise ValidationError("This page's address is damaged. Start again from the first page.", field="cursor")
-        return cls(backwards, timestamp, rowid, pk)
+            raise ValidationError(DAMAGED, field="cursor")
+        return cls(backwards, timestamp, rowid, pk, low, high)
 
     def __str__(self) -> str:
         # Without the name, the place is found a little slower.
         pk = self.pk if len(self.pk) <= LONGEST_NAME else ""
-        return paging.encode_cursor([self.timestamp, self.rowid, pk], backwards=self.backwards)
+        place = LAST_PAGE if self.backwards else ""
+        if self.rowid is not None:
+            place = paging.encode_cursor([self.timestamp, self.rowid, pk], backwards=self.backwards)
+        if self.low is None and self.high is None:
+            return place
+        return ".".join([place, *("" if bound is None else str(bound) for bound in (self.low, self.high))])
 
     @property
     def beyond(self) -> Q:
@@ -54,6 +67,48 @@ class Cursor:
         return Q(**{f"timestamp__{way}e": self.timestamp}) & (
             Q(**{f"timestamp__{way}": self.timestamp}) | Q(timestamp=self.timestamp, **{f"rowid__{way}": self.rowid})
         )
+
+    @property
+    def is_bounded(self) -> bool:
+        return self.low is not None or self.high is not None
+
+    @property
+    def goes_up(self) -> bool:
+        """Whether what no index covers is read from what was inserted first. The live tail wants what came last."""
+        return self.backwards and (self.rowid is None or self.is_bounded)
+
+    def holds(self, rowid: int) -> bool:
+        """Return whether a row is among those that the page is about."""
+        return (self.low is None or rowid >= self.low) and (self.high is None or rowid < self.high)
+
+    def up_to(self, edge: int | None) -> "Cursor":
+        """Return the cursor for a page about no more than was read."""
+        if edge is None or self.backwards != self.goes_up:
+            return self
+        return replace(self, high=edge) if self.goes_up else replace(self, low=edge)
+
+    @property
+    def portion_after(self) -> "Cursor | None":
+        """The page with which to go on when all of this portion was shown, or None where there is no other."""
+        bound = self.high if self.backwards else self.low
+        if bound is None:
+            return None
+        return Cursor(True, low=bound) if self.backwards else Cursor(high=bound)
+
+    @property
+    def portion_before(self) -> "Cursor | None":
+        """The page that leads back out of this portion, or None where there is no other."""
+        bound = self.low if self.backwards else self.high
+        if bound is None:
+            return None
+        return Cursor(high=bound) if self.backwards else Cursor(True, low=bound)
+
+
+def _bounds(texts: list[str]) -> tuple[int | None, int | None]:
+    if texts and (len(texts) != 2 or not all(re.fullmatch(r"(-?\d{1,18})?", text) for text in texts)):
+        raise ValidationError(DAMAGED, field="cursor")
+    low, high = texts or ("", "")
+    return int(low) if low else None, int(high) if high else None
 
 
 def newer_than(event: Event) -> str:

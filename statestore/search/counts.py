@@ -80,7 +80,8 @@ def facets(query: Query, *, among: EventQuerySet | None = None, using: str | Non
         reach = "" if is_all else f"among the {reading.MOST_ROWS:,} events that were saved last"
         return _counted_rows(rows, has_more or not is_all, reach)
     with file.snapshot(covered.index):
-        matches = _matches(using, query, covered)
+        plan, covered = _planned(query, covered)
+        matches = _matches(using, query, covered, plan)
         rest, more = _rest(using, query, covered)
         reach = f"back to {order.when(matches.last)}" if matches.last is not None else "so far" if more else ""
         return _counted(covered, matches.docs, rest, matches.last is not None or more, reach)
@@ -109,10 +110,16 @@ class _Matches:
     last: int | None = None
 
 
-def _matches(using: str, query: Query, covered: Coverage) -> _Matches:
+def _planned(query: Query, covered: Coverage) -> tuple[Plan, Coverage]:
+    """Return how to find what is counted, and what has to be read beside it."""
+    assert covered.index is not None
+    plan, where = candidates.plan(covered.index, query, counting=True), span(covered.index, query, Cursor())
+    return plan, covered.with_whole(where.low, where.high) if plan.by_text else covered
+
+
+def _matches(using: str, query: Query, covered: Coverage, plan: Plan) -> _Matches:
     """Return the newest documents that answer a query."""
     assert covered.index is not None
-    plan = candidates.plan(covered.index, query, counting=True)
     most = MOST_COUNTED if plan.is_exact else MOST_READ
     docs: list[Doc] = []
     for looked_at, (allowed, doc) in enumerate(plan.walk(covered.index, span(covered.index, query, Cursor())), 1):
@@ -137,7 +144,7 @@ def _rest(using: str, query: Query, covered: Coverage) -> tuple[list[reading.Pla
     unread = reading.in_ranges(using, query, Cursor(), covered.unread, MOST_READ)
     known = {place.pk for place in found}
     found += [place for place in unread.found if place.pk not in known]
-    return found, bool(unread.unread) or len(unread.found) == MOST_READ
+    return found, unread.edge is not None or len(unread.found) == MOST_READ
 
 
 def _counted(covered: Coverage, docs: list[Doc], rest: list[reading.Place], has_more: bool, reach: str) -> Facets:
@@ -217,12 +224,12 @@ def _times(events: Any) -> tuple[list[int], bool]:
 
 
 def _by_index(using: str, query: Query, covered: Coverage, start: int | None, end: int | None) -> Histogram:
+    plan, covered = _planned(query, covered)
     assert covered.index is not None
-    plan = candidates.plan(covered.index, query, counting=True)
     rest, _ = _rest(using, query, covered)
     extra = [int(place.timestamp) for place in rest]
     if not plan.is_exact or plan.is_small:
-        matches = _matches(using, query, covered)
+        matches = _matches(using, query, covered, plan)
         times = [*extra, *(order.second_of(doc[0]) for doc in matches.docs)]
         return _of_times((times, matches.last is not None), start, end)
     whole = span(covered.index, query, Cursor())

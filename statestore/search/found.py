@@ -10,7 +10,7 @@ from statestore import dialect, models
 from statestore.paging import USUAL_SIZE
 from statestore.routers import store_alias
 from statestore.search import candidates, clauses, file, marks, order, reading
-from statestore.search.candidates import Span
+from statestore.search.candidates import Plan, Span
 from statestore.search.clauses import Cursor
 from statestore.search.file import CONTENT_BYTES
 from statestore.search.language import Query
@@ -58,13 +58,17 @@ def find(
         page = _page_by_index(using, query, place, limit)
     else:
         page = _page_by_database(using, query, place, limit)
-    return _shown(using, query, place, page, limit, whole)
+    return _shown(using, query, page, limit, whole)
 
 
 @dataclass(frozen=True, slots=True)
 class _Page:
-    """The places of a page and, where there are more, one beyond it; `stopped` is where looking ended early."""
+    """The places of a page and, where there are more, one beyond it.
 
+    `cursor` bounds the rows that it is about; `stopped` is where looking among those ended early.
+    """
+
+    cursor: Cursor
     places: list[Place]
     stopped: Cursor | None = None
     lag_seconds: int = 0
@@ -75,29 +79,39 @@ class _Page:
 def _page_by_database(using: str, query: Query, cursor: Cursor, limit: int) -> _Page:
     way = ("timestamp", "rowid") if cursor.backwards else clauses.ORDER
     events = clauses.narrowed(reading.events_of(using), query).filter(cursor.beyond).order_by(*way)
-    return _Page(reading.places(events, limit + 1))
+    return _Page(cursor, reading.places(events, limit + 1))
 
 
 def _page_by_index(using: str, query: Query, cursor: Cursor, limit: int) -> _Page:
     covered = coverage(using)
-    rest = [place for part in reading.among(using, query, cursor, list(covered.marked)) for place in part]
     unread = reading.in_ranges(using, query, cursor, covered.unread, limit + 1)
-    notes = _notes(covered, unread)
+    notes = _notes(covered, unread, cursor)
+    cursor = cursor.up_to(unread.edge)
+    if covered.index is None:
+        page = _merged(_read(using, query, cursor, covered, unread), cursor, None, limit)
+        return _Page(cursor, page, None, covered.lag_seconds, notes)
+    index = covered.index
+    with file.snapshot(index):
+        plan = candidates.plan(index, query)
+        if plan.by_text:
+            where = span(index, query, cursor)
+            covered = covered.with_whole(where.low, where.high)
+        stream = _Stream(using, query, cursor, covered, plan, limit)
+        rest = _read(using, query, cursor, covered, unread)
+        places = [*stream.places(), *(place for place in rest if place.pk not in stream.seen)]
+        page = _merged(places, cursor, stream.stopped, limit)
+        cut = frozenset(map(marks.pk_of, cut_among(index, reading.names_in(page))))
+    if len(page) <= limit:
+        notes += stream.notes
+    return _Page(cursor, page, stream.stopped, covered.lag_seconds, (*notes, *_cut_note(covered)), cut)
+
+
+def _read(using: str, query: Query, cursor: Cursor, covered: Coverage, unread: reading.Range) -> list[Place]:
+    """Return the answers among what has to be read beside the index."""
+    rest = [place for part in reading.among(using, query, cursor, list(covered.marked)) for place in part]
     # What is in both is in the index at its old place: what was read counts.
     have = {place.pk for place in rest}
-    rest += [place for place in unread.found if place.pk not in have]
-    stopped = None
-    cut: frozenset[str] = frozenset()
-    if covered.index is not None:
-        with file.snapshot(covered.index):
-            stream = _Stream(using, query, cursor, covered, limit)
-            places = [*stream.places(), *(place for place in rest if place.pk not in stream.seen)]
-            stopped, notes = stream.stopped, (*notes, *stream.notes)
-            page = _merged(places, cursor, stopped, limit)
-            cut = frozenset(map(marks.pk_of, cut_among(covered.index, reading.names_in(page))))
-    else:
-        page = _merged(rest, cursor, None, limit)
-    return _Page(page, stopped, covered.lag_seconds, notes, cut)
+    return rest + [place for place in unread.found if place.pk not in have]
 
 
 def _merged(places: list[Place], cursor: Cursor, stopped: Cursor | None, limit: int) -> list[Place]:
@@ -111,11 +125,11 @@ def _merged(places: list[Place], cursor: Cursor, stopped: Cursor | None, limit: 
 class _Stream:
     """The answers that the index names, checked against the events themselves."""
 
-    def __init__(self, using: str, query: Query, cursor: Cursor, covered: Coverage, limit: int) -> None:
+    def __init__(self, using: str, query: Query, cursor: Cursor, covered: Coverage, plan: Plan, limit: int) -> None:
         assert covered.index is not None
         self.using, self.query, self.cursor, self.limit = using, query, cursor, limit
         self.index, self.marked = covered.index, covered.marked
-        self.plan = candidates.plan(self.index, query)
+        self.plan = plan
         self.seen: set[str] = set()
         self.stopped: Cursor | None = None
         self.notes: tuple[str, ...] = ()
@@ -174,12 +188,16 @@ class _Stream:
     def _stop(self) -> None:
         """Note how far the search has got, so that the next page goes on from there."""
         assert self.last is not None
-        # Deleted meanwhile, its event has no place any more: then the page goes on to the end of its second.
-        for place in reading.places(reading.events_of(self.using).filter(pk=marks.pk_of(self.last[1])).order_by(), 1):
-            self.stopped = place.cursor
-            way = "read" if self.plan.reads else "looked at"
-            why = " (words of fewer than three characters are in no index)" if self.plan.reads else ""
-            self.notes = (f"Only {self.looked_at:,} events were {way} for this page{why}, back to {{stopped}}.",)
+        second = order.second_of(self.last[0])
+        # Deleted meanwhile, its event has no place any more: then the next page begins with its second.
+        edge = Cursor(timestamp=second, rowid=order.LOWEST if self.cursor.backwards else order.HIGHEST)
+        stands = reading.places(reading.events_of(self.using).filter(pk=marks.pk_of(self.last[1])).order_by(), 1)
+        at = stands[0].cursor if stands else edge
+        self.stopped = replace(at, low=self.cursor.low, high=self.cursor.high)
+        way = "read" if self.plan.reads else "looked at"
+        why = " (words of fewer than three characters are in no index)" if self.plan.reads else ""
+        back = order.when(at.timestamp)
+        self.notes = (f"Only {self.looked_at:,} events were {way} for this page{why}, back to {back}.",)
 
 
 def span(index: Any, query: Query, cursor: Cursor) -> Span:
@@ -201,56 +219,63 @@ def _raw(timestamp: Any) -> Any:
     return getattr(timestamp, "raw", timestamp)
 
 
-def _notes(covered: Coverage, unread: reading.Range) -> tuple[str, ...]:
+def _notes(covered: Coverage, unread: reading.Range, cursor: Cursor) -> tuple[str, ...]:
     notes = []
-    if covered.index is None:
+    if covered.overflowed:
+        notes.append(f"Very many events changed since they were indexed: {unread.read:,} events were read instead.")
+    elif covered.index is None:
         notes.append(f"There is no search index yet: {unread.read:,} events were read instead.")
     elif covered.built_share is not None:
         notes.append(f"The search index is being built, {covered.built_share:.0%} so far.")
-    if unread.unread:
-        notes.append(f"The {unread.unread:,} events that were saved first were not searched.")
-    if covered.overflowed:
-        notes.append("Very many events changed since they were indexed; not all of them were searched.")
+    if unread.edge is not None:
+        where = "after" if cursor.goes_up else "before"
+        notes.append(f"Events that were saved {where} the {unread.read:,} that were read are on further pages.")
     if covered.lag_seconds > SHOWN_LAG_SECONDS:
         notes.append(f"The search index is {covered.lag_seconds} s behind; what changed since was read.")
     return tuple(notes)
 
 
-def _shown(using: str, query: Query, cursor: Cursor, page: _Page, limit: int, whole: bool) -> Found:
+def _cut_note(covered: Coverage) -> tuple[str, ...]:
+    if not covered.cut_short:
+        return ()
+    which = "1 event has" if covered.cut_short == 1 else f"{covered.cut_short:,} events have"
+    return (f"{which} more than a megabyte, too much to be read whole: words were looked for in the first megabyte.",)
+
+
+def _shown(using: str, query: Query, page: _Page, limit: int, whole: bool) -> Found:
     places = page.places[:limit]
     has_more = len(page.places) > limit
-    if cursor.backwards:
+    if page.cursor.backwards:
         places = places[::-1]
     events = clauses.with_excerpt(reading.events_of(using).order_by(), query.words, whole=whole)
     with dialect.translated_errors():
         by_pk = {event.pk: event for event in events.filter(pk__in=[place.pk for place in places])} if places else {}
     rows = [by_pk[place.pk] for place in places if place.pk in by_pk]
-    newer, older = _neighbours(places, cursor, page.stopped, has_more)
-    notes = tuple(
-        note.replace("{stopped}", order.when(page.stopped.timestamp) if page.stopped else "") for note in page.notes
-    )
-    is_complete = page.stopped is None or has_more
-    return Found(
-        rows, newer, older, page.lag_seconds, notes if not is_complete or page.stopped is None else (), is_complete,
-        page.cut,
-    )  # fmt: skip
+    newer, older = _neighbours(places, page, has_more)
+    is_complete = has_more or (page.stopped is None and page.cursor.portion_after is None)
+    return Found(rows, newer, older, page.lag_seconds, page.notes, is_complete, page.cut)
 
 
-def _neighbours(
-    places: list[Place], cursor: Cursor, stopped: Cursor | None, has_more: bool
-) -> tuple[str | None, str | None]:
-    first, last = (places[0].cursor, places[-1].cursor) if places else (None, None)
-    beyond = stopped if stopped is not None and not has_more else None
-    if cursor.backwards:
-        on = beyond or (first if has_more else None)
-        newer = str(replace(on, backwards=True)) if on else None
-        is_end = cursor.rowid is None
-        return newer, str(last) if last and not is_end else None
-    on = beyond or (last if has_more else None)
-    back = first if cursor.rowid is not None else None
-    if cursor.rowid is not None and back is None:
-        back = cursor
-    return str(replace(back, backwards=True)) if back else None, str(on) if on else None
+def _neighbours(places: list[Place], page: _Page, has_more: bool) -> tuple[str | None, str | None]:
+    """Return the cursors of the pages of newer and of older events; None where there are none."""
+    cursor = page.cursor
+    first, last = (_at(cursor, places[0]), _at(cursor, places[-1])) if places else (None, None)
+    on = (first if cursor.backwards else last) if has_more else page.stopped or cursor.portion_after
+    if cursor.rowid is None:
+        back = cursor.portion_before
+    else:
+        back = (last if cursor.backwards else first) or (None if cursor.backwards else cursor)
+    newer, older = (on, back) if cursor.backwards else (back, on)
+    if newer is not None:
+        newer = replace(newer, backwards=True)
+    if older is not None:
+        older = replace(older, backwards=False)
+    return (None if newer is None else str(newer)), (None if older is None else str(older))
+
+
+def _at(cursor: Cursor, place: Place) -> Cursor:
+    """Return the cursor of a place among the rows that a page is about."""
+    return replace(place.cursor, low=cursor.low, high=cursor.high)
 
 
 __all__ = ["CONTENT_BYTES", "Found", "find", "span"]

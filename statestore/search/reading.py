@@ -50,7 +50,8 @@ def among(using: str, query: Query, cursor: Cursor, names: Sequence[bytes]) -> I
     """Return those of some events that answer a query beyond a cursor, portion by portion."""
     for start in range(0, len(names), NAMES_AT_ONCE):
         pks = [pk_of(name) for name in names[start : start + NAMES_AT_ONCE]]
-        yield places(narrowed(events_of(using).filter(pk__in=pks), query).filter(cursor.beyond).order_by())
+        found = places(narrowed(events_of(using).filter(pk__in=pks), query).filter(cursor.beyond).order_by())
+        yield [place for place in found if cursor.holds(place.rowid)]
 
 
 def best(found: Iterable[Place], limit: int, *, backwards: bool) -> list[Place]:
@@ -61,34 +62,54 @@ def best(found: Iterable[Place], limit: int, *, backwards: bool) -> list[Place]:
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """What was found in a range of rowids, and how many of its rows there was no time to read."""
+    """What was found in ranges of rowids, and how many of their rows were read.
+
+    Where there was no time to read all, `edge` is the last rowid that was read, or, going up, the first that was not.
+    """
 
     found: list[Place]
-    read: int
-    unread: int
+    read: int = 0
+    edge: int | None = None
 
 
 def in_ranges(using: str, query: Query, cursor: Cursor, ranges: Iterable[tuple[int, int]], limit: int) -> Range:
-    """Return the answers among the events of some ranges, those inserted last first, by short reads."""
+    """Return the answers among the events of some ranges, by short reads, those inserted last first or going up."""
     found: list[Place] = []
-    read, unread = 0, 0
+    read = 0
     way = ("timestamp", "rowid") if cursor.backwards else ("-timestamp", "-rowid")
-    for low, high in ranges:
-        ends = events_of(using).filter(rowid__gte=low, rowid__lte=high).aggregate(low=Min("rowid"), high=Max("rowid"))
-        if ends["low"] is None:
-            continue
-        top = ends["high"]
-        while top >= ends["low"]:
-            bottom = max(ends["low"], top - ROWS_AT_ONCE + 1)
-            if read >= MOST_ROWS:
-                unread += top - ends["low"] + 1
+    # Meanwhile others may have come to the portion that a page began with.
+    most = MOST_ROWS * 2 if cursor.is_bounded else MOST_ROWS
+    for low, high in _portions(using, cursor, ranges):
+        if read >= most:
+            return Range(found, read, low if cursor.goes_up else high + 1)
+        rows = narrowed(events_of(using).filter(rowid__gte=low, rowid__lte=high), query)
+        found = best([*found, *places(rows.filter(cursor.beyond).order_by(*way), limit)], limit,
+                     backwards=cursor.backwards)  # fmt: skip
+        read += high - low + 1
+    return Range(found, read)
+
+
+def _portions(using: str, cursor: Cursor, ranges: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+    """Return the rows of some ranges in portions that are read at once, in the order in which they are.
+
+    Where no rows are, none are read: an event may have any rowid.
+    """
+    events = events_of(using)
+    for low, high in sorted(ranges, reverse=not cursor.goes_up):
+        low = low if cursor.low is None else max(low, cursor.low)
+        high = high if cursor.high is None else min(high, cursor.high - 1)
+        while True:
+            ends = events.filter(rowid__gte=low, rowid__lte=high).aggregate(low=Min("rowid"), high=Max("rowid"))
+            if ends["low"] is None:
                 break
-            rows = narrowed(events_of(using).filter(rowid__gte=bottom, rowid__lte=top), query)
-            found = best([*found, *places(rows.filter(cursor.beyond).order_by(*way), limit)], limit,
-                         backwards=cursor.backwards)  # fmt: skip
-            read += top - bottom + 1
-            top = bottom - 1
-    return Range(found, read, unread)
+            bottom, top = ends["low"], ends["high"]
+            if cursor.goes_up:
+                top = min(top, bottom + ROWS_AT_ONCE - 1)
+                low = top + 1
+            else:
+                bottom = max(bottom, top - ROWS_AT_ONCE + 1)
+                high = bottom - 1
+            yield bottom, top
 
 
 def names_in(places_: Iterable[Place]) -> list[bytes]:

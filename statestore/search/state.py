@@ -3,14 +3,17 @@
 import sqlite3
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import accumulate
 from typing import Final
 
 from statestore.search import file, marks, order, source
 from statestore.search.indexer import store_identity
 
-# More changed events than this are not read for one search; the answer says so.
+# Where more events changed than this, the index is of no use: the store is read instead.
 MOST_MARKED: Final = 20_000
+# So much is read for one search of events that are too large to be indexed whole.
+MOST_CUT_BYTES: Final = 32 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,24 +27,48 @@ class Coverage:
     is_marking: bool
     built_share: float | None = None
     overflowed: bool = False
+    cut_short: int = 0
+
+    def with_whole(self, low: int, high: int) -> "Coverage":
+        """Return the coverage by which events within a stretch that are indexed only in part are read whole.
+
+        Of very much the newest is read; `cut_short` is how many are then searched in their beginning only.
+        """
+        if self.index is None:
+            return self
+        sql = "SELECT pk, bytes FROM doc WHERE bytes IS NOT NULL AND docid BETWEEN ? AND ? ORDER BY docid DESC"
+        cut = self.index.execute(sql, (low, high)).fetchall()
+        totals = accumulate(size for _, size in cut)
+        whole = [name for (name, _), total in zip(cut, totals, strict=True) if total <= MOST_CUT_BYTES]
+        return replace(self, marked=self.marked.union(whole), cut_short=len(cut) - len(whole))
 
 
 def coverage(using: str) -> Coverage:
-    """Return what the index covers. Marks are read first: whatever they miss, the index has by then."""
+    """Return what the index covers."""
+    found = _look(using)
+    if found.index is None and not found.overflowed and file.reading() is not None:
+        # A round of the indexer between two looks makes the store's token newer than the one that was seen.
+        return _look(using)
+    return found
+
+
+def _look(using: str) -> Coverage:
+    """Look once. Marks are read first: whatever they miss, the index has by then."""
     witness = marks.witness(using)
     seen = marks.marked(using, MOST_MARKED + 1) if witness.is_marking else []
-    names = frozenset(name for name, _ in seen[:MOST_MARKED])
-    lag = max(0, int(time.time()) - witness.oldest) if witness.oldest is not None and seen else 0
     index = file.reading()
-    everything = ((order.LOWEST, order.HIGHEST),)
-    if index is None:
-        return Coverage(None, frozenset(), everything, 0, witness.is_marking)
+    overflowed = len(seen) > MOST_MARKED
+    nothing = Coverage(None, frozenset(), ((order.LOWEST, order.HIGHEST),), 0, witness.is_marking, None, overflowed)
+    if index is None or overflowed:
+        return nothing
     notes = dict(index.execute("SELECT name, value FROM meta").fetchall())
     if not _is_of(notes, using, witness):
-        return Coverage(None, frozenset(), everything, 0, witness.is_marking)
+        return nothing
+    lag = max(0, int(time.time()) - witness.oldest) if witness.oldest is not None and seen else 0
+    names = frozenset(name for name, _ in seen)
     aside = frozenset(name for (name,) in index.execute("SELECT pk FROM aside LIMIT ?", (MOST_MARKED,)))
     unread, share = _unread(using, notes, witness.is_marking)
-    return Coverage(index, names | aside, unread, lag, witness.is_marking, share, len(seen) > MOST_MARKED)
+    return Coverage(index, names | aside, unread, lag, witness.is_marking, share)
 
 
 def _is_of(notes: dict[str, object], using: str, witness: marks.Witness) -> bool:

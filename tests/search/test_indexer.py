@@ -14,7 +14,7 @@ from django.db import connections
 
 from statestore import search
 from statestore.routers import store_alias
-from statestore.search import file, marks, source
+from statestore.search import file, marks, reading, source, state
 from statestore.search.file import CONTENT_BYTES
 from tests.builders import NOW, make_event
 from tests.search.oracle import everything, like, wrong
@@ -39,6 +39,105 @@ def test_without_an_index_events_are_read_and_the_answer_says_so():
     assert len(found) == 1
     assert "no search index yet" in found.notes[0]
     assert not file.path().exists(), "a reader made the index"
+
+
+def ids(numbers: Any) -> list[str]:
+    return [f"e{number}" for number in numbers]
+
+
+@pytest.fixture
+def portions(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let three events be read at once, and six for one answer."""
+    monkeypatch.setattr(reading, "ROWS_AT_ONCE", 3)
+    monkeypatch.setattr(reading, "MOST_ROWS", 6)
+
+
+@pytest.mark.usefixtures("portions")
+def test_without_an_index_one_pages_on_through_what_was_not_read():
+    """An old word was once not found, with nothing to look further back by, and the answer called complete."""
+    for number in range(40):
+        make_event(
+            id=f"e{number}", content="every other" if number % 2 else "old" * (number == 2), timestamp=NOW + number
+        )
+    found = search.find(search.parse("old"))
+    assert (len(found), found.is_complete) == (0, False)
+    assert found.older
+    assert everything("old") == ["e2"]
+    odd = ids(range(39, 0, -2))
+    for limit in (1, 2, 3, 50):
+        assert everything("every", limit=limit) == odd
+        assert everything("every", limit=limit, backwards=True) == odd
+
+
+@pytest.mark.usefixtures("portions")
+def test_pages_of_both_directions_meet_without_an_index():
+    for number in range(30):
+        make_event(id=f"e{number}", content="word", timestamp=NOW + number)
+    query = search.parse("word")
+    forth = [search.find(query, limit=4)]
+    while forth[-1].older:
+        forth.append(search.find(query, cursor=forth[-1].older, limit=4))
+    assert [event.pk for page in forth for event in page] == ids(range(29, -1, -1))
+    back = [forth[-1]]
+    while back[-1].newer:
+        back.append(search.find(query, cursor=back[-1].newer, limit=4))
+    assert [event.pk for page in back[1:] for event in reversed(page.rows)] == ids(range(len(forth[-1]), 30))
+
+
+@pytest.mark.usefixtures("portions")
+def test_events_far_apart_are_read_without_what_is_between_them():
+    make_event(id="e1", content="far")
+    make_event(id="e2", content="far")
+    execute("UPDATE events SET rowid = 4000000000000000000 WHERE id = 'e2'")
+    assert everything("far") == ["e2", "e1"]
+
+
+@pytest.mark.usefixtures("portions")
+def test_while_the_index_is_built_pages_go_on_where_it_has_got_meanwhile(monkeypatch: pytest.MonkeyPatch):
+    for number in range(60):
+        make_event(id=f"e{number}", content="built", timestamp=NOW + number * 7 % 60)
+    monkeypatch.setattr(source, "CHUNK_ROWS", 5)
+    monkeypatch.setattr(search.indexer, "WALK_ROWS", 5)
+    indexer = search.Indexer()
+    while not documents():
+        indexer.step()
+    cursor: str | None = ""
+    found = []
+    while cursor is not None:
+        page = search.find(search.parse("built"), cursor=cursor, limit=4)
+        found += [event.pk for event in page]
+        cursor = page.older
+        indexer.step()
+    indexer.close()
+    assert sorted(found) == sorted(ids(range(60)))
+
+
+def test_more_changes_than_can_be_read_make_the_index_useless_not_the_answer_wrong(monkeypatch: pytest.MonkeyPatch):
+    make_event(id="e0", content="before")
+    search.index_all()
+    for number in range(1, 5):
+        make_event(id=f"e{number}", content="before", timestamp=NOW + number)
+    monkeypatch.setattr(state, "MOST_MARKED", 3)
+    assert everything("before") == ids(range(4, -1, -1))
+    assert "Very many events changed" in search.find(search.parse("before")).notes[0]
+
+
+def test_a_round_of_the_indexer_between_two_looks_does_not_make_the_index_unknown(monkeypatch: pytest.MonkeyPatch):
+    make_event(id="e1", content="first")
+    search.index_all()
+    make_event(id="e2", content="second")
+    witness = marks.witness
+    asked = []
+
+    def with_a_round_after_it(using: str) -> marks.Witness:
+        seen = witness(using)
+        asked.append(seen)
+        if len(asked) == 1:
+            search.index_all()
+        return seen
+
+    monkeypatch.setattr(marks, "witness", with_a_round_after_it)
+    assert state.coverage(store_alias()).index is not None
 
 
 def test_what_changed_is_marked_found_and_the_mark_cleared():
@@ -172,15 +271,30 @@ def test_without_triggers_everything_is_polled():
     assert everything("polled") == ["e3", "e1"]
 
 
-def test_a_large_event_is_indexed_up_to_a_bound_and_marked_as_cut():
-    begin, end = "alpha " + "x" * CONTENT_BYTES, " omega"
-    make_event(id="large", content=begin + end)
+def test_what_a_large_event_has_beyond_the_bound_of_the_index_is_found_all_the_same():
+    make_event(id="large", content="alpha " + "x" * CONTENT_BYTES + " omega")
     make_event(id="small", content="alpha")
     search.index_all()
     found = search.find(search.parse("alpha"))
     assert {event.pk for event in found} == {"large", "small"}
     assert found.cut == {"large"}
-    assert everything("omega") == []
+    for text in ("omega", "omega session:session-1", "omega type:message", "xx omega"):
+        assert everything(text) == ["large"], text
+        assert search.facets(search.parse(text)).total == 1
+        assert sum(bar.count for bar in search.histogram(search.parse(text)).bars) == 1
+    assert everything("alpha -omega") == ["small"]
+
+
+def test_of_too_many_large_events_some_are_searched_in_part_and_the_answer_says_of_how_many(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    for number in range(3):
+        make_event(id=f"e{number}", content="x" * CONTENT_BYTES + " omega", timestamp=NOW + number)
+    search.index_all()
+    monkeypatch.setattr(state, "MOST_CUT_BYTES", CONTENT_BYTES * 2 - 1)
+    found = search.find(search.parse("omega"))
+    assert [event.pk for event in found] == ["e2"]
+    assert found.notes[0].startswith("2 events have more than a megabyte")
 
 
 def test_bytes_that_are_no_text_are_found_as_like_finds_them():
