@@ -13,6 +13,7 @@ state       what the index covers right now
 candidates  which documents may answer, by the plan that looks at the fewest
 reading     what the index does not cover, read
 found       one page of answers
+whole       all answers, row by row
 counts      facets and the histogram
 completion  names and values that exist, for the box
 
@@ -28,9 +29,10 @@ from statestore.search.counts import Bar, Facets, Histogram, facets, histogram
 from statestore.search.found import Found, find
 from statestore.search.indexer import Indexer, Progress, index_all
 from statestore.search.language import FIELDS, LONGEST, NAMES, TEXT, TIMES, Query, QueryError, Term, marked, parse
+from statestore.search.whole import find_all
 
 __all__ = [
     "FIELDS", "LAST_PAGE", "LONGEST", "NAMES", "TEXT", "TIMES", "Bar", "Facets", "Found", "Histogram", "Indexer",
-    "Progress", "Query", "QueryError", "Suggestion", "Term", "complete", "facets", "find", "histogram", "index_all",
-    "marked", "narrowed", "newer_than", "parse", "with_excerpt",
+    "Progress", "Query", "QueryError", "Suggestion", "Term", "complete", "facets", "find", "find_all", "histogram",
+    "index_all", "marked", "narrowed", "newer_than", "parse", "with_excerpt",
 ]  # fmt: skip

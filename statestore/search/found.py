@@ -53,12 +53,14 @@ def find(
     their content and metadata too. Raises ValidationError for a cursor that was not made here.
     """
     using = using or store_alias()
-    place = Cursor.parse(cursor)
-    if dialect.is_sqlite(connections[using]):
-        page = _page_by_index(using, query, place, limit)
-    else:
-        page = _page_by_database(using, query, place, limit)
-    return _shown(using, query, page, limit, whole)
+    return _shown(using, query, _page(using, query, Cursor.parse(cursor), limit), limit, whole)
+
+
+def find_ids(query: Query, *, cursor: str, limit: int, using: str) -> tuple[list[str], str | None]:
+    """Return the ids of one page of answers, newest first, and the cursor of the older page, if there is one."""
+    page = _page(using, query, Cursor.parse(cursor), limit)
+    places = page.places[:limit]
+    return [place.pk for place in places], _neighbours(places, page, len(page.places) > limit)[1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +76,11 @@ class _Page:
     lag_seconds: int = 0
     notes: tuple[str, ...] = ()
     cut: frozenset[str] = frozenset()
+
+
+def _page(using: str, query: Query, cursor: Cursor, limit: int) -> _Page:
+    by = _page_by_index if dialect.is_sqlite(connections[using]) else _page_by_database
+    return by(using, query, cursor, limit)
 
 
 def _page_by_database(using: str, query: Query, cursor: Cursor, limit: int) -> _Page:

@@ -1,8 +1,12 @@
-"""What was found, as a file: streamed page by page, of any size."""
+"""What was found, as a file: all of it, streamed, of any size.
+
+Bytes that are no UTF-8 stand in CSV as they are in the store, and in JSON as \\udc80 to \\udcff.
+"""
 
 import csv
 import io
 import json
+import re
 from collections.abc import Iterator
 from typing import Any, Final
 
@@ -19,9 +23,8 @@ COLUMNS: Final = (
     "id", "event_type", "timestamp", "session_id", "actor_type", "actor_id", "content", "metadata", "git_commit",
 )  # fmt: skip
 TYPES: Final = {"csv": "text/csv; charset=utf-8", "ndjson": "application/x-ndjson"}
-PAGE_ROWS: Final = 100
-# A cell that begins with one of these is a formula to a spreadsheet, which an agent might have written.
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n")
+# What begins like this is a formula to a spreadsheet, which an agent might have written: some pass over what is unseen.
+_FORMULA: Final = re.compile("[\\s\\x00-\\x20\\u200b\\ufeff]*[=+\\-@\\uff1d\\uff0b\\uff0d\\uff20]|[\\t\\r\\n]")
 
 
 @require_safe
@@ -41,12 +44,8 @@ def export_events(request: HttpRequest) -> HttpResponseBase:
 
 
 def _events(query: search.Query) -> Iterator[dict[str, Any]]:
-    cursor: str | None = ""
-    while cursor is not None:
-        page = search.find(query, cursor=cursor, limit=PAGE_ROWS, whole=True)
-        for event in page:
-            yield {column: _plain(getattr(event, column)) for column in COLUMNS}
-        cursor = page.older
+    for event in search.find_all(query):
+        yield {column: _plain(getattr(event, column)) for column in COLUMNS}
 
 
 def _plain(value: Any) -> Any:
@@ -64,11 +63,11 @@ def _csv(events: Iterator[dict[str, Any]]) -> Iterator[bytes]:
 def _line(cells: Any) -> bytes:
     out = io.StringIO()
     csv.writer(out).writerow(cells)
-    return out.getvalue().encode("utf-8", "replace")
+    return out.getvalue().encode("utf-8", "surrogateescape")
 
 
 def _safe(value: Any) -> Any:
-    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
+    return f"'{value}" if isinstance(value, str) and _FORMULA.match(value) else value
 
 
 def _lines(events: Iterator[dict[str, Any]]) -> Iterator[bytes]:

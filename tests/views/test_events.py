@@ -205,6 +205,52 @@ def test_all_that_was_found_is_exported_and_no_cell_is_a_formula(viewer: Client)
     assert events[0]["content"] == "=cmd|'/c calc'!A229"
 
 
+def exported(client: Client, kind: str, q: str = "") -> bytes:
+    response = client.get("/search/export/", {"q": q, "format": kind})
+    return b"".join(response.streaming_content)
+
+
+@pytest.mark.parametrize(
+    "start", ["=", "+", "-", "@", "＝", "＋", "－", "＠", "  =", "\t=", "\n@", "\u00a0=", "\u3000＝", "\t"]
+)
+def test_no_sign_that_a_spreadsheet_takes_for_a_formula_begins_a_cell(viewer: Client, start: str):
+    make_event(content=f"{start}1+1")
+    (line,) = list(csv.reader(io.StringIO(exported(viewer, "csv").decode(), newline="")))[1:]
+    assert line[6] == f"'{start}1+1"
+    assert json.loads(exported(viewer, "ndjson"))["content"] == f"{start}1+1"
+
+
+@pytest.mark.sqlite
+def test_bytes_that_are_no_text_are_exported_as_they_are(viewer: Client):
+    make_event()
+    with connections[store_alias()].cursor() as cursor:
+        cursor.execute("UPDATE events SET content = CAST(%s AS TEXT)", [b"caf\xe9"])
+    assert b",caf\xe9," in exported(viewer, "csv")
+    assert json.loads(exported(viewer, "ndjson"))["content"] == "caf\udce9"
+
+
+@pytest.mark.sqlite
+def test_an_export_is_whole_without_an_index(viewer: Client, monkeypatch: pytest.MonkeyPatch):
+    """It once ended, with nothing said, after the events that are read for one page."""
+    monkeypatch.setattr(search.reading, "ROWS_AT_ONCE", 5)
+    monkeypatch.setattr(search.reading, "MOST_ROWS", 10)
+    for number in range(60):
+        make_event(id=f"e{number}", timestamp=NOW + number)
+    ids = [json.loads(line)["id"] for line in exported(viewer, "ndjson").splitlines()]
+    assert ids == [f"e{number}" for number in reversed(range(60))]
+
+
+def test_an_export_holds_few_large_rows_at_once(viewer: Client, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(search.whole, "BYTES_AT_ONCE", 1_000)
+    for number in range(7):
+        make_event(id=f"e{number}", content="x" * 450, timestamp=NOW + number)
+    with CaptureQueriesContext(connections[store_alias()]) as captured:
+        lines = exported(viewer, "ndjson").splitlines()
+    assert len(lines) == 7
+    reads = [query["sql"] for query in captured if '"metadata",' in query["sql"]]
+    assert len(reads) == 4, "rows of at most 1,000 bytes together"
+
+
 def test_an_unknown_export_is_refused(viewer: Client):
     assert viewer.get("/search/export/", {"format": "exe"}).status_code == 422
 
