@@ -7,6 +7,7 @@ file        the index's own disposable file, its lease
 marks       triggers that mark what changed
 source      events as the indexer reads them
 documents   events → documents of the index
+tally       how many documents there are in each five minutes
 grams       how common each trigram is, from a sample
 indexer     marks, the walk through the store, merging
 state       what the index covers right now
@@ -14,7 +15,9 @@ candidates  which documents may answer, by the plan that looks at the fewest
 reading     what the index does not cover, read
 found       one page of answers
 whole       all answers, row by row
-counts      facets and the histogram
+matches     what is counted
+counts      facets
+bars        the histogram
 completion  names and values that exist, for the box
 
 service     the indexer as a part of `serve`
@@ -23,9 +26,10 @@ trigrams    PostgreSQL's own indexes
 PostgreSQL keeps trigram indexes itself and answers by the same clauses.
 """
 
+from statestore.search.bars import Bar, Histogram, histogram
 from statestore.search.clauses import LAST_PAGE, narrowed, newer_than, with_excerpt
 from statestore.search.completion import Suggestion, complete
-from statestore.search.counts import Bar, Facets, Histogram, facets, histogram
+from statestore.search.counts import Facets, facets
 from statestore.search.found import Found, find
 from statestore.search.indexer import Indexer, Progress, index_all
 from statestore.search.language import FIELDS, LONGEST, NAMES, TEXT, TIMES, Query, QueryError, Term, marked, parse

@@ -41,7 +41,7 @@ class Plan:
 
     `is_exact` tells that the index alone decides; otherwise each candidate is read, and with `reads` those are many.
     With `by_text` they are those of the index of words, with `is_rough` by some pieces of these only. `bare` finds the
-    oldest numbers alone, where nothing else has to be known of a document.
+    oldest numbers alone, where nothing else has to be known of a document; with `is_filtered` something has.
     """
 
     sql: str
@@ -52,6 +52,7 @@ class Plan:
     is_small: bool = False
     by_text: bool = False
     is_rough: bool = False
+    is_filtered: bool = False
     bare: str = ""
 
     def walk(self, index: sqlite3.Connection, span: Span, *, backwards: bool = False) -> Iterator[tuple[bool, Doc]]:
@@ -83,16 +84,17 @@ def plan(index: sqlite3.Connection, query: Query, *, counting: bool = False, who
     words = [word for word in query.words if len(word) >= SHORTEST_WORD]
     if sized and sized[0][0] <= (FEW if words else SORTABLE):
         column = sized[0][1]
-        exact = decided and not query.words
-        return _by_field(column, wanted[column], allows, exact, is_small=sized[0][0] <= FEW)
+        exact, alone = decided and not query.words, len(wanted) == 1 and not unwanted
+        return _by_field(column, wanted[column], allows, exact, is_small=sized[0][0] <= FEW, alone=alone)
     if words:
         is_filtered = bool(wanted or unwanted)
         return _by_words(index, query, words, allows, decided, counting=counting, whole=whole, filtered=is_filtered)
     exact = decided and not query.words
     if sized and len(wanted[sized[0][1]]) == 1:
-        return _by_field(sized[0][1], wanted[sized[0][1]], allows, exact)
+        alone = len(wanted) == 1 and not unwanted
+        return _by_field(sized[0][1], wanted[sized[0][1]], allows, exact, alone=alone)
     sql = f"SELECT {DOC} FROM doc d NOT INDEXED WHERE d.docid BETWEEN ? AND ? ORDER BY d.docid {{way}}"  # noqa: S608
-    return Plan(sql, (), allows, exact, reads=not exact)
+    return Plan(sql, (), allows, exact, reads=not exact, is_filtered=bool(wanted or unwanted))
 
 
 def _by_words(
@@ -141,10 +143,12 @@ def _is_whole(word: str) -> bool:
 def _is_decided(query: Query, wanted: dict[str, set[int]]) -> bool:
     """Return whether the numbers of the names decide about all filters."""
     has_odd = query.values("agent", negated=True) or query.values("commit", negated=True)
-    return not (query.unwanted or has_odd or (query.values("commit") and "git" not in wanted))
+    # Beyond these, many times share a number.
+    is_coarse = any(abs(at) >= order.EXACT for at in (query.after, query.before) if at is not None)
+    return not (query.unwanted or has_odd or is_coarse or (query.values("commit") and "git" not in wanted))
 
 
-def _by_field(column: str, numbers: set[int], allows: Any, exact: bool, *, is_small: bool = False) -> Plan:
+def _by_field(column: str, numbers: set[int], allows: Any, exact: bool, *, is_small: bool = False, alone: bool) -> Plan:
     # An equality, since SQLite sorts what IN found, also with one value.
     places = "= ?" if len(numbers) == 1 else f"IN ({', '.join('?' * len(numbers))})"
     known = "d.git IS NOT NULL AND" if column == "git" else ""
@@ -152,7 +156,14 @@ def _by_field(column: str, numbers: set[int], allows: Any, exact: bool, *, is_sm
         f"SELECT {DOC} FROM doc d INDEXED BY doc_{column} WHERE {known} d.{column} {places}"  # noqa: S608
         " AND d.docid BETWEEN ? AND ? ORDER BY d.docid {way}"
     )
-    return Plan(sql, tuple(numbers), allows, exact, reads=not exact, is_small=is_small)
+    bare = (
+        f"SELECT d.docid AS rowid FROM doc d INDEXED BY doc_{column} WHERE {known} d.{column} {places}"  # noqa: S608
+        " AND d.docid BETWEEN ? AND ? ORDER BY d.docid LIMIT ?"
+    )
+    return Plan(
+        sql, tuple(numbers), allows, exact, reads=not exact, is_small=is_small, bare=bare if alone else "",
+        is_filtered=not alone,
+    )  # fmt: skip
 
 
 def _wanted(index: sqlite3.Connection, query: Query) -> dict[str, set[int]]:

@@ -12,7 +12,7 @@ from typing import Any, Final
 from django.conf import settings
 
 from statestore import dialect
-from statestore.search import grams
+from statestore.search import grams, tally
 
 CACHE_KB: Final = 32_000
 # What FTS5 gathers in memory before it writes, and how many pieces it lets lie before it merges them: while all is
@@ -36,11 +36,12 @@ _TABLES: Final = (
     "CREATE INDEX doc_cut ON doc (bytes) WHERE bytes IS NOT NULL",
     "CREATE TABLE aside (pk BLOB PRIMARY KEY) WITHOUT ROWID",
     grams.TABLE,
+    *tally.CREATE,
 )
 # Since 3.43 the index need not keep a second copy of all texts to be able to delete one.
 _CONTENTLESS: Final = ", content='', contentless_delete=1" if sqlite3.sqlite_version_info >= (3, 43) else ""
 # What one SQLite library makes another, older one need not be able to read.
-FORMAT: Final = f"3 {'without' if _CONTENTLESS else 'with'} texts"
+FORMAT: Final = f"4 {'without' if _CONTENTLESS else 'with'} texts"
 _TEXT: Final = f"CREATE VIRTUAL TABLE text USING fts5(content, type, session, tokenize='trigram'{_CONTENTLESS})"
 
 _local = threading.local()

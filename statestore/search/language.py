@@ -4,6 +4,7 @@ import re
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import Final, NoReturn
 
 from statestore import moments
@@ -19,6 +20,8 @@ MOST_TERMS: Final = 50
 _NAME: Final = re.compile(r"([A-Za-z][A-Za-z_-]*):")
 _AGO: Final = re.compile(r"(\d{1,9})([smhdw])")
 _UNIT_SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
+# Times may be in nanoseconds, before 1970, and at the ends of what a column holds.
+_LAST_TIME: Final = (1 << 63) - 1
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 _PLAIN: Final = re.compile(r'[^\s"\\-][^\s"\\]*')
 
@@ -96,7 +99,7 @@ class Query:
         """Return the query over another stretch of time."""
         kept = tuple(term for term in self.terms if term.name not in TIMES)
         bounds = (("after", after), ("before", before))
-        times = (Term(name, str(at), seconds=at) for name, at in bounds if at is not None)
+        times = (Term(name, _written(at), seconds=at) for name, at in bounds if at is not None)
         return replace(self, terms=(*kept, *times), hints=())
 
 
@@ -183,12 +186,20 @@ def _time(name: str, value: str, position: int, now: int) -> int:
         return now - int(ago[1]) * _UNIT_SECONDS[ago[2]]
     if value == "now":
         return now
-    if re.fullmatch(r"-\d{1,15}", value):
-        return int(value)
+    if re.fullmatch(r"-\d{1,19}|\d{16,19}", value):
+        return max(min(int(value), _LAST_TIME), -_LAST_TIME)
     try:
         return moments.parse_time(value)
     except ValidationError:
         _refuse_time(name, value, position)
+
+
+def _written(seconds: int) -> str:
+    """Return a time as people read it, or as a number where no calendar holds it."""
+    try:
+        return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}" if seconds >= 0 else str(seconds)
+    except (OverflowError, ValueError, OSError):
+        return str(seconds)
 
 
 def _refuse_time(name: str, value: str, position: int) -> NoReturn:

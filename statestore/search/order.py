@@ -10,6 +10,7 @@ PLACES: Final = 1 << PLACE_BITS
 # Seconds are numbered one by one up to here; beyond, where milli- and nanoseconds are, many share a number.
 EXACT: Final = 1 << 42
 _COARSE_BITS: Final = 21
+COARSE: Final = 1 << _COARSE_BITS
 _LAST: Final = (1 << 43) - 1
 LOWEST: Final = -(1 << 63)
 HIGHEST: Final = (1 << 63) - 1

@@ -14,6 +14,8 @@ from statestore.templatetags.statestore import utc, visible
 
 RANGES: Final = (("15 min", "15m"), ("1 h", "1h"), ("24 h", "24h"), ("7 days", "7d"), ("30 days", "30d"))
 COUNTED: Final = 1_000
+# What a column of times can hold.
+LAST_TIME: Final = (1 << 63) - 1
 CHART_WIDTH: Final = 720
 CHART_HEIGHT: Final = 48
 LABELS: Final = {
@@ -122,7 +124,7 @@ def columns(query: Query, found: search.Histogram) -> list[Column]:
         drawn.append(
             Column(
                 label=f"{_time(bar.start)} – {_time(bar.end)}",
-                url=address(query.between(bar.start, bar.end)),
+                url=address(query.between(bar.start, bar.end if bar.end <= LAST_TIME else None)),
                 x=round(number * width, 2),
                 y=CHART_HEIGHT - height,
                 width=round(max(width - 1, 1), 2),

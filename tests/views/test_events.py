@@ -57,9 +57,9 @@ def test_the_number_above_the_answer_is_true_and_says_how_far_it_reaches(
         make_event(id=f"e{number}", content="zq" if number == 19 else "nothing", timestamp=NOW + number)
     search.index_all()
     assert header(page(viewer, "zq")) == "1 match"
-    monkeypatch.setattr(search.counts, "MOST_READ", 10)
+    monkeypatch.setattr(search.matches, "MOST_READ", 10)
     assert re.fullmatch(r"0 matches back to 2026-\S+ \S+ UTC", header(page(viewer, "zq")))
-    monkeypatch.setattr(search.counts, "MOST_READ", 15)
+    monkeypatch.setattr(search.matches, "MOST_READ", 15)
     assert re.fullmatch(r"1 match back to 2026-\S+ \S+ UTC", header(page(viewer, "zq")))
     monkeypatch.setattr(searching, "COUNTED", 20)
     assert header(page(viewer, "nothing")) == "20+ matches"
@@ -166,7 +166,9 @@ def test_the_histogram_spreads_all_matches_and_its_bars_zoom(viewer: Client):
         assert all(one.end == other.start for one, other in zip(found.bars, found.bars[1:], strict=False))
     bar = found.bars[0]
     assert len(search.find(search.parse("spread").between(bar.start, bar.end))) == bar.count
-    assert f"after%3A{bar.start}+before%3A{bar.end}" in page(viewer, "spread")
+    zoomed = search.parse("spread").between(bar.start, bar.end)
+    assert re.fullmatch(r"spread after:2026-\S{8}:00:00 before:2026-\S{8}:00:00", str(zoomed))
+    assert escape(searching.address(zoomed)) in page(viewer, "spread")
 
 
 def test_addresses_of_an_earlier_release_lead_to_the_query(viewer: Client):

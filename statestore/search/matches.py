@@ -1,0 +1,73 @@
+"""What is counted: the newest matches of a query, and those that the index does not cover."""
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+from django.db.models import Max, Min
+
+from statestore.search import candidates, clauses, marks, order, reading
+from statestore.search.candidates import Doc, Plan
+from statestore.search.clauses import Cursor
+from statestore.search.found import span
+from statestore.search.language import Query
+from statestore.search.state import Coverage
+
+# The newest matches that are counted; where each has to be read, as many as are read for a page.
+MOST_COUNTED: Final = 5_000
+MOST_READ: Final = candidates.MOST_READ
+# Documents that are looked at for them where filters turn most of them away.
+MOST_LOOKED_AT: Final = 15_000
+
+
+def last_inserted(using: str, query: Query) -> tuple[Any, bool]:
+    """Return the matches among the events that were inserted last, and whether those are all events."""
+    events = reading.events_of(using)
+    ends = events.aggregate(low=Min("rowid"), high=Max("rowid"))
+    above = (ends["high"] or 0) - reading.MOST_ROWS
+    is_all = ends["low"] is None or ends["low"] > above
+    return clauses.narrowed(events.filter(rowid__gt=above), query).order_by("-rowid"), is_all
+
+
+@dataclass(frozen=True, slots=True)
+class Matches:
+    """The newest documents that answer a query, and the second up to which was looked; None where that is all."""
+
+    docs: list[Doc]
+    last: int | None = None
+
+
+def planned(query: Query, covered: Coverage) -> tuple[Plan, Coverage]:
+    """Return how to find what is counted, and what has to be read beside it."""
+    assert covered.index is not None
+    plan, where = candidates.plan(covered.index, query, counting=True), span(covered.index, query, Cursor())
+    return plan, covered.with_whole(where.low, where.high) if plan.by_text else covered
+
+
+def newest(using: str, query: Query, covered: Coverage, plan: Plan) -> Matches:
+    """Return the newest documents that answer a query."""
+    assert covered.index is not None
+    most = MOST_COUNTED if plan.is_exact else MOST_READ
+    docs: list[Doc] = []
+    for looked_at, (allowed, doc) in enumerate(plan.walk(covered.index, span(covered.index, query, Cursor())), 1):
+        if allowed and doc[1] not in covered.marked:
+            docs.append(doc)
+        if len(docs) >= most or looked_at >= MOST_LOOKED_AT:
+            return Matches(_checked(using, query, plan, docs), order.second_of(doc[0]))
+    return Matches(_checked(using, query, plan, docs))
+
+
+def _checked(using: str, query: Query, plan: Plan, docs: list[Doc]) -> list[Doc]:
+    if plan.is_exact:
+        return docs
+    parts = reading.among(using, query, Cursor(), [doc[1] for doc in docs])
+    right = {marks.name_of(place.pk) for part in parts for place in part}
+    return [doc for doc in docs if doc[1] in right]
+
+
+def beside(using: str, query: Query, covered: Coverage) -> tuple[list[reading.Place], bool]:
+    """Return the matches that the index does not cover, and whether there are others."""
+    found = [p for part in reading.among(using, query, Cursor(), list(covered.marked)) for p in part]
+    unread = reading.in_ranges(using, query, Cursor(), covered.unread, MOST_READ)
+    known = {place.pk for place in found}
+    found += [place for place in unread.found if place.pk not in known]
+    return found, unread.edge is not None or len(unread.found) == MOST_READ

@@ -1,0 +1,112 @@
+"""The histogram counts what there is, clips at the query's own ends, and guesses from events, not from time."""
+
+import random
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from django.db import connections
+
+from statestore import search
+from statestore.routers import store_alias
+from statestore.search import bars, candidates, file, order, tally
+from tests.builders import NOW, make_event
+
+pytestmark = pytest.mark.django_db
+
+HOUR = 3600
+
+
+def found(text: str, low: int, high: int) -> int:
+    """Return how many events a click on a bar finds."""
+    return len(search.find(search.parse(str(search.parse(text).between(low, high))), limit=2_000))
+
+
+@pytest.fixture
+def crowded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a few events be very many."""
+    monkeypatch.setattr(candidates, "FEW", 4)
+    monkeypatch.setattr(candidates, "SORTABLE", 6)
+    monkeypatch.setattr(search.matches, "MOST_COUNTED", 5)
+    monkeypatch.setattr(bars, "MOST_IN_BAR", 20)
+    monkeypatch.setattr(bars, "MOST_IN_PART", 5)
+
+
+@pytest.mark.sqlite
+@pytest.mark.usefixtures("crowded")
+@pytest.mark.parametrize("text", ["", "word", "type:message", "type:message -actor:x"])
+def test_a_burst_at_the_beginning_of_a_bar_is_not_taken_for_hours_of_it(text: str):
+    """Four hundred events within two seconds were once drawn as seven millions."""
+    for number in range(200):
+        make_event(content="a word", timestamp=NOW // (12 * HOUR) * 12 * HOUR + number // 100)
+    make_event(content="a word", timestamp=NOW + 20 * 24 * HOUR)
+    search.index_all()
+    drawn = search.histogram(search.parse(text))
+    assert drawn.bars[0].count == 200, drawn.bars[0]
+
+
+@pytest.mark.sqlite
+@pytest.mark.usefixtures("crowded")
+@pytest.mark.parametrize("text", ["", "type:message", "session:session-1"])
+def test_what_an_index_of_ours_holds_is_counted(text: str):
+    chance = random.Random(3)
+    times = [NOW + chance.choice((0, 5, 7, 90_000)) * number + chance.randrange(3) for number in range(150)]
+    for number, at in enumerate(times):
+        make_event(id=f"e{number}", content="a word", timestamp=at)
+    search.index_all()
+    with connections[store_alias()].cursor() as cursor:
+        cursor.execute("UPDATE events SET timestamp = timestamp + 400 WHERE id LIKE 'e1%%'")
+    drawn = search.histogram(search.parse(text))
+    assert not any(bar.is_estimate for bar in drawn.bars)
+    assert [bar.count for bar in drawn.bars] == [found(text, bar.start, bar.end) for bar in drawn.bars]
+    assert sum(bar.count for bar in drawn.bars) == 150
+
+
+@pytest.mark.sqlite
+def test_the_tally_follows_each_document():
+    for number in range(40):
+        make_event(id=f"e{number}", timestamp=(number - 20) * 97)
+    search.index_all()
+    with connections[store_alias()].cursor() as cursor:
+        cursor.execute("DELETE FROM events WHERE id LIKE 'e3%%'")
+        cursor.execute("UPDATE events SET timestamp = timestamp * 2 WHERE id LIKE 'e2%%'")
+    search.index_all()
+    index = file.reading()
+    assert index is not None
+    for low in range(-2000, 4000, 61):
+        for high in (low + 1, low + 299, low + 1000):
+            places = order.first_place(low), order.last_place(high)
+            (number,) = index.execute("SELECT count(*) FROM doc WHERE docid BETWEEN ? AND ?", places).fetchone()
+            assert tally.count(index, *places) == (number, False), (low, high)
+    assert index.execute("SELECT sum(count) FROM tally").fetchone() == (29,)
+
+
+@pytest.mark.parametrize("text", ["", "word", "type:message"])
+def test_bars_end_where_the_query_does(text: str):
+    for number in range(100):
+        make_event(content="a word", timestamp=NOW + number * 600)
+    after, before = NOW + 1_234, NOW + 50_001
+    query = search.parse(f"{text} after:{after} before:{before}")
+    for indexed in (False, True):
+        if indexed:
+            search.index_all()
+        drawn = search.histogram(query)
+        assert (drawn.bars[0].start, drawn.bars[-1].end) == (after, before)
+        assert all(one.end == other.start for one, other in pairwise(drawn.bars))
+        assert sum(bar.count for bar in drawn.bars) == len(search.find(query, limit=200))
+        assert [bar.count for bar in drawn.bars] == [found(text, bar.start, bar.end) for bar in drawn.bars]
+
+
+@pytest.mark.parametrize("unit", [10**3, 10**6, 10**9])
+@pytest.mark.parametrize("text", ["", "word", "type:message"])
+@pytest.mark.parametrize("step", [1, 50, 100_000])
+def test_times_finer_than_seconds_have_bars_that_zoom(unit: int, text: str, step: int):
+    for number in range(40):
+        make_event(content="a word", timestamp=NOW * unit + number * unit * step // 7)
+    search.index_all()
+    drawn = search.histogram(search.parse(text))
+    assert drawn.bars[0].start <= NOW * unit < drawn.bars[0].end
+    assert sum(bar.count for bar in drawn.bars) == 40
+    assert [bar.count for bar in drawn.bars] == [found(text, bar.start, bar.end) for bar in drawn.bars]
+    inner: Any = search.parse(text).between(drawn.bars[0].start, drawn.bars[0].end - 1)
+    assert sum(bar.count for bar in search.histogram(inner).bars) == len(search.find(inner, limit=100))
