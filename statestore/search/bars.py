@@ -21,10 +21,9 @@ from statestore.search.source import batched
 from statestore.search.state import Coverage, coverage
 
 BARS: Final = 48
-# A bar with more matches is estimated: from so many at the beginning of each of its parts.
+# A bar with more matches is estimated: from so many at its beginning, and some in its middle.
 MOST_IN_BAR: Final = 250
-PARTS: Final = 4
-MOST_IN_PART: Final = 60
+MOST_IN_MIDDLE: Final = 60
 # Where an index of ours has nothing but the matches, so many are counted.
 MOST_BY_FIELD: Final = 20_000
 _SECONDS: Final = (
@@ -143,13 +142,13 @@ class _Counting:
         number, last = self._oldest(within, most)
         if last is None:
             return number, False
-        if self.is_plain and not self.plan.by_text:
+        middle = (within.low + within.high) // 2
+        if last >= middle:
             return self._estimate(number, last, within), True
-        return max(number, sum(map(self._in_part, _parts(within)))), True
-
-    def _in_part(self, within: Span) -> int:
-        number, last = self._oldest(within, MOST_IN_PART)
-        return number if last is None else self._estimate(number, last, within)
+        half = Span(middle, within.high)
+        more, end = self._oldest(half, MOST_IN_MIDDLE)
+        more = more if end is None else self._estimate(more, end, half)
+        return self._estimate(number, last, Span(within.low, middle - 1)) + more, True
 
     def _oldest(self, within: Span, most: int) -> tuple[int, int | None]:
         """Return how many of the oldest there are in a stretch, and where counting ended, None where that is all.
@@ -176,13 +175,6 @@ class _Counting:
         seen, _ = tally.count(self.index, within.low, last)
         there, _ = tally.count(self.index, within.low, within.high)
         return min(max(number, round(number * there / max(seen, 1))), max(there, number))
-
-
-def _parts(within: Span) -> Iterator[Span]:
-    """Return a stretch in equal parts."""
-    size = -(-(within.high - within.low + 1) // PARTS)
-    for low in range(within.low, within.high + 1, size):
-        yield Span(low, min(low + size - 1, within.high))
 
 
 def _allowed(index: sqlite3.Connection, plan: Plan, names: Iterable[bytes]) -> Iterator[int]:

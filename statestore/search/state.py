@@ -36,7 +36,10 @@ class Coverage:
         """
         if self.index is None:
             return self
-        sql = "SELECT pk, bytes FROM doc WHERE bytes IS NOT NULL AND docid BETWEEN ? AND ? ORDER BY docid DESC"
+        sql = (
+            "SELECT pk, bytes FROM doc INDEXED BY doc_cut WHERE bytes IS NOT NULL AND docid BETWEEN ? AND ?"
+            " ORDER BY docid DESC"
+        )
         cut = self.index.execute(sql, (low, high)).fetchall()
         totals = accumulate(size for _, size in cut)
         whole = [name for (name, _), total in zip(cut, totals, strict=True) if total <= MOST_CUT_BYTES]

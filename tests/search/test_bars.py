@@ -29,7 +29,7 @@ def crowded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(candidates, "SORTABLE", 6)
     monkeypatch.setattr(search.matches, "MOST_COUNTED", 5)
     monkeypatch.setattr(bars, "MOST_IN_BAR", 20)
-    monkeypatch.setattr(bars, "MOST_IN_PART", 5)
+    monkeypatch.setattr(bars, "MOST_IN_MIDDLE", 5)
 
 
 @pytest.mark.sqlite
