@@ -3,6 +3,7 @@
 import json
 import re
 from datetime import UTC, datetime
+from html import escape, unescape
 from typing import Any, Final
 
 from django import template
@@ -11,7 +12,7 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from statestore import moments
+from statestore import moments, search
 from statestore.addresses import to_address
 from statestore.errors import ValidationError
 from statestore.json_links import json_url
@@ -64,6 +65,25 @@ def middle(value: Any, length: int = 28) -> str:
         return line(text, length)
     half = (length - 1) // 2
     return f"{_UNSEEN_IN_LINE.sub(_glyph, text[:half])}…{_UNSEEN_IN_LINE.sub(_glyph, text[-half:])}"
+
+
+@register.filter
+def marked(value: Any, words: Any) -> SafeString:
+    """Return a text with the words in it that were searched for marked."""
+    parts = search.marked(str(value), words or ())
+    return SafeString("".join(f"<mark>{escape(text)}</mark>" if is_word else escape(text) for text, is_word in parts))
+
+
+# Where a tree has names and values, not its own buttons and counts.
+_IN_TREE: Final = re.compile('(<span class="(?:name|literal|gist)"[^>]*>|</summary>)([^<]+)')
+
+
+@register.filter
+def marked_tree(tree: Any, words: Any) -> SafeString:
+    """Return the HTML of a tree with the words in it that were searched for marked."""
+    if not words:
+        return SafeString(tree)
+    return SafeString(_IN_TREE.sub(lambda match: match[1] + marked(unescape(match[2]), words), tree))
 
 
 @register.filter

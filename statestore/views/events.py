@@ -107,8 +107,9 @@ def event_detail(request: HttpRequest, event_id: AnyId) -> HttpResponse:
     context = {
         "place": "events",
         "event": event,
-        "content": StateView(event.content),
-        "metadata": StateView(event.metadata) if event.metadata else None,
+        "content": StateView(event.content, name="content"),
+        "metadata": StateView(event.metadata, name="metadata") if event.metadata else None,
+        "words": searching.words_in(request.GET.get("q", "")),
         "before": before,
         "after": after,
         "about": searching.address(search.Query((search.Term("session", str(event.session_id)),))),

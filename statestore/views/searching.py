@@ -14,6 +14,7 @@ from statestore.templatetags.statestore import utc, visible
 
 RANGES: Final = (("15 min", "15m"), ("1 h", "1h"), ("24 h", "24h"), ("7 days", "7d"), ("30 days", "30d"))
 COUNTED: Final = 1_000
+LONGEST_WORDS: Final = 500
 # What a column of times can hold.
 LAST_TIME: Final = (1 << 63) - 1
 CHART_WIDTH: Final = 720
@@ -163,10 +164,12 @@ def count_of(found: search.Facets) -> Count:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One event of the answer, with its excerpt in parts: (text, whether it is what was searched for)."""
+    """One event of the answer, its excerpt, and the words that were searched for."""
 
     event: models.Event
-    parts: list[tuple[str, bool]]
+    url: str
+    words: tuple[str, ...]
+    excerpt: str
     begins_inside: bool
     goes_on: bool
     is_cut: bool
@@ -180,7 +183,22 @@ def rows(query: Query, found: search.Found) -> list[Row]:
 def _row(query: Query, event: Any, is_cut: bool) -> Row:
     excerpt, start = str(event.excerpt or ""), int(event.excerpt_start)
     end = start - 1 + len(excerpt.encode("utf-8", "surrogateescape"))
-    return Row(event, search.marked(excerpt, query.words), start > 1, end < int(event.size or 0), is_cut)
+    url = f"{event.get_absolute_url()}{_words_of(query)}"
+    return Row(event, url, query.words, excerpt, start > 1, end < int(event.size or 0), is_cut)
+
+
+def _words_of(query: Query) -> str:
+    """Return the query string by which an event's own page marks what was searched for, up to a few hundred letters."""
+    text = str(Query(tuple(Term(search.TEXT, word) for word in query.words)))
+    return f"?{urlencode({'q': text})}" if 0 < len(text) <= LONGEST_WORDS else ""
+
+
+def words_in(text: str) -> tuple[str, ...]:
+    """Return the words of a query, none where it is not understood."""
+    try:
+        return search.parse(text).words
+    except search.QueryError:
+        return ()
 
 
 def now_text() -> str:

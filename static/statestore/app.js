@@ -69,7 +69,8 @@ let going = false;
 function moveRow(step) {
   const rows = [...document.querySelectorAll("[data-row]")];
   const next = rows[rows.findIndex((row) => row.contains(document.activeElement)) + step] || rows[step > 0 ? 0 : rows.length - 1];
-  next?.querySelector("a")?.focus();
+  // What a row is about, where it has other links too.
+  (next?.querySelector("[data-side]") ?? next?.querySelector("a"))?.focus();
 }
 
 document.addEventListener("keydown", (event) => {

@@ -85,6 +85,7 @@
     try {
       const html = await (await part(link.href)).text();
       side.innerHTML = `<div class="toolbar"><button type="button" data-close autofocus>Close</button></div>${html}`;
+      relativeTimes(side);
       document.querySelector("tr[data-current]")?.removeAttribute("data-current");
       link.closest("tr")?.setAttribute("data-current", "");
       side.opener = link;

@@ -96,6 +96,53 @@ def test_an_event_opens_beside_the_list_and_closes_where_one_was(open_page: Open
     expect(link).to_be_focused()
 
 
+def test_keys_move_through_the_list_and_open_the_event(open_page: OpenPage):
+    page = open_page("/events/?q=turn")
+    page.keyboard.press("j")
+    page.keyboard.press("j")
+    expect(page.locator("#event-rows tr").nth(1).locator("[data-side]")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("dialog", name="Event")).to_be_visible()
+
+
+@pytest.mark.parametrize("script", [True, False])
+def test_no_time_lies_over_what_stands_beside_it(open_page: OpenPage, addresses: dict[str, str], script: bool):
+    overlapping = """() => [...document.querySelectorAll("[data-columns=time] > li")].filter((row) =>
+      row.firstElementChild.firstElementChild.getBoundingClientRect().right >
+      row.children[1].getBoundingClientRect().left).length"""
+    for width in (1440, 390):
+        page = open_page(addresses["event"], java_script_enabled=script, viewport={"width": width, "height": 800})
+        assert page.locator("[data-columns=time] > li").count() > 1
+        assert page.evaluate(overlapping) == 0
+    if script:
+        page = open_page("/events/?q=turn")
+        page.locator("#event-rows a[data-side]").first.click()
+        expect(page.get_by_role("heading", name="Around it in its session")).to_be_visible()
+        assert page.evaluate(overlapping) == 0
+
+
+def test_on_a_phone_the_facets_stand_above_the_rows_and_are_closed(open_page: OpenPage):
+    page = open_page("/events/?q=event", java_script_enabled=False, viewport={"width": 390, "height": 844})
+    narrow = page.get_by_role("complementary", name="Narrow down")
+    expect(narrow.get_by_role("link").first).to_be_hidden()
+    narrow.get_by_role("checkbox", name="Narrow down").check()
+    expect(narrow.get_by_role("link", name="crowd", exact=True)).to_be_visible()
+    top, rows_top = (where.bounding_box() for where in (narrow, page.locator("#event-rows")))
+    assert top
+    assert rows_top
+    assert top["y"] < rows_top["y"]
+
+
+def test_long_names_leave_the_content_its_room(open_page: OpenPage, site: Site):
+    with site.orchestrator() as orchestrator:
+        orchestrator.save_event("squeezed " * 20, session_id="s-" * 40, event_type="t-" * 40, actor_id="a-" * 40)
+    page = open_page("/events/?q=squeezed", viewport={"width": 1280, "height": 800})
+    content = page.locator("#event-rows td.lead").bounding_box()
+    assert content
+    assert content["width"] >= 300
+    assert too_wide(page) == []
+
+
 def test_a_view_is_saved_and_found_again(open_page: OpenPage):
     page = open_page("/events/?q=turn")
     page.locator("summary", has_text="Views").click()

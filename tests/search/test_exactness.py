@@ -226,3 +226,21 @@ def test_where_the_pieces_of_a_word_mislead_all_of_it_is_looked_up(
     assert (len(found), found.is_complete, found.notes) == (50, True, ())
     assert 60 < sum(read) <= 60 + 70
     assert everything("abcde") == everything("abcde", backwards=True) == like("abcde")
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@given(st.lists(steps, max_size=25), st.sampled_from(WORDS), st.integers(1, 4))
+def test_whatever_happened_nothing_is_lost_or_comes_twice_where_it_is_read_by_portions(
+    done: list[tuple[Any, ...]], word: str, limit: int
+):
+    change("DELETE FROM events")
+    file.delete()
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(reading, "ROWS_AT_ONCE", 1)
+        patched.setattr(reading, "MOST_ROWS", 2)
+        for act, *arguments in done:
+            act(*arguments)
+        text = str(search.Term("text", word))
+        assert sorted(everything(text, limit=limit)) == sorted(like(word))
+        assert sorted(everything(text, limit=limit, backwards=True)) == sorted(like(word))
+        assert sorted(event.pk for event in search.find_all(search.parse(text))) == sorted(like(word))

@@ -43,7 +43,7 @@ def test_what_was_searched_for_is_found_and_marked(viewer: Client):
 
 
 def header(html: str) -> str:
-    found = re.search(r'<strong class="number">(.*?), newest first', html, re.DOTALL)
+    found = re.search(r'<strong class="number">(.*?), newest\s+first', html, re.DOTALL)
     assert found
     return " ".join(found[1].replace("</strong>", "").split())
 
@@ -298,6 +298,42 @@ def test_an_event_has_a_page_with_what_happened_around_it(viewer: Client):
     part = viewer.get("/events/e4/", headers={"HX-Request": "true"}).content.decode()
     assert "<html" not in part
     assert viewer.get("/events/none/").status_code == 404
+
+
+def test_what_was_searched_for_is_marked_wherever_it_was_found(viewer: Client):
+    make_event(id="e1", content='{"a": ["the PARSER"], "parser": 1}', event_type="parser_error", session_id="parser-1")
+    html = page(viewer, "parser")
+    for shown in ("<mark>parser</mark>_error", "<mark>parser</mark>-1", "<mark>PARSER</mark>"):
+        assert shown in html
+    link = re.search(r'href="(/events/e1/[^"]*)"', html)
+    assert link
+    own = viewer.get(link[1]).content.decode()
+    for shown in ("<mark>parser</mark>_error", "<mark>parser</mark>-1", "the <mark>PARSER</mark>"):
+        assert shown in own
+    assert '<span class="name"><mark>parser</mark></span>' in own
+    assert "<mark>" not in viewer.get("/events/e1/").content.decode()
+
+
+@pytest.mark.parametrize("word", ["path", "value", "key", "amp", "quot", "span", "name"])
+def test_only_what_an_agent_wrote_is_marked_in_a_tree(viewer: Client, word: str):
+    make_event(id="e1", content='{"a": {"b": "x & \\"y\\""}}')
+    html = viewer.get("/events/e1/", {"q": word}).content.decode()
+    assert "<mark>" not in html
+
+
+def test_any_query_may_stand_beside_an_event(viewer: Client):
+    make_event(id="e1", content="<b>")
+    for text in ('"', "<", "-b", "type:", "b" * 20_000):
+        html = viewer.get("/events/e1/", {"q": text}).content.decode()
+        assert "<b>" not in html.split("Content</h2>")[1].split("</section>")[0]
+
+
+def test_an_events_content_is_a_tree_under_its_own_name(viewer: Client):
+    make_event(id="e1", content='{"list": ["x"]}', metadata='{"m": 1}')
+    html = viewer.get("/events/e1/").content.decode()
+    assert html.count('<div class="tree"') == 2
+    assert '<span class="name">content</span>' in html
+    assert '<span class="name">metadata</span>' in html
 
 
 def test_what_an_agent_wrote_is_text(viewer: Client):

@@ -130,3 +130,8 @@ def test_a_task_that_is_waited_for_and_does_not_exist_is_drawn(viewer: Client):
 def test_dependencies_that_are_no_list_harm_nothing(viewer: Client, dependencies: Any):
     task = make_task("Odd", dependencies=dependencies)
     assert viewer.get(f"/tasks/{task.pk}/").status_code == 200
+
+
+def test_a_tasks_metadata_is_a_tree(viewer: Client):
+    task = make_task("Parse", metadata='{"list": ["x"]}')
+    assert '<div class="tree"' in viewer.get(f"/tasks/{task.pk}/").content.decode()
