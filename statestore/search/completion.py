@@ -1,5 +1,7 @@
 """What the search box offers for the term at the caret: names of filters, and values that exist."""
 
+import re
+import sqlite3
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -8,13 +10,15 @@ from django.db import connections
 from statestore import dialect
 from statestore.querysets import EventQuerySet
 from statestore.routers import store_alias
-from statestore.search import clauses, reading
+from statestore.search import candidates, clauses, reading
 from statestore.search.documents import FIELD_NUMBERS
-from statestore.search.language import FIELDS, NAMES, TIMES, Term
+from statestore.search.language import FIELDS, NAMES, TIMES, Term, ascii_folded, term_around, unquoted
 from statestore.search.state import coverage
 
 OFFERED: Final = 10
 _LATEST: Final = 5_000
+# Whether somebody is an agent is seen from what they did last.
+_OF_LATE: Final = 50
 _INDEXED: Final = {"type": "type", "actor": "actor", "agent": "actor", "actor-type": "actor_type",
                    "session": "session", "commit": "git"}  # fmt: skip
 _STORED: Final = {**clauses.COLUMNS, "agent": "actor_id", "commit": "git_commit"}
@@ -41,23 +45,22 @@ def complete(
 ) -> list[Suggestion]:
     """Return what could stand at the caret, at most ten things; with `among`, no values but those of these events."""
     caret = max(0, min(caret, len(text)))
-    start = max((text.rfind(space, 0, caret) for space in " \t\n"), default=-1) + 1
-    typed = text[start:caret]
-    negated = typed.startswith("-")
-    name, colon, value = typed.removeprefix("-").partition(":")
-    name = name.lower()
-    if colon and name in NAMES:
-        values = _values(name, value.removeprefix('"'), among, using or store_alias())
-        terms = [(one, "", f"{Term(name, one, negated)} ") for one in values]
-    elif colon:
-        return []
+    term = term_around(text, caret)
+    negated = text[term.start : term.start + 1] == "-" and term.start < caret
+    if term.name and term.value_at <= caret:
+        typed = unquoted(text[term.value_at : caret])
+        values = _values(term.name, typed, among, using or store_alias())
+        offered = [(one, "", f"{Term(term.name, one, negated)} ") for one in values]
+        rest = text[term.end :].lstrip()
     else:
+        typed = text[term.start + negated : caret].lower()
         sign = "-" if negated else ""
-        terms = [(f"{one}:", MEANINGS[one], f"{sign}{one}:") for one in NAMES if one.startswith(name)]
-    rest = text[caret:].lstrip() if colon else text[caret:]
+        offered = [(f"{one}:", MEANINGS[one], f"{sign}{one}:") for one in NAMES if one.startswith(typed)]
+        # The value of a name that is being written anew stays.
+        rest = text[term.value_at if term.name else term.end :]
     return [
-        Suggestion(label, meaning, text[:start] + term + rest, start + len(term))
-        for label, meaning, term in terms[:OFFERED]
+        Suggestion(label, meaning, text[: term.start] + new + rest, term.start + len(new))
+        for label, meaning, new in offered[:OFFERED]
     ]
 
 
@@ -67,26 +70,38 @@ def _values(name: str, prefix: str, among: EventQuerySet | None, using: str) -> 
     if among is not None or not dialect.is_sqlite(connections[using]):
         return _latest(name, prefix, reading.events_of(using) if among is None else among)
     index = coverage(using).index
-    if index is None:
-        return []
+    return [] if index is None else _indexed(index, name, prefix)
+
+
+def _indexed(index: sqlite3.Connection, name: str, prefix: str) -> list[str]:
+    """Return values that begin with a text: as it is written, then in either case of ASCII, then those that have it."""
     column = _INDEXED[name]
     known = " AND git IS NOT NULL" if column == "git" else ""
-    sql = (
-        f"SELECT text FROM name WHERE field = ? AND {{}} AND EXISTS (SELECT 1 FROM doc WHERE {column} = name.id{known})"  # noqa: S608
-        " ORDER BY text LIMIT ?"
-    )
-    begins: list[Any] = [FIELD_NUMBERS[column], prefix, prefix + "\U0010ffff", OFFERED]
-    found = [row[0] for row in index.execute(sql.format("text >= ? AND text < ?"), begins)]
-    if len(found) < OFFERED and prefix:
-        within = index.execute(sql.format("instr(text, ?) > 1"), [FIELD_NUMBERS[column], prefix, OFFERED])
-        found += [row[0] for row in within if row[0] not in found]
-    return found
+    exists = f"EXISTS (SELECT 1 FROM doc WHERE {column} = name.id{known})"  # noqa: S608
+    if name == "agent":
+        kinds = ", ".join(map(str, candidates.agents(index))) or "NULL"
+        of_late = f"SELECT actor_type FROM doc WHERE actor = name.id ORDER BY docid DESC LIMIT {_OF_LATE}"  # noqa: S608
+        exists = f"EXISTS (SELECT 1 FROM ({of_late}) WHERE actor_type IN ({kinds}))"  # noqa: S608
+    sql = f"SELECT text FROM name WHERE field = ? AND {{}} AND {exists} ORDER BY text LIMIT ?"  # noqa: S608
+    like = re.sub(r"([%_\\])", r"\\\1", prefix)
+    ways: list[tuple[str, list[Any]]] = [("text >= ? AND text < ?", [prefix, prefix + "\U0010ffff"])]
+    if prefix:
+        ways += [("text LIKE ? ESCAPE '\\'", [f"{like}%"]), ("text LIKE ? ESCAPE '\\'", [f"_%{like}%"])]
+    found: dict[str, None] = {}
+    for condition, parameters in ways:
+        if len(found) < OFFERED:
+            rows = index.execute(sql.format(condition), [FIELD_NUMBERS[column], *parameters, OFFERED])
+            found.update(dict.fromkeys(row[0] for row in rows))
+    return list(found)[:OFFERED]
 
 
 def _latest(name: str, prefix: str, events: EventQuerySet) -> list[str]:
     """Return the values that the newest of some events have."""
+    if name == "agent":
+        events = events.filter(actor_type="Agent")
     rows = events.order_by(*clauses.ORDER).values_list(_STORED[name], flat=True)[:_LATEST]
-    return sorted({str(one) for one in rows if one is not None and str(one).startswith(prefix)})[:OFFERED]
+    begin = ascii_folded(prefix)
+    return sorted({str(one) for one in rows if one is not None and ascii_folded(str(one)).startswith(begin)})[:OFFERED]
 
 
 __all__ = ["FIELDS", "MEANINGS", "Suggestion", "complete"]

@@ -164,6 +164,44 @@ def _term(text: str, start: int, hints: list[str], now: int) -> tuple[Term, int]
     return Term(name, value, negated, seconds), end
 
 
+@dataclass(frozen=True, slots=True)
+class Written:
+    """Where a term stands in a text, finished or not: its name, which may be empty, and where its value begins."""
+
+    start: int
+    end: int
+    name: str
+    value_at: int
+
+
+def term_around(text: str, position: int) -> Written:
+    """Return the term that a position of a text is in or just behind; an empty one where it is in none."""
+    start = _past_spaces(text, 0)
+    while start < position:
+        begin = start + (text[start] == "-")
+        found = _NAME.match(text, begin)
+        name = found[1].lower().replace("_", "-") if found else ""
+        value_at = found.end() if found and name in NAMES else begin
+        end = _past_value(text, value_at)
+        if position <= end:
+            return Written(start, end, name if name in NAMES else "", value_at)
+        start = _past_spaces(text, end)
+    return Written(position, position, "", position)
+
+
+def _past_value(text: str, start: int) -> int:
+    """Return where a value ends; one whose quotation mark is not closed goes on to the end."""
+    try:
+        return _value(text, start)[1] if start < len(text) else start
+    except QueryError:
+        return len(text)
+
+
+def unquoted(text: str) -> str:
+    """Return what is meant by the beginning of a value, which may be quoted and not closed."""
+    return re.sub(r'\\(["\\])', r"\1", text[1:]) if text.startswith('"') else text
+
+
 def _value(text: str, start: int) -> tuple[str, int]:
     """Return a word, or what stands between quotation marks, and where it ends."""
     if text[start] != '"':

@@ -1,0 +1,66 @@
+"""What the box offers: names and values that exist, for the term that the caret is in."""
+
+import pytest
+
+from statestore import search
+from tests.builders import make_event
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def _events() -> None:
+    make_event(event_type="error", session_id="build coder", actor_type="Agent", actor_id="coder-1")
+    make_event(event_type="Error_100%", session_id="build coda", actor_type="User", actor_id="coda")
+    make_event(event_type="message", session_id='say "hi"', actor_type="System", actor_id="cron")
+    search.index_all()
+
+
+def offered(text: str) -> list[str]:
+    """Return the texts that are offered with the caret at the bar, where it then stands being one."""
+    found = search.complete(text.replace("|", ""), text.index("|"))
+    return [f"{one.text[: one.caret]}|{one.text[one.caret :]}" for one in found]
+
+
+@pytest.mark.parametrize(
+    ("typed", "taken"),
+    [
+        ("type:er|", "type:error |"),
+        ("type:er|ror foo", "type:error |foo"),
+        ("x -type:|message foo", "x -type:error |foo"),
+        ("ty|", "type:|"),
+        ("ty|xx foo", "type:| foo"),
+        ("ty|pe:error foo", "type:|error foo"),
+        ("x -ty| y", "x -type:| y"),
+        ('session:"build co|', 'session:"build coda" |'),
+        ('session:"build cod|er" x', 'session:"build coda" |x'),
+        ("session:bu|", 'session:"build coda" |'),
+        ('session:"say \\"|', r'session:"say \"hi\"" |'),
+    ],
+)
+def test_the_term_at_the_caret_is_replaced_and_the_others_stay(typed: str, taken: str):
+    assert taken in offered(typed)
+
+
+@pytest.mark.parametrize("typed", ['"build co|', '"type:|', "nothing:|", "x:ty|", 'session:"build coder" nothing:|'])
+def test_nothing_is_offered_within_text(typed: str):
+    assert offered(typed) == []
+
+
+def test_agents_are_those_that_acted_as_agents():
+    assert offered("agent:|") == ["agent:coder-1 |"]
+    assert offered("actor:|") == ["actor:coda |", "actor:coder-1 |", "actor:cron |"]
+
+
+def test_a_value_begins_in_either_case_of_ascii():
+    assert offered("type:ERR|") == ["type:Error_100% |", "type:error |"]
+    assert offered("type:err|") in (["type:error |", "type:Error_100% |"], ["type:Error_100% |", "type:error |"])
+    assert offered("type:Error_1|") == ["type:Error_100% |"]
+    assert offered("type:e_ror|") == []
+
+
+def test_any_caret_in_any_text_is_answered():
+    text = '-session:"build coder" type:er x "y -z: a:"b \\" '
+    for caret in range(len(text) + 2):
+        for one in search.complete(text, caret):
+            assert 0 <= one.caret <= len(one.text)
