@@ -2,11 +2,13 @@
 
 import contextlib
 import os
+import sqlite3
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
-from typing import BinaryIO, Final
+from typing import Any, BinaryIO, Final
 
 from django.conf import settings
 from django.db import connections
@@ -19,6 +21,8 @@ from statestore.search.indexer import Progress
 VARIABLE: Final = "DASHBOARD_INDEXES"
 _LOOK_SECONDS: Final = 2.0
 _PACE_SECONDS: Final = 0.5
+# So long without anybody who indexes, and none will come.
+_ALONE_SECONDS: Final = 3 * _LOOK_SECONDS
 
 
 def start_watching() -> None:
@@ -54,14 +58,36 @@ def follow_until_closed(stream: BinaryIO) -> None:
 
 
 def rebuild_elsewhere(tell: Callable[[Progress], None], stop: threading.Event) -> bool:
-    """Delete the index under the process that keeps it, and return when that has built it again."""
+    """Delete the index under the process that keeps it, and return when that has built it again.
+
+    Returns False where nobody does: the process may have ended meanwhile.
+    """
     file.delete()
+    seen_at = time.monotonic()
+    first: tuple[float, int] | None = None
     while not stop.wait(_PACE_SECONDS):
-        index = file.reading()
-        if index is None:
-            continue
-        notes = dict(index.execute("SELECT name, value FROM meta").fetchall())
+        now = time.monotonic()
+        # For a moment, between two indexers, there is none.
+        with file.lease() as is_free:
+            seen_at = seen_at if is_free else now
+        if now - seen_at > _ALONE_SECONDS:
+            return False
+        notes = _notes()
         if notes.get("walk") is None and notes.get("built"):
             return True
-        tell(Progress(int(notes.get("done") or 0), int(notes.get("total") or 0), None))
+        done, total = int(notes.get("done") or 0), int(notes.get("total") or 0)
+        if first is None or done < first[1]:
+            first = (now, done)
+        if total:
+            rate = (done - first[1]) / max(now - first[0], 0.001)
+            tell(Progress(done, max(total, done), max(total - done, 0) / rate if rate else None))
     return False
+
+
+def _notes() -> dict[str, Any]:
+    """Return what the index says about itself, nothing where there is none."""
+    index = file.reading()
+    try:
+        return dict(index.execute("SELECT name, value FROM meta").fetchall()) if index is not None else {}
+    except sqlite3.Error:  # Deleted just now.
+        return {}

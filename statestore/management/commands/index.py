@@ -43,7 +43,10 @@ class Command(BaseCommand):
         if not rebuild:
             return False
         # The dashboard's own indexer has the lease: it builds anew what is deleted under it.
-        return service.rebuild_elsewhere(self._tell, threading.Event())
+        if service.rebuild_elsewhere(self._tell, threading.Event()):
+            return True
+        self.stdout.write("The dashboard has stopped; the index is built here.")
+        return search.index_all(tell=self._tell)
 
     def _tell(self, progress: search.Progress) -> None:
         if time.monotonic() - self.told < TOLD_EVERY_SECONDS:

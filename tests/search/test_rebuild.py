@@ -1,0 +1,67 @@
+"""`index --rebuild` while a dashboard serves: its own indexer does the work, and this one tells of it."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import StringIO
+
+import pytest
+from django.core.management import call_command
+
+from statestore import search
+from statestore.search import file, service
+from tests.builders import NOW, make_event
+from tests.search.oracle import everything
+
+pytestmark = [pytest.mark.django_db, pytest.mark.sqlite]
+
+
+@contextmanager
+def another_indexer() -> Iterator[threading.Event]:
+    """Hold the lease as another process does, until told to let it go."""
+    taken, leave = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with file.lease():
+            taken.set()
+            leave.wait(30)
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    taken.wait(30)
+    yield leave
+    leave.set()
+    thread.join()
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(service, "_PACE_SECONDS", 0.01)
+    monkeypatch.setattr(service, "_ALONE_SECONDS", 0.05)
+
+
+def test_where_the_dashboard_stops_meanwhile_the_index_is_built_here():
+    """It once waited for ever."""
+    make_event(id="e1", content="built anew")
+    out = StringIO()
+    with another_indexer() as leave:
+        threading.Timer(0.1, leave.set).start()
+        call_command("index", rebuild=True, stdout=out)
+    assert "The dashboard has stopped; the index is built here." in out.getvalue()
+    assert "up to date" in out.getvalue()
+    assert everything("built anew") == ["e1"]
+    assert not search.find(search.parse("built")).notes
+
+
+def test_it_tells_how_long_the_other_process_will_take(monkeypatch: pytest.MonkeyPatch):
+    for number in range(6):
+        make_event(id=f"e{number}", timestamp=NOW + number)
+    states = iter([{"walk": 5, "done": done, "total": 40} for done in (0, 10, 20, 30)] + [{"built": 1}])
+    monkeypatch.setattr(service, "_notes", lambda: next(states))
+    told: list[search.Progress] = []
+    with another_indexer():
+        assert service.rebuild_elsewhere(told.append, threading.Event())
+    assert [progress.done for progress in told] == [0, 10, 20, 30]
+    left = [progress.left_seconds for progress in told]
+    assert left[0] is None
+    assert all(seconds is not None and 0 < seconds < 30 for seconds in left[1:])
