@@ -56,6 +56,7 @@ def _answer(form: SearchForm) -> dict[str, Any]:
         "count": searching.count_of(counted),
         "counted": counted,
         "ranges": list(searching.ranges(query)),
+        "absolute": searching.absolute(query),
         "columns": searching.columns(query, drawn),
         "drawn": drawn,
         "tail": "" if form.cleaned_data["cursor"] else _tail(found),

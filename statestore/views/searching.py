@@ -103,6 +103,29 @@ def ranges(query: Query) -> Iterator[tuple[str, str, bool]]:
 
 
 @dataclass(frozen=True, slots=True)
+class Absolute:
+    """The stretch of time that a query names, as fields of a form take it, and the query without it."""
+
+    rest: str
+    after: str
+    before: str
+    is_current: bool
+
+
+def absolute(query: Query) -> Absolute:
+    """Return the query's own stretch of time."""
+    after, before = (_field(seconds) for seconds in (query.after, query.before))
+    agos = [ago for _, ago in RANGES]
+    is_current = any(term.name in search.TIMES and term.value not in agos for term in query.terms)
+    return Absolute(str(query.between(None, None)), after, before, is_current)
+
+
+def _field(seconds: int | None) -> str:
+    moment = utc(seconds) if seconds is not None else None
+    return moment.strftime("%Y-%m-%dT%H:%M:%S") if moment else ""
+
+
+@dataclass(frozen=True, slots=True)
 class Column:
     """One bar of the histogram, as it is drawn, and the address that zooms into it."""
 

@@ -9,6 +9,9 @@
   };
   const say = (text) => { document.getElementById("toast").textContent = text; };
 
+  // What an address can carry.
+  const MOST_BYTES = 60000;
+
   // Completion: the server knows the names and the values; a choice replaces the term at the caret.
   const box = document.getElementById("query");
   const list = document.getElementById("suggestions");
@@ -38,6 +41,7 @@
     asking?.abort();
     asking = new AbortController();
     const url = `${box.dataset.complete}?${new URLSearchParams({ q: box.value, caret: box.selectionStart })}`;
+    if (url.length > MOST_BYTES) return close();
     try {
       list.innerHTML = await (await part(url, asking.signal)).text();
       list.hidden = !list.querySelector("[role=option]");
@@ -74,6 +78,20 @@
       if (option) { event.preventDefault(); take(option); }
     });
     box.addEventListener("blur", close);
+  }
+
+  // Letters other than a to z take up to twelve bytes. Without a script, the box takes fewer of them.
+  if (box) {
+    box.maxLength = Number(box.dataset.longest);
+    box.form.addEventListener("submit", (event) => {
+      const bytes = new URLSearchParams(new FormData(box.form)).toString().length;
+      if (bytes <= MOST_BYTES) return;
+      event.preventDefault();
+      const share = Math.floor((box.value.length * MOST_BYTES) / bytes);
+      box.setCustomValidity(`Too long to be sent: of ${box.value.length} letters like these, ${share} can be. Nothing was searched.`);
+      box.reportValidity();
+    });
+    box.addEventListener("input", () => box.setCustomValidity(""));
   }
 
   // The side panel: the event's own page, beside the list; a link that opens it opens the page elsewhere too.

@@ -84,6 +84,33 @@ def test_a_facet_narrows_a_chip_widens_and_a_bar_zooms(open_page: OpenPage):
     expect(page.locator(".panel header .number")).to_have_text(everything)
 
 
+def test_an_absolute_range_is_chosen(open_page: OpenPage):
+    page = open_page("/events/?q=event after:30d")
+    page.locator("summary", has_text="between").click()
+    page.get_by_label("From, UTC").fill("2020-01-01T00:00:00")
+    page.get_by_label("Up to, UTC").fill("2020-01-02T10:30:00")
+    assert violations(page) == []
+    page.get_by_role("button", name="Show", exact=True).click()
+    expect(page.get_by_role("combobox", name="Search in events")).to_have_value(
+        re.compile(r"event after:2020-01-01T00:00(:00)? before:2020-01-02T10:30(:00)?")
+    )
+    expect(page.get_by_text("No events")).to_be_visible()
+
+
+def test_what_is_too_long_for_an_address_is_refused_in_words(open_page: OpenPage):
+    page = open_page("/events/")
+    box = page.get_by_role("combobox", name="Search in events")
+    box.fill("語" * 10_000)
+    page.get_by_role("button", name="Search", exact=True).click()
+    assert "of 10000 letters like these, 66" in box.evaluate("(box) => box.validationMessage")
+    assert page.url.endswith("/events/")
+    box.fill("語" * 6_000)
+    page.get_by_role("button", name="Search", exact=True).click()
+    expect(page.get_by_text("No events")).to_be_visible()
+    box = open_page("/events/", java_script_enabled=False).get_by_label("Search in events")
+    assert box.get_attribute("maxlength") == "7000"
+
+
 def test_an_event_opens_beside_the_list_and_closes_where_one_was(open_page: OpenPage):
     page = open_page("/events/?q=event")
     link = page.locator("#event-rows a[data-side]").first

@@ -176,6 +176,21 @@ def test_addresses_of_an_earlier_release_lead_to_the_query(viewer: Client):
     assert (response.status_code, response["Location"]) == (302, "/events/?q=x+actor%3A%22agent+1%22")
 
 
+def test_an_absolute_range_is_chosen_in_a_form_and_stands_in_it(viewer: Client):
+    make_event(content="x")
+    html = page(viewer, "x type:message after:2h")
+    assert 'name="q" value="x type:message"' in html, "the form replaces the times that there are"
+    chosen = {"q": "x", "after": "2026-11-21T09:00", "before": "2026-11-21T10:00:05"}
+    response = viewer.get("/events/", chosen, follow=True)
+    assert response.redirect_chain == [
+        ("/events/?q=x+after%3A2026-11-21T09%3A00+before%3A2026-11-21T10%3A00%3A05", 302)
+    ]
+    html = response.content.decode()
+    assert 'name="after" step="1" value="2026-11-21T09:00:00"' in html.replace("\n", " ").replace("  ", "")
+    assert 'aria-current="true">between' in html
+    assert viewer.get("/events/", {"q": "", "after": "", "before": ""}).status_code == 200
+
+
 def test_a_view_is_saved_for_oneself_and_deleted(viewer: Client, operator: Client):
     response = viewer.post("/search/views/", {"name": "Mine <b>", "q": "type:error after:2h"})
     assert response["Location"] == "/events/?q=type%3Aerror+after%3A2h"
