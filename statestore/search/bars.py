@@ -94,7 +94,7 @@ def _by_index(using: str, query: Query, covered: Coverage, start: int | None, en
         times = [*extra, *(order.second_of(doc[0]) for doc in found.docs)]
         return _of_times(times, found.last is not None, start, end)
     whole = _within(span(covered.index, query, Cursor()), start, end)
-    if plan.by_text and plan.bare and not covered.marked:
+    if plan.by_text and plan.bare and not covered.besides:
         # Each bar is a question of its own: where one question finds them all, it is the quickest.
         numbers = covered.index.execute(plan.bare, (*plan.parameters, whole.low, whole.high, matches.MOST_COUNTED))
         times = [order.second_of(number) for (number,) in numbers.fetchall()]
@@ -120,11 +120,11 @@ class _Counting:
 
     def __init__(self, covered: Coverage, plan: Plan) -> None:
         assert covered.index is not None
-        self.index, self.marked, self.plan = covered.index, covered.marked, plan
+        self.index, self.besides, self.plan = covered.index, covered.besides, plan
         self.is_all = not plan.by_text and not plan.parameters and not plan.is_filtered
-        self.is_plain = bool(plan.bare) and not (plan.by_text and covered.marked)
+        self.is_plain = bool(plan.bare) and not (plan.by_text and covered.besides)
         # What changed was read: its documents count no more.
-        self.gone = [] if plan.by_text else sorted(_allowed(self.index, plan, covered.marked))
+        self.gone = [] if plan.by_text else sorted(_allowed(self.index, plan, covered.besides))
 
     def counts(self, bars: Sequence[tuple[int, int]]) -> Iterator[tuple[int, bool]]:
         """Return for each bar how many there are, and whether that is an estimate."""
@@ -162,7 +162,7 @@ class _Counting:
             return number, last if number == most else None
         number = 0
         for looked_at, (allowed, doc) in enumerate(self.plan.walk(self.index, within, backwards=True), 1):
-            number += allowed and doc[1] not in self.marked
+            number += allowed and doc[1] not in self.besides
             if looked_at == most:
                 return number, doc[0]
         return number, None

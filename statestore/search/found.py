@@ -1,5 +1,6 @@
 """Answers: one page of the events that a query asks for, newest first, at any lag of the index."""
 
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
@@ -57,8 +58,11 @@ def find(
 
 
 def find_ids(query: Query, *, cursor: str, limit: int, using: str) -> tuple[list[str], str | None]:
-    """Return the ids of one page of answers, newest first, and the cursor of the older page, if there is one."""
-    page = _page(using, query, Cursor.parse(cursor), limit)
+    """Return the ids of one page of answers, newest first, and the cursor of the older page, if there is one.
+
+    Large events are read whole, whatever it costs.
+    """
+    page = _page(using, query, Cursor.parse(cursor), limit, most_large=sys.maxsize)
     places = page.places[:limit]
     return [place.pk for place in places], _neighbours(places, page, len(page.places) > limit)[1]
 
@@ -78,9 +82,10 @@ class _Page:
     cut: frozenset[str] = frozenset()
 
 
-def _page(using: str, query: Query, cursor: Cursor, limit: int) -> _Page:
-    by = _page_by_index if dialect.is_sqlite(connections[using]) else _page_by_database
-    return by(using, query, cursor, limit)
+def _page(using: str, query: Query, cursor: Cursor, limit: int, *, most_large: int | None = None) -> _Page:
+    if dialect.is_sqlite(connections[using]):
+        return _page_by_index(using, query, cursor, limit, most_large)
+    return _page_by_database(using, query, cursor, limit)
 
 
 def _page_by_database(using: str, query: Query, cursor: Cursor, limit: int) -> _Page:
@@ -89,7 +94,7 @@ def _page_by_database(using: str, query: Query, cursor: Cursor, limit: int) -> _
     return _Page(cursor, reading.places(events, limit + 1))
 
 
-def _page_by_index(using: str, query: Query, cursor: Cursor, limit: int) -> _Page:
+def _page_by_index(using: str, query: Query, cursor: Cursor, limit: int, most_large: int | None) -> _Page:
     covered = coverage(using)
     unread = reading.in_ranges(using, query, cursor, covered.unread, limit + 1)
     notes = _notes(covered, unread, cursor)
@@ -102,7 +107,7 @@ def _page_by_index(using: str, query: Query, cursor: Cursor, limit: int) -> _Pag
         plan = candidates.plan(index, query)
         if plan.by_text:
             where = span(index, query, cursor)
-            covered = covered.with_whole(where.low, where.high)
+            covered = covered.with_large(where.low, where.high, most_large)
         stream = _Stream(using, query, cursor, covered, plan, limit)
         rest = _read(using, query, cursor, covered, unread)
         places = [*stream.places(), *(place for place in rest if place.pk not in stream.seen)]
@@ -115,7 +120,7 @@ def _page_by_index(using: str, query: Query, cursor: Cursor, limit: int) -> _Pag
 
 def _read(using: str, query: Query, cursor: Cursor, covered: Coverage, unread: reading.Range) -> list[Place]:
     """Return the answers among what has to be read beside the index."""
-    rest = [place for part in reading.among(using, query, cursor, list(covered.marked)) for place in part]
+    rest = reading.besides(using, query, cursor, covered)
     # What is in both is in the index at its old place: what was read counts.
     have = {place.pk for place in rest}
     return rest + [place for place in unread.found if place.pk not in have]
@@ -135,7 +140,7 @@ class _Stream:
     def __init__(self, using: str, query: Query, cursor: Cursor, covered: Coverage, plan: Plan, limit: int) -> None:
         assert covered.index is not None
         self.using, self.query, self.cursor, self.limit = using, query, cursor, limit
-        self.index, self.marked = covered.index, covered.marked
+        self.index, self.besides = covered.index, covered.besides
         self.plan = plan
         self.seen: set[str] = set()
         self.stopped: Cursor | None = None
@@ -186,7 +191,7 @@ class _Stream:
         for allowed, doc in walk:
             self.looked_at += 1
             self.last = doc
-            if allowed and doc[1] not in self.marked:
+            if allowed and doc[1] not in self.besides:
                 names.append(doc[1])
             if len(names) >= size or self.looked_at >= self.plan.most:
                 return names, False

@@ -40,7 +40,7 @@ def planned(query: Query, covered: Coverage) -> tuple[Plan, Coverage]:
     """Return how to find what is counted, and what has to be read beside it."""
     assert covered.index is not None
     plan, where = candidates.plan(covered.index, query, counting=True), span(covered.index, query, Cursor())
-    return plan, covered.with_whole(where.low, where.high) if plan.by_text else covered
+    return plan, covered.with_large(where.low, where.high) if plan.by_text else covered
 
 
 def newest(using: str, query: Query, covered: Coverage, plan: Plan) -> Matches:
@@ -48,8 +48,9 @@ def newest(using: str, query: Query, covered: Coverage, plan: Plan) -> Matches:
     assert covered.index is not None
     most = MOST_COUNTED if plan.is_exact else MOST_READ
     docs: list[Doc] = []
+    besides = covered.besides
     for looked_at, (allowed, doc) in enumerate(plan.walk(covered.index, span(covered.index, query, Cursor())), 1):
-        if allowed and doc[1] not in covered.marked:
+        if allowed and doc[1] not in besides:
             docs.append(doc)
         if len(docs) >= most or looked_at >= MOST_LOOKED_AT:
             return Matches(_checked(using, query, plan, docs), order.second_of(doc[0]))
@@ -66,7 +67,7 @@ def _checked(using: str, query: Query, plan: Plan, docs: list[Doc]) -> list[Doc]
 
 def beside(using: str, query: Query, covered: Coverage) -> tuple[list[reading.Place], bool]:
     """Return the matches that the index does not cover, and whether there are others."""
-    found = [p for part in reading.among(using, query, Cursor(), list(covered.marked)) for p in part]
+    found = reading.besides(using, query, Cursor(), covered)
     unread = reading.in_ranges(using, query, Cursor(), covered.unread, MOST_READ)
     known = {place.pk for place in found}
     found += [place for place in unread.found if place.pk not in known]

@@ -3,6 +3,7 @@
 import heapq
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, Final
 
 from django.db.models import Max, Min
@@ -13,9 +14,12 @@ from statestore.search import order
 from statestore.search.clauses import Cursor, narrowed
 from statestore.search.language import Query
 from statestore.search.marks import name_of, pk_of
+from statestore.search.state import Coverage
 
 ROWS_AT_ONCE: Final = 10_000
 NAMES_AT_ONCE: Final = 500
+# Of events over a megabyte fewer: while they are read, the orchestrator may have to wait.
+LARGE_AT_ONCE: Final = 8
 # Where there is no index yet, so many of the events inserted last are read for one answer.
 MOST_ROWS: Final = 100_000
 
@@ -46,12 +50,21 @@ def places(events: EventQuerySet, limit: int | None = None) -> list[Place]:
     return [Place(order.key(at, rowid), at, rowid, pk) for pk, at, rowid in rows]
 
 
-def among(using: str, query: Query, cursor: Cursor, names: Sequence[bytes]) -> Iterator[list[Place]]:
+def among(
+    using: str, query: Query, cursor: Cursor, names: Sequence[bytes], *, at_once: int = NAMES_AT_ONCE
+) -> Iterator[list[Place]]:
     """Return those of some events that answer a query beyond a cursor, portion by portion."""
-    for start in range(0, len(names), NAMES_AT_ONCE):
-        pks = [pk_of(name) for name in names[start : start + NAMES_AT_ONCE]]
+    for start in range(0, len(names), at_once):
+        pks = [pk_of(name) for name in names[start : start + at_once]]
         found = places(narrowed(events_of(using).filter(pk__in=pks), query).filter(cursor.beyond).order_by())
         yield [place for place in found if cursor.holds(place.rowid)]
+
+
+def besides(using: str, query: Query, cursor: Cursor, covered: Coverage) -> list[Place]:
+    """Return the answers among the events that the index has not as they are, or not whole."""
+    marked = among(using, query, cursor, list(covered.marked))
+    large = among(using, query, cursor, [n for n in covered.large if n not in covered.marked], at_once=LARGE_AT_ONCE)
+    return [place for part in chain(marked, large) for place in part]
 
 
 def best(found: Iterable[Place], limit: int, *, backwards: bool) -> list[Place]:

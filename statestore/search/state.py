@@ -18,7 +18,11 @@ MOST_CUT_BYTES: Final = 32 << 20
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
-    """What of the store the index covers. `unread` are ranges of rowids, both ends included, that it does not."""
+    """What of the store the index covers.
+
+    `marked` are events that changed since, `unread` ranges of rowids, both ends included, that it has not; `large`
+    those that it has only in part.
+    """
 
     index: sqlite3.Connection | None
     marked: frozenset[bytes]
@@ -27,12 +31,18 @@ class Coverage:
     is_marking: bool
     built_share: float | None = None
     overflowed: bool = False
+    large: tuple[bytes, ...] = ()
     cut_short: int = 0
 
-    def with_whole(self, low: int, high: int) -> "Coverage":
+    @property
+    def besides(self) -> frozenset[bytes]:
+        """The events that are read, whatever the index says of them."""
+        return self.marked.union(self.large)
+
+    def with_large(self, low: int, high: int, most: int | None = None) -> "Coverage":
         """Return the coverage by which events within a stretch that are indexed only in part are read whole.
 
-        Of very much the newest is read; `cut_short` is how many are then searched in their beginning only.
+        Of more than so many bytes the newest are; `cut_short` is how many are then searched in their beginning only.
         """
         if self.index is None:
             return self
@@ -42,8 +52,9 @@ class Coverage:
         )
         cut = self.index.execute(sql, (low, high)).fetchall()
         totals = accumulate(size for _, size in cut)
-        whole = [name for (name, _), total in zip(cut, totals, strict=True) if total <= MOST_CUT_BYTES]
-        return replace(self, marked=self.marked.union(whole), cut_short=len(cut) - len(whole))
+        most = MOST_CUT_BYTES if most is None else most
+        large = tuple(name for (name, _), total in zip(cut, totals, strict=True) if total <= most)
+        return replace(self, large=large, cut_short=len(cut) - len(large))
 
 
 def coverage(using: str) -> Coverage:

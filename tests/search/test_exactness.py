@@ -217,9 +217,9 @@ def test_where_the_pieces_of_a_word_mislead_all_of_it_is_looked_up(
     read: list[int] = []
     among = reading.among
 
-    def counted(using: str, query: Any, cursor: Any, names: Any) -> Any:
+    def counted(using: str, query: Any, cursor: Any, names: Any, **more: Any) -> Any:
         read.append(len(names))
-        return among(using, query, cursor, names)
+        return among(using, query, cursor, names, **more)
 
     monkeypatch.setattr(reading, "among", counted)
     found = search.find(search.parse("abcde"), cursor=cursor, limit=50)
