@@ -24,7 +24,7 @@ COLUMNS: Final = (
 )  # fmt: skip
 TYPES: Final = {"csv": "text/csv; charset=utf-8", "ndjson": "application/x-ndjson"}
 # What begins like this is a formula to a spreadsheet, which an agent might have written: some pass over what is unseen.
-_FORMULA: Final = re.compile("[\\s\\x00-\\x20\\u200b\\ufeff]*[=+\\-@\\uff1d\\uff0b\\uff0d\\uff20]|[\\t\\r\\n]")
+_FORMULA: Final = re.compile(r"[\s\x00-\x20\u200b\ufeff]*[=+\-@\uff1d\uff0b\uff0d\uff20]|[\t\r\n]")
 
 
 @require_safe
