@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from django import forms
 
-from statestore import models, paging, search
+from statestore import models, paging, search, sessions
 from statestore.forms.fields import QueryField, TimeField
 from statestore.routers import store_alias
 
@@ -104,11 +104,18 @@ class SearchForm(PageForm):
 
 
 class SessionFilterForm(PageForm):
-    """Which sessions."""
+    """Which sessions, and from which id on where there are too many to sort."""
 
+    beyond = forms.CharField(required=False, max_length=400_000)
     q = forms.CharField(required=False, max_length=200, strip=True)
     status = forms.CharField(required=False, max_length=200)
     agent = forms.CharField(required=False, max_length=1000)
+
+    def sessions(self) -> sessions.Listing:
+        """Return the page of sessions that the checked values ask for."""
+        values = self.cleaned_data
+        place = {name: values[name] for name in ("cursor", "beyond", "size")}
+        return sessions.listed(values["q"], values["status"], values["agent"], **place)
 
 
 class TaskFilterForm(PageForm):

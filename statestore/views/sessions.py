@@ -15,23 +15,17 @@ from statestore.views.access import may
 from statestore.views.htmx import render_page
 from statestore.views.tree import tree
 
-UNRECORDED: Final = 25
 FOLDED_CHARACTERS: Final = 600
 
 
 @require_safe
 @may("view_session")
 def session_list(request: HttpRequest) -> HttpResponse:
-    """Show the recorded sessions, newest first, and those that exist only in events."""
+    """Show all sessions, recorded or known from their events alone, those of the last event first."""
     form = SessionFilterForm(request.GET)
     context: dict[str, Any] = {"place": "sessions", "form": form}
     if form.is_valid():
-        values = form.cleaned_data
-        page = form.page(sessions.recorded(values["q"], values["status"], values["agent"]), sessions.LIST_ORDER)
-        context |= {"page": page, "rows": sessions.listed(page)}
-        if not values["cursor"] and values["status"] in ("", "not recorded"):
-            others = sessions.only_in_events(UNRECORDED, values["q"])
-            context["others"] = [one for one in others if not values["agent"] or one.agent_id == values["agent"]]
+        context["page"] = form.sessions()
     return render_page(request, "session_list.html", context, fragment="_session_rows.html")
 
 

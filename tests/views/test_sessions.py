@@ -1,6 +1,7 @@
 """Sessions: who took part and how often in the list, what was said and done on the page."""
 
 import re
+from html import unescape
 
 import pytest
 from django.db import connections
@@ -9,6 +10,7 @@ from django.test.utils import CaptureQueriesContext
 
 from statestore import sessions
 from statestore.routers import store_alias
+from statestore.sessions import listing, tallies
 from tests.builders import NOW, make_agent, make_event, make_session, make_transition
 
 pytestmark = pytest.mark.django_db
@@ -59,7 +61,7 @@ def test_the_list_says_how_much_was_said_and_by_whom(viewer: Client):
 
 
 def test_a_count_stops_where_it_says_so(viewer: Client, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(sessions, "LISTED_EVENTS", 2)
+    monkeypatch.setattr(tallies, "LISTED_EVENTS", 2)
     make_session("agent-1", id="busy")
     for number in range(4):
         make_event(session_id="busy", actor_id=f"actor-{number}")
@@ -94,3 +96,112 @@ def rows(client: Client) -> list[str]:
     """Return the rows of the list, as HTML."""
     html = client.get("/sessions/").content.decode()
     return re.findall(r"<tr data-row.*?</tr>", html, re.DOTALL)
+
+
+def names(client: Client, **asked: str) -> list[str]:
+    """Return the ids in the list, page after page, as the link to the older ones leads."""
+    found, address, parameters = [], "/sessions/", {"size": "25", **asked}
+    for _ in range(100):
+        html = client.get(address, parameters).content.decode()
+        found += [
+            re.sub(r"<[^>]*>", "", cell).strip() for cell in re.findall(r'class="lead">(.*?)</td>', html, re.DOTALL)
+        ]
+        older = re.search(r'data-key="older"\s+href="([^"]*)"', html)
+        if older is None:
+            return found
+        address, parameters = "/sessions/" + unescape(older[1]), {}
+    raise AssertionError("the pages do not end")
+
+
+def test_all_sessions_are_listed_page_by_page_those_of_the_last_event_first(viewer: Client):
+    for number in range(60):
+        make_event(session_id=f"s-{number:02}", timestamp=NOW + 7 * number % 60)
+        make_event(session_id=f"s-{number:02}", timestamp=NOW - 100)
+    make_session("agent-1", id="s-03")
+    make_session("agent-1", id="silent", started_at=NOW - 20, ended_at=NOW - 10)
+    expected = sorted((f"s-{n:02}" for n in range(60)), key=lambda name: (7 * int(name[2:]) % 60, name), reverse=True)
+    assert names(viewer) == [*expected, "silent"]
+
+
+def test_the_list_is_walked_back_as_it_was_walked_there():
+    for number in range(7):
+        make_event(session_id=f"s-{number}", timestamp=NOW + number // 2)
+    there = [sessions.listed(size=3)]
+    while there[-1].older:
+        there.append(sessions.listed(size=3, cursor=there[-1].older))
+    back = [there[-1]]
+    while back[-1].newer:
+        back.append(sessions.listed(size=3, cursor=back[-1].newer))
+    assert [[one.session_id for one in page.rows] for page in there] == [
+        ["s-6", "s-5", "s-4"], ["s-3", "s-2", "s-1"], ["s-0"],
+    ]  # fmt: skip
+    assert [page.rows for page in reversed(back)] == [page.rows for page in there]
+
+
+def test_a_session_begins_with_its_first_event_and_ends_with_its_last(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(tallies, "LISTED_EVENTS", 2)
+    for at in (500, 0, 900, 300):
+        make_event(session_id="s-1", timestamp=NOW + at)
+    (one,) = sessions.listed().rows
+    assert (one.started_at, one.ended_at, one.last_at, one.seconds) == (NOW, NOW + 900, NOW + 900, 900)
+
+
+def test_the_sessions_of_an_agent_are_all_in_which_it_took_part(viewer: Client, monkeypatch: pytest.MonkeyPatch):
+    for number in range(30):
+        make_event(session_id=f"of-others-{number}", actor_id="agent-2", timestamp=NOW + 100 + number)
+    make_event(session_id="took-part", actor_id="agent-1", timestamp=NOW)
+    make_event(session_id="took-part", actor_id="agent-2", timestamp=NOW + 1)
+    make_event(session_id="a-user-of-this-name", actor_type="User", actor_id="agent-1")
+    make_session("agent-1", id="recorded", ended_at=None)
+    assert names(viewer, agent="agent-1") == ["took-part", "recorded"]
+    assert not sessions.listed(agent="agent-1").is_partial
+    monkeypatch.setattr(listing, "AGENT_EVENTS", 1)
+    assert sessions.listed(agent="agent-1").is_partial
+
+
+def test_the_list_is_narrowed_by_id_and_status(viewer: Client):
+    make_event(session_id="Build-1")
+    make_event(session_id="build_2")
+    make_session("agent-1", id="build-3", status="failed")
+    assert names(viewer, q="bUILD-") == ["build-3", "Build-1"]
+    assert names(viewer, status="failed") == ["build-3"]
+    assert names(viewer, status="not recorded") == ["build_2", "Build-1"]
+
+
+def test_where_there_are_too_many_to_sort_the_others_are_on_lists_of_their_own(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(listing, "MOST_WALKED", 3)
+    for number in range(7):
+        make_event(session_id=f"s-{number}", timestamp=NOW - number)
+    for name in ("r-0", "s-4-recorded", "t"):
+        make_session("agent-1", id=name)
+    found, beyond = [], ""
+    while True:
+        page = sessions.listed(beyond=beyond)
+        found.append({one.session_id for one in page.rows})
+        if page.beyond is None:
+            break
+        beyond = page.beyond
+    assert found == [{"r-0", "s-0", "s-1", "s-2"}, {"s-3", "s-4", "s-4-recorded", "s-5"}, {"s-6", "t"}]
+
+
+@pytest.mark.sqlite
+def test_sessions_of_any_bytes_and_times_are_paged():
+    make_event(session_id="caf\udce9", timestamp=NOW)
+    make_event(session_id="plain", timestamp=NOW - 1)
+    with connections[store_alias()].cursor() as cursor:
+        cursor.execute("UPDATE events SET timestamp = 'not a time' WHERE session_id = 'plain'")
+        cursor.execute("INSERT INTO events (id, event_type, timestamp, session_id, actor_type, actor_id, content)"
+                       " VALUES ('e', 't', 5, %s, 'Agent', 'a', 'c')", [b"\x01blob"])  # fmt: skip
+    found, cursor_ = [], ""
+    while True:
+        page = sessions.listed(size=1, cursor=cursor_)
+        found += [one.session_id for one in page.rows]
+        if page.older is None:
+            break
+        cursor_ = page.older
+    assert found == ["caf\udce9", "\x01blob", "plain"]
+
+
+def test_a_damaged_address_of_a_page_is_refused(viewer: Client):
+    assert viewer.get("/sessions/", {"cursor": "x"}).status_code == 422
+    assert viewer.get("/sessions/", {"beyond": "x"}).status_code == 422

@@ -1,0 +1,21 @@
+"""Sessions as people ask for them: those recorded, those that exist only in events; what was said in one.
+
+tallies       who took part and how often
+listing       all sessions, last active first, page by page
+conversation  one session, oldest first, with what changed in its agents
+"""
+
+from statestore.sessions.conversation import (
+    CONVERSATION_ROWS,
+    SHOWN_CHARACTERS,
+    Conversation,
+    Said,
+    conversation,
+)
+from statestore.sessions.listing import NOT_RECORDED, Listed, Listing, listed
+from statestore.sessions.tallies import Summary, Tally, summary
+
+__all__ = [
+    "CONVERSATION_ROWS", "NOT_RECORDED", "SHOWN_CHARACTERS", "Conversation", "Listed", "Listing", "Said", "Summary",
+    "Tally", "conversation", "listed", "summary",
+]  # fmt: skip

@@ -1,0 +1,237 @@
+"""All sessions, recorded or known from their events alone, those of the last event first.
+
+The index of events by session and time is walked from one session to the next: a step for each, whatever is in it.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+from django.db import connections
+
+from statestore import dialect, models, paging
+from statestore.errors import ValidationError
+from statestore.fields import AnyText, StoredBlob
+from statestore.routers import store_alias
+from statestore.sessions.tallies import Tally, tallies
+
+NOT_RECORDED: Final = "not recorded"
+# Sessions that are walked for one list; those after them, by id, are a list of their own.
+MOST_WALKED: Final = 100_000
+# In so many of an agent's newest events its sessions are looked for: no index has agents and sessions.
+AGENT_EVENTS: Final = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """One session of the list. `row` is None for one that exists only in events; `tally` is of some of its events."""
+
+    session_id: str
+    row: models.Session | None
+    agent_id: str
+    started_at: int
+    ended_at: int | None
+    last_at: int
+    status: str
+    tally: Tally
+
+    @property
+    def seconds(self) -> int | None:
+        """How long it took, or None while it goes on."""
+        return None if self.ended_at is None else max(0, int(self.ended_at) - int(self.started_at))
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """One page of sessions, and the cursors of its neighbours.
+
+    `beyond` is where the next list begins when there are more sessions than are sorted together; `is_partial` tells
+    that an agent had more events than were looked through for its sessions.
+    """
+
+    rows: list[Listed]
+    newer: str | None
+    older: str | None
+    beyond: str | None = None
+    is_partial: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """Where one session stands in the list."""
+
+    session_id: str
+    last_at: int
+    first_at: int
+
+    def cursor(self, *, backwards: bool) -> str:
+        return paging.encode_cursor([self.last_at, self.session_id], backwards=backwards)
+
+
+class _Sql:
+    """A statement in pieces, each with what is bound to it."""
+
+    def __init__(self, using: str) -> None:
+        self.connection = connections[using]
+        self.parts: list[str] = []
+        self.parameters: list[Any] = []
+
+    def add(self, sql: str, *parameters: Any) -> None:
+        self.parts.append(sql)
+        self.parameters += parameters
+
+    def text(self, value: str) -> tuple[str, Any]:
+        """Return the placeholder of any text that an id may be, and what is bound to it."""
+        bound = _TEXT.get_db_prep_value(value, self.connection)
+        return _TEXT.get_placeholder(bound, None, self.connection), bound
+
+    def rows(self) -> list[tuple[Any, ...]]:
+        with dialect.translated_errors(), self.connection.cursor() as cursor:
+            cursor.execute(" ".join(self.parts), self.parameters)
+            return list(cursor.fetchall())
+
+
+_TEXT: Final = AnyText()
+# A time may be stored as anything; as a number it can be compared, and bound to a cursor.
+_WALK: Final = """
+WITH RECURSIVE step(n, id) AS (
+    SELECT 0, (SELECT min(session_id) FROM events WHERE {in_events})
+    UNION ALL
+    SELECT n + 1, (SELECT min(session_id) FROM events WHERE session_id > step.id)
+    FROM step WHERE id IS NOT NULL AND n < %s
+), edge(id) AS (
+    SELECT (SELECT id FROM step WHERE n = %s)
+), one(id, last) AS (
+    SELECT id, CAST((SELECT max(timestamp) FROM events WHERE session_id = step.id) AS BIGINT)
+    FROM step WHERE id IS NOT NULL AND n < %s
+    UNION ALL
+    SELECT id, CAST(coalesce(ended_at, started_at) AS BIGINT) FROM sessions
+    WHERE NOT EXISTS (SELECT 1 FROM events WHERE session_id = sessions.id)
+    AND {in_sessions} AND ((SELECT id FROM edge) IS NULL OR sessions.id < (SELECT id FROM edge))
+)
+"""
+_OF_AGENT: Final = """
+AND id IN (
+    SELECT session_id FROM (
+        SELECT session_id, actor_type FROM events WHERE actor_id = {agent} ORDER BY rowid DESC LIMIT %s
+    ) AS newest WHERE actor_type = 'Agent'
+    UNION SELECT sessions.id FROM sessions WHERE agent_id = {agent}
+)
+"""
+_RECORDED: Final = "EXISTS (SELECT 1 FROM sessions WHERE sessions.id = one.id"
+
+
+def listed(
+    text: str = "",
+    status: str = "",
+    agent: str = "",
+    *,
+    cursor: str = "",
+    beyond: str = "",
+    size: int = paging.USUAL_SIZE,
+    using: str | None = None,
+) -> Listing:
+    """Return a page of all sessions, recorded or not, those with the newest event first; empty values do not narrow.
+
+    `agent` keeps those that it is recorded for or took part in. Raises ValidationError for a cursor that was not made
+    here.
+    """
+    using = using or store_alias()
+    backwards, key = _key(cursor)
+    sql = _Sql(using)
+    _walk(sql, beyond)
+    _page(sql, _Asked(text, status, agent), key, backwards, size + 1)
+    rows = sql.rows()
+    edge = rows[0][0] if rows else None
+    found = [_found(*row[1:]) for row in rows if row[1] is not None]
+    has_more, found = len(found) > size, found[:size]
+    if backwards:
+        found.reverse()
+    newer = (has_more if backwards else key is not None) and bool(found)
+    older = bool(found) if backwards else has_more
+    return Listing(
+        list(_listed(found, agent, using)),
+        found[0].cursor(backwards=True) if newer else None,
+        found[-1].cursor(backwards=False) if older else None,
+        paging.encode_cursor([_id(edge)], backwards=False) if edge is not None else None,
+        bool(agent) and _has_many_events(agent, using),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    text: str
+    status: str
+    agent: str
+
+
+def _key(cursor: str) -> tuple[bool, tuple[int, str] | None]:
+    if not cursor:
+        return False, None
+    backwards, (last, pk) = paging.decode_cursor(cursor, 2)
+    if not isinstance(last, int) or not isinstance(pk, str):
+        raise ValidationError("This page's address is damaged. Start again from the first page.")
+    return backwards, (last, pk)
+
+
+def _found(pk: Any, last: int | None, first: int | None) -> _Found:
+    last = last or 0
+    return _Found(_id(pk), last, last if first is None else first)
+
+
+def _id(raw: Any) -> str:
+    return StoredBlob(raw) if isinstance(raw, bytes) else str(raw)
+
+
+def _walk(sql: _Sql, beyond: str) -> None:
+    """Begin a statement that has all sessions as `one`, and where they end as `edge`."""
+    if not beyond:
+        sql.add(_WALK.format(in_events="1 = 1", in_sessions="1 = 1"), *[MOST_WALKED] * 3)
+        return
+    _, (first,) = paging.decode_cursor(beyond, 1)
+    place, bound = sql.text(first if isinstance(first, str) else str(first))
+    walk = _WALK.format(in_events=f"session_id >= {place}", in_sessions=f"sessions.id >= {place}")
+    sql.add(walk, bound, *[MOST_WALKED] * 3, bound)
+
+
+def _page(sql: _Sql, asked: _Asked, key: tuple[int, str] | None, backwards: bool, limit: int) -> None:
+    """End the statement: the rows of one page, each with the edge before it, that is there without any row too."""
+    way, beyond = ("ASC", ">") if backwards else ("DESC", "<")
+    sql.add("SELECT edge.id, page.id, page.last, (SELECT CAST(min(timestamp) AS BIGINT) FROM events")
+    sql.add("WHERE session_id = page.id) FROM edge LEFT JOIN (SELECT id, last FROM one WHERE 1 = 1")
+    _narrow(sql, asked)
+    if key is not None:
+        place, bound = sql.text(key[1])
+        sql.add(f"AND (last {beyond} %s OR (last = %s AND id {beyond} {place}))", key[0], key[0], bound)
+    sql.add(f"ORDER BY last {way}, id {way} LIMIT %s) AS page ON 1 = 1 ORDER BY page.last {way}, page.id {way}", limit)
+
+
+def _narrow(sql: _Sql, asked: _Asked) -> None:
+    if asked.text:
+        condition, pattern = dialect.holds(sql.connection, "id", asked.text)
+        sql.add(f"AND {condition}", pattern)
+    if asked.status == NOT_RECORDED:
+        sql.add(f"AND NOT {_RECORDED})")
+    elif asked.status:
+        place, bound = sql.text(asked.status)
+        sql.add(f"AND {_RECORDED} AND status = {place})", bound)
+    if asked.agent:
+        place, bound = sql.text(asked.agent)
+        sql.add(_OF_AGENT.format(agent=place), bound, AGENT_EVENTS, bound)
+
+
+def _has_many_events(agent: str, using: str) -> bool:
+    return models.Event.objects.using(using).by_actor(agent)[AGENT_EVENTS : AGENT_EVENTS + 1].exists()
+
+
+def _listed(found: list[_Found], agent: str, using: str) -> Iterator[Listed]:
+    ids = [one.session_id for one in found]
+    recorded = {row.pk: row for row in models.Session.objects.using(using).filter(pk__in=ids)} if ids else {}
+    for one, tally in zip(found, tallies(ids, using), strict=True):
+        row = recorded.get(one.session_id)
+        if row is not None:
+            status, started, ended, whose = row.status, row.started_at, row.ended_at, row.agent_id
+        else:
+            whose = agent or next(iter(tally.agents), "")
+            status, started, ended = NOT_RECORDED, one.first_at, one.last_at
+        yield Listed(one.session_id, row, whose, started, ended, one.last_at, status, tally)
