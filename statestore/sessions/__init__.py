@@ -2,17 +2,17 @@
 
 tallies       who took part and how often
 listing       all sessions, last active first, page by page
-conversation  one session, oldest first, with what changed in its agents
+reading       one session, oldest first, with what changed in its agents
 """
 
-from statestore.sessions.conversation import (
+from statestore.sessions.listing import NOT_RECORDED, Listed, Listing, listed
+from statestore.sessions.reading import (
     CONVERSATION_ROWS,
     SHOWN_CHARACTERS,
     Conversation,
     Said,
     conversation,
 )
-from statestore.sessions.listing import NOT_RECORDED, Listed, Listing, listed
 from statestore.sessions.tallies import Summary, Tally, summary
 
 __all__ = [

@@ -48,7 +48,7 @@ def session_detail(request: HttpRequest, session_id: AnyId) -> HttpResponse:
     """Show a session as a conversation: what was said and done, tool calls folded, transitions in between."""
     row, name = _session(session_id)
     about = sessions.summary(name)
-    agents = [actor for kind, actor, _ in about.tally.actors if kind == "Agent"]
+    agents = about.tally.agents
     if row is not None and row.agent_id not in agents:
         agents.append(row.agent_id)
     form = PageForm(request.GET)
@@ -67,6 +67,7 @@ def session_detail(request: HttpRequest, session_id: AnyId) -> HttpResponse:
         "agents": models.AgentState.objects.filter(agent_id__in=agents[:20]).without_state(),
         "entries": [_shown(said) for said in read.entries],
         "read": read,
+        "shown_transitions": sum(said.transition is not None for said in read.entries),
         "events_url": searching.address(search.Query((search.Term("session", name),))),
     }
     return render_page(request, "session_detail.html", context)

@@ -10,7 +10,7 @@ from django.test.utils import CaptureQueriesContext
 
 from statestore import sessions
 from statestore.routers import store_alias
-from statestore.sessions import listing, tallies
+from statestore.sessions import listing, reading, tallies
 from tests.builders import NOW, make_agent, make_event, make_session, make_transition
 
 pytestmark = pytest.mark.django_db
@@ -205,3 +205,67 @@ def test_sessions_of_any_bytes_and_times_are_paged():
 def test_a_damaged_address_of_a_page_is_refused(viewer: Client):
     assert viewer.get("/sessions/", {"cursor": "x"}).status_code == 422
     assert viewer.get("/sessions/", {"beyond": "x"}).status_code == 422
+
+
+def reasons(entries: list[sessions.Said]) -> list[str]:
+    """Return what the transitions among some entries say, and the contents of its events."""
+    return [
+        entry.transition.reason if entry.transition else str(entry.event and entry.event.beginning) for entry in entries
+    ]
+
+
+def pages(session_id: str, limit: int) -> list[list[sessions.Said]]:
+    """Return the entries of a session's pages, in order."""
+    found = [sessions.conversation(session_id, ["agent-1"], limit=limit)]
+    while found[-1].later:
+        found.append(sessions.conversation(session_id, ["agent-1"], limit=limit, cursor=found[-1].later))
+    back = [found[-1]]
+    while back[-1].earlier:
+        back.append(sessions.conversation(session_id, ["agent-1"], limit=limit, cursor=back[-1].earlier))
+    assert [page.entries for page in reversed(back)] == [page.entries for page in found], "another way back"
+    return [page.entries for page in found]
+
+
+def test_what_changes_between_two_pages_of_a_session_is_on_one_of_them():
+    for number, at in enumerate((0, 10, 20, 20, 30)):
+        make_event(session_id="s-1", content=f"e{number}", timestamp=NOW + at)
+    for at in (-1, 0, 15, 20, 25, 30, 31):
+        make_transition("agent-1", reason=f"t{at}", timestamp=NOW + at)
+    everything = ["e0", "t0", "e1", "t15", "e2", "e3", "t20", "t25", "e4", "t30"]
+    for limit in (1, 2, 3, 4, 5, 9):
+        assert [reason for page in pages("s-1", limit) for reason in reasons(page)] == everything
+
+
+def test_a_silence_across_two_pages_is_seen():
+    for number, at in enumerate((0, 10, 1000, 2000)):
+        make_event(session_id="s-1", content=f"e{number}", timestamp=NOW + at)
+    make_transition("agent-1", reason="meanwhile", timestamp=NOW + 1900)
+    for limit in (1, 2, 3, 9):
+        gaps = [entry.gap_seconds for page in pages("s-1", limit) for entry in page]
+        assert gaps == [None, None, 990, 900, None]
+
+
+def test_changes_too_many_for_a_page_are_not_left_out_silently(viewer: Client, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(reading, "MOST_TRANSITIONS", 3)
+    make_event(session_id="s-1", timestamp=NOW)
+    make_event(session_id="s-1", timestamp=NOW + 100)
+    for number in range(5):
+        make_transition("agent-1", reason=f"change {number}", timestamp=NOW + number)
+    html = viewer.get("/sessions/s-1/").content.decode()
+    assert "change 2" in html
+    assert "change 3" not in html
+    assert "Only the first 3 changes of state on this page are shown" in html
+
+
+def test_an_agent_that_took_part_long_ago_or_after_twenty_others_has_its_changes_shown(
+    viewer: Client, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(tallies, "COUNTED_EVENTS", 30)
+    make_event(session_id="s-1", actor_id="early", timestamp=NOW)
+    make_transition("early", reason="early change", timestamp=NOW + 1)
+    for number in range(30):
+        make_event(session_id="s-1", actor_id=f"a-{number:02}", timestamp=NOW + 2 + number)
+    make_transition("a-29", reason="late change", timestamp=NOW + 31)
+    html = viewer.get("/sessions/s-1/").content.decode()
+    assert "early change" in html
+    assert "late change" in html
