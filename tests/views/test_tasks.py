@@ -1,15 +1,20 @@
 """Tasks: listed, moved where nobody else did, and drawn with what they wait for."""
 
 import json
+import random
 import re
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
+from django.db import connections
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 
 from statestore import models, taskgraph, work
 from statestore.audit import SYSTEM
 from statestore.routers import store_alias
+from statestore.views import drawing
 from tests.builders import make_task
 
 pytestmark = pytest.mark.django_db
@@ -135,3 +140,126 @@ def test_dependencies_that_are_no_list_harm_nothing(viewer: Client, dependencies
 def test_a_tasks_metadata_is_a_tree(viewer: Client):
     task = make_task("Parse", metadata='{"list": ["x"]}')
     assert '<div class="tree"' in viewer.get(f"/tasks/{task.pk}/").content.decode()
+
+
+def test_the_graph_says_that_a_task_waits_for_all_it_depends_on(viewer: Client):
+    done, unfinished, third = make_task("done", status="Done"), make_task("unfinished"), make_task("third")
+    task = make_task("Publish")
+    wait(task, done, unfinished, third)
+    node = taskgraph.around(done.pk).nodes[task.pk]
+    assert set(node.blocked_by) == {unfinished.pk, third.pk}
+    assert node.unseen == 2
+    html = viewer.get(f"/tasks/{done.pk}/").content.decode()
+    assert "Todo · waits for 2" in html
+    assert "can go on" not in html
+    assert "waits for 2, of which 2 are not drawn" in html
+
+
+def test_all_that_wait_are_found_however_many_there_are():
+    root = make_task("root")
+    first = [make_task(f"first {number}", dependencies=json.dumps([root.pk])) for number in range(30)]
+    second = [make_task(f"second {number}", dependencies=json.dumps([one.pk])) for number, one in enumerate(first)]
+    graph = taskgraph.around(root.pk)
+    assert set(graph.nodes) == {root.pk, *(one.pk for one in (*first, *second))}
+    assert not graph.has_more
+
+
+def test_a_graph_that_is_too_large_says_so_and_has_the_nearest(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(taskgraph.graph, "MOST_TASKS", 4)
+    chain = [make_task("0")]
+    for number in range(1, 7):
+        chain.append(make_task(str(number)))
+        wait(chain[-1], chain[-2])
+    graph = taskgraph.around(chain[3].pk)
+    assert graph.has_more
+    assert {str(node.task) for node in graph.nodes.values()} == {"1", "2", "3", "4"}
+    assert graph.nodes[chain[1].pk].blocked_by == [chain[0].pk]
+
+
+def test_where_not_all_records_are_read_the_graph_says_so(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(taskgraph.records, "MOST_RECORDED", 2)
+    one, other, *_ = tasks = [make_task(str(number)) for number in range(6)]
+    wait(one, other)
+    for task in tasks[2:]:
+        wait(task, tasks[5])
+    graph = taskgraph.around(one.pk)
+    assert graph.has_more
+    assert set(graph.nodes) == {one.pk, other.pk}
+
+
+def test_the_number_of_questions_does_not_grow_with_the_graph():
+    def questions(task: models.Task) -> int:
+        with CaptureQueriesContext(connections[store_alias()]) as asked:
+            taskgraph.around(task.pk)
+        return len(asked)
+
+    few = [make_task("first"), make_task("second")]
+    wait(few[1], few[0])
+    number = questions(few[0])
+    chain = [make_task("0")]
+    for position in range(1, 20):
+        chain.append(make_task(str(position)))
+        wait(chain[-1], chain[-2])
+    assert questions(chain[10]) <= number + 1
+
+
+def test_the_members_of_a_circle_stand_side_by_side_and_the_edge_that_closes_it_is_marked(viewer: Client):
+    one, two, three, entry = (make_task(title) for title in ("one", "two", "three", "entry"))
+    wait(one, two)
+    wait(two, three)
+    wait(three, one)
+    wait(entry, one)
+    graph = taskgraph.around(one.pk)
+    layers = {str(node.task): node.layer for node in graph.nodes.values()}
+    assert layers == {"three": 0, "two": 1, "one": 2, "entry": 3}
+    assert [(edge.task, edge.waits_for) for edge in graph.edges if graph.goes_back(edge)] == [(three.pk, one.pk)]
+    html = viewer.get(f"/tasks/{one.pk}/").content.decode()
+    assert len(re.findall(r'class="head"\s+data-state="circle"', html)) == 3
+    assert len(re.findall(r'class="edge"\s+data-state="back"', html)) == 1
+    assert re.search(r"closes the\s+circle", html)
+
+
+def test_a_task_that_waits_for_itself_is_drawn(viewer: Client):
+    task = make_task("Ouroboros")
+    wait(task, task, in_table=False)
+    graph = taskgraph.around(task.pk)
+    assert [node.in_circle for node in graph.nodes.values()] == [True]
+    assert 'data-state="back"' in viewer.get(f"/tasks/{task.pk}/").content.decode()
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_no_line_runs_behind_a_box(seed: int):
+    chance = random.Random(seed)
+    tasks = [make_task(str(number)) for number in range(12)]
+    for task in tasks:
+        wait(task, *chance.sample(tasks, chance.randrange(3)), in_table=False)
+    drawn = drawing.draw(taskgraph.around(tasks[0].pk), tasks[0].pk)
+    if drawn is None:
+        return
+    for line in drawn.lines:
+        for x, y in points(line.path):
+            assert not [box for box in drawn.boxes if box.x < x < box.x + drawing.BOX_WIDTH
+                        and box.y < y < box.y + drawing.BOX_HEIGHT], line.path  # fmt: skip
+            assert 0 <= x <= drawn.width
+            assert 0 <= y <= drawn.height
+
+
+def points(path: str) -> list[tuple[float, float]]:
+    """Return points along a path of absolute M, H, V, C and Q steps."""
+    found: list[tuple[float, float]] = []
+    x = y = 0.0
+    for step, text in re.findall(r"([MHVCQ])([-\d. ]+)", path):
+        numbers = [float(number) for number in text.split()]
+        to: Sequence[float]
+        if step in "HV":
+            to = (numbers[0], y) if step == "H" else (x, numbers[0])
+            found += [(x + (to[0] - x) * part / 20, y + (to[1] - y) * part / 20) for part in range(21)]
+        elif step == "C":
+            x1, y1, x2, y2, *to = numbers
+            for part in (part / 20 for part in range(21)):
+                a, b, c, d = (1 - part) ** 3, 3 * part * (1 - part) ** 2, 3 * part**2 * (1 - part), part**3
+                found.append((a * x + b * x1 + c * x2 + d * to[0], a * y + b * y1 + c * y2 + d * to[1]))
+        else:
+            to = numbers[-2:]
+        x, y = to[0], to[1]
+    return found
