@@ -18,6 +18,7 @@ whole       all answers, row by row
 matches     what is counted
 counts      facets
 bars        the histogram
+tail        what was inserted since
 completion  names and values that exist, for the box
 
 service     the indexer as a part of `serve`
@@ -27,16 +28,17 @@ PostgreSQL keeps trigram indexes itself and answers by the same clauses.
 """
 
 from statestore.search.bars import Bar, Histogram, histogram
-from statestore.search.clauses import LAST_PAGE, narrowed, newer_than, with_excerpt
+from statestore.search.clauses import LAST_PAGE, narrowed, with_excerpt
 from statestore.search.completion import Suggestion, complete
 from statestore.search.counts import Facets, facets
 from statestore.search.found import Found, find
 from statestore.search.indexer import Indexer, Progress, index_all
 from statestore.search.language import FIELDS, LONGEST, NAMES, TEXT, TIMES, Query, QueryError, Term, marked, parse
+from statestore.search.tail import Tail, follow, tail_from_now
 from statestore.search.whole import find_all
 
 __all__ = [
     "FIELDS", "LAST_PAGE", "LONGEST", "NAMES", "TEXT", "TIMES", "Bar", "Facets", "Found", "Histogram", "Indexer",
-    "Progress", "Query", "QueryError", "Suggestion", "Term", "complete", "facets", "find", "find_all", "histogram",
-    "index_all", "marked", "narrowed", "newer_than", "parse", "with_excerpt",
+    "Progress", "Query", "QueryError", "Suggestion", "Tail", "Term", "complete", "facets", "find", "find_all", "follow",
+    "histogram", "index_all", "marked", "narrowed", "parse", "tail_from_now", "with_excerpt",
 ]  # fmt: skip

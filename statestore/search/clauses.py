@@ -10,7 +10,6 @@ from django.db.models.functions import Coalesce, Greatest, Left, Lower, StrIndex
 from statestore import dialect, paging
 from statestore.errors import ValidationError
 from statestore.fields import AnyText
-from statestore.models import Event
 from statestore.querysets import EventQuerySet
 from statestore.search.language import Query, ascii_folded
 
@@ -109,11 +108,6 @@ def _bounds(texts: list[str]) -> tuple[int | None, int | None]:
         raise ValidationError(DAMAGED, field="cursor")
     low, high = texts or ("", "")
     return int(low) if low else None, int(high) if high else None
-
-
-def newer_than(event: Event) -> str:
-    """Return the cursor of the page that begins after an event, going towards the newest."""
-    return str(Cursor(True, event.timestamp, event.rowid, event.pk))
 
 
 def narrowed(events: EventQuerySet, query: Query) -> EventQuerySet:

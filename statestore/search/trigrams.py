@@ -1,4 +1,4 @@
-"""PostgreSQL's own trigram indexes on events, and the order of events by time; all with names of ours."""
+"""PostgreSQL's own trigram indexes on events, and their orders by time and by insertion; all with names of ours."""
 
 from typing import Final
 
@@ -18,3 +18,5 @@ CREATE: Final = (
 )
 # The extension stays: others may have come to use it.
 DROP: Final = tuple(f"DROP INDEX IF EXISTS {name}" for name in (*_INDEXED, "dash_events_by_time"))
+CREATE_BY_INSERTION: Final = ("CREATE INDEX IF NOT EXISTS dash_events_by_insertion ON events (rowid)",)
+DROP_BY_INSERTION: Final = ("DROP INDEX IF EXISTS dash_events_by_insertion",)

@@ -18,7 +18,6 @@ from statestore.views.htmx import render_page
 from statestore.views.states import StateView
 
 AROUND: Final = 5
-LIVE_ROWS: Final = 50
 
 
 @require_safe
@@ -45,6 +44,7 @@ def event_search(request: HttpRequest) -> HttpResponse:
 
 def _answer(form: SearchForm) -> dict[str, Any]:
     query = form.cleaned_data["q"]
+    tail = "" if form.cleaned_data["cursor"] else search.tail_from_now()  # Before: what comes meanwhile is in both.
     found = search.find(query, cursor=form.cleaned_data["cursor"], limit=form.cleaned_data["size"])
     counted, drawn = search.facets(query), search.histogram(query)
     return {
@@ -59,27 +59,29 @@ def _answer(form: SearchForm) -> dict[str, Any]:
         "absolute": searching.absolute(query),
         "columns": searching.columns(query, drawn),
         "drawn": drawn,
-        "tail": "" if form.cleaned_data["cursor"] else _tail(found),
+        "tail": tail,
     }
-
-
-def _tail(found: search.Found) -> str:
-    """Return the cursor after which an event is new."""
-    return search.newer_than(found.rows[0]) if found.rows else search.LAST_PAGE
 
 
 @require_safe
 @may("view_event")
 def live(request: HttpRequest) -> HttpResponse:
-    """Return the rows of the events that came after a cursor, oldest page first, and the cursor to ask with next."""
+    """Return the rows of the events that were saved after a cursor, and the cursor to ask with next.
+
+    Where there are any, the number of all matches comes with them.
+    """
     form = SearchForm(request.GET)
     if not form.is_valid():
         raise ValidationError("This query is not understood.")
-    query, cursor = form.cleaned_data["q"], form.cleaned_data["cursor"] or search.LAST_PAGE
-    found = search.find(query, cursor=cursor, limit=LIVE_ROWS)
-    response = render(request, "statestore/_event_rows.html", {"rows": searching.rows(query, found), "query": query})
-    response["X-Cursor"] = _tail(found) if found.rows else cursor
-    response["X-More"] = "1" if found.newer else ""
+    query = form.cleaned_data["q"]
+    came = search.follow(query, form.cleaned_data["cursor"] or search.tail_from_now())
+    rows = searching.rows(query, search.Found(came.rows, None, None))
+    response = render(request, "statestore/_event_rows.html", {"rows": rows, "query": query})
+    response["X-Cursor"] = came.cursor
+    response["X-More"] = "1" if came.has_more else ""
+    response["X-Lost"] = "1" if came.is_lost else ""
+    if came.rows:
+        response["X-Count"] = str(searching.count_of(search.facets(query)))
     response["Cache-Control"] = "no-store"
     return response
 

@@ -120,8 +120,8 @@
   document.addEventListener("click", (event) => { if (event.target.closest("[data-close]")) closeSide(); });
   document.addEventListener("keydown", (event) => { if (event.key === "Escape") closeSide(); });
 
-  // The tail: asks for what came after the newest row, never while the tab is hidden; somebody who reads further down
-  // is not moved, but told how many there are.
+  // The tail: asks for what was saved since, never while the tab is hidden; somebody who reads further down is not moved,
+  // but told how many there are. New rows go where the list's order has them; a row that was saved again moves there.
   const live = document.getElementById("live");
   const body = document.getElementById("event-rows");
   if (!live || !body) return;
@@ -129,12 +129,31 @@
   const show = live.querySelector("[data-live=show]");
   const MOST_ROWS = 300;
   let paused = false;
+  let lost = false;
   let held = [];
+  const rowOf = (event) => body.querySelector(`[data-event="${CSS.escape(event)}"]`);
+  const isNewer = (one, other) => {
+    const [at, otherAt] = [BigInt(one.dataset.at), BigInt(other.dataset.at)];
+    return at === otherAt ? BigInt(one.dataset.order) > BigInt(other.dataset.order) : at > otherAt;
+  };
+  const hold = (row) => {
+    const known = [rowOf(row.dataset.event), ...held.filter((one) => one.dataset.event === row.dataset.event)];
+    if (known.some((one) => one?.dataset.order === row.dataset.order)) return;
+    held = held.filter((one) => one.dataset.event !== row.dataset.event);
+    held.push(row);
+  };
+  const place = (row) => {
+    rowOf(row.dataset.event)?.remove();
+    const before = [...body.rows].find((one) => isNewer(row, one));
+    // Behind the last row there may be others, on the next page.
+    if (!before && body.rows.length && document.querySelector(".pager [data-key=older]")) return false;
+    row.classList.add("updated");
+    body.insertBefore(row, before ?? null);
+    return true;
+  };
   const release = () => {
-    for (const row of held) {
-      row.classList.add("updated");
-      body.prepend(row);
-    }
+    const further = held.filter((row) => !place(row)).length;
+    if (further) say(`${further} new further back in this list, by the time ${further === 1 ? "it" : "they"} bear.`);
     held = [];
     while (body.rows.length > MOST_ROWS) body.lastElementChild.remove();
     const table = body.closest("table");
@@ -142,23 +161,32 @@
     tell();
   };
   const tell = () => {
-    show.hidden = !held.length;
-    show.textContent = `${held.length} new`;
+    show.hidden = !held.length && !lost;
+    show.textContent = lost ? "Load again" : `${held.length} new`;
     toggle.textContent = paused ? "Paused" : "Live";
     toggle.setAttribute("aria-pressed", String(!paused));
+  };
+  const count = (number) => {
+    const shown = number && live.closest("header")?.querySelector("strong.number");
+    if (!shown) return;
+    shown.textContent = number;
+    shown.nextSibling.textContent = shown.nextSibling.textContent.replace(/match(es)?/, number === "1" ? "match" : "matches");
   };
   const isReading = () => window.scrollY > 240 || body.contains(document.activeElement) || side?.open;
   const ask = async () => {
     let pause = 1000;
     try {
-      if (!document.hidden && (!paused || held.length < MOST_ROWS)) {
+      if (!document.hidden && !lost && (!paused || held.length < MOST_ROWS)) {
         const parameters = new URLSearchParams({ q: live.dataset.q, cursor: live.dataset.cursor });
         const response = await part(`${live.dataset.url}?${parameters}`);
         live.dataset.cursor = response.headers.get("X-Cursor") || live.dataset.cursor;
         if (response.headers.get("X-More")) pause = 0;
         const holder = document.createElement("template");
         holder.innerHTML = `<table><tbody>${await response.text()}</tbody></table>`;
-        held.push(...[...holder.content.querySelectorAll("tr")].reverse());
+        [...holder.content.querySelectorAll("tr")].reverse().forEach(hold);
+        count(response.headers.get("X-Count"));
+        lost = Boolean(response.headers.get("X-Lost"));
+        if (lost && !paused && !isReading()) location.reload();
         relativeTimes({ querySelectorAll: (selector) => held.flatMap((row) => [...row.querySelectorAll(selector)]) });
         if (held.length && !paused && !isReading()) release();
         tell();
@@ -172,6 +200,10 @@
     setTimeout(ask, pause);
   };
   toggle.addEventListener("click", () => { paused = !paused; if (!paused) release(); tell(); });
-  show.addEventListener("click", () => { release(); window.scrollTo({ top: 0 }); });
+  show.addEventListener("click", () => {
+    if (lost) location.reload();
+    release();
+    window.scrollTo({ top: 0 });
+  });
   setTimeout(ask, 1000);
 })();

@@ -30,7 +30,7 @@ def page(client: Client, q: str = "", **more: str) -> str:
 
 
 def rows(html: str) -> int:
-    return html.count("<tr data-row>")
+    return len(re.findall(r"<tr\s+data-row", html))
 
 
 def test_what_was_searched_for_is_found_and_marked(viewer: Client):
@@ -272,24 +272,98 @@ def test_an_unknown_export_is_refused(viewer: Client):
     assert viewer.get("/search/export/", {"format": "exe"}).status_code == 422
 
 
+def tail_of(client: Client, q: str = "") -> str:
+    """Return the cursor that the search page follows what is new from."""
+    cursor = re.search(r'data-cursor="([^"]+)"', page(client, q))
+    assert cursor
+    return cursor[1]
+
+
+def came(client: Client, q: str, cursor: str) -> tuple[list[str], Any]:
+    """Return the events that the tail brings after a cursor, and its response."""
+    response = client.get("/search/live/", {"q": q, "cursor": cursor})
+    return re.findall(r'data-event="/events/([^"]+)/"', response.content.decode()), response
+
+
 def test_the_tail_brings_what_is_new_and_the_cursor_to_go_on_with(viewer: Client):
     make_event(id="e1", content="seen", timestamp=NOW)
-    cursor = re.search(r'data-cursor="([^"]+)"', page(viewer, "seen"))
-    assert cursor
-    first = viewer.get("/search/live/", {"q": "seen", "cursor": cursor[1]})
-    assert first.content.strip() == b""
+    names, first = came(viewer, "seen", tail_of(viewer, "seen"))
+    assert names == []
     make_event(id="e2", content="seen again", timestamp=NOW)
     make_event(id="e3", content="not wanted", timestamp=NOW)
-    second = viewer.get("/search/live/", {"q": "seen", "cursor": first["X-Cursor"]})
-    assert second.content.decode().count("<tr data-row>") == 1
-    third = viewer.get("/search/live/", {"q": "seen", "cursor": second["X-Cursor"]})
-    assert third.content.strip() == b""
+    names, second = came(viewer, "seen", first["X-Cursor"])
+    assert (names, second["X-Count"]) == (["e2"], "2")
+    names, third = came(viewer, "seen", second["X-Cursor"])
+    assert (names, third.get("X-Count")) == ([], None)
 
 
 def test_the_tail_of_an_empty_answer_begins_with_the_first_event(viewer: Client):
-    assert 'data-cursor="last"' in page(viewer, "first")
-    make_event(content="first")
-    assert b"<tr data-row>" in viewer.get("/search/live/", {"q": "first", "cursor": "last"}).content
+    cursor = tail_of(viewer, "first")
+    make_event(id="e1", content="first")
+    assert came(viewer, "first", cursor)[0] == ["e1"]
+
+
+def test_the_tail_brings_what_was_saved_since_whatever_its_own_clock_says(viewer: Client):
+    make_event(id="future", timestamp=NOW * 1000)
+    cursor = tail_of(viewer)
+    make_event(id="behind", timestamp=NOW - 30)
+    make_event(id="now", timestamp=NOW)
+    names, response = came(viewer, "", cursor)
+    assert names == ["now", "behind"], "as the list is sorted"
+    models.Event.objects.filter(pk="behind").delete()
+    make_event(id="behind", timestamp=NOW - 20, content="saved again")
+    assert came(viewer, "", response["X-Cursor"])[0] == ["behind"]
+
+
+def test_the_tail_brings_many_by_and_by(viewer: Client, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("statestore.search.tail.MOST_ROWS", 3)
+    monkeypatch.setattr("statestore.search.tail.MOST_LOOKED_AT", 5)
+    monkeypatch.setattr("statestore.search.tail.AGAIN", 4)
+    make_event(id="old")
+    cursor = tail_of(viewer)
+    for number in range(20):
+        make_event(id=f"e{number}", content="wanted" if number != 7 else "other")
+    found, more = [], "1"
+    while more:
+        names, response = came(viewer, "wanted", cursor)
+        assert len(names) <= 3
+        found += names[::-1]
+        cursor, more = response["X-Cursor"], response["X-More"]
+    assert found == [f"e{number}" for number in range(20) if number != 7]
+
+
+def test_the_tail_brings_what_a_transaction_saved_that_ended_later_than_another(viewer: Client):
+    def move(name: str, rowid: int) -> None:
+        with connections[store_alias()].cursor() as cursor:
+            cursor.execute("UPDATE events SET rowid = %s WHERE id = %s", [rowid, name])
+
+    make_event(id="before")
+    cursor = tail_of(viewer)
+    place = models.Event.objects.get(pk=make_event(id="late").pk).rowid
+    make_event(id="early")
+    move("late", -1_000_000)
+    names, response = came(viewer, "", cursor)
+    assert names == ["early"]
+    move("late", place)
+    names, response = came(viewer, "", response["X-Cursor"])
+    assert names == ["late"]
+    assert came(viewer, "", response["X-Cursor"])[0] == []
+
+
+def test_a_tail_whose_last_place_is_gone_says_that_it_is_lost(viewer: Client):
+    make_event(id="stays")
+    make_event(id="goes")
+    cursor = tail_of(viewer)
+    models.Event.objects.filter(pk="goes").delete()
+    names, response = came(viewer, "", cursor)
+    assert (names, response["X-Lost"]) == ([], "1")
+    make_event(id="next")
+    assert came(viewer, "", response["X-Cursor"])[0] == ["next"]
+
+
+@pytest.mark.parametrize("cursor", ["last", "x.y", "1.", "1." + "f" * 9000, f"{2**63}.1"])
+def test_a_damaged_tail_is_refused(viewer: Client, cursor: str):
+    assert viewer.get("/search/live/", {"cursor": cursor}).status_code == 422
 
 
 def test_names_and_values_are_offered(viewer: Client):
