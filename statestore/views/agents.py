@@ -12,7 +12,7 @@ from statestore.addresses import AnyId, from_address
 from statestore.errors import ValidationError
 from statestore.forms import AgentFilterForm, BulkForm, ReasonForm, SnapshotForm, StatusForm, sent
 from statestore.views.access import agent_or_404, may, sees, store
-from statestore.views.htmx import render_page
+from statestore.views.htmx import render_live, render_page
 from statestore.views.states import StateView
 
 TIMELINE_ROWS = 30
@@ -36,7 +36,7 @@ def agent_list(request: HttpRequest) -> HttpResponse:
     }
     if form.is_valid():
         context["page"] = form.page(form.agents(), form.order())
-    return render_page(request, "agent_list.html", context, fragment="_agent_rows.html")
+    return render_live(request, "agent_list.html", context, fragment="_agent_rows.html")
 
 
 @require_safe

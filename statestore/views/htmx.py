@@ -1,19 +1,47 @@
 """One URL for a page and its parts: the only place that knows htmx's protocol."""
 
-from typing import Any
+import hashlib
+import re
+from typing import Any, Final
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.template.loader import render_to_string
 from django.utils.cache import patch_vary_headers
+
+# Each form's token differs in each answer; what a person sees does not.
+_TOKEN: Final = re.compile(r'name="csrfmiddlewaretoken" value="[^"]*"')
 
 
 def render_page(
     request: HttpRequest, template: str, context: dict[str, Any], *, fragment: str = "", status: int = 200
 ) -> HttpResponse:
     """Return the whole page, or only its fragment where htmx asks for one."""
-    htmx = getattr(request, "htmx", None)
-    partial = bool(fragment and htmx and not htmx.boosted and not htmx.history_restore_request)
+    partial = bool(fragment) and _wants_fragment(request)
     response = render(request, f"statestore/{fragment if partial else template}", context, status=status)
     # Without it, the Back button may show a bare fragment from the browser's cache.
     patch_vary_headers(response, ["HX-Request"])
     return response
+
+
+def render_live(request: HttpRequest, template: str, context: dict[str, Any], *, fragment: str) -> HttpResponse:
+    """Return a page that keeps itself fresh, or its fragment, or nothing where the fragment is the one that is shown.
+
+    The page finds the fragment in `rows`, and in `version` what tells whether it is another one.
+    """
+    rows = render_to_string(f"statestore/{fragment}", context, request)
+    version = hashlib.sha256(_TOKEN.sub("", rows).encode("utf-8", "surrogateescape")).hexdigest()[:16]
+    if not _wants_fragment(request):
+        response = render(request, f"statestore/{template}", context | {"rows": rows, "version": version})
+    elif request.headers.get("X-Version") == version:
+        response = HttpResponse(status=204)
+    else:
+        response = HttpResponse(rows)
+    response["X-Version"] = version
+    patch_vary_headers(response, ["HX-Request"])
+    return response
+
+
+def _wants_fragment(request: HttpRequest) -> bool:
+    htmx = getattr(request, "htmx", None)
+    return bool(htmx and not htmx.boosted and not htmx.history_restore_request)

@@ -12,7 +12,7 @@ from statestore.addresses import AnyId
 from statestore.forms import PageForm, SessionFilterForm
 from statestore.views import searching
 from statestore.views.access import may
-from statestore.views.htmx import render_page
+from statestore.views.htmx import render_live
 from statestore.views.tree import tree
 
 FOLDED_CHARACTERS: Final = 600
@@ -26,7 +26,7 @@ def session_list(request: HttpRequest) -> HttpResponse:
     context: dict[str, Any] = {"place": "sessions", "form": form}
     if form.is_valid():
         context["page"] = form.sessions()
-    return render_page(request, "session_list.html", context, fragment="_session_rows.html")
+    return render_live(request, "session_list.html", context, fragment="_session_rows.html")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,7 @@ def session_detail(request: HttpRequest, session_id: AnyId) -> HttpResponse:
         "shown_transitions": sum(said.transition is not None for said in read.entries),
         "events_url": searching.address(search.Query((search.Term("session", name),))),
     }
-    return render_page(request, "session_detail.html", context)
+    return render_live(request, "session_detail.html", context, fragment="_session.html")
 
 
 def _session(address: AnyId) -> tuple[models.Session | None, str]:

@@ -1,5 +1,5 @@
-// A list that keeps itself fresh: asks for its own page again, never while the tab is hidden; somebody who has chosen,
-// focused or scrolled to something is not disturbed, but told that there are changes.
+// A page that keeps itself fresh: asks for its own rows again, never while the tab is hidden; somebody who has chosen,
+// focused, opened or scrolled to something is not disturbed, but told that there are changes.
 "use strict";
 
 (() => {
@@ -8,33 +8,40 @@
   if (!rows) return;
   const [toggle, show] = control.querySelectorAll("button");
   const ASK_MS = 2000;
+  // What grows at its end is followed there; what does not, at its beginning.
+  const grows = "grows" in rows.dataset;
   let paused = false;
   let newest = null;
-  let shown = null;
-  const isBusy = () => window.scrollY > 240 || rows.contains(document.activeElement) || rows.querySelector("input:checked");
-  // The time of asking and the token of forms differ in each answer; what a person sees does not.
-  const essence = (html) => html.replace(/name="csrfmiddlewaretoken" value="[^"]*"/g, "");
+  let shown = rows.dataset.version;
+  const isAway = () => grows
+    ? document.documentElement.scrollHeight > window.innerHeight + window.scrollY + 240 && window.scrollY > 240
+    : window.scrollY > 240;
+  const isBusy = () => isAway() || rows.contains(document.activeElement) || rows.querySelector("input:checked, details[open]")
+    || !(document.getSelection()?.isCollapsed ?? true);
   const release = () => {
     if (newest === null) return;
-    rows.innerHTML = newest;
+    rows.innerHTML = newest.html;
     window.htmx?.process(rows);
     relativeTimes(rows);
-    shown = essence(newest);
+    shown = newest.version;
     newest = null;
     show.hidden = true;
   };
+  const toEnd = () => window.scrollTo({ top: grows ? document.documentElement.scrollHeight : 0 });
   const ask = async () => {
     try {
       if (!document.hidden && !paused) {
-        const response = await fetch(location.href, { headers: { "HX-Request": "true" }, credentials: "same-origin" });
-        if (response.ok && !response.redirected) {
-          const html = await response.text();
-          if (shown === null) shown = essence(html);
-          if (essence(html) !== shown) {
-            newest = html;
-            if (isBusy()) show.hidden = false;
-            else release();
+        const headers = { "HX-Request": "true", "X-Version": newest?.version ?? shown };
+        const response = await fetch(location.href, { headers, credentials: "same-origin" });
+        if (response.status === 200 && !response.redirected) {
+          newest = { html: await response.text(), version: response.headers.get("X-Version") };
+          if (newest.version === shown) newest = null;
+          if (newest && !isBusy()) {
+            const follows = grows && window.scrollY > 0;
+            release();
+            if (follows) toEnd();
           }
+          show.hidden = newest === null;
         }
       }
     } catch {
@@ -42,11 +49,15 @@
     }
     setTimeout(ask, ASK_MS);
   };
+  // A filter has put other rows there.
+  document.addEventListener("htmx:afterSwap", (event) => {
+    if (event.target === rows) shown = event.detail.xhr.getResponseHeader("X-Version");
+  });
   toggle.addEventListener("click", () => {
     paused = !paused;
     toggle.textContent = paused ? "Paused" : "Live";
     toggle.setAttribute("aria-pressed", String(!paused));
   });
-  show.addEventListener("click", () => { release(); window.scrollTo({ top: 0 }); });
+  show.addEventListener("click", () => { release(); toEnd(); });
   setTimeout(ask, ASK_MS / 4);
 })();

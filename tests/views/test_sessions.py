@@ -269,3 +269,21 @@ def test_an_agent_that_took_part_long_ago_or_after_twenty_others_has_its_changes
     html = viewer.get("/sessions/s-1/").content.decode()
     assert "early change" in html
     assert "late change" in html
+
+
+@pytest.mark.parametrize("address", ["/sessions/", "/sessions/s-1/", "/agents/"])
+def test_a_page_that_keeps_itself_fresh_says_which_rows_it_shows(viewer: Client, address: str):
+    agent = make_agent("agent-1")
+    make_event(session_id="s-1", actor_id="agent-1")
+    whole = viewer.get(address)
+    version = whole["X-Version"]
+    assert f'data-version="{version}"' in whole.content.decode()
+    same = viewer.get(address, headers={"HX-Request": "true", "X-Version": version})
+    assert (same.status_code, same.content, same["X-Version"]) == (204, b"", version)
+    make_event(session_id="s-1", actor_id="agent-1", timestamp=NOW + 1)
+    agent.name = "Another"
+    agent.save()
+    other = viewer.get(address, headers={"HX-Request": "true", "X-Version": version})
+    assert other.status_code == 200
+    assert other["X-Version"] != version
+    assert b"<html" not in other.content
