@@ -1,5 +1,6 @@
 """Tasks: the list, the board, one task with its history and what it waits for."""
 
+import hashlib
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -12,6 +13,7 @@ from django.views.decorators.http import require_POST, require_safe
 from statestore import models, taskgraph, work
 from statestore.addresses import AnyId
 from statestore.errors import ValidationError
+from statestore.fields import text_bytes
 from statestore.forms import MoveForm, TaskFilterForm
 from statestore.querysets import BY_CHANGE
 from statestore.routers import store_alias
@@ -30,6 +32,11 @@ class Card:
 
     task: models.Task
     etag: str
+
+    @property
+    def anchor(self) -> str:
+        """The card's place on the page: the same after a move, whatever the task's id is."""
+        return "card-" + hashlib.sha256(text_bytes(str(self.task.pk))).hexdigest()[:16]
 
 
 @dataclass(frozen=True, slots=True)

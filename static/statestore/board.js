@@ -1,11 +1,12 @@
-// Tasks are moved by their menu; dragging one chooses in that menu.
+// Tasks are moved by their menu and its button; dragging one chooses in that menu.
 "use strict";
 
 (() => {
   let dragged = null;
   document.addEventListener("change", (event) => {
     const form = event.target.closest("form.move");
-    if (form) form.requestSubmit();
+    // The button is there once there is something to send.
+    form?.toggleAttribute("data-changed", !event.target.selectedOptions[0].defaultSelected);
   });
   document.addEventListener("dragstart", (event) => {
     dragged = event.target.closest?.("[data-card]");
