@@ -18,6 +18,7 @@ whole       all answers, row by row
 matches     what is counted
 counts      facets
 bars        the histogram
+acting      who acted in what was found
 tail        what was inserted since
 completion  names and values that exist, for the box
 
@@ -27,6 +28,7 @@ trigrams    PostgreSQL's own indexes
 PostgreSQL keeps trigram indexes itself and answers by the same clauses.
 """
 
+from statestore.search.acting import Agents, agents
 from statestore.search.bars import Bar, Histogram, histogram
 from statestore.search.clauses import LAST_PAGE, narrowed, with_excerpt
 from statestore.search.completion import Suggestion, complete
@@ -38,7 +40,7 @@ from statestore.search.tail import Tail, follow, tail_from_now
 from statestore.search.whole import find_all
 
 __all__ = [
-    "FIELDS", "LAST_PAGE", "LONGEST", "NAMES", "TEXT", "TIMES", "Bar", "Facets", "Found", "Histogram", "Indexer",
-    "Progress", "Query", "QueryError", "Suggestion", "Tail", "Term", "complete", "facets", "find", "find_all", "follow",
-    "histogram", "index_all", "marked", "narrowed", "parse", "tail_from_now", "with_excerpt",
+    "FIELDS", "LAST_PAGE", "LONGEST", "NAMES", "TEXT", "TIMES", "Agents", "Bar", "Facets", "Found", "Histogram",
+    "Indexer", "Progress", "Query", "QueryError", "Suggestion", "Tail", "Term", "agents", "complete", "facets", "find",
+    "find_all", "follow", "histogram", "index_all", "marked", "narrowed", "parse", "tail_from_now", "with_excerpt",
 ]  # fmt: skip

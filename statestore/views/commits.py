@@ -1,5 +1,6 @@
 """One git commit: all that happened at it."""
 
+from dataclasses import dataclass
 from typing import Any, Final
 
 from django.http import Http404, HttpRequest, HttpResponse
@@ -12,7 +13,7 @@ from statestore.views import searching
 from statestore.views.access import may
 from statestore.views.htmx import render_page
 
-TRANSITIONS: Final = 50
+TRANSITIONS: Final = 100
 # A transition is recorded some seconds after the events that led to it.
 MARGIN_SECONDS: Final = 60
 
@@ -35,19 +36,34 @@ def commit_detail(request: HttpRequest, sha: AnyId) -> HttpResponse:
         "rows": searching.rows(query, found),
         "count": searching.count_of(counted),
         "counted": counted,
-        "transitions": _transitions(query, [name for name, _ in counted.values["agent"]]),
+        "meanwhile": _meanwhile(query),
         "events_url": searching.address(query),
     }
     return render_page(request, "commit_detail.html", context)
 
 
-def _transitions(query: search.Query, agents: list[str]) -> list[models.Transition]:
+@dataclass(frozen=True, slots=True)
+class Meanwhile:
+    """What changed in the agents that acted at a commit; `notes` say what is not among it."""
+
+    transitions: list[models.Transition]
+    notes: tuple[str, ...] = ()
+
+
+def _meanwhile(query: search.Query) -> Meanwhile:
     """Return what changed in the agents from the first event at the commit to the last."""
+    agents = search.agents(query)
     newest = search.find(query, limit=1).rows
     oldest = search.find(query, cursor=search.LAST_PAGE, limit=1).rows
-    if not newest or not oldest or not agents:
-        return []
+    if not newest or not oldest or not agents.names:
+        return Meanwhile([])
     start, end = int(oldest[0].timestamp) - MARGIN_SECONDS, int(newest[0].timestamp) + MARGIN_SECONDS
-    rows = models.Transition.objects.filter(agent_id__in=agents).since(start).until(end)
+    rows = models.Transition.objects.filter(agent_id__in=agents.names).since(start).until(end)
     with dialect.translated_errors():
-        return list(rows.without_states().with_sizes().newest_first()[:TRANSITIONS])
+        found = list(rows.without_states().with_sizes().newest_first()[: TRANSITIONS + 1])
+    notes = []
+    if len(found) > TRANSITIONS:
+        notes.append(f"the newest {TRANSITIONS} changes")
+    if agents.has_more:
+        notes.append(f"only of {len(agents.names)} agents, those of the newest events")
+    return Meanwhile(found[:TRANSITIONS], tuple(notes))
