@@ -14,7 +14,7 @@ from django.db.models.expressions import Combinable
 from django.db.utils import DatabaseError as DjangoDatabaseError
 from django.db.utils import DataError, OperationalError
 
-from statestore.errors import Busy, DatabaseError, ReadOnly, StateStoreError, Unavailable
+from statestore.errors import Busy, DatabaseError, ReadOnly, StateStoreError, TooSlow, Unavailable
 
 # A write of ours may wait this long for the orchestrator's; it itself gives up after five.
 LOCK_WAIT_SECONDS = 5
@@ -146,6 +146,22 @@ def writing(using: str) -> Iterator[None]:
         yield
 
 
+@contextmanager
+def in_time(using: str, seconds: float) -> Iterator[None]:
+    """Run reads that may take so long each, on PostgreSQL. Raises TooSlow where one would take longer.
+
+    SQLite has no such bound: what reads there bounds itself.
+    """
+    connection = connections[using]
+    if is_sqlite(connection):
+        yield
+        return
+    with translated_errors(), transaction.atomic(using=using), connection.cursor() as cursor:
+        cursor.execute(f"SET LOCAL statement_timeout = {round(seconds * 1000)}")
+        yield
+        cursor.execute("SET LOCAL statement_timeout TO DEFAULT")
+
+
 class _Turn:
     """The turn to write to an SQLite file: one thread of this process has it at a time."""
 
@@ -211,6 +227,8 @@ def translated_errors() -> Iterator[None]:
 def translate(error: DjangoDatabaseError) -> StateStoreError:
     """Return the domain's error for one of the driver's."""
     text = str(error).lower()
+    if "statement timeout" in text:
+        return TooSlow("The database did not answer in time. Ask for less, or for a shorter stretch of time.")
     if isinstance(error, OperationalError | DjangoDatabaseError) and ("locked" in text or "lock timeout" in text):
         return Busy(_BUSY)
     if "readonly" in text or "read-only" in text:

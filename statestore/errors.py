@@ -57,5 +57,9 @@ class ReadOnly(StateStoreError):
     """The store's file or directory cannot be written by this process."""
 
 
+class TooSlow(StateStoreError):
+    """The database did not answer in the time that a question may take."""
+
+
 class Busy(StateStoreError):
     """Another program held the write lock for longer than this one may wait; nothing was changed."""

@@ -12,6 +12,7 @@ grams       how common each trigram is, from a sample
 indexer     marks, the walk through the store, merging
 state       what the index covers right now
 candidates  which documents may answer, by the plan that looks at the fewest
+database    PostgreSQL's own way: its indexes, and no more read than there is time for
 reading     what the index does not cover, read
 found       one page of answers
 whole       all answers, row by row

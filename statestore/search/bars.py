@@ -12,7 +12,7 @@ from django.db import connections
 from statestore import dialect
 from statestore.querysets import EventQuerySet
 from statestore.routers import store_alias
-from statestore.search import candidates, clauses, file, matches, order, reading, tally
+from statestore.search import candidates, clauses, database, file, matches, order, tally
 from statestore.search.candidates import Plan, Span
 from statestore.search.clauses import Cursor
 from statestore.search.found import span
@@ -65,9 +65,10 @@ def histogram(
     """
     using = using or store_alias()
     bounds = (query.after if start is None else start, query.before if end is None else end)
-    if among is not None or not dialect.is_sqlite(connections[using]):
-        events = clauses.narrowed(reading.events_of(using) if among is None else among, query)
-        return _of_times(*_times(events.order_by(*clauses.ORDER)), *bounds)
+    if among is not None:
+        return _of_times(*_times(clauses.narrowed(among, query).order_by(*clauses.ORDER)), *bounds)
+    if not dialect.is_sqlite(connections[using]):
+        return _by_database(using, query, *bounds)
     covered = coverage(using)
     if covered.index is None:
         events, is_all = matches.last_inserted(using, query)
@@ -82,6 +83,18 @@ def _times(events: Any) -> tuple[list[int], bool]:
         times = list(events.values_list("timestamp", flat=True)[: matches.MOST_COUNTED + 1])
     known = [int(at) for at in times[: matches.MOST_COUNTED] if getattr(at, "readable", True)]
     return known, len(times) > matches.MOST_COUNTED
+
+
+def _by_database(using: str, query: Query, start: int | None, end: int | None) -> Histogram:
+    read = database.ask(using, query, Cursor(), lambda events: _times(events.order_by(*clauses.ORDER)))
+    times, has_more = read.answer
+    if read.edge is not None or not has_more:
+        return _of_times(times, read.edge is not None, start, end)
+    oldest = Cursor(backwards=True)
+    first = database.ask(using, query, oldest, lambda events: _times(events.order_by("timestamp", "rowid")[:1])).answer
+    bars = bars_between([*first[0], *times], start, end)
+    counted = database.counts(using, query, bars)
+    return Histogram([Bar(*ends, *number) for ends, number in zip(bars, counted, strict=True)])
 
 
 def _by_index(using: str, query: Query, covered: Coverage, start: int | None, end: int | None) -> Histogram:

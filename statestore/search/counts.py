@@ -10,8 +10,9 @@ from django.db import connections
 from statestore import dialect
 from statestore.querysets import EventQuerySet
 from statestore.routers import store_alias
-from statestore.search import candidates, clauses, file, matches, order, reading
+from statestore.search import candidates, clauses, database, file, matches, order, reading
 from statestore.search.candidates import Doc
+from statestore.search.clauses import Cursor
 from statestore.search.language import FIELDS, Query
 from statestore.search.state import Coverage, coverage
 
@@ -37,9 +38,13 @@ class Facets:
 def facets(query: Query, *, among: EventQuerySet | None = None, using: str | None = None) -> Facets:
     """Return how often each value occurs among the newest matches; with `among`, of those events alone."""
     using = using or store_alias()
-    if among is not None or not dialect.is_sqlite(connections[using]):
-        events = reading.events_of(using) if among is None else among
-        return _counted_rows(*_rows(clauses.narrowed(events, query).order_by(*clauses.ORDER)))
+    if among is not None:
+        return _counted_rows(*_rows(clauses.narrowed(among, query).order_by(*clauses.ORDER)))
+    if not dialect.is_sqlite(connections[using]):
+        read = database.ask(using, query, Cursor(), lambda events: _rows(events.order_by(*clauses.ORDER)))
+        rows, has_more = read.answer
+        reach = "" if read.edge is None else f"back to {order.when(read.edge.timestamp)}"
+        return _counted_rows(rows, has_more or read.edge is not None, reach)
     covered = coverage(using)
     if covered.index is None:
         events, is_all = matches.last_inserted(using, query)

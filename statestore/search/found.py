@@ -10,7 +10,7 @@ from django.db import connections
 from statestore import dialect, models
 from statestore.paging import USUAL_SIZE
 from statestore.routers import store_alias
-from statestore.search import candidates, clauses, file, marks, order, reading
+from statestore.search import candidates, clauses, database, file, marks, order, reading
 from statestore.search.candidates import Plan, Span
 from statestore.search.clauses import Cursor
 from statestore.search.file import CONTENT_BYTES
@@ -89,9 +89,10 @@ def _page(using: str, query: Query, cursor: Cursor, limit: int, *, most_large: i
 
 
 def _page_by_database(using: str, query: Query, cursor: Cursor, limit: int) -> _Page:
-    way = ("timestamp", "rowid") if cursor.backwards else clauses.ORDER
-    events = clauses.narrowed(reading.events_of(using), query).filter(cursor.beyond).order_by(*way)
-    return _Page(cursor, reading.places(events, limit + 1))
+    read = database.places(using, query, cursor, limit + 1)
+    is_full = len(read.answer) > limit
+    stopped = None if read.edge is None else read.edge.cursor
+    return _Page(cursor, read.answer, stopped, notes=() if is_full or not read.note else (read.note,))
 
 
 def _page_by_index(using: str, query: Query, cursor: Cursor, limit: int, most_large: int | None) -> _Page:

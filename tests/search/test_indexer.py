@@ -378,16 +378,3 @@ def test_a_damaged_index_is_made_anew():
     search.index_all()
     assert everything("unharmed") == ["e1"]
     assert documents() == 1
-
-
-@pytest.mark.parametrize("text", ["q", "zq", "%", "é"])
-def test_a_short_word_is_read_for_in_a_bounded_range_that_is_named(text: str, monkeypatch: pytest.MonkeyPatch):
-    for number in range(40):
-        make_event(id=f"e{number}", content="zq é % a" if number == 3 else "nothing", timestamp=NOW + number)
-    search.index_all()
-    monkeypatch.setattr(search.candidates, "MOST_READ", 10)
-    found = search.find(search.parse(text), limit=5)
-    assert "Only 10 events were read" in found.notes[0]
-    assert "2026-" in found.notes[0]
-    assert not found.is_complete
-    assert "e3" in everything(text, limit=5), "looking further back finds it"

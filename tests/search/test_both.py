@@ -1,0 +1,112 @@
+"""What either database answers alike: short words in portions, contents of any size, bars over all matches."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+from django.db import connections
+
+from statestore import dialect, search
+from statestore.errors import TooSlow
+from statestore.routers import store_alias
+from statestore.search import candidates, database, matches
+from statestore.search.file import CONTENT_BYTES
+from tests.builders import NOW, make_event
+from tests.search.oracle import everything
+
+pytestmark = [pytest.mark.django_db]
+
+
+@pytest.mark.parametrize("text", ["q", "zq", "%", "é", "zq -type:other", "zq session:session-1", "zq -nothing"])
+def test_a_short_word_is_read_for_in_portions_that_are_named(text: str, monkeypatch: pytest.MonkeyPatch):
+    for number in range(40):
+        make_event(id=f"e{number}", content="zq é % a" if number == 3 else "other", timestamp=NOW + number)
+    search.index_all()
+    monkeypatch.setattr(candidates, "MOST_READ", 10)
+    monkeypatch.setattr(candidates, "FEW", 1)
+    found = search.find(search.parse(text), limit=5)
+    assert not found.is_complete
+    assert found.older
+    assert "Only 10 events were read" in found.notes[0]
+    assert "words of fewer than three characters are in no index" in found.notes[0]
+    assert "2026-" in found.notes[0]
+    assert everything(text, limit=5) == ["e3"], "looking further back finds it"
+    assert everything(text, limit=5, backwards=True) == ["e3"]
+
+
+def test_a_page_that_is_full_of_short_words_says_nothing_of_portions(monkeypatch: pytest.MonkeyPatch):
+    for number in range(40):
+        make_event(id=f"e{number}", content="ab", timestamp=NOW + number)
+    search.index_all()
+    monkeypatch.setattr(candidates, "MOST_READ", 10)
+    found = search.find(search.parse("ab"), limit=5)
+    assert ([event.pk for event in found], found.notes) == ([f"e{number}" for number in range(39, 34, -1)], ())
+    assert everything("ab", limit=4) == [f"e{number}" for number in range(39, -1, -1)]
+
+
+def test_a_short_word_is_counted_as_far_as_was_read(monkeypatch: pytest.MonkeyPatch):
+    for number in range(40):
+        make_event(content="ab" if number % 2 else "other", timestamp=NOW + number)
+    search.index_all()
+    for place in (candidates, matches):
+        monkeypatch.setattr(place, "MOST_READ", 10)
+    counted = search.facets(search.parse("ab"))
+    assert counted.has_more
+    assert counted.total <= 10
+    assert "2026-" in counted.reach
+    assert "are drawn" in search.histogram(search.parse("ab")).note
+
+
+def test_a_word_is_found_wherever_it_is_in_a_large_content():
+    make_event(id="large", content="alpha " + "x" * CONTENT_BYTES + " omega", timestamp=NOW + 1)
+    make_event(id="small", content="alpha")
+    search.index_all()
+    assert everything("alpha") == ["large", "small"]
+    assert everything("omega") == ["large"]
+    assert everything("alpha -omega") == ["small"]
+
+
+def test_bars_are_over_all_matches_and_not_over_the_newest_alone(monkeypatch: pytest.MonkeyPatch):
+    for number in range(300):
+        make_event(content="often" if number % 3 else "seldom", timestamp=NOW + number * 3600)
+    search.index_all()
+    monkeypatch.setattr(matches, "MOST_COUNTED", 50)
+    for text, expected in (("", 300), ("often", 200), ("seldom", 100), ("type:message often", 200)):
+        drawn = search.histogram(search.parse(text))
+        assert drawn.note == ""
+        assert drawn.bars[0].start <= NOW + 3600
+        assert drawn.bars[-1].end > NOW + 297 * 3600
+        assert sum(bar.count for bar in drawn.bars) == expected, text
+
+
+@pytest.mark.skipif(connections[store_alias()].vendor == "sqlite", reason="counted by the index of ours there")
+def test_the_height_of_a_bar_with_very_many_is_estimated(monkeypatch: pytest.MonkeyPatch):
+    for number in range(200):
+        make_event(content="often" if number % 2 else "seldom", timestamp=NOW + number)
+    monkeypatch.setattr(matches, "MOST_COUNTED", 20)
+    monkeypatch.setattr(database, "MOST_IN_BAR", 2)
+    drawn = search.histogram(search.parse("often"))
+    assert any(bar.is_estimate for bar in drawn.bars)
+    assert 60 <= sum(bar.count for bar in drawn.bars) <= 140
+
+
+@pytest.mark.skipif(connections[store_alias()].vendor == "sqlite", reason="SQLite bounds what it reads")
+def test_a_question_that_takes_too_long_is_asked_about_fewer_events(monkeypatch: pytest.MonkeyPatch):
+    for number in range(40):
+        make_event(id=f"e{number}", content="word" if number in (3, 35) else "other", timestamp=NOW + number)
+    with pytest.raises(TooSlow), dialect.in_time(store_alias(), 0.05), connections[store_alias()].cursor() as cursor:
+        cursor.execute("SELECT pg_sleep(5)")
+
+    @contextmanager
+    def never(using: str, seconds: float) -> Iterator[None]:
+        if seconds:
+            raise TooSlow("too slow")
+        yield
+
+    monkeypatch.setattr(dialect, "in_time", never)
+    monkeypatch.setattr(candidates, "MOST_READ", 10)
+    found = search.find(search.parse("word"))
+    assert [event.pk for event in found] == ["e35"]
+    assert "did not find them all within 5 s" in found.notes[0]
+    assert everything("word") == ["e35", "e3"]
+    assert search.facets(search.parse("word")).reach
