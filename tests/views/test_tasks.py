@@ -214,7 +214,7 @@ def test_the_members_of_a_circle_stand_side_by_side_and_the_edge_that_closes_it_
     assert layers == {"three": 0, "two": 1, "one": 2, "entry": 3}
     assert [(edge.task, edge.waits_for) for edge in graph.edges if graph.goes_back(edge)] == [(three.pk, one.pk)]
     html = viewer.get(f"/tasks/{one.pk}/").content.decode()
-    assert len(re.findall(r'class="head"\s+data-state="circle"', html)) == 3
+    assert len(re.findall(r'class="arrow"\s+data-state="circle"', html)) == 3
     assert len(re.findall(r'class="edge"\s+data-state="back"', html)) == 1
     assert re.search(r"closes the\s+circle", html)
 
