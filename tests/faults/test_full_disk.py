@@ -2,16 +2,19 @@
 
 import os
 import resource
+import sqlite3
 import subprocess
+import threading
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
 
 from tests.faults.scale import LONG, tell
-from tests.faults.server import Answer, Server, Visitor, restore_id, serving
+from tests.faults.server import PATIENCE_SECONDS, Answer, Server, Visitor, restore_id, serving
 from tests.faults.sites import JOURNAL_MODES, LONG_AGO, QUIET, Site, SiteMaker
 from tests.faults.wholeness import damage, unsound
 from tests.foreign.orchestrator import Orchestrator
@@ -88,6 +91,19 @@ def large_snapshot(site: Site) -> str:
         return orchestrator.create_snapshot(QUIET[0], f'{{"notes": "{"n" * MEGABYTE}"}}', at=LONG_AGO)
 
 
+def await_index(site: Site) -> None:
+    """Wait until the search index has all events: it lies on the same disk, and takes room and gives it back."""
+    ((count,),) = site.rows("SELECT count(*) FROM events")
+    index = site.environment["SEARCH_INDEX"]
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while time.monotonic() < deadline:
+        with suppress(sqlite3.OperationalError), closing(sqlite3.connect(f"file:{index}?mode=ro", uri=True)) as found:
+            if found.execute("SELECT count(*) FROM doc").fetchone() == (count,):
+                return
+        threading.Event().wait(0.05)
+    raise AssertionError("the index is not built")
+
+
 def unread(visitor: Visitor) -> list[str]:
     return [str(answer) for answer in map(visitor.get, PAGES) if answer.status != 200]
 
@@ -109,6 +125,7 @@ def test_a_full_disk_refuses_restores_whole_and_shows_every_page(
         initial = {agent_id: site.state(agent_id) for agent_id in QUIET}
         with serving(site) as server, Visitor(server.port) as visitor:
             wrong += unread(visitor.sign_in())
+            await_index(site)
             for room, snapshot_id in ((ROOM, large), (0, small)):
                 disk.fill(site, server, room)
                 answer = visitor.restore(QUIET[0], snapshot_id)
@@ -141,6 +158,7 @@ def canary(make_site: SiteMaker, journal_mode: str, kind: str, tmp_path: Path) -
         initial = {agent_id: site.state(agent_id) for agent_id in QUIET}
         with serving(site) as server, Visitor(server.port) as visitor:
             visitor.sign_in().get("/")
+            await_index(site)
             disk.fill(site, server, ROOM)
             visitor.restore(QUIET[0], large)
             disk.empty()
