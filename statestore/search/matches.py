@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, Final
 
-from django.db.models import Max, Min
+from django.db.models import Max
 
 from statestore.search import candidates, clauses, marks, order, reading
 from statestore.search.candidates import Doc, Plan
@@ -22,9 +22,8 @@ MOST_LOOKED_AT: Final = 15_000
 def last_inserted(using: str, query: Query) -> tuple[Any, bool]:
     """Return the matches among the events that were inserted last, and whether those are all events."""
     events = reading.events_of(using)
-    ends = events.aggregate(low=Min("rowid"), high=Max("rowid"))
-    above = (ends["high"] or 0) - reading.MOST_ROWS
-    is_all = ends["low"] is None or ends["low"] > above
+    above = (events.aggregate(last=Max("rowid"))["last"] or 0) - reading.MOST_ROWS
+    is_all = not events.filter(rowid__lte=above).exists()
     return clauses.narrowed(events.filter(rowid__gt=above), query).order_by("-rowid"), is_all
 
 

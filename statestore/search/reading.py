@@ -111,18 +111,17 @@ def _portions(using: str, cursor: Cursor, ranges: Iterable[tuple[int, int]]) -> 
     for low, high in sorted(ranges, reverse=not cursor.goes_up):
         low = low if cursor.low is None else max(low, cursor.low)
         high = high if cursor.high is None else min(high, cursor.high - 1)
-        while True:
-            ends = events.filter(rowid__gte=low, rowid__lte=high).aggregate(low=Min("rowid"), high=Max("rowid"))
-            if ends["low"] is None:
-                break
-            bottom, top = ends["low"], ends["high"]
+        # One end for each question: asked for both at once, SQLite reads all that lies between them.
+        nearest = Min("rowid") if cursor.goes_up else Max("rowid")
+        while (end := events.filter(rowid__gte=low, rowid__lte=high).aggregate(end=nearest)["end"]) is not None:
             if cursor.goes_up:
-                top = min(top, bottom + ROWS_AT_ONCE - 1)
+                top = min(high, end + ROWS_AT_ONCE - 1)
                 low = top + 1
+                yield end, top
             else:
-                bottom = max(bottom, top - ROWS_AT_ONCE + 1)
+                bottom = max(low, end - ROWS_AT_ONCE + 1)
                 high = bottom - 1
-            yield bottom, top
+                yield bottom, end
 
 
 def names_in(places_: Iterable[Place]) -> list[bytes]:

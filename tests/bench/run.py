@@ -17,7 +17,7 @@ from django.core.management import call_command
 from django.db import connections
 from django.test import Client
 
-from statestore import diff, jsontext, models, restore, schema
+from statestore import diff, jsontext, models, restore, schema, search
 from statestore.audit import Actor
 from statestore.store import StateStore
 from tests.bench import data, http, past, searching
@@ -61,8 +61,10 @@ def signed_in() -> Client:
     return client
 
 
-def pages(client: Client) -> None:
+def pages(home: Path, client: Client) -> None:
     """Measure each page in process: server time and questions to the store, no network."""
+    settings.SEARCH_INDEX = str(home / "search.db")
+    search.index_all()
     older, far = (_older(client, address) for address in ("/agents/", "/agents/?sort=oldest"))
     snapshot = StateStore(actor=ADA).create_snapshot("agent-000001", "bench")
     for name, address in {
@@ -82,7 +84,11 @@ def pages(client: Client) -> None:
         "snapshots": "/snapshots/",
         "restores": "/restores/",
         "events": "/events/",
-        "events of a session": "/events/?session=session-7",
+        "events of a session": "/events/?q=session:session-7",
+        "events with a word": "/events/?q=parser",
+        "sessions": "/sessions/",
+        "a session": "/sessions/session-77/",
+        "tasks": "/tasks/",
         "trash": "/trash/",
         "audit": "/audit/",
         "admin: agents": "/admin/statestore/agentstate/",
@@ -173,7 +179,7 @@ def main(home: Path) -> None:
     print(f"{'':<52} {'median':>9}    {'p95':>9}")
     client, only = signed_in(), os.environ.get("BENCH_ONLY", "")
     parts: dict[str, Callable[[], None]] = {
-        "pages": lambda: pages(client),
+        "pages": lambda: pages(home, client),
         "search": lambda: searching.main(home),
         "verbs": lambda: verbs(home),
         "diffs": diffs,
