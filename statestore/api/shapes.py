@@ -13,6 +13,7 @@ from statestore.diff import Change, Missing
 from statestore.fields import StoredBlob, text_bytes
 from statestore.jsontext import Json
 from statestore.models.rows import LAST_SECOND
+from statestore.sessions import Listed
 
 BASE: Final = "/api/v1"
 # A state above this is given as text alone.
@@ -236,8 +237,39 @@ def session(row: models.Session) -> dict[str, Any]:
         "status": text(row.status),
         **times(row, "started_at", "ended_at"),
         "metadata": text(row.metadata),
+        "is_recorded": True,
         "url": f"{BASE}/sessions/{address}",
         "raw": odd_bytes(row, ("id", "agent_id", "status", "metadata")),
+    }
+
+
+def unrecorded_session(one: Listed) -> dict[str, Any]:
+    """Return a session that only events name, as if it were recorded."""
+    address = to_address(one.session_id)
+    return {
+        "id": text(one.session_id),
+        "address": address,
+        "agent_id": text(one.agent_id),
+        "status": one.status,
+        **times(one, "started_at", "ended_at"),
+        "metadata": None,
+        "is_recorded": False,
+        "url": f"{BASE}/sessions/{address}",
+        "raw": odd_bytes(one, ("session_id", "agent_id")),
+    }
+
+
+def listed_session(one: Listed) -> dict[str, Any]:
+    """Return a session as the list shows it."""
+    return {
+        **(unrecorded_session(one) if one.row is None else session(one.row)),
+        **times(one, "last_at"),
+        "events": one.tally.events,
+        "has_more_events": one.tally.is_more,
+        "took_part": [
+            {"actor_type": text(kind), "actor_id": text(actor), "events": number}
+            for kind, actor, number in one.tally.actors
+        ],
     }
 
 

@@ -7,10 +7,10 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse
 from ninja import Query
 
-from statestore import dialect, models, paging, work
+from statestore import dialect, models, paging, sessions, work
 from statestore.api import shapes
 from statestore.api.agents import found_agent
-from statestore.api.answers import answer, if_match, listed, must_be_new, nothing, resource
+from statestore.api.answers import answer, if_match, listed, must_be_new, nothing, resource, tagged
 from statestore.api.bodies import stored
 from statestore.api.callers import caller
 from statestore.api.calls import Calls, id_of
@@ -19,6 +19,7 @@ from statestore.api.schemas.common import Listed
 from statestore.api.schemas.work import (
     ENDED,
     EndIn,
+    ListedSessionOut,
     SessionIn,
     SessionOut,
     SessionPatchIn,
@@ -167,9 +168,26 @@ def delete_task(request: HttpRequest, task_id: str) -> HttpResponse:
 # Sessions
 
 
-@calls.call("GET", "/sessions", {200: Listed[SessionOut]}, may="view_session", fails=(404,))
+@calls.call("GET", "/sessions", {200: Listed[ListedSessionOut]}, may="view_session", fails=(404,))
 def list_sessions(request: HttpRequest, asked: Query[SessionsIn]) -> HttpResponse:
-    """List sessions, newest first."""
+    """List sessions, those of the last event first, also those that only events name.
+
+    A token of some namespaces, or with `open`, is told those that are recorded, by their start.
+    """
+    reach = caller(request).reach
+    if not reach.is_whole or asked.open is not None:
+        rows = paging.page(_recorded(request, asked), BY_START, cursor=asked.cursor, size=asked.limit)
+        return answer(listed(sessions.of_rows(rows, using=reach.using), shapes.listed_session, rows.older))
+    agent_id = found_agent(request, asked.agent).agent_id if asked.agent else ""
+    cursor, _, beyond = asked.cursor.partition(".")
+    found = sessions.listed(asked.q, asked.status, agent_id, cursor=cursor, beyond=beyond, size=asked.limit)
+    following = f".{found.beyond}" if found.older is None and found.beyond else None
+    if found.older is not None:
+        following = f"{found.older}.{beyond}" if beyond else found.older
+    return answer(listed(found.rows, shapes.listed_session, following))
+
+
+def _recorded(request: HttpRequest, asked: SessionsIn) -> Any:
     rows = caller(request).reach.sessions()
     if asked.q:
         rows = rows.filter(pk__holds=asked.q)
@@ -177,9 +195,7 @@ def list_sessions(request: HttpRequest, asked: Query[SessionsIn]) -> HttpRespons
         rows = rows.of_agent(found_agent(request, asked.agent).agent_id)
     if asked.open is not None:
         rows = rows.filter(ended_at__isnull=asked.open)
-    if asked.status:
-        rows = rows.filter(status=asked.status)
-    return answer(listed(paging.page(rows, BY_START, cursor=asked.cursor, size=asked.limit), shapes.session))
+    return rows.filter(status=asked.status) if asked.status else rows
 
 
 @calls.call("POST", "/sessions", {201: SessionOut}, scope="write", may="add_session", tagged=True)
@@ -219,7 +235,12 @@ def end_session(request: HttpRequest, session_id: str, body: EndIn = ENDED) -> H
 
 @calls.call("GET", "/sessions/{session_id}", {200: SessionOut}, may="view_session", tagged=True)
 def get_session(request: HttpRequest, session_id: str) -> HttpResponse:
-    """Read a session."""
+    """Read a session, also one that only events name."""
+    reach, name = caller(request).reach, id_of(session_id, "session")
+    if reach.is_whole and reach.sessions().named(name) is None:
+        one = sessions.of_events(name, using=reach.using)
+        if one is not None:
+            return tagged(request, shapes.unrecorded_session(one))
     return SESSION.read(request, session_id)
 
 

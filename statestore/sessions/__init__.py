@@ -5,7 +5,7 @@ listing       all sessions, last active first, page by page
 reading       one session, oldest first, with what changed in its agents
 """
 
-from statestore.sessions.listing import NOT_RECORDED, Listed, Listing, listed
+from statestore.sessions.listing import NOT_RECORDED, Listed, Listing, listed, of_events, of_rows
 from statestore.sessions.reading import (
     CONVERSATION_ROWS,
     SHOWN_CHARACTERS,
@@ -17,5 +17,5 @@ from statestore.sessions.tallies import Summary, Tally, summary
 
 __all__ = [
     "CONVERSATION_ROWS", "NOT_RECORDED", "SHOWN_CHARACTERS", "Conversation", "Listed", "Listing", "Said", "Summary",
-    "Tally", "conversation", "listed", "summary",
+    "Tally", "conversation", "listed", "of_events", "of_rows", "summary",
 ]  # fmt: skip

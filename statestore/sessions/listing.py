@@ -3,17 +3,19 @@
 The index of events by session and time is walked from one session to the next: a step for each, whatever is in it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
 from django.db import connections
+from django.db.models import Max
 
 from statestore import dialect, models, paging
+from statestore.addresses import AnyId
 from statestore.errors import ValidationError
 from statestore.fields import AnyText, StoredBlob
 from statestore.routers import store_alias
-from statestore.sessions.tallies import Tally, tallies
+from statestore.sessions.tallies import Tally, summary, tallies
 
 NOT_RECORDED: Final = "not recorded"
 # Sessions that are walked for one list; those after them, by id, are a list of their own.
@@ -156,6 +158,29 @@ def listed(
         paging.encode_cursor([_id(edge)], backwards=False) if edge is not None else None,
         bool(agent) and _has_many_events(agent, using),
     )
+
+
+def of_rows(rows: Iterable[models.Session], *, using: str) -> list[Listed]:
+    """Return recorded sessions as the list has them."""
+    recorded = {row.pk: row for row in rows}
+    ends = models.Event.objects.using(using).filter(session_id__in=recorded).order_by().values_list("session_id")
+    last = dict(ends.annotate(last=Max("timestamp")))
+    return [
+        Listed(pk, row, row.agent_id, row.started_at, row.ended_at,
+               int(last.get(pk, row.started_at if row.ended_at is None else row.ended_at)), row.status, tally)
+        for (pk, row), tally in zip(recorded.items(), tallies(list(recorded), using), strict=True)
+    ]  # fmt: skip
+
+
+def of_events(session_id: AnyId, *, using: str) -> Listed | None:
+    """Return a session that only events name, None where none does."""
+    event = models.Event.objects.using(using).named(session_id, "session_id")
+    if event is None:
+        return None
+    about = summary(event.session_id, using=using)
+    first, last = about.first or 0, about.last or 0
+    whose = next(iter(about.tally.agents), "")
+    return Listed(event.session_id, None, whose, first, last, last, NOT_RECORDED, about.tally)
 
 
 @dataclass(frozen=True, slots=True)

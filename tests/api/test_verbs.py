@@ -249,6 +249,40 @@ def test_a_session_is_opened_closed_and_edited(script: Script):
     assert script.delete("/sessions/s2").status_code == 204
 
 
+def test_sessions_that_only_events_name_are_told_too(script: Script):
+    session = make_session(make_agent("a1"), id="kept", started_at=NOW, ended_at=None)
+    for at, actor in ((NOW + 5, "a1"), (NOW + 9, "a2"), (NOW + 9, "a2")):
+        make_event(session_id="spoken", timestamp=at, actor_id=actor, actor_type="Agent")
+    spoken, kept = script.get("/sessions").json()["items"]
+    assert (kept["id"], kept["is_recorded"], kept["last_at_seconds"]) == (session.pk, True, NOW)
+    assert (spoken["id"], spoken["is_recorded"], spoken["agent_id"], spoken["events"]) == ("spoken", False, "a2", 3)
+    assert [spoken[f"{name}_seconds"] for name in ("started_at", "ended_at", "last_at")] == [NOW + 5, NOW + 9, NOW + 9]
+    assert spoken["took_part"][0] == {"actor_type": "Agent", "actor_id": "a2", "events": 2}
+    one = script.get("/sessions/spoken")
+    assert one.status_code == 200
+    assert one.json().items() <= spoken.items()
+    assert script.get("/sessions/spoken", if_none_match=one["ETag"]).status_code == 304
+    assert script.patch("/sessions/spoken", {"status": "x"}).status_code == 404
+    first = script.get("/sessions?limit=1").json()
+    assert [one["id"] for one in script.get(f"/sessions?limit=1&cursor={first['next']}").json()["items"]] == ["kept"]
+    assert [one["id"] for one in script.get("/sessions?status=not recorded").json()["items"]] == ["spoken"]
+    (only,) = script.get("/sessions?open=true").json()["items"]
+    assert only == kept
+
+
+def test_more_sessions_than_are_sorted_together_are_paged_on(script: Script, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("statestore.sessions.listing.MOST_WALKED", 3)
+    for number in range(8):
+        make_event(session_id=f"s{number}", timestamp=NOW + number)
+    found: list[str] = []
+    cursor: str | None = ""
+    while cursor is not None:
+        page = script.get(f"/sessions?limit=2&cursor={cursor}").json()
+        found += [one["id"] for one in page["items"]]
+        cursor = page["next"]
+    assert sorted(found) == [f"s{number}" for number in range(8)]
+
+
 def test_what_a_script_does_to_tasks_and_sessions_is_kept_before_and_after_and_taken_back(script: Script):
     task = make_task("T", status="Todo")
     session = make_session(make_agent("a1"), ended_at=None, status="active")

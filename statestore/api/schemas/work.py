@@ -168,7 +168,7 @@ class SessionsIn(PageIn):
 
     q: Annotated[str, Field(max_length=200, description="A part of the id.")] = ""
     agent: Address = ""
-    open: bool | None = None
+    open: Annotated[bool | None, Field(description="Of those that are recorded.")] = None
     status: Annotated[str, Field(max_length=200)] = ""
 
 
@@ -218,8 +218,27 @@ class SessionOut(Out):
     ended_at: Time
     ended_at_seconds: StoredSeconds
     metadata: str | None
+    is_recorded: Annotated[bool, Field(description="False: only events name it; its times are those of its events.")]
     url: str
     raw: Raw
+
+
+class ActorOut(Out):
+    """Who took part in a session, and in how many of the events that were counted."""
+
+    actor_type: str
+    actor_id: str
+    events: int
+
+
+class ListedSessionOut(SessionOut):
+    """A session, and what its newest 200 events tell."""
+
+    last_at: Annotated[Time, Field(description="Its last event; without one, when it ended or began.")]
+    last_at_seconds: StoredSeconds
+    events: int
+    has_more_events: bool
+    took_part: list[ActorOut]
 
 
 class AuditIn(PageIn):
