@@ -134,9 +134,11 @@ def test_keys_move_through_the_list_and_open_the_event(open_page: OpenPage):
 
 @pytest.mark.parametrize("script", [True, False])
 def test_no_time_lies_over_what_stands_beside_it(open_page: OpenPage, addresses: dict[str, str], script: bool):
-    overlapping = """() => [...document.querySelectorAll("[data-columns=time] > li")].filter((row) =>
-      row.firstElementChild.firstElementChild.getBoundingClientRect().right >
-      row.children[1].getBoundingClientRect().left).length"""
+    overlapping = """() => [...document.querySelectorAll("[data-columns=time] > li")].filter((row) => {
+      const time = row.firstElementChild.firstElementChild.getBoundingClientRect();
+      const rest = row.children[1].getBoundingClientRect();
+      return time.right > rest.left && time.bottom > rest.top;
+    }).length"""
     for width in (1440, 390):
         page = open_page(addresses["event"], java_script_enabled=script, viewport={"width": width, "height": 800})
         assert page.locator("[data-columns=time] > li").count() > 1
