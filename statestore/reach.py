@@ -35,6 +35,10 @@ class Reach:
         rows = models.AgentState.objects.using(self.using) if rows is None else rows
         return rows if self.namespaces is None else rows.in_namespaces(self.namespaces)
 
+    def holds(self, agent_id: str) -> bool:
+        """Return whether what belongs to an agent is in reach; of one that is gone only where nothing is hidden."""
+        return self.is_whole or bool(self.agents().filter(agent_id=agent_id).exists())
+
     def _ids(self) -> Any:
         return self.agents().order_by().values("agent_id")
 

@@ -157,7 +157,7 @@ def get_bisect(request: HttpRequest, agent_id: str, asked: Query[BisectIn]) -> H
 
 @calls.call("GET", "/agents/{agent_id}/timeline", {200: Listed[TimelineEntryOut]}, may="view_agentstate")
 def get_timeline(request: HttpRequest, agent_id: str, asked: Query[TimelineIn]) -> HttpResponse:
-    """List an agent's transitions and snapshots in one order, newest first."""
+    """List an agent's transitions, captured changes and snapshots in one order, newest first."""
     agent = found_agent(request, agent_id)
     try:
         entries, older = history.timeline(agent.agent_id, cursor=asked.cursor, limit=asked.limit)
@@ -165,6 +165,7 @@ def get_timeline(request: HttpRequest, agent_id: str, asked: Query[TimelineIn]) 
         raise Problem("invalid", "This cursor is damaged. Start again from the first page.") from None
     shape: dict[str, Callable[[Any], Any]] = {
         "transition": shapes.transition_row,
+        "captured": shapes.captured_row,
         "snapshot": shapes.snapshot_row,
     }
     items = [

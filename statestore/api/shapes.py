@@ -146,6 +146,25 @@ def transition_row(row: models.Transition) -> dict[str, Any]:
     }
 
 
+def captured_row(row: models.Captured) -> dict[str, Any]:
+    """Return a change that was captured as the transition that nobody recorded."""
+    address = to_address(f"{row.PREFIX}{row.pk}")
+    return {
+        "id": f"{row.PREFIX}{row.pk}",
+        "address": address,
+        "agent_id": text(row.agent_id),
+        "reason": None,
+        "timestamp": iso(row.at),
+        "timestamp_seconds": number(row.at),
+        "metadata": None,
+        "size_before": getattr(row, "size_before", None),
+        "size_after": getattr(row, "size_after", None),
+        "url": f"{BASE}/transitions/{address}",
+        "page": f"/transitions/{address}/",
+        "raw": odd_bytes(row, ("agent_id",)),
+    }
+
+
 def transition(row: models.Transition) -> dict[str, Any]:
     """Return a transition with the states on either side."""
     return {

@@ -3,7 +3,7 @@
 from django.http import HttpRequest, HttpResponse
 from ninja import Query
 
-from statestore import models, paging
+from statestore import history, models, paging
 from statestore.api import shapes
 from statestore.api.agents import found_agent
 from statestore.api.answers import answer, listed, resource
@@ -54,8 +54,9 @@ def record_transition(request: HttpRequest, agent_id: str, body: TransitionIn) -
 
 @calls.call("GET", "/transitions/{transition_id}", {200: TransitionOut}, may="view_transition", tagged=True)
 def get_transition(request: HttpRequest, transition_id: str) -> HttpResponse:
-    """Read a transition with the states on either side."""
-    row = caller(request).reach.transitions().named(id_of(transition_id, "transition"))
-    if row is None:
+    """Read a transition, or a change that was captured with its states, with the states on either side."""
+    reach = caller(request).reach
+    row = history.find_transition(id_of(transition_id, "transition"), using=reach.using)
+    if row is None or not reach.holds(row.agent_id):
         raise NotFound(f"There is no transition “{transition_id[:80]}” here.")
     return resource(request, models.row_hash(row), lambda: shapes.transition(row))

@@ -12,7 +12,6 @@ from statestore.querysets import BY_CREATION, BY_TIME, first_values
 from statestore.routers import store_alias
 
 LANE_COLUMNS: Final = 160
-# The end of the year 9999.
 # A column is full at so many rows; more are not counted.
 LANE_MOST: Final = 25
 # No index has (actor, time): of an agent's events only those inserted last are looked at.

@@ -6,6 +6,7 @@ from django.contrib.auth.models import User
 from statestore import models
 from statestore.store import StateStore
 from tests.api.conftest import Script, script_of
+from tests.builders import make_agent
 
 pytestmark = pytest.mark.django_db
 
@@ -23,6 +24,20 @@ def test_capture_is_switched_on_keeps_changes_and_is_switched_off(script: Script
     assert off["ETag"] == script.get("/capture")["ETag"] != found["ETag"]
     verbs = [(entry.verb, entry.actor) for entry in models.AuditEntry.objects.order_by("id")]
     assert verbs == [("capture on", "administrator"), ("capture off", "administrator")]
+
+
+def test_a_captured_change_stands_in_the_timeline_and_can_be_read(script: Script, people: dict[str, User]):
+    make_agent("a1", state=1)
+    script.post("/capture/on")
+    models.AgentState.objects.update(state_data="2")
+    (entry,) = script.get("/agents/a1/timeline").json()["items"]
+    assert (entry["kind"], entry["captured"]["size_after"]) == ("captured", 1)
+    path = entry["captured"]["url"].removeprefix("/api/v1")
+    read = script.get(path)
+    assert (read.status_code, read.json()["state_before"], read.json()["state_after"]) == (200, 1, 2)
+    assert script_of(people["administrator"], namespaces=["m"]).get(path).status_code == 404
+    models.Captured.objects.update(state_before=None, state_after=None)
+    assert script.get(path).status_code == 404
 
 
 def test_a_repeated_switch_switches_once(script: Script):

@@ -235,12 +235,13 @@ PLAIN_SNAPSHOT: Any = Body(SnapshotIn())
 
 
 class TimelineEntryOut(Out):
-    """A transition or a snapshot."""
+    """A transition, a change that was captured, or a snapshot."""
 
-    kind: Literal["transition", "snapshot"]
+    kind: Literal["transition", "captured", "snapshot"]
     at: Time
     at_seconds: StoredSeconds
     transition: TransitionRowOut | None = None
+    captured: TransitionRowOut | None = None
     snapshot: SnapshotRowOut | None = None
 
 
