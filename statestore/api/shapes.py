@@ -268,7 +268,7 @@ def unrecorded_session(one: Listed) -> dict[str, Any]:
     return {
         "id": text(one.session_id),
         "address": address,
-        "agent_id": text(one.agent_id),
+        "agent_id": text(one.agent_id) or None,
         "status": one.status,
         **times(one, "started_at", "ended_at"),
         "metadata": None,

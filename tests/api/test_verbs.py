@@ -266,6 +266,8 @@ def test_sessions_that_only_events_name_are_told_too(script: Script):
     first = script.get("/sessions?limit=1").json()
     assert [one["id"] for one in script.get(f"/sessions?limit=1&cursor={first['next']}").json()["items"]] == ["kept"]
     assert [one["id"] for one in script.get("/sessions?status=not recorded").json()["items"]] == ["spoken"]
+    make_event(session_id="alone", actor_type="User", actor_id="u")
+    assert script.get("/sessions/alone").json()["agent_id"] is None
     (only,) = script.get("/sessions?open=true").json()["items"]
     assert only == kept
 

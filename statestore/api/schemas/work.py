@@ -211,7 +211,7 @@ class SessionOut(Out):
 
     id: str
     address: str
-    agent_id: str
+    agent_id: Annotated[str | None, Field(description="Null: no agent took part.")]
     status: str
     started_at: Time
     started_at_seconds: StoredSeconds
