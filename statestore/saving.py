@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from statestore import dialect, models, plain, seen
+from statestore import audit, dialect, models, plain, seen
+from statestore.audit import Actor
 from statestore.errors import Conflict, Moved, NotFound, ValidationError
 from statestore.work import as_text
 
@@ -50,6 +51,30 @@ def save_agent(
         is_recorded = reason is not None or (record and not models.same_text(state_before, agent.state_data))
         transition = record_change(using, agent, state_before, reason) if is_recorded else None
     return Saved(agent, found is None, transition)
+
+
+def change_agent(
+    using: str, agent_id: str, columns: Mapping[str, Any], *, by: Actor, reason: str = "", if_match: str | None = None
+) -> Saved:
+    """Change some columns of an agent on behalf of somebody, who stands in the audit log.
+
+    Raises Conflict for one in the trash: an orchestrator's save brings it back, a person says so.
+    """
+    with dialect.writing(using):
+        found = models.AgentState.objects.using(using).select_for_update().filter(agent_id=agent_id).first()
+        check_alive(found)
+        saved = save_agent(using, agent_id, columns, reason=reason or None, record=True, if_match=if_match)
+        hashes = {"hash_before": found.etag() if found else "", "hash_after": saved.agent.etag()}
+        audit.record(
+            "change", saved.agent, by=by, using=using, columns=", ".join(sorted(columns)), reason=reason, **hashes
+        )
+    return saved
+
+
+def check_alive(agent: models.AgentState | None) -> None:
+    """Raise Conflict where an agent is in the trash."""
+    if agent is not None and agent.is_deleted:
+        raise Conflict("This agent is in the trash. Nothing was changed; bring it back first.")
 
 
 def _check(

@@ -16,7 +16,7 @@ from django.db.models import Q
 from statestore import audit, dialect, ingest, models, moments, restore, retention, routers, saving, seen, work
 from statestore.audit import Actor
 from statestore.coroutines import coroutine
-from statestore.errors import Conflict, MigrationError, NotFound, ValidationError
+from statestore.errors import MigrationError, NotFound, ValidationError
 from statestore.work import as_text, optional_text
 
 R = TypeVar("R")
@@ -128,6 +128,7 @@ class StateStore:
             raise ValidationError("A status is a word, such as idle or paused.")
         with dialect.writing(self.using):
             agent = self._agent(agent_id, lock=True, if_match=if_match)
+            saving.check_alive(agent)
             if agent.status == status:
                 return None
             before, hash_before = agent.status, agent.etag()
@@ -142,18 +143,17 @@ class StateStore:
         """Move an agent to the trash. Its state and history stay; the orchestrator brings it back by saving it."""
         with dialect.writing(self.using):
             agent = self._agent(agent_id, lock=True, if_match=if_match)
-            if agent.is_deleted:
-                raise Conflict("This agent is in the trash already. Nothing was changed.")
+            saving.check_alive(agent)
             hash_before = agent.etag()
             tombstone = models.Tombstone(agent_id=agent_id, at=models.now(), actor=self.actor.name, reason=reason)
             tombstone.save(using=self.using)
             self._set_deleted(agent, 1)
             self._audit("delete", agent, hash_before=hash_before, hash_after=agent.etag(), reason=reason)
 
-    def undelete_agent(self, agent_id: str) -> models.AgentState:
+    def undelete_agent(self, agent_id: str, *, if_match: str | None = None) -> models.AgentState:
         """Bring an agent back from the trash and return it."""
         with dialect.writing(self.using):
-            agent = self._agent(agent_id, lock=True)
+            agent = self._agent(agent_id, lock=True, if_match=if_match)
             hash_before = agent.etag()
             models.Tombstone.objects.using(self.using).filter(agent_id=agent_id).delete()
             self._set_deleted(agent, 0)
@@ -207,6 +207,7 @@ class StateStore:
         *,
         expires_at: int | None = None,
         made_id: str | None = None,
+        if_match: str | None = None,
     ) -> models.Snapshot:
         """Keep a copy of an agent's state now, byte for byte, and return the snapshot.
 
@@ -216,7 +217,7 @@ class StateStore:
         if expires_at is not None and expires_at <= now:
             raise ValidationError("A snapshot must expire in the future. Nothing was saved.", field="expires_at")
         with dialect.writing(self.using):
-            agent = self._agent(agent_id, lock=True)
+            agent = self._agent(agent_id, lock=True, if_match=if_match)
             there = models.Snapshot.objects.using(self.using).of_agent(agent_id)
             made: models.Snapshot | None = there.filter(pk=made_id).first() if made_id else None
             if made is not None:

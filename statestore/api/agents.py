@@ -6,7 +6,7 @@ from django.http import HttpRequest, HttpResponse
 from ninja import Query
 from pydantic import BaseModel
 
-from statestore import audit, dialect, models, paging, restore, saving
+from statestore import dialect, models, paging, restore, saving
 from statestore.api import shapes
 from statestore.api.answers import answer, check_row, if_match, listed, must_be_new, nothing, resource
 from statestore.api.bodies import state_text, stored
@@ -26,7 +26,7 @@ from statestore.api.schemas.agents import (
     TrashIn,
 )
 from statestore.api.schemas.common import Listed
-from statestore.errors import Conflict, NotFound
+from statestore.errors import NotFound
 from statestore.forms import AgentFilterForm
 from statestore.querysets import BY_CHANGE
 
@@ -144,17 +144,12 @@ def patch_agent(request: HttpRequest, agent_id: str, body: AgentPatchIn) -> Http
     with dialect.writing(who.reach.using):
         agent = found_agent(request, agent_id)
         check_row(request, agent)
-        if agent.is_deleted:
-            raise Conflict("The agent is in the trash. Nothing was changed; bring it back first.")
         transition = None
         if status is not None:
             transition = who.store().update_agent_status(agent.agent_id, status, reason=body.reason or "")
         if not columns:
             return _saved(saving.Saved(found_agent(request, agent_id), False, transition))
-        saved = saving.save_agent(who.reach.using, agent.agent_id, columns, reason=body.reason or None, record=True)
-        names = ", ".join(sorted(columns))
-        audit.record("change", saved.agent, by=who.actor, using=who.reach.using, hash_before=agent.etag(),
-                     hash_after=saved.agent.etag(), columns=names, reason=body.reason or "")  # fmt: skip
+        saved = saving.change_agent(who.reach.using, agent.agent_id, columns, by=who.actor, reason=body.reason or "")
     return _saved(saved)
 
 
@@ -180,8 +175,8 @@ def undelete_agent(request: HttpRequest, agent_id: str) -> HttpResponse:
 
     def write() -> HttpResponse:
         agent = found_agent(request, agent_id)
-        check_row(request, agent)
-        return _saved(saving.Saved(caller(request).store().undelete_agent(agent.agent_id), False, None))
+        back = caller(request).store().undelete_agent(agent.agent_id, if_match=if_match(request))
+        return _saved(saving.Saved(back, False, None))
 
     return once(request, write)
 
@@ -207,12 +202,13 @@ def fork_agent(request: HttpRequest, agent_id: str, body: ForkIn) -> HttpRespons
     who = caller(request)
 
     def write() -> HttpResponse:
-        agent = found_agent(request, agent_id)
-        check_row(request, agent)
-        who.reach.must_be_new_agent(body.agent_id)
-        child = restore.fork(
-            agent.agent_id, body.moment, body.agent_id, by=who.actor, name=body.name, reason=body.reason
-        )
+        with dialect.writing(who.reach.using):
+            agent = found_agent(request, agent_id)
+            check_row(request, agent)
+            who.reach.must_be_new_agent(body.agent_id)
+            child = restore.fork(
+                agent.agent_id, body.moment, body.agent_id, by=who.actor, name=body.name, reason=body.reason
+            )
         return _saved(saving.Saved(child, True, None))
 
     return once(request, write)

@@ -6,7 +6,7 @@ from ninja import Query
 from statestore import models, paging
 from statestore.api import shapes
 from statestore.api.agents import found_agent
-from statestore.api.answers import answer, check_row, if_match, if_match_of_present, listed, nothing, resource
+from statestore.api.answers import answer, if_match, if_match_of_present, listed, nothing, resource
 from statestore.api.callers import caller
 from statestore.api.calls import Calls, id_of
 from statestore.api.once import once, stepwise
@@ -60,8 +60,11 @@ def take_snapshot(request: HttpRequest, agent_id: str, body: SnapshotIn = PLAIN_
 
     def write() -> HttpResponse:
         agent = found_agent(request, agent_id)
-        check_row(request, agent)
-        made = caller(request).store().create_snapshot(agent.agent_id, body.description, expires_at=body.expires_at)
+        made = (
+            caller(request)
+            .store()
+            .create_snapshot(agent.agent_id, body.description, expires_at=body.expires_at, if_match=if_match(request))
+        )
         row, etag = shapes.snapshot_row(made), models.row_hash(made)
         return answer({**row, "etag": etag}, status=201, headers={"Location": row["url"], "ETag": f'"{etag}"'})
 

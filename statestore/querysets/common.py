@@ -9,6 +9,7 @@ from django.db.models import BigIntegerField, Count, ExpressionWrapper, F, Model
 
 from statestore import dialect
 from statestore.addresses import AnyId, LongId
+from statestore.fields import StoredBlob
 
 # Newest first by time; rows of one second have an order only by insertion.
 BY_TIME = ("-timestamp", "-rowid")
@@ -86,7 +87,7 @@ def some_of_each(
         with dialect.translated_errors(), connections[rows.db].cursor() as cursor:
             cursor.execute(" UNION ALL ".join(parts), parameters)
             for number, *columns in cursor.fetchall():
-                found[number].append(tuple(columns))
+                found[number].append(tuple(StoredBlob(one) if isinstance(one, bytes) else one for one in columns))
     return found
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.db import connections
 
 from statestore import edits, models
 from statestore.audit import SYSTEM
@@ -270,6 +271,16 @@ def test_sessions_that_only_events_name_are_told_too(script: Script):
     assert script.get("/sessions/alone").json()["agent_id"] is None
     (only,) = script.get("/sessions?open=true").json()["items"]
     assert only == kept
+
+
+@pytest.mark.sqlite
+def test_a_session_whose_words_are_blobs_is_listed(script: Script):
+    make_event(session_id="s", actor_id="a1", actor_type="Agent")
+    with connections[store_alias()].cursor() as cursor:
+        cursor.execute("UPDATE events SET actor_id = x'6100ff', event_type = x'ff'")
+    (one,) = script.get("/sessions").json()["items"]
+    assert one["took_part"][0]["actor_id"].startswith("a\0")
+    assert script.get("/sessions/s").status_code == 200
 
 
 def test_more_sessions_than_are_sorted_together_are_paged_on(script: Script, monkeypatch: pytest.MonkeyPatch):
