@@ -101,10 +101,14 @@ def _way(cursor: Cursor) -> tuple[str, str]:
 
 
 _IN_BARS: Final = """
-SELECT bar.low, bar.edge, (
+SELECT bar.low, (
     SELECT count(*) FROM ({matches}) AS matches(instant)
     WHERE instant >= bar.low AND instant < coalesce(bar.edge + 1, bar.high)
-) FROM (
+), CASE WHEN bar.edge + 1 < bar.high THEN (
+    SELECT count(*) FROM events WHERE timestamp >= bar.low AND timestamp <= bar.edge
+) END, CASE WHEN bar.edge + 1 < bar.high THEN (
+    SELECT count(*) FROM events WHERE timestamp >= bar.low AND timestamp < bar.high
+) END FROM (
     SELECT low, high, (
         SELECT timestamp FROM events WHERE timestamp >= low AND timestamp < high
         ORDER BY timestamp, rowid LIMIT 1 OFFSET %s
@@ -114,18 +118,21 @@ SELECT bar.low, bar.edge, (
 
 
 def counts(using: str, query: Query, bars: list[tuple[int, int]]) -> list[tuple[int, bool]]:
-    """Return for each bar how many matches are in it, and whether that is an estimate from the oldest events in it."""
+    """Return for each bar how many matches are in it, and whether that is an estimate from the oldest events in it.
+
+    By their share of these, not of the time: a burst of work says nothing about the hours after it.
+    """
     events = clauses.narrowed(reading.events_of(using), query).order_by().values_list("timestamp")
     sql, parameters = events.query.get_compiler(using).as_sql()
     sql = _IN_BARS.format(matches=sql)
     lows, highs = [low for low, _ in bars], [high for _, high in bars]
     with dialect.translated_errors(), connections[using].cursor() as cursor:
         cursor.execute(sql, [*parameters, MOST_IN_BAR, lows, highs])
-        found = {low: (edge, number) for low, edge, number in cursor.fetchall()}
-    return [_count(low, high, *found[low]) for low, high in bars]
+        found = {low: counted for low, *counted in cursor.fetchall()}
+    return [_count(*found[low]) for low, _ in bars]
 
 
-def _count(low: int, high: int, edge: int | None, number: int) -> tuple[int, bool]:
-    if edge is None or edge + 1 >= high:
+def _count(number: int, seen: int | None, there: int | None) -> tuple[int, bool]:
+    if not seen or there is None:
         return number, False
-    return round(number * (high - low) / (edge + 1 - low)), True
+    return round(number * there / seen), True

@@ -90,6 +90,18 @@ def test_the_height_of_a_bar_with_very_many_is_estimated(monkeypatch: pytest.Mon
     assert 60 <= sum(bar.count for bar in drawn.bars) <= 140
 
 
+def test_a_burst_at_the_beginning_of_a_bar_says_nothing_of_its_rest(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("statestore.search.database.MOST_IN_BAR", 10)
+    monkeypatch.setattr("statestore.search.bars.MOST_IN_BAR", 10)
+    monkeypatch.setattr("statestore.search.matches.MOST_COUNTED", 20)
+    for number in range(40):
+        make_event(content="burst", timestamp=NOW + number // 20)
+    make_event(content="burst", timestamp=NOW + 40 * 86400)
+    search.index_all()
+    drawn = search.histogram(search.parse("burst"))
+    assert 41 <= sum(bar.count for bar in drawn.bars) <= 45
+
+
 @pytest.mark.skipif(connections[store_alias()].vendor == "sqlite", reason="SQLite bounds what it reads")
 def test_a_question_that_takes_too_long_is_asked_about_fewer_events(monkeypatch: pytest.MonkeyPatch):
     for number in range(40):
