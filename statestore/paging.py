@@ -3,7 +3,7 @@
 import base64
 import binascii
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -14,6 +14,7 @@ from statestore.errors import ValidationError
 from statestore.fields import OddInt, StoredBlob
 
 Row = TypeVar("Row", bound=Model)
+Key = TypeVar("Key")
 
 PAGE_SIZES = (25, 50, 100)
 USUAL_SIZE = 50
@@ -138,3 +139,17 @@ def _stored(part: Any) -> Any:
     if not isinstance(part, str | int | float) or isinstance(part, bool):
         raise ValueError(part)
     return part
+
+
+def portions(sized: Iterable[tuple[Key, int]], most_bytes: int) -> Iterator[list[Key]]:
+    """Yield keys so many at a time as have rows that fit into memory, always one; each comes with its row's size."""
+    part: list[Key] = []
+    total = 0
+    for key, size in sized:
+        if part and total + size > most_bytes:
+            yield part
+            part, total = [], 0
+        part.append(key)
+        total += size
+    if part:
+        yield part

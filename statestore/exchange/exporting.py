@@ -11,7 +11,7 @@ from functools import reduce
 from operator import add
 from typing import Any, Final
 
-from statestore import dialect
+from statestore import dialect, paging
 from statestore.errors import ValidationError
 from statestore.exchange import lines, originals
 from statestore.exchange.tables import AUDIT, BY_NAME, TABLES, Table
@@ -89,16 +89,4 @@ def _chunks(rows: Any, table: Table) -> Iterator[list[Any]]:
         if not found:
             return
         last = found[-1][0]
-        yield from _bounded(found)
-
-
-def _bounded(found: list[tuple[Any, ...]]) -> Iterator[list[Any]]:
-    keys: list[Any] = []
-    total = 0
-    for _, key, *size in found:
-        if keys and total + int((size and size[0]) or 0) > READ_BYTES:
-            yield keys
-            keys, total = [], 0
-        keys.append(key)
-        total += int((size and size[0]) or 0)
-    yield keys
+        yield from paging.portions(((key, int((heavy and heavy[0]) or 0)) for _, key, *heavy in found), READ_BYTES)

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Final
 
-from statestore import dialect, models
+from statestore import dialect, models, paging
 from statestore.routers import store_alias
 from statestore.search import reading
 from statestore.search.found import find_ids
@@ -36,14 +36,4 @@ def _bounded(using: str, ids: list[str]) -> Iterator[list[str]]:
     with dialect.translated_errors():
         found = reading.events_of(using).filter(pk__in=ids).order_by().values_list("pk", *sizes)
         size_of = {pk: (content or 0) + (metadata or 0) for pk, content, metadata in found}
-    part: list[str] = []
-    total = 0
-    for pk in ids:
-        size = size_of.get(pk, 0)
-        if part and total + size > BYTES_AT_ONCE:
-            yield part
-            part, total = [], 0
-        part.append(pk)
-        total += size
-    if part:
-        yield part
+    return paging.portions(((pk, size_of.get(pk, 0)) for pk in ids), BYTES_AT_ONCE)
