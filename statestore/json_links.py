@@ -70,8 +70,11 @@ def _compared(request: HttpRequest) -> AnyId | None:
         return None
 
 
-def json_url(request: HttpRequest) -> str:
-    """Return the address of a page's data as JSON, or nothing for a page that has none."""
+def json_url(request: HttpRequest, *, in_trash: bool = False) -> str:
+    """Return the address of a page's data as JSON, or nothing for a page that has none.
+
+    `in_trash` says that the page is about an agent in the trash, which the API shows only when asked for the trash.
+    """
     match = request.resolver_match
     call = CALLS.get(str(match.url_name)) if match and not match.app_names else None
     if match is None or call is None:
@@ -93,6 +96,8 @@ def json_url(request: HttpRequest) -> str:
         asked["namespace"] = request.GET["namespace"]
     elif asked.get("namespace") == "*":
         del asked["namespace"]
+    if in_trash and call.id_name == "agent_id":
+        asked["trash"] = "true"
     if call.name == "list_sessions" and "agent" in asked:
         asked["agent"] = to_address(asked["agent"])
     # What is no valid UTF-8 cannot be named in a query string.

@@ -7,6 +7,7 @@ from ninja import Query
 from pydantic import BaseModel
 
 from statestore import dialect, models, paging, restore, saving
+from statestore.addresses import to_address
 from statestore.api import shapes
 from statestore.api.answers import answer, check_row, if_match, listed, must_be_new, nothing, resource
 from statestore.api.bodies import state_text, stored
@@ -25,7 +26,7 @@ from statestore.api.schemas.agents import (
     SavedOut,
     TrashIn,
 )
-from statestore.api.schemas.common import Listed
+from statestore.api.schemas.common import InTrashIn, Listed
 from statestore.errors import NotFound
 from statestore.forms import AgentFilterForm
 from statestore.querysets import BY_CHANGE
@@ -34,14 +35,19 @@ calls = Calls("agents")
 Form = TypeVar("Form", bound=AgentFilterForm)
 
 
-def found_agent(request: HttpRequest, address: str, *, lock: bool = False) -> models.AgentState:
-    """Return an agent that the caller can see, by its id as it stands in paths. Raises NotFound."""
-    agents = caller(request).reach.agents()
-    agent: models.AgentState | None = (agents.select_for_update() if lock else agents).named(
-        id_of(address, "agent"), "agent_id"
-    )
+def found_agent(request: HttpRequest, address: str, *, trash: bool = True) -> models.AgentState:
+    """Return an agent that the caller can see, by its id as it stands in paths; without `trash` only a live one.
+
+    Raises NotFound.
+    """
+    agent: models.AgentState | None = caller(request).reach.agents().named(id_of(address, "agent"), "agent_id")
     if agent is None:
         raise NotFound(f"There is no agent “{address[:80]}” here. Its orchestrator may have deleted it.")
+    if agent.is_deleted and not trash:
+        raise NotFound(
+            f"The agent “{address[:80]}” is in the trash. Read it with ?trash=true, or bring it back with"
+            f" POST {shapes.BASE}/agents/{to_address(agent.agent_id)}/undelete."
+        )
     return agent
 
 
@@ -68,9 +74,9 @@ def list_agents(request: HttpRequest, asked: Query[AgentsIn]) -> HttpResponse:
 
 
 @calls.call("GET", "/agents/{agent_id}", {200: AgentOut}, may="view_agentstate", tagged=True)
-def get_agent(request: HttpRequest, agent_id: str) -> HttpResponse:
+def get_agent(request: HttpRequest, agent_id: str, asked: Query[InTrashIn]) -> HttpResponse:
     """Read an agent with its state."""
-    agent = found_agent(request, agent_id)
+    agent = found_agent(request, agent_id, trash=asked.trash)
     tombstone = models.Tombstone.objects.filter(agent_id=agent.agent_id).first()
     return resource(request, agent.etag(), lambda: shapes.agent(agent, tombstone))
 
@@ -155,7 +161,10 @@ def patch_agent(request: HttpRequest, agent_id: str, body: AgentPatchIn) -> Http
 
 @calls.call("DELETE", "/agents/{agent_id}", {204: None}, scope="write", may="trash_agent")
 def delete_agent(request: HttpRequest, agent_id: str, asked: Query[TrashIn]) -> HttpResponse:
-    """Move an agent to the trash; its state and its past stay."""
+    """Move an agent to the trash; its state and its past stay.
+
+    From then on it is read with `?trash=true` only, and `undelete` brings it back under the same id.
+    """
     agent = found_agent(request, agent_id)
     caller(request).store().delete_agent(agent.agent_id, reason=asked.reason, if_match=if_match(request))
     return nothing()

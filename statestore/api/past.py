@@ -12,7 +12,7 @@ from statestore.api.agents import found_agent
 from statestore.api.answers import answer, tagged
 from statestore.api.calls import Calls
 from statestore.api.problems import Problem
-from statestore.api.schemas.common import Listed
+from statestore.api.schemas.common import InTrashIn, Listed
 from statestore.api.schemas.past import (
     BisectIn,
     BisectOut,
@@ -37,7 +37,7 @@ calls = Calls("history")
 @calls.call("GET", "/agents/{agent_id}/state", {200: StateOut}, may="view_agentstate", tagged=True)
 def get_state(request: HttpRequest, agent_id: str, asked: Query[StateIn]) -> HttpResponse:
     """Read the state that an agent had at a moment, and how it is known."""
-    agent = found_agent(request, agent_id)
+    agent = found_agent(request, agent_id, trash=asked.trash)
     known = history.state_at(agent.agent_id, moments.parse(asked.moment))
     digest = models.sha256(known.text)
     return tagged(
@@ -73,8 +73,8 @@ def _moment(known: history.KnownState, digest: str) -> dict[str, object]:
 @calls.call("GET", "/agents/{agent_id}/diff", {200: DiffOut}, may="view_agentstate", tagged=True)
 def get_diff(request: HttpRequest, agent_id: str, asked: Query[DiffIn]) -> HttpResponse:
     """Compare two moments of an agent, or one of it and one of another agent."""
-    agent = found_agent(request, agent_id)
-    other = found_agent(request, asked.other) if asked.other else agent
+    agent = found_agent(request, agent_id, trash=asked.trash)
+    other = found_agent(request, asked.other, trash=asked.trash) if asked.other else agent
     before = history.state_at(agent.agent_id, moments.parse(asked.from_))
     after = history.state_at(other.agent_id, moments.parse(asked.to))
     return tagged(request, compared(before, after))
@@ -103,7 +103,7 @@ def get_path_history(request: HttpRequest, agent_id: str, asked: Query[PathHisto
     Reading the past takes time: each answer reads for a quarter of a second. Go on with `next` as `cursor` and with
     `place`: an item of a list is followed as it moves.
     """
-    agent = found_agent(request, agent_id)
+    agent = found_agent(request, agent_id, trash=asked.trash)
     place = asked.place if asked.place is not None else asked.path
     found = history.path_history(agent, place, start=Position.parse(asked.cursor))
     items = [
@@ -122,9 +122,9 @@ def get_path_history(request: HttpRequest, agent_id: str, asked: Query[PathHisto
 
 
 @calls.call("GET", "/agents/{agent_id}/blame", {200: BlameOut}, may="view_agentstate")
-def get_blame(request: HttpRequest, agent_id: str) -> HttpResponse:
+def get_blame(request: HttpRequest, agent_id: str, asked: Query[InTrashIn]) -> HttpResponse:
     """Tell for each value of the state which transition set it last."""
-    agent = found_agent(request, agent_id)
+    agent = found_agent(request, agent_id, trash=asked.trash)
     try:
         found = history.blame(agent)
     except NotJson as error:
@@ -142,7 +142,7 @@ def get_blame(request: HttpRequest, agent_id: str) -> HttpResponse:
 @calls.call("GET", "/agents/{agent_id}/bisect", {200: BisectOut}, may="view_agentstate")
 def get_bisect(request: HttpRequest, agent_id: str, asked: Query[BisectIn]) -> HttpResponse:
     """Find when a condition on the state became true, and when false again."""
-    agent = found_agent(request, agent_id)
+    agent = found_agent(request, agent_id, trash=asked.trash)
     found = history.bisect(agent, conditions.parse(asked.condition), start=Position.parse(asked.cursor))
     return answer(
         {
@@ -158,7 +158,7 @@ def get_bisect(request: HttpRequest, agent_id: str, asked: Query[BisectIn]) -> H
 @calls.call("GET", "/agents/{agent_id}/timeline", {200: Listed[TimelineEntryOut]}, may="view_agentstate")
 def get_timeline(request: HttpRequest, agent_id: str, asked: Query[TimelineIn]) -> HttpResponse:
     """List an agent's transitions, captured changes and snapshots in one order, newest first."""
-    agent = found_agent(request, agent_id)
+    agent = found_agent(request, agent_id, trash=asked.trash)
     try:
         entries, older = history.timeline(agent.agent_id, cursor=asked.cursor, limit=asked.limit)
     except ValueError:

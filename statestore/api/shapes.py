@@ -105,7 +105,7 @@ def agent_row(agent: models.AgentState) -> dict[str, Any]:
         **times(agent, "created_at", "updated_at"),
         "in_trash": bool(agent.is_deleted),
         "size": getattr(agent, "size", None) if hasattr(agent, "size") else len(text_bytes(agent.state_data)),
-        "url": f"{BASE}/agents/{address}",
+        "url": f"{BASE}/agents/{address}" + ("?trash=true" if agent.is_deleted else ""),
         "page": f"/agents/{address}/",
         "raw": odd_bytes(agent, ("agent_id", "name", "status")),
     }

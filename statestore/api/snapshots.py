@@ -12,7 +12,7 @@ from statestore.api.calls import Calls, id_of
 from statestore.api.once import once, stepwise
 from statestore.api.restores import answered
 from statestore.api.schemas.agents import NO_REASON, ReasonIn
-from statestore.api.schemas.common import Listed, PageIn
+from statestore.api.schemas.common import AgentPageIn, Listed, PageIn
 from statestore.api.schemas.past import (
     PLAIN_SNAPSHOT,
     DeletedOut,
@@ -45,9 +45,10 @@ def list_snapshots(request: HttpRequest, asked: Query[PageIn]) -> HttpResponse:
 
 
 @calls.call("GET", "/agents/{agent_id}/snapshots", {200: Listed[SnapshotRowOut]}, may="view_snapshot")
-def list_agent_snapshots(request: HttpRequest, agent_id: str, asked: Query[PageIn]) -> HttpResponse:
+def list_agent_snapshots(request: HttpRequest, agent_id: str, asked: Query[AgentPageIn]) -> HttpResponse:
     """List an agent's snapshots, newest first, without their states."""
-    rows = models.Snapshot.objects.of_agent(found_agent(request, agent_id).agent_id).without_state().with_size()
+    agent = found_agent(request, agent_id, trash=asked.trash)
+    rows = models.Snapshot.objects.of_agent(agent.agent_id).without_state().with_size()
     return answer(listed(paging.page(rows, BY_CREATION, cursor=asked.cursor, size=asked.limit), shapes.snapshot_row))
 
 

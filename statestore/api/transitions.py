@@ -12,7 +12,7 @@ from statestore.api.callers import caller
 from statestore.api.calls import Calls, id_of
 from statestore.api.once import once
 from statestore.api.problems import Problem
-from statestore.api.schemas.common import Listed, PageIn
+from statestore.api.schemas.common import AgentPageIn, Listed
 from statestore.api.schemas.past import TransitionIn, TransitionOut, TransitionRowOut
 from statestore.errors import NotFound
 from statestore.querysets import BY_TIME
@@ -21,9 +21,9 @@ calls = Calls("transitions")
 
 
 @calls.call("GET", "/agents/{agent_id}/transitions", {200: Listed[TransitionRowOut]}, may="view_transition")
-def list_transitions(request: HttpRequest, agent_id: str, asked: Query[PageIn]) -> HttpResponse:
+def list_transitions(request: HttpRequest, agent_id: str, asked: Query[AgentPageIn]) -> HttpResponse:
     """List an agent's transitions, newest first, without their states."""
-    agent = found_agent(request, agent_id)
+    agent = found_agent(request, agent_id, trash=asked.trash)
     rows = models.Transition.objects.of_agent(agent.agent_id).without_states().with_sizes()
     return answer(listed(paging.page(rows, BY_TIME, cursor=asked.cursor, size=asked.limit), shapes.transition_row))
 

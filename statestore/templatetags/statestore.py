@@ -278,7 +278,8 @@ def origin(found: Any, agent_id: Any, commit: Any = "") -> dict[str, Any]:
 def json_link(context: dict[str, Any]) -> dict[str, Any]:
     """Return where this page's data is as JSON, and the curl line for it; nothing for a page without data."""
     request = context.get("request")
-    url = json_url(request) if request is not None else ""
+    agent = context.get("agent")
+    url = json_url(request, in_trash=bool(getattr(agent, "is_deleted", 0))) if request is not None else ""
     if request is None or not url:
         return {"url": ""}
     return {"url": url, "curl": f'curl -H "Authorization: Bearer $TOKEN" "{request.build_absolute_uri(url)}"'}

@@ -1,6 +1,7 @@
 """Agents through the API: saved, read, changed, thrown away and brought back."""
 
 import json
+from typing import Any
 
 import pytest
 
@@ -92,7 +93,7 @@ def test_an_agent_goes_to_the_trash_and_comes_back(script: Script):
     assert script.delete("/agents/a1?reason=done").status_code == 204
     assert script.get("/agents").json()["items"] == []
     assert [row["id"] for row in script.get("/agents?trash=true").json()["items"]] == ["a1"]
-    assert script.get("/agents/a1").json()["tombstone"]["reason"] == "done"
+    assert script.get("/agents/a1?trash=1").json()["tombstone"]["reason"] == "done"
     assert script.post("/agents/a1/undelete").status_code == 200
     assert script.get("/agents/a1").json()["in_trash"] is False
 
@@ -100,12 +101,55 @@ def test_an_agent_goes_to_the_trash_and_comes_back(script: Script):
 def test_an_agent_in_the_trash_is_changed_by_nothing_but_its_return(script: Script):
     make_agent("a1")
     assert script.delete("/agents/a1?reason=first").status_code == 204
-    before = script.get("/agents/a1").json()
+    before = script.get("/agents/a1?trash=true").json()
     assert script.delete("/agents/a1?reason=second").status_code == 409
     for change in ({"name": "new"}, {"status": "paused"}, {"state": 2}):
         assert script.patch("/agents/a1", change).status_code == 409
-    assert script.get("/agents/a1").json() == before
+    assert script.get("/agents/a1?trash=true").json() == before
     assert before["tombstone"]["reason"] == "first"
+
+
+def reads_of_an_agent(description: dict[str, Any]) -> list[str]:
+    """Return the path of each GET below /agents/{agent_id}, as the API describes itself."""
+    return [
+        path
+        for path, calls in description["paths"].items()
+        if path.startswith("/api/v1/agents/{agent_id}") and "get" in calls
+    ]
+
+
+# What a read needs besides the agent.
+QUERIES = {"history": "path=/a", "bisect": "condition=/a+%3E+1", "diff": "from=now&to=now"}
+
+
+def test_nothing_of_an_agent_in_the_trash_is_read_unless_the_trash_is_asked_for(
+    script: Script, description: dict[str, Any]
+):
+    make_agent("a1", state={"a": 1})
+    paths = reads_of_an_agent(description)
+    assert len(paths) == 9
+    addresses = [
+        path.removeprefix("/api/v1").replace("{agent_id}", "a1") + "?" + QUERIES.get(path.rpartition("/")[2], "")
+        for path in paths
+    ]
+    assert {script.get(address).status_code for address in addresses} == {200}
+    assert script.delete("/agents/a1").status_code == 204
+    for address in addresses:
+        refused = script.get(address)
+        assert refused.status_code == 404, address
+        assert "POST /api/v1/agents/a1/undelete" in refused.json()["detail"]
+        assert script.get(f"{address}&trash=1").status_code == 200, address
+    (listed,) = script.get("/agents?trash=1").json()["items"]
+    assert script.get(listed["url"].removeprefix("/api/v1")).json()["id"] == "a1"
+    assert script.post("/agents/a1/undelete").status_code == 200
+    assert {script.get(address).status_code for address in addresses} == {200}
+
+
+def test_each_read_of_an_agent_describes_how_the_trash_is_asked_for(description: dict[str, Any]):
+    for path in reads_of_an_agent(description):
+        parameters = {one["name"]: one for one in description["paths"][path]["get"]["parameters"]}
+        assert "trash" in parameters, path
+        assert "404" in parameters["trash"]["description"]
 
 
 def test_the_trash_is_filtered_too(script: Script):

@@ -31,11 +31,23 @@ class Out(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
+class InTrashIn(BaseModel):
+    """Whether an agent in the trash may be read."""
+
+    trash: Annotated[bool, Field(description="Read the agent also if it is in the trash; without this it is 404.")] = (
+        False
+    )
+
+
 class PageIn(BaseModel):
     """Which part of a list."""
 
     limit: Annotated[int, Field(ge=1, le=1000, description="Rows in one answer.")] = 100
     cursor: Annotated[str, Field(max_length=8000, pattern=CURSOR, description="`next` of the answer before.")] = ""
+
+
+class AgentPageIn(PageIn, InTrashIn):
+    """Which part of a list that belongs to one agent."""
 
 
 class Listed(Out, Generic[Row]):

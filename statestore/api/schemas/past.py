@@ -3,10 +3,10 @@
 from typing import Annotated, Any, Literal
 
 from ninja.params.functions import Body
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
 from statestore.api.schemas.agents import Moment, State, StateData
-from statestore.api.schemas.common import ADDRESS, CURSOR, In, Out, Raw, Reason, Seconds, StoredSeconds, Time
+from statestore.api.schemas.common import ADDRESS, CURSOR, In, InTrashIn, Out, Raw, Reason, Seconds, StoredSeconds, Time
 
 Path = Annotated[str, Field(max_length=2000, description='A JSON Pointer, such as /plan/goal; "" is the whole state.')]
 Reached = Annotated[str, Field(max_length=60, pattern=CURSOR, description="`next` of the answer before.")]
@@ -28,13 +28,13 @@ class StateOut(Out):
     raw: Raw
 
 
-class StateIn(BaseModel):
+class StateIn(InTrashIn):
     """At which moment."""
 
     moment: Moment = "now"
 
 
-class DiffIn(BaseModel):
+class DiffIn(InTrashIn):
     """Which moments."""
 
     model_config = ConfigDict(populate_by_name=True)
@@ -99,7 +99,7 @@ class ValueOut(Out):
     is_there: bool
 
 
-class PathHistoryIn(BaseModel):
+class PathHistoryIn(InTrashIn):
     """Of which place; to go on, with `next` and `place` of the answer before."""
 
     path: Path
@@ -124,7 +124,7 @@ class BlameOut(Out):
     unknown: list[str]
 
 
-class BisectIn(BaseModel):
+class BisectIn(InTrashIn):
     """When did it become true?"""
 
     condition: Annotated[str, Field(min_length=1, max_length=2000, description="Such as: /budget/spent > 100")]
@@ -148,7 +148,7 @@ class BisectOut(Out):
     next: str | None
 
 
-class TimelineIn(BaseModel):
+class TimelineIn(InTrashIn):
     """Which part of it."""
 
     limit: Annotated[int, Field(ge=1, le=1000)] = 100
