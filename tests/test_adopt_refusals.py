@@ -5,7 +5,6 @@ import socket
 import sqlite3
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -147,14 +146,12 @@ def test_a_file_that_is_not_a_sound_store_is_refused_and_left_untouched(case: st
     spoil, reason = REFUSALS[case]
     spoil(version_5)
     before = fingerprint(version_5.parent)
-    started = time.monotonic()
     with pytest.raises(CommandError, match=reason):
         adopt_by_command(version_5)
     with pytest.raises(MigrationError, match=reason):
         adopt(version_5, backup_dir=version_5.parent / "backups")
     assert fingerprint(version_5.parent) == before
     assert not (version_5.parent / "backups").exists()
-    assert time.monotonic() - started < 15
 
 
 def test_a_file_that_may_not_be_read_is_refused(version_5: Path, monkeypatch: pytest.MonkeyPatch) -> None:

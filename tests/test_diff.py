@@ -3,7 +3,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from statestore import align
@@ -106,7 +106,7 @@ def test_any_choice_of_changes_applies_in_any_order(pair: tuple[Json, Json], cha
     apply(after, back)
 
 
-@settings(max_examples=300)
+@thoroughly
 @given(pairs)
 def test_each_change_names_what_lies_at_its_paths(pair: tuple[Json, Json]) -> None:
     before, after = pair
@@ -120,7 +120,7 @@ def test_each_change_names_what_lies_at_its_paths(pair: tuple[Json, Json]) -> No
             assert same(change.before, change.after) is (change.kind is Kind.MOVED)
 
 
-@settings(max_examples=300)
+@thoroughly
 @given(values, randoms)
 def test_the_order_of_keys_is_no_change(value: Json, chance: random.Random) -> None:
     reordered = _reordered(value, chance.shuffle)
@@ -134,7 +134,7 @@ def test_a_state_does_not_differ_from_itself(value: Json) -> None:
     assert not diff(value, _reordered(value, lambda members: None)).changes
 
 
-@settings(max_examples=300)
+@thoroughly
 @given(pairs)
 def test_changes_survive_the_end_of_the_effort(pair: tuple[Json, Json]) -> None:
     before, after = pair

@@ -5,7 +5,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from statestore import conditions, history, jsontext, models, moments
@@ -78,7 +78,7 @@ def test_blame_is_what_a_naive_replay_says(states: list[Any], gaps: bool):
             assert (origin.step_id, origin.after) == (None, NOW + max(r for r in recorded if r < n))
 
 
-@settings(max_examples=300)
+@thoroughly
 @given(st.data())
 def test_blame_follows_the_items_of_a_list_as_they_move(data: st.DataObject):
     """Each value is written once in its life, so that the step that wrote it is known without any replay."""

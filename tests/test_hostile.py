@@ -15,6 +15,7 @@ from statestore import models
 from statestore.addresses import to_address
 from statestore.routers import store_alias
 from tests.conftest import signed_in
+from tests.faults.scale import times
 from tests.foreign import hostile
 
 pytestmark = [pytest.mark.sqlite, pytest.mark.django_db(transaction=True)]
@@ -31,7 +32,7 @@ FILTERS = re.compile(
     r"\?(.*&)?(type|actor|session|row|q|find|layout|show|status|priority|complexity|ended|ignore|reached|_\w+)="
 )
 # So many views of one page are looked at: a timeline links to each of its moments.
-VIEWS_OF_ONE_PAGE = 4
+VIEWS_OF_ONE_PAGE = times(1, 4)
 
 
 class Reader(HTMLParser):
@@ -89,6 +90,7 @@ def hostile_store() -> None:
     hostile.fill(str(connections[store_alias()].settings_dict["NAME"]))
 
 
+@pytest.mark.faults
 def test_every_page_stands_and_nothing_on_it_can_act(client: Client, hostile_store: None):
     agents = models.AgentState.objects.count()
     pages = list(crawl(client, [*SEEDS, *ADMIN]))

@@ -1,7 +1,7 @@
 import json
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from statestore.jsontext import (
@@ -18,6 +18,7 @@ from statestore.jsontext import (
     same,
     split_pointer,
 )
+from tests.examples import thoroughly
 
 # A high surrogate directly before a low one has no spelling in JSON that means the two.
 texts = st.text(st.characters(codec="utf-8") | st.sampled_from("\udcff\udc80"), max_size=12)
@@ -30,7 +31,7 @@ values = st.recursive(
 )
 
 
-@settings(max_examples=300)
+@thoroughly
 @given(values, st.sampled_from([None, 0, 2]))
 def test_what_was_dumped_parses_to_the_same(value: Json, indent: int | None) -> None:
     text = dump(value, indent=indent)
@@ -39,7 +40,7 @@ def test_what_was_dumped_parses_to_the_same(value: Json, indent: int | None) -> 
     assert dump(parse(text), indent=indent) == text
 
 
-@settings(max_examples=300)
+@thoroughly
 @given(st.text() | st.text('[]{}",:0123456789.eE+-\\unltrafs \n\x00\ud800', max_size=40))
 def test_any_text_parses_or_is_refused_in_words(text: str) -> None:
     try:

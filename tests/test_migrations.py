@@ -1,32 +1,23 @@
 """The migrations make what the orchestrator would make, and can be taken back."""
 
-import os
 import sqlite3
-import subprocess
-import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pytest
 
+from tests.commands import manage
 from tests.foreign import orchestrator
 
 pytestmark = pytest.mark.sqlite
 
-ROOT = Path(__file__).resolve().parent.parent
+
+STORE: Final = ("migrate", "--database", "store")
+OWN: Final = ("migrate",)
 
 
-def migrate(home: Path, *arguments: str) -> None:
-    """Run `manage.py migrate` in a process of its own, on files of its own."""
-    manage(home, "migrate", "-v0", *arguments)
-
-
-def manage(home: Path, *arguments: str) -> None:
-    urls = {"STORE_URL": f"sqlite:///{home / 'store.db'}", "DATABASE_URL": f"sqlite:///{home / 'own.db'}"}
-    subprocess.run(
-        [sys.executable, "manage.py", *arguments], cwd=ROOT, env={**os.environ, **urls}, check=True,
-        stdout=subprocess.DEVNULL,
-    )  # fmt: skip
+def urls(home: Path) -> dict[str, str]:
+    return {"STORE_URL": f"sqlite:///{home / 'store.db'}", "DATABASE_URL": f"sqlite:///{home / 'own.db'}"}
 
 
 def shape(path: Path) -> dict[str, Any]:
@@ -51,7 +42,7 @@ def shape(path: Path) -> dict[str, Any]:
 
 
 def test_an_empty_store_becomes_what_the_orchestrator_would_make(tmp_path: Path):
-    migrate(tmp_path, "--database", "store")
+    manage(urls(tmp_path), STORE)
     orchestrator.create(tmp_path / "theirs.db")
     ours, theirs = shape(tmp_path / "store.db"), shape(tmp_path / "theirs.db")
     assert {table: ours[table] for table in theirs if table != "sqlite_sequence"} == {
@@ -66,28 +57,22 @@ def test_an_empty_store_becomes_what_the_orchestrator_would_make(tmp_path: Path)
 
 
 def test_the_stores_tables_stay_out_of_our_database_and_ours_out_of_the_store(tmp_path: Path):
-    migrate(tmp_path, "--database", "store")
-    migrate(tmp_path)
+    manage(urls(tmp_path), STORE, OWN)
     assert not any(table.startswith(("dash_", "agent", "state_")) for table in shape(tmp_path / "own.db"))
     assert not any(table.startswith(("auth_", "axes_", "django_session")) for table in shape(tmp_path / "store.db"))
 
 
 def test_every_migration_can_be_taken_back(tmp_path: Path):
-    migrate(tmp_path, "--database", "store")
-    migrate(tmp_path)
-    migrate(tmp_path, "statestore", "zero", "--database", "store")
-    migrate(tmp_path, "statestore", "zero")
+    manage(urls(tmp_path), STORE, OWN, ("migrate", "statestore", "zero", *STORE[1:]), ("migrate", "statestore", "zero"))
     assert set(shape(tmp_path / "store.db")) <= {"django_migrations", "sqlite_sequence"}
     with sqlite3.connect(tmp_path / "own.db") as connection:
         assert connection.execute("SELECT count(*) FROM auth_group").fetchone() == (0,)
-    migrate(tmp_path, "--database", "store")
+    manage(urls(tmp_path), STORE)
 
 
 def test_taking_back_while_capture_is_on_leaves_saves_working(tmp_path: Path):
     """A trigger without its table would make every save of the orchestrator's fail."""
-    migrate(tmp_path, "--database", "store")
-    manage(tmp_path, "capture", "on")
-    migrate(tmp_path, "statestore", "0001", "--database", "store")
+    manage(urls(tmp_path), STORE, ("capture", "on"), ("migrate", "statestore", "0001", *STORE[1:]))
     with orchestrator.Orchestrator(tmp_path / "store.db") as saving:
         for step in range(2):
             saving.save_agent("a1", f'{{"step": {step}}}')

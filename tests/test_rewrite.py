@@ -5,7 +5,7 @@ import random
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from statestore.diff import DoesNotFit, diff, same
@@ -36,14 +36,14 @@ def test_any_choice_of_changes_means_what_apply_says(before: Json, after: Json, 
         assert same(parse(rewrite(text, chosen, given_source)), apply_changes(before, chosen))
 
 
-@settings(max_examples=500)
+@thoroughly
 @given(values, st.randoms(use_true_random=False))
 def test_no_change_leaves_every_byte(value: Json, chance: random.Random):
     text = typed(value, chance)
     assert rewrite(text, []) == text
 
 
-@settings(max_examples=500)
+@thoroughly
 @given(st.dictionaries(st.sampled_from("abcd"), values, min_size=1), st.randoms(use_true_random=False))
 def test_what_is_outside_of_an_edited_place_stays_byte_for_byte(value: dict[str, Any], chance: random.Random):
     text = typed(value, chance)

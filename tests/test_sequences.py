@@ -1,12 +1,13 @@
 from itertools import pairwise
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from statestore.sequences import Effort, common_subsequence
+from tests.examples import thoroughly
 
 
-@settings(max_examples=300)
+@thoroughly
 @given(st.lists(st.integers(0, 3), max_size=12), st.lists(st.integers(0, 3), max_size=12), st.sampled_from([0, 10**6]))
 def test_a_common_subsequence_is_one_and_the_longest_if_it_may_be(
     left: list[int], right: list[int], units: int

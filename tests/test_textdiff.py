@@ -2,7 +2,7 @@ import random
 from itertools import pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from statestore.textdiff import (
@@ -15,6 +15,7 @@ from statestore.textdiff import (
     diff_lines,
     diff_words,
 )
+from tests.examples import thoroughly
 
 words = st.lists(st.sampled_from(["one", "two", "three", " ", "  ", "\n", ".", "é", "\ud800", "x_1"]), max_size=25)
 proses = words.map("".join)
@@ -25,7 +26,7 @@ def _side(lines: list[Line], other: Op) -> list[str]:
     return [line.text for line in lines if line.op is not other]
 
 
-@settings(max_examples=300)
+@thoroughly
 @given(proses, proses)
 def test_the_segments_make_up_both_texts(before: str, after: str) -> None:
     segments = diff_words(before, after)
@@ -63,7 +64,7 @@ def test_a_long_difference_is_one_deletion_and_one_insertion() -> None:
     assert segments[-1].text == " end"
 
 
-@settings(max_examples=300)
+@thoroughly
 @given(papers, papers, st.integers(0, 3))
 def test_hunks_tell_every_line_that_differs(before: str, after: str, context: int) -> None:
     result = diff_lines(before, after, context)
