@@ -1,7 +1,7 @@
 # `make help` lists the verbs. Each works from a bare clone; what is missing on the machine is said in words.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help run test check format lock venv bench faults clean screenshots
+.PHONY: help run test quick check format lock venv bench faults clean screenshots
 
 HOST ?= 127.0.0.1
 PORT ?= 8000
@@ -18,8 +18,11 @@ run: .venv/.run ## the dashboard on http://127.0.0.1:8000 (HOST=, PORT=), with d
 test: .venv/.dev ## the whole suite, on SQLite, in the browser and on PostgreSQL
 	@PATH="$(CURDIR)/$(BIN):$$PATH" tests/run $(ARGS)
 
-faults: .venv/.dev ## the fault tests, for longer than CI has time
-	@FAULTS=long $(BIN)/pytest -m "faults or alone" -p no:randomly
+quick: .venv/.dev ## the suite without browser, faults and PostgreSQL
+	@$(BIN)/pytest -n 2 -m "not browser and not faults and not alone" $(ARGS)
+
+faults: .venv/.dev ## the fault and fuzz tests, at random and for longer than CI has time
+	@FAULTS=long $(BIN)/pytest -m "faults or alone or thorough" $(ARGS)
 
 check: .venv/.dev ## formats, lint, types, migrations, deployment settings
 	$(BIN)/ruff format --check .

@@ -1,20 +1,29 @@
 """What every test may ask for."""
 
 import os
-from collections.abc import Iterator
+import shlex
+import shutil
+import tempfile
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
 
 import hypothesis
 import pytest
 from django.conf import settings
+from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
+from django.contrib.auth.hashers import make_password
 from django.contrib.auth.models import Group, User
+from django.contrib.sessions.backends.db import SessionStore
 from django.core.cache import cache
 from django.db import connections
 from django.test import Client, override_settings
 
 from statestore.routers import store_alias
 from statestore.search import file
+from tests.commands import manage
+from tests.faults.scale import LONG
+from tests.templates import Templates
 
 # Playwright's event loop runs in the tests' thread; the ORM is not used from inside it.
 os.environ.setdefault("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
@@ -27,20 +36,50 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             marker.kwargs.setdefault("databases", "__all__")
 
 
+ROLES = ("viewer", "operator", "manager", "administrator")
+STAFF = {"manager", "administrator"}
 # What migrations wrote and no test changes; and what the database itself guards against being deleted.
 KEPT_TABLES = {"migrations", "auth_group", "auth_group_permissions", "auth_permission", "django_content_type"}
 GUARD = "dash_audit_no_delete"
 
 
 @pytest.fixture(scope="session")
+def templates(tmp_path_factory: pytest.TempPathFactory) -> Templates:
+    """Return what the processes of this run make once and share."""
+    base = tmp_path_factory.getbasetemp()
+    return Templates((base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "templates")
+
+
+def migrate_into(directory: Path) -> None:
+    """Make both databases as SQLite files."""
+    urls = {
+        variable: f"sqlite:///{directory / f'{alias}.db'}"
+        for alias, variable in (("default", "DATABASE_URL"), ("store", "STORE_URL"))
+    }
+    manage(urls, ("migrate",), ("migrate", "--database", "store"))
+
+
+@pytest.fixture(scope="session")
 def django_db_modify_db_settings(
-    django_db_modify_db_settings_parallel_suffix: None, tmp_path_factory: pytest.TempPathFactory
+    django_db_modify_db_settings_parallel_suffix: None, tmp_path_factory: pytest.TempPathFactory, templates: Templates
 ) -> None:
-    """Use files: SQLite's shared memory locks tables at once, where a file's lock is waited for."""
+    """Use files: SQLite's shared memory locks tables at once, where a file's lock is waited for.
+
+    They are copied, so that one process migrates for all; PostgreSQL does the same by TEMPLATE (tests/postgres.py).
+    """
+    own = tmp_path_factory.mktemp("databases")
     for connection in connections.all():
         if connection.vendor == "sqlite":
-            path = tmp_path_factory.mktemp("databases") / f"{connection.alias}.db"
-            connection.settings_dict["TEST"]["NAME"] = str(path)
+            made = templates.get("migrated", migrate_into) / f"{connection.alias}.db"
+            connection.settings_dict["TEST"]["NAME"] = shutil.copy(made, own)
+        else:
+            connection.settings_dict["TEST"]["TEMPLATE"] = connection.settings_dict["NAME"]
+
+
+@pytest.fixture(scope="session")
+def django_db_keepdb() -> bool:
+    """Keep what was copied: Django would delete the files and migrate anew."""
+    return all(connection.vendor == "sqlite" for connection in connections.all())
 
 
 @pytest.fixture(scope="session")
@@ -91,31 +130,52 @@ def index_file(_no_search_index: None, settings: Any, tmp_path: Path) -> Iterato
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _plain_static_files(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+def _test_settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Let templates name static files without a manifest, and without the folder, that only `collectstatic` makes.
 
     The folder must be nobody else's: each client reads all of it, and takes nothing but regular files.
     """
     plain = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
     storages = {**settings.STORAGES, "staticfiles": plain}
-    with override_settings(STATIC_ROOT=str(tmp_path_factory.mktemp("empty")), STORAGES=storages):
+    # A password that is meant to be slow to check would cost a second each time.
+    hashers = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+    empty = str(tmp_path_factory.mktemp("empty"))
+    with override_settings(STATIC_ROOT=empty, STORAGES=storages, PASSWORD_HASHERS=hashers):
         yield
+
+
+@pytest.fixture
+def quick_disk(tmp_path: Path) -> Iterator[Path]:
+    """Return a directory in memory where there is one: a busy disk stalls for longer than any lock that is measured."""
+    memory = Path("/dev/shm")
+    if not os.access(memory, os.W_OK):
+        yield tmp_path
+        return
+    with tempfile.TemporaryDirectory(prefix="statestore-", dir=memory) as directory:
+        yield Path(directory)
 
 
 @pytest.fixture
 def people(db: None) -> dict[str, User]:
     """Return one user for each role, and one without any."""
-    made = {"nobody": User.objects.create_user("nobody")}
-    for role in ("viewer", "operator", "manager", "administrator"):
-        made[role] = User.objects.create_user(role, is_staff=role in {"manager", "administrator"})
-        made[role].groups.add(Group.objects.get(name=role))
+    password = make_password(None)
+    rows = [User(username=name, password=password, is_staff=name in STAFF) for name in ("nobody", *ROLES)]
+    made = {user.username: user for user in User.objects.bulk_create(rows)}
+    groups = {group.name: group for group in Group.objects.filter(name__in=ROLES)}
+    memberships = [User.groups.through(user_id=made[role].pk, group_id=groups[role].pk) for role in ROLES]
+    User.groups.through.objects.bulk_create(memberships)
     return made
 
 
 def signed_in(user: User) -> Client:
-    """Return a client whose requests are the user's."""
+    """Return a client whose requests are the user's; the session is made directly, without the signals of a login."""
+    session = SessionStore()
+    session[SESSION_KEY] = str(user.pk)
+    session[BACKEND_SESSION_KEY] = "django.contrib.auth.backends.ModelBackend"
+    session[HASH_SESSION_KEY] = user.get_session_auth_hash()
+    session.create()
     client = Client()
-    client.force_login(user, "django.contrib.auth.backends.ModelBackend")
+    client.cookies[settings.SESSION_COOKIE_NAME] = str(session.session_key)
     return client
 
 
@@ -140,6 +200,31 @@ def on_sqlite() -> bool:
     return connections[store_alias()].vendor == "sqlite"
 
 
-# A busy machine is no fault of the code: speed is measured by ratios, elsewhere.
-hypothesis.settings.register_profile("shared", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+# The gate tries the same examples each time, so that it tells of a change and not of its luck; `make faults` tries
+# others. A busy machine is no fault of the code: speed is measured by ratios, elsewhere.
+hypothesis.settings.register_profile(
+    "shared", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow], derandomize=not LONG
+)
 hypothesis.settings.load_profile("shared")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Let the output of a failing test end with the line that repeats it alone."""
+    report = yield
+    if report.failed:
+        report.sections.append(("Repeat it alone", repeat_line(item)))
+    return report
+
+
+def repeat_line(item: pytest.Item) -> str:
+    """Return the shell command that runs one test as this run did: on the same database, with the same seed."""
+    words = ["FAULTS=long"] if LONG else []
+    words += [".venv/bin/python", "-m"]
+    if os.environ.get("STORE_URL", "").startswith("postgres"):
+        words += ["tests.postgres", ".venv/bin/pytest"]
+    else:
+        words += ["pytest"]
+    seed = item.config.getoption("randomly_seed", None)
+    words += [f"--randomly-seed={seed}"] if isinstance(seed, int) else []
+    return " ".join([*words, shlex.quote(item.nodeid)])

@@ -10,6 +10,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+from tests.commands import manage
+
 
 def main() -> int:
     """Start a cluster, run the command with both databases on it, stop it, and return the command's status."""
@@ -29,7 +31,10 @@ def main() -> int:
                 "DATABASE_URL": f"postgres://postgres@{socket}/dashboard",
                 "STORE_URL": f"postgres://postgres@{socket}/descartes",
             }
-            return subprocess.run(sys.argv[1:], env={**os.environ, **urls}, check=False).returncode
+            environment = {**os.environ, **urls}
+            # Each process of the tests copies these two as templates, instead of migrating anew.
+            manage(urls, ["migrate"], ["migrate", "--database", "store"])
+            return subprocess.run(sys.argv[1:], env=environment, check=False).returncode
         finally:
             _run(binaries / "pg_ctl", "-D", home / "data", "-m", "immediate", "stop")
     finally:

@@ -15,7 +15,7 @@ from tests.faults.scale import times
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-ROUNDS = times(500, 2000)
+ROUNDS = times(100, 2_000)
 
 
 def at_once(*works: Any) -> list[Any]:

@@ -1,6 +1,9 @@
 """A site, a browser, and pages in it that notice whatever a page complains about."""
 
+import json
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,6 +12,8 @@ from playwright.sync_api import Browser, Dialog, Page, expect, sync_playwright
 from tests.browser import story
 from tests.browser.site import Site
 from tests.foreign import hostile, orchestrator
+from tests.templates import Templates
+from tests.waiting import HANG_SECONDS
 
 FLAGS = (
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
@@ -19,7 +24,7 @@ REPORT_VIOLATIONS = """
 document.addEventListener("securitypolicyviolation", (event) =>
   console.error(`violation of ${event.violatedDirective}: ${event.blockedURI} ${event.sample}`));
 """
-expect.set_options(timeout=10_000)
+expect.set_options(timeout=HANG_SECONDS * 1000)
 OpenPage = Callable[..., Page]
 
 
@@ -29,12 +34,18 @@ def launch(playwright: Any) -> Browser:
 
 
 @pytest.fixture(scope="session")
-def site_and_story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Site, story.Story]]:
-    site = Site(tmp_path_factory.mktemp("site"))
-    written = story.write(site.store)
-    site.adopt()
+def site_and_story(
+    templates: Templates, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Site, story.Story]]:
+    def fill(directory: Path) -> None:
+        site = Site(directory)
+        written = story.write(site.store)
+        (directory / "story.json").write_text(json.dumps(asdict(written)))
+        site.adopt()
+
+    site = Site.copy(templates.get("story", fill), tmp_path_factory.mktemp("site"))
     with site.serving():
-        yield site, written
+        yield site, story.Story(**json.loads((site.directory / "story.json").read_text()))
 
 
 @pytest.fixture(scope="session")
@@ -49,11 +60,14 @@ def told(site_and_story: tuple[Site, story.Story]) -> story.Story:
 
 
 @pytest.fixture(scope="session")
-def hostile_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    site = Site(tmp_path_factory.mktemp("hostile"))
-    orchestrator.create(site.store)
-    hostile.fill(site.store)
-    site.adopt()
+def hostile_site(templates: Templates, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    def fill(directory: Path) -> None:
+        site = Site(directory)
+        orchestrator.create(site.store)
+        hostile.fill(site.store)
+        site.adopt()
+
+    site = Site.copy(templates.get("hostile", fill), tmp_path_factory.mktemp("hostile"))
     with site.serving():
         yield site
 
@@ -85,6 +99,7 @@ def open_page(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Open
     ) -> Page:
         site = site or request.getfixturevalue("site")
         context = browser.new_context(base_url=site.url, **{"viewport": {"width": 1440, "height": 900}, **how})
+        context.set_default_timeout(HANG_SECONDS * 1000)
         contexts.append(context)
         if role:
             context.add_cookies([{"name": "descartes_session", "value": site.sessions[role], "url": site.url}])

@@ -3,23 +3,22 @@
 import json
 import os
 import shlex
+import shutil
 import socket
 import subprocess
 import sys
-import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.error import URLError
 from urllib.request import urlopen
 
+from tests.commands import manage
 from tests.foreign.orchestrator import Orchestrator
+from tests.waiting import HANG_SECONDS, wait_for
 
 ROOT = Path(__file__).resolve().parents[2]
 HOST = "127.0.0.1"
-START_SECONDS = 60
 
 
 @dataclass
@@ -60,15 +59,24 @@ class Site:
 
     def adopt(self) -> None:
         """Move into the store as a person does, and let one person of each role be signed in."""
-        self.run("manage.py", "migrate", "--database", "default", "-v", "0")
-        self.run(
-            "manage.py", "adopt", str(self.store), "--yes", "--stopped", "--backup-dir", str(self.directory / "backups")
-        )
+        backups = str(self.directory / "backups")
+        manage(self.environment, ["migrate"], ["adopt", str(self.store), "--yes", "--stopped", "--backup-dir", backups])
         self.admit()
 
     def admit(self) -> None:
         """Make a person of each role."""
-        self.sessions = json.loads(self.run("-m", "tests.browser.people"))
+        (self.directory / "sessions.json").write_text(self.run("-m", "tests.browser.people"))
+        self._read_sessions()
+
+    def _read_sessions(self) -> None:
+        self.sessions = json.loads((self.directory / "sessions.json").read_text())
+
+    @classmethod
+    def copy(cls, template: Path, directory: Path) -> "Site":
+        """Return an installation like the one in another directory, which no server may be using."""
+        site = cls(Path(shutil.copytree(template, directory, dirs_exist_ok=True)))
+        site._read_sessions()
+        return site
 
     @contextmanager
     def serving(self) -> Iterator["Site"]:
@@ -85,18 +93,17 @@ class Site:
                 yield self
             finally:
                 process.terminate()
-                process.wait(timeout=30)
+                process.wait(timeout=HANG_SECONDS)
 
     def _await_answer(self, process: subprocess.Popen[bytes]) -> None:
-        began = time.monotonic()
-        while True:
+        def answers() -> bool:
             try:
-                with urlopen(f"{self.url}/healthz", timeout=5):
-                    return
-            except (URLError, OSError):
-                is_late = time.monotonic() - began > START_SECONDS
-                if is_late or process.poll() is not None:
-                    log = (self.directory / "server.log").read_text()
-                    raise RuntimeError(f"the server did not start: {log}") from None
-                # A port that nobody listens on cannot be waited for, only asked again.
-                threading.Event().wait(0.05)
+                with urlopen(f"{self.url}/healthz", timeout=HANG_SECONDS):
+                    return True
+            except OSError:
+                return False
+
+        try:
+            wait_for(answers, "the server's first answer", is_alive=lambda: process.poll() is None)
+        except AssertionError as error:
+            raise RuntimeError(f"{error}: {(self.directory / 'server.log').read_text()}") from None

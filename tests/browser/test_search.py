@@ -204,10 +204,8 @@ def test_new_events_appear_by_themselves_and_wait_for_who_reads_further_down(ope
     page.reload()
     expect(page.locator("#event-rows tr")).to_have_count(40)
     with site.orchestrator() as orchestrator:
-        began = time.monotonic()
         orchestrator.save_event("tailed and new", session_id="tail")
     expect(page.locator("#event-rows tr").first).to_contain_text("tailed and new")
-    assert time.monotonic() - began < 10, "it should take two seconds; a busy machine may need more"
     expect(page.locator(".panel header .number")).to_have_text("41")
     page.evaluate("window.scrollTo(0, 900)")
     with site.orchestrator() as orchestrator:
@@ -241,10 +239,14 @@ def test_new_events_stand_where_their_time_puts_them(open_page: OpenPage, site: 
 
 def test_a_hidden_tab_asks_for_nothing(open_page: OpenPage):
     page = open_page("/events/")
+    page.clock.install()
+    page.reload()
+    with page.expect_response(lambda response: "/search/live/" in response.url):
+        page.clock.run_for(10_000)
     page.evaluate("Object.defineProperty(document, 'hidden', { get: () => true })")
     asked: list[str] = []
-    page.on("request", lambda request: asked.append(request.url) if "/search/live/" in request.url else None)
-    page.wait_for_timeout(2500)
+    page.on("request", lambda request: asked.append(request.url))
+    page.clock.run_for(60_000)
     assert asked == []
 
 

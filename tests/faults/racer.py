@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.foreign.orchestrator import Orchestrator
+from tests.waiting import HANG_SECONDS
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -55,7 +56,7 @@ def racing(*words: str, environment: dict[str, str] | None = None) -> Iterator[R
             assert process.stdin is not None
             process.stdin.close()
             try:
-                process.wait(timeout=30)
+                process.wait(timeout=HANG_SECONDS)
             except subprocess.TimeoutExpired:
                 process.kill()
 

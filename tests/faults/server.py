@@ -8,7 +8,6 @@ import socket
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,10 +17,9 @@ from typing import Self
 from urllib.parse import urlencode
 
 from tests.faults.sites import NAME, PASSWORD, ROOT, Site
+from tests.waiting import HANG_SECONDS, wait_for
 
 HOST = "127.0.0.1"
-START_SECONDS = 60
-PATIENCE_SECONDS = 60
 CONNECTION_LOST = (ConnectionError, http.client.HTTPException, socket.timeout)
 
 
@@ -65,7 +63,7 @@ class Server:
         if self.process.poll() is None:
             self.process.terminate()
             try:
-                self.process.wait(timeout=15)
+                self.process.wait(timeout=HANG_SECONDS)
             except subprocess.TimeoutExpired:
                 self.kill()
 
@@ -101,18 +99,19 @@ def serving(site: Site) -> Iterator[Server]:
 
 
 def _await_answer(server: Server, began: float) -> None:
-    while True:
+    def answers() -> bool:
         try:
             with Visitor(server.port) as visitor:
                 visitor.get("/healthz")
-            server.started_seconds = time.monotonic() - began
-            return
         except CONNECTION_LOST:
-            too_late = time.monotonic() - began > START_SECONDS
-            if too_late or server.process.poll() is not None:
-                raise RuntimeError(f"the server did not start: {server.log()}") from None
-            # A port that nobody listens on cannot be waited for, only asked again.
-            threading.Event().wait(0.05)
+            return False
+        return True
+
+    try:
+        wait_for(answers, "the server's first answer", is_alive=lambda: server.process.poll() is None)
+    except AssertionError as error:
+        raise RuntimeError(f"{error}: {server.log()}") from None
+    server.started_seconds = time.monotonic() - began
 
 
 @dataclass
@@ -124,7 +123,7 @@ class Visitor:
     answers: list[Answer] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.connection = http.client.HTTPConnection(HOST, self.port, timeout=PATIENCE_SECONDS)
+        self.connection = http.client.HTTPConnection(HOST, self.port, timeout=HANG_SECONDS)
 
     def __enter__(self) -> Self:
         return self

@@ -3,13 +3,12 @@
 import os
 import shutil
 import sqlite3
-import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.commands import manage
 from tests.foreign import orchestrator, population
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -49,10 +48,7 @@ class Site:
 
     def manage(self, *words: str) -> str:
         """Run a management command and return what it printed."""
-        command = [sys.executable, "manage.py", *words]
-        done = subprocess.run(command, cwd=ROOT, env=self.environment, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, f"{words}: {done.stdout}{done.stderr}"
-        return done.stdout
+        return manage(self.environment, words)
 
     def rows(self, sql: str, *parameters: Any) -> list[tuple[Any, ...]]:
         """Return the rows of a query on the store."""
@@ -75,9 +71,13 @@ class Site:
 SiteMaker = Callable[..., Site]
 
 
-def make_template(directory: Path, journal_mode: str) -> Site:
-    """Return a site made by the commands that a person would use; others are copied from it."""
-    site = Site(directory / "store.db", directory / "dashboard.db")
+def site_in(directory: Path) -> Site:
+    return Site(directory / "store.db", directory / "dashboard.db")
+
+
+def fill_template(directory: Path, journal_mode: str) -> None:
+    """Make a site by the commands that a person would use; others are copied from it."""
+    site = site_in(directory)
     orchestrator.create(site.store)
     population.populate(site.store)
     with population.unhurried(site.store) as writer:
@@ -86,18 +86,20 @@ def make_template(directory: Path, journal_mode: str) -> Site:
             writer.save_agent(agent_id, states[0], status="idle", at=LONG_AGO)
             for step in (1, 2):
                 writer.create_snapshot(agent_id, states[step], description=f"step {step}", at=LONG_AGO)
-    site.manage("migrate", "--database", "default", "-v", "0")
     wal = ["--wal"] if journal_mode == "wal" else []
-    site.manage("adopt", str(site.store), "--yes", "--stopped", "--backup-dir", str(directory / "backups"), *wal)
-    site.manage("shell", "-v", "0", "-c", _MAKE_PERSON)
+    manage(
+        site.environment,
+        ["migrate"],
+        ["adopt", str(site.store), "--yes", "--stopped", "--backup-dir", str(directory / "backups"), *wal],
+        ["shell", "-v", "0", "-c", _MAKE_PERSON],
+    )
     assert site.rows("PRAGMA journal_mode") == [(journal_mode,)]
-    return site
 
 
-def copy_of(template: Site, directory: Path) -> Site:
+def copy_of(template: Path, directory: Path) -> Site:
     """Return a fresh installation in a directory."""
     directory.mkdir(parents=True, exist_ok=True)
-    return Site(
-        Path(shutil.copy(template.store, directory / "store.db")),
-        Path(shutil.copy(template.dashboard, directory / "dashboard.db")),
-    )
+    made, copy = site_in(template), site_in(directory)
+    shutil.copy(made.store, copy.store)
+    shutil.copy(made.dashboard, copy.dashboard)
+    return copy

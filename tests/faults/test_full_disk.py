@@ -4,8 +4,6 @@ import os
 import resource
 import sqlite3
 import subprocess
-import threading
-import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field, replace
@@ -14,10 +12,11 @@ from pathlib import Path
 import pytest
 
 from tests.faults.scale import LONG, tell
-from tests.faults.server import PATIENCE_SECONDS, Answer, Server, Visitor, restore_id, serving
+from tests.faults.server import Answer, Server, Visitor, restore_id, serving
 from tests.faults.sites import JOURNAL_MODES, LONG_AGO, QUIET, Site, SiteMaker
 from tests.faults.wholeness import damage, unsound
 from tests.foreign.orchestrator import Orchestrator
+from tests.waiting import wait_for
 
 pytestmark = [pytest.mark.faults, pytest.mark.sqlite]
 
@@ -95,13 +94,13 @@ def await_index(site: Site) -> None:
     """Wait until the search index has all events: it lies on the same disk, and takes room and gives it back."""
     ((count,),) = site.rows("SELECT count(*) FROM events")
     index = site.environment["SEARCH_INDEX"]
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while time.monotonic() < deadline:
+
+    def is_built() -> bool:
         with suppress(sqlite3.OperationalError), closing(sqlite3.connect(f"file:{index}?mode=ro", uri=True)) as found:
-            if found.execute("SELECT count(*) FROM doc").fetchone() == (count,):
-                return
-        threading.Event().wait(0.05)
-    raise AssertionError("the index is not built")
+            return bool(found.execute("SELECT count(*) FROM doc").fetchone() == (count,))
+        return False
+
+    wait_for(is_built, "the search index")
 
 
 def unread(visitor: Visitor) -> list[str]:

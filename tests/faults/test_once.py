@@ -11,10 +11,11 @@ import pytest
 from tests.faults.scale import tell, times
 from tests.faults.server import CONNECTION_LOST, HOST, serving
 from tests.faults.sites import NAME, QUIET, Site, SiteMaker
+from tests.waiting import HANG_SECONDS
 
 pytestmark = [pytest.mark.faults, pytest.mark.sqlite]
 
-KILLS, CANARY_KILLS = times(5, 60), 1
+KILLS, CANARY_KILLS = times(2, 60), 1
 
 
 @dataclass
@@ -28,7 +29,7 @@ class Asked:
 
 def ask(port: int, secret: str, asked: Asked) -> None:
     """Take a snapshot, and note the answer. Raises what a lost connection raises."""
-    connection = http.client.HTTPConnection(HOST, port, timeout=30)
+    connection = http.client.HTTPConnection(HOST, port, timeout=HANG_SECONDS)
     headers = {"Authorization": f"Bearer {secret}", "Content-Type": "application/json"}
     if asked.key is not None:
         headers["Idempotency-Key"] = asked.key
@@ -63,7 +64,7 @@ def killed(site: Site, secret: str, number: int, *, with_key: bool) -> list[Aske
 
         thread = threading.Thread(target=go_on)
         thread.start()
-        begun.wait(30)
+        begun.wait(HANG_SECONDS)
         # Nothing is awaited here: any moment within the next requests is as good as another.
         threading.Event().wait(random.uniform(0, 0.05))
         server.kill()

@@ -96,7 +96,7 @@ def counts() -> Counter[str]:
 @pytest.mark.django_db(transaction=True)
 def test_of_two_restores_racing_exactly_one_wins(journal_mode: str):
     agent = make_agent(AGENT)
-    rounds = times(250, 5_000) if journal_mode != "postgresql" else times(500, 10_000)
+    rounds = times(80, 5_000) if journal_mode != "postgresql" else times(100, 10_000)
     with two_restorers() as racers:
         wrong = race(racers, range(rounds), canary=False)
         wrong += damage(rows, initial={AGENT: agent.state_data})
@@ -117,7 +117,7 @@ def test_of_two_restores_racing_exactly_one_wins(journal_mode: str):
 @pytest.mark.sqlite
 @pytest.mark.parametrize("mode", ["delete", "wal"])
 def test_a_restore_never_overwrites_a_save_unseen(make_site: SiteMaker, mode: str):
-    site, rounds = make_site(mode), times(250, 5_000)
+    site, rounds = make_site(mode), times(80, 5_000)
     with racing("restorer", "ada", environment=site.environment) as restorer, racing("saver", str(site.store)) as saver:
         outcomes, wrong = against_saves(site, restorer, saver, range(rounds), canary=False)
         canary_rounds = range(rounds, rounds + 3 * CANARY_ROUNDS)

@@ -17,6 +17,7 @@ from typing import Any
 
 from tests.foreign import events
 from tests.foreign.orchestrator import Orchestrator, connect
+from tests.waiting import HANG_SECONDS, wait_for
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -132,18 +133,20 @@ class Running:
         """The longest that any save took."""
         return max((save["ms"] for save in self.saves), default=0.0) / 1000
 
-    def await_saves(self, more: int = 10, *, timeout_seconds: float = 10) -> None:
-        """Return when so many more saves were made; the clock only ends a wait for a writer that stands still."""
-        wanted, deadline = len(self.saves) + more, time.monotonic() + timeout_seconds
-        while len(self.saves) < wanted:
-            assert time.monotonic() < deadline, "the writer made no more saves"
-            time.sleep(0.01)
+    def await_saves(self, more: int = 10) -> None:
+        """Return when so many more saves were made."""
+        wanted = len(self.saves) + more
+        wait_for(
+            lambda: len(self.saves) >= wanted,
+            f"{more} more saves",
+            is_alive=lambda: self.process.poll() is None,
+        )
 
     def stop(self) -> None:
         """End the writer in good order and wait for its last line."""
         if self.process.stdin and not self.process.stdin.closed:
             self.process.stdin.close()
-        self.process.wait(timeout=30)
+        self.process.wait(timeout=HANG_SECONDS)
 
     def kill(self) -> None:
         """End the writer as a crash would."""
@@ -173,14 +176,14 @@ def running(path: Path | str, *arguments: str) -> Iterator[Running]:
     reader = threading.Thread(target=run.drain, daemon=True)
     reader.start()
     try:
-        if not run.ready.wait(timeout=30):
+        if not run.ready.wait(timeout=HANG_SECONDS):
             raise RuntimeError("the writer did not start")
         yield run
         run.stop()
     finally:
         if process.poll() is None:
             run.kill()
-        reader.join(timeout=30)
+        reader.join(timeout=HANG_SECONDS)
         for stream in (process.stdin, process.stdout):
             if stream:
                 stream.close()

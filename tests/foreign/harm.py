@@ -1,0 +1,86 @@
+"""What the dashboard costs the orchestrator's saves, measured beside the same saves into a file that no one shares.
+
+How long a save takes depends on the machine and on what else it does. So a second writer, the control, saves at the
+same time into a store of its own; and a bad guest shows in the same run how long a save waits for a lock that is held.
+"""
+
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.foreign import orchestrator, writer
+
+# The promise is half a second, half of what the bad guest holds the lock for.
+BAD_GUEST_SECONDS = 1.0
+
+
+@dataclass(frozen=True)
+class Watched:
+    """Writers on the shared store, and their control."""
+
+    writers: list[writer.Running]
+    control: writer.Running
+
+    @property
+    def saves(self) -> list[dict[str, Any]]:
+        """All saves into the shared store."""
+        return [save for run in self.writers for save in run.saves]
+
+    @property
+    def worst_wait_seconds(self) -> float:
+        """The longest that any save into the shared store took."""
+        return max(run.worst_wait_seconds for run in self.writers)
+
+    @property
+    def lost(self) -> list[str]:
+        """The saves that failed."""
+        return [str(save) for run in self.writers for save in run.failures]
+
+    def late(self, held_seconds: float) -> list[str]:
+        """Return the saves that waited for more than half of a lock's time, above the control's longest."""
+        bound = self.control.worst_wait_seconds + held_seconds / 2
+        return [str(save) for save in self.saves if save["ok"] and save["ms"] > bound * 1000]
+
+    def harm(self, held_seconds: float) -> list[str]:
+        """Return the saves that were lost or late."""
+        return self.lost + self.late(held_seconds)
+
+
+@contextmanager
+def watched(store: Path, *arguments: str, writers: int = 1) -> Iterator[Watched]:
+    """Yield writers that save into the store, and a control that saves into a file beside it."""
+    apart = store.with_name(f"{store.stem}-control.db")
+    for suffix in ("", "-wal", "-shm", "-journal"):
+        Path(f"{apart}{suffix}").unlink(missing_ok=True)
+    orchestrator.create(apart)
+    with ExitStack() as stack:
+        control = stack.enter_context(writer.running(apart, *arguments))
+        yield Watched([stack.enter_context(writer.running(store, *arguments)) for _ in range(writers)], control)
+
+
+@contextmanager
+def bad_guest(store: Path) -> Iterator[None]:
+    """Keep a read open during the block, as a slow page would; in WAL, where that harms no one, the write lock."""
+    connection = sqlite3.connect(store, isolation_level=None)
+    is_wal = connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    connection.execute("BEGIN IMMEDIATE" if is_wal else "BEGIN")
+    connection.execute("SELECT count(*) FROM agent_states").fetchall()
+    yield
+    connection.execute("ROLLBACK")
+    connection.close()
+
+
+def held_seconds(store: Path) -> float:
+    """Return how long a save waited beside a bad guest. Fails where it did not wait: then nothing could be seen."""
+    with writer.running(store, "--per-second", "100") as run:
+        run.await_saves()
+        with bad_guest(store):
+            threading.Event().wait(BAD_GUEST_SECONDS)
+        run.await_saves()
+    waited = run.worst_wait_seconds
+    assert waited > BAD_GUEST_SECONDS / 2, f"beside a bad guest the longest wait was {waited:.3f} s: the canary is dead"
+    return waited
