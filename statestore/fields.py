@@ -2,9 +2,13 @@
 
 SQLite columns have no type that anybody enforces: a text column may hold invalid UTF-8 or a blob, an integer column may
 hold text. Each such value is read as a `str` or `int` that remembers what it really was.
+
+This is the only module of the project that migrations import, so it also has the defaults of columns.
 """
 
 import re
+import time
+import uuid
 from datetime import UTC, datetime
 from typing import Any, Final, Self
 
@@ -20,6 +24,16 @@ from statestore.errors import SerializationError
 
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 _SQLITE_TIME: Final = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d")
+
+
+def new_id() -> str:
+    """Return a fresh random id, as the orchestrator makes them."""
+    return str(uuid.uuid4())
+
+
+def now() -> int:
+    """Return the present in whole seconds, as the orchestrator counts time."""
+    return int(time.time())
 
 
 class StoredBlob(str):

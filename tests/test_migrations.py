@@ -1,12 +1,14 @@
-"""The migrations make what the orchestrator would make, and can be taken back."""
+"""The migrations make what the orchestrator would make, can be taken back, and depend on no code that may change."""
 
+import ast
 import sqlite3
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
 
-from tests.commands import manage
+from statestore.adoption import structure
+from tests.commands import ROOT, manage
 from tests.foreign import orchestrator
 
 pytestmark = pytest.mark.sqlite
@@ -78,3 +80,18 @@ def test_taking_back_while_capture_is_on_leaves_saves_working(tmp_path: Path):
             saving.save_agent("a1", f'{{"step": {step}}}')
         assert saving.rows("SELECT state_data FROM agent_states") == [('{"step": 1}',)]
         assert saving.rows("SELECT name FROM sqlite_master WHERE name LIKE 'dash_%'") == []
+
+
+@pytest.mark.parametrize("name", structure.our_migrations())
+def test_a_migration_imports_nothing_of_the_project_but_its_fields(name: str):
+    """A migration that read its SQL from live code would do something else once that code is edited."""
+    tree = ast.parse((ROOT / "statestore" / "migrations" / f"{name}.py").read_text())
+    imported: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            imported.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            package = "." * node.level + (node.module or "")
+            imported.update(f"{package}.{alias.name}" for alias in node.names)
+    ours = {name for name in imported if name.startswith((".", "statestore", "descartes_site", "tests"))}
+    assert ours <= {"statestore.fields"}

@@ -21,8 +21,7 @@ def bring_to_version_5(connection: Executes, at: int) -> list[int]:
         else:
             connection.execute(schema.create_table(table))
     for name in schema.INDEXES:
-        if statement := schema.create_index(name):
-            connection.execute(statement)
+        connection.execute(schema.create_index(name))
     return _note_migrations(connection, at)
 
 

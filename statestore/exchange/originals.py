@@ -17,8 +17,6 @@ from statestore.fields import OddInt
 
 COLUMN: Final = "stored_as"
 _TABLES: Final = frozenset(schema.TABLES) - {"migrations", "task_dependencies"}
-CREATE: Final = tuple(f"ALTER TABLE {table} ADD COLUMN IF NOT EXISTS {COLUMN} TEXT" for table in sorted(_TABLES))
-DROP: Final = tuple(f"ALTER TABLE {table} DROP COLUMN IF EXISTS {COLUMN}" for table in sorted(_TABLES))
 
 
 def are_kept(table: Table, using: str) -> bool:

@@ -6,8 +6,15 @@ from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 from django.db.migrations.state import StateApps
 
 import statestore.fields
-import statestore.models.rows
-from statestore import capture
+
+DROP_SQLITE_CAPTURE = (
+    "DROP TRIGGER IF EXISTS dash_capture_replace",
+    "DROP TRIGGER IF EXISTS dash_capture_update",
+)
+DROP_POSTGRES_CAPTURE = (
+    "DROP TRIGGER IF EXISTS dash_capture_update ON agent_states",
+    "DROP FUNCTION IF EXISTS dash_capture_keep()",
+)
 
 
 def let_administrators_capture(apps: StateApps, editor: BaseDatabaseSchemaEditor) -> None:
@@ -26,9 +33,9 @@ def let_administrators_capture(apps: StateApps, editor: BaseDatabaseSchemaEditor
 
 
 def take_capture_away(apps: StateApps, editor: BaseDatabaseSchemaEditor) -> None:
-    """Drop the triggers before their table: they would make every save of the orchestrator's fail."""
-    with editor.connection.cursor() as cursor:
-        capture.drop_triggers(cursor, is_sqlite=editor.connection.vendor == "sqlite")
+    """Drop the triggers that an administrator may have switched on: without their table every save would fail."""
+    for statement in DROP_POSTGRES_CAPTURE if editor.connection.vendor == "postgresql" else DROP_SQLITE_CAPTURE:
+        editor.execute(statement)
 
 
 class Migration(migrations.Migration):
@@ -63,7 +70,7 @@ class Migration(migrations.Migration):
             fields=[
                 (
                     "id",
-                    statestore.fields.AnyText(default=statestore.models.rows.new_id, primary_key=True, serialize=False),
+                    statestore.fields.AnyText(default=statestore.fields.new_id, primary_key=True, serialize=False),
                 ),
                 ("agent_id", statestore.fields.AnyText()),
                 ("created_at", statestore.fields.UnixSeconds()),
@@ -112,7 +119,7 @@ class Migration(migrations.Migration):
             fields=[
                 (
                     "id",
-                    statestore.fields.AnyText(default=statestore.models.rows.new_id, primary_key=True, serialize=False),
+                    statestore.fields.AnyText(default=statestore.fields.new_id, primary_key=True, serialize=False),
                 ),
                 ("created_at", statestore.fields.UnixSeconds()),
                 ("actor", statestore.fields.AnyText()),

@@ -4,20 +4,20 @@ from django.db import migrations
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 from django.db.migrations.state import StateApps
 
-from statestore import dialect
-from statestore.search import trigrams
+POSTGRES_INDEX = "CREATE INDEX IF NOT EXISTS dash_events_by_insertion ON events (rowid)"
+DROP_POSTGRES_INDEX = "DROP INDEX IF EXISTS dash_events_by_insertion"
 
 
 def add_index(apps: StateApps, editor: BaseDatabaseSchemaEditor) -> None:
-    """Add it."""
-    for statement in () if dialect.is_sqlite(editor.connection) else trigrams.CREATE_BY_INSERTION:
-        editor.execute(statement, params=None)
+    """Add the index."""
+    if editor.connection.vendor == "postgresql":
+        editor.execute(POSTGRES_INDEX, params=None)
 
 
 def take_away(apps: StateApps, editor: BaseDatabaseSchemaEditor) -> None:
-    """Drop it."""
-    for statement in () if dialect.is_sqlite(editor.connection) else trigrams.DROP_BY_INSERTION:
-        editor.execute(statement, params=None)
+    """Drop the index."""
+    if editor.connection.vendor == "postgresql":
+        editor.execute(DROP_POSTGRES_INDEX, params=None)
 
 
 class Migration(migrations.Migration):

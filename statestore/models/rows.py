@@ -1,26 +1,16 @@
 """What any row has: an id, a time, bytes, a hash."""
 
 import hashlib
-import time
-import uuid
 from typing import Any, Final
 
 from django.db import models
 
-from statestore.fields import text_bytes
+from statestore.fields import new_id, now, text_bytes
 
 # The last second of the year 9999, beyond which no calendar goes.
 LAST_SECOND: Final = 253_402_300_799
 
-
-def new_id() -> str:
-    """Return a fresh random id, as the orchestrator makes them."""
-    return str(uuid.uuid4())
-
-
-def now() -> int:
-    """Return the present in whole seconds, as the orchestrator counts time."""
-    return int(time.time())
+__all__ = ["LAST_SECOND", "new_id", "now", "row_hash", "same_text", "sha256"]
 
 
 def sha256(text: str) -> str:

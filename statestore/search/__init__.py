@@ -24,9 +24,8 @@ tail        what was inserted since
 completion  names and values that exist, for the box
 
 service     the indexer as a part of `serve`
-trigrams    PostgreSQL's own indexes
 
-PostgreSQL keeps trigram indexes itself and answers by the same clauses.
+PostgreSQL keeps trigram indexes itself, which migration 0005 makes, and answers by the same clauses.
 """
 
 from statestore.search.acting import Agents, agents

@@ -1,4 +1,4 @@
-"""Marks: which events changed since they were indexed. Triggers in the store do nothing but set them."""
+"""Marks: which events changed since they were indexed. Triggers in the store, made by migration 0005, set them."""
 
 # ruff: noqa: S608  (names and conditions that are put into SQL here are constants of ours)
 
@@ -16,36 +16,6 @@ TRIGGERS: Final = (
     "dash_dirty_update",
     "dash_dirty_move",
     "dash_dirty_delete",
-)
-# `OR IGNORE` inside a trigger would become REPLACE under a foreign INSERT OR REPLACE; an upsert stays one. A generation
-# is random, so that a mark that was cleared and set again is never taken for the one that was read.
-_UPSERT: Final = "ON CONFLICT (pk) DO UPDATE SET generation = excluded.generation"
-_MARK: Final = (
-    "INSERT INTO dash_dirty (pk, generation, at) VALUES ({row}.id, random(), CAST(strftime('%s', 'now') AS INTEGER)) "
-    + _UPSERT
-)
-# INSERT OR REPLACE and UPDATE OR REPLACE delete the row that has their rowid without firing its DELETE trigger.
-_MARK_REPLACED: Final = (
-    "INSERT INTO dash_dirty (pk, generation, at) SELECT id, random(), CAST(strftime('%s', 'now') AS INTEGER)"
-    " FROM events WHERE rowid = NEW.rowid AND id <> NEW.id " + _UPSERT
-)
-CREATE_TABLES: Final = (
-    "CREATE TABLE IF NOT EXISTS dash_dirty (pk TEXT NOT NULL PRIMARY KEY, generation INTEGER NOT NULL,"
-    " at INTEGER NOT NULL) WITHOUT ROWID",
-    "CREATE TABLE IF NOT EXISTS dash_index (id INTEGER PRIMARY KEY CHECK (id = 1), token TEXT NOT NULL)",
-)
-CREATE_TRIGGERS: Final = (
-    f"CREATE TRIGGER dash_dirty_insert AFTER INSERT ON events BEGIN {_MARK.format(row='NEW')}; END",
-    f"CREATE TRIGGER dash_dirty_replace BEFORE INSERT ON events WHEN NEW.rowid <> -1 BEGIN {_MARK_REPLACED}; END",
-    f"CREATE TRIGGER dash_dirty_update AFTER UPDATE ON events"
-    f" BEGIN {_MARK.format(row='OLD')}; {_MARK.format(row='NEW')}; END",
-    f"CREATE TRIGGER dash_dirty_move BEFORE UPDATE ON events WHEN NEW.rowid <> OLD.rowid BEGIN {_MARK_REPLACED}; END",
-    f"CREATE TRIGGER dash_dirty_delete AFTER DELETE ON events BEGIN {_MARK.format(row='OLD')}; END",
-)
-DROP: Final = (
-    *(f"DROP TRIGGER IF EXISTS {name}" for name in TRIGGERS),
-    "DROP TABLE IF EXISTS dash_dirty",
-    "DROP TABLE IF EXISTS dash_index",
 )
 # Names of rows go in and out in bytes: b"t" and a text, or b"b" and a blob, whatever characters are in it.
 _PK: Final = "typeof({column}) = 'blob', CAST({column} AS BLOB)"

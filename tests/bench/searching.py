@@ -1,5 +1,6 @@
 """The measurements of search: any word beside LIKE, pages, facets, the histogram, the index, the triggers' cost."""
 
+import importlib
 import os
 import random
 import sqlite3
@@ -13,7 +14,7 @@ from typing import Any
 from django.conf import settings
 
 from statestore import models, search
-from statestore.search import file, marks
+from statestore.search import file
 from tests.bench import data
 from tests.foreign import orchestrator
 
@@ -111,6 +112,7 @@ def index(store: Path) -> None:
 
 def triggers(home: Path) -> None:
     """Measure a foreign save of one event with and without our triggers, in a file of its own."""
+    made = importlib.import_module("statestore.migrations.0005_search")
     for size in (300, 50_000, 1_000_000):
         medians = []
         for with_triggers in (False, True):
@@ -120,7 +122,7 @@ def triggers(home: Path) -> None:
             orchestrator.create(path)
             with orchestrator.Orchestrator(path) as foreign:
                 foreign.connection.execute("PRAGMA journal_mode = WAL")
-                for statement in (*marks.CREATE_TABLES, *marks.CREATE_TRIGGERS) if with_triggers else ():
+                for statement in (*made.SQLITE_TABLES, *made.SQLITE_TRIGGERS) if with_triggers else ():
                     foreign.connection.execute(statement)
                 text = "x" * size
                 save = partial(foreign.save_event, text)
