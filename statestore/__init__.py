@@ -7,8 +7,8 @@ Imports point one way; a test reads them. A line imports only from lines above i
     conditions                        what is asked of one path: /mode = "stuck"
     diff fields rewrite               two states → changes; lenient columns; changes made to the stored text
     addresses merge                   any id in a URL; two states that went apart from a third
-    moments paging querysets          the grammar of moments; pages by key; the vocabulary of reading
-    models plain                      the tables; single rows of them, fast
+    moments paging                    the grammar of moments; pages by key
+    models plain                      the tables with their querysets; single rows of them, fast
     search                            the query language, the index and its two engines
     audit history work retention      who did what; an agent's past; tasks and sessions; deleting for good
     reach seen saving ingest tokens   what somebody may see; whether a row moved; rows written; scripts' keys

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from statestore import audit, dialect, models
 from statestore.audit import Actor
 from statestore.errors import Conflict
-from statestore.querysets import SnapshotQuerySet
+from statestore.models.snapshots import SnapshotQuerySet
 
 CHUNK_ROWS = 200
 

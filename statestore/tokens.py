@@ -15,7 +15,7 @@ from django.utils.crypto import constant_time_compare, salted_hmac
 from statestore import audit, dialect, models, plain
 from statestore.audit import SYSTEM, Actor
 from statestore.errors import NotFound, StateStoreError, ValidationError
-from statestore.models.own import PREFIX
+from statestore.models.tokens import PREFIX
 from statestore.routers import store_alias
 
 log = logging.getLogger(__name__)

@@ -16,7 +16,6 @@ ROOMS = [
     {"diff", "fields", "rewrite"},
     {"addresses", "merge"},
     {"moments", "paging"},
-    {"querysets"},
     {"models"},
     {"plain", "search"},
     {"audit", "history", "work", "retention", "seen", "reach", "saving", "ingest", "tokens", "sessions", "saved_views"},

@@ -29,7 +29,7 @@ from statestore.api.schemas.agents import (
 from statestore.api.schemas.common import InTrashIn, Listed
 from statestore.errors import NotFound
 from statestore.forms import AgentFilterForm
-from statestore.querysets import BY_CHANGE
+from statestore.models.querysets import BY_CHANGE
 
 calls = Calls("agents")
 Form = TypeVar("Form", bound=AgentFilterForm)

@@ -16,7 +16,7 @@ from statestore.api.problems import Problem
 from statestore.api.schemas.common import Listed, PageIn
 from statestore.api.schemas.work import BatchIn, BatchOut, BatchQueryIn, EventIn, EventOut, EventsIn, SearchIn
 from statestore.errors import NotFound, ValidationError
-from statestore.querysets import BY_TIME
+from statestore.models.querysets import BY_TIME
 
 calls = Calls("events")
 NDJSON: Final = "application/x-ndjson"

@@ -23,7 +23,7 @@ from statestore.api.schemas.past import (
 )
 from statestore.api.schemas.restores import RestoredOut
 from statestore.errors import NotFound
-from statestore.querysets import BY_CREATION
+from statestore.models.querysets import BY_CREATION
 from statestore.restore.unseen import restore_now
 
 calls = Calls("snapshots")

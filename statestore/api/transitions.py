@@ -15,7 +15,7 @@ from statestore.api.problems import Problem
 from statestore.api.schemas.common import AgentPageIn, Listed
 from statestore.api.schemas.past import TransitionIn, TransitionOut, TransitionRowOut
 from statestore.errors import NotFound
-from statestore.querysets import BY_TIME
+from statestore.models.querysets import BY_TIME
 
 calls = Calls("transitions")
 

@@ -32,7 +32,7 @@ from statestore.api.schemas.work import (
     TasksIn,
 )
 from statestore.errors import Conflict, Moved, NotFound
-from statestore.querysets import BY_CHANGE
+from statestore.models.querysets import BY_CHANGE
 from statestore.reach import Reach
 
 calls = Calls("tasks and sessions")

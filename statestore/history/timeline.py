@@ -7,8 +7,8 @@ from typing import Any, Final, NamedTuple
 
 from statestore import dialect, models, moments, paging
 from statestore.addresses import AnyId
+from statestore.models.querysets import BY_CREATION, BY_TIME, first_values
 from statestore.models.rows import LAST_SECOND
-from statestore.querysets import BY_CREATION, BY_TIME, first_values
 from statestore.routers import store_alias
 
 LANE_COLUMNS: Final = 160

@@ -10,7 +10,7 @@ from django.db.models.functions import Coalesce, Greatest, Left, Lower, StrIndex
 from statestore import dialect, paging
 from statestore.errors import ValidationError
 from statestore.fields import AnyText
-from statestore.querysets import EventQuerySet
+from statestore.models.events import EventQuerySet
 from statestore.search.language import Query, ascii_folded
 
 COLUMNS: Final = {"type": "event_type", "actor-type": "actor_type", "actor": "actor_id", "session": "session_id"}

@@ -8,7 +8,7 @@ from typing import Any, Final
 from django.db import connections
 
 from statestore import dialect
-from statestore.querysets import EventQuerySet
+from statestore.models.events import EventQuerySet
 from statestore.routers import store_alias
 from statestore.search import candidates, clauses, reading
 from statestore.search.documents import FIELD_NUMBERS

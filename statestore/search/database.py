@@ -10,7 +10,7 @@ from django.db.models import Q
 
 from statestore import dialect
 from statestore.errors import TooSlow
-from statestore.querysets import EventQuerySet
+from statestore.models.events import EventQuerySet
 from statestore.search import candidates, clauses, order, reading
 from statestore.search.clauses import Cursor
 from statestore.search.language import TEXT, TIMES, Query

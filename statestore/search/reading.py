@@ -9,7 +9,7 @@ from typing import Any, Final
 from django.db.models import Max, Min
 
 from statestore import dialect, models
-from statestore.querysets import EventQuerySet
+from statestore.models.events import EventQuerySet
 from statestore.search import order
 from statestore.search.clauses import Cursor, narrowed
 from statestore.search.language import Query

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from statestore import dialect, models, paging
-from statestore.querysets import EventQuerySet, TransitionQuerySet
+from statestore.models.events import EventQuerySet
+from statestore.models.transitions import TransitionQuerySet
 from statestore.routers import store_alias
 
 CONVERSATION_ROWS: Final = 100

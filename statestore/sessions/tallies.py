@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from statestore import dialect, models
-from statestore.querysets import some_of_each
+from statestore.models.querysets import some_of_each
 from statestore.routers import store_alias
 
 # Of an events-only session, so many events tell who took part and how often.

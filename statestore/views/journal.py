@@ -6,7 +6,7 @@ from django.views.decorators.http import require_safe
 from statestore import models
 from statestore.addresses import from_address
 from statestore.forms import PageForm
-from statestore.querysets import BY_CHANGE
+from statestore.models.querysets import BY_CHANGE
 from statestore.views.access import may, sees
 from statestore.views.htmx import render_page
 

@@ -5,7 +5,8 @@ from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_safe
 
 from statestore import doctor, models, paging
-from statestore.querysets import BY_CHANGE, AgentQuerySet
+from statestore.models.agents import AgentQuerySet
+from statestore.models.querysets import BY_CHANGE
 from statestore.views.access import sees
 from statestore.views.chart import hourly_chart
 from statestore.views.htmx import render_page

@@ -8,7 +8,7 @@ from django.views.decorators.http import require_POST, require_safe
 from statestore import models, moments
 from statestore.addresses import AnyId
 from statestore.forms import PageForm
-from statestore.querysets import BY_CREATION
+from statestore.models.querysets import BY_CREATION
 from statestore.views.access import may, store
 from statestore.views.comparing import ComparisonView
 from statestore.views.htmx import render_page

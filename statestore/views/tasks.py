@@ -15,7 +15,7 @@ from statestore.addresses import AnyId
 from statestore.errors import ValidationError
 from statestore.fields import text_bytes
 from statestore.forms import MoveForm, TaskFilterForm
-from statestore.querysets import BY_CHANGE
+from statestore.models.querysets import BY_CHANGE
 from statestore.routers import store_alias
 from statestore.views import drawing
 from statestore.views.access import actor, may

@@ -1,0 +1,39 @@
+"""How the store was found, and which of the orchestrator's migrations it has seen."""
+
+from django.db import models
+
+from statestore.fields import AnyInteger, AnyText, UnixSeconds
+
+
+class Adoption(models.Model):
+    """How the store was found when the dashboard moved in, so that `leave` can put it back exactly so."""
+
+    id = models.BigAutoField(primary_key=True)
+    at = UnixSeconds()
+    layout = models.CharField(
+        max_length=40, help_text="What was found: version 4, version 5, the init layout, or nothing."
+    )
+    schema = AnyText(help_text="sqlite_master as it was found, as JSON.")
+    journal_mode = models.CharField(max_length=20, blank=True, default="")
+
+    class Meta:
+        db_table = "dash_adoption"
+
+    def __str__(self) -> str:
+        return self.layout
+
+
+class OrchestratorMigration(models.Model):
+    """One of the orchestrator's own schema migrations that the file has seen."""
+
+    version = AnyInteger(primary_key=True)
+    name = AnyText(unique=True)
+    description = AnyText(null=True)
+    applied_at = UnixSeconds()
+    rollback_script = AnyText(null=True)
+
+    class Meta:
+        db_table = "migrations"
+
+    def __str__(self) -> str:
+        return f"{self.version} {self.name}"

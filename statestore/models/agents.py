@@ -1,0 +1,180 @@
+"""Agents, their states now, and those in the trash."""
+
+from collections.abc import Iterable
+from functools import reduce
+from operator import or_
+from typing import Self
+
+from django.db import models
+from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet, Subquery, Value
+from django.db.models.functions import Concat
+from django.db.models.lookups import GreaterThanOrEqual
+from django.urls import reverse
+
+from statestore import dialect
+from statestore.fields import AnyInteger, AnyText, InsertionOrder, UnixSeconds
+from statestore.models.querysets import BY_TIME, AddressedQuerySet
+from statestore.models.rows import row_hash, sha256
+from statestore.models.transitions import Transition
+
+
+class AgentStatus(models.TextChoices):
+    """The words that the orchestrator uses for an agent's status; others occur."""
+
+    IDLE = "idle"
+    RUNNING = "running"
+    PAUSED = "paused"
+    COMPLETED = "completed"
+    FAILED = "failed"
+
+
+class AgentQuerySet(AddressedQuerySet["AgentState"]):
+    """Agents and their states."""
+
+    def alive(self) -> Self:
+        return self.filter(is_deleted=0)
+
+    def in_trash(self) -> Self:
+        return self.exclude(is_deleted=0)
+
+    def with_status(self, status: str) -> Self:
+        return self.filter(status=status)
+
+    def walked(self) -> Self:
+        """Keep agents that are not in the trash, in a form for which SQLite walks our own index and reads no states.
+
+        It would choose the orchestrator's index of times, which has no names, and read each row; see schema.py.
+        """
+        return self.alias(in_trash=dialect.unindexed("is_deleted")).filter(in_trash=0)
+
+    def walked_with_status(self, status: str) -> Self:
+        """Keep agents with a status while walking; the index of statuses would have to be sorted first."""
+        return self.alias(word=dialect.unindexed("status")).filter(word=status)
+
+    def in_namespace(self, prefix: str) -> Self:
+        """Keep agents whose key is the prefix, a colon and their id; an empty prefix keeps those without one."""
+        return self.filter(_in_namespace(prefix))
+
+    def in_namespaces(self, prefixes: Iterable[str]) -> Self:
+        """Keep agents of any of some namespaces."""
+        wanted = [_in_namespace(prefix) for prefix in prefixes]
+        return self.filter(reduce(or_, wanted)) if wanted else self.none()
+
+    def namespaces(self, limit: int = 50) -> list[str]:
+        """Return the prefixes that occur, in order, each found by one step through the index of keys."""
+        return dialect.key_prefixes(self.db, limit)
+
+    def matching(self, text: str) -> Self:
+        """Keep agents with the text anywhere in id or name, whatever the case of ASCII letters."""
+        return self.filter(Q(agent_id__icontains=text) | Q(name__icontains=text)) if text else self
+
+    def without_state(self) -> Self:
+        return self.defer("state_data", "metadata")
+
+    def with_size(self) -> Self:
+        """Add `size`, the bytes of the state."""
+        return self.annotate(size=dialect.byte_length("state_data"))
+
+    def with_last_reason(self) -> Self:
+        """Add `last_reason`, the reason of the newest transition."""
+        newest = Transition.objects.filter(agent_id=OuterRef("agent_id")).order_by(*BY_TIME)
+        return self.annotate(last_reason=Subquery(newest.values("reason")[:1]))
+
+    def silent_since(self, seconds: int) -> Self:
+        """Keep running agents that nothing has changed since that moment."""
+        return self.walked_with_status("running").filter(updated_at__lte=seconds)
+
+    def etags(self, agent_ids: set[str], *, max_bytes: int) -> dict[str, str]:
+        """Return the etags of those of the agents whose states are small enough to be hashed for a list."""
+        agents = self.filter(agent_id__in=agent_ids)
+        small = agents.filter(GreaterThanOrEqual(Value(max_bytes), dialect.byte_length("state_data")))
+        return {agent.agent_id: agent.etag() for agent in small}
+
+    def counts_by_status(self) -> dict[str, int]:
+        """Return the number of agents for each status that occurs."""
+        return dict(self.order_by().values_list("status").annotate(number=Count("*")))
+
+
+class AgentState(models.Model):
+    """One agent and its state now. The orchestrator replaces the whole row at each save."""
+
+    key = AnyText(primary_key=True)
+    agent_id = AnyText(unique=True)
+    name = AnyText()
+    status = AnyText(default=AgentStatus.IDLE)
+    metadata = AnyText(default="{}")
+    state_data = AnyText()
+    version = AnyInteger(default=1)
+    created_at = UnixSeconds()
+    updated_at = UnixSeconds()
+    is_deleted = AnyInteger(default=0)
+    rowid = InsertionOrder()
+
+    objects = AgentQuerySet.as_manager()
+
+    class Meta:
+        db_table = "agent_states"
+        verbose_name = "agent"
+        permissions = [
+            ("snapshot_agent", "Can take and delete snapshots"),
+            ("change_agent_status", "Can change an agent's status"),
+            ("restore_agent", "Can restore an agent and undo a restore"),
+            ("trash_agent", "Can move an agent to the trash and bring it back"),
+            ("purge_agent", "Can delete an agent from the trash for good"),
+            ("capture_agent", "Can switch the capture of changes on and off"),
+        ]
+
+    def __str__(self) -> str:
+        return str(self.name or self.agent_id)
+
+    def get_absolute_url(self) -> str:
+        return str(reverse("agent", args=[self.agent_id]))
+
+    @property
+    def namespace(self) -> str:
+        """The prefix of the key, or an empty string for an agent without one."""
+        suffix = f":{self.agent_id}"
+        return self.key[: -len(suffix)] if self.key != self.agent_id and self.key.endswith(suffix) else ""
+
+    def etag(self) -> str:
+        """Return the hash of the row as it is."""
+        return row_hash(self)
+
+    def state_hash(self) -> str:
+        """Return the SHA-256 of the state text alone."""
+        return sha256(self.state_data)
+
+
+class TombstoneQuerySet(QuerySet["Tombstone"]):
+    """Agents that were moved to the trash."""
+
+    def revived(self) -> Self:
+        """Keep those whose agent is not in the trash any more: its orchestrator has saved it again."""
+        return self.filter(Exists(AgentState.objects.filter(agent_id=OuterRef("agent_id"), is_deleted=0)))
+
+
+class Tombstone(models.Model):
+    """Who moved an agent to the trash, when and why.
+
+    An agent that has one and is not deleted was revived: its orchestrator has saved it again.
+    """
+
+    agent_id = AnyText(primary_key=True)
+    at = UnixSeconds()
+    actor = AnyText()
+    reason = AnyText(blank=True, default="")
+
+    objects = TombstoneQuerySet.as_manager()
+
+    class Meta:
+        db_table = "dash_tombstone"
+
+    def __str__(self) -> str:
+        return str(self.agent_id)
+
+
+def _in_namespace(prefix: str) -> Q:
+    if not prefix:
+        return Q(key=F("agent_id"))
+    begins = f"{prefix}:"
+    return Q(key__startswith=begins, key=Concat(Value(begins), "agent_id", output_field=AnyText()))

@@ -1,0 +1,87 @@
+"""Changes of agents' states that only triggers saw."""
+
+from typing import ClassVar, Self
+
+from django.db import models
+from django.db.models import Exists, OuterRef
+from django.urls import reverse
+
+from statestore import dialect
+from statestore.fields import AnyText, UnixSeconds
+from statestore.models.querysets import SAME_SECONDS, AddressedQuerySet, newer, older
+from statestore.models.transitions import Transition
+
+
+class CapturedQuerySet(AddressedQuerySet["Captured"]):
+    """Changes that triggers saw."""
+
+    def of_agent(self, agent_id: str) -> Self:
+        """Keep the changes of an agent that are kept and that no transition records too."""
+        twins = Transition.objects.filter(
+            agent_id=OuterRef("agent_id"),
+            timestamp__gte=OuterRef("at") - SAME_SECONDS,
+            timestamp__lte=OuterRef("at") + SAME_SECONDS,
+            state_after=OuterRef("state_after"),
+            state_before=OuterRef("state_before"),
+        )
+        return self.filter(agent_id=agent_id, state_before__isnull=False).exclude(Exists(twins))
+
+    def newest_first(self) -> Self:
+        return self.order_by("-at", "-id")
+
+    def oldest_first(self) -> Self:
+        return self.order_by("at", "id")
+
+    def until(self, seconds: int) -> Self:
+        return self.filter(at__lte=seconds)
+
+    def later_than(self, seconds: int) -> Self:
+        return self.filter(at__gt=seconds)
+
+    def older_than(self, at: int, number: int) -> Self:
+        """Keep those before a time and insertion order."""
+        return older(self, "at", at, number, order="id")
+
+    def newer_than(self, at: int, number: int) -> Self:
+        return newer(self, "at", at, number, order="id")
+
+    def without_states(self) -> Self:
+        return self.defer("state_before", "state_after")
+
+    def with_sizes(self) -> Self:
+        """Add `size_before` and `size_after` in bytes."""
+        return self.annotate(
+            size_before=dialect.byte_length("state_before"), size_after=dialect.byte_length("state_after")
+        )
+
+
+class Captured(models.Model):
+    """A change of an agent's state that a trigger saw, whoever made it. A state that was too long is not kept."""
+
+    PREFIX: ClassVar = "captured:"
+
+    id = models.BigAutoField(primary_key=True)
+    agent_id = AnyText()
+    at = UnixSeconds()
+    state_before = AnyText(null=True)
+    state_after = AnyText(null=True)
+
+    objects = CapturedQuerySet.as_manager()
+
+    class Meta:
+        db_table = "dash_capture"
+        verbose_name = "captured change"
+        indexes = [models.Index(fields=["agent_id", "at", "id"], name="dash_capture_agent")]
+
+    def __str__(self) -> str:
+        return "captured change"
+
+    def get_absolute_url(self) -> str:
+        return str(reverse("transition", args=[f"{self.PREFIX}{self.pk}"]))
+
+    def as_transition(self) -> "Transition":
+        """Return the change as the transition that nobody recorded; it cannot be saved."""
+        return Transition(
+            id=f"{self.PREFIX}{self.pk}", agent_id=self.agent_id, state_before=self.state_before,
+            state_after=self.state_after, reason=None, timestamp=self.at, rowid=self.pk,
+        )  # fmt: skip

@@ -1,0 +1,92 @@
+"""Events: what users, agents and the system said and did."""
+
+from typing import Self
+
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Substr
+from django.urls import reverse
+
+from statestore import dialect
+from statestore.fields import AnyText, InsertionOrder, UnixSeconds
+from statestore.models.querysets import BY_TIME, DAY_SECONDS, HOUR_SECONDS, AddressedQuerySet, newer, older
+from statestore.models.rows import new_id, now
+
+
+class ActorType(models.TextChoices):
+    USER = "User"
+    AGENT = "Agent"
+    SYSTEM = "System"
+
+
+class EventQuerySet(AddressedQuerySet["Event"]):
+    """What was said and done."""
+
+    def in_session(self, session_id: str) -> Self:
+        return self.filter(session_id=session_id)
+
+    def of_type(self, event_type: str) -> Self:
+        return self.filter(event_type=event_type)
+
+    def by_actor(self, actor_id: str) -> Self:
+        return self.filter(actor_id=actor_id)
+
+    def newest_first(self) -> Self:
+        return self.order_by(*BY_TIME)
+
+    def older_than(self, other: "Event") -> Self:
+        return older(self, "timestamp", other.timestamp, other.rowid)
+
+    def newer_than(self, other: "Event") -> Self:
+        return newer(self, "timestamp", other.timestamp, other.rowid)
+
+    def oldest_first(self) -> Self:
+        return self.order_by("timestamp", "rowid")
+
+    def last_inserted(self) -> Self:
+        """Order by insertion alone: an index on any one column delivers it without a sort."""
+        return self.order_by("-rowid")
+
+    def hourly_counts(self, start: int) -> dict[int, int]:
+        """Return how many there were in each of the 24 hours from `start`, read from the index of types and times."""
+        return dialect.event_counts(self.db, start, start + DAY_SECONDS, HOUR_SECONDS)
+
+    def with_beginning(self, characters: int) -> Self:
+        """Add `beginning`, the first characters of the content, and its `size`, without the rest of it."""
+        piece = Substr("content", 1, characters, output_field=AnyText())
+        return self.annotate(beginning=piece, size=dialect.byte_length("content")).defer("content", "metadata")
+
+    def matching(self, text: str) -> Self:
+        """Keep events with the text anywhere in content, type or session, as the orchestrator's own search does."""
+        return self.filter(Q(content__holds=text) | Q(event_type__holds=text) | Q(session_id__holds=text))
+
+    def not_matching(self, text: str) -> Self:
+        """Keep events without the text in content, type or session."""
+        return self.exclude(Q(content__holds=text) | Q(event_type__holds=text) | Q(session_id__holds=text))
+
+
+class Event(models.Model):
+    """Something that a user, an agent or the system said or did."""
+
+    id = AnyText(primary_key=True, default=new_id)
+    event_type = AnyText()
+    timestamp = UnixSeconds()
+    session_id = AnyText()
+    actor_type = AnyText()
+    actor_id = AnyText()
+    content = AnyText()
+    metadata = AnyText(null=True)
+    git_commit = AnyText(null=True)
+    created_at = UnixSeconds(default=now)
+    rowid = InsertionOrder()
+
+    objects = EventQuerySet.as_manager()
+
+    class Meta:
+        db_table = "events"
+
+    def __str__(self) -> str:
+        return f"{self.event_type} {self.id}"
+
+    def get_absolute_url(self) -> str:
+        return str(reverse("event", args=[self.pk]))

@@ -1,0 +1,24 @@
+"""Forks: agents that began with the state of another one."""
+
+from django.db import models
+
+from statestore.fields import AnyText, UnixSeconds
+
+
+class Fork(models.Model):
+    """From which agent, and which moment of it, an agent was made."""
+
+    agent_id = AnyText(primary_key=True)
+    parent_id = AnyText()
+    moment = AnyText()
+    at = UnixSeconds()
+    actor = AnyText()
+    reason = AnyText(blank=True, default="")
+    state_hash = models.CharField(max_length=64)
+
+    class Meta:
+        db_table = "dash_fork"
+        indexes = [models.Index(fields=["parent_id"], name="dash_fork_parent")]
+
+    def __str__(self) -> str:
+        return f"{self.agent_id} from {self.parent_id}"

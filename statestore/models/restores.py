@@ -1,0 +1,117 @@
+"""Restores that were applied, and saved plans of restores."""
+
+from typing import Self
+
+from django.db import models
+from django.db.models import Exists, OuterRef, Subquery
+from django.urls import reverse
+
+from statestore.fields import AnyText, UnixSeconds
+from statestore.models.agents import AgentState
+from statestore.models.querysets import AddressedQuerySet, hourly
+from statestore.models.rows import new_id
+from statestore.models.transitions import Transition
+
+
+class RestoreQuerySet(AddressedQuerySet["Restore"]):
+    """Restores that were applied."""
+
+    def of_agent(self, agent_id: str) -> Self:
+        return self.filter(agent_id=agent_id)
+
+    def newest_first(self) -> Self:
+        return self.order_by("-at", "-id")
+
+    def hourly_counts(self, start: int) -> dict[int, int]:
+        """Return how many there were in each of the 24 hours from `start`."""
+        return hourly(self, "at", start)
+
+    def with_standing(self) -> Self:
+        """Add `stands`: whether the agent's state is still the one that the restore wrote, compared by the database."""
+        written = Transition.objects.filter(pk=OuterRef(OuterRef("transition_id"))).values("state_after")
+        same = AgentState.objects.filter(agent_id=OuterRef("agent_id"), state_data=Subquery(written[:1]))
+        return self.annotate(stands=Exists(same))
+
+    def with_undo(self) -> Self:
+        """Add `undone_by`, the id of the restore that undid this one."""
+        undo = self.model._default_manager.filter(undoes_id=OuterRef("pk")).order_by("-at")
+        return self.annotate(undone_by=Subquery(undo.values("pk")[:1]))
+
+
+class Restore(models.Model):
+    """One restore that was applied: what was put back, over what, by whom; undone by restoring its safety snapshot."""
+
+    id = AnyText(primary_key=True, default=new_id)
+    agent_id = AnyText()
+    at = UnixSeconds()
+    actor = AnyText()
+    reason = AnyText(blank=True, default="")
+    moment = AnyText(help_text="The moment that was put back, in the grammar of moments.py.")
+    hash_before = models.CharField(max_length=64, help_text="SHA-256 of the state that was overwritten.")
+    hash_after = models.CharField(max_length=64, help_text="SHA-256 of the state that was written and read back.")
+    safety_snapshot_id = AnyText()
+    transition_id = AnyText()
+    undoes_id = AnyText(null=True, help_text="The restore that this one undid.")
+    kind = models.CharField(max_length=20, null=True, help_text="whole, part, edit, revert or merge.")
+
+    objects = RestoreQuerySet.as_manager()
+
+    class Meta:
+        db_table = "dash_restore"
+        indexes = [
+            models.Index(fields=["at", "id"], name="dash_restore_at"),
+            models.Index(fields=["agent_id", "at"], name="dash_restore_agent"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.agent_id} to {self.moment}"
+
+    def get_absolute_url(self) -> str:
+        return str(reverse("restore", args=[self.pk]))
+
+
+class PlanQuerySet(AddressedQuerySet["Plan"]):
+    """Restores that somebody prepared."""
+
+    def waiting(self, now: int) -> Self:
+        """Keep those that can still be applied, newest first, without the states to write."""
+        applied = Restore.objects.filter(pk=OuterRef("pk"))
+        return (
+            self.filter(expires_at__gt=now).exclude(Exists(applied)).defer("state_data").order_by("-created_at", "-id")
+        )
+
+
+class Plan(models.Model):
+    """A restore that somebody prepared: applied at most once, under this id, while the agent's row is as it was."""
+
+    id = AnyText(primary_key=True, default=new_id)
+    agent_id = AnyText()
+    created_at = UnixSeconds()
+    expires_at = UnixSeconds()
+    actor = AnyText()
+    reason = AnyText(blank=True, default="")
+    kind = models.CharField(max_length=20)
+    moment = AnyText()
+    label = AnyText()
+    state_data = AnyText(null=True, help_text="The state to write, where it is not that of the moment as a whole.")
+    expected_etag = models.CharField(max_length=64, help_text="The agent's row that the plan was made against.")
+    hash_before = models.CharField(max_length=64)
+    hash_after = models.CharField(max_length=64)
+    approved_by = AnyText(blank=True, default="")
+    approved_at = UnixSeconds(null=True)
+
+    objects = PlanQuerySet.as_manager()
+
+    class Meta:
+        db_table = "dash_plan"
+        indexes = [models.Index(fields=["created_at", "id"], name="dash_plan_at")]
+
+    def __str__(self) -> str:
+        return f"{self.agent_id} to {self.label}"
+
+    def get_absolute_url(self) -> str:
+        return str(reverse("restore", args=[self.pk]))
+
+    def is_expired(self, now: int) -> bool:
+        """Return whether the plan's day is over at `now`."""
+        return int(self.expires_at) <= now

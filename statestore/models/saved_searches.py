@@ -1,0 +1,20 @@
+"""Searches that users keep under a name, in our own database."""
+
+from django.conf import settings
+from django.db import models
+
+
+class SavedView(models.Model):
+    """A query of the search page that somebody keeps under a name."""
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="saved_views")
+    name = models.CharField(max_length=80)
+    query = models.TextField(blank=True)
+
+    class Meta:
+        db_table = "dashboard_saved_view"
+        ordering = ["name"]
+        constraints = [models.UniqueConstraint(fields=["user", "name"], name="dashboard_saved_view_name")]
+
+    def __str__(self) -> str:
+        return self.name

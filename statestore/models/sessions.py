@@ -1,0 +1,47 @@
+"""Sessions: stretches of an agent's work."""
+
+from typing import Self
+
+from django.db import models
+from django.urls import reverse
+
+from statestore.fields import AnyText, InsertionOrder, UnixSeconds
+from statestore.models.querysets import AddressedQuerySet
+from statestore.models.rows import new_id, now
+
+
+class SessionQuerySet(AddressedQuerySet["Session"]):
+    """Stretches of work."""
+
+    def of_agent(self, agent_id: str) -> Self:
+        return self.filter(agent_id=agent_id)
+
+    def open(self) -> Self:
+        return self.filter(ended_at__isnull=True)
+
+    def newest_first(self) -> Self:
+        return self.order_by("-started_at", "-rowid")
+
+
+class Session(models.Model):
+    """A stretch of work of one agent."""
+
+    id = AnyText(primary_key=True, default=new_id)
+    agent_id = AnyText()
+    started_at = UnixSeconds()
+    ended_at = UnixSeconds(null=True, blank=True)
+    status = AnyText()
+    metadata = AnyText(null=True, blank=True)
+    created_at = UnixSeconds(editable=False, default=now)
+    rowid = InsertionOrder()
+
+    objects = SessionQuerySet.as_manager()
+
+    class Meta:
+        db_table = "sessions"
+
+    def __str__(self) -> str:
+        return str(self.id)
+
+    def get_absolute_url(self) -> str:
+        return str(reverse("session", args=[self.pk]))

@@ -1,0 +1,92 @@
+"""Snapshots: kept copies of states, and when they expire."""
+
+from typing import Self
+
+from django.db import models
+from django.urls import reverse
+
+from statestore import dialect
+from statestore.fields import AnyText, InsertionOrder, UnixSeconds
+from statestore.models.querysets import BY_CREATION, AddressedQuerySet, newer, older
+from statestore.models.rows import new_id
+
+
+class SnapshotQuerySet(AddressedQuerySet["Snapshot"]):
+    """Kept copies of states."""
+
+    def of_agent(self, agent_id: str) -> Self:
+        return self.filter(agent_id=agent_id)
+
+    def newest_first(self) -> Self:
+        return self.order_by(*BY_CREATION)
+
+    def oldest_first(self) -> Self:
+        return self.order_by("created_at", "rowid")
+
+    def until(self, seconds: int) -> Self:
+        return self.filter(created_at__lte=seconds)
+
+    def later_than(self, seconds: int) -> Self:
+        return self.filter(created_at__gt=seconds)
+
+    def older_than(self, at: int, rowid: int) -> Self:
+        """Keep those before a time and insertion order."""
+        return older(self, "created_at", at, rowid)
+
+    def newer_than(self, at: int, rowid: int) -> Self:
+        return newer(self, "created_at", at, rowid)
+
+    def without_state(self) -> Self:
+        return self.defer("state_data")
+
+    def with_size(self) -> Self:
+        return self.annotate(size=dialect.byte_length("state_data"))
+
+    def expiring_between(self, start: int, end: int) -> Self:
+        """Keep those that our own table of expiries names: the snapshots' own column has no index."""
+        due = Expiry.objects.filter(expires_at__gt=start, expires_at__lte=end).order_by("expires_at")
+        return self.filter(pk__in=due.values("snapshot_id"))
+
+    def expired(self, now: int) -> Self:
+        return self.filter(expires_at__lte=now)
+
+
+class Snapshot(models.Model):
+    """A copy of an agent's state, kept until it expires."""
+
+    id = AnyText(primary_key=True, default=new_id)
+    agent_id = AnyText()
+    state_data = AnyText()
+    description = AnyText(null=True)
+    created_at = UnixSeconds()
+    expires_at = UnixSeconds(null=True)
+    rowid = InsertionOrder()
+
+    objects = SnapshotQuerySet.as_manager()
+
+    class Meta:
+        db_table = "state_snapshots"
+
+    def __str__(self) -> str:
+        return str(self.description or self.id)
+
+    def get_absolute_url(self) -> str:
+        return str(reverse("snapshot", args=[self.pk]))
+
+    def is_expired(self, now: int) -> bool:
+        """Return whether the snapshot's time is over at `now`."""
+        return self.expires_at is not None and self.expires_at <= now
+
+
+class Expiry(models.Model):
+    """When a snapshot of ours expires, for finding those that soon do without reading every snapshot."""
+
+    snapshot_id = AnyText(primary_key=True)
+    expires_at = UnixSeconds()
+
+    class Meta:
+        db_table = "dash_expiry"
+        indexes = [models.Index(fields=["expires_at"], name="dash_expiry_at")]
+
+    def __str__(self) -> str:
+        return str(self.snapshot_id)

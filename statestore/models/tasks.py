@@ -1,0 +1,99 @@
+"""Tasks and their dependencies."""
+
+from typing import Self
+
+from django.db import models
+from django.db.models import Count, Q
+from django.urls import reverse
+
+from statestore.fields import AnyText, InsertionOrder, UnixSeconds
+from statestore.models.querysets import BY_CHANGE, AddressedQuerySet
+from statestore.models.rows import new_id, now
+
+
+class TaskStatus(models.TextChoices):
+    TODO = "Todo"
+    IN_PROGRESS = "InProgress", "In progress"
+    DONE = "Done"
+    BLOCKED = "Blocked"
+
+
+class TaskPriority(models.TextChoices):
+    LOW = "low"
+    MEDIUM = "medium"
+    HIGH = "high"
+    CRITICAL = "critical"
+
+
+class TaskComplexity(models.TextChoices):
+    TRIVIAL = "trivial"
+    SIMPLE = "simple"
+    MODERATE = "moderate"
+    COMPLEX = "complex"
+    EPIC = "epic"
+
+
+class TaskQuerySet(AddressedQuerySet["Task"]):
+    """Pieces of work."""
+
+    def assigned_to(self, agent_id: str) -> Self:
+        return self.filter(assigned_to=agent_id)
+
+    def done_after(self, seconds: int) -> Self:
+        return self.filter(status="Done", updated_at__gt=seconds)
+
+    def last_changed_first(self) -> Self:
+        return self.order_by(*BY_CHANGE)
+
+    def with_text(self, text: str) -> Self:
+        """Keep tasks with the text in title or id, whatever the case of ASCII letters."""
+        return self.filter(Q(title__holds=text) | Q(pk__holds=text)) if text else self
+
+    def counts_by_status(self) -> dict[str, int]:
+        """Return the number of tasks for each status that occurs."""
+        return dict(self.order_by().values_list("status").annotate(number=Count("*")))
+
+
+class Task(models.Model):
+    """A piece of work for agents. Its dependencies stand in its own JSON array and, as edges, in task_dependencies."""
+
+    id = AnyText(primary_key=True, default=new_id)
+    title = AnyText()
+    description = AnyText(null=True, blank=True)
+    status = AnyText(default=TaskStatus.TODO)
+    priority = AnyText(default=TaskPriority.MEDIUM)
+    complexity = AnyText(default=TaskComplexity.MODERATE)
+    assigned_to = AnyText(null=True, blank=True)
+    dependencies = AnyText(null=True, blank=True, default="[]")
+    created_at = UnixSeconds()
+    updated_at = UnixSeconds()
+    metadata = AnyText(null=True, blank=True)
+    created_timestamp = UnixSeconds(editable=False, default=now)
+    rowid = InsertionOrder()
+
+    objects = TaskQuerySet.as_manager()
+
+    class Meta:
+        db_table = "tasks"
+
+    def __str__(self) -> str:
+        return str(self.title)
+
+    def get_absolute_url(self) -> str:
+        return str(reverse("task", args=[self.pk]))
+
+
+class TaskDependency(models.Model):
+    """An edge: one task waits for another. The orchestrator's saves may cascade edges away."""
+
+    id = models.BigAutoField(primary_key=True)
+    task = models.ForeignKey(Task, models.CASCADE, related_name="waits_for")
+    depends_on = models.ForeignKey(Task, models.CASCADE, db_column="depends_on_task_id", related_name="awaited_by")
+    created_at = UnixSeconds(default=now)
+
+    class Meta:
+        db_table = "task_dependencies"
+        verbose_name_plural = "task dependencies"
+
+    def __str__(self) -> str:
+        return f"{self.task_id} waits for {self.depends_on_id}"

@@ -1,0 +1,89 @@
+"""Transitions: changes of agents' states as they were reported."""
+
+from typing import Self
+
+from django.db import models
+from django.urls import reverse
+
+from statestore import dialect
+from statestore.fields import AnyText, InsertionOrder, UnixSeconds
+from statestore.models.querysets import BY_TIME, AddressedQuerySet, hourly, newer, older
+from statestore.models.rows import new_id
+
+
+class TransitionQuerySet(AddressedQuerySet["Transition"]):
+    """Changes of agents' states."""
+
+    def of_agent(self, agent_id: str) -> Self:
+        return self.filter(agent_id=agent_id)
+
+    def newest_first(self) -> Self:
+        return self.order_by(*BY_TIME)
+
+    def oldest_first(self) -> Self:
+        return self.order_by("timestamp", "rowid")
+
+    def since(self, seconds: int) -> Self:
+        return self.filter(timestamp__gte=seconds)
+
+    def until(self, seconds: int) -> Self:
+        return self.filter(timestamp__lte=seconds)
+
+    def later_than(self, seconds: int) -> Self:
+        return self.filter(timestamp__gt=seconds)
+
+    def after(self, other: "Transition") -> Self:
+        """Keep those that came later than another one, in the order of time and insertion."""
+        return self.newer_than(other.timestamp, other.rowid)
+
+    def before(self, other: "Transition") -> Self:
+        return self.older_than(other.timestamp, other.rowid)
+
+    def older_than(self, at: int, rowid: int) -> Self:
+        """Keep those before a time and insertion order."""
+        return older(self, "timestamp", at, rowid)
+
+    def newer_than(self, at: int, rowid: int) -> Self:
+        return newer(self, "timestamp", at, rowid)
+
+    def without_states(self) -> Self:
+        return self.defer("state_before", "state_after")
+
+    def hourly_counts(self, start: int) -> dict[int, int]:
+        """Return how many there were in each of the 24 hours from `start`."""
+        return hourly(self, "timestamp", start)
+
+    def with_sizes(self) -> Self:
+        """Add `size_before` and `size_after` in bytes."""
+        return self.annotate(
+            size_before=dialect.byte_length("state_before"), size_after=dialect.byte_length("state_after")
+        )
+
+
+class Transition(models.Model):
+    """One change of an agent's state, as it was reported. Never edited, never deleted alone."""
+
+    id = AnyText(primary_key=True, default=new_id)
+    agent_id = AnyText()
+    state_before = AnyText()
+    state_after = AnyText()
+    reason = AnyText(null=True)
+    timestamp = UnixSeconds()
+    metadata = AnyText(null=True)
+    rowid = InsertionOrder()
+
+    objects = TransitionQuerySet.as_manager()
+
+    class Meta:
+        db_table = "state_transitions"
+
+    def __str__(self) -> str:
+        return "captured change" if self.is_captured else str(self.reason or self.id)
+
+    def get_absolute_url(self) -> str:
+        return str(reverse("transition", args=[self.pk]))
+
+    @property
+    def is_captured(self) -> bool:
+        """Whether a trigger of ours saw the change, and nobody recorded it."""
+        return self._state.adding and str(self.pk).startswith("captured:")
