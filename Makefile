@@ -24,11 +24,12 @@ quick: .venv/.dev ## the suite without browser, faults and PostgreSQL
 faults: .venv/.dev ## the fault and fuzz tests, at random and for longer than CI has time
 	@FAULTS=long $(BIN)/pytest -m "faults or alone or thorough" $(ARGS)
 
-check: .venv/.dev ## formats, lint, types, migrations, deployment settings
+check: .venv/.dev ## formats, lint, types, imports, migrations, deployment settings
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/djangofmt --check templates
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 	$(BIN)/python manage.py makemigrations --check --dry-run
 	HTTPS=1 SECRET_KEY=$$($(BIN)/python -c 'import secrets; print(secrets.token_urlsafe(64))') $(BIN)/python manage.py check --deploy --fail-level WARNING
 

@@ -115,7 +115,7 @@ ASGI_APPLICATION = "descartes_site.asgi.application"
 
 TEMPLATES = [
     {
-        "BACKEND": "statestore.rendering.AnyTextTemplates",
+        "BACKEND": "statestore.views.rendering.AnyTextTemplates",
         "NAME": "django",
         "DIRS": [BASE_DIR / "templates"],
         "APP_DIRS": True,
@@ -124,7 +124,7 @@ TEMPLATES = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
-                "statestore.views.frame.frame",
+                "statestore.views.context.frame",
             ],
             "builtins": ["statestore.templatetags.statestore"],
         },
@@ -152,7 +152,7 @@ SEARCH_INDEX = env.str("SEARCH_INDEX", default=str(VAR_DIR / _index_name))
 # Whether adoption puts triggers on the orchestrator's events that mark what changed; without them, all is polled.
 SEARCH_TRIGGERS = _boolean("SEARCH_TRIGGERS", default=True)
 SEARCH_POLL_SECONDS = 0.5  # how long a new event may wait for the indexer
-DATABASE_ROUTERS = ["statestore.routers.StoreRouter"]
+DATABASE_ROUTERS = ["statestore.db.routers.StoreRouter"]
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 AUTHENTICATION_BACKENDS = [

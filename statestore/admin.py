@@ -15,13 +15,17 @@ from django.utils.html import format_html
 from django.utils.http import urlencode
 from django.utils.safestring import SafeString
 
-from statestore import models, work
-from statestore.addresses import from_address, to_address
-from statestore.fields import survives_form
+from statestore import models
+from statestore.access import audited_rows
+from statestore.db.fields import survives_form
+from statestore.db.ids import from_address, to_address
+from statestore.db.routers import store_alias
 from statestore.forms import SessionForm, TaskForm
-from statestore.routers import store_alias
-from statestore.templatetags.statestore import line, middle, size, when
+from statestore.sessions import service as session_service
+from statestore.tasks import service as task_service
+from statestore.templatetags.statestore import when
 from statestore.views.access import actor
+from statestore.views.formatting import line, middle, size
 
 COUNTED_ROWS = 1000
 
@@ -239,7 +243,7 @@ class EditedAdmin(StoreAdmin):
         return super().has_delete_permission(request, obj) and (obj is None or _is_tame(obj))
 
     def delete_model(self, request: HttpRequest, obj: Any) -> None:
-        work.delete(store_alias(), obj, by=actor(request))
+        audited_rows.delete(store_alias(), obj, by=actor(request))
 
     def delete_queryset(self, request: HttpRequest, queryset: Any) -> None:
         for row in queryset:
@@ -279,7 +283,7 @@ class TaskAdmin(EditedAdmin):
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         columns = {name: form.cleaned_data[name] for name in form.cleaned_data if name != "etag"}
-        saved = work.save_task(store_alias(), {"id": obj.pk, **columns}, by=actor(request))
+        saved = task_service.save_task(store_alias(), {"id": obj.pk, **columns}, by=actor(request))
         obj.__dict__.update(saved.__dict__)
 
 
@@ -300,4 +304,4 @@ class SessionAdmin(EditedAdmin):
     ended = _time("ended_at", "ended")
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
-        work.save_session(store_alias(), obj, by=actor(request))
+        session_service.save_session(store_alias(), obj, by=actor(request))

@@ -16,6 +16,6 @@ class StateStoreConfig(AppConfig):
 
 
 def _on_connection(connection: object, **_: object) -> None:
-    from statestore import dialect
+    from statestore.db import vendor
 
-    dialect.prepare_connection(connection)  # type: ignore[arg-type]
+    vendor.prepare_connection(connection)  # type: ignore[arg-type]

@@ -6,7 +6,7 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, register
 from django.core.exceptions import ImproperlyConfigured
 
-from statestore.api import rate
+from statestore.api import throttling
 
 SHORTEST_KEY = 32
 
@@ -36,7 +36,7 @@ def check_configuration(**_: Any) -> list[CheckMessage]:
     if settings.SILENT_AFTER_SECONDS <= 0:
         found.append(Error("SILENT_AFTER_SECONDS must be more than 0.", id="statestore.E004"))
     try:
-        rate.parsed(settings.API_RATE)
+        throttling.parsed(settings.API_RATE)
     except ImproperlyConfigured as error:
         found.append(Error(str(error), id="statestore.E005"))
     return found

@@ -1,8 +1,18 @@
-"""Every failure that is raised on purpose. Each message says what happened, what was not changed, and what to do."""
+"""Every failure that is raised on purpose. Each message says what happened, what was not changed, and what to do.
+
+Each class carries its HTTP status and its problem type (RFC 9457), so that pages and the JSON API answer alike.
+"""
+
+from typing import ClassVar
 
 
 class StateStoreError(Exception):
     """Any failure of the state store."""
+
+    status: ClassVar[int] = 500
+    problem: ClassVar[str] = "database"
+    title: ClassVar[str] = "The database refused"
+    remedy: ClassVar[str] = "The detail says why; nothing was changed."
 
 
 class DatabaseError(StateStoreError):
@@ -12,21 +22,42 @@ class DatabaseError(StateStoreError):
 class Unavailable(DatabaseError):
     """The database cannot be used as things are: its disk is full or failing, or its server does not answer."""
 
+    status = 503
+    problem = "unavailable"
+    title = "The store is not available"
+    remedy = "Run `manage.py doctor` on the server."
+
 
 class MigrationError(StateStoreError):
     """The store's schema is missing, older than needed, or not one that is known."""
+
+    status, problem = Unavailable.status, Unavailable.problem
+    title, remedy = Unavailable.title, Unavailable.remedy
 
 
 class NotFound(StateStoreError):
     """The named row does not exist, or not in this namespace."""
 
+    status = 404
+    problem = "not-found"
+    title = "Not found"
+    remedy = "Check the id; ids in paths are written as the list's `address`."
+
 
 class Conflict(StateStoreError):
-    """The row is not what the caller saw: somebody changed it in between."""
+    """The request conflicts with the row as it is now."""
+
+    status = 409
+    problem = "conflict"
+    title = "It conflicts with what is there"
+    remedy = "Read it again and decide anew."
 
 
 class Moved(Conflict):
-    """The row is not the one that the caller saw, or that a restore was planned against. `etag`: what it is now."""
+    """The row has changed since the caller saw it, or since a restore was planned. `etag`: what it is now.
+
+    A conflict; to a request with If-Match it is answered as a failed precondition (412, `moved`).
+    """
 
     def __init__(self, message: str, etag: str = "") -> None:
         super().__init__(message)
@@ -36,30 +67,71 @@ class Moved(Conflict):
 class NeedsApproval(Conflict):
     """A second person has to approve this first."""
 
+    problem = "needs-approval"
+    title = "A second person must approve"
+    remedy = "Save a plan and let another person approve it."
+
 
 class Forbidden(StateStoreError):
     """The caller may not do this, or not to this row."""
 
-
-class SerializationError(StateStoreError):
-    """A value cannot be written as JSON, or cannot be held by this database."""
+    status = 403
+    problem = "forbidden"
+    title = "This is not allowed"
+    remedy = "Use a token with the scope, of a user with the role."
 
 
 class ValidationError(StateStoreError):
     """A value is outside of what the column means. `field`: the name of what was asked for, where it is one thing."""
+
+    status = 422
+    problem = "invalid"
+    title = "Invalid request"
+    remedy = "Fix the listed fields and retry."
 
     def __init__(self, message: str, *, field: str = "") -> None:
         super().__init__(message)
         self.field = field
 
 
+class SerializationError(StateStoreError):
+    """A value cannot be written as JSON, or cannot be held by this database."""
+
+    status = 422
+    problem = "unstorable"
+    title = "A value cannot be stored"
+    remedy = ValidationError.remedy
+
+
 class ReadOnly(StateStoreError):
     """The store's file or directory cannot be written by this process."""
+
+    status = 503
+    problem = "read-only"
+    title = "The store is read-only"
+    remedy = "Let the server's user write the file and its directory."
 
 
 class TooSlow(StateStoreError):
     """The database did not answer in the time that a question may take."""
 
+    status = 503
+    problem = "too-slow"
+    title = "The database did not answer in time"
+    remedy = "Ask for less, or for a shorter stretch of time."
+
 
 class Busy(StateStoreError):
     """Another program held the write lock for longer than this one may wait; nothing was changed."""
+
+    status = 503
+    problem = "busy"
+    title = "Another program is writing"
+    remedy = "Try again after Retry-After seconds."
+
+
+# One class for each problem type that the domain has.
+KINDS: tuple[type[StateStoreError], ...] = (
+    Forbidden, NotFound, Conflict, NeedsApproval, ValidationError, SerializationError, DatabaseError, Busy, ReadOnly,
+    TooSlow, Unavailable,
+)  # fmt: skip

@@ -7,36 +7,17 @@ from django.db import DatabaseError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
-from statestore import dialect
 from statestore.adoption.status import store_status
-from statestore.errors import (
-    Busy,
-    Conflict,
-    MigrationError,
-    NotFound,
-    ReadOnly,
-    StateStoreError,
-    Unavailable,
-    ValidationError,
-)
+from statestore.db.errors import translate
+from statestore.errors import StateStoreError
 
 Respond = Callable[[HttpRequest], HttpResponse]
 
-STATUSES: dict[type[StateStoreError], int] = {
-    NotFound: 404,
-    Conflict: 409,
-    ValidationError: 422,
-    Busy: 503,
-    ReadOnly: 503,
-    Unavailable: 503,
-    MigrationError: 503,
-}
 # Pages that only our own database is needed for.
 WITHOUT_STORE = {
     "login", "logout", "healthz", "readyz", "metrics", "theme", "tokens", "revoke-token", "password_change",
     "password_change_done",
 }  # fmt: skip
-TITLES = {404: "Not found", 409: "It has changed", 422: "That cannot be", 503: "The store is not available"}
 
 
 class SecurityHeaders:
@@ -88,13 +69,12 @@ class StoreErrors:
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
         """Return the page for an error of ours or of the database; other errors stay errors."""
         if isinstance(error, DatabaseError):
-            error = dialect.translate(error)
+            error = translate(error)
         if not isinstance(error, StateStoreError):
             return None
-        status = next((code for kind, code in STATUSES.items() if isinstance(error, kind)), 500)
-        context = {"title": TITLES.get(status, "The store failed"), "message": str(error), "status": status}
-        response = render(request, "statestore/error.html", context, status=status)
-        return _unavailable(response) if status == 503 else response
+        context = {"title": error.title, "message": str(error), "status": error.status}
+        response = render(request, "statestore/error.html", context, status=error.status)
+        return _unavailable(response) if error.status == 503 else response
 
 
 def _unavailable(response: HttpResponse) -> HttpResponse:

@@ -13,11 +13,20 @@ from django.core.management import call_command
 from django.db import connections
 from django.db.models import Q
 
-from statestore import audit, dialect, ingest, models, moments, restore, retention, routers, saving, seen, work
-from statestore.audit import Actor
+from statestore import models, restore
+from statestore.access import audit
+from statestore.access.audit import Actor
+from statestore.agents import retention, snapshots
+from statestore.agents import service as agent_service
 from statestore.coroutines import coroutine
-from statestore.errors import MigrationError, NotFound, ValidationError
-from statestore.work import as_text, optional_text
+from statestore.db import routers, transactions
+from statestore.db.errors import translated_errors
+from statestore.db.json_columns import as_text, optional_text
+from statestore.errors import MigrationError, NotFound
+from statestore.events import ingest
+from statestore.history import moments
+from statestore.sessions import service as session_service
+from statestore.tasks import service as task_service
 
 R = TypeVar("R")
 
@@ -37,13 +46,8 @@ class StateStore:
         agents = models.AgentState.objects.using(self.using)
         return agents if self.prefix is None else agents.in_namespace(self.prefix)
 
-    def _agent(self, agent_id: str, *, lock: bool = False, if_match: str | None = None) -> models.AgentState:
-        agents = self.agents().select_for_update() if lock else self.agents()
-        agent: models.AgentState | None = agents.filter(agent_id=agent_id).first()
-        if agent is None:
-            raise NotFound(f"There is no agent “{agent_id[:80]}” here. Check the id and the namespace.")
-        seen.check(agent, if_match)
-        return agent
+    def _agent(self, agent_id: str) -> models.AgentState:
+        return agent_service.find_agent(self.using, agent_id, prefix=self.prefix)
 
     def _of_own_agents(self, rows: Any, column: str = "agent_id") -> Any:
         return rows if self.prefix is None else rows.filter(**{f"{column}__in": self.agents().values("agent_id")})
@@ -55,18 +59,18 @@ class StateStore:
         tables = set(connections[self.using].introspection.table_names())
         if "agent_states" in tables and "django_migrations" not in tables:
             raise MigrationError("This store belongs to an orchestrator. Run `manage.py adopt PATH` first.")
-        with dialect.translated_errors():
+        with translated_errors():
             call_command("migrate", database=self.using, verbosity=0)
 
     def get_migration_history(self) -> list[models.OrchestratorMigration]:
         """Return the orchestrator's own migrations that the store has seen, oldest first."""
-        with dialect.translated_errors():
+        with translated_errors():
             return list(models.OrchestratorMigration.objects.using(self.using).order_by("version"))
 
     @contextmanager
     def transaction(self) -> Iterator["StateStore"]:
         """Run several verbs as one: all are applied or none. Keep it under 100 ms, the orchestrator waits."""
-        with dialect.writing(self.using):
+        with transactions.writing(self.using):
             yield self
 
     async def atransaction(self, work: Callable[["StateStore"], R]) -> R:
@@ -103,13 +107,13 @@ class StateStore:
         given = {"name": name, "status": status, "version": version, "state_data": as_text(state)}
         given["metadata"] = optional_text(metadata)
         columns = {column: value for column, value in given.items() if value is not None}
-        return saving.save_agent(
+        return agent_service.save_agent(
             self.using, agent_id, columns, prefix=self.prefix, reason=reason, if_match=if_match
         ).agent
 
     def load_agent_state(self, agent_id: str) -> models.AgentState:
         """Return an agent with its state. Raises NotFound, also for one in the trash."""
-        with dialect.translated_errors():
+        with translated_errors():
             agent = self._agent(agent_id)
         if agent.is_deleted:
             raise NotFound(f"The agent “{agent_id[:80]}” is in the trash. Bring it back with undelete_agent.")
@@ -117,60 +121,35 @@ class StateStore:
 
     def list_agents(self) -> list[models.AgentState]:
         """Return the agents that are not in the trash, last changed first, without their states (loaded on access)."""
-        with dialect.translated_errors():
+        with translated_errors():
             return list(self.agents().alive().without_state().order_by("-updated_at", "-rowid"))
 
     def update_agent_status(
         self, agent_id: str, status: str, *, reason: str = "", if_match: str | None = None
     ) -> models.Transition | None:
-        """Change an agent's status and return the transition that records it, or None where it was so already."""
-        if not status.strip():
-            raise ValidationError("A status is a word, such as idle or paused.")
-        with dialect.writing(self.using):
-            agent = self._agent(agent_id, lock=True, if_match=if_match)
-            saving.check_alive(agent)
-            if agent.status == status:
-                return None
-            before, hash_before = agent.status, agent.etag()
-            saving.update(self.using, agent, {"status": status})
-            words = f"status: {before} → {status}" + (f" ({reason})" if reason else "")
-            statuses = {"before": before, "after": status}
-            transition = saving.record_change(self.using, agent, agent.state_data, words, status=statuses)
-            self._audit("status", agent, hash_before=hash_before, hash_after=agent.etag(), before=before, after=status)
-        return transition
+        """Change an agent's status and return the transition that records it, or None where it had it already."""
+        return agent_service.change_status(
+            self.using, agent_id, status, by=self.actor, prefix=self.prefix, reason=reason, if_match=if_match
+        )
 
     def delete_agent(self, agent_id: str, *, reason: str = "", if_match: str | None = None) -> None:
         """Move an agent to the trash. Its state and history stay; the orchestrator brings it back by saving it."""
-        with dialect.writing(self.using):
-            agent = self._agent(agent_id, lock=True, if_match=if_match)
-            saving.check_alive(agent)
-            hash_before = agent.etag()
-            tombstone = models.Tombstone(agent_id=agent_id, at=models.now(), actor=self.actor.name, reason=reason)
-            tombstone.save(using=self.using)
-            self._set_deleted(agent, 1)
-            self._audit("delete", agent, hash_before=hash_before, hash_after=agent.etag(), reason=reason)
+        agent_service.move_to_trash(
+            self.using, agent_id, by=self.actor, prefix=self.prefix, reason=reason, if_match=if_match
+        )
 
     def undelete_agent(self, agent_id: str, *, if_match: str | None = None) -> models.AgentState:
         """Bring an agent back from the trash and return it."""
-        with dialect.writing(self.using):
-            agent = self._agent(agent_id, lock=True, if_match=if_match)
-            hash_before = agent.etag()
-            models.Tombstone.objects.using(self.using).filter(agent_id=agent_id).delete()
-            self._set_deleted(agent, 0)
-            self._audit("undelete", agent, hash_before=hash_before, hash_after=agent.etag())
-        return agent
-
-    def _set_deleted(self, agent: models.AgentState, is_deleted: int) -> None:
-        agent.is_deleted = is_deleted
-        agent.save(using=self.using, update_fields=["is_deleted"])
+        return agent_service.bring_back(self.using, agent_id, by=self.actor, prefix=self.prefix, if_match=if_match)
 
     def purge_agent(self, agent_id: str, *, if_match: str | None = None) -> None:
         """Delete an agent in the trash for good, with its transitions and snapshots; its events and restores stay."""
-        with dialect.translated_errors():
-            retention.purge_agent(self.using, lambda: self._agent(agent_id, if_match=if_match), by=self.actor)
 
-    def _audit(self, verb: str, row: Any, **what: Any) -> None:
-        audit.record(verb, row, by=self.actor, using=self.using, **what)
+        def find() -> models.AgentState:
+            return agent_service.find_agent(self.using, agent_id, prefix=self.prefix, if_match=if_match)
+
+        with translated_errors():
+            retention.purge_agent(self.using, find, by=self.actor)
 
     # Transitions
 
@@ -186,7 +165,7 @@ class StateStore:
             timestamp=models.now(),
             metadata=optional_text(metadata),
         )
-        with dialect.writing(self.using):
+        with transactions.writing(self.using):
             if self.prefix is not None:
                 self._agent(agent_id)
             transition.save(using=self.using, force_insert=True)
@@ -195,7 +174,7 @@ class StateStore:
     def get_state_history(self, agent_id: str, limit: int = 100) -> list[models.Transition]:
         """Return an agent's newest transitions with their states, newest first."""
         transitions = self._of_own_agents(models.Transition.objects.using(self.using)).of_agent(agent_id)
-        with dialect.translated_errors():
+        with translated_errors():
             return list(transitions.newest_first()[:limit])
 
     # Snapshots
@@ -206,58 +185,34 @@ class StateStore:
         description: str | None = None,
         *,
         expires_at: int | None = None,
-        made_id: str | None = None,
         if_match: str | None = None,
     ) -> models.Snapshot:
-        """Keep a copy of an agent's state now, byte for byte, and return the snapshot.
-
-        With `made_id` one that has this id is returned as it is: a call that is repeated makes no second one.
-        """
-        now = models.now()
-        if expires_at is not None and expires_at <= now:
-            raise ValidationError("A snapshot must expire in the future. Nothing was saved.", field="expires_at")
-        with dialect.writing(self.using):
-            agent = self._agent(agent_id, lock=True, if_match=if_match)
-            there = models.Snapshot.objects.using(self.using).of_agent(agent_id)
-            made: models.Snapshot | None = there.filter(pk=made_id).first() if made_id else None
-            if made is not None:
-                return made
-            snapshot = models.Snapshot(
-                **({} if made_id is None else {"id": made_id}),
-                agent_id=agent_id,
-                state_data=agent.state_data,
-                description=description or None,
-                created_at=now,
-                expires_at=expires_at,
-            )
-            snapshot.save(using=self.using, force_insert=True)
-            if expires_at is not None:
-                models.Expiry(snapshot_id=snapshot.pk, expires_at=expires_at).save(using=self.using, force_insert=True)
-            self._audit("snapshot", agent, hash_before=agent.etag(), snapshot=snapshot.pk)
-        return snapshot
+        """Keep a copy of an agent's state now, byte for byte, and return the snapshot."""
+        return snapshots.take_snapshot(
+            self.using,
+            agent_id,
+            description,
+            by=self.actor,
+            prefix=self.prefix,
+            expires_at=expires_at,
+            if_match=if_match,
+        )
 
     def list_snapshots(self, agent_id: str) -> list[models.Snapshot]:
         """Return an agent's snapshots, newest first, without their states (loaded on access)."""
-        snapshots = self._of_own_agents(models.Snapshot.objects.using(self.using)).of_agent(agent_id)
-        with dialect.translated_errors():
-            return list(snapshots.without_state().newest_first())
+        with translated_errors():
+            return list(self._snapshots().of_agent(agent_id).without_state().newest_first())
+
+    def _snapshots(self) -> Any:
+        return self._of_own_agents(models.Snapshot.objects.using(self.using))
 
     def delete_snapshot(self, snapshot_id: str, *, if_match: str | None = None) -> None:
         """Delete a snapshot. One that an undo would need goes too: the restore then says that it cannot be undone."""
-        with dialect.writing(self.using):
-            snapshot = self._of_own_agents(models.Snapshot.objects.using(self.using)).filter(pk=snapshot_id).first()
-            if snapshot is None:
-                raise NotFound(f"There is no snapshot “{snapshot_id[:80]}” here.")
-            seen.check(snapshot, if_match)
-            before = models.sha256(snapshot.state_data)
-            self._audit("delete", snapshot, row_id=snapshot.agent_id, hash_before=before, snapshot=snapshot.pk)
-            models.Expiry.objects.using(self.using).filter(pk=snapshot.pk).delete()
-            snapshot.delete(using=self.using)
+        snapshots.delete_snapshot(self.using, snapshot_id, by=self.actor, among=self._snapshots(), if_match=if_match)
 
     def restore_snapshot(self, snapshot_id: str, *, reason: str = "") -> models.Restore:
         """Put a snapshot's state back over whatever the agent is now, safely, and return the restore."""
-        snapshots = self._of_own_agents(models.Snapshot.objects.using(self.using)).without_state()
-        snapshot = snapshots.filter(pk=snapshot_id).first()
+        snapshot = self._snapshots().without_state().filter(pk=snapshot_id).first()
         if snapshot is None:
             raise NotFound(f"There is no snapshot “{snapshot_id[:80]}” here. list_snapshots gives those that are.")
         plan = restore.plan(snapshot.agent_id, moments.AtSnapshot(snapshot_id), using=self.using)
@@ -266,9 +221,8 @@ class StateStore:
     def delete_expired_snapshots(self, among: Any = None) -> int:
         """Delete the snapshots whose time is over, in chunks, and return how many went."""
         rows = models.Snapshot.objects.using(self.using).all() if among is None else among
-        snapshots = self._of_own_agents(rows)
-        with dialect.translated_errors():
-            return retention.delete_expired_snapshots(self.using, snapshots, by=self.actor)
+        with translated_errors():
+            return retention.delete_expired_snapshots(self.using, self._of_own_agents(rows), by=self.actor)
 
     # Events
 
@@ -289,33 +243,33 @@ class StateStore:
 
     def get_events(self, session_id: str, limit: int | None = None) -> list[models.Event]:
         """Return a session's events, newest first."""
-        with dialect.translated_errors():
+        with translated_errors():
             return list(self._events().in_session(session_id).newest_first()[:limit])
 
     def get_events_by_type(self, event_type: str, limit: int | None = None) -> list[models.Event]:
         """Return the events of a type, newest first."""
-        with dialect.translated_errors():
+        with translated_errors():
             return list(self._events().of_type(event_type).newest_first()[:limit])
 
     def search_events(self, query: str, limit: int = 100) -> list[models.Event]:
         """Return the events with the text in content, type or session, newest first."""
-        with dialect.translated_errors():
+        with translated_errors():
             return list(self._events().matching(query).newest_first()[:limit])
 
     # Tasks
 
     def save_task(self, task: Mapping[str, Any]) -> models.Task:
         """Save a task and its dependencies, over an earlier one of the same id, and return it."""
-        return work.save_task(self.using, task, by=self.actor)
+        return task_service.save_task(self.using, task, by=self.actor)
 
     def get_task(self, task_id: str) -> models.Task | None:
         """Return a task, or None."""
-        with dialect.translated_errors():
+        with translated_errors():
             return models.Task.objects.using(self.using).filter(pk=task_id).first()
 
     def get_tasks(self) -> list[models.Task]:
         """Return all tasks, last changed first."""
-        with dialect.translated_errors():
+        with translated_errors():
             return list(models.Task.objects.using(self.using).last_changed_first())
 
     # Sessions
@@ -324,18 +278,20 @@ class StateStore:
         """Open a session of an agent and return it."""
         if self.prefix is not None:
             self._agent(agent_id)
-        return work.start_session(self.using, agent_id, session_id=session_id, metadata=metadata, by=self.actor)
+        return session_service.start_session(
+            self.using, agent_id, session_id=session_id, metadata=metadata, by=self.actor
+        )
 
     def end_session(self, session_id: str, status: str = "completed", *, if_match: str | None = None) -> models.Session:
         """Close a session and return it. Raises Conflict where it has ended already."""
-        with dialect.writing(self.using):
+        with transactions.writing(self.using):
             session = self.get_session(session_id)
-            return work.end_session(self.using, session.pk, status=status, by=self.actor, if_match=if_match)
+            return session_service.end_session(self.using, session.pk, status=status, by=self.actor, if_match=if_match)
 
     def get_session(self, session_id: str) -> models.Session:
         """Return a session. Raises NotFound."""
         sessions = self._of_own_agents(models.Session.objects.using(self.using))
-        with dialect.translated_errors():
+        with translated_errors():
             session: models.Session | None = sessions.filter(pk=session_id).first()
         if session is None:
             raise NotFound(f"There is no session “{session_id[:80]}” here.")
@@ -344,7 +300,7 @@ class StateStore:
     def list_sessions(self, agent_id: str | None = None) -> list[models.Session]:
         """Return the sessions, of one agent where it is named, newest first."""
         sessions = self._of_own_agents(models.Session.objects.using(self.using))
-        with dialect.translated_errors():
+        with translated_errors():
             return list((sessions.of_agent(agent_id) if agent_id is not None else sessions).newest_first())
 
     ainitialize = coroutine(initialize)

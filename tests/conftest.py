@@ -19,8 +19,8 @@ from django.core.cache import cache
 from django.db import connections
 from django.test import Client, override_settings
 
-from statestore.routers import store_alias
-from statestore.search import file
+from statestore.db.routers import store_alias
+from statestore.search.fts import index_file as search_file
 from tests.commands import manage
 from tests.faults.scale import LONG
 from tests.templates import Templates
@@ -125,8 +125,8 @@ def _no_search_index(settings: Any) -> None:
 def index_file(_no_search_index: None, settings: Any, tmp_path: Path) -> Iterator[Path]:
     """Return where the test's own search index lies, which is made when it is asked for."""
     settings.SEARCH_INDEX = str(tmp_path / "index" / "search.db")
-    yield file.path()
-    file.close()
+    yield search_file.path()
+    search_file.close()
 
 
 @pytest.fixture(scope="session", autouse=True)

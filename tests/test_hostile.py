@@ -12,8 +12,8 @@ from django.db import connections
 from django.test import Client
 
 from statestore import models
-from statestore.addresses import to_address
-from statestore.routers import store_alias
+from statestore.db.ids import to_address
+from statestore.db.routers import store_alias
 from tests.conftest import signed_in
 from tests.faults.scale import times
 from tests.foreign import hostile

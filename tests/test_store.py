@@ -9,6 +9,7 @@ from asgiref.sync import sync_to_async
 from django.db import connection, connections
 
 from statestore import models
+from statestore.db.routers import store_alias
 from statestore.errors import (
     Conflict,
     MigrationError,
@@ -17,7 +18,6 @@ from statestore.errors import (
     StateStoreError,
     ValidationError,
 )
-from statestore.routers import store_alias
 from statestore.store import StateStore
 from tests.builders import make_agent, make_snapshot
 

@@ -11,14 +11,16 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.executor import MigrationExecutor
 from django.db.migrations.state import ProjectState
 
-from statestore import dialect, models
-from statestore.adoption import structure
+from statestore import models
+from statestore.adoption import schema_detection
 from statestore.adoption.backup import Backup, take_backup
-from statestore.adoption.inspect import BLOCKING_SECONDS
-from statestore.adoption.look import Look, look
-from statestore.adoption.place import foreign_keys_off, store_at
+from statestore.adoption.probe import Look, look
+from statestore.adoption.probe_process import BLOCKING_SECONDS
 from statestore.adoption.status import forget_store_status
+from statestore.adoption.temporary_store import foreign_keys_off, store_at
 from statestore.adoption.upgrade import bring_to_version_5
+from statestore.db import transactions
+from statestore.db.errors import translated_errors
 from statestore.errors import Conflict, MigrationError
 
 _ORCHESTRATORS: Final = ("statestore", "0001_orchestrator_schema")
@@ -40,7 +42,7 @@ def intentions(found: Look, backup_dir: Path, *, wal: bool) -> list[str]:
     if not found.is_done:
         steps.append(f"Back it up into {backup_dir} and verify the copy.")
         steps.append("In one transaction:")
-        if found.layout in {structure.VERSION_4, structure.INIT}:
+        if found.layout in {schema_detection.VERSION_4, schema_detection.INIT}:
             steps.append(f"  bring {found.layout} to version 5, as the orchestrator's own migrations would.")
         if not found.adopted:
             steps.append("  note how its schema was found, so that `leave` can put it back exactly so.")
@@ -82,12 +84,12 @@ def _move_in(using: str, found: Look) -> None:
     # Everything slow comes before the lock: the orchestrator waits while it is held.
     plan = executor.migration_plan(executor.loader.graph.leaf_nodes())
     state = _state_before(executor, found)
-    with foreign_keys_off(connection), dialect.writing(using), connection.cursor() as cursor:
-        if structure.read_objects(cursor) != found.objects:
+    with foreign_keys_off(connection), transactions.writing(using), connection.cursor() as cursor:
+        if schema_detection.read_objects(cursor) != found.objects:
             raise Conflict(f"The schema of {found.path} changed meanwhile. Nothing was changed; adopt it again.")
         now = models.now()
-        columns = {o.name: list(structure.shape_of(cursor, o.name)) for o in found.objects if o.type == "table"}
-        added = bring_to_version_5(cursor, now) if found.layout != structure.VERSION_5 else []
+        columns = {o.name: list(schema_detection.shape_of(cursor, o.name)) for o in found.objects if o.type == "table"}
+        added = bring_to_version_5(cursor, now) if found.layout != schema_detection.VERSION_5 else []
         executor.recorder.ensure_schema()
         _apply(executor, state, [migration for migration, _ in plan])
         if not found.adopted:
@@ -135,7 +137,7 @@ def _switch_to_wal(using: str) -> tuple[str, ...]:
         # Noted first: killed in between, `leave` finds a switch that was never made, and does nothing.
         schema = json.loads(note.schema) | {"switched_to_wal": True}
         models.Adoption.objects.using(using).filter(pk=note.pk).update(schema=json.dumps(schema))
-    with connection.cursor() as cursor, dialect.translated_errors():
+    with connection.cursor() as cursor, translated_errors():
         mode = cursor.execute("PRAGMA journal_mode = wal").fetchone()[0]
     if mode != "wal":
         return ("It could not be switched to WAL: another program is using it. Repeat with --wal when it is not.",)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from statestore import schema
+from statestore.db import orchestrator_schema as schema
 from statestore.errors import DatabaseError
 
 

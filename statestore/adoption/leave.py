@@ -11,12 +11,14 @@ from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.utils import OperationalError
 
-from statestore import dialect, models, schema
+from statestore import models
 from statestore.adoption.adopt import journal_mode
-from statestore.adoption.place import foreign_keys_off
+from statestore.adoption.schema_detection import Executes, SchemaObject, is_ours, read_objects, shape_of
 from statestore.adoption.status import forget_store_status
-from statestore.adoption.structure import Executes, SchemaObject, is_ours, read_objects, shape_of
+from statestore.adoption.temporary_store import foreign_keys_off
 from statestore.adoption.upgrade import rebuild
+from statestore.db import orchestrator_schema as schema
+from statestore.db import transactions, vendor
 from statestore.errors import Conflict, MigrationError
 
 # Columns whose values the database fills in by itself: losing them loses nothing that somebody put there.
@@ -63,7 +65,7 @@ def found_at_adoption(using: str) -> Found | None:
 def ours(using: str) -> list[str]:
     """Return the names of what is ours in a store. Raises MigrationError on PostgreSQL, where `migrate` does it."""
     connection = connections[using]
-    if not dialect.is_sqlite(connection):
+    if not vendor.is_sqlite(connection):
         raise MigrationError(f"On PostgreSQL run `manage.py migrate --database {using} statestore 0001`.")
     with connection.cursor() as cursor:
         return [o.name for o in read_objects(cursor) if is_ours(o.name) and o.sql]
@@ -112,7 +114,7 @@ def leave(using: str, *, accept_losses: bool = False, vacuum: bool = False) -> L
     if not ours(using):
         raise MigrationError("The dashboard has not moved into this store; there is nothing to take away.")
     found = found_at_adoption(using)
-    with foreign_keys_off(connection), dialect.writing(using), connection.cursor() as cursor:
+    with foreign_keys_off(connection), transactions.writing(using), connection.cursor() as cursor:
         if not accept_losses and (lost := losses(using)):
             raise Conflict(f"Leaving would lose {'; '.join(lost)}. Nothing was changed; say --yes to accept that.")
         before = read_objects(cursor)

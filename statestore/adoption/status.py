@@ -8,9 +8,9 @@ from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.utils import DatabaseError as DjangoDatabaseError
 
-from statestore import dialect
-from statestore.adoption import structure
-from statestore.routers import store_alias
+from statestore.adoption import schema_detection
+from statestore.db import vendor
+from statestore.db.routers import store_alias
 
 State = Literal["ready", "behind", "not adopted", "missing", "unreadable"]
 
@@ -52,7 +52,7 @@ def forget_store_status() -> None:
 
 
 def _look(connection: BaseDatabaseWrapper, name: str) -> StoreStatus:
-    is_file = dialect.is_sqlite(connection) and not name.startswith("file:") and name != ":memory:"
+    is_file = vendor.is_sqlite(connection) and not name.startswith("file:") and name != ":memory:"
     # SQLite would create a missing file at the first question.
     if is_file and not Path(name).exists():
         return StoreStatus("missing", f"There is no file {name}.", _CREATE)
@@ -75,7 +75,7 @@ _LOOK: Final = "`manage.py adopt --dry-run {name}` says more."
 
 def _status_of(connection: BaseDatabaseWrapper, cursor: Any, name: str) -> StoreStatus:
     applied = _applied(connection, cursor)
-    unapplied = [migration for migration in structure.our_migrations() if migration not in applied]
+    unapplied = [migration for migration in schema_detection.our_migrations() if migration not in applied]
     if not unapplied:
         return StoreStatus("ready")
     if applied:
@@ -83,15 +83,15 @@ def _status_of(connection: BaseDatabaseWrapper, cursor: Any, name: str) -> Store
             "behind",
             f"{name} was adopted by an earlier release; not applied: {', '.join(unapplied)}.",
             f"Run `manage.py adopt {name}`, which makes a backup first."
-            if dialect.is_sqlite(connection)
+            if vendor.is_sqlite(connection)
             else _MIGRATE.format(alias=connection.alias),
         )
     return _not_adopted(connection, cursor, name)
 
 
 def _applied(connection: BaseDatabaseWrapper, cursor: Any) -> set[str]:
-    if dialect.is_sqlite(connection):
-        return structure.applied_migrations(cursor, structure.read_objects(cursor))
+    if vendor.is_sqlite(connection):
+        return schema_detection.applied_migrations(cursor, schema_detection.read_objects(cursor))
     if "django_migrations" not in connection.introspection.table_names(cursor):
         return set()
     cursor.execute("SELECT name FROM django_migrations WHERE app = 'statestore'")
@@ -99,12 +99,12 @@ def _applied(connection: BaseDatabaseWrapper, cursor: Any) -> set[str]:
 
 
 def _not_adopted(connection: BaseDatabaseWrapper, cursor: Any, name: str) -> StoreStatus:
-    if not dialect.is_sqlite(connection):
+    if not vendor.is_sqlite(connection):
         return StoreStatus(
             "not adopted", "The database has no tables of ours.", _MIGRATE.format(alias=connection.alias)
         )
-    found = structure.recognise(cursor, structure.read_objects(cursor))
-    if found.layout == structure.NOTHING:
+    found = schema_detection.recognise(cursor, schema_detection.read_objects(cursor))
+    if found.layout == schema_detection.NOTHING:
         return StoreStatus("not adopted", f"{name} is a database without tables.", _CREATE)
     if found.differences:
         return StoreStatus(

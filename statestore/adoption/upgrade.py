@@ -2,8 +2,8 @@
 
 # ruff: noqa: S608  (names and conditions that are put into SQL here are constants of ours)
 
-from statestore import schema
-from statestore.adoption.structure import Executes, migration_versions, read_objects, shape_of
+from statestore.adoption.schema_detection import Executes, migration_versions, read_objects, shape_of
+from statestore.db import orchestrator_schema as schema
 
 # ADD COLUMN cannot give these to a table that has rows: their default is not a constant.
 _STAMPED = {"created_at", "created_timestamp"}

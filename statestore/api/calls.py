@@ -10,14 +10,14 @@ from ninja import Router
 from ninja.operation import Operation
 from ninja.utils import contribute_operation_callback
 
-from statestore.addresses import ADDRESS, AnyId, from_address
-from statestore.api.bodies import decoded, parsed
-from statestore.api.callers import Login, Need, Token
-from statestore.api.once import idempotent
+from statestore.api.auth import Login, Need, Token
+from statestore.api.idempotency import idempotent
+from statestore.api.parsers import decoded, parsed
 from statestore.api.problems import Problem
 from statestore.api.schemas.common import ProblemOut
+from statestore.db.ids import ADDRESS, AnyId, from_address
 from statestore.errors import NotFound
-from statestore.jsontext import pointer
+from statestore.jsondiff.pointer import join
 
 _READS: Final = frozenset({"GET", "HEAD"})
 _ALWAYS: Final = (401, 403, 429, 500, 503)
@@ -140,7 +140,7 @@ def _refuse_body(request: HttpRequest) -> None:
     value, _ = parsed(decoded(request.body))
     if value != {}:
         name = next(iter(value)) if isinstance(value, dict) else ""
-        place = {"where": "body", "pointer": pointer([name]) if name else "", "detail": "There is no such field."}
+        place = {"where": "body", "pointer": join([name]) if name else "", "detail": "There is no such field."}
         raise Problem("invalid", "This call takes no body. Nothing was changed.", places=[place])
 
 

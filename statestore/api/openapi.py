@@ -2,9 +2,9 @@
 
 from typing import Any, Final
 
-from statestore.addresses import ADDRESS
 from statestore.api.problems import CONTENT_TYPE
-from statestore.api.schemas.work import BatchIn
+from statestore.api.schemas.tasks import BatchIn
+from statestore.db.ids import ADDRESS
 
 NDJSON: Final = "application/x-ndjson"
 _ID: Final = f"^({ADDRESS})$"

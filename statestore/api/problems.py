@@ -13,8 +13,9 @@ from django.http.request import RawPostDataException
 from ninja.errors import AuthenticationError, HttpError
 from ninja.errors import ValidationError as SchemaError
 
-from statestore import dialect, errors
-from statestore.jsontext import pointer
+from statestore import errors
+from statestore.db.errors import translate
+from statestore.jsondiff.pointer import join
 
 CONTENT_TYPE: Final = "application/problem+json"
 TYPES: Final = "/api/v1/problems/"
@@ -31,47 +32,21 @@ class Kind:
     remedy: str
 
 
-KINDS: Final = {
-    kind.name: kind
-    for kind in (
-        Kind("malformed", 400, "The request cannot be read", "Send UTF-8 JSON; the places say where it breaks off."),
-        Kind("unauthenticated", 401, "Nobody is signed in", "Send Authorization: Bearer TOKEN, or sign in."),
-        Kind("forbidden", 403, "This is not allowed", "Use a token with the scope, of a user with the role."),
-        Kind("not-found", 404, "Not found", "Check the id; ids in paths are written as the list's `address`."),
-        Kind("method", 405, "There is no such call", "The Allow header names the methods."),
-        Kind("conflict", 409, "It conflicts with what is there", "Read it again and decide anew."),
-        Kind(
-            "in-progress", 409, "The same call is at work", "Ask again after Retry-After seconds, under the same key."
-        ),
-        Kind("needs-approval", 409, "A second person must approve", "Save a plan and let somebody approve it."),
-        Kind("length", 411, "The length is missing", "Send Content-Length."),
-        Kind("moved", 412, "It has changed since you read it", "Read it again; ETag is what it is now."),
-        Kind("too-large", 413, "It is too large", "Bodies have at most 64 MB, states 50 MB."),
-        Kind("media-type", 415, "This form is not understood", "Send Content-Type: application/json."),
-        Kind("invalid", 422, "A value is not what it must be", "Mend the named places and send it again."),
-        Kind("unstorable", 422, "A value cannot be stored", "Mend the named places and send it again."),
-        Kind("key-reused", 422, "This Idempotency-Key was used", "Use a new key for another request."),
-        Kind("rate", 429, "Too many calls", "Wait for as many seconds as Retry-After says."),
-        Kind("internal", 500, "The server failed", "Try again; the server's log says more."),
-        Kind("database", 500, "The database refused", "The detail says why; nothing was changed."),
-        Kind("busy", 503, "Another program is writing", "Try again after Retry-After seconds."),
-        Kind("read-only", 503, "The store is read-only", "Let the server's user write the file and its directory."),
-        Kind("unavailable", 503, "The store is not available", "Run `manage.py doctor` on the server."),
-    )
-}
-_OF_ERRORS: Final[dict[type[errors.StateStoreError], str]] = {
-    errors.NotFound: "not-found",
-    errors.NeedsApproval: "needs-approval",
-    errors.Moved: "moved",
-    errors.Conflict: "conflict",
-    errors.Forbidden: "forbidden",
-    errors.SerializationError: "unstorable",
-    errors.ValidationError: "invalid",
-    errors.ReadOnly: "read-only",
-    errors.Busy: "busy",
-    errors.Unavailable: "unavailable",
-    errors.MigrationError: "unavailable",
-}
+_OWN: Final = (
+    Kind("malformed", 400, "The request cannot be read", "Send UTF-8 JSON; the places say where it breaks off."),
+    Kind("unauthenticated", 401, "Unauthenticated", "Send Authorization: Bearer TOKEN, or sign in."),
+    Kind("method", 405, "There is no such call", "The Allow header names the methods."),
+    Kind("in-progress", 409, "The same call is at work", "Ask again after Retry-After seconds, under the same key."),
+    Kind("length", 411, "The length is missing", "Send Content-Length."),
+    Kind("moved", 412, "It has changed since you read it", "Read it again; ETag is what it is now."),
+    Kind("too-large", 413, "It is too large", "Bodies have at most 64 MB, states 50 MB."),
+    Kind("media-type", 415, "This form is not understood", "Send Content-Type: application/json."),
+    Kind("key-reused", 422, "This Idempotency-Key was used", "Use a new key for another request."),
+    Kind("rate", 429, "Too many calls", "Wait for as many seconds as Retry-After says."),
+    Kind("internal", 500, "The server failed", "Try again; the server's log says more."),
+)
+_OF_DOMAIN: Final = (Kind(error.problem, error.status, error.title, error.remedy) for error in errors.KINDS)
+KINDS: Final = {kind.name: kind for kind in sorted((*_OWN, *_OF_DOMAIN), key=lambda kind: (kind.status, kind.name))}
 RETRY_SECONDS: Final = "5"
 
 
@@ -119,31 +94,31 @@ def answer_error(request: HttpRequest, error: Exception) -> HttpResponse:
     if isinstance(error, Problem):
         return problem(error.kind, error.detail, places=error.places, headers=error.headers)
     if isinstance(error, DjangoDatabaseError):
-        error = dialect.translate(error)
+        error = translate(error)
     if isinstance(error, errors.StateStoreError):
         return _of_domain(request, error)
     if isinstance(error, SchemaError):
         return _of_schema(error)
-    if isinstance(error, AuthenticationError):
-        return problem("unauthenticated", "This call needs a token or a login.")
-    if isinstance(error, Http404):
-        return problem("not-found", "There is no such address.")
-    if isinstance(error, RequestDataTooBig):
-        return problem("too-large", "The body is over 64 MB. Nothing was changed; send it in parts.")
-    if isinstance(error, RawPostDataException):
-        return problem("media-type", "The body is a form. Send JSON with Content-Type: application/json.")
+    for raised, (name, detail) in _OF_FRAMEWORK.items():
+        if isinstance(error, raised):
+            return problem(name, detail)
     if isinstance(error, HttpError):
         return problem({400: "malformed", 403: "forbidden"}.get(error.status_code, "invalid"), error.message)
     log.error("%s %s failed", request.method, request.path, exc_info=error)
     return problem("internal", "The server failed on this call. Its log says why.")
 
 
+_OF_FRAMEWORK: Final[dict[type[Exception], tuple[str, str]]] = {
+    AuthenticationError: ("unauthenticated", "This call needs a token or a login."),
+    Http404: ("not-found", "There is no such address."),
+    RequestDataTooBig: ("too-large", "The body is over 64 MB. Nothing was changed; send it in parts."),
+    RawPostDataException: ("media-type", "The body is a form. Send JSON with Content-Type: application/json."),
+}
+
+
 def _of_domain(request: HttpRequest, error: errors.StateStoreError) -> HttpResponse:
-    name = next((name for kind, name in _OF_ERRORS.items() if isinstance(error, kind)), "database")
-    asked = "If-Match" in request.headers or "If-None-Match" in request.headers
-    if name == "moved" and not asked:
-        # Nobody asked for a condition: the domain itself found that the row had moved.
-        name = "conflict"
+    is_conditional = "If-Match" in request.headers or "If-None-Match" in request.headers
+    name = "moved" if isinstance(error, errors.Moved) and is_conditional else error.problem
     etag = getattr(error, "etag", "")
     if KINDS[name].status >= 500:
         log.warning("%s %s: %s", request.method, request.path, error)
@@ -157,7 +132,7 @@ def _places(request: HttpRequest, error: errors.StateStoreError) -> list[dict[st
     if not field:
         return []
     if field not in request.GET:
-        return [{"where": "body", "pointer": pointer([field]), "detail": str(error)}]
+        return [{"where": "body", "pointer": join([field]), "detail": str(error)}]
     position = getattr(error, "position", None)
     place = {"where": "query", "name": field, "detail": str(error)}
     return [place if position is None else {**place, "column": position + 1}]
@@ -178,5 +153,5 @@ def _place(found: Mapping[str, Any]) -> dict[str, Any]:
     }.get(found["type"], f"{found['msg'].removeprefix('Value error, ')}.".replace("..", "."))
     if source == "body":
         # The first part is the framework's own name for the whole body.
-        return {"where": "body", "pointer": pointer(rest[1:]), "detail": detail}
+        return {"where": "body", "pointer": join(rest[1:]), "detail": detail}
     return {"where": str(source), "name": str(rest[-1]) if rest else "", "detail": detail}

@@ -15,48 +15,48 @@ from ninja import NinjaAPI
 from ninja.openapi.docs import Swagger
 
 from statestore.adoption.status import store_status
-from statestore.api import (
-    about,
+from statestore.api import openapi
+from statestore.api.auth import Login, Need, Token
+from statestore.api.parsers import BodyParser, check_length
+from statestore.api.problems import KINDS, TYPES, answer_error, problem
+from statestore.api.responses import answer
+from statestore.api.routers import (
     agents,
+    batches,
     bulk,
     capture,
     edits,
     events,
-    fleet,
-    openapi,
-    past,
+    history,
+    import_export,
     restores,
-    saved_views,
-    searching,
+    saved_searches,
+    search,
     snapshots,
+    tasks,
     tokens,
-    transfer,
     transitions,
-    work,
 )
-from statestore.api.answers import answer
-from statestore.api.bodies import BodyParser, check_length
-from statestore.api.callers import Login, Need, Token
-from statestore.api.problems import KINDS, TYPES, answer_error, problem
+from statestore.api.routers import status as status_calls
 
 View = Callable[..., HttpResponseBase]
 _ROUTERS: Final = (
     agents,
     bulk,
-    past,
+    history,
     transitions,
     snapshots,
     restores,
-    fleet,
+    batches,
     events,
-    searching,
-    saved_views,
-    work,
+    search,
+    saved_searches,
+    tasks,
     edits,
-    transfer,
+    import_export,
     capture,
     tokens,
-    about,
+    status_calls,
 )
 _READ: Final = Need("read", "")
 

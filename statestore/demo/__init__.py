@@ -3,9 +3,10 @@
 import random
 from typing import Any
 
-from statestore import dialect, models
+from statestore import models
+from statestore.db import transactions
+from statestore.db.routers import store_alias
 from statestore.demo import fleet, work
-from statestore.routers import store_alias
 
 
 def load(now: int) -> dict[str, int]:
@@ -21,7 +22,7 @@ def load(now: int) -> dict[str, int]:
     tasks, edges = work.tasks(chance, now)
     tables[models.Task], tables[models.TaskDependency] = tasks, edges
     using = store_alias()
-    with dialect.writing(using):
+    with transactions.writing(using):
         for model, rows in tables.items():
             # Rows of one second are ordered by insertion: insert them in the order in which they happened.
             rows.sort(key=_time_of)

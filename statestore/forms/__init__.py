@@ -30,7 +30,7 @@ from statestore.forms.filters import (
     SessionFilterForm,
     TaskFilterForm,
 )
-from statestore.forms.past import CompareForm, TimelineForm, WalkForm
+from statestore.forms.history import CompareForm, TimelineForm, WalkForm
 from statestore.forms.rows import CHOICES, RowForm, SessionForm, TaskForm
 
 __all__ = [

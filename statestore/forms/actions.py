@@ -4,7 +4,9 @@ from typing import Any, Final
 
 from django import forms
 
-from statestore import models, saved_views, tokens
+from statestore import models
+from statestore.access import tokens
+from statestore.events import saved_searches
 from statestore.forms.fields import CheckedForm, QueryField, TimeField, from_json, sent
 from statestore.restore import Side
 
@@ -126,5 +128,5 @@ class MoveForm(forms.Form):
 class SavedViewForm(forms.Form):
     """A query to keep under a name."""
 
-    name = forms.CharField(max_length=saved_views.LONGEST_NAME, strip=True)
+    name = forms.CharField(max_length=saved_searches.LONGEST_NAME, strip=True)
     q = QueryField()

@@ -6,8 +6,9 @@ from typing import Any, cast
 from django import forms
 from django.http import QueryDict
 
-from statestore import moments, search
+from statestore import search
 from statestore.errors import ValidationError
+from statestore.history import moments
 
 
 class MomentField(forms.CharField):

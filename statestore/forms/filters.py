@@ -5,9 +5,10 @@ from typing import Any, Final
 
 from django import forms
 
-from statestore import models, paging, search, sessions
+from statestore import models, search, sessions
+from statestore.db import pagination
+from statestore.db.routers import store_alias
 from statestore.forms.fields import QueryField, TimeField
-from statestore.routers import store_alias
 
 SORTS: Final = {
     "changed": ("-updated_at", "-rowid"),
@@ -22,17 +23,22 @@ class PageForm(forms.Form):
 
     cursor = forms.CharField(required=False, max_length=8000)
     size = forms.TypedChoiceField(
-        required=False, coerce=int, empty_value=str(paging.USUAL_SIZE), choices=[(n, n) for n in paging.PAGE_SIZES]
+        required=False,
+        coerce=int,
+        empty_value=str(pagination.USUAL_SIZE),
+        choices=[(n, n) for n in pagination.PAGE_SIZES],
     )
 
     def clean_size(self) -> int:
         """Return the number of rows on a page."""
         return int(self.cleaned_data["size"])
 
-    def page(self, rows: Any, order: Sequence[str]) -> paging.Page[Any]:
+    def page(self, rows: Any, order: Sequence[str]) -> pagination.Page[Any]:
         """Return the page of `rows` that is asked for; a size that is none of the offered ones counts as not given."""
         asked = self.cleaned_data if self.is_valid() else {}
-        return paging.page(rows, order, cursor=asked.get("cursor", ""), size=asked.get("size", paging.USUAL_SIZE))
+        return pagination.page(
+            rows, order, cursor=asked.get("cursor", ""), size=asked.get("size", pagination.USUAL_SIZE)
+        )
 
 
 class AgentFilterForm(PageForm):

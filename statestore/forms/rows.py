@@ -5,9 +5,13 @@ from typing import Any, Final
 
 from django import forms
 
-from statestore import jsontext, models, work
+from statestore import models
+from statestore.db.json_columns import as_text
+from statestore.db.routers import store_alias
 from statestore.errors import ValidationError
-from statestore.routers import store_alias
+from statestore.jsondiff import parsing
+from statestore.models.tasks import dependency_ids
+from statestore.tasks import dependencies as task_dependencies
 
 CHOICES: Final = {
     "status": models.TaskStatus,
@@ -32,8 +36,8 @@ class RowForm(forms.ModelForm):  # type: ignore[type-arg]
         if not text or "metadata" not in self.changed_data:
             return text or None
         try:
-            jsontext.parse(text)
-        except jsontext.NotJson as error:
+            parsing.parse(text)
+        except parsing.NotJson as error:
             raise forms.ValidationError(f"This is not JSON: {error.reason}") from None
         return text
 
@@ -87,17 +91,17 @@ class TaskForm(RowForm):
             required=False, empty_value=None, widget=forms.TextInput(attrs={"class": "vTextField"})
         )
         with suppress(ValidationError):
-            self.initial["dependencies"] = "\n".join(work.dependency_ids(self.instance.dependencies))
+            self.initial["dependencies"] = "\n".join(dependency_ids(self.instance.dependencies))
 
     def clean_dependencies(self) -> str:
         """Return the ids as the column holds them. Refuses unknown tasks and circles."""
         lines = (line.strip() for line in self.cleaned_data["dependencies"].splitlines())
         ids = list(dict.fromkeys(line for line in lines if line))
         try:
-            work.check_dependencies(store_alias(), self.instance.pk, ids)
+            task_dependencies.check_dependencies(store_alias(), self.instance.pk, ids)
         except ValidationError as error:
             raise forms.ValidationError(str(error)) from None
-        return work.as_text(ids)
+        return as_text(ids)
 
 
 class SessionForm(RowForm):

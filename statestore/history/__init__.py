@@ -9,11 +9,10 @@ flips     when a condition became true
 commits   at which git commit something happened
 """
 
+from statestore.history.bisect import Flip, Flips, bisect
 from statestore.history.blame import Blame, blame
 from statestore.history.commits import commits
-from statestore.history.flips import Flip, Flips, bisect
-from statestore.history.states import KnownState, find_transition, recorded_state, state_at, states_at
-from statestore.history.steps import Origin, Position
+from statestore.history.state_at import KnownState, find_transition, recorded_state, state_at, states_at
 from statestore.history.timeline import (
     LANE_COLUMNS,
     LANE_MOST,
@@ -28,7 +27,8 @@ from statestore.history.timeline import (
     stop_at,
     timeline,
 )
-from statestore.history.values import PathHistory, ValueChange, path_history
+from statestore.history.value_history import PathHistory, ValueChange, path_history
+from statestore.history.walk import Origin, Position
 
 __all__ = [
     "LANE_COLUMNS",

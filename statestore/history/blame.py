@@ -10,13 +10,14 @@ from typing import Final, TypeAlias
 
 from django.core.cache import cache
 
-from statestore import jsontext, models
-from statestore.align import align
+from statestore import models
+from statestore.db.routers import store_alias
 from statestore.errors import ValidationError
-from statestore.history.steps import BUDGET_SECONDS, Origin, Parser, Position, Walk, pairs, start_of
-from statestore.jsontext import Json, surely_same
-from statestore.routers import store_alias
-from statestore.sequences import Effort
+from statestore.history.walk import BUDGET_SECONDS, Origin, Parser, Position, Walk, pairs, start_of
+from statestore.jsondiff import parsing, pointer
+from statestore.jsondiff.alignment import align
+from statestore.jsondiff.lcs import Effort
+from statestore.jsondiff.parsing import Json, equal_fast
 
 # A state with more leaves than this is read branch by branch.
 MAX_LEAVES: Final = 20_000
@@ -69,7 +70,7 @@ def blame(
     key = f"blame-{agent.etag()}-{models.sha256(str(newest))}"
     found: Blame | None = cache.get(key)
     if found is None:
-        found = Blame(unknown=_places(jsontext.parse(agent.state_data)))
+        found = Blame(unknown=_places(parsing.parse(agent.state_data)))
     if not found.is_complete:
         _read_on(found, agent, using, budget_seconds)
         cache.set(key, found, CACHED_SECONDS)
@@ -98,7 +99,7 @@ def _places(value: Json) -> Places:
             if count > MAX_LEAVES:
                 raise ValidationError(f"This state has over {MAX_LEAVES:,} values. Ask for the history of one path.")
             return path
-        return {part: below(item, f"{path}/{jsontext.escape(part)}") for part, item in pairs}
+        return {part: below(item, f"{path}/{pointer.escape(part)}") for part, item in pairs}
 
     whole = below(value, "")
     return whole if isinstance(whole, dict) else {"": whole}
@@ -114,7 +115,7 @@ def _explained(before: Json, after: Json, places: Places, origin: Origin, origin
     """Return the places of the state before that lead to leaves which were there already; note who set the others."""
     if not isinstance(after, dict | list) or not after:
         # The whole state is one leaf.
-        if type(before) is type(after) and surely_same(before, after):
+        if type(before) is type(after) and equal_fast(before, after):
             return places
         _note(places, origin, origins)
         return {}
@@ -127,13 +128,13 @@ def _kept(
     before: Json, after: Json, places: Place, origin: Origin, origins: dict[str, Origin], effort: Effort
 ) -> "Place | None":
     """Return the places below two values in the coordinates of the one before, None where nothing is kept."""
-    if surely_same(before, after):
+    if equal_fast(before, after):
         return places
     if isinstance(places, dict) and isinstance(before, dict) and isinstance(after, dict):
         pairs = {part: part for part in places if part in before}
     elif isinstance(places, dict) and isinstance(before, list) and isinstance(after, list):
         pairs = item_places(before, after, effort)
-    elif jsontext.same(before, after):
+    elif parsing.equal(before, after):
         return places
     else:
         _note(places, origin, origins)

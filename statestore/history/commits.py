@@ -4,8 +4,10 @@ from bisect import bisect_right
 from collections.abc import Iterable
 from typing import Any, Final
 
-from statestore import dialect, jsontext, models
-from statestore.routers import store_alias
+from statestore import models
+from statestore.db.errors import translated_errors
+from statestore.db.routers import store_alias
+from statestore.jsondiff import parsing
 
 # Members of a transition's metadata that hold a commit.
 _MEMBERS: Final = ("git_commit", "commit")
@@ -21,7 +23,7 @@ def commits(agent_id: str, step_ids: Iterable[str], *, using: str | None = None)
     wanted = list(dict.fromkeys(step_ids))[:_MOST_STEPS]
     if not wanted:
         return {}
-    with dialect.translated_errors():
+    with translated_errors():
         steps = models.Transition.objects.using(using).of_agent(agent_id).filter(pk__in=wanted)
         rows = list(steps.values_list("pk", "timestamp", "metadata"))
         named = _named_by_events(agent_id, using)
@@ -43,8 +45,8 @@ def _named_by_events(agent_id: str, using: str) -> list[tuple[int, str]]:
 
 def _in_metadata(text: Any) -> str:
     try:
-        value = jsontext.parse(text, max_bytes=100_000) if text else None
-    except jsontext.NotJson:
+        value = parsing.parse(text, max_bytes=100_000) if text else None
+    except parsing.NotJson:
         return ""
     members = value if isinstance(value, dict) else {}
     return next((str(members[name]) for name in _MEMBERS if isinstance(members.get(name), str)), "")

@@ -5,11 +5,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
-from statestore import dialect, models, moments, paging
-from statestore.addresses import AnyId
+from statestore import models
+from statestore.db import pagination
+from statestore.db.counts import bounded_counts
+from statestore.db.ids import AnyId
+from statestore.db.routers import store_alias
+from statestore.history import moments
 from statestore.models.querysets import BY_CREATION, BY_TIME, first_values
 from statestore.models.rows import LAST_SECOND
-from statestore.routers import store_alias
 
 LANE_COLUMNS: Final = 160
 # A column is full at so many rows; more are not counted.
@@ -62,10 +65,10 @@ def timeline(
     """Return some entries of an agent's timeline, newest first, and the cursor of what is older."""
     sources = _sources(agent_id, using or store_alias())
     positions = [*cursor.split("."), "", "", ""][: len(sources)]
-    pages: list[paging.Page[Any]] = [
-        paging.page(source.rows, source.order, cursor=position, size=limit)
+    pages: list[pagination.Page[Any]] = [
+        pagination.page(source.rows, source.order, cursor=position, size=limit)
         if position != "-"
-        else paging.Page([], None, None)
+        else pagination.Page([], None, None)
         for source, position in zip(sources, positions, strict=True)
     ]
     entries = [
@@ -88,7 +91,7 @@ def _rest(page: Any, shown: list[TimelineEntry], source: _Source, before: str) -
     used = [entry.row for entry in shown if entry.kind == source.kind]
     if len(used) == len(page) and page.older is None:
         return "-"
-    return paging.cursor_after(used[-1], source.order) if used else before
+    return pagination.cursor_after(used[-1], source.order) if used else before
 
 
 def latest_events(agent_id: str, limit: int, *, using: str | None = None) -> list[models.Event]:
@@ -178,7 +181,7 @@ def _captured_lane(agent_id: str, span: Span, using: str) -> list[Lane]:
 
 
 def _counted(rows: Any, column: str, span: Span) -> dict[int, int]:
-    return dialect.bounded_counts(
+    return bounded_counts(
         rows, column, start=span.start, width_seconds=span.width_seconds, columns=LANE_COLUMNS, most=LANE_MOST
     )
 

@@ -7,7 +7,7 @@ from django.db import migrations, models
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 from django.db.migrations.state import StateApps
 
-import statestore.fields
+from statestore.db import fields
 
 # sqlite_master keeps the text of a statement: even the white space of these decides whether two stores are alike.
 SQLITE_TABLES = (
@@ -288,17 +288,17 @@ MODELS = [
     migrations.CreateModel(
         name="AgentState",
         fields=[
-            ("key", statestore.fields.AnyText(primary_key=True, serialize=False)),
-            ("agent_id", statestore.fields.AnyText(unique=True)),
-            ("name", statestore.fields.AnyText()),
-            ("status", statestore.fields.AnyText(default="idle")),
-            ("metadata", statestore.fields.AnyText(default="{}")),
-            ("state_data", statestore.fields.AnyText()),
-            ("version", statestore.fields.AnyInteger(default=1)),
-            ("created_at", statestore.fields.UnixSeconds()),
-            ("updated_at", statestore.fields.UnixSeconds()),
-            ("is_deleted", statestore.fields.AnyInteger(default=0)),
-            ("rowid", statestore.fields.InsertionOrder(db_column="rowid", editable=False)),
+            ("key", fields.AnyText(primary_key=True, serialize=False)),
+            ("agent_id", fields.AnyText(unique=True)),
+            ("name", fields.AnyText()),
+            ("status", fields.AnyText(default="idle")),
+            ("metadata", fields.AnyText(default="{}")),
+            ("state_data", fields.AnyText()),
+            ("version", fields.AnyInteger(default=1)),
+            ("created_at", fields.UnixSeconds()),
+            ("updated_at", fields.UnixSeconds()),
+            ("is_deleted", fields.AnyInteger(default=0)),
+            ("rowid", fields.InsertionOrder(db_column="rowid", editable=False)),
         ],
         options={
             "verbose_name": "agent",
@@ -315,17 +315,20 @@ MODELS = [
     migrations.CreateModel(
         name="Event",
         fields=[
-            ("id", statestore.fields.AnyText(default=statestore.fields.new_id, primary_key=True, serialize=False)),
-            ("event_type", statestore.fields.AnyText()),
-            ("timestamp", statestore.fields.UnixSeconds()),
-            ("session_id", statestore.fields.AnyText()),
-            ("actor_type", statestore.fields.AnyText()),
-            ("actor_id", statestore.fields.AnyText()),
-            ("content", statestore.fields.AnyText()),
-            ("metadata", statestore.fields.AnyText(null=True)),
-            ("git_commit", statestore.fields.AnyText(null=True)),
-            ("created_at", statestore.fields.UnixSeconds(default=statestore.fields.now)),
-            ("rowid", statestore.fields.InsertionOrder(db_column="rowid", editable=False)),
+            (
+                "id",
+                fields.AnyText(default=fields.new_id, primary_key=True, serialize=False),
+            ),
+            ("event_type", fields.AnyText()),
+            ("timestamp", fields.UnixSeconds()),
+            ("session_id", fields.AnyText()),
+            ("actor_type", fields.AnyText()),
+            ("actor_id", fields.AnyText()),
+            ("content", fields.AnyText()),
+            ("metadata", fields.AnyText(null=True)),
+            ("git_commit", fields.AnyText(null=True)),
+            ("created_at", fields.UnixSeconds(default=fields.now)),
+            ("rowid", fields.InsertionOrder(db_column="rowid", editable=False)),
         ],
         options={
             "db_table": "events",
@@ -334,11 +337,11 @@ MODELS = [
     migrations.CreateModel(
         name="OrchestratorMigration",
         fields=[
-            ("version", statestore.fields.AnyInteger(primary_key=True, serialize=False)),
-            ("name", statestore.fields.AnyText(unique=True)),
-            ("description", statestore.fields.AnyText(null=True)),
-            ("applied_at", statestore.fields.UnixSeconds()),
-            ("rollback_script", statestore.fields.AnyText(null=True)),
+            ("version", fields.AnyInteger(primary_key=True, serialize=False)),
+            ("name", fields.AnyText(unique=True)),
+            ("description", fields.AnyText(null=True)),
+            ("applied_at", fields.UnixSeconds()),
+            ("rollback_script", fields.AnyText(null=True)),
         ],
         options={
             "db_table": "migrations",
@@ -347,14 +350,17 @@ MODELS = [
     migrations.CreateModel(
         name="Session",
         fields=[
-            ("id", statestore.fields.AnyText(default=statestore.fields.new_id, primary_key=True, serialize=False)),
-            ("agent_id", statestore.fields.AnyText()),
-            ("started_at", statestore.fields.UnixSeconds()),
-            ("ended_at", statestore.fields.UnixSeconds(blank=True, null=True)),
-            ("status", statestore.fields.AnyText()),
-            ("metadata", statestore.fields.AnyText(blank=True, null=True)),
-            ("created_at", statestore.fields.UnixSeconds(default=statestore.fields.now, editable=False)),
-            ("rowid", statestore.fields.InsertionOrder(db_column="rowid", editable=False)),
+            (
+                "id",
+                fields.AnyText(default=fields.new_id, primary_key=True, serialize=False),
+            ),
+            ("agent_id", fields.AnyText()),
+            ("started_at", fields.UnixSeconds()),
+            ("ended_at", fields.UnixSeconds(blank=True, null=True)),
+            ("status", fields.AnyText()),
+            ("metadata", fields.AnyText(blank=True, null=True)),
+            ("created_at", fields.UnixSeconds(default=fields.now, editable=False)),
+            ("rowid", fields.InsertionOrder(db_column="rowid", editable=False)),
         ],
         options={
             "db_table": "sessions",
@@ -363,13 +369,16 @@ MODELS = [
     migrations.CreateModel(
         name="Snapshot",
         fields=[
-            ("id", statestore.fields.AnyText(default=statestore.fields.new_id, primary_key=True, serialize=False)),
-            ("agent_id", statestore.fields.AnyText()),
-            ("state_data", statestore.fields.AnyText()),
-            ("description", statestore.fields.AnyText(null=True)),
-            ("created_at", statestore.fields.UnixSeconds()),
-            ("expires_at", statestore.fields.UnixSeconds(null=True)),
-            ("rowid", statestore.fields.InsertionOrder(db_column="rowid", editable=False)),
+            (
+                "id",
+                fields.AnyText(default=fields.new_id, primary_key=True, serialize=False),
+            ),
+            ("agent_id", fields.AnyText()),
+            ("state_data", fields.AnyText()),
+            ("description", fields.AnyText(null=True)),
+            ("created_at", fields.UnixSeconds()),
+            ("expires_at", fields.UnixSeconds(null=True)),
+            ("rowid", fields.InsertionOrder(db_column="rowid", editable=False)),
         ],
         options={
             "db_table": "state_snapshots",
@@ -378,19 +387,22 @@ MODELS = [
     migrations.CreateModel(
         name="Task",
         fields=[
-            ("id", statestore.fields.AnyText(default=statestore.fields.new_id, primary_key=True, serialize=False)),
-            ("title", statestore.fields.AnyText()),
-            ("description", statestore.fields.AnyText(blank=True, null=True)),
-            ("status", statestore.fields.AnyText(default="Todo")),
-            ("priority", statestore.fields.AnyText(default="medium")),
-            ("complexity", statestore.fields.AnyText(default="moderate")),
-            ("assigned_to", statestore.fields.AnyText(blank=True, null=True)),
-            ("dependencies", statestore.fields.AnyText(blank=True, default="[]", null=True)),
-            ("created_at", statestore.fields.UnixSeconds()),
-            ("updated_at", statestore.fields.UnixSeconds()),
-            ("metadata", statestore.fields.AnyText(blank=True, null=True)),
-            ("created_timestamp", statestore.fields.UnixSeconds(default=statestore.fields.now, editable=False)),
-            ("rowid", statestore.fields.InsertionOrder(db_column="rowid", editable=False)),
+            (
+                "id",
+                fields.AnyText(default=fields.new_id, primary_key=True, serialize=False),
+            ),
+            ("title", fields.AnyText()),
+            ("description", fields.AnyText(blank=True, null=True)),
+            ("status", fields.AnyText(default="Todo")),
+            ("priority", fields.AnyText(default="medium")),
+            ("complexity", fields.AnyText(default="moderate")),
+            ("assigned_to", fields.AnyText(blank=True, null=True)),
+            ("dependencies", fields.AnyText(blank=True, default="[]", null=True)),
+            ("created_at", fields.UnixSeconds()),
+            ("updated_at", fields.UnixSeconds()),
+            ("metadata", fields.AnyText(blank=True, null=True)),
+            ("created_timestamp", fields.UnixSeconds(default=fields.now, editable=False)),
+            ("rowid", fields.InsertionOrder(db_column="rowid", editable=False)),
         ],
         options={
             "db_table": "tasks",
@@ -399,14 +411,17 @@ MODELS = [
     migrations.CreateModel(
         name="Transition",
         fields=[
-            ("id", statestore.fields.AnyText(default=statestore.fields.new_id, primary_key=True, serialize=False)),
-            ("agent_id", statestore.fields.AnyText()),
-            ("state_before", statestore.fields.AnyText()),
-            ("state_after", statestore.fields.AnyText()),
-            ("reason", statestore.fields.AnyText(null=True)),
-            ("timestamp", statestore.fields.UnixSeconds()),
-            ("metadata", statestore.fields.AnyText(null=True)),
-            ("rowid", statestore.fields.InsertionOrder(db_column="rowid", editable=False)),
+            (
+                "id",
+                fields.AnyText(default=fields.new_id, primary_key=True, serialize=False),
+            ),
+            ("agent_id", fields.AnyText()),
+            ("state_before", fields.AnyText()),
+            ("state_after", fields.AnyText()),
+            ("reason", fields.AnyText(null=True)),
+            ("timestamp", fields.UnixSeconds()),
+            ("metadata", fields.AnyText(null=True)),
+            ("rowid", fields.InsertionOrder(db_column="rowid", editable=False)),
         ],
         options={
             "db_table": "state_transitions",
@@ -416,7 +431,7 @@ MODELS = [
         name="TaskDependency",
         fields=[
             ("id", models.BigAutoField(primary_key=True, serialize=False)),
-            ("created_at", statestore.fields.UnixSeconds(default=statestore.fields.now)),
+            ("created_at", fields.UnixSeconds(default=fields.now)),
             (
                 "depends_on",
                 models.ForeignKey(

@@ -4,7 +4,7 @@ from django.db import migrations, models
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 from django.db.migrations.state import StateApps
 
-import statestore.fields
+from statestore.db import fields
 
 SQLITE_GUARDS = (
     "CREATE TRIGGER dash_audit_no_update BEFORE UPDATE ON dash_audit"
@@ -73,8 +73,8 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name="Expiry",
             fields=[
-                ("snapshot_id", statestore.fields.AnyText(primary_key=True, serialize=False)),
-                ("expires_at", statestore.fields.UnixSeconds()),
+                ("snapshot_id", fields.AnyText(primary_key=True, serialize=False)),
+                ("expires_at", fields.UnixSeconds()),
             ],
             options={
                 "db_table": "dash_expiry",
@@ -85,14 +85,14 @@ class Migration(migrations.Migration):
             name="Adoption",
             fields=[
                 ("id", models.BigAutoField(primary_key=True, serialize=False)),
-                ("at", statestore.fields.UnixSeconds()),
+                ("at", fields.UnixSeconds()),
                 (
                     "layout",
                     models.CharField(
                         help_text="What was found: version 4, version 5, the init layout, or nothing.", max_length=40
                     ),
                 ),
-                ("schema", statestore.fields.AnyText(help_text="sqlite_master as it was found, as JSON.")),
+                ("schema", fields.AnyText(help_text="sqlite_master as it was found, as JSON.")),
                 ("journal_mode", models.CharField(blank=True, default="", max_length=20)),
             ],
             options={
@@ -102,10 +102,10 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name="Tombstone",
             fields=[
-                ("agent_id", statestore.fields.AnyText(primary_key=True, serialize=False)),
-                ("at", statestore.fields.UnixSeconds()),
-                ("actor", statestore.fields.AnyText()),
-                ("reason", statestore.fields.AnyText(blank=True, default="")),
+                ("agent_id", fields.AnyText(primary_key=True, serialize=False)),
+                ("at", fields.UnixSeconds()),
+                ("actor", fields.AnyText()),
+                ("reason", fields.AnyText(blank=True, default="")),
             ],
             options={
                 "db_table": "dash_tombstone",
@@ -115,22 +115,20 @@ class Migration(migrations.Migration):
             name="AuditEntry",
             fields=[
                 ("id", models.BigAutoField(primary_key=True, serialize=False)),
-                ("at", statestore.fields.UnixSeconds()),
-                ("actor", statestore.fields.AnyText()),
+                ("at", fields.UnixSeconds()),
+                ("actor", fields.AnyText()),
                 (
                     "address",
-                    statestore.fields.AnyText(
-                        blank=True, default="", help_text="The network address that the request came from."
-                    ),
+                    fields.AnyText(blank=True, default="", help_text="The network address that the request came from."),
                 ),
                 ("verb", models.CharField(max_length=40)),
                 ("noun", models.CharField(help_text="The kind of row: agent, snapshot, task …", max_length=40)),
-                ("row_id", statestore.fields.AnyText()),
+                ("row_id", fields.AnyText()),
                 ("hash_before", models.CharField(blank=True, default="", max_length=64)),
                 ("hash_after", models.CharField(blank=True, default="", max_length=64)),
                 (
                     "detail",
-                    statestore.fields.AnyText(blank=True, default="", help_text="What else is worth knowing, as JSON."),
+                    fields.AnyText(blank=True, default="", help_text="What else is worth knowing, as JSON."),
                 ),
             ],
             options={
@@ -142,14 +140,17 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name="Restore",
             fields=[
-                ("id", statestore.fields.AnyText(default=statestore.fields.new_id, primary_key=True, serialize=False)),
-                ("agent_id", statestore.fields.AnyText()),
-                ("at", statestore.fields.UnixSeconds()),
-                ("actor", statestore.fields.AnyText()),
-                ("reason", statestore.fields.AnyText(blank=True, default="")),
+                (
+                    "id",
+                    fields.AnyText(default=fields.new_id, primary_key=True, serialize=False),
+                ),
+                ("agent_id", fields.AnyText()),
+                ("at", fields.UnixSeconds()),
+                ("actor", fields.AnyText()),
+                ("reason", fields.AnyText(blank=True, default="")),
                 (
                     "moment",
-                    statestore.fields.AnyText(help_text="The moment that was put back, in the grammar of moments.py."),
+                    fields.AnyText(help_text="The moment that was put back, in the grammar of moments.py."),
                 ),
                 (
                     "hash_before",
@@ -159,9 +160,9 @@ class Migration(migrations.Migration):
                     "hash_after",
                     models.CharField(help_text="SHA-256 of the state that was written and read back.", max_length=64),
                 ),
-                ("safety_snapshot_id", statestore.fields.AnyText()),
-                ("transition_id", statestore.fields.AnyText()),
-                ("undoes_id", statestore.fields.AnyText(help_text="The restore that this one undid.", null=True)),
+                ("safety_snapshot_id", fields.AnyText()),
+                ("transition_id", fields.AnyText()),
+                ("undoes_id", fields.AnyText(help_text="The restore that this one undid.", null=True)),
             ],
             options={
                 "db_table": "dash_restore",

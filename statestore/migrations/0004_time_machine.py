@@ -5,7 +5,7 @@ from django.db import migrations, models
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 from django.db.migrations.state import StateApps
 
-import statestore.fields
+from statestore.db import fields
 
 DROP_SQLITE_CAPTURE = (
     "DROP TRIGGER IF EXISTS dash_capture_replace",
@@ -52,12 +52,12 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name="Fork",
             fields=[
-                ("agent_id", statestore.fields.AnyText(primary_key=True, serialize=False)),
-                ("parent_id", statestore.fields.AnyText()),
-                ("moment", statestore.fields.AnyText()),
-                ("at", statestore.fields.UnixSeconds()),
-                ("actor", statestore.fields.AnyText()),
-                ("reason", statestore.fields.AnyText(blank=True, default="")),
+                ("agent_id", fields.AnyText(primary_key=True, serialize=False)),
+                ("parent_id", fields.AnyText()),
+                ("moment", fields.AnyText()),
+                ("at", fields.UnixSeconds()),
+                ("actor", fields.AnyText()),
+                ("reason", fields.AnyText(blank=True, default="")),
                 ("state_hash", models.CharField(max_length=64)),
             ],
             options={
@@ -70,19 +70,19 @@ class Migration(migrations.Migration):
             fields=[
                 (
                     "id",
-                    statestore.fields.AnyText(default=statestore.fields.new_id, primary_key=True, serialize=False),
+                    fields.AnyText(default=fields.new_id, primary_key=True, serialize=False),
                 ),
-                ("agent_id", statestore.fields.AnyText()),
-                ("created_at", statestore.fields.UnixSeconds()),
-                ("expires_at", statestore.fields.UnixSeconds()),
-                ("actor", statestore.fields.AnyText()),
-                ("reason", statestore.fields.AnyText(blank=True, default="")),
+                ("agent_id", fields.AnyText()),
+                ("created_at", fields.UnixSeconds()),
+                ("expires_at", fields.UnixSeconds()),
+                ("actor", fields.AnyText()),
+                ("reason", fields.AnyText(blank=True, default="")),
                 ("kind", models.CharField(max_length=20)),
-                ("moment", statestore.fields.AnyText()),
-                ("label", statestore.fields.AnyText()),
+                ("moment", fields.AnyText()),
+                ("label", fields.AnyText()),
                 (
                     "state_data",
-                    statestore.fields.AnyText(
+                    fields.AnyText(
                         help_text="The state to write, where it is not that of the moment as a whole.", null=True
                     ),
                 ),
@@ -92,8 +92,8 @@ class Migration(migrations.Migration):
                 ),
                 ("hash_before", models.CharField(max_length=64)),
                 ("hash_after", models.CharField(max_length=64)),
-                ("approved_by", statestore.fields.AnyText(blank=True, default="")),
-                ("approved_at", statestore.fields.UnixSeconds(null=True)),
+                ("approved_by", fields.AnyText(blank=True, default="")),
+                ("approved_at", fields.UnixSeconds(null=True)),
             ],
             options={
                 "db_table": "dash_plan",
@@ -119,25 +119,21 @@ class Migration(migrations.Migration):
             fields=[
                 (
                     "id",
-                    statestore.fields.AnyText(default=statestore.fields.new_id, primary_key=True, serialize=False),
+                    fields.AnyText(default=fields.new_id, primary_key=True, serialize=False),
                 ),
-                ("created_at", statestore.fields.UnixSeconds()),
-                ("actor", statestore.fields.AnyText()),
-                ("reason", statestore.fields.AnyText(blank=True, default="")),
+                ("created_at", fields.UnixSeconds()),
+                ("actor", fields.AnyText()),
+                ("reason", fields.AnyText(blank=True, default="")),
                 (
                     "moment",
-                    statestore.fields.AnyText(
-                        help_text="The time that the agents are put back to, in the grammar of moments.py."
-                    ),
+                    fields.AnyText(help_text="The time that the agents are put back to, in the grammar of moments.py."),
                 ),
                 (
                     "scope",
-                    statestore.fields.AnyText(
-                        blank=True, default="", help_text="Which agents were asked for, in words."
-                    ),
+                    fields.AnyText(blank=True, default="", help_text="Which agents were asked for, in words."),
                 ),
-                ("undoes_id", statestore.fields.AnyText(help_text="The batch that this one undoes.", null=True)),
-                ("approved_by", statestore.fields.AnyText(blank=True, default="")),
+                ("undoes_id", fields.AnyText(help_text="The batch that this one undoes.", null=True)),
+                ("approved_by", fields.AnyText(blank=True, default="")),
             ],
             options={
                 "verbose_name_plural": "batches",
@@ -149,10 +145,10 @@ class Migration(migrations.Migration):
             name="Captured",
             fields=[
                 ("id", models.BigAutoField(primary_key=True, serialize=False)),
-                ("agent_id", statestore.fields.AnyText()),
-                ("at", statestore.fields.UnixSeconds()),
-                ("state_before", statestore.fields.AnyText(null=True)),
-                ("state_after", statestore.fields.AnyText(null=True)),
+                ("agent_id", fields.AnyText()),
+                ("at", fields.UnixSeconds()),
+                ("state_before", fields.AnyText(null=True)),
+                ("state_after", fields.AnyText(null=True)),
             ],
             options={
                 "verbose_name": "captured change",
@@ -164,12 +160,12 @@ class Migration(migrations.Migration):
             name="BatchItem",
             fields=[
                 ("id", models.BigAutoField(primary_key=True, serialize=False)),
-                ("agent_id", statestore.fields.AnyText()),
+                ("agent_id", fields.AnyText()),
                 ("expected_etag", models.CharField(max_length=64)),
-                ("moment", statestore.fields.AnyText()),
+                ("moment", fields.AnyText()),
                 ("result", models.CharField(blank=True, default="", help_text="Empty while it waits.", max_length=20)),
-                ("note", statestore.fields.AnyText(blank=True, default="")),
-                ("restore_id", statestore.fields.AnyText(null=True)),
+                ("note", fields.AnyText(blank=True, default="")),
+                ("restore_id", fields.AnyText(null=True)),
                 (
                     "batch",
                     models.ForeignKey(

@@ -6,7 +6,7 @@ from django.db import migrations, models
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 from django.db.migrations.state import StateApps
 
-import statestore.fields
+from statestore.db import fields
 
 GRANTED = {
     "operator": ["ingest"],
@@ -53,10 +53,10 @@ class Migration(migrations.Migration):
                     "namespaces",
                     models.JSONField(help_text="The namespaces that it sees; null for all.", null=True),
                 ),
-                ("created_at", statestore.fields.UnixSeconds()),
-                ("expires_at", statestore.fields.UnixSeconds()),
-                ("last_used_at", statestore.fields.UnixSeconds(null=True)),
-                ("revoked_at", statestore.fields.UnixSeconds(null=True)),
+                ("created_at", fields.UnixSeconds()),
+                ("expires_at", fields.UnixSeconds()),
+                ("last_used_at", fields.UnixSeconds(null=True)),
+                ("revoked_at", fields.UnixSeconds(null=True)),
                 (
                     "user",
                     models.ForeignKey(
@@ -89,9 +89,9 @@ class Migration(migrations.Migration):
                 ),
                 ("fingerprint", models.CharField(help_text="SHA-256 of what was asked.", max_length=64)),
                 ("status", models.IntegerField(default=0)),
-                ("headers", statestore.fields.AnyText(default="{}")),
-                ("body", statestore.fields.AnyText(default="")),
-                ("expires_at", statestore.fields.UnixSeconds()),
+                ("headers", fields.AnyText(default="{}")),
+                ("body", fields.AnyText(default="")),
+                ("expires_at", fields.UnixSeconds()),
             ],
             options={
                 "db_table": "dash_kept_answer",

@@ -2,12 +2,10 @@
 
 from django.db import migrations
 
-import statestore.fields
+from statestore.db import fields
 
 
 class Migration(migrations.Migration):
     dependencies = [("statestore", "0008_stored_as")]
 
-    operations = [
-        migrations.AddField(model_name="keptanswer", name="busy_until", field=statestore.fields.UnixSeconds(default=0))
-    ]
+    operations = [migrations.AddField(model_name="keptanswer", name="busy_until", field=fields.UnixSeconds(default=0))]

@@ -2,7 +2,7 @@
 
 from django.db import models
 
-from statestore.fields import AnyInteger, AnyText, UnixSeconds
+from statestore.db.fields import AnyInteger, AnyText, UnixSeconds
 
 
 class Adoption(models.Model):

@@ -11,8 +11,9 @@ from django.db.models.functions import Concat
 from django.db.models.lookups import GreaterThanOrEqual
 from django.urls import reverse
 
-from statestore import dialect
-from statestore.fields import AnyInteger, AnyText, InsertionOrder, UnixSeconds
+from statestore.db import vendor
+from statestore.db.counts import key_prefixes
+from statestore.db.fields import AnyInteger, AnyText, InsertionOrder, UnixSeconds
 from statestore.models.querysets import BY_TIME, AddressedQuerySet
 from statestore.models.rows import row_hash, sha256
 from statestore.models.transitions import Transition
@@ -45,11 +46,11 @@ class AgentQuerySet(AddressedQuerySet["AgentState"]):
 
         It would choose the orchestrator's index of times, which has no names, and read each row; see schema.py.
         """
-        return self.alias(in_trash=dialect.unindexed("is_deleted")).filter(in_trash=0)
+        return self.alias(in_trash=vendor.unindexed("is_deleted")).filter(in_trash=0)
 
     def walked_with_status(self, status: str) -> Self:
         """Keep agents with a status while walking; the index of statuses would have to be sorted first."""
-        return self.alias(word=dialect.unindexed("status")).filter(word=status)
+        return self.alias(word=vendor.unindexed("status")).filter(word=status)
 
     def in_namespace(self, prefix: str) -> Self:
         """Keep agents whose key is the prefix, a colon and their id; an empty prefix keeps those without one."""
@@ -62,7 +63,7 @@ class AgentQuerySet(AddressedQuerySet["AgentState"]):
 
     def namespaces(self, limit: int = 50) -> list[str]:
         """Return the prefixes that occur, in order, each found by one step through the index of keys."""
-        return dialect.key_prefixes(self.db, limit)
+        return key_prefixes(self.db, limit)
 
     def matching(self, text: str) -> Self:
         """Keep agents with the text anywhere in id or name, whatever the case of ASCII letters."""
@@ -73,7 +74,7 @@ class AgentQuerySet(AddressedQuerySet["AgentState"]):
 
     def with_size(self) -> Self:
         """Add `size`, the bytes of the state."""
-        return self.annotate(size=dialect.byte_length("state_data"))
+        return self.annotate(size=vendor.byte_length("state_data"))
 
     def with_last_reason(self) -> Self:
         """Add `last_reason`, the reason of the newest transition."""
@@ -87,7 +88,7 @@ class AgentQuerySet(AddressedQuerySet["AgentState"]):
     def etags(self, agent_ids: set[str], *, max_bytes: int) -> dict[str, str]:
         """Return the etags of those of the agents whose states are small enough to be hashed for a list."""
         agents = self.filter(agent_id__in=agent_ids)
-        small = agents.filter(GreaterThanOrEqual(Value(max_bytes), dialect.byte_length("state_data")))
+        small = agents.filter(GreaterThanOrEqual(Value(max_bytes), vendor.byte_length("state_data")))
         return {agent.agent_id: agent.etag() for agent in small}
 
     def counts_by_status(self) -> dict[str, int]:

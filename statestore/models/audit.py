@@ -5,8 +5,8 @@ from typing import Self
 from django.db import models
 from django.db.models import QuerySet
 
-from statestore.addresses import AnyId, LongId
-from statestore.fields import AnyText, UnixSeconds
+from statestore.db.fields import AnyText, UnixSeconds
+from statestore.db.ids import AnyId, LongId
 
 
 class AuditQuerySet(QuerySet["AuditEntry"]):

@@ -6,7 +6,7 @@ from django.db import models
 from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Subquery
 from django.urls import reverse
 
-from statestore.fields import AnyText, UnixSeconds
+from statestore.db.fields import AnyText, UnixSeconds
 from statestore.models.querysets import AddressedQuerySet
 from statestore.models.rows import new_id
 

@@ -6,8 +6,8 @@ from django.db import models
 from django.db.models import Exists, OuterRef
 from django.urls import reverse
 
-from statestore import dialect
-from statestore.fields import AnyText, UnixSeconds
+from statestore.db import vendor
+from statestore.db.fields import AnyText, UnixSeconds
 from statestore.models.querysets import SAME_SECONDS, AddressedQuerySet, newer, older
 from statestore.models.transitions import Transition
 
@@ -51,7 +51,7 @@ class CapturedQuerySet(AddressedQuerySet["Captured"]):
     def with_sizes(self) -> Self:
         """Add `size_before` and `size_after` in bytes."""
         return self.annotate(
-            size_before=dialect.byte_length("state_before"), size_after=dialect.byte_length("state_after")
+            size_before=vendor.byte_length("state_before"), size_after=vendor.byte_length("state_after")
         )
 
 

@@ -7,8 +7,9 @@ from django.db.models import Q
 from django.db.models.functions import Substr
 from django.urls import reverse
 
-from statestore import dialect
-from statestore.fields import AnyText, InsertionOrder, UnixSeconds
+from statestore.db import vendor
+from statestore.db.counts import event_counts
+from statestore.db.fields import AnyText, InsertionOrder, UnixSeconds
 from statestore.models.querysets import BY_TIME, DAY_SECONDS, HOUR_SECONDS, AddressedQuerySet, newer, older
 from statestore.models.rows import new_id, now
 
@@ -49,12 +50,12 @@ class EventQuerySet(AddressedQuerySet["Event"]):
 
     def hourly_counts(self, start: int) -> dict[int, int]:
         """Return how many there were in each of the 24 hours from `start`, read from the index of types and times."""
-        return dialect.event_counts(self.db, start, start + DAY_SECONDS, HOUR_SECONDS)
+        return event_counts(self.db, start, start + DAY_SECONDS, HOUR_SECONDS)
 
     def with_beginning(self, characters: int) -> Self:
         """Add `beginning`, the first characters of the content, and its `size`, without the rest of it."""
         piece = Substr("content", 1, characters, output_field=AnyText())
-        return self.annotate(beginning=piece, size=dialect.byte_length("content")).defer("content", "metadata")
+        return self.annotate(beginning=piece, size=vendor.byte_length("content")).defer("content", "metadata")
 
     def matching(self, text: str) -> Self:
         """Keep events with the text anywhere in content, type or session, as the orchestrator's own search does."""

@@ -2,7 +2,7 @@
 
 from django.db import models
 
-from statestore.fields import AnyText, UnixSeconds
+from statestore.db.fields import AnyText, UnixSeconds
 
 
 class KeptAnswer(models.Model):

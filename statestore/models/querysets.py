@@ -7,9 +7,9 @@ from django.core.exceptions import EmptyResultSet
 from django.db import connections
 from django.db.models import BigIntegerField, Count, ExpressionWrapper, F, Model, Q, QuerySet
 
-from statestore import dialect
-from statestore.addresses import AnyId, LongId
-from statestore.fields import StoredBlob
+from statestore.db.errors import translated_errors
+from statestore.db.fields import StoredBlob
+from statestore.db.ids import AnyId, LongId
 
 # Newest first by time; rows of one second have an order only by insertion.
 BY_TIME = ("-timestamp", "-rowid")
@@ -84,7 +84,7 @@ def some_of_each(
         parameters += bound
     found: list[list[tuple[Any, ...]]] = [[] for _ in values]
     if parts:
-        with dialect.translated_errors(), connections[rows.db].cursor() as cursor:
+        with translated_errors(), connections[rows.db].cursor() as cursor:
             cursor.execute(" UNION ALL ".join(parts), parameters)
             for number, *columns in cursor.fetchall():
                 found[number].append(tuple(StoredBlob(one) if isinstance(one, bytes) else one for one in columns))
@@ -101,7 +101,7 @@ def first_values(*asked: tuple[QuerySet[Any], str]) -> list[Any]:
             sql, bound = "NULL", ()
         parts.append(f"({sql})")
         parameters += bound
-    with dialect.translated_errors(), connections[using].cursor() as cursor:
+    with translated_errors(), connections[using].cursor() as cursor:
         cursor.execute(f"SELECT {', '.join(parts)}", parameters)
         found = cursor.fetchone()
     fields = [rows.model._meta.get_field(column) for rows, column in asked]

@@ -6,7 +6,7 @@ from django.db import models
 from django.db.models import Exists, OuterRef, Subquery
 from django.urls import reverse
 
-from statestore.fields import AnyText, UnixSeconds
+from statestore.db.fields import AnyText, UnixSeconds
 from statestore.models.agents import AgentState
 from statestore.models.querysets import AddressedQuerySet, hourly
 from statestore.models.rows import new_id

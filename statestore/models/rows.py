@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from django.db import models
 
-from statestore.fields import new_id, now, text_bytes
+from statestore.db.fields import new_id, now, text_bytes
 
 # The last second of the year 9999, beyond which no calendar goes.
 LAST_SECOND: Final = 253_402_300_799

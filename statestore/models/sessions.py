@@ -5,7 +5,7 @@ from typing import Self
 from django.db import models
 from django.urls import reverse
 
-from statestore.fields import AnyText, InsertionOrder, UnixSeconds
+from statestore.db.fields import AnyText, InsertionOrder, UnixSeconds
 from statestore.models.querysets import AddressedQuerySet
 from statestore.models.rows import new_id, now
 

@@ -5,8 +5,8 @@ from typing import Self
 from django.db import models
 from django.urls import reverse
 
-from statestore import dialect
-from statestore.fields import AnyText, InsertionOrder, UnixSeconds
+from statestore.db import vendor
+from statestore.db.fields import AnyText, InsertionOrder, UnixSeconds
 from statestore.models.querysets import BY_CREATION, AddressedQuerySet, newer, older
 from statestore.models.rows import new_id
 
@@ -40,7 +40,7 @@ class SnapshotQuerySet(AddressedQuerySet["Snapshot"]):
         return self.defer("state_data")
 
     def with_size(self) -> Self:
-        return self.annotate(size=dialect.byte_length("state_data"))
+        return self.annotate(size=vendor.byte_length("state_data"))
 
     def expiring_between(self, start: int, end: int) -> Self:
         """Keep those that our own table of expiries names: the snapshots' own column has no index."""

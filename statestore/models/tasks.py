@@ -1,12 +1,14 @@
 """Tasks and their dependencies."""
 
+import json
 from typing import Self
 
 from django.db import models
 from django.db.models import Count, Q
 from django.urls import reverse
 
-from statestore.fields import AnyText, InsertionOrder, UnixSeconds
+from statestore.db.fields import AnyText, InsertionOrder, UnixSeconds
+from statestore.errors import ValidationError
 from statestore.models.querysets import BY_CHANGE, AddressedQuerySet
 from statestore.models.rows import new_id, now
 
@@ -97,3 +99,16 @@ class TaskDependency(models.Model):
 
     def __str__(self) -> str:
         return f"{self.task_id} waits for {self.depends_on_id}"
+
+
+def dependency_ids(text: str | None) -> list[str]:
+    """Return the task ids in a task's `dependencies` column. Raises ValidationError where it is no list of texts."""
+    try:
+        ids = json.loads(text or "[]")
+    except (ValueError, RecursionError):
+        ids = None
+    if not isinstance(ids, list) or not all(isinstance(one, str) for one in ids):
+        raise ValidationError(
+            'Dependencies are a JSON list of task ids, such as ["id-1", "id-2"].', field="dependencies"
+        )
+    return list(dict.fromkeys(ids))

@@ -3,7 +3,7 @@
 from django.conf import settings
 from django.db import models
 
-from statestore.fields import UnixSeconds
+from statestore.db.fields import UnixSeconds
 
 
 class ApiToken(models.Model):

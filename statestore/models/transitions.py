@@ -5,8 +5,8 @@ from typing import Self
 from django.db import models
 from django.urls import reverse
 
-from statestore import dialect
-from statestore.fields import AnyText, InsertionOrder, UnixSeconds
+from statestore.db import vendor
+from statestore.db.fields import AnyText, InsertionOrder, UnixSeconds
 from statestore.models.querysets import BY_TIME, AddressedQuerySet, hourly, newer, older
 from statestore.models.rows import new_id
 
@@ -56,7 +56,7 @@ class TransitionQuerySet(AddressedQuerySet["Transition"]):
     def with_sizes(self) -> Self:
         """Add `size_before` and `size_after` in bytes."""
         return self.annotate(
-            size_before=dialect.byte_length("state_before"), size_after=dialect.byte_length("state_after")
+            size_before=vendor.byte_length("state_before"), size_after=vendor.byte_length("state_after")
         )
 
 

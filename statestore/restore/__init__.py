@@ -10,9 +10,8 @@ fleet      many agents put back to one time, as one batch
 """
 
 from statestore.errors import Moved
-from statestore.restore.aftermath import Aftermath, aftermath
-from statestore.restore.applying import Standing, apply, apply_at_once, plan_undo, undo, verify
-from statestore.restore.fleet import (
+from statestore.restore.apply import Standing, apply, apply_at_once, plan_undo, undo, verify
+from statestore.restore.batches import (
     BUDGET_SECONDS,
     KINDS,
     MAX_AGENTS,
@@ -24,11 +23,12 @@ from statestore.restore.fleet import (
     prepare_undo,
     undo_batch,
 )
-from statestore.restore.fleet import preview as preview_fleet
+from statestore.restore.batches import preview as preview_fleet
 from statestore.restore.forks import Lineage, fork, lineage
-from statestore.restore.parts import Clash, Edits, Side, sign_of
+from statestore.restore.path_selection import Clash, Edits, Side, sign_of
 from statestore.restore.plans import Caution, Plan, expecting, plan, plan_merge, plan_revert
-from statestore.restore.saved import apply_saved, approve, needs_approval, reopen, save
+from statestore.restore.saved_plans import apply_saved, approve, needs_approval, reopen, save
+from statestore.restore.side_effects import Aftermath, aftermath
 
 __all__ = [
     "BUDGET_SECONDS",

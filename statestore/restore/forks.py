@@ -3,10 +3,14 @@
 from dataclasses import dataclass
 from typing import Final
 
-from statestore import audit, dialect, history, models, moments
-from statestore.audit import Actor
+from statestore import history, models
+from statestore.access import audit
+from statestore.access.audit import Actor
+from statestore.db import transactions
+from statestore.db.errors import translated_errors
+from statestore.db.routers import store_alias
 from statestore.errors import Conflict, ValidationError
-from statestore.routers import store_alias
+from statestore.history import moments
 
 MAX_ID_CHARACTERS: Final = 500
 MAX_SHOWN_DEPTH: Final = 6
@@ -32,7 +36,7 @@ def fork(
     parsed = moments.parse(moment) if isinstance(moment, str) else moment
     if not new_id.strip() or len(new_id) > MAX_ID_CHARACTERS:
         raise ValidationError(f"A new agent needs an id of 1 to {MAX_ID_CHARACTERS} characters. Nothing was made.")
-    with dialect.writing(using):
+    with transactions.writing(using):
         known = history.state_at(agent_id, parsed, using=using)
         child = _child(agent_id, new_id, name or new_id, known.text, using)
         child.save(using=using, force_insert=True)
@@ -83,7 +87,7 @@ def lineage(agent_id: str, *, using: str | None = None) -> list[Lineage]:
     """Return the tree of forks that an agent is in, children below their parents; empty without forks."""
     using = using or store_alias()
     forks = models.Fork.objects.using(using)
-    with dialect.translated_errors():
+    with translated_errors():
         root, seen = agent_id, {agent_id}
         while (up := forks.filter(pk=root).first()) is not None and up.parent_id not in seen and len(seen) < _MOST:
             root = up.parent_id

@@ -9,11 +9,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from statestore import dialect, history, jsontext, models, moments
+from statestore import history, models
+from statestore.db.errors import translated_errors
+from statestore.db.routers import store_alias
 from statestore.errors import NotFound
-from statestore.restore import parts
-from statestore.restore.parts import Clash, Edits, Side
-from statestore.routers import store_alias
+from statestore.history import moments
+from statestore.jsondiff import parsing
+from statestore.restore import path_selection
+from statestore.restore.path_selection import Clash, Edits, Side
 
 # A running agent may write its memory over what is restored; one that changed so lately is likely to.
 FRESH_SECONDS: Final = 60
@@ -70,16 +73,16 @@ def plan(
     """
     using = using or store_alias()
     parsed = moments.parse(moment) if isinstance(moment, str) else moment
-    with dialect.translated_errors():
+    with translated_errors():
         agent = agent_now(agent_id, using)
         target = history.state_at(agent_id, parsed, using=using)
     text, label, kind = target.text, target.label, "whole"
     if paths is not None:
-        text, count = parts.chosen(agent.state_data if seen is None else seen, target.text, paths)
+        text, count = path_selection.chosen(agent.state_data if seen is None else seen, target.text, paths)
         if text != target.text:
             label, kind = f"{count} path{'' if count == 1 else 's'} of {target.label}", "part"
     if edits:
-        text, label, kind = parts.edited(text, edits), f"{label}, corrected", "edit"
+        text, label, kind = path_selection.edited(text, edits), f"{label}, corrected", "edit"
     return _made(agent, target, using, text=text, label=label, kind=kind)
 
 
@@ -92,18 +95,18 @@ def plan_revert(
     to keep the present, `theirs` to take back. Raises NotFound, and ValidationError where a state is no JSON.
     """
     using = using or store_alias()
-    with dialect.translated_errors():
+    with translated_errors():
         agent = agent_now(agent_id, using)
         target = history.state_at(agent_id, moments.AtTransition(transition_id, "before"), using=using)
         after = history.state_at(agent_id, moments.AtTransition(transition_id, "after"), using=using)
-    text, clashes = parts.merged(after.text, agent.state_data, target.text, sides)
+    text, clashes = path_selection.merged(after.text, agent.state_data, target.text, sides)
     label = f"without {after.label.removeprefix('after ')}"
     return _made(agent, target, using, text=text, label=label, kind="revert", clashes=clashes)
 
 
 def plan_merge(planned: Plan, base: str, *, sides: Mapping[str, Side] | None = None) -> Plan:
     """Return a plan that was made when the agent's state was `base`, merged with what the agent has become since."""
-    text, clashes = parts.merged(base, planned.agent.state_data, planned.text, sides)
+    text, clashes = path_selection.merged(base, planned.agent.state_data, planned.text, sides)
     made = _made(planned.agent, planned.target, planned.using, text=text, kind="merge", clashes=clashes,
                  label=f"{planned.label}, merged with what came since")  # fmt: skip
     return replace(made, restore_id=planned.restore_id, approved_by=planned.approved_by)
@@ -113,7 +116,7 @@ def _made(
     agent: models.AgentState, target: history.KnownState, using: str, *, text: str, label: str, kind: str,
     clashes: tuple[Clash, ...] = (),
 ) -> Plan:  # fmt: skip
-    with dialect.translated_errors():
+    with translated_errors():
         warnings = tuple(_warnings(agent, target, text, using))
     return Plan(agent, target, agent.etag(), warnings, using, text, kind, label, clashes)
 
@@ -156,9 +159,9 @@ def _warnings(agent: models.AgentState, target: history.KnownState, text: str, u
 def _other_shape(now: str, then: str) -> str:
     """Return a sentence where two states differ in kind or in their top-level keys, else nothing."""
     try:
-        present = jsontext.parse(now)
-        past = jsontext.parse(then)
-    except jsontext.NotJson:
+        present = parsing.parse(now)
+        past = parsing.parse(then)
+    except parsing.NotJson:
         # Text that cannot be parsed can still be told from an object by how it begins.
         is_same_kind = now.lstrip()[:1] == then.lstrip()[:1]
         return "" if is_same_kind else "The state is of another kind than the one now: one of them is no JSON."

@@ -1,11 +1,12 @@
 """Restores in one call, by somebody who has looked at no preview: bound to what they saw, if they say what that was."""
 
-from statestore import models, moments
-from statestore.audit import Actor
+from statestore import models
+from statestore.access.audit import Actor
+from statestore.db.routers import store_alias
 from statestore.errors import Conflict, Moved
-from statestore.restore.applying import apply, plan_undo, verify
+from statestore.history import moments
+from statestore.restore.apply import apply, plan_undo, verify
 from statestore.restore.plans import Plan, agent_now, expecting, plan
-from statestore.routers import store_alias
 
 
 def restore_now(

@@ -28,16 +28,16 @@ service     the indexer as a part of `serve`
 PostgreSQL keeps trigram indexes itself, which migration 0005 makes, and answers by the same clauses.
 """
 
-from statestore.search.acting import Agents, agents
-from statestore.search.bars import Bar, Histogram, histogram
-from statestore.search.clauses import LAST_PAGE, narrowed, with_excerpt
-from statestore.search.completion import Suggestion, complete
-from statestore.search.counts import Facets, facets
-from statestore.search.found import Found, find
-from statestore.search.indexer import Indexer, Progress, index_all
-from statestore.search.language import FIELDS, LONGEST, NAMES, TEXT, TIMES, Query, QueryError, Term, marked, parse
-from statestore.search.tail import Tail, follow, tail_from_now
-from statestore.search.whole import find_all
+from statestore.search.agents import Agents, agents
+from statestore.search.autocomplete import Suggestion, complete
+from statestore.search.export import find_all
+from statestore.search.facets import Facets, facets
+from statestore.search.filters import LAST_PAGE, narrowed, with_excerpt
+from statestore.search.fts.indexer import Indexer, Progress, index_all
+from statestore.search.histogram import Bar, Histogram, histogram
+from statestore.search.live import Tail, follow, tail_from_now
+from statestore.search.query import FIELDS, LONGEST, NAMES, TEXT, TIMES, Query, QueryError, Term, marked, parse
+from statestore.search.results import Found, find
 
 __all__ = [
     "FIELDS", "LAST_PAGE", "LONGEST", "NAMES", "TEXT", "TIMES", "Agents", "Bar", "Facets", "Found", "Histogram",

@@ -10,12 +10,14 @@ from typing import Any, Final
 from django.db import connections
 from django.db.models import Max
 
-from statestore import dialect, models, paging
-from statestore.addresses import AnyId
+from statestore import models
+from statestore.db import pagination, vendor
+from statestore.db.errors import translated_errors
+from statestore.db.fields import AnyText, StoredBlob
+from statestore.db.ids import AnyId
+from statestore.db.routers import store_alias
 from statestore.errors import ValidationError
-from statestore.fields import AnyText, StoredBlob
-from statestore.routers import store_alias
-from statestore.sessions.tallies import Tally, summary, tallies
+from statestore.sessions.participants import Tally, summary, tallies
 
 NOT_RECORDED: Final = "not recorded"
 # Sessions that are walked for one list; those after them, by id, are a list of their own.
@@ -67,7 +69,7 @@ class _Found:
     first_at: int
 
     def cursor(self, *, backwards: bool) -> str:
-        return paging.encode_cursor([self.last_at, self.session_id], backwards=backwards)
+        return pagination.encode_cursor([self.last_at, self.session_id], backwards=backwards)
 
 
 class _Sql:
@@ -88,7 +90,7 @@ class _Sql:
         return _TEXT.get_placeholder(bound, None, self.connection), bound
 
     def rows(self) -> list[tuple[Any, ...]]:
-        with dialect.translated_errors(), self.connection.cursor() as cursor:
+        with translated_errors(), self.connection.cursor() as cursor:
             cursor.execute(" ".join(self.parts), self.parameters)
             return list(cursor.fetchall())
 
@@ -130,7 +132,7 @@ def listed(
     *,
     cursor: str = "",
     beyond: str = "",
-    size: int = paging.USUAL_SIZE,
+    size: int = pagination.USUAL_SIZE,
     using: str | None = None,
 ) -> Listing:
     """Return a page of all sessions, recorded or not, those with the newest event first; empty values do not narrow.
@@ -155,7 +157,7 @@ def listed(
         list(_listed(found, agent, using)),
         found[0].cursor(backwards=True) if newer else None,
         found[-1].cursor(backwards=False) if older else None,
-        paging.encode_cursor([_id(edge)], backwards=False) if edge is not None else None,
+        pagination.encode_cursor([_id(edge)], backwards=False) if edge is not None else None,
         bool(agent) and _has_many_events(agent, using),
     )
 
@@ -193,7 +195,7 @@ class _Asked:
 def _key(cursor: str) -> tuple[bool, tuple[int, str] | None]:
     if not cursor:
         return False, None
-    backwards, (last, pk) = paging.decode_cursor(cursor, 2)
+    backwards, (last, pk) = pagination.decode_cursor(cursor, 2)
     if not isinstance(last, int) or not isinstance(pk, str):
         raise ValidationError("This page's address is damaged. Start again from the first page.")
     return backwards, (last, pk)
@@ -213,7 +215,7 @@ def _walk(sql: _Sql, beyond: str) -> None:
     if not beyond:
         sql.add(_WALK.format(in_events="1 = 1", in_sessions="1 = 1"), *[MOST_WALKED] * 3)
         return
-    _, (first,) = paging.decode_cursor(beyond, 1)
+    _, (first,) = pagination.decode_cursor(beyond, 1)
     place, bound = sql.text(first if isinstance(first, str) else str(first))
     walk = _WALK.format(in_events=f"session_id >= {place}", in_sessions=f"sessions.id >= {place}")
     sql.add(walk, bound, *[MOST_WALKED] * 3, bound)
@@ -233,7 +235,7 @@ def _page(sql: _Sql, asked: _Asked, key: tuple[int, str] | None, backwards: bool
 
 def _narrow(sql: _Sql, asked: _Asked) -> None:
     if asked.text:
-        condition, pattern = dialect.holds(sql.connection, "id", asked.text)
+        condition, pattern = vendor.holds(sql.connection, "id", asked.text)
         sql.add(f"AND {condition}", pattern)
     if asked.status == NOT_RECORDED:
         sql.add(f"AND NOT {_RECORDED})")

@@ -2,7 +2,6 @@
 
 import json
 import re
-from datetime import UTC, datetime
 from html import escape, unescape
 from typing import Any, Final
 
@@ -12,59 +11,21 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from statestore import moments, search
-from statestore.addresses import to_address
+from statestore import search
+from statestore.db.ids import to_address
 from statestore.errors import ValidationError
-from statestore.json_links import json_url
+from statestore.history import moments
+from statestore.views.formatting import line, middle, size, utc, visible
+from statestore.views.json_links import json_url
 
 register = template.Library()
+for _filter in (visible, line, middle, size):
+    register.filter(_filter)
 
 STATUS_SIGNS: Final = {"idle": "○", "running": "●", "paused": "◐", "completed": "✓", "failed": "✕"}
-# Control, zero-width and bidirectional characters: with them one text can pose as another.
-_UNSEEN: Final = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]"
-)
-_UNSEEN_IN_LINE: Final = re.compile(f"[\t\n]|{_UNSEEN.pattern}")
 # Whatever is longer is no commit: it is shown, and leads nowhere.
 LONGEST_COMMIT: Final = 200
 _COMMIT: Final = re.compile("[0-9a-fA-F]{4,64}")
-# More fonts have these than have the control pictures.
-_DRAWN: Final = {"\n": "⏎", "\t": "⇥"}
-_UNITS: Final = ((1 << 30, "GB"), (1 << 20, "MB"), (1 << 10, "KB"))
-
-
-def _glyph(match: re.Match[str]) -> str:
-    code = ord(match[0])
-    if 0xD800 <= code < 0xE000:
-        return "\ufffd"
-    if match[0] in _DRAWN:
-        return _DRAWN[match[0]]
-    return chr(0x2400 + code) if code < 0x20 else f"⟨U+{code:04X}⟩"
-
-
-@register.filter
-def visible(value: Any) -> str:
-    """Return a text of several lines in which no character is unseen."""
-    return _UNSEEN.sub(_glyph, str(value)) if value is not None else ""
-
-
-@register.filter
-def line(value: Any, length: int = 120) -> str:
-    """Return a text as one visible line, cut at the end where it is longer than `length`."""
-    text = "" if value is None else str(value)
-    cut = text[: length + 1]
-    shown = _UNSEEN_IN_LINE.sub(_glyph, cut[:length])
-    return f"{shown}…" if len(text) > length else shown
-
-
-@register.filter
-def middle(value: Any, length: int = 28) -> str:
-    """Return an id as one visible line, shortened in the middle."""
-    text = str(value)
-    if len(text) <= length:
-        return line(text, length)
-    half = (length - 1) // 2
-    return f"{_UNSEEN_IN_LINE.sub(_glyph, text[:half])}…{_UNSEEN_IN_LINE.sub(_glyph, text[-half:])}"
 
 
 @register.filter
@@ -197,27 +158,6 @@ def iso(seconds: Any) -> str:
     """Return a time as a field of a form shows it and takes it back."""
     moment = utc(seconds)
     return moment.strftime("%Y-%m-%d %H:%M:%S") if moment else ""
-
-
-def utc(seconds: Any) -> datetime | None:
-    """Return the time of a number of seconds, or None where no calendar holds it."""
-    if not getattr(seconds, "readable", True):
-        return None
-    try:
-        return datetime.fromtimestamp(int(seconds), UTC)
-    except (OverflowError, ValueError, OSError):
-        return None
-
-
-@register.filter
-def size(count: Any) -> str:
-    """Return a number of bytes with its unit."""
-    if count is None:
-        return ""
-    for unit_bytes, unit in _UNITS:
-        if count >= unit_bytes:
-            return f"{count / unit_bytes:.1f} {unit}"
-    return f"{count} B"
 
 
 @register.simple_tag

@@ -6,8 +6,8 @@ from typing import Any
 from django.contrib.auth.decorators import permission_required
 from django.http import Http404, HttpRequest
 
-from statestore.addresses import AnyId
-from statestore.audit import Actor
+from statestore.access.audit import Actor
+from statestore.db.ids import AnyId
 from statestore.models import AgentState
 from statestore.store import StateStore
 

@@ -7,8 +7,9 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.views.decorators.http import require_POST, require_safe
 
-from statestore import bulk, history, models
-from statestore.addresses import AnyId, from_address
+from statestore import history, models
+from statestore.agents import bulk
+from statestore.db.ids import AnyId, from_address
 from statestore.errors import ValidationError
 from statestore.forms import AgentFilterForm, BulkForm, ReasonForm, SnapshotForm, StatusForm, sent
 from statestore.views.access import agent_or_404, may, sees, store
@@ -128,9 +129,10 @@ def bulk_action(request: HttpRequest) -> HttpResponse:
     action, status = form.checked["action"], form.checked["status"]
     acting = may(BULK_PERMISSIONS[action])(store)(request)
     if action == "snapshot":
-        what, outcomes = "Snapshots taken of", bulk.snapshot_each(acting, chosen)
+        what, outcomes = "Snapshots taken of", bulk.snapshot_each(acting.using, chosen, by=acting.actor)
     else:
-        what, outcomes = f"Status set to {status} for", bulk.change_status_of_each(acting, chosen, status)
+        what = f"Status set to {status} for"
+        outcomes = bulk.change_status_of_each(acting.using, chosen, status, by=acting.actor)
     failures = [f"{one.agent_id[:60]}: {one.refusal}" for one in outcomes if one.refusal]
     done = len(outcomes) - len(failures)
     messages.success(request, f"{what} {done} agent{'' if done == 1 else 's'}.")

@@ -5,7 +5,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.views.decorators.http import require_http_methods
 
-from statestore import capture
+from statestore.agents import capture
 from statestore.errors import ValidationError
 from statestore.views.access import actor, may
 from statestore.views.htmx import render_page

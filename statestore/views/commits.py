@@ -6,10 +6,11 @@ from typing import Any, Final
 from django.http import Http404, HttpRequest, HttpResponse
 from django.views.decorators.http import require_safe
 
-from statestore import dialect, models, search
-from statestore.addresses import AnyId, LongId
+from statestore import models, search
+from statestore.db.errors import translated_errors
+from statestore.db.ids import AnyId, LongId
 from statestore.forms import PageForm
-from statestore.views import searching
+from statestore.views import search_page
 from statestore.views.access import may
 from statestore.views.htmx import render_page
 
@@ -33,11 +34,11 @@ def commit_detail(request: HttpRequest, sha: AnyId) -> HttpResponse:
         "place": "events",
         "sha": sha,
         "found": found,
-        "rows": searching.rows(query, found),
-        "count": searching.count_of(counted),
+        "rows": search_page.rows(query, found),
+        "count": search_page.count_of(counted),
         "counted": counted,
         "meanwhile": _meanwhile(query),
-        "events_url": searching.address(query),
+        "events_url": search_page.address(query),
     }
     return render_page(request, "commit_detail.html", context)
 
@@ -59,7 +60,7 @@ def _meanwhile(query: search.Query) -> Meanwhile:
         return Meanwhile([])
     start, end = int(oldest[0].timestamp) - MARGIN_SECONDS, int(newest[0].timestamp) + MARGIN_SECONDS
     rows = models.Transition.objects.filter(agent_id__in=agents.names).since(start).until(end)
-    with dialect.translated_errors():
+    with translated_errors():
         found = list(rows.without_states().with_sizes().newest_first()[: TRANSITIONS + 1])
     notes = []
     if len(found) > TRANSITIONS:

@@ -5,12 +5,14 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_safe
 
-from statestore import history, jsontext, models, moments
-from statestore.addresses import from_address, to_address
+from statestore import history, models
+from statestore.db.ids import from_address, to_address
 from statestore.errors import ValidationError
 from statestore.forms import CompareForm
+from statestore.history import moments
+from statestore.jsondiff import pointer
 from statestore.views.access import agent_or_404, sees
-from statestore.views.comparing import ComparisonView
+from statestore.views.diff_view import ComparisonView
 from statestore.views.htmx import render_page
 from statestore.views.states import StateView
 
@@ -58,7 +60,7 @@ def _ignored(paths: list[str]) -> list[str]:
         raise ValidationError(f"At most {MAX_IGNORED} paths can be left out of a comparison.")
     for path in paths:
         try:
-            jsontext.split_pointer(path)
+            pointer.split(path)
         except ValueError as error:
             raise ValidationError(f"“{path[:80]}” cannot be left out: {error}") from None
     return [path for path in dict.fromkeys(paths) if path]

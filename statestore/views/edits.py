@@ -5,9 +5,9 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.views.decorators.http import require_POST, require_safe
 
-from statestore import edits
+from statestore.tasks import edits
 from statestore.views.access import actor, may
-from statestore.views.comparing import ComparisonView
+from statestore.views.diff_view import ComparisonView
 from statestore.views.htmx import render_page
 
 

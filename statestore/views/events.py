@@ -7,13 +7,15 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST, require_safe
 
-from statestore import dialect, models, saved_views, search
-from statestore.addresses import AnyId
+from statestore import models, search
+from statestore.db.errors import translated_errors
+from statestore.db.ids import AnyId
 from statestore.errors import ValidationError
+from statestore.events import saved_searches
 from statestore.forms import SavedViewForm, SearchForm
-from statestore.templatetags.statestore import visible
-from statestore.views import searching
+from statestore.views import search_page
 from statestore.views.access import may, user_pk
+from statestore.views.formatting import visible
 from statestore.views.htmx import render_page
 from statestore.views.states import StateView
 
@@ -26,9 +28,9 @@ def event_search(request: HttpRequest) -> HttpResponse:
     """Show the events that the query box asks for, newest first."""
     form = SearchForm(request.GET)
     if earlier := form.earlier:
-        return redirect(searching.address(earlier))
+        return redirect(search_page.address(earlier))
     context: dict[str, Any] = {"place": "events", "text": visible(request.GET.get("q", "")), "form": form}
-    context["views"] = saved_views.of_user(user_pk(request))
+    context["views"] = saved_searches.of_user(user_pk(request))
     if form.is_valid():
         context |= _answer(form)
     elif form.position is not None:
@@ -50,14 +52,14 @@ def _answer(form: SearchForm) -> dict[str, Any]:
     return {
         "query": query,
         "found": found,
-        "rows": searching.rows(query, found),
-        "chips": searching.chips(query),
-        "facets": searching.facet_lists(query, counted),
-        "count": searching.count_of(counted),
+        "rows": search_page.rows(query, found),
+        "chips": search_page.chips(query),
+        "facets": search_page.facet_lists(query, counted),
+        "count": search_page.count_of(counted),
         "counted": counted,
-        "ranges": list(searching.ranges(query)),
-        "absolute": searching.absolute(query),
-        "columns": searching.columns(query, drawn),
+        "ranges": list(search_page.ranges(query)),
+        "absolute": search_page.absolute(query),
+        "columns": search_page.columns(query, drawn),
         "drawn": drawn,
         "tail": tail,
     }
@@ -75,13 +77,13 @@ def live(request: HttpRequest) -> HttpResponse:
         raise ValidationError("This query is not understood.")
     query = form.cleaned_data["q"]
     came = search.follow(query, form.cleaned_data["cursor"] or search.tail_from_now())
-    rows = searching.rows(query, search.Found(came.rows, None, None))
+    rows = search_page.rows(query, search.Found(came.rows, None, None))
     response = render(request, "statestore/_event_rows.html", {"rows": rows, "query": query})
     response["X-Cursor"] = came.cursor
     response["X-More"] = "1" if came.has_more else ""
     response["X-Lost"] = "1" if came.is_lost else ""
     if came.rows:
-        response["X-Count"] = str(searching.count_of(search.facets(query)))
+        response["X-Count"] = str(search_page.count_of(search.facets(query)))
     response["Cache-Control"] = "no-store"
     return response
 
@@ -104,7 +106,7 @@ def event_detail(request: HttpRequest, event_id: AnyId) -> HttpResponse:
     if event is None:
         raise Http404("There is no event of this id.")
     others = models.Event.objects.in_session(event.session_id).defer("metadata")
-    with dialect.translated_errors():
+    with translated_errors():
         before = list(search.with_excerpt(others.older_than(event).newest_first(), ())[:AROUND])[::-1]
         after = list(search.with_excerpt(others.newer_than(event).oldest_first(), ())[:AROUND])
     context = {
@@ -112,10 +114,10 @@ def event_detail(request: HttpRequest, event_id: AnyId) -> HttpResponse:
         "event": event,
         "content": StateView(event.content, name="content"),
         "metadata": StateView(event.metadata, name="metadata") if event.metadata else None,
-        "words": searching.words_in(request.GET.get("q", "")),
+        "words": search_page.words_in(request.GET.get("q", "")),
         "before": before,
         "after": after,
-        "about": searching.address(search.Query((search.Term("session", str(event.session_id)),))),
+        "about": search_page.address(search.Query((search.Term("session", str(event.session_id)),))),
     }
     return render_page(request, "event_detail.html", context, fragment="_event_detail.html")
 
@@ -128,15 +130,15 @@ def save_view(request: HttpRequest) -> HttpResponse:
     if not form.is_valid():
         name, errors = next(iter(form.errors.items()))
         raise ValidationError(f"The view was not saved. {name}: {errors[0]}")
-    view, _ = saved_views.save(user_pk(request), form.cleaned_data["name"], str(request.POST.get("q", "")))
+    view, _ = saved_searches.save(user_pk(request), form.cleaned_data["name"], str(request.POST.get("q", "")))
     messages.success(request, f"Saved as {view.name}.")
-    return redirect(searching.address(view.query))
+    return redirect(search_page.address(view.query))
 
 
 @require_POST
 @may("view_event")
 def delete_view(request: HttpRequest, view_id: int) -> HttpResponse:
     """Forget a saved view of one's own."""
-    view = saved_views.delete(user_pk(request), view_id)
+    view = saved_searches.delete(user_pk(request), view_id)
     messages.success(request, f"The view {view.name} is deleted.")
     return redirect("events")

@@ -16,7 +16,7 @@ from django.views.decorators.http import require_safe
 from statestore import search
 from statestore.errors import ValidationError
 from statestore.forms import SearchForm
-from statestore.views import searching
+from statestore.views import search_page
 from statestore.views.access import may
 
 COLUMNS: Final = (
@@ -39,7 +39,7 @@ def export_events(request: HttpRequest) -> HttpResponseBase:
         raise ValidationError(f"There is no export as “{kind[:20]}”; use csv or ndjson.")
     events = _events(form.cleaned_data["q"])
     response = StreamingHttpResponse(_csv(events) if kind == "csv" else _lines(events), content_type=TYPES[kind])
-    response["Content-Disposition"] = f'attachment; filename="events-{searching.now_text()}.{kind}"'
+    response["Content-Disposition"] = f'attachment; filename="events-{search_page.now_text()}.{kind}"'
     return response
 
 

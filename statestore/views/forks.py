@@ -7,10 +7,11 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.views.decorators.http import require_http_methods
 
-from statestore import history, models, moments, restore
-from statestore.addresses import AnyId
+from statestore import history, models, restore
+from statestore.db.ids import AnyId
 from statestore.errors import StateStoreError
 from statestore.forms import ForkForm
+from statestore.history import moments
 from statestore.views.access import actor, agent_or_404, may
 from statestore.views.htmx import render_page
 from statestore.views.states import StateView

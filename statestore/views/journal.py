@@ -4,7 +4,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.views.decorators.http import require_safe
 
 from statestore import models
-from statestore.addresses import from_address
+from statestore.db.ids import from_address
 from statestore.forms import PageForm
 from statestore.models.querysets import BY_CHANGE
 from statestore.views.access import may, sees

@@ -4,9 +4,11 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_safe
 
-from statestore import doctor, models, paging
+from statestore import models
+from statestore.db import pagination
 from statestore.models.agents import AgentQuerySet
 from statestore.models.querysets import BY_CHANGE
+from statestore.operations import doctor
 from statestore.views.access import sees
 from statestore.views.chart import hourly_chart
 from statestore.views.htmx import render_page
@@ -40,7 +42,7 @@ def overview(request: HttpRequest) -> HttpResponse:
 
 def _first(agents: AgentQuerySet) -> list[models.AgentState]:
     """Return the agents that changed last."""
-    return paging.page(agents, BY_CHANGE, size=ROWS).rows
+    return pagination.page(agents, BY_CHANGE, size=ROWS).rows
 
 
 def _counts(counts: dict[str, int]) -> list[tuple[str, int]]:

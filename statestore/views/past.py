@@ -6,14 +6,15 @@ from typing import Any, Final
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_safe
 
-from statestore import conditions, history, jsontext
-from statestore.addresses import AnyId
-from statestore.diff import MISSING, Missing
+from statestore import history
+from statestore.db.ids import AnyId
 from statestore.forms import WalkForm
 from statestore.history import Origin, Position
-from statestore.jsontext import Json
-from statestore.templatetags.statestore import line, visible
+from statestore.jsondiff import parsing, pointer, predicate
+from statestore.jsondiff.diff import MISSING, Missing
+from statestore.jsondiff.parsing import Json
 from statestore.views.access import agent_or_404, sees
+from statestore.views.formatting import line, visible
 from statestore.views.htmx import render_page
 
 VALUE_CHARACTERS: Final = 1000
@@ -41,11 +42,11 @@ def blame(request: HttpRequest, agent_id: AnyId) -> HttpResponse:
     context: dict[str, Any] = {"place": "agents", "agent": agent, "etag": agent.etag(), "find": word}
     try:
         found = history.blame(agent)
-    except jsontext.NotJson as error:
+    except parsing.NotJson as error:
         return render_page(request, "blame.html", context | {"why_raw": error.reason})
     commits = history.commits(agent.agent_id, {origin.step_id for origin in found.origins.values() if origin.step_id})
-    state = jsontext.parse(agent.state_data)
-    paths = [path for path in jsontext.leaf_paths(state) if word in path.lower()]
+    state = parsing.parse(agent.state_data)
+    paths = [path for path in pointer.leaf_paths(state) if word in path.lower()]
     context |= {
         "found": found,
         "sort": request.GET.get("sort", ""),
@@ -66,14 +67,14 @@ def _sorted(paths: list[str], found: history.Blame, request: HttpRequest) -> lis
 def _leaf(state: Json, path: str, found: history.Blame, commits: dict[str, str]) -> Leaf:
     origin = found.origins.get(path)
     commit = commits.get(origin.step_id, "") if origin and origin.step_id else ""
-    return Leaf(path, shown(jsontext.resolve(state, path)), origin, commit)
+    return Leaf(path, shown(pointer.resolve(state, path)), origin, commit)
 
 
 def shown(value: Json | Missing) -> str:
     """Return a value as JSON in one visible line, cut where it is long."""
     if isinstance(value, Missing):
         return ""
-    text = jsontext.dump(value, indent=None)
+    text = parsing.dump(value, indent=None)
     return visible(text[:VALUE_CHARACTERS]) + ("…" if len(text) > VALUE_CHARACTERS else "")
 
 
@@ -111,7 +112,7 @@ def path_history(request: HttpRequest, agent_id: AnyId) -> HttpResponse:
         "rows": [_value_row(change, commits, asked["path"]) for change in found.changes],
         "spark": _spark(found),
         "reached_at": found.reached.at if found.reached else None,
-        "began": conditions.exists(asked["path"]),
+        "began": predicate.exists(asked["path"]),
     }
     return render_page(request, "path_history.html", context, fragment="_value_rows.html")
 
@@ -170,10 +171,10 @@ def bisect(request: HttpRequest, agent_id: AnyId) -> HttpResponse:
         "place": "agents",
         "agent": agent,
         "typed": asked["condition"],
-        "examples": conditions.EXAMPLES,
+        "examples": predicate.EXAMPLES,
     }
     if asked["condition"]:
-        condition = conditions.parse(asked["condition"])
+        condition = predicate.parse(asked["condition"])
         found = history.bisect(agent, condition, start=Position.parse(asked["reached"]))
         steps = {flip.origin.step_id for flip in found.flips if flip.origin.step_id}
         context |= {

@@ -7,14 +7,15 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.views.decorators.http import require_POST, require_safe
 
-from statestore import models, moments, restore
-from statestore.addresses import AnyId
+from statestore import models, restore
+from statestore.db.ids import AnyId
 from statestore.errors import Conflict, NotFound
 from statestore.forms import PageForm
+from statestore.history import moments
 from statestore.views.access import actor, may
-from statestore.views.comparing import ComparisonView
+from statestore.views.diff_view import ComparisonView
 from statestore.views.htmx import render_page
-from statestore.views.preview import moved
+from statestore.views.restore_preview import moved
 from statestore.views.states import StateView
 
 LISTED_PLANS: Final = 20

@@ -7,10 +7,11 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.utils.safestring import SafeString
 from django.views.decorators.http import require_safe
 
-from statestore import jsontext, models, search, sessions
-from statestore.addresses import AnyId
+from statestore import models, search, sessions
+from statestore.db.ids import AnyId
 from statestore.forms import PageForm, SessionFilterForm
-from statestore.views import searching
+from statestore.jsondiff import parsing
+from statestore.views import search_page
 from statestore.views.access import may
 from statestore.views.htmx import render_live
 from statestore.views.tree import tree
@@ -68,7 +69,7 @@ def session_detail(request: HttpRequest, session_id: AnyId) -> HttpResponse:
         "entries": [_shown(said) for said in read.entries],
         "read": read,
         "shown_transitions": sum(said.transition is not None for said in read.entries),
-        "events_url": searching.address(search.Query((search.Term("session", name),))),
+        "events_url": search_page.address(search.Query((search.Term("session", name),))),
     }
     return render_live(request, "session_detail.html", context, fragment="_session.html")
 
@@ -110,7 +111,7 @@ def _structure(text: str) -> Any:
     if not text.lstrip().startswith(("{", "[")):
         return None
     try:
-        value = jsontext.parse(text)
-    except jsontext.NotJson:
+        value = parsing.parse(text)
+    except parsing.NotJson:
         return None
     return value if isinstance(value, dict | list) and value else None

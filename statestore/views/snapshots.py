@@ -5,12 +5,13 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.views.decorators.http import require_POST, require_safe
 
-from statestore import models, moments
-from statestore.addresses import AnyId
+from statestore import models
+from statestore.db.ids import AnyId
 from statestore.forms import PageForm
+from statestore.history import moments
 from statestore.models.querysets import BY_CREATION
 from statestore.views.access import may, store
-from statestore.views.comparing import ComparisonView
+from statestore.views.diff_view import ComparisonView
 from statestore.views.htmx import render_page
 from statestore.views.states import StateView
 

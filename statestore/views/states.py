@@ -9,10 +9,12 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.utils.safestring import SafeString
 from django.views.decorators.http import require_safe
 
-from statestore import history, jsontext, models, moments
-from statestore.addresses import AnyId, to_address
-from statestore.fields import text_bytes
-from statestore.jsontext import Json
+from statestore import history, models
+from statestore.db.fields import text_bytes
+from statestore.db.ids import AnyId, to_address
+from statestore.history import moments
+from statestore.jsondiff import parsing, pointer
+from statestore.jsondiff.parsing import Json
 from statestore.views.access import agent_or_404, sees
 from statestore.views.htmx import render_page
 from statestore.views.tree import tree
@@ -39,8 +41,8 @@ class StateView:
         self.value: Json = None
         self.why_raw = ""
         try:
-            self.value = jsontext.parse(text)
-        except jsontext.NotJson as error:
+            self.value = parsing.parse(text)
+        except parsing.NotJson as error:
             self.why_raw = error.reason
 
     @property
@@ -84,7 +86,7 @@ def _walk(value: Json, path: str, word: str) -> Iterator[Match]:
     """Yield the matches below a value; the depth is bounded by what jsontext parses."""
     if isinstance(value, dict):
         for key, item in value.items():
-            below = f"{path}/{jsontext.escape(key)}"
+            below = f"{path}/{pointer.escape(key)}"
             if word in key.lower() and isinstance(item, dict | list):
                 yield Match(below, f"{len(item)} items")
             yield from _walk(item, below, word)
@@ -92,7 +94,7 @@ def _walk(value: Json, path: str, word: str) -> Iterator[Match]:
         for position, item in enumerate(value):
             yield from _walk(item, f"{path}/{position}", word)
     else:
-        text = value if isinstance(value, str) else jsontext.dump(value)
+        text = value if isinstance(value, str) else parsing.dump(value)
         at = text.lower().find(word)
         if at >= 0 or word in path.rpartition("/")[2].lower():
             yield Match(path, text[max(at - 60, 0) : max(at, 0) + 120])
@@ -120,10 +122,10 @@ def branch(request: HttpRequest, agent_id: AnyId) -> HttpResponse:
     agent, path, moment = _agent_id(agent_id), request.GET.get("path", ""), request.GET.get("moment", "now")
     known = history.state_at(agent, moments.parse(moment))
     try:
-        value = jsontext.resolve(jsontext.parse(known.text), path)
-    except (jsontext.NotJson, KeyError, ValueError):
+        value = pointer.resolve(parsing.parse(known.text), path)
+    except (parsing.NotJson, KeyError, ValueError):
         raise Http404("There is no such path in this state.") from None
-    name = jsontext.split_pointer(path)[-1] if path else "state"
+    name = pointer.split(path)[-1] if path else "state"
     context = {
         "place": "agents",
         "agent_id": agent,

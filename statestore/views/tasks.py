@@ -10,14 +10,16 @@ from django.shortcuts import redirect
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_POST, require_safe
 
-from statestore import models, taskgraph, work
-from statestore.addresses import AnyId
+from statestore import models
+from statestore.db.fields import text_bytes
+from statestore.db.ids import AnyId
+from statestore.db.routers import store_alias
 from statestore.errors import ValidationError
-from statestore.fields import text_bytes
 from statestore.forms import MoveForm, TaskFilterForm
 from statestore.models.querysets import BY_CHANGE
-from statestore.routers import store_alias
-from statestore.views import drawing
+from statestore.tasks import graph as task_graph
+from statestore.tasks import service as task_service
+from statestore.views import svg
 from statestore.views.access import actor, may
 from statestore.views.htmx import render_page
 from statestore.views.states import StateView
@@ -87,7 +89,7 @@ def _columns(form: TaskFilterForm) -> list[Column]:
 def task_detail(request: HttpRequest, task_id: AnyId) -> HttpResponse:
     """Show a task: what it is, what it waits for and what waits for it, and what people did to it."""
     task = _task_or_404(task_id)
-    graph = taskgraph.around(task.pk)
+    graph = task_graph.around(task.pk)
     context = {
         "place": "tasks",
         "task": task,
@@ -95,7 +97,7 @@ def task_detail(request: HttpRequest, task_id: AnyId) -> HttpResponse:
         "statuses": models.TaskStatus.choices,
         "graph": graph,
         "node": graph.nodes.get(task.pk),
-        "drawn": drawing.draw(graph, task.pk),
+        "drawn": svg.draw(graph, task.pk),
         "metadata": StateView(task.metadata) if task.metadata else None,
         "history": models.AuditEntry.objects.about(task.pk).newest_first()[:HISTORY_ROWS],
         "waits_for": [graph.nodes[edge.waits_for] for edge in graph.edges if edge.task == task.pk],
@@ -113,7 +115,7 @@ def move_task(request: HttpRequest, task_id: AnyId) -> HttpResponse:
         name, errors = next(iter(form.errors.items()))
         raise ValidationError(f"The task was not moved. {name}: {errors[0]}")
     status, etag = form.cleaned_data["status"], form.cleaned_data["etag"]
-    moved = work.move_task(store_alias(), task.pk, status, etag=etag, by=actor(request))
+    moved = task_service.move_task(store_alias(), task.pk, status, etag=etag, by=actor(request))
     messages.success(request, f"{moved} is {models.TaskStatus(status).label.lower()} now.")
     back = request.POST.get("next", "")
     safe = url_has_allowed_host_and_scheme(back, {request.get_host()}, require_https=request.is_secure())

@@ -10,12 +10,13 @@ from django.utils.http import urlencode
 from django.utils.safestring import SafeString, mark_safe
 from django.views.decorators.http import require_safe
 
-from statestore import history, models, moments
-from statestore.addresses import AnyId
+from statestore import history, models
+from statestore.db.ids import AnyId
 from statestore.errors import NotFound
 from statestore.forms import TimelineForm
+from statestore.history import moments
 from statestore.views.access import agent_or_404, sees
-from statestore.views.comparing import ComparisonView
+from statestore.views.diff_view import ComparisonView
 from statestore.views.htmx import render_page
 from statestore.views.states import StateView
 

@@ -7,7 +7,8 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_variables
 from django.views.decorators.http import require_http_methods, require_POST
 
-from statestore import models, tokens
+from statestore import models
+from statestore.access import tokens
 from statestore.errors import ValidationError
 from statestore.forms import TokenForm
 from statestore.views.access import actor

@@ -5,10 +5,11 @@ from typing import Any
 from django.http import Http404, HttpRequest, HttpResponse
 from django.views.decorators.http import require_safe
 
-from statestore import history, models, moments
-from statestore.addresses import AnyId
+from statestore import history, models
+from statestore.db.ids import AnyId
+from statestore.history import moments
 from statestore.views.access import sees
-from statestore.views.comparing import ComparisonView
+from statestore.views.diff_view import ComparisonView
 from statestore.views.htmx import render_page
 from statestore.views.states import StateView
 

@@ -14,9 +14,9 @@ from django.urls import reverse
 from django.utils.http import urlencode
 from django.utils.safestring import SafeString, mark_safe
 
-from statestore import jsontext
-from statestore.jsontext import Json
-from statestore.templatetags.statestore import line, visible
+from statestore.jsondiff import parsing, pointer
+from statestore.jsondiff.parsing import Json
+from statestore.views.formatting import line, visible
 
 OPEN_DEPTH: Final = 2
 # So many nodes are written into one response; what is left is fetched when its branch is opened.
@@ -68,7 +68,7 @@ class _Writer:
             if self.left <= 0 and depth == 0 and position:
                 self.parts.append(f'<div class="leaf quiet">{len(value) - position} more; see the raw text</div>')
                 return
-            self.node(name, item, f"{path}/{jsontext.escape(name)}", depth + 1)
+            self.node(name, item, f"{path}/{pointer.escape(name)}", depth + 1)
 
     def leaf(self, name: str, value: Json, path: str) -> None:
         kind, shown = _literal(value)
@@ -127,10 +127,10 @@ def _literal(value: Json) -> tuple[str, str]:
     if isinstance(value, str):
         return "string", _text(value)
     if value is None or isinstance(value, bool):
-        return "null" if value is None else "boolean", jsontext.dump(value)
+        return "null" if value is None else "boolean", parsing.dump(value)
     if isinstance(value, dict | list):
         return "empty", "{}" if isinstance(value, dict) else "[]"
-    return "number", escape(jsontext.dump(value))
+    return "number", escape(parsing.dump(value))
 
 
 def _text(value: str) -> str:
@@ -145,7 +145,7 @@ def _text(value: str) -> str:
 
 
 def _copied(value: Json) -> str:
-    text = value if isinstance(value, str) else jsontext.dump(value, indent=None)
+    text = value if isinstance(value, str) else parsing.dump(value, indent=None)
     return text if len(text) <= COPIED_CHARACTERS else ""
 
 

@@ -8,7 +8,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 
-from statestore import tokens
+from statestore.access import tokens
 from statestore.api.site import site
 
 ROOT = "/api/v1"

@@ -15,15 +15,18 @@ from django.db import connections, transaction
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
 
-from statestore import capture, models, restore, tokens, work
+from statestore import models, restore
+from statestore.access import tokens
+from statestore.access.audit import SYSTEM, Actor
+from statestore.agents import capture
 from statestore.api.site import site, urlpatterns
-from statestore.audit import SYSTEM, Actor
-from statestore.exchange.lines import FORMAT, line
-from statestore.routers import store_alias
+from statestore.db.routers import store_alias
+from statestore.import_export.codec import FORMAT, line
+from statestore.tasks import service as task_service
 from tests.api.conftest import ROOT, Script
 from tests.builders import NOW, make_agent, make_event, make_session, make_snapshot, make_task, make_transition
 from tests.conftest import signed_in
-from tests.test_access import TABLE as PAGES
+from tests.views.test_access import TABLE as PAGES
 
 pytestmark = pytest.mark.django_db
 
@@ -188,7 +191,7 @@ def ids() -> dict[str, str]:
     batch = restore.prepare([("a1", agent.etag())], NOW, by=Actor("somebody else"))
     session = make_session(agent, id="s1", ended_at=None, status="active")
     task = make_task(assigned_to="a1")
-    work.save_task(store_alias(), {"id": task.pk, "title": "Edited"}, by=SYSTEM)
+    task_service.save_task(store_alias(), {"id": task.pk, "title": "Edited"}, by=SYSTEM)
     return {
         "view_id": "1",
         "token_id": "0" * 12,
@@ -299,7 +302,7 @@ def test_a_token_opens_no_page(people: dict[str, User], name: str):
 
 
 def _converters(name: str) -> list[str]:
-    from tests.test_access import named_urls
+    from tests.views.test_access import named_urls
 
     found = next(pattern for pattern in named_urls(get_resolver().url_patterns) if pattern.name == name)
     return list(found.pattern.converters)

@@ -6,9 +6,11 @@ import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 
-from statestore import bulk, models
+from statestore import models
+from statestore.access.audit import SYSTEM
+from statestore.agents import bulk
+from statestore.db.routers import store_alias
 from statestore.errors import Busy, ValidationError
-from statestore.store import StateStore
 from tests.api.conftest import Script, script_of
 from tests.builders import make_agent
 
@@ -37,14 +39,14 @@ def test_each_change_of_a_status_is_recorded_with_its_reason(script: Script):
 def test_one_that_refuses_holds_up_no_other(monkeypatch: pytest.MonkeyPatch, script: Script):
     for agent_id in ("a1", "a2"):
         make_agent(agent_id)
-    take = StateStore.create_snapshot
+    take = bulk.take_snapshot
 
-    def locked(store: StateStore, agent_id: str, *more: Any, **named: Any) -> models.Snapshot:
+    def locked(using: str, agent_id: str, *more: Any, **named: Any) -> models.Snapshot:
         if agent_id == "a1":
             raise Busy("Another program is writing.")
-        return take(store, agent_id, *more, **named)
+        return take(using, agent_id, *more, **named)
 
-    monkeypatch.setattr(StateStore, "create_snapshot", locked)
+    monkeypatch.setattr(bulk, "take_snapshot", locked)
     found = script.post("/bulk/snapshots", {"agents": ["a1", "a2"]}).json()
     assert (found["done"], [one["refused"] for one in found["items"]]) == (1, ["Another program is writing.", None])
     assert models.Snapshot.objects.get().agent_id == "a2"
@@ -78,5 +80,5 @@ def test_a_page_that_chose_none_or_too_many_is_told_so(operator: Client):
     answer = operator.post("/agents/bulk/", {"action": "snapshot"})
     assert (answer.status_code, b"Choose 1 to 200 agents" in answer.content) == (422, True)
     with pytest.raises(ValidationError, match="Choose 1 to 200"):
-        bulk.snapshot_each(StateStore(), [str(number) for number in range(bulk.MAX_AGENTS + 1)])
+        bulk.snapshot_each(store_alias(), [str(number) for number in range(bulk.MAX_AGENTS + 1)], by=SYSTEM)
     assert not models.Snapshot.objects.exists()

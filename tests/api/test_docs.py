@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import User
 
-from statestore import models, tokens
+from statestore import models
+from statestore.access import tokens
 from statestore.api import site
 
 PAGE = (Path(site.__file__).parent / "README.md").read_text()

@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import User
 
-from statestore import models, work
-from statestore.audit import Actor
-from statestore.routers import store_alias
+from statestore import models
+from statestore.access.audit import Actor
+from statestore.db.routers import store_alias
+from statestore.tasks import service as task_service
 from tests.api.conftest import Script, script_of
 from tests.builders import make_agent, make_session, make_snapshot, make_task
 
@@ -19,7 +20,7 @@ ANNA = Actor("anna")
 def edited(task: models.Task | str, **columns: Any) -> int:
     """Edit a task and return the number of the edit."""
     pk = task if isinstance(task, str) else task.pk
-    work.save_task(store_alias(), {"id": pk, **columns}, by=ANNA)
+    task_service.save_task(store_alias(), {"id": pk, **columns}, by=ANNA)
     return int(models.AuditEntry.objects.newest_first()[0].pk)
 
 

@@ -14,14 +14,15 @@ import pytest
 from django.contrib.auth.models import User
 from django.db import connections
 
-from statestore import models, restore, work
-from statestore.audit import SYSTEM
+from statestore import models, restore
+from statestore.access.audit import SYSTEM
+from statestore.db.routers import store_alias
 from statestore.errors import Busy, ValidationError
-from statestore.exchange import Wanted, export_lines, import_lines
-from statestore.exchange.lines import FORMAT, line
-from statestore.exchange.packing import packed, split_lines, unpacked, zstd
-from statestore.exchange.tables import BY_NAME, TABLES
-from statestore.routers import store_alias
+from statestore.import_export import Wanted, export_lines, import_lines
+from statestore.import_export.codec import FORMAT, line
+from statestore.import_export.compression import packed, split_lines, unpacked, zstd
+from statestore.import_export.tables import BY_NAME, TABLES
+from statestore.tasks import service as task_service
 from tests.api.conftest import Script, script_of
 from tests.builders import make_agent, make_event, make_session, make_snapshot, make_task, make_transition
 from tests.faults.sites import ROOT
@@ -55,7 +56,7 @@ def rows() -> None:
     make_event(content="line\nbreak", metadata="{}")
     make_session("a/1")
     first = make_task("first")
-    work.save_task(store_alias(), {"title": "second", "dependencies": [first.pk]}, by=SYSTEM)
+    task_service.save_task(store_alias(), {"title": "second", "dependencies": [first.pk]}, by=SYSTEM)
     snapshot = models.Snapshot.objects.first()
     assert snapshot
     restore.save(restore.plan(snapshot.agent_id, f"snapshot:{snapshot.pk}"), by=SYSTEM)
@@ -309,6 +310,6 @@ def test_a_store_that_is_busy_ends_the_import_and_blames_no_row(monkeypatch: pyt
     def busy(*_: Any, **__: Any) -> None:
         raise Busy("Another program is writing.")
 
-    monkeypatch.setattr("statestore.dialect.upsert_many", busy)
+    monkeypatch.setattr("statestore.db.vendor.upsert_many", busy)
     with pytest.raises(Busy):
         taken([line(FORMAT), _event("e1", 1)])

@@ -6,10 +6,11 @@ import pytest
 import time_machine
 from django.contrib.auth.models import User
 
-from statestore import ingest, models
+from statestore import models
 from statestore.api.site import site
 from statestore.errors import Busy
-from statestore.exchange.lines import FORMAT, line
+from statestore.events import ingest
+from statestore.import_export.codec import FORMAT, line
 from tests.api.conftest import Script, script_of
 from tests.builders import make_agent
 
@@ -119,7 +120,7 @@ def test_while_a_call_is_at_work_the_same_is_told_so_and_does_nothing(script: Sc
 
 
 def test_what_failed_half_way_is_finished_and_not_done_again(script: Script, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("statestore.ingest.CHUNK_ROWS", 2)
+    monkeypatch.setattr("statestore.events.ingest.CHUNK_ROWS", 2)
     write, chunks = ingest.write_rows, iter(range(10))
 
     def busy_at_the_second(using: str, rows: Any) -> None:
@@ -127,7 +128,7 @@ def test_what_failed_half_way_is_finished_and_not_done_again(script: Script, mon
             raise Busy("Another program is writing.")
         write(using, rows)
 
-    monkeypatch.setattr("statestore.ingest.write_rows", busy_at_the_second)
+    monkeypatch.setattr("statestore.events.ingest.write_rows", busy_at_the_second)
     body = {"events": [EVENT] * 3}
     assert script.post("/events/batch", body, idempotency_key="k1").status_code == 503
     assert models.Event.objects.count() == 2

@@ -4,9 +4,10 @@ import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 
-from statestore import models, saved_views, search
+from statestore import models, search
+from statestore.db.routers import store_alias
 from statestore.errors import ValidationError
-from statestore.routers import store_alias
+from statestore.events import saved_searches
 from tests.api.conftest import Script, script_of
 from tests.builders import NOW, make_agent, make_event, make_session
 
@@ -101,9 +102,9 @@ def test_a_view_without_a_name_or_a_query_is_refused(script: Script, body: dict[
 
 def test_so_many_views_are_enough_and_one_may_still_be_changed(people: dict[str, User], viewer: Client):
     user = people["viewer"]
-    for number in range(saved_views.MOST_VIEWS):
-        saved_views.save(user.pk, f"view {number}", "x")
+    for number in range(saved_searches.MOST_VIEWS):
+        saved_searches.save(user.pk, f"view {number}", "x")
     with pytest.raises(ValidationError, match="Delete one first"):
-        saved_views.save(user.pk, "another", "x")
+        saved_searches.save(user.pk, "another", "x")
     assert viewer.post("/search/views/", {"name": "view 7", "q": "changed"}).status_code == 302
     assert models.SavedView.objects.get(name="view 7").query == "changed"

@@ -3,7 +3,8 @@
 import pytest
 from django.contrib.auth.models import User
 
-from statestore import models, tokens
+from statestore import models
+from statestore.access import tokens
 from tests.api.conftest import ROOT, Script, script_of
 from tests.conftest import signed_in
 

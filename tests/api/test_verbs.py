@@ -7,9 +7,10 @@ import pytest
 from django.contrib.auth.models import User
 from django.db import connections
 
-from statestore import edits, models
-from statestore.audit import SYSTEM
-from statestore.routers import store_alias
+from statestore import models
+from statestore.access.audit import SYSTEM
+from statestore.db.routers import store_alias
+from statestore.tasks import edits
 from tests.api.conftest import Script, script_of
 from tests.builders import NOW, make_agent, make_event, make_session, make_snapshot, make_task, make_transition
 

@@ -11,8 +11,12 @@ from unittest.mock import patch
 from django.core.cache import cache
 from django.test import Client
 
-from statestore import capture, conditions, dialect, history, models, moments, restore
-from statestore.audit import Actor
+from statestore import history, models, restore
+from statestore.access.audit import Actor
+from statestore.agents import capture
+from statestore.db import vendor
+from statestore.history import moments
+from statestore.jsondiff import predicate
 from tests.bench import data
 
 ADA = Actor("ada")
@@ -86,7 +90,7 @@ def measure(client: Client, show: Show, timed: Timed) -> None:
     median, p95 = timed(asked, 3)
     thousands = PASTS["heavy"][0] / 1000
     show("history of a path, for each 1,000 transitions of 11 KB", median / thousands, p95 / thousands)
-    condition = conditions.parse("/plan/step < 0")
+    condition = predicate.parse("/plan/step < 0")
     median, p95 = timed(lambda: history.bisect(agent, condition, budget_seconds=None), 3)
     show("bisect, for each 1,000 transitions of 11 KB", median / thousands, p95 / thousands)
     fleet(show)
@@ -132,7 +136,7 @@ def _took(show: Show, name: str, start: float, note: str = "") -> None:
 def held() -> Iterator[list[float]]:
     """Yield the list to which is added for how many ms each outermost write transaction was open."""
     times: list[float] = []
-    began, passed = dialect._Turn.has_begun, dialect._Turn.pass_on
+    began, passed = vendor._Turn.has_begun, vendor._Turn.pass_on
     since: list[float] = []
 
     def has_begun(turn: Any) -> None:
@@ -144,5 +148,5 @@ def held() -> Iterator[list[float]]:
         since.clear()
         passed(turn)
 
-    with patch.object(dialect._Turn, "has_begun", has_begun), patch.object(dialect._Turn, "pass_on", pass_on):
+    with patch.object(vendor._Turn, "has_begun", has_begun), patch.object(vendor._Turn, "pass_on", pass_on):
         yield times

@@ -17,8 +17,10 @@ from django.core.management import call_command
 from django.db import connections
 from django.test import Client
 
-from statestore import diff, jsontext, models, restore, schema, search
-from statestore.audit import Actor
+from statestore import models, restore, search
+from statestore.access.audit import Actor
+from statestore.db import orchestrator_schema as schema
+from statestore.jsondiff import diff, parsing
 from statestore.store import StateStore
 from tests.bench import data, http, past, searching
 
@@ -158,7 +160,7 @@ def diffs() -> None:
     for place in (100, 500, 1500, 2400):
         after["messages"][place]["content"] += " edited"
     changes = len(diff.diff(before, after).changes)
-    size = len(jsontext.dump(before, indent=None)) / 1e6
+    size = len(parsing.dump(before, indent=None)) / 1e6
     show(
         f"diff of two parsed states of {size:.2f} MB",
         *timed(lambda: diff.diff(before, after), 21),

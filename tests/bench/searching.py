@@ -14,7 +14,7 @@ from typing import Any
 from django.conf import settings
 
 from statestore import models, search
-from statestore.search import file
+from statestore.search.fts import index_file
 from tests.bench import data
 from tests.foreign import orchestrator
 
@@ -100,7 +100,7 @@ def answers(store: Path) -> None:
 
 def index(store: Path) -> None:
     """Build the index and tell its size and how long it took."""
-    file.delete()
+    index_file.delete()
     start = time.perf_counter()
     search.index_all()
     seconds = time.perf_counter() - start

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 from django.apps import AppConfig
 from django.db.models.signals import post_save
 
-from statestore import dialect
+from statestore.db import transactions
 from statestore.errors import Conflict
 
 if TYPE_CHECKING:
     from statestore import models, restore
-    from statestore.audit import Actor
+    from statestore.access.audit import Actor
 
 
 def check(planned: "restore.Plan") -> None:
@@ -27,10 +27,10 @@ def check(planned: "restore.Plan") -> None:
 
 def write_unchecked(planned: "restore.Plan", *, by: "Actor") -> "models.Restore":
     """Restore in one transaction, over whatever is there, believing that it is still what was planned against."""
-    from statestore.restore import applying
+    from statestore.restore.apply import _write
 
-    with dialect.writing(planned.using):
-        return applying._write(planned.agent, planned, by=by, reason="", undoes=None)
+    with transactions.writing(planned.using):
+        return _write(planned.agent, planned, by=by, reason="", undoes=None)
 
 
 @contextlib.contextmanager
@@ -40,7 +40,7 @@ def _each_statement_by_itself(using: str) -> Iterator[None]:
 
 def piecemeal() -> None:
     """Make all writes of this process a handful of statements that each commit by themselves."""
-    dialect.writing = _each_statement_by_itself
+    transactions.writing = _each_statement_by_itself
 
 
 class Piecemeal(AppConfig):

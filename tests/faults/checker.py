@@ -77,7 +77,7 @@ def main(count: int) -> None:
     django.setup()
     from django.db import connections
 
-    from statestore.routers import store_alias
+    from statestore.db.routers import store_alias
     from tests.search.oracle import everything
 
     path = Path(str(connections[store_alias()].settings_dict["NAME"]))

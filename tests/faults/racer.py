@@ -75,7 +75,7 @@ def _restore(name: str) -> None:
 
     django.setup()
     from statestore import restore
-    from statestore.audit import Actor
+    from statestore.access.audit import Actor
     from statestore.errors import Conflict, StateStoreError
     from tests.faults import broken
 

@@ -12,7 +12,7 @@ import pytest
 from django.db import connections
 
 from statestore import models
-from statestore.routers import store_alias
+from statestore.db.routers import store_alias
 from tests.builders import make_agent
 from tests.faults.racer import Racer, racing
 from tests.faults.scale import tell, times

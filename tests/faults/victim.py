@@ -60,7 +60,7 @@ def _kill_one(variant: str, chance: random.Random) -> dict[str, Any]:
 
 def _restore_without_end(variant: str, ledger: int, chance: random.Random) -> None:
     from statestore import models, restore
-    from statestore.audit import Actor
+    from statestore.access.audit import Actor
     from tests.faults import broken
 
     if variant == "piecemeal":

@@ -6,8 +6,8 @@ from typing import Any
 from django.db import connections
 
 from statestore import search
-from statestore.routers import store_alias
-from statestore.search.language import ascii_folded
+from statestore.db.routers import store_alias
+from statestore.search.query import ascii_folded
 
 
 def like(word: str) -> list[str]:

@@ -1,6 +1,7 @@
 """The histogram counts what there is, clips at the query's own ends, and guesses from events, not from time."""
 
 import random
+from importlib import import_module
 from itertools import pairwise
 from typing import Any
 
@@ -8,10 +9,13 @@ import pytest
 from django.db import connections
 
 from statestore import search
-from statestore.routers import store_alias
-from statestore.search import bars, candidates, file, order, tally
+from statestore.db.routers import store_alias
+from statestore.search import sampling
+from statestore.search.fts import index_file, ordering, planner, time_buckets
 from tests.builders import NOW, make_event
 
+# The package exports a function under the module's own name.
+MODULE = import_module("statestore.search.histogram")
 pytestmark = pytest.mark.django_db
 
 HOUR = 3600
@@ -25,11 +29,11 @@ def found(text: str, low: int, high: int) -> int:
 @pytest.fixture
 def crowded(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let a few events be very many."""
-    monkeypatch.setattr(candidates, "FEW", 4)
-    monkeypatch.setattr(candidates, "SORTABLE", 6)
-    monkeypatch.setattr(search.matches, "MOST_COUNTED", 5)
-    monkeypatch.setattr(bars, "MOST_IN_BAR", 20)
-    monkeypatch.setattr(bars, "MOST_IN_MIDDLE", 5)
+    monkeypatch.setattr(planner, "FEW", 4)
+    monkeypatch.setattr(planner, "SORTABLE", 6)
+    monkeypatch.setattr(sampling, "MOST_COUNTED", 5)
+    monkeypatch.setattr(MODULE, "MOST_IN_BAR", 20)
+    monkeypatch.setattr(MODULE, "MOST_IN_MIDDLE", 5)
 
 
 @pytest.mark.sqlite
@@ -71,13 +75,13 @@ def test_the_tally_follows_each_document():
         cursor.execute("DELETE FROM events WHERE id LIKE 'e3%%'")
         cursor.execute("UPDATE events SET timestamp = timestamp * 2 WHERE id LIKE 'e2%%'")
     search.index_all()
-    index = file.reading()
+    index = index_file.reading()
     assert index is not None
     for low in range(-2000, 4000, 61):
         for high in (low + 1, low + 299, low + 1000):
-            places = order.first_place(low), order.last_place(high)
+            places = ordering.first_place(low), ordering.last_place(high)
             (number,) = index.execute("SELECT count(*) FROM doc WHERE docid BETWEEN ? AND ?", places).fetchone()
-            assert tally.count(index, *places) == (number, False), (low, high)
+            assert time_buckets.count(index, *places) == (number, False), (low, high)
     assert index.execute("SELECT sum(count) FROM tally").fetchone() == (29,)
 
 

@@ -2,15 +2,19 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import import_module
 
 import pytest
 from django.db import connections
 
-from statestore import dialect, search
+from statestore import search
+from statestore.db import transactions, vendor
+from statestore.db.routers import store_alias
 from statestore.errors import TooSlow
-from statestore.routers import store_alias
-from statestore.search import candidates, database, matches
-from statestore.search.file import CONTENT_BYTES
+from statestore.search import sampling
+from statestore.search.fts import planner
+from statestore.search.fts.index_file import CONTENT_BYTES
+from statestore.search.postgres import engine
 from tests.builders import NOW, make_event
 from tests.search.oracle import everything
 
@@ -22,8 +26,8 @@ def test_a_short_word_is_read_for_in_portions_that_are_named(text: str, monkeypa
     for number in range(40):
         make_event(id=f"e{number}", content="zq é % a" if number == 3 else "other", timestamp=NOW + number)
     search.index_all()
-    monkeypatch.setattr(candidates, "MOST_READ", 10)
-    monkeypatch.setattr(candidates, "FEW", 1)
+    monkeypatch.setattr(planner, "MOST_READ", 10)
+    monkeypatch.setattr(planner, "FEW", 1)
     found = search.find(search.parse(text), limit=5)
     assert not found.is_complete
     assert found.older
@@ -38,7 +42,7 @@ def test_a_page_that_is_full_of_short_words_says_nothing_of_portions(monkeypatch
     for number in range(40):
         make_event(id=f"e{number}", content="ab", timestamp=NOW + number)
     search.index_all()
-    monkeypatch.setattr(candidates, "MOST_READ", 10)
+    monkeypatch.setattr(planner, "MOST_READ", 10)
     found = search.find(search.parse("ab"), limit=5)
     assert ([event.pk for event in found], found.notes) == ([f"e{number}" for number in range(39, 34, -1)], ())
     assert everything("ab", limit=4) == [f"e{number}" for number in range(39, -1, -1)]
@@ -48,7 +52,7 @@ def test_a_short_word_is_counted_as_far_as_was_read(monkeypatch: pytest.MonkeyPa
     for number in range(40):
         make_event(content="ab" if number % 2 else "other", timestamp=NOW + number)
     search.index_all()
-    for place in (candidates, matches):
+    for place in (planner, sampling):
         monkeypatch.setattr(place, "MOST_READ", 10)
     counted = search.facets(search.parse("ab"))
     assert counted.has_more
@@ -70,7 +74,7 @@ def test_bars_are_over_all_matches_and_not_over_the_newest_alone(monkeypatch: py
     for number in range(300):
         make_event(content="often" if number % 3 else "seldom", timestamp=NOW + number * 3600)
     search.index_all()
-    monkeypatch.setattr(matches, "MOST_COUNTED", 50)
+    monkeypatch.setattr(sampling, "MOST_COUNTED", 50)
     for text, expected in (("", 300), ("often", 200), ("seldom", 100), ("type:message often", 200)):
         drawn = search.histogram(search.parse(text))
         assert drawn.note == ""
@@ -83,17 +87,17 @@ def test_bars_are_over_all_matches_and_not_over_the_newest_alone(monkeypatch: py
 def test_the_height_of_a_bar_with_very_many_is_estimated(monkeypatch: pytest.MonkeyPatch):
     for number in range(200):
         make_event(content="often" if number % 2 else "seldom", timestamp=NOW + number)
-    monkeypatch.setattr(matches, "MOST_COUNTED", 20)
-    monkeypatch.setattr(database, "MOST_IN_BAR", 2)
+    monkeypatch.setattr(sampling, "MOST_COUNTED", 20)
+    monkeypatch.setattr(engine, "MOST_IN_BAR", 2)
     drawn = search.histogram(search.parse("often"))
     assert any(bar.is_estimate for bar in drawn.bars)
     assert 60 <= sum(bar.count for bar in drawn.bars) <= 140
 
 
 def test_a_burst_at_the_beginning_of_a_bar_says_nothing_of_its_rest(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("statestore.search.database.MOST_IN_BAR", 10)
-    monkeypatch.setattr("statestore.search.bars.MOST_IN_BAR", 10)
-    monkeypatch.setattr("statestore.search.matches.MOST_COUNTED", 20)
+    monkeypatch.setattr("statestore.search.postgres.engine.MOST_IN_BAR", 10)
+    monkeypatch.setattr(import_module("statestore.search.histogram"), "MOST_IN_BAR", 10)
+    monkeypatch.setattr("statestore.search.sampling.MOST_COUNTED", 20)
     for number in range(40):
         make_event(content="burst", timestamp=NOW + number // 20)
     make_event(content="burst", timestamp=NOW + 40 * 86400)
@@ -106,7 +110,11 @@ def test_a_burst_at_the_beginning_of_a_bar_says_nothing_of_its_rest(monkeypatch:
 def test_a_question_that_takes_too_long_is_asked_about_fewer_events(monkeypatch: pytest.MonkeyPatch):
     for number in range(40):
         make_event(id=f"e{number}", content="word" if number in (3, 35) else "other", timestamp=NOW + number)
-    with pytest.raises(TooSlow), dialect.in_time(store_alias(), 0.05), connections[store_alias()].cursor() as cursor:
+    with (
+        pytest.raises(TooSlow),
+        transactions.in_time(store_alias(), 0.05),
+        connections[store_alias()].cursor() as cursor,
+    ):
         cursor.execute("SELECT pg_sleep(5)")
 
     @contextmanager
@@ -115,8 +123,8 @@ def test_a_question_that_takes_too_long_is_asked_about_fewer_events(monkeypatch:
             raise TooSlow("too slow")
         yield
 
-    monkeypatch.setattr(dialect, "in_time", never)
-    monkeypatch.setattr(candidates, "MOST_READ", 10)
+    monkeypatch.setattr(vendor, "in_time", never)
+    monkeypatch.setattr(planner, "MOST_READ", 10)
     found = search.find(search.parse("word"))
     assert [event.pk for event in found] == ["e35"]
     assert "did not find them all within 5 s" in found.notes[0]

@@ -9,8 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from statestore import models, search
-from statestore.routers import store_alias
-from statestore.search import candidates, file, grams, reading
+from statestore.db.routers import store_alias
+from statestore.search.fts import index_file, planner, trigram_stats, unindexed
 from tests.builders import NOW, make_event
 from tests.search.oracle import everything, like, wrong
 
@@ -61,7 +61,7 @@ def change(sql: str, *parameters: Any) -> None:
 def step_a_little() -> None:
     if connections[store_alias()].vendor != "sqlite":
         return
-    with file.lease() as is_ours:
+    with index_file.lease() as is_ours:
         assert is_ours
         indexer = search.Indexer()
         indexer.step()
@@ -79,7 +79,7 @@ steps = st.one_of(
     st.tuples(st.just(change), st.just("DELETE FROM events WHERE id = %s"), ids),
     st.tuples(st.just(step_a_little)),
     st.tuples(st.just(search.index_all)),
-    st.tuples(st.just(file.delete)),
+    st.tuples(st.just(index_file.delete)),
 )
 
 
@@ -87,7 +87,7 @@ steps = st.one_of(
 @given(st.lists(steps, max_size=25), st.sampled_from(WORDS))
 def test_whatever_happened_the_answer_is_that_of_like(done: list[tuple[Any, ...]], word: str):
     change("DELETE FROM events")
-    file.delete()
+    index_file.delete()
     for act, *arguments in done:
         act(*arguments)
     text = str(search.Term("text", word))
@@ -207,21 +207,21 @@ def test_an_event_that_made_room_in_a_second_it_has_left_is_placed_where_it_belo
 def test_where_the_pieces_of_a_word_mislead_all_of_it_is_looked_up(
     monkeypatch: pytest.MonkeyPatch, cursor: str, misleading_at: int
 ):
-    monkeypatch.setattr(grams, "READ", 0)  # So that the pieces of any word are thought to be enough.
-    monkeypatch.setattr(candidates, "MOST_ROUGH", 60)
+    monkeypatch.setattr(trigram_stats, "READ", 0)  # So that the pieces of any word are thought to be enough.
+    monkeypatch.setattr(planner, "MOST_ROUGH", 60)
     for _ in range(300):
         make_event(content="abcd bcde", timestamp=misleading_at)
     for _ in range(70):
         make_event(content="abcde", timestamp=NOW)
     search.index_all()
     read: list[int] = []
-    among = reading.among
+    among = unindexed.among
 
     def counted(using: str, query: Any, cursor: Any, names: Any, **more: Any) -> Any:
         read.append(len(names))
         return among(using, query, cursor, names, **more)
 
-    monkeypatch.setattr(reading, "among", counted)
+    monkeypatch.setattr(unindexed, "among", counted)
     found = search.find(search.parse("abcde"), cursor=cursor, limit=50)
     assert (len(found), found.is_complete, found.notes) == (50, True, ())
     assert 60 < sum(read) <= 60 + 70
@@ -234,10 +234,10 @@ def test_whatever_happened_nothing_is_lost_or_comes_twice_where_it_is_read_by_po
     done: list[tuple[Any, ...]], word: str, limit: int
 ):
     change("DELETE FROM events")
-    file.delete()
+    index_file.delete()
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(reading, "ROWS_AT_ONCE", 1)
-        patched.setattr(reading, "MOST_ROWS", 2)
+        patched.setattr(unindexed, "ROWS_AT_ONCE", 1)
+        patched.setattr(unindexed, "MOST_ROWS", 2)
         for act, *arguments in done:
             act(*arguments)
         text = str(search.Term("text", word))

@@ -13,9 +13,10 @@ from django.core.management import CommandError, call_command
 from django.db import connections
 
 from statestore import search
-from statestore.routers import store_alias
-from statestore.search import file, marks, reading, source, state
-from statestore.search.file import CONTENT_BYTES
+from statestore.db.routers import store_alias
+from statestore.search.fts import change_log, coverage, index_file, source, unindexed
+from statestore.search.fts import indexer as indexing
+from statestore.search.fts.index_file import CONTENT_BYTES
 from tests.builders import NOW, make_event
 from tests.search.oracle import everything, like, wrong
 
@@ -28,7 +29,7 @@ def execute(sql: str, *parameters: Any) -> None:
 
 
 def documents() -> int:
-    index = file.reading()
+    index = index_file.reading()
     assert index is not None
     return int(index.execute("SELECT count(*) FROM doc").fetchone()[0])
 
@@ -38,7 +39,7 @@ def test_without_an_index_events_are_read_and_the_answer_says_so():
     found = search.find(search.parse("lonely"))
     assert len(found) == 1
     assert "no search index yet" in found.notes[0]
-    assert not file.path().exists(), "a reader made the index"
+    assert not index_file.path().exists(), "a reader made the index"
 
 
 def ids(numbers: Any) -> list[str]:
@@ -48,8 +49,8 @@ def ids(numbers: Any) -> list[str]:
 @pytest.fixture
 def portions(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let three events be read at once, and six for one answer."""
-    monkeypatch.setattr(reading, "ROWS_AT_ONCE", 3)
-    monkeypatch.setattr(reading, "MOST_ROWS", 6)
+    monkeypatch.setattr(unindexed, "ROWS_AT_ONCE", 3)
+    monkeypatch.setattr(unindexed, "MOST_ROWS", 6)
 
 
 @pytest.mark.usefixtures("portions")
@@ -97,7 +98,7 @@ def test_while_the_index_is_built_pages_go_on_where_it_has_got_meanwhile(monkeyp
     for number in range(60):
         make_event(id=f"e{number}", content="built", timestamp=NOW + number * 7 % 60)
     monkeypatch.setattr(source, "CHUNK_ROWS", 5)
-    monkeypatch.setattr(search.indexer, "WALK_ROWS", 5)
+    monkeypatch.setattr(indexing, "WALK_ROWS", 5)
     indexer = search.Indexer()
     while not documents():
         indexer.step()
@@ -117,7 +118,7 @@ def test_more_changes_than_can_be_read_make_the_index_useless_not_the_answer_wro
     search.index_all()
     for number in range(1, 5):
         make_event(id=f"e{number}", content="before", timestamp=NOW + number)
-    monkeypatch.setattr(state, "MOST_MARKED", 3)
+    monkeypatch.setattr(coverage, "MOST_MARKED", 3)
     assert everything("before") == ids(range(4, -1, -1))
     assert "Very many events changed" in search.find(search.parse("before")).notes[0]
 
@@ -126,30 +127,30 @@ def test_a_round_of_the_indexer_between_two_looks_does_not_make_the_index_unknow
     make_event(id="e1", content="first")
     search.index_all()
     make_event(id="e2", content="second")
-    witness = marks.witness
+    witness = change_log.witness
     asked = []
 
-    def with_a_round_after_it(using: str) -> marks.Witness:
+    def with_a_round_after_it(using: str) -> change_log.Witness:
         seen = witness(using)
         asked.append(seen)
         if len(asked) == 1:
             search.index_all()
         return seen
 
-    monkeypatch.setattr(marks, "witness", with_a_round_after_it)
-    assert state.coverage(store_alias()).index is not None
+    monkeypatch.setattr(change_log, "witness", with_a_round_after_it)
+    assert coverage.coverage(store_alias()).index is not None
 
 
 def test_what_changed_is_marked_found_and_the_mark_cleared():
     event = make_event(content="first")
     search.index_all()
-    assert marks.marked(store_alias(), 10) == []
+    assert change_log.marked(store_alias(), 10) == []
     execute("UPDATE events SET content = 'second' WHERE id = %s", event.pk)
-    assert [name for name, _ in marks.marked(store_alias(), 10)] == [marks.name_of(event.pk)]
+    assert [name for name, _ in change_log.marked(store_alias(), 10)] == [change_log.name_of(event.pk)]
     assert everything("second") == [event.pk]
     assert everything("first") == []
     search.index_all()
-    assert marks.marked(store_alias(), 10) == []
+    assert change_log.marked(store_alias(), 10) == []
     assert not search.find(search.parse("second")).notes
 
 
@@ -165,10 +166,10 @@ def test_an_index_that_is_behind_says_by_how_many_seconds():
 
 def test_a_mark_that_was_set_again_meanwhile_is_not_cleared():
     event = make_event()
-    seen = marks.marked(store_alias(), 10)
+    seen = change_log.marked(store_alias(), 10)
     execute("UPDATE events SET content = 'later' WHERE id = %s", event.pk)
-    marks.clear(store_alias(), seen, "token")
-    assert len(marks.marked(store_alias(), 10)) == 1
+    change_log.clear(store_alias(), seen, "token")
+    assert len(change_log.marked(store_alias(), 10)) == 1
 
 
 def test_an_event_in_the_place_of_one_that_was_asked_for_is_indexed_once(monkeypatch: pytest.MonkeyPatch):
@@ -184,9 +185,9 @@ def test_an_event_in_the_place_of_one_that_was_asked_for_is_indexed_once(monkeyp
         yield from named(using, names)
 
     monkeypatch.setattr(source, "named", with_another)
-    built = file.reading()
+    built = index_file.reading()
     assert search.index_all()
-    assert file.reading() is built, "the index was made anew"
+    assert index_file.reading() is built, "the index was made anew"
     assert (everything("first"), everything("second")) == (["e1"], ["e2"])
     assert documents() == 2
 
@@ -199,7 +200,7 @@ def test_an_indexer_that_dies_between_index_and_marks_loses_nothing(monkeypatch:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(marks, "clear", die)
+        patched.setattr(change_log, "clear", die)
         with pytest.raises(KeyboardInterrupt):
             search.index_all()
     assert everything("precious") == ["e1"]
@@ -212,7 +213,7 @@ def test_a_walk_goes_on_where_it_was_interrupted(monkeypatch: pytest.MonkeyPatch
     for number in range(50):
         make_event(id=f"e{number}", content=f"step {number}")
     monkeypatch.setattr(source, "CHUNK_ROWS", 10)
-    monkeypatch.setattr(search.indexer, "WALK_ROWS", 10)
+    monkeypatch.setattr(indexing, "WALK_ROWS", 10)
     indexer = search.Indexer()
     while not documents():
         indexer.step()
@@ -235,7 +236,7 @@ def test_a_walk_goes_on_where_it_was_interrupted(monkeypatch: pytest.MonkeyPatch
 def test_an_index_of_another_store_is_not_believed():
     make_event(id="e1", content="here")
     search.index_all()
-    with sqlite3.connect(file.path()) as index:
+    with sqlite3.connect(index_file.path()) as index:
         index.execute("UPDATE meta SET value = '/another/store.db' WHERE name = 'store'")
     make_event(id="e2", content="here")
     assert everything("here") == ["e2", "e1"]
@@ -257,7 +258,7 @@ def test_a_store_that_was_put_back_from_a_copy_is_noticed():
 
 
 def test_without_triggers_everything_is_polled():
-    for name in marks.TRIGGERS:
+    for name in change_log.TRIGGERS:
         execute(f"DROP TRIGGER {name}")
     make_event(id="e1", content="polled")
     search.index_all()
@@ -291,7 +292,7 @@ def test_of_too_many_large_events_some_are_searched_in_part_and_the_answer_says_
     for number in range(3):
         make_event(id=f"e{number}", content="x" * CONTENT_BYTES + " omega", timestamp=NOW + number)
     search.index_all()
-    monkeypatch.setattr(state, "MOST_CUT_BYTES", CONTENT_BYTES * 2 - 1)
+    monkeypatch.setattr(coverage, "MOST_CUT_BYTES", CONTENT_BYTES * 2 - 1)
     found = search.find(search.parse("omega"))
     assert [event.pk for event in found] == ["e2"]
     assert found.notes[0].startswith("2 events have more than a megabyte")
@@ -340,39 +341,39 @@ def test_the_command_tells_of_its_progress_and_makes_the_index_anew():
     make_event(content="told")
     out = StringIO()
     call_command("index", stdout=out)
-    first = file.path().stat().st_ino
+    first = index_file.path().stat().st_ino
     call_command("index", rebuild=True, stdout=out)
     assert "The search index is up to date." in out.getvalue()
-    assert file.path().stat().st_ino != first or documents() == 1
-    assert file.path().stat().st_mode & 0o077 == 0, "others may read what agents said"
+    assert index_file.path().stat().st_ino != first or documents() == 1
+    assert index_file.path().stat().st_mode & 0o077 == 0, "others may read what agents said"
 
 
 def test_two_processes_do_not_index_at_once():
-    with file.lease() as is_ours, file.lease() as is_ours_too:
+    with index_file.lease() as is_ours, index_file.lease() as is_ours_too:
         assert (is_ours, is_ours_too) == (True, False)
         with pytest.raises(CommandError, match="Another process"):
             call_command("index", stdout=StringIO())
     code = "import fcntl, sys; lock = open(sys.argv[1], 'w'); fcntl.flock(lock, 2); print(flush=True); input()"
-    lock = str(file.path()) + ".lock"
+    lock = str(index_file.path()) + ".lock"
     command = [sys.executable, "-c", code, lock]
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     try:
         assert process.stdout is not None
         process.stdout.readline()
-        with file.lease() as is_ours:
+        with index_file.lease() as is_ours:
             assert not is_ours
     finally:
         process.kill()
         process.communicate()
-    with file.lease() as is_ours:
+    with index_file.lease() as is_ours:
         assert is_ours, "the lease of a process that died has not ended"
 
 
 def test_a_damaged_index_is_made_anew():
     make_event(id="e1", content="unharmed")
     search.index_all()
-    file.close()
-    path = Path(file.path())
+    index_file.close()
+    path = Path(index_file.path())
     path.write_bytes(b"garbage" * 1000)
     assert everything("unharmed") == ["e1"]
     search.index_all()

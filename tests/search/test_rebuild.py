@@ -10,7 +10,7 @@ import pytest
 from django.core.management import call_command
 
 from statestore import search
-from statestore.search import file, service
+from statestore.search.fts import daemon, index_file
 from tests.builders import NOW, make_event
 from tests.search.oracle import everything
 
@@ -23,7 +23,7 @@ def another_indexer() -> Iterator[threading.Event]:
     taken, leave = threading.Event(), threading.Event()
 
     def hold() -> None:
-        with file.lease():
+        with index_file.lease():
             taken.set()
             leave.wait(30)
 
@@ -37,8 +37,8 @@ def another_indexer() -> Iterator[threading.Event]:
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(service, "_PACE_SECONDS", 0.01)
-    monkeypatch.setattr(service, "_ALONE_SECONDS", 0.05)
+    monkeypatch.setattr(daemon, "_PACE_SECONDS", 0.01)
+    monkeypatch.setattr(daemon, "_ALONE_SECONDS", 0.05)
 
 
 def test_where_the_dashboard_stops_meanwhile_the_index_is_built_here():
@@ -58,11 +58,11 @@ def test_it_tells_how_long_the_other_process_will_take(monkeypatch: pytest.Monke
     for number in range(6):
         make_event(id=f"e{number}", timestamp=NOW + number)
     states = iter([{"walk": 5, "done": done, "total": 40} for done in (0, 10, 20, 30)] + [{"built": 1}])
-    monkeypatch.setattr(service, "_notes", lambda: next(states))
+    monkeypatch.setattr(daemon, "_notes", lambda: next(states))
     told: list[search.Progress] = []
     started = time.monotonic()
     with another_indexer():
-        assert service.rebuild_elsewhere(told.append, threading.Event())
+        assert daemon.rebuild_elsewhere(told.append, threading.Event())
     assert [progress.done for progress in told] == [0, 10, 20, 30]
     left = [progress.left_seconds for progress in told]
     assert left[0] is None

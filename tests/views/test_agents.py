@@ -6,7 +6,7 @@ import pytest
 from django.test import Client
 
 from statestore import models
-from statestore.addresses import to_address
+from statestore.db.ids import to_address
 from tests.builders import NOW, make_agent, make_event, make_session, make_snapshot, make_task, make_transition
 
 pytestmark = pytest.mark.django_db
@@ -136,7 +136,7 @@ def test_the_number_of_questions_does_not_grow_with_the_past(viewer: Client, dja
     from django.db import connections
     from django.test.utils import CaptureQueriesContext
 
-    from statestore.routers import store_alias
+    from statestore.db.routers import store_alias
 
     numbers = []
     for _ in range(2):

@@ -14,8 +14,10 @@ from django.test.utils import CaptureQueriesContext
 from django.utils.html import escape
 
 from statestore import models, search
-from statestore.routers import store_alias
-from statestore.views import searching
+from statestore.db.routers import store_alias
+from statestore.search import export, sampling
+from statestore.search.fts import unindexed
+from statestore.views import search_page
 from tests.builders import NOW, make_event
 from tests.faults.scale import times
 
@@ -57,11 +59,11 @@ def test_the_number_above_the_answer_is_true_and_says_how_far_it_reaches(
         make_event(id=f"e{number}", content="zq" if number == 19 else "nothing", timestamp=NOW + number)
     search.index_all()
     assert header(page(viewer, "zq")) == "1 match"
-    monkeypatch.setattr(search.matches, "MOST_READ", 10)
+    monkeypatch.setattr(sampling, "MOST_READ", 10)
     assert re.fullmatch(r"0 matches back to 2026-\S+ \S+ UTC", header(page(viewer, "zq")))
-    monkeypatch.setattr(search.matches, "MOST_READ", 15)
+    monkeypatch.setattr(sampling, "MOST_READ", 15)
     assert re.fullmatch(r"1 match back to 2026-\S+ \S+ UTC", header(page(viewer, "zq")))
-    monkeypatch.setattr(searching, "COUNTED", 20)
+    monkeypatch.setattr(search_page, "COUNTED", 20)
     assert header(page(viewer, "nothing")) == "20+ matches"
 
 
@@ -168,7 +170,7 @@ def test_the_histogram_spreads_all_matches_and_its_bars_zoom(viewer: Client):
     assert len(search.find(search.parse("spread").between(bar.start, bar.end))) == bar.count
     zoomed = search.parse("spread").between(bar.start, bar.end)
     assert re.fullmatch(r"spread after:2026-\S{8}:00:00 before:2026-\S{8}:00:00", str(zoomed))
-    assert escape(searching.address(zoomed)) in page(viewer, "spread")
+    assert escape(search_page.address(zoomed)) in page(viewer, "spread")
 
 
 def test_addresses_of_an_earlier_release_lead_to_the_query(viewer: Client):
@@ -249,8 +251,8 @@ def test_bytes_that_are_no_text_are_exported_as_they_are(viewer: Client):
 @pytest.mark.sqlite
 def test_an_export_is_whole_without_an_index(viewer: Client, monkeypatch: pytest.MonkeyPatch):
     """It once ended, with nothing said, after the events that are read for one page."""
-    monkeypatch.setattr(search.reading, "ROWS_AT_ONCE", 5)
-    monkeypatch.setattr(search.reading, "MOST_ROWS", 10)
+    monkeypatch.setattr(unindexed, "ROWS_AT_ONCE", 5)
+    monkeypatch.setattr(unindexed, "MOST_ROWS", 10)
     for number in range(60):
         make_event(id=f"e{number}", timestamp=NOW + number)
     ids = [json.loads(line)["id"] for line in exported(viewer, "ndjson").splitlines()]
@@ -258,7 +260,7 @@ def test_an_export_is_whole_without_an_index(viewer: Client, monkeypatch: pytest
 
 
 def test_an_export_holds_few_large_rows_at_once(viewer: Client, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(search.whole, "BYTES_AT_ONCE", 1_000)
+    monkeypatch.setattr(export, "BYTES_AT_ONCE", 1_000)
     for number in range(7):
         make_event(id=f"e{number}", content="x" * 450, timestamp=NOW + number)
     with CaptureQueriesContext(connections[store_alias()]) as captured:
@@ -316,9 +318,9 @@ def test_the_tail_brings_what_was_saved_since_whatever_its_own_clock_says(viewer
 
 
 def test_the_tail_brings_many_by_and_by(viewer: Client, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("statestore.search.tail.MOST_ROWS", 3)
-    monkeypatch.setattr("statestore.search.tail.MOST_LOOKED_AT", 5)
-    monkeypatch.setattr("statestore.search.tail.AGAIN", 4)
+    monkeypatch.setattr("statestore.search.live.MOST_ROWS", 3)
+    monkeypatch.setattr("statestore.search.live.MOST_LOOKED_AT", 5)
+    monkeypatch.setattr("statestore.search.live.AGAIN", 4)
     make_event(id="old")
     cursor = tail_of(viewer)
     for number in range(20):

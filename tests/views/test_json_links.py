@@ -8,13 +8,14 @@ from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import get_resolver, reverse
 
-from statestore import models, work
-from statestore.audit import SYSTEM
-from statestore.json_links import CALLS, json_url
-from statestore.routers import store_alias
+from statestore import models
+from statestore.access.audit import SYSTEM
+from statestore.db.routers import store_alias
+from statestore.tasks import service as task_service
+from statestore.views.json_links import CALLS, json_url
 from tests.builders import NOW, make_agent, make_event, make_session, make_snapshot, make_task, make_transition
 from tests.conftest import signed_in
-from tests.test_access import named_urls
+from tests.views.test_access import named_urls
 
 pytestmark = pytest.mark.django_db
 
@@ -90,7 +91,7 @@ def test_the_page_of_capture_leads_to_what_it_says(people: dict[str, User]):
 
 
 def test_the_page_of_an_edit_leads_to_it(viewer: Client):
-    work.save_task(store_alias(), {"title": "made"}, by=SYSTEM)
+    task_service.save_task(store_alias(), {"title": "made"}, by=SYSTEM)
     entry = models.AuditEntry.objects.get()
     assert link(viewer, f"/audit/{entry.pk}/") == f"/api/v1/edits/{entry.pk}"
     assert viewer.get(f"/api/v1/edits/{entry.pk}").json()["after"]["title"] == "made"

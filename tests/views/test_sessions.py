@@ -2,6 +2,7 @@
 
 import re
 from html import unescape
+from importlib import import_module
 
 import pytest
 from django.db import connections
@@ -9,8 +10,8 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from statestore import sessions
-from statestore.routers import store_alias
-from statestore.sessions import listing, reading, tallies
+from statestore.db.routers import store_alias
+from statestore.sessions import listing, participants
 from tests.builders import NOW, make_agent, make_event, make_session, make_transition
 
 pytestmark = pytest.mark.django_db
@@ -61,7 +62,7 @@ def test_the_list_says_how_much_was_said_and_by_whom(viewer: Client):
 
 
 def test_a_count_stops_where_it_says_so(viewer: Client, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(tallies, "LISTED_EVENTS", 2)
+    monkeypatch.setattr(participants, "LISTED_EVENTS", 2)
     make_session("agent-1", id="busy")
     for number in range(4):
         make_event(session_id="busy", actor_id=f"actor-{number}")
@@ -139,7 +140,7 @@ def test_the_list_is_walked_back_as_it_was_walked_there():
 
 
 def test_a_session_begins_with_its_first_event_and_ends_with_its_last(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(tallies, "LISTED_EVENTS", 2)
+    monkeypatch.setattr(participants, "LISTED_EVENTS", 2)
     for at in (500, 0, 900, 300):
         make_event(session_id="s-1", timestamp=NOW + at)
     (one,) = sessions.listed().rows
@@ -246,7 +247,7 @@ def test_a_silence_across_two_pages_is_seen():
 
 
 def test_changes_too_many_for_a_page_are_not_left_out_silently(viewer: Client, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(reading, "MOST_TRANSITIONS", 3)
+    monkeypatch.setattr(import_module("statestore.sessions.conversation"), "MOST_TRANSITIONS", 3)
     make_event(session_id="s-1", timestamp=NOW)
     make_event(session_id="s-1", timestamp=NOW + 100)
     for number in range(5):
@@ -260,7 +261,7 @@ def test_changes_too_many_for_a_page_are_not_left_out_silently(viewer: Client, m
 def test_an_agent_that_took_part_long_ago_or_after_twenty_others_has_its_changes_shown(
     viewer: Client, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(tallies, "COUNTED_EVENTS", 30)
+    monkeypatch.setattr(participants, "COUNTED_EVENTS", 30)
     make_event(session_id="s-1", actor_id="early", timestamp=NOW)
     make_transition("early", reason="early change", timestamp=NOW + 1)
     for number in range(30):

@@ -11,10 +11,14 @@ from django.db import connections
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from statestore import models, taskgraph, work
-from statestore.audit import SYSTEM
-from statestore.routers import store_alias
-from statestore.views import drawing
+from statestore import models
+from statestore.access.audit import SYSTEM
+from statestore.db.routers import store_alias
+from statestore.models.tasks import dependency_ids
+from statestore.tasks import dependencies as task_dependencies
+from statestore.tasks import graph as task_graph
+from statestore.tasks import service as task_service
+from statestore.views import svg
 from tests.builders import make_task
 
 pytestmark = pytest.mark.django_db
@@ -23,11 +27,11 @@ pytestmark = pytest.mark.django_db
 def wait(task: models.Task, *others: models.Task, in_list: bool = True, in_table: bool = True) -> None:
     """Let a task wait for others, as one or both of the two records have it."""
     if in_list:
-        ids = [*work.dependency_ids(task.dependencies), *(other.pk for other in others)]
+        ids = [*dependency_ids(task.dependencies), *(other.pk for other in others)]
         task.dependencies = json.dumps(ids)
         task.save()
     if in_table:
-        work.replace_edges(store_alias(), task.pk, [other.pk for other in others])
+        task_dependencies.replace_edges(store_alias(), task.pk, [other.pk for other in others])
 
 
 def etag_of(html: str) -> str:
@@ -82,21 +86,21 @@ def test_who_may_not_edit_tasks_may_not_move_them(operator: Client):
 def test_a_task_is_not_moved_to_a_word_that_is_no_status():
     task = make_task("Parse")
     with pytest.raises(Exception, match="no status"):
-        work.move_task(store_alias(), task.pk, "Gone", etag=models.row_hash(task), by=SYSTEM)
+        task_service.move_task(store_alias(), task.pk, "Gone", etag=models.row_hash(task), by=SYSTEM)
 
 
 def test_what_waits_stands_after_all_that_it_waits_for():
     first, second, third, alone = (make_task(title) for title in ("first", "second", "third", "alone"))
     wait(second, first)
     wait(third, second, first)
-    graph = taskgraph.around(second.pk)
+    graph = task_graph.around(second.pk)
     layers = {str(node.task): node.layer for node in graph.nodes.values()}
     assert layers == {"first": 0, "second": 1, "third": 2}
     assert alone.pk not in graph.nodes
     assert graph.nodes[third.pk].blocked_by == [second.pk, first.pk] or len(graph.nodes[third.pk].blocked_by) == 2
     assert graph.ways[third.pk, first.pk], "the long edge passes between the tasks"
     models.Task.objects.filter(pk=first.pk).update(status="Done")
-    assert taskgraph.around(second.pk).nodes[second.pk].blocked_by == []
+    assert task_graph.around(second.pk).nodes[second.pk].blocked_by == []
 
 
 def test_a_circle_is_marked_and_what_leads_into_it_is_not(viewer: Client):
@@ -104,7 +108,7 @@ def test_a_circle_is_marked_and_what_leads_into_it_is_not(viewer: Client):
     wait(one, other)
     wait(other, one)
     wait(outside, one)
-    graph = taskgraph.around(one.pk)
+    graph = task_graph.around(one.pk)
     assert {str(node.task) for node in graph.circles} == {"one", "other"}
     html = viewer.get(f"/tasks/{one.pk}/").content.decode()
     assert "go in a circle" in html
@@ -114,7 +118,7 @@ def test_where_the_two_records_disagree_is_said(viewer: Client):
     one, other, third = (make_task(title) for title in ("one", "other", "third"))
     wait(one, other, in_table=False)
     wait(third, one, in_list=False)
-    graph = taskgraph.around(one.pk)
+    graph = task_graph.around(one.pk)
     assert {(edge.task, edge.in_list, edge.in_table) for edge in graph.disagreements} == {
         (one.pk, True, False),
         (third.pk, False, True),
@@ -125,7 +129,7 @@ def test_where_the_two_records_disagree_is_said(viewer: Client):
 
 def test_a_task_that_is_waited_for_and_does_not_exist_is_drawn(viewer: Client):
     task = make_task("Waiting", dependencies='["gone"]')
-    graph = taskgraph.around(task.pk)
+    graph = task_graph.around(task.pk)
     assert graph.nodes["gone"].is_missing
     html = viewer.get(f"/tasks/{task.pk}/").content.decode()
     assert "does not exist" in html
@@ -146,7 +150,7 @@ def test_the_graph_says_that_a_task_waits_for_all_it_depends_on(viewer: Client):
     done, unfinished, third = make_task("done", status="Done"), make_task("unfinished"), make_task("third")
     task = make_task("Publish")
     wait(task, done, unfinished, third)
-    node = taskgraph.around(done.pk).nodes[task.pk]
+    node = task_graph.around(done.pk).nodes[task.pk]
     assert set(node.blocked_by) == {unfinished.pk, third.pk}
     assert node.unseen == 2
     html = viewer.get(f"/tasks/{done.pk}/").content.decode()
@@ -159,30 +163,30 @@ def test_all_that_wait_are_found_however_many_there_are():
     root = make_task("root")
     first = [make_task(f"first {number}", dependencies=json.dumps([root.pk])) for number in range(30)]
     second = [make_task(f"second {number}", dependencies=json.dumps([one.pk])) for number, one in enumerate(first)]
-    graph = taskgraph.around(root.pk)
+    graph = task_graph.around(root.pk)
     assert set(graph.nodes) == {root.pk, *(one.pk for one in (*first, *second))}
     assert not graph.has_more
 
 
 def test_a_graph_that_is_too_large_says_so_and_has_the_nearest(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(taskgraph.graph, "MOST_TASKS", 4)
+    monkeypatch.setattr(task_graph, "MOST_TASKS", 4)
     chain = [make_task("0")]
     for number in range(1, 7):
         chain.append(make_task(str(number)))
         wait(chain[-1], chain[-2])
-    graph = taskgraph.around(chain[3].pk)
+    graph = task_graph.around(chain[3].pk)
     assert graph.has_more
     assert {str(node.task) for node in graph.nodes.values()} == {"1", "2", "3", "4"}
     assert graph.nodes[chain[1].pk].blocked_by == [chain[0].pk]
 
 
 def test_where_not_all_records_are_read_the_graph_says_so(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(taskgraph.records, "MOST_RECORDED", 2)
+    monkeypatch.setattr(task_dependencies, "MOST_RECORDED", 2)
     one, other, *_ = tasks = [make_task(str(number)) for number in range(6)]
     wait(one, other)
     for task in tasks[2:]:
         wait(task, tasks[5])
-    graph = taskgraph.around(one.pk)
+    graph = task_graph.around(one.pk)
     assert graph.has_more
     assert set(graph.nodes) == {one.pk, other.pk}
 
@@ -190,7 +194,7 @@ def test_where_not_all_records_are_read_the_graph_says_so(monkeypatch: pytest.Mo
 def test_the_number_of_questions_does_not_grow_with_the_graph():
     def questions(task: models.Task) -> int:
         with CaptureQueriesContext(connections[store_alias()]) as asked:
-            taskgraph.around(task.pk)
+            task_graph.around(task.pk)
         return len(asked)
 
     few = [make_task("first"), make_task("second")]
@@ -209,7 +213,7 @@ def test_the_members_of_a_circle_stand_side_by_side_and_the_edge_that_closes_it_
     wait(two, three)
     wait(three, one)
     wait(entry, one)
-    graph = taskgraph.around(one.pk)
+    graph = task_graph.around(one.pk)
     layers = {str(node.task): node.layer for node in graph.nodes.values()}
     assert layers == {"three": 0, "two": 1, "one": 2, "entry": 3}
     assert [(edge.task, edge.waits_for) for edge in graph.edges if graph.goes_back(edge)] == [(three.pk, one.pk)]
@@ -222,7 +226,7 @@ def test_the_members_of_a_circle_stand_side_by_side_and_the_edge_that_closes_it_
 def test_a_task_that_waits_for_itself_is_drawn(viewer: Client):
     task = make_task("Ouroboros")
     wait(task, task, in_table=False)
-    graph = taskgraph.around(task.pk)
+    graph = task_graph.around(task.pk)
     assert [node.in_circle for node in graph.nodes.values()] == [True]
     assert 'data-state="back"' in viewer.get(f"/tasks/{task.pk}/").content.decode()
 
@@ -233,13 +237,13 @@ def test_no_line_runs_behind_a_box(seed: int):
     tasks = [make_task(str(number)) for number in range(12)]
     for task in tasks:
         wait(task, *chance.sample(tasks, chance.randrange(3)), in_table=False)
-    drawn = drawing.draw(taskgraph.around(tasks[0].pk), tasks[0].pk)
+    drawn = svg.draw(task_graph.around(tasks[0].pk), tasks[0].pk)
     if drawn is None:
         return
     for line in drawn.lines:
         for x, y in points(line.path):
-            assert not [box for box in drawn.boxes if box.x < x < box.x + drawing.BOX_WIDTH
-                        and box.y < y < box.y + drawing.BOX_HEIGHT], line.path  # fmt: skip
+            assert not [box for box in drawn.boxes if box.x < x < box.x + svg.BOX_WIDTH
+                        and box.y < y < box.y + svg.BOX_HEIGHT], line.path  # fmt: skip
             assert 0 <= x <= drawn.width
             assert 0 <= y <= drawn.height
 

@@ -4,9 +4,9 @@ from typing import Annotated
 
 from pydantic import Field
 
+from statestore.agents.bulk import MAX_AGENTS
 from statestore.api.schemas.agents import Status
 from statestore.api.schemas.common import ADDRESS, In, Out, Reason
-from statestore.bulk import MAX_AGENTS
 
 Agents = Annotated[
     list[Annotated[str, Field(min_length=1, max_length=1500, pattern=ADDRESS)]],

@@ -6,7 +6,7 @@ from pydantic import Field, model_validator
 
 from statestore.api.schemas.agents import Moment
 from statestore.api.schemas.common import ADDRESS, Id, In, Out, PageIn, Reason, StoredSeconds, Time
-from statestore.api.schemas.past import ChangeOut, MomentOut, Path
+from statestore.api.schemas.history import ChangeOut, MomentOut, Path
 
 Hash = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 KINDS = Literal["whole", "part", "edit", "revert", "merge"]

@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import BaseModel, Field
 
 from statestore.api.schemas.common import QUERY_CHARACTERS, In, Out, Seconds, StoredSeconds, Time
-from statestore.saved_views import LONGEST_NAME
+from statestore.events.saved_searches import LONGEST_NAME
 from statestore.search import LONGEST
 
 WORDS = "As on the search page: words, type:x, -actor:y, after:2h"

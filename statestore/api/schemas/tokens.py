@@ -4,8 +4,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from statestore.access.tokens import MOST_DAYS, MOST_NAMESPACES, USUAL_DAYS
 from statestore.api.schemas.common import In, Out, StoredSeconds, Time
-from statestore.tokens import MOST_DAYS, MOST_NAMESPACES, USUAL_DAYS
 
 Scope = Literal["read", "write", "restore", "admin"]
 

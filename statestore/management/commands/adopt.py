@@ -7,7 +7,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from statestore.adoption.adopt import Adopted, adopt, intentions
-from statestore.adoption.look import Look, look
+from statestore.adoption.probe import Look, look
 from statestore.errors import StateStoreError
 from statestore.management.terminal import agreed, one_line
 

@@ -5,7 +5,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from statestore import audit, capture
+from statestore.access import audit
+from statestore.agents import capture
 from statestore.errors import StateStoreError
 
 DAY_SECONDS = 24 * 3600

@@ -12,7 +12,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import connections
 
 from statestore import demo, models
-from statestore.routers import store_alias
+from statestore.db.routers import store_alias
 
 USERNAME = "demo"
 

@@ -4,8 +4,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
-from statestore.doctor import Finding, examine
 from statestore.management.terminal import one_line
+from statestore.operations.doctor import Finding, examine
 
 
 class Command(BaseCommand):

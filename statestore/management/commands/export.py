@@ -7,11 +7,11 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from statestore.access.scope import Reach
 from statestore.errors import StateStoreError
-from statestore.exchange import Wanted, export_lines
-from statestore.exchange.packing import packed
+from statestore.import_export import Wanted, export_lines
+from statestore.import_export.compression import packed
 from statestore.management.terminal import one_line
-from statestore.reach import Reach
 
 ENCODINGS = {".gz": "gzip", ".zst": "zstd"}
 

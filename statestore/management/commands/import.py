@@ -8,13 +8,13 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from statestore.audit import Actor
+from statestore.access.audit import Actor
+from statestore.db.routers import store_alias
 from statestore.errors import StateStoreError
-from statestore.exchange import Report, import_lines
-from statestore.exchange.packing import split_lines, unpacked
+from statestore.import_export import Report, import_lines
+from statestore.import_export.compression import split_lines, unpacked
 from statestore.management.commands.export import ENCODINGS
 from statestore.management.terminal import agreed, one_line
-from statestore.routers import store_alias
 
 TOLD_LINES = 20
 

@@ -11,7 +11,7 @@ from django.core.management.base import BaseCommand, CommandError
 from statestore import search
 from statestore.errors import StateStoreError
 from statestore.management.terminal import one_line
-from statestore.search import service
+from statestore.search.fts import daemon
 
 TOLD_EVERY_SECONDS: Final = 1.0
 
@@ -26,7 +26,7 @@ class Command(BaseCommand):
 
     def handle(self, *, rebuild: bool, follow: bool, **options: Any) -> None:
         if follow:
-            service.follow_until_closed(sys.stdin.buffer)
+            daemon.follow_until_closed(sys.stdin.buffer)
             return
         self.told = 0.0
         try:
@@ -43,7 +43,7 @@ class Command(BaseCommand):
         if not rebuild:
             return False
         # The dashboard's own indexer has the lease: it builds anew what is deleted under it.
-        if service.rebuild_elsewhere(self._tell, threading.Event()):
+        if daemon.rebuild_elsewhere(self._tell, threading.Event()):
             return True
         self.stdout.write("The dashboard has stopped; the index is built here.")
         return search.index_all(tell=self._tell)

@@ -9,16 +9,16 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import connections
 
-from statestore import dialect
 from statestore.adoption.adopt import journal_mode
 from statestore.adoption.backup import take_backup
-from statestore.adoption.inspect import BLOCKING_SECONDS
 from statestore.adoption.leave import Left, found_at_adoption, leave, losses, ours
-from statestore.adoption.look import look
-from statestore.adoption.place import store_at
+from statestore.adoption.probe import look
+from statestore.adoption.probe_process import BLOCKING_SECONDS
+from statestore.adoption.temporary_store import store_at
+from statestore.db import vendor
+from statestore.db.routers import store_alias
 from statestore.errors import StateStoreError
 from statestore.management.terminal import agreed, one_line
-from statestore.routers import store_alias
 
 
 class Command(BaseCommand):
@@ -74,7 +74,7 @@ def _store(path: str | None, *, stopped: bool) -> Iterator[str]:
     if path is None:
         using = store_alias()
         name = Path(str(connections[using].settings_dict["NAME"]))
-        if dialect.is_sqlite(connections[using]) and not name.is_file():
+        if vendor.is_sqlite(connections[using]) and not name.is_file():
             raise CommandError(one_line(f"There is no file {name}."))
         yield using
         return

@@ -14,7 +14,7 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand
 
 from statestore.adoption.status import store_status
-from statestore.search import service
+from statestore.search.fts import daemon
 
 STAMP = "fingerprint"
 
@@ -33,7 +33,7 @@ class Command(BaseCommand):
         self._say_what_is_missing()
         self.stdout.write(f"Serving on http://{options['host']}:{options['port']} (Ctrl-C stops it)")
         self.stdout.flush()
-        os.environ[service.VARIABLE] = "1"  # The search index is kept up to date as long as somebody serves.
+        os.environ[daemon.VARIABLE] = "1"  # The search index is kept up to date as long as somebody serves.
         # WSGI: the ORM is synchronous, and an ASGI server ran these views six times slower.
         os.execv(  # noqa: S606 (the server takes this process's place, so that Ctrl-C and SIGTERM reach it)
             sys.executable,

@@ -6,8 +6,9 @@ from typing import Any
 from django.contrib.auth import get_user_model
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from statestore import models, tokens
-from statestore.audit import SYSTEM
+from statestore import models
+from statestore.access import tokens
+from statestore.access.audit import SYSTEM
 from statestore.errors import StateStoreError
 from statestore.management.terminal import one_line
 

@@ -1,0 +1,165 @@
+"""API tokens: made, checked, revoked. `dss.ID.SECRET`: the ID finds the row, an HMAC of the SECRET proves the rest."""
+
+import logging
+import re
+import secrets
+from collections.abc import Sequence
+from functools import cache
+from typing import Any, Final
+
+from django.contrib.auth.models import Permission
+from django.db import DatabaseError, connections
+from django.db.models import Q, QuerySet
+from django.utils.crypto import constant_time_compare, salted_hmac
+
+from statestore import models
+from statestore.access import audit
+from statestore.access.audit import SYSTEM, Actor
+from statestore.db import fast_rows, transactions
+from statestore.db.routers import store_alias
+from statestore.errors import NotFound, StateStoreError, ValidationError
+from statestore.models.tokens import PREFIX
+
+log = logging.getLogger(__name__)
+SCOPES: Final = ("read", "write", "restore", "admin")
+USUAL_DAYS: Final = 90
+MOST_DAYS: Final = 3650
+DAY_SECONDS: Final = 24 * 3600
+# Each use noted would turn every read into a write.
+NOTED_EVERY_SECONDS: Final = 60
+MOST_NAMESPACES: Final = 50
+ID_DIGITS: Final = 12
+_ID: Final = re.compile("[0-9a-f]{1,16}")
+
+
+def create(
+    user: Any,
+    name: str,
+    scopes: Sequence[str],
+    *,
+    namespaces: Sequence[str] | None = None,
+    days: int = USUAL_DAYS,
+    seed: str | None = None,
+    by: Actor | None = None,
+) -> tuple[models.ApiToken, str]:
+    """Make a token and return it with its text, which nobody can ever read again.
+
+    `seed`: hex digits that its id is made of, for a call that may be repeated; `made_of` finds it again. `by` stands in
+    the audit log.
+    """
+    name = name.strip()
+    if not name or len(name) > 100:
+        raise ValidationError("A token needs a name of 1 to 100 characters: which script uses it?")
+    if unknown := [scope for scope in scopes if scope not in SCOPES]:
+        raise ValidationError(f"“{unknown[0]}” is no scope; use some of {', '.join(SCOPES)}.")
+    if not scopes:
+        raise ValidationError(f"A token needs a scope: some of {', '.join(SCOPES)}.")
+    if not 1 <= days <= MOST_DAYS:
+        raise ValidationError(f"A token holds for 1 to {MOST_DAYS} days.")
+    if namespaces is not None and len(namespaces) > MOST_NAMESPACES:
+        raise ValidationError(f"A token can be limited to at most {MOST_NAMESPACES} namespaces.")
+    public_id = seed[:ID_DIGITS] if seed else secrets.token_hex(ID_DIGITS // 2)
+    secret, now = secrets.token_urlsafe(32), models.now()
+    token = models.ApiToken.objects.create(
+        public_id=public_id, user=user, name=name, digest=_digest(secret),
+        scopes=" ".join(scope for scope in SCOPES if scope in scopes),
+        namespaces=None if namespaces is None else sorted(set(namespaces)),
+        created_at=now, expires_at=now + days * DAY_SECONDS,
+    )  # fmt: skip
+    if by is not None:
+        _note("create", token, by)
+    return token, f"{PREFIX}.{token.public_id}.{secret}"
+
+
+def made_of(user: Any, seed: str | None) -> models.ApiToken | None:
+    """Return the token of a user's that was made of a seed, None without one."""
+    return models.ApiToken.objects.filter(user=user, public_id=seed[:ID_DIGITS]).first() if seed else None
+
+
+def _digest(secret: str) -> str:
+    return salted_hmac("statestore.tokens", secret, algorithm="sha256").hexdigest()
+
+
+def check(text: str) -> models.ApiToken | None:
+    """Return the token with its user, or None for one that is wrong, expired, revoked, or of a user who left.
+
+    A wrong id costs as much time as a wrong secret.
+    """
+    prefix, _, rest = text.partition(".")
+    public_id, _, secret = rest.partition(".")
+    found = None
+    if prefix == PREFIX and len(public_id) <= 16 and public_id.isalnum() and public_id.isascii():
+        found = fast_rows.find_with(models.ApiToken, "default", "user", "public_id", public_id)
+    is_right = constant_time_compare(found.digest if found else "", _digest(secret))
+    now = models.now()
+    if not is_right or found is None or found.revoked_at is not None or found.is_expired(now):
+        return None
+    user = found.user
+    if not user.is_active:
+        return None
+    if not user.is_superuser:
+        user._perm_cache = permissions(user)  # type: ignore[attr-defined]
+    _note_use(found, now)
+    return found
+
+
+def permissions(user: Any) -> set[str]:
+    """Return what a user's roles let them do, by one statement that is compiled once; Django's own takes three."""
+    with connections["default"].cursor() as cursor:
+        cursor.execute(_permissions_sql(), [user.pk, user.pk])
+        return {f"{label}.{codename}" for label, codename in cursor.fetchall()}
+
+
+@cache
+def _permissions_sql() -> str:
+    wanted = Permission.objects.using("default").filter(Q(user=1) | Q(group__user=1))
+    sql: str = wanted.order_by().values_list("content_type__app_label", "codename").query.sql_with_params()[0]
+    return sql
+
+
+def _note_use(token: models.ApiToken, now: int) -> None:
+    """Note when a token was used, at most once a minute. Where our database cannot be written, calls still work."""
+    if token.last_used_at is not None and now - int(token.last_used_at) < NOTED_EVERY_SECONDS:
+        return
+    try:
+        models.ApiToken.objects.filter(pk=token.pk).update(last_used_at=now)
+    except DatabaseError:
+        return
+
+
+def visible_to(user: Any) -> QuerySet[models.ApiToken]:
+    """Return the tokens that a user may see: their own, as an administrator everybody's."""
+    tokens = models.ApiToken.objects.select_related("user")
+    return tokens if user.has_perm("statestore.view_apitoken") else tokens.filter(user_id=user.pk or 0)
+
+
+def find(tokens: QuerySet[models.ApiToken], public_id: str) -> models.ApiToken:
+    """Return the one of some tokens that has an id, as it is or as the text begins. Raises NotFound."""
+    public_id = public_id.removeprefix(f"{PREFIX}.")
+    token = tokens.filter(public_id=public_id).first() if _ID.fullmatch(public_id) else None
+    if token is None:
+        raise NotFound("There is no such token. `manage.py token list` shows those that are.")
+    return token
+
+
+def revoke(public_id: str, *, by: Any = None) -> models.ApiToken:
+    """Revoke a token at once and return it. Raises NotFound, also where it is not `by` somebody who may."""
+    tokens = models.ApiToken.objects.select_related("user")
+    if by is not None and not by.has_perm("statestore.change_apitoken"):
+        tokens = tokens.filter(user=by)
+    token = find(tokens, public_id)
+    if token.revoked_at is None:
+        token.revoked_at = models.now()
+        token.save(update_fields=["revoked_at"])
+        _note("revoke", token, SYSTEM if by is None else Actor(by.get_username()))
+    return token
+
+
+def _note(verb: str, token: models.ApiToken, by: Actor) -> None:
+    """Note who did what to a token. It lies in our own database: where the store cannot be written it is done still."""
+    try:
+        with transactions.writing(store_alias()):
+            audit.record(verb, token, by=by, row_id=token.prefix, name=token.name, user=token.user.get_username(),
+                         scopes=token.scopes, namespaces=token.namespaces)  # fmt: skip
+    except StateStoreError as error:
+        log.warning("%s of the token %s is not in the audit log: %s", verb, token.prefix, error)

@@ -1,0 +1,56 @@
+"""One thing done to each of many agents, each in a transaction of its own; of those that refused it, why."""
+
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from statestore import models
+from statestore.access.audit import Actor
+from statestore.agents.service import change_status
+from statestore.agents.snapshots import take_snapshot
+from statestore.errors import StateStoreError, ValidationError
+
+MAX_AGENTS: Final = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one agent: the snapshot or transition that was made, None for none; and why it was refused."""
+
+    agent_id: str
+    made: Any = None
+    refusal: str = ""
+
+
+def snapshot_each(
+    using: str, agent_ids: Sequence[str], description: str = "", *, by: Actor, seed: str | None = None
+) -> list[Outcome]:
+    """Take a snapshot of each agent, and return what became of each; under one seed, one of each and no second."""
+
+    def take(agent_id: str) -> models.Snapshot:
+        made_id = None if seed is None else str(uuid.uuid5(uuid.NAMESPACE_OID, f"{seed} {agent_id}"))
+        return take_snapshot(using, agent_id, description or "Taken with others", by=by, made_id=made_id)
+
+    return _each(agent_ids, take)
+
+
+def change_status_of_each(
+    using: str, agent_ids: Sequence[str], status: str, *, by: Actor, reason: str = ""
+) -> list[Outcome]:
+    """Give each agent a status, and return what became of each; one that has it already is left as it is."""
+    return _each(agent_ids, lambda agent_id: change_status(using, agent_id, status, by=by, reason=reason))
+
+
+def _each(agent_ids: Sequence[str], verb: Callable[[str], Any]) -> list[Outcome]:
+    chosen = list(dict.fromkeys(agent_ids))
+    if not 1 <= len(chosen) <= MAX_AGENTS:
+        raise ValidationError(f"Choose 1 to {MAX_AGENTS} agents. Nothing was changed.")
+    return [_outcome(agent_id, verb) for agent_id in chosen]
+
+
+def _outcome(agent_id: str, verb: Callable[[str], Any]) -> Outcome:
+    try:
+        return Outcome(agent_id, verb(agent_id))
+    except StateStoreError as error:
+        return Outcome(agent_id, refusal=str(error))

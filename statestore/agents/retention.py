@@ -1,0 +1,48 @@
+"""Deleting for good, in chunks that the orchestrator hardly waits for."""
+
+from collections.abc import Callable
+
+from statestore import models
+from statestore.access import audit
+from statestore.access.audit import Actor
+from statestore.db import transactions
+from statestore.errors import Conflict
+from statestore.models.snapshots import SnapshotQuerySet
+
+CHUNK_ROWS = 200
+
+
+def purge_agent(using: str, find: Callable[[], models.AgentState], *, by: Actor) -> None:
+    """Delete an agent in the trash with its transitions and snapshots; its events and restores stay.
+
+    The past goes first, chunk by chunk; a purge that was interrupted can be repeated. `find` reads the agent anew.
+    """
+    agent_id = _in_trash(find()).agent_id
+    for rows in (models.Transition.objects.using(using), models.Snapshot.objects.using(using)):
+        while ids := list(rows.filter(agent_id=agent_id).values_list("pk", flat=True)[:CHUNK_ROWS]):
+            with transactions.writing(using):
+                _in_trash(find())
+                rows.filter(pk__in=ids).delete()
+    with transactions.writing(using):
+        agent = _in_trash(find())
+        audit.record("purge", agent, by=by, using=using, hash_before=agent.etag())
+        models.Tombstone.objects.using(using).filter(agent_id=agent_id).delete()
+        agent.delete(using=using)
+
+
+def _in_trash(agent: models.AgentState) -> models.AgentState:
+    if not agent.is_deleted:
+        raise Conflict("This agent is not in the trash, or its orchestrator has just saved it again: it is kept.")
+    return agent
+
+
+def delete_expired_snapshots(using: str, snapshots: SnapshotQuerySet, *, by: Actor) -> int:
+    """Delete those of the snapshots whose time is over, and return how many went."""
+    deleted = 0
+    while rows := list(snapshots.expired(models.now()).without_state()[:CHUNK_ROWS]):
+        with transactions.writing(using):
+            for row in rows:
+                audit.record("expire", row, by=by, using=using, snapshot=row.pk)
+            models.Expiry.objects.using(using).filter(pk__in=[row.pk for row in rows]).delete()
+            deleted += models.Snapshot.objects.using(using).filter(pk__in=[row.pk for row in rows]).delete()[0]
+    return deleted

@@ -1,0 +1,202 @@
+"""Agents: saved with the transition that records it, given a status, moved to the trash and brought back."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from statestore import models
+from statestore.access import audit, etags
+from statestore.access.audit import Actor
+from statestore.db import fast_rows, transactions
+from statestore.db.json_columns import as_text
+from statestore.errors import Conflict, Moved, NotFound, ValidationError
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """An agent as it is now, whether it is new, and the transition that records the change, None without one."""
+
+    agent: models.AgentState
+    is_new: bool
+    transition: models.Transition | None
+
+
+def save_agent(
+    using: str,
+    agent_id: str,
+    columns: Mapping[str, Any],
+    *,
+    prefix: str | None = None,
+    reason: str | None = None,
+    record: bool = False,
+    if_match: str | None = None,
+    only_new: bool = False,
+) -> Saved:
+    """Create an agent or overwrite some of its columns, in one transaction.
+
+    The change of its state is recorded where there is a reason, and with `record` also without one. Raises NotFound for
+    a new agent without a state, Moved where the row is not the one seen or, with `only_new`, where there is one.
+    """
+    if not agent_id:
+        raise ValidationError("An agent needs an id.")
+    with transactions.writing(using):
+        found = fast_rows.find(models.AgentState, using, "agent_id", agent_id, lock=True)
+        _check(found, agent_id, prefix, if_match, only_new)
+        state_before = found.state_data if found else ""
+        if found is not None:
+            # As when the orchestrator saves: an agent in the trash comes back, and is shown as revived.
+            agent = update(using, found, {**columns, "is_deleted": 0} if found.is_deleted else columns)
+        elif "state_data" in columns:
+            agent = _insert(using, agent_id, prefix, columns)
+        else:
+            raise NotFound(f"There is no agent “{agent_id[:80]}” here. Check the id and the namespace.")
+        is_recorded = reason is not None or (record and not models.same_text(state_before, agent.state_data))
+        transition = record_change(using, agent, state_before, reason) if is_recorded else None
+    return Saved(agent, found is None, transition)
+
+
+def change_agent(
+    using: str, agent_id: str, columns: Mapping[str, Any], *, by: Actor, reason: str = "", if_match: str | None = None
+) -> Saved:
+    """Change some columns of an agent on behalf of somebody, who stands in the audit log.
+
+    Raises Conflict for one in the trash: an orchestrator's save brings it back, a person says so.
+    """
+    with transactions.writing(using):
+        found = models.AgentState.objects.using(using).select_for_update().filter(agent_id=agent_id).first()
+        check_alive(found)
+        saved = save_agent(using, agent_id, columns, reason=reason or None, record=True, if_match=if_match)
+        hashes = {"hash_before": found.etag() if found else "", "hash_after": saved.agent.etag()}
+        audit.record(
+            "change", saved.agent, by=by, using=using, columns=", ".join(sorted(columns)), reason=reason, **hashes
+        )
+    return saved
+
+
+def find_agent(
+    using: str, agent_id: str, *, prefix: str | None = None, lock: bool = False, if_match: str | None = None
+) -> models.AgentState:
+    """Return an agent, also one in the trash, of a namespace where one is given.
+
+    Raises NotFound, and Moved where the row is not the one that `if_match` names.
+    """
+    agents = models.AgentState.objects.using(using)
+    agents = agents if prefix is None else agents.in_namespace(prefix)
+    agent: models.AgentState | None = (agents.select_for_update() if lock else agents).filter(agent_id=agent_id).first()
+    if agent is None:
+        raise NotFound(f"There is no agent “{agent_id[:80]}” here. Check the id and the namespace.")
+    etags.expect(agent, if_match)
+    return agent
+
+
+def change_status(
+    using: str,
+    agent_id: str,
+    status: str,
+    *,
+    by: Actor,
+    prefix: str | None = None,
+    reason: str = "",
+    if_match: str | None = None,
+) -> models.Transition | None:
+    """Change an agent's status and return the transition that records it, or None where it had that status already."""
+    if not status.strip():
+        raise ValidationError("A status is a word, such as idle or paused.")
+    with transactions.writing(using):
+        agent = find_agent(using, agent_id, prefix=prefix, lock=True, if_match=if_match)
+        check_alive(agent)
+        if agent.status == status:
+            return None
+        before, hash_before = agent.status, agent.etag()
+        update(using, agent, {"status": status})
+        words = f"status: {before} → {status}" + (f" ({reason})" if reason else "")
+        statuses = {"before": before, "after": status}
+        transition = record_change(using, agent, agent.state_data, words, status=statuses)
+        hashes = {"hash_before": hash_before, "hash_after": agent.etag()}
+        audit.record("status", agent, by=by, using=using, before=before, after=status, **hashes)
+    return transition
+
+
+def move_to_trash(
+    using: str, agent_id: str, *, by: Actor, prefix: str | None = None, reason: str = "", if_match: str | None = None
+) -> None:
+    """Move an agent to the trash. Its state and history stay; the orchestrator brings it back by saving it."""
+    with transactions.writing(using):
+        agent = find_agent(using, agent_id, prefix=prefix, lock=True, if_match=if_match)
+        check_alive(agent)
+        hash_before = agent.etag()
+        models.Tombstone(agent_id=agent_id, at=models.now(), actor=by.name, reason=reason).save(using=using)
+        _set_deleted(using, agent, 1)
+        hashes = {"hash_before": hash_before, "hash_after": agent.etag()}
+        audit.record("delete", agent, by=by, using=using, reason=reason, **hashes)
+
+
+def bring_back(
+    using: str, agent_id: str, *, by: Actor, prefix: str | None = None, if_match: str | None = None
+) -> models.AgentState:
+    """Bring an agent back from the trash and return it."""
+    with transactions.writing(using):
+        agent = find_agent(using, agent_id, prefix=prefix, lock=True, if_match=if_match)
+        hash_before = agent.etag()
+        models.Tombstone.objects.using(using).filter(agent_id=agent_id).delete()
+        _set_deleted(using, agent, 0)
+        audit.record("undelete", agent, by=by, using=using, hash_before=hash_before, hash_after=agent.etag())
+    return agent
+
+
+def _set_deleted(using: str, agent: models.AgentState, is_deleted: int) -> None:
+    agent.is_deleted = is_deleted
+    agent.save(using=using, update_fields=["is_deleted"])
+
+
+def check_alive(agent: models.AgentState | None) -> None:
+    """Raise Conflict where an agent is in the trash."""
+    if agent is not None and agent.is_deleted:
+        raise Conflict("This agent is in the trash. Nothing was changed; bring it back first.")
+
+
+def _check(
+    found: models.AgentState | None, agent_id: str, prefix: str | None, if_match: str | None, only_new: bool
+) -> None:
+    if found is not None and prefix is not None and found.key != f"{prefix}:{agent_id}":
+        raise Conflict(
+            f"The id “{agent_id[:80]}” is taken in another namespace. Ids are unique across all: saving would"
+            " delete that agent. Choose another id."
+        )
+    if only_new and found is not None:
+        raise Moved(f"There is an agent “{agent_id[:80]}” already. Nothing was changed.", found.etag())
+    etags.expect(found, if_match)
+
+
+def _insert(using: str, agent_id: str, prefix: str | None, columns: Mapping[str, Any]) -> models.AgentState:
+    key = agent_id if prefix is None else f"{prefix}:{agent_id}"
+    now = models.now()
+    columns = {"name": agent_id, **columns}
+    agent = models.AgentState(key=key, agent_id=agent_id, created_at=now, updated_at=now, **columns)
+    fast_rows.insert(agent, using)
+    return agent
+
+
+def update(using: str, agent: models.AgentState, columns: Mapping[str, Any]) -> models.AgentState:
+    """Write some columns of an agent, and when."""
+    written = {**columns, "updated_at": models.now()}
+    for column, value in written.items():
+        setattr(agent, column, value)
+    fast_rows.update(agent, using, written)
+    return agent
+
+
+def record_change(
+    using: str, agent: models.AgentState, state_before: str, reason: str | None, **metadata: Any
+) -> models.Transition:
+    """Record that an agent's state became what it is, and return the transition."""
+    transition = models.Transition(
+        agent_id=agent.agent_id,
+        state_before=state_before,
+        state_after=agent.state_data,
+        reason=reason,
+        timestamp=models.now(),
+        metadata=as_text(metadata) if metadata else None,
+    )
+    fast_rows.insert(transition, using)
+    return transition

@@ -1,0 +1,66 @@
+"""Snapshots: taken and deleted."""
+
+from statestore import models
+from statestore.access import audit, etags
+from statestore.access.audit import Actor
+from statestore.agents.service import find_agent
+from statestore.db import transactions
+from statestore.errors import NotFound, ValidationError
+from statestore.models.snapshots import SnapshotQuerySet
+
+
+def take_snapshot(
+    using: str,
+    agent_id: str,
+    description: str | None = None,
+    *,
+    by: Actor,
+    prefix: str | None = None,
+    expires_at: int | None = None,
+    made_id: str | None = None,
+    if_match: str | None = None,
+) -> models.Snapshot:
+    """Keep a copy of an agent's state now, byte for byte, and return the snapshot.
+
+    With `made_id` one that has this id is returned as it is: a call that is repeated makes no second one.
+    """
+    now = models.now()
+    if expires_at is not None and expires_at <= now:
+        raise ValidationError("A snapshot must expire in the future. Nothing was saved.", field="expires_at")
+    with transactions.writing(using):
+        agent = find_agent(using, agent_id, prefix=prefix, lock=True, if_match=if_match)
+        there = models.Snapshot.objects.using(using).of_agent(agent_id)
+        made: models.Snapshot | None = there.filter(pk=made_id).first() if made_id else None
+        if made is not None:
+            return made
+        snapshot = models.Snapshot(
+            **({} if made_id is None else {"id": made_id}),
+            agent_id=agent_id,
+            state_data=agent.state_data,
+            description=description or None,
+            created_at=now,
+            expires_at=expires_at,
+        )
+        snapshot.save(using=using, force_insert=True)
+        if expires_at is not None:
+            models.Expiry(snapshot_id=snapshot.pk, expires_at=expires_at).save(using=using, force_insert=True)
+        audit.record("snapshot", agent, by=by, using=using, hash_before=agent.etag(), snapshot=snapshot.pk)
+    return snapshot
+
+
+def delete_snapshot(
+    using: str, snapshot_id: str, *, by: Actor, among: SnapshotQuerySet | None = None, if_match: str | None = None
+) -> None:
+    """Delete one of some snapshots. One that an undo would need goes too: that restore then cannot be undone."""
+    with transactions.writing(using):
+        rows = models.Snapshot.objects.using(using) if among is None else among
+        snapshot = rows.filter(pk=snapshot_id).first()
+        if snapshot is None:
+            raise NotFound(f"There is no snapshot “{snapshot_id[:80]}” here.")
+        etags.expect(snapshot, if_match)
+        before = models.sha256(snapshot.state_data)
+        audit.record(
+            "delete", snapshot, by=by, using=using, row_id=snapshot.agent_id, hash_before=before, snapshot=snapshot.pk
+        )
+        models.Expiry.objects.using(using).filter(pk=snapshot.pk).delete()
+        snapshot.delete(using=using)

@@ -1,0 +1,138 @@
+"""Events: said and done by somebody; one by one, or ten thousand at a time."""
+
+from typing import Any, Final
+
+from django.http import HttpRequest, HttpResponse
+from ninja import Query
+
+from statestore import models, search
+from statestore.api import serializers
+from statestore.api.auth import caller
+from statestore.api.calls import Calls, id_of
+from statestore.api.idempotency import once, stepwise
+from statestore.api.parsers import MAX_BODY_BYTES, decoded, read, stored
+from statestore.api.problems import Problem
+from statestore.api.responses import answer, listed, resource
+from statestore.api.schemas.common import Listed, PageIn
+from statestore.api.schemas.tasks import BatchIn, BatchOut, BatchQueryIn, EventIn, EventOut, EventsIn, SearchIn
+from statestore.db import pagination
+from statestore.errors import NotFound, ValidationError
+from statestore.events import ingest
+from statestore.jsondiff import parsing, pointer
+from statestore.models.querysets import BY_TIME
+
+calls = Calls("events")
+NDJSON: Final = "application/x-ndjson"
+
+
+@calls.call("GET", "/events", {200: Listed[EventOut]}, may="view_event")
+def list_events(request: HttpRequest, asked: Query[EventsIn]) -> HttpResponse:
+    """List events, newest first."""
+    values = {
+        "type": asked.type, "session": asked.session, "actor": asked.actor, "actor-type": asked.actor_type or "",
+        "commit": asked.commit,
+    }  # fmt: skip
+    terms = tuple(search.Term(name, value) for name, value in values.items() if value)
+    return _page(request, search.Query(terms).between(asked.since, asked.until), asked)
+
+
+@calls.call("GET", "/events/search", {200: Listed[EventOut]}, may="view_event")
+def search_events(request: HttpRequest, asked: Query[SearchIn]) -> HttpResponse:
+    """Search events, newest first, in the language of the search page: words, `type:x`, `-actor:y`, `after:2h`."""
+    return _page(request, search.parse(asked.q), asked)
+
+
+def _page(request: HttpRequest, query: search.Query, asked: PageIn) -> HttpResponse:
+    reach = caller(request).reach
+    if reach.is_whole:
+        found = search.find(query, cursor=asked.cursor, limit=asked.limit, whole=True, using=reach.using)
+        return answer(listed(found, serializers.event, found.older))
+    # The index knows no namespaces: within them, their events are looked through.
+    events = search.narrowed(reach.events(), query)
+    return answer(listed(pagination.page(events, BY_TIME, cursor=asked.cursor, size=asked.limit), serializers.event))
+
+
+@calls.call("POST", "/events", {201: EventOut}, scope="write", may="ingest", tagged=True)
+def save_event(request: HttpRequest, body: EventIn) -> HttpResponse:
+    """Save an event, over an earlier one of the same id."""
+    reach = caller(request).reach
+
+    def write() -> HttpResponse:
+        event = {**body.model_dump(), "metadata": stored(body.metadata)}
+        done = ingest.ingest(reach.using, [event], reach=reach, whole=True)
+        row = models.Event.objects.using(reach.using).get(pk=done.ids[0])
+        shape = serializers.event(row)
+        return answer(shape, status=201, headers={"Location": shape["url"], "ETag": f'"{models.row_hash(row)}"'})
+
+    return once(request, write)
+
+
+@calls.call("POST", "/events/batch", {200: BatchOut}, scope="write", may="ingest", extra={"x-body": "BatchIn"})
+def save_events(request: HttpRequest, asked: Query[BatchQueryIn]) -> HttpResponse:
+    """Save up to 10,000 events, as JSON or as NDJSON with one event for each line.
+
+    Each that can be saved is, over an earlier one of the same id, and what is wrong with the others is told; with
+    `all_or_nothing` either all are saved in one transaction, or none. Under an Idempotency-Key events without an id get
+    the same one each time, so that nothing is saved twice.
+    """
+    reach = caller(request).reach
+    events, whole = _events(request)
+    whole = whole or asked.all_or_nothing
+
+    def write(seed: str | None = None) -> HttpResponse:
+        try:
+            done = ingest.ingest(reach.using, events, reach=reach, whole=whole, seed=seed)
+        except ingest.BadEvent as error:
+            place = {"where": "body", "pointer": f"/events/{error.position_in_batch}", "detail": str(error)}
+            raise Problem("invalid", str(error), places=[place]) from None
+        refused = [{"position": one.position, "reason": serializers.text(one.reason)} for one in done.refused]
+        return answer({"saved": done.saved, "ids": done.ids, "refused": refused})
+
+    return once(request, write) if whole else stepwise(request, write)
+
+
+@calls.call("GET", "/events/{event_id}", {200: EventOut}, may="view_event", tagged=True)
+def get_event(request: HttpRequest, event_id: str) -> HttpResponse:
+    """Read an event."""
+    row = caller(request).reach.events().named(id_of(event_id, "event"))
+    if row is None:
+        raise NotFound(f"There is no event “{event_id[:80]}” here.")
+    return resource(request, models.row_hash(row), lambda: serializers.event(row))
+
+
+def _events(request: HttpRequest) -> tuple[list[Any], bool]:
+    if request.content_type == NDJSON:
+        lines = decoded(request.body).split("\n")
+        return [_line(line) for line in lines if line.strip()], False
+    if request.content_type != "application/json":
+        raise Problem("media-type", f"This call takes application/json or {NDJSON}.")
+    value, _ = read(decoded(request.body))
+    if isinstance(value, list):
+        value = {"events": value}
+    batch = _checked(value)
+    return [_readable(event) for event in batch.events], batch.all_or_nothing
+
+
+def _checked(value: Any) -> BatchIn:
+    from pydantic import ValidationError as SchemaError
+
+    try:
+        return BatchIn.model_validate(value)
+    except SchemaError as error:
+        first = error.errors()[0]
+        place = {"where": "body", "pointer": pointer.join(first["loc"]), "detail": first["msg"]}
+        raise Problem("invalid", f"{place['pointer'] or 'The body'}: {first['msg']}.", places=[place]) from None
+
+
+def _line(line: str) -> Any:
+    """Return the event that a line holds, or why it holds none, which is told with the others."""
+    try:
+        return _readable(parsing.parse(line, max_bytes=MAX_BODY_BYTES))
+    except parsing.NotJson as error:
+        return ValidationError(f"cannot be read. {error.reason}")
+
+
+def _readable(event: Any) -> Any:
+    if isinstance(event, dict) and not isinstance(event.get("metadata"), str | None):
+        return {**event, "metadata": stored(event["metadata"])}
+    return event

@@ -1,0 +1,70 @@
+"""Saved views: the queries that the caller keeps under names, the same as on the search page."""
+
+from typing import Any
+from urllib.parse import urlencode
+
+from django.http import HttpRequest, HttpResponse
+from ninja import Path
+
+from statestore import models
+from statestore.api import serializers
+from statestore.api.auth import Caller, caller
+from statestore.api.calls import Calls
+from statestore.api.idempotency import stepwise
+from statestore.api.responses import answer, if_match, listed, nothing, resource
+from statestore.api.schemas.common import Listed
+from statestore.api.schemas.search import ViewId, ViewIn, ViewOut
+from statestore.events import saved_searches
+
+calls = Calls("events")
+
+
+@calls.call("GET", "/views", {200: Listed[ViewOut]}, may="view_event")
+def list_views(request: HttpRequest) -> HttpResponse:
+    """List the queries that you keep, by name; they are few, and all in one answer."""
+    return answer(listed(saved_searches.of_user(_owner(request).user.pk), _view))
+
+
+@calls.call("POST", "/views", {200: ViewOut, 201: ViewOut}, scope="write", may="view_event", tagged=True)
+def save_view(request: HttpRequest, body: ViewIn) -> HttpResponse:
+    """Keep a query under a name, over an earlier one of the same name."""
+    who = _owner(request)
+
+    def work(seed: str | None) -> HttpResponse:
+        view, is_new = saved_searches.save(who.user.pk, body.name, body.q)
+        shape = _view(view)
+        headers = {"ETag": f'"{models.row_hash(view)}"'} | ({"Location": shape["url"]} if is_new else {})
+        return answer(shape, status=201 if is_new else 200, headers=headers)
+
+    return stepwise(request, work)
+
+
+@calls.call("GET", "/views/{view_id}", {200: ViewOut}, may="view_event", tagged=True)
+def get_view(request: HttpRequest, view_id: Path[ViewId]) -> HttpResponse:
+    """Read a query that you keep."""
+    view = saved_searches.find(_owner(request).user.pk, view_id)
+    return resource(request, models.row_hash(view), lambda: _view(view))
+
+
+@calls.call("DELETE", "/views/{view_id}", {204: None}, scope="write", may="view_event")
+def delete_view(request: HttpRequest, view_id: Path[ViewId]) -> HttpResponse:
+    """Forget a query that you keep."""
+    saved_searches.delete(_owner(request).user.pk, view_id, if_match=if_match(request))
+    return nothing()
+
+
+def _owner(request: HttpRequest) -> Caller:
+    """Return who calls; a query may name what a token of some namespaces must not learn of."""
+    who = caller(request)
+    who.must_reach_all("A saved view")
+    return who
+
+
+def _view(view: models.SavedView) -> dict[str, Any]:
+    return {
+        "id": view.pk,
+        "name": serializers.text(view.name),
+        "q": serializers.text(view.query),
+        "url": f"{serializers.BASE}/views/{view.pk}",
+        "page": f"/events/?{urlencode({'q': serializers.text(view.query)})}",
+    }

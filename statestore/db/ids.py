@@ -1,0 +1,93 @@
+"""Ids in URLs: as they are where they are tame, else base64url after a tilde; very long ones by prefix and hash.
+
+An agent's id is whatever a program wrote: it may be empty, contain slashes, control characters or invalid UTF-8, or be
+100 KB long. None of them may take down a page that links to it.
+"""
+
+import base64
+import binascii
+import hashlib
+import re
+from dataclasses import dataclass
+from typing import Final, TypeAlias
+
+from statestore.db.fields import StoredBlob, text_bytes
+
+_TAME: Final = re.compile(r"[A-Za-z0-9._:@-]{1,128}")
+ADDRESS: Final = rf"~!?[A-Za-z0-9_-]*|~~[A-Za-z0-9_-]*~[0-9a-f]{{64}}|{_TAME.pattern}"
+# Words that stand where an id does, in the dashboard's addresses or in the API's; a test reads them from there.
+RESERVED: Final = frozenset({".", "..", "batch", "bulk", "delete-expired", "preview", "search"})
+# Servers refuse request lines of some KB: beyond this, an address names an id by its beginning and its SHA-256.
+LONG_BYTES: Final = 1024
+PREFIX_CHARACTERS: Final = 64
+
+
+@dataclass(frozen=True, slots=True)
+class LongId:
+    """An id too long for an address: the text that it begins with, and the SHA-256 of the whole."""
+
+    prefix: str
+    sha256: str
+
+    def matches(self, candidate: str) -> bool:
+        """Return whether a stored id is the one meant."""
+        return hashlib.sha256(text_bytes(candidate)).hexdigest() == self.sha256
+
+
+AnyId: TypeAlias = str | LongId
+
+
+def to_address(value: str | LongId) -> str:
+    """Return the part of a URL that names an id."""
+    if isinstance(value, LongId):
+        return f"~~{_encode(text_bytes(value.prefix))}~{value.sha256}"
+    if isinstance(value, StoredBlob):
+        return f"~!{_encode(value.raw)}"
+    if _TAME.fullmatch(value) and value not in RESERVED:
+        return value
+    raw = text_bytes(value)
+    if len(raw) > LONG_BYTES:
+        return to_address(LongId(value[:PREFIX_CHARACTERS], hashlib.sha256(raw).hexdigest()))
+    return f"~{_encode(raw)}"
+
+
+def from_address(address: str) -> AnyId:
+    """Return the id that a part of a URL names. Raises ValueError where none could: each id has one address only."""
+    found = _named(address)
+    if to_address(found) != address:
+        raise ValueError(address)
+    return found
+
+
+def _named(address: str) -> AnyId:
+    if not address.startswith("~"):
+        return address
+    if address.startswith("~~"):
+        prefix, _, digest = address[2:].partition("~")
+        return LongId(_decode(prefix).decode("utf-8", "surrogateescape"), digest)
+    if address.startswith("~!"):
+        return StoredBlob(_decode(address[2:]))
+    return _decode(address[1:]).decode("utf-8", "surrogateescape")
+
+
+def _encode(raw: bytes) -> str:
+    return base64.urlsafe_b64encode(raw).decode().rstrip("=")
+
+
+def _decode(text: str) -> bytes:
+    try:
+        return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+    except binascii.Error as error:
+        raise ValueError(text) from error
+
+
+class AnyIdConverter:
+    """Django's path converter for `<id:…>`."""
+
+    regex = ADDRESS
+
+    def to_python(self, value: str) -> AnyId:
+        return from_address(value)
+
+    def to_url(self, value: AnyId) -> str:
+        return to_address(value)

@@ -1,0 +1,114 @@
+"""The only file that asks which database it is talking to."""
+
+import sqlite3
+from collections.abc import Sequence
+from typing import Any
+
+from django.db import connections, models
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models.expressions import Combinable
+
+
+def is_sqlite(connection: BaseDatabaseWrapper) -> bool:
+    """Return whether the database is an SQLite file."""
+    return connection.vendor == "sqlite"
+
+
+def holds_any_bytes(connection: BaseDatabaseWrapper) -> bool:
+    """Return whether text columns take NUL characters, invalid UTF-8 and blobs, as SQLite's do."""
+    return is_sqlite(connection)
+
+
+def keeps_odd_integers(using: str) -> bool:
+    """Return whether integer columns take texts and blobs, as SQLite's do."""
+    return is_sqlite(connections[using])
+
+
+def row_lock(using: str) -> str:
+    """Return the clause that locks the rows of a SELECT; an SQLite file is locked as a whole already."""
+    return "" if is_sqlite(connections[using]) else " FOR UPDATE"
+
+
+def prepare_connection(connection: BaseDatabaseWrapper, **_: Any) -> None:
+    """Make a new connection read whatever bytes a text column holds, and never run what a foreign schema says."""
+    if not is_sqlite(connection):
+        return
+    raw = connection.connection
+    raw.text_factory = decoded
+    raw.execute("PRAGMA trusted_schema = OFF")
+    raw.execute("PRAGMA mmap_size = 0")
+    if not sqlite_checkpoints_safely():
+        # Never be the second checkpointer: SQLite 3.7.0-3.51.2 can then corrupt the file (sqlite.org/wal.html).
+        raw.execute("PRAGMA wal_autocheckpoint = 0")
+
+
+def sqlite_checkpoints_safely() -> bool:
+    """Return whether this process's SQLite is free of the WAL-reset bug (fixed in 3.51.3)."""
+    return sqlite3.sqlite_version_info >= (3, 51, 3)
+
+
+def decoded(raw: bytes) -> str:
+    """Return the text that bytes of a text column stand for, whatever they are."""
+    return raw.decode("utf-8", "surrogateescape")
+
+
+class ByteLength(models.Func):
+    """The size of a text in bytes, without fetching the text."""
+
+    arity = 1
+    function = "OCTET_LENGTH"
+    output_field = models.BigIntegerField()
+
+    def as_sqlite(self, compiler: Any, connection: Any, **context: Any) -> Any:
+        # length() of a text counts characters and stops at a NUL; octet_length() came with SQLite 3.43.
+        if sqlite3.sqlite_version_info < (3, 43):
+            return self.as_sql(compiler, connection, template="LENGTH(CAST(%(expressions)s AS BLOB))", **context)
+        return self.as_sql(compiler, connection, **context)
+
+
+def byte_length(expression: str | Combinable) -> ByteLength:
+    """Return the expression for a column's size in bytes."""
+    return ByteLength(expression)
+
+
+class _Unindexed(models.Func):
+    arity = 1
+    template = "%(expressions)s"
+
+    def as_sqlite(self, compiler: Any, connection: Any, **context: Any) -> Any:
+        # sqlite.org/optoverview.html: a unary plus keeps a term from choosing an index.
+        return self.as_sql(compiler, connection, template="+%(expressions)s", **context)
+
+
+def unindexed(column: str) -> models.Func:
+    """Return a column as an expression that no index is chosen for, where the order has a better one."""
+    return _Unindexed(models.F(column))
+
+
+_SMALL_LETTERS = {capital: capital + 32 for capital in range(ord("A"), ord("Z") + 1)}
+
+
+def holds(connection: BaseDatabaseWrapper, sql: str, text: str) -> tuple[str, str]:
+    """Return the condition that a text occurs in what `sql` gives, ASCII letters in either case, and its pattern."""
+    pattern = "%" + text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
+    if is_sqlite(connection):
+        return f"{sql} LIKE %s ESCAPE '\\'", pattern
+    # In the collation "C", only ASCII letters have another case: the same answers as SQLite's LIKE.
+    return f'lower({sql} COLLATE "C") LIKE %s', pattern.translate(_SMALL_LETTERS)
+
+
+def upsert_many(
+    using: str, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], *, key: str, kept: Sequence[str] = ()
+) -> None:
+    """Insert rows of plain values, each over one of the same key, of which the `kept` columns stay.
+
+    One statement, compiled once: the ORM's own form would bind and check each value of each row anew.
+    """
+    if not rows:
+        return
+    fixed = {*key.split(", "), *kept}
+    written = ", ".join(f"{column} = excluded.{column}" for column in columns if column not in fixed)
+    places = ", ".join(["%s"] * len(columns))
+    sql = f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({places}) ON CONFLICT ({key}) DO UPDATE SET {written}"  # noqa: S608
+    with connections[using].cursor() as cursor:
+        cursor.executemany(sql, rows)

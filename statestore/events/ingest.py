@@ -1,0 +1,203 @@
+"""Events as programs send them, many at a time: checked one by one, written in chunks, each over one of the same id."""
+
+import uuid
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from statestore import models
+from statestore.access.scope import Reach
+from statestore.db import transactions, vendor
+from statestore.db.fields import plain_text
+from statestore.db.json_columns import optional_text
+from statestore.errors import StateStoreError, ValidationError
+from statestore.models.rows import LAST_SECOND
+
+MOST_EVENTS: Final = 10_000
+# A chunk holds the write lock for some 10 to 30 ms.
+CHUNK_ROWS: Final = 500
+
+COLUMNS: Final = (
+    "event_type", "timestamp", "session_id", "actor_type", "actor_id", "content", "metadata", "git_commit",
+)  # fmt: skip
+REQUIRED: Final = ("event_type", "session_id", "actor_type", "actor_id", "content")
+_KNOWN: Final = frozenset({"id", *COLUMNS})
+_TEXTS: Final = (*REQUIRED, "metadata", "git_commit")
+_INSERTED: Final = ("id", *COLUMNS, "created_at")
+_MOST_CHARACTERS: Final = {
+    "id": 500, "session_id": 500, "actor_id": 500, "event_type": 200, "git_commit": 200,
+}  # fmt: skip
+_ACTOR_TYPES: Final = frozenset(models.ActorType.values)
+
+
+class BadEvent(ValidationError):
+    """One of many events cannot be saved; `position` counts from 0."""
+
+    def __init__(self, position: int, reason: str) -> None:
+        super().__init__(f"Event {position} {reason} Nothing was saved.")
+        self.position_in_batch = position
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why one of the events was not saved, and which, counted from 0."""
+
+    position: int
+    reason: str
+
+
+@dataclass(slots=True)
+class Ingested:
+    """How many events were saved, their ids in the order of sending (None for refused ones), and what was refused."""
+
+    saved: int = 0
+    ids: list[str | None] = field(default_factory=list)
+    refused: list[Refusal] = field(default_factory=list)
+
+
+def save_events(using: str, events: Iterable[Mapping[str, Any]]) -> int:
+    """Save events in one transaction, each over an earlier one of the same id, and return how many."""
+    rows = []
+    for position, event in enumerate(events):
+        try:
+            rows.append(event_row(event))
+        except ValidationError as error:
+            raise BadEvent(position, str(error)) from None
+    with transactions.writing(using):
+        write_rows(using, rows)
+    return len(rows)
+
+
+def ingest(
+    using: str, events: Sequence[Any], *, reach: Reach | None = None, whole: bool = False, seed: str | None = None
+) -> Ingested:
+    """Save those of the events that can be, and return what became of each.
+
+    `whole`: all or nothing, in one transaction; BadEvent tells the first that cannot be. With a `seed` an event without
+    an id gets one that is the same each time: sent again, it is saved over itself. In the place of an event may stand
+    the error that its reader raised.
+    """
+    if len(events) > MOST_EVENTS:
+        raise ValidationError(f"At most {MOST_EVENTS:,} events at once; these are {len(events):,}. Nothing was saved.")
+    done, rows = Ingested(), list[tuple[Any, ...] | None]()
+    for position, event in enumerate(events):
+        row = _checked(position, event, seed, done)
+        if row is None and whole:
+            raise BadEvent(position, done.refused[0].reason)
+        rows.append(row)
+        done.ids.append(None if row is None else row[0])
+    size = len(rows) if whole else CHUNK_ROWS
+    for start in range(0, len(rows), max(size, 1)):
+        _write_chunk(using, rows[start : start + size], start, reach, done, whole=whole)
+    return done
+
+
+def _checked(position: int, event: Any, seed: str | None, done: Ingested) -> tuple[Any, ...] | None:
+    try:
+        if isinstance(event, StateStoreError):
+            raise event
+        made = None if seed is None else str(uuid.uuid5(uuid.NAMESPACE_OID, f"{seed} {position}"))
+        row = event_row(event, made)
+        _check_bounds(row)
+        return row
+    except StateStoreError as error:
+        done.refused.append(Refusal(position, str(error)))
+        return None
+
+
+def event_row(event: Any, made_id: str | None = None) -> tuple[Any, ...]:
+    """Return an event's columns as they are inserted. Raises ValidationError with what is wrong, as half a sentence."""
+    if not isinstance(event, Mapping):
+        raise ValidationError("is no object.")
+    if not event.keys() <= _KNOWN:
+        raise ValidationError(f"has an unknown field {min(map(str, event.keys() - _KNOWN))}.")
+    values = dict(event)
+    values["metadata"] = optional_text(event.get("metadata"))
+    for column in _TEXTS:
+        _check_text(column, values.get(column), required=column in REQUIRED)
+    if values["actor_type"] not in _ACTOR_TYPES:
+        raise ValidationError(f"has actor_type “{values['actor_type'][:40]}”; use User, Agent or System.")
+    now = models.now()
+    at = values.get("timestamp")
+    if at is not None and (isinstance(at, bool) or not isinstance(at, int) or not -(2**63) <= at < 2**63):
+        raise ValidationError("has a timestamp that is no whole number of seconds.")
+    event_id = values.get("id")
+    _check_text("id", event_id, required=False)
+    return (
+        event_id if event_id is not None else made_id or models.new_id(),
+        *(values.get(column) if column != "timestamp" else (now if at is None else at) for column in COLUMNS),
+        now,
+    )  # fmt: skip
+
+
+def _check_bounds(row: tuple[Any, ...]) -> None:
+    """Refuse what a program that is well meant does not send, and what the other database would not hold."""
+    for column, value in zip(_INSERTED, row, strict=True):
+        if not plain_text(value):
+            raise ValidationError(f"has a {column} that holds a NUL character or half of a surrogate pair.")
+        most = _MOST_CHARACTERS.get(column)
+        if most and value is not None and not 1 <= len(value) <= most:
+            raise ValidationError(f"has a {column} that is not of 1 to {most} characters.")
+    if not 0 <= row[_INSERTED.index("timestamp")] <= LAST_SECOND:
+        raise ValidationError("has a timestamp that is no time between 1970 and 9999, in seconds.")
+
+
+def _check_text(column: str, value: Any, *, required: bool) -> None:
+    if value is None:
+        if required:
+            raise ValidationError(f"has no {column}.")
+    elif not isinstance(value, str):
+        raise ValidationError(f"has a {column} that is no text.")
+
+
+def _write_chunk(
+    using: str, rows: Sequence[tuple[Any, ...] | None], start: int, reach: Reach | None, done: Ingested, *, whole: bool
+) -> None:
+    good = [(start + n, row) for n, row in enumerate(rows) if row is not None]
+    if not good:
+        return
+    with transactions.writing(using):
+        if reach is not None and not reach.is_whole:
+            refused = _outside(reach, [row for _, row in good])
+            if whole and refused:
+                raise ValidationError("Some of the events belong to no agent of your namespaces. Nothing was saved.")
+            for position, row in good:
+                if row[0] in refused:
+                    done.refused.append(Refusal(position, "belongs to no agent of your token's namespaces."))
+                    done.ids[position] = None
+            good = [(position, row) for position, row in good if row[0] not in refused]
+        write_rows(using, [row for _, row in good])
+    done.saved += len(good)
+
+
+def _outside(reach: Reach, rows: Iterable[tuple[Any, ...]]) -> set[str]:
+    """Return the ids of the events that are of nobody in reach, or that would overwrite one which is not."""
+    rows = list(rows)
+    actors = {row[1 + COLUMNS.index("actor_id")] for row in rows}
+    sessions = {row[1 + COLUMNS.index("session_id")] for row in rows}
+    own_actors = set(reach.agents().filter(agent_id__in=actors).values_list("agent_id", flat=True))
+    own_sessions = set(reach.sessions().filter(pk__in=sessions).values_list("pk", flat=True))
+    ids = [row[0] for row in rows]
+    there = set(models.Event.objects.using(reach.using).filter(pk__in=ids).values_list("pk", flat=True))
+    hidden = there - set(reach.events().filter(pk__in=ids).values_list("pk", flat=True))
+    actor, session = 1 + COLUMNS.index("actor_id"), 1 + COLUMNS.index("session_id")
+    strange = {row[0] for row in rows if row[actor] not in own_actors and row[session] not in own_sessions}
+    return strange | hidden
+
+
+def write_rows(using: str, rows: Sequence[tuple[Any, ...]]) -> None:
+    """Insert rows as `event_row` makes them, each over one of the same id; call it inside a transaction."""
+    plain: list[tuple[Any, ...]] = []
+    odd: list[tuple[Any, ...]] = []
+    for row in rows:
+        (plain if all(plain_text(value) for value in row) else odd).append(row)
+    vendor.upsert_many(using, "events", _INSERTED, plain, key="id", kept=("created_at",))
+    for event in _events(odd):
+        models.Event.objects.using(using).bulk_create(
+            [event], update_conflicts=True, unique_fields=["id"], update_fields=COLUMNS
+        )
+
+
+def _events(rows: Iterable[tuple[Any, ...]]) -> Iterator[models.Event]:
+    for row in rows:
+        yield models.Event(**dict(zip(_INSERTED, row, strict=True)))

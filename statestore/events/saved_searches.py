@@ -1,0 +1,48 @@
+"""Queries of the search page that people keep under names of their own."""
+
+from typing import Final
+
+from django.db.models import QuerySet
+
+from statestore import models, search
+from statestore.access import etags
+from statestore.errors import NotFound, ValidationError
+
+MOST_VIEWS: Final = 50
+LONGEST_NAME: Final = 80
+
+
+def of_user(user_pk: int) -> QuerySet[models.SavedView]:
+    """Return somebody's views, by name."""
+    return models.SavedView.objects.filter(user_id=user_pk)
+
+
+def find(user_pk: int, view_id: int) -> models.SavedView:
+    """Return a view of somebody's own. Raises NotFound, also for another's."""
+    view = of_user(user_pk).filter(pk=view_id).first()
+    if view is None:
+        raise NotFound("You have no saved view of this number.")
+    return view
+
+
+def save(user_pk: int, name: str, text: str) -> tuple[models.SavedView, bool]:
+    """Keep a query under a name, over an earlier one of the same name; return the view, and whether it is new.
+
+    Raises QueryError for a text that is no query.
+    """
+    name, text = name.strip(), text.strip()
+    if not 1 <= len(name) <= LONGEST_NAME:
+        raise ValidationError(f"A view needs a name of 1 to {LONGEST_NAME} characters. It was not saved.")
+    search.parse(text)
+    own = of_user(user_pk)
+    if not own.filter(name=name).exists() and own.count() >= MOST_VIEWS:
+        raise ValidationError(f"The view was not saved: there are {MOST_VIEWS} already. Delete one first.")
+    return models.SavedView.objects.update_or_create(user_id=user_pk, name=name, defaults={"query": text})
+
+
+def delete(user_pk: int, view_id: int, *, if_match: str | None = None) -> models.SavedView:
+    """Forget a view of somebody's own, and return what it was."""
+    view = find(user_pk, view_id)
+    etags.expect(view, if_match)
+    view.delete()
+    return view

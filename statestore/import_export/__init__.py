@@ -1,0 +1,13 @@
+"""The store as lines of JSON, to be kept, read and put into another store.
+
+lines      one row as one line, byte for byte, whatever its columns hold
+tables     which tables, in which order, by which keys
+exporting  the lines of a store, in short reads
+importing  lines into a store: upserts in short writes, a dry run, a report
+packing    gzip and zstd, while streaming
+"""
+
+from statestore.import_export.exporter import Wanted, export_lines
+from statestore.import_export.importer import Report, import_lines
+
+__all__ = ["Report", "Wanted", "export_lines", "import_lines"]

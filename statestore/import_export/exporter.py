@@ -1,0 +1,93 @@
+"""The lines of a store: a first line that says what it is, one for each row, a last one by which a cut is noticed.
+
+Rows come in their order of insertion, so that a store made of them has it too. Each read is short: in rollback-journal
+mode an open one makes the orchestrator wait. What changes meanwhile is exported as it was or as it became.
+"""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import reduce
+from operator import add
+from typing import Any, Final
+
+from statestore.access.scope import Reach
+from statestore.db import pagination, vendor
+from statestore.db.errors import translated_errors
+from statestore.errors import ValidationError
+from statestore.import_export import codec, original_types
+from statestore.import_export.tables import AUDIT, BY_NAME, TABLES, Table
+
+READ_ROWS: Final = 500
+READ_BYTES: Final = 8 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is exported: of whom, which tables, of one agent only, with the audit log or without."""
+
+    reach: Reach = field(default_factory=Reach)
+    tables: tuple[str, ...] = ()
+    agent_id: str | None = None
+    audit: bool = False
+
+    def chosen(self) -> list[Table]:
+        """Return the tables. Raises ValidationError for one that there is not."""
+        if unknown := [name for name in self.tables if name not in BY_NAME]:
+            raise ValidationError(f"There is no table {unknown[0][:80]}; there is: {', '.join(BY_NAME)}.")
+        found = [table for table in TABLES if not self.tables or table.name in self.tables]
+        if self.agent_id is not None:
+            found = [table for table in found if table.agent]
+        return [*found, AUDIT] if self.audit else found
+
+
+def export_lines(wanted: Wanted) -> Iterator[bytes]:
+    """Return the lines of an export. What is wrong with the wish is raised at once, not while they are read."""
+    return _lines(wanted, wanted.chosen())
+
+
+def _lines(wanted: Wanted, tables: list[Table]) -> Iterator[bytes]:
+    digest, counts = hashlib.sha256(), dict[str, int]()
+    first = codec.line(codec.FORMAT)
+    digest.update(first)
+    yield first
+    for table in tables:
+        counts[table.name] = 0
+        for line in _rows(table, wanted):
+            counts[table.name] += 1
+            digest.update(line)
+            yield line
+    yield codec.line({"end": {"rows": counts, "sha256": digest.hexdigest()}})
+
+
+def _rows(table: Table, wanted: Wanted) -> Iterator[bytes]:
+    rows = table.rows(wanted.reach)
+    if wanted.agent_id is not None:
+        rows = rows.filter(**{table.agent: wanted.agent_id})
+    names = [f.attname for f in table.fields]
+    for keys in _chunks(rows, table):
+        with translated_errors():
+            found = rows.filter(pk__in=keys).values_list("pk", *names)
+            by_key = {row[0]: row[1:] for row in found}
+        odd = original_types.of(table, wanted.reach.using, keys)
+        for key in keys:
+            if key in by_key:
+                values = original_types.given_back(table, by_key[key], odd[key]) if key in odd else by_key[key]
+                yield codec.row_line(table.name, table.columns, values)
+
+
+def _chunks(rows: Any, table: Table) -> Iterator[list[Any]]:
+    """Yield the keys of rows in their order, so many at a time as fit into memory."""
+    order = "rowid" if table.has_rowid else "pk"
+    sizes = [vendor.byte_length(name) for name in table.heavy]
+    size = reduce(add, sizes) if sizes else None
+    last = None
+    while True:
+        part = rows.order_by(order) if last is None else rows.filter(**{f"{order}__gt": last}).order_by(order)
+        values = part.values_list(order, "pk") if size is None else part.values_list(order, "pk", size)
+        with translated_errors():
+            found = list(values[:READ_ROWS])
+        if not found:
+            return
+        last = found[-1][0]
+        yield from pagination.portions(((key, int((heavy and heavy[0]) or 0)) for _, key, *heavy in found), READ_BYTES)

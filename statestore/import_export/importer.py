@@ -1,0 +1,254 @@
+"""Lines into a store: each row over one of the same key, in short transactions; run again, it goes on where it stopped.
+
+A row that cannot be is left out and told; all others are written. The last line of an export proves that none is
+missing.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from django.db import IntegrityError, transaction
+
+from statestore import models
+from statestore.access.audit import Actor
+from statestore.db import transactions, vendor
+from statestore.db.fields import OddInt, plain_text
+from statestore.errors import DatabaseError, SerializationError, Unavailable, ValidationError
+from statestore.import_export import codec, original_types
+from statestore.import_export.tables import AUDIT, BY_NAME, Table
+
+WRITTEN_ROWS: Final = 200
+WRITTEN_BYTES: Final = 4 * 1024 * 1024
+TOLD_REFUSALS: Final = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A line, counted from 1, that was not imported, and why."""
+
+    line: int
+    reason: str
+
+
+@dataclass(slots=True)
+class Report:
+    """What became of an import, table by table. `is_complete`: the last line was there and everything matched it."""
+
+    dry_run: bool = False
+    inserted: dict[str, int] = field(default_factory=dict)
+    updated: dict[str, int] = field(default_factory=dict)
+    refused: list[Refused] = field(default_factory=list)
+    refused_count: int = 0
+    skipped_audit: int = 0
+    normalised: int = 0
+    is_complete: bool = False
+    problem: str = ""
+
+    def refuse(self, number: int, reason: str) -> None:
+        """Note why a line was not imported."""
+        self.refused_count += 1
+        if len(self.refused) < TOLD_REFUSALS:
+            self.refused.append(Refused(number, reason))
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    number: int
+    values: dict[str, Any]
+    stored_as: str | None = None
+
+
+def import_lines(source: Iterable[bytes], *, using: str, by: Actor, dry_run: bool = False) -> Report:
+    """Import an export's lines and return the report; with `dry_run` nothing is written, and the same is told."""
+    report, digest = Report(dry_run=dry_run), hashlib.sha256()
+    waiting: list[_Row] = []
+    table: Table | None = None
+    size = 0
+    for number, raw in enumerate(source, start=1):
+        payload = _payload(number, raw, report)
+        if payload is None:
+            digest.update(raw)
+            continue
+        if "end" in payload:
+            _finish(payload["end"], digest.hexdigest(), report)
+            break
+        digest.update(raw)
+        found = _table(number, payload, report)
+        if found is None:
+            continue
+        if table is not found or len(waiting) >= WRITTEN_ROWS or size > WRITTEN_BYTES:
+            _write(table, waiting, using, report)
+            waiting, size, table = [], 0, found
+        if (row := _row(number, payload, found, using, report)) is not None:
+            waiting.append(row)
+            size += len(raw)
+    _write(table, waiting, using, report)
+    if not report.is_complete and not report.problem:
+        report.problem = "The last line is missing: the export was cut. Everything up to there was imported."
+    if not dry_run:
+        _note(using, by, report)
+    return report
+
+
+def _payload(number: int, raw: bytes, report: Report) -> dict[str, Any] | None:
+    if number == 1:
+        try:
+            is_right = json.loads(raw) == codec.FORMAT
+        except ValueError:
+            is_right = False
+        if not is_right:
+            raise ValidationError("This is no export of a state store: its first line says otherwise.")
+        return None
+    try:
+        payload = json.loads(raw)
+    except (ValueError, RecursionError):
+        payload = None
+    if not isinstance(payload, dict):
+        if raw.strip():
+            report.refuse(number, "The line is no JSON object.")
+        return None
+    return payload
+
+
+def _table(number: int, payload: dict[str, Any], report: Report) -> Table | None:
+    name = payload.get("table")
+    if name == AUDIT.name:
+        report.skipped_audit += 1
+        return None
+    table = BY_NAME.get(name) if isinstance(name, str) else None
+    if table is None:
+        report.refuse(number, f"There is no table {str(name)[:80]}.")
+    return table
+
+
+def _row(number: int, payload: dict[str, Any], table: Table, using: str, report: Report) -> _Row | None:
+    row = payload.get("row")
+    try:
+        if not isinstance(row, dict) or set(row) != set(table.columns):
+            raise ValidationError("its columns are not those of the table.")
+        values = {column: codec.from_json(value) for column, value in row.items()}
+        return _Row(number, values) if vendor.keeps_odd_integers(using) else _normalised(number, values, report)
+    except ValidationError as error:
+        report.refuse(number, f"{table.name}: {error}")
+        return None
+
+
+def _normalised(number: int, values: dict[str, Any], report: Report) -> _Row:
+    """Return a row whose numbers are numbers, with what they were. Raises ValidationError for what is none."""
+    odd = {column: value for column, value in values.items() if isinstance(value, OddInt)}
+    for column, value in odd.items():
+        if not value.readable:
+            raise ValidationError(f"{column} holds no number, which PostgreSQL cannot keep.")
+    report.normalised += len(odd)
+    return _Row(number, {**values, **{column: int(value) for column, value in odd.items()}}, original_types.dumped(odd))
+
+
+# What is wrong with a row, as opposed to the store: busy, full or gone, it ends the import.
+_REFUSED: Final = (DatabaseError, SerializationError, ValidationError, IntegrityError)
+
+
+def _write(table: Table | None, rows: list[_Row], using: str, report: Report) -> None:
+    if table is None or not rows:
+        return
+    if report.dry_run:
+        there = _present(table, rows, using)
+        _count(table, rows, there, report)
+        return
+    try:
+        with transactions.writing(using):
+            there = _present(table, rows, using)
+            _upsert(table, rows, using)
+    except Unavailable:
+        raise
+    except _REFUSED:
+        # One of them cannot be: find out which, each in a transaction of its own.
+        for row in rows:
+            _write_one(table, row, using, report)
+        return
+    _count(table, rows, there, report)
+
+
+def _write_one(table: Table, row: _Row, using: str, report: Report) -> None:
+    try:
+        with transactions.writing(using), transaction.atomic(using=using):
+            there = _present(table, [row], using)
+            _upsert(table, [row], using)
+    except Unavailable:
+        raise
+    except _REFUSED as error:
+        report.refuse(row.number, f"{table.name}: {error}")
+        return
+    _count(table, [row], there, report)
+
+
+def _key(table: Table, row: _Row) -> tuple[Any, ...]:
+    return tuple(row.values[column] for column in table.key_columns)
+
+
+def _present(table: Table, rows: list[_Row], using: str) -> set[Any]:
+    """Return the keys of those rows that are there already."""
+    found = table.model.objects.using(using)
+    columns = [next(f.attname for f in table.fields if f.column == column) for column in table.key_columns]
+    first = {_key(table, row)[0] for row in rows}
+    return set(found.filter(**{f"{columns[0]}__in": first}).values_list(*columns))
+
+
+def _count(table: Table, rows: list[_Row], there: set[Any], report: Report) -> None:
+    old = sum(_key(table, row) in there for row in rows)
+    report.updated[table.name] = report.updated.get(table.name, 0) + old
+    report.inserted[table.name] = report.inserted.get(table.name, 0) + len(rows) - old
+
+
+def _upsert(table: Table, rows: list[_Row], using: str) -> None:
+    """Write rows in their order: their numbers of insertion follow it."""
+    for is_plain, some in _runs(rows):
+        (_upsert_plain if is_plain else _upsert_odd)(table, some, using)
+
+
+def _upsert_plain(table: Table, rows: list[_Row], using: str) -> None:
+    values = [[row.values[column] for column in table.columns] for row in rows]
+    columns = table.columns
+    if original_types.are_kept(table, using):
+        columns = (*columns, original_types.COLUMN)
+        values = [[*some, row.stored_as] for some, row in zip(values, rows, strict=True)]
+    vendor.upsert_many(using, table.name, columns, values, key=", ".join(table.key_columns))
+
+
+def _runs(rows: list[_Row]) -> Iterator[tuple[bool, list[_Row]]]:
+    run: list[_Row] = []
+    last = True
+    for row in rows:
+        is_plain = all(plain_text(value) and not isinstance(value, OddInt) for value in row.values.values())
+        if run and is_plain != last:
+            yield last, run
+            run = []
+        run.append(row)
+        last = is_plain
+    if run:
+        yield last, run
+
+
+def _upsert_odd(table: Table, rows: list[_Row], using: str) -> None:
+    """Write rows that hold invalid UTF-8, blobs or wrongly typed numbers; PostgreSQL takes none."""
+    made = [table.model(**{field.attname: row.values[field.column] for field in table.fields}) for row in rows]
+    names = [f.name for f in table.fields if f.column not in table.key_columns]
+    unique = [f.name for f in table.fields if f.column in table.key_columns]
+    table.model.objects.using(using).bulk_create(made, update_conflicts=True, unique_fields=unique, update_fields=names)
+
+
+def _finish(end: Any, digest: str, report: Report) -> None:
+    report.is_complete = isinstance(end, dict) and end.get("sha256") == digest
+    if not report.is_complete:
+        report.problem = "The last line does not fit the others: the export was changed on its way."
+
+
+def _note(using: str, by: Actor, report: Report) -> None:
+    counts = {"inserted": report.inserted, "updated": report.updated, "refused": report.refused_count}
+    with transactions.writing(using):
+        models.AuditEntry(
+            at=models.now(), actor=by.name, address=by.address, verb="import", noun="store", row_id="",
+            detail=json.dumps(counts),
+        ).save(using=using, force_insert=True)  # fmt: skip

@@ -1,0 +1,54 @@
+"""Numbers that were stored as something else: what PostgreSQL cannot hold is kept beside them, for the way back.
+
+An orchestrator's SQLite file has a text in each column that CURRENT_TIMESTAMP fills in. On PostgreSQL the column holds
+the seconds, and `stored_as` what they were; it counts as long as the number is still the same.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from django.db import connections
+
+from statestore.db import orchestrator_schema as schema
+from statestore.db import vendor
+from statestore.db.errors import translated_errors
+from statestore.db.fields import OddInt
+from statestore.import_export import codec
+from statestore.import_export.tables import Table
+
+COLUMN: Final = "stored_as"
+_TABLES: Final = frozenset(schema.TABLES) - {"migrations", "task_dependencies"}
+
+
+def are_kept(table: Table, using: str) -> bool:
+    """Return whether the originals of a table's numbers are kept beside them."""
+    return table.name in _TABLES and not vendor.keeps_odd_integers(using)
+
+
+def dumped(odd: Mapping[str, OddInt]) -> str | None:
+    """Return what goes into the column, None where no number was anything else."""
+    return json.dumps({column: codec.to_json(value) for column, value in odd.items()}) if odd else None
+
+
+def of(table: Table, using: str, keys: Sequence[Any]) -> dict[Any, dict[str, OddInt]]:
+    """Return {key: {column: original}} of those rows among some that have any."""
+    if not are_kept(table, using) or not keys:
+        return {}
+    (key,) = table.key_columns
+    sql = f"SELECT {key}, {COLUMN} FROM {table.name} WHERE {COLUMN} IS NOT NULL AND {key} = ANY(%s)"  # noqa: S608
+    with translated_errors(), connections[using].cursor() as cursor:
+        cursor.execute(sql, [list(keys)])
+        return {key: _loaded(text) for key, text in cursor.fetchall()}
+
+
+def _loaded(text: str) -> dict[str, OddInt]:
+    return {column: codec.from_json(value) for column, value in json.loads(text).items()}
+
+
+def given_back(table: Table, values: Sequence[Any], originals: Mapping[str, OddInt]) -> list[Any]:
+    """Return a row's values, each number that is still what it was made of as that."""
+    return [
+        original if (original := originals.get(column)) is not None and int(original) == value else value
+        for column, value in zip(table.columns, values, strict=True)
+    ]

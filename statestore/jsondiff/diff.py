@@ -1,0 +1,247 @@
+"""Two states compared: the changes from one to the other."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import chain
+from typing import Final, NamedTuple, TypeAlias
+
+from statestore.jsondiff.alignment import align
+from statestore.jsondiff.lcs import Effort
+from statestore.jsondiff.parsing import MAX_DEPTH, Json, NotJson, depth_exceeds, equal, equal_fast, fingerprint, parse
+from statestore.jsondiff.patch import (
+    MAX_CHANGES,
+    MISSING,
+    Change,
+    Diff,
+    DoesNotFit,
+    Kind,
+    Missing,
+    Truncated,
+    apply,
+    invert,
+)
+from statestore.jsondiff.pointer import escape
+from statestore.jsondiff.textdiff import TextDiff, diff_lines, diff_words
+
+# Whoever reads differences needs this one module.
+__all__ = [
+    "MAX_CHANGES",
+    "MISSING",
+    "Change",
+    "Comparison",
+    "Diff",
+    "DoesNotFit",
+    "JsonComparison",
+    "Kind",
+    "Missing",
+    "TextComparison",
+    "TooDeep",
+    "Truncated",
+    "apply",
+    "compare",
+    "diff",
+    "diff_lines",
+    "diff_words",
+    "equal",
+    "invert",
+]  # fmt: skip
+
+# A container with more changes of its own than this, and more than half as many as it has members, is replaced whole:
+# nobody reads or picks among so many.
+MAX_CHANGES_IN_UNLIKE: Final = 200
+
+# About a second. What is left to compare after that is replaced whole.
+EFFORT_UNITS: Final = 6_000_000
+
+
+# Each level compares all that is below it again. Where that is much, and far down, it counts.
+LEVELS_UNCHARGED: Final = 4
+
+
+class TooDeep(ValueError):
+    """A change lies deeper than MAX_DEPTH levels."""
+
+
+class _Place(NamedTuple):
+    """Two containers of one type, in the same place of either state, that differ somewhere inside."""
+
+    before_path: str
+    after_path: str
+    before: Json
+    after: Json
+
+
+_Step: TypeAlias = Change | _Place
+
+
+def diff(before: Json, after: Json) -> Diff:
+    """Return the changes that turn `before` into `after`.
+
+    The order of keys is not a change; values of unlike type always are one. List items are matched by content, so
+    that one insertion is one change. Raises TooDeep for a change below MAX_DEPTH levels.
+    """
+    try:
+        return _walk(before, after, Effort(EFFORT_UNITS))
+    except RecursionError:
+        raise TooDeep(f"The states nest deeper than {MAX_DEPTH} levels.") from None
+
+
+def _walk(before: Json, after: Json, effort: Effort) -> Diff:
+    changes: list[Change] = []
+    coarse = False
+    # A stack of our own: as deep as the states, whatever depth the caller is at.
+    levels: list[Iterator[_Step]] = [iter(_steps_at("", "", before, after))]
+    while levels:
+        step = next(levels[-1], None)
+        if step is None:
+            levels.pop()
+        elif isinstance(step, Change):
+            if len(changes) == MAX_CHANGES:
+                return Diff(tuple(changes), truncated=True, coarse=coarse)
+            _refuse_deep(len(levels) - 1, step.before, step.after)
+            changes.append(step)
+        else:
+            _refuse_deep(len(levels) - 1, [])
+            if len(levels) > LEVELS_UNCHARGED:
+                effort.spend(len(fingerprint(step.before)) // 8)
+            steps = _steps_inside(step, effort) if effort.spend(0) else None
+            if steps is not None:
+                levels.append(iter(steps))
+            elif not equal(step.before, step.after):
+                coarse = True
+                levels[-1] = chain([_replaced(step)], levels[-1])
+    return Diff(tuple(changes), coarse=coarse)
+
+
+def _refuse_deep(level: int, *values: Json | Missing) -> None:
+    for value in values:
+        if isinstance(value, dict | list) and (level >= MAX_DEPTH or depth_exceeds(value, MAX_DEPTH - level)):
+            raise TooDeep(f"A change lies deeper than {MAX_DEPTH} levels.")
+
+
+def _steps_at(before_path: str, after_path: str, before: Json, after: Json) -> list[_Step]:
+    """Return what there is to say of one place of both states; nothing where they are the same."""
+    if equal_fast(before, after):
+        return []
+    place = _Place(before_path, after_path, before, after)
+    inside = type(before) is type(after) and isinstance(before, dict | list)
+    return [place if inside else _replaced(place)]
+
+
+def _replaced(place: _Place) -> Change:
+    return Change(Kind.REPLACED, *place)
+
+
+def _steps_inside(place: _Place, effort: Effort) -> list[_Step] | None:
+    """Return the steps through two containers, or None where they are better replaced whole."""
+    _, _, before, after = place
+    steps: list[_Step] | None = None
+    size = 0
+    if isinstance(before, dict) and isinstance(after, dict):
+        steps, size = _object_steps(place, before, after), max(len(before), len(after))
+    elif isinstance(before, list) and isinstance(after, list):
+        steps, size = _list_steps(place, before, after, effort), max(len(before), len(after))
+    changes = sum(isinstance(step, Change) for step in steps or ())
+    if changes > MAX_CHANGES or (changes > MAX_CHANGES_IN_UNLIKE and 2 * changes > size):
+        return None
+    return steps
+
+
+def _object_steps(place: _Place, before: dict[str, Json], after: dict[str, Json]) -> list[_Step]:
+    removed_behind: dict[str | None, list[str]] = {}
+    neighbour: str | None = None
+    for key in before:
+        if key in after:
+            neighbour = key
+        else:
+            removed_behind.setdefault(neighbour, []).append(key)
+    steps: list[_Step] = []
+    for reader in (None, *after):
+        if reader is not None and not (reader in before and equal_fast(before[reader], after[reader])):
+            steps += _member_steps(place, reader, before.get(reader, MISSING), after[reader])
+        for key in removed_behind.get(reader, ()):
+            steps += _member_steps(place, key, before[key], MISSING)
+    return steps
+
+
+def _member_steps(place: _Place, key: str, before: Json | Missing, after: Json | Missing) -> list[_Step]:
+    part = escape(key)
+    paths = f"{place.before_path}/{part}", f"{place.after_path}/{part}"
+    if before is MISSING:
+        return [Change(Kind.ADDED, *paths, before, after)]
+    if after is MISSING:
+        return [Change(Kind.REMOVED, *paths, before, after)]
+    return _steps_at(*paths, before, after)
+
+
+def _list_steps(place: _Place, before: list[Json], after: list[Json], effort: Effort) -> list[_Step] | None:
+    found = align(before, after, effort)
+    if found is None:
+        return None
+    old, new = place.before_path, place.after_path
+    # Read at their place in the list after: first what is missing there, in its old order, then what is there.
+    steps: list[tuple[tuple[int, int, int], list[_Step]]] = []
+    for i, j in found.edited:
+        steps.append(((j, 1, 0), _steps_at(f"{old}/{i}", f"{new}/{j}", before[i], after[j])))
+    for i, j in found.removed:
+        steps.append(((j, 0, i), [Change(Kind.REMOVED, f"{old}/{i}", f"{new}/{j}", before[i], MISSING)]))
+    for i, j in found.added:
+        steps.append(((j, 1, 0), [Change(Kind.ADDED, f"{old}/{i}", f"{new}/{j}", MISSING, after[j])]))
+    for i, j, slot, point in found.moved:
+        ends = f"{old}/{i}", f"{new}/{j}", before[i], after[j]
+        steps.append(((j, 1, 0), [Change(Kind.MOVED, *ends, f"{old}/{slot}", f"{new}/{point}")]))
+    return [step for _, found_steps in sorted(steps, key=lambda entry: entry[0]) for step in found_steps]
+
+
+@dataclass(frozen=True, slots=True)
+class JsonComparison:
+    """Two state texts that are both JSON. `same_text`: not even spacing or the order of keys differs."""
+
+    diff: Diff
+    before: Json
+    after: Json
+    same_text: bool
+
+    @property
+    def bounded(self) -> bool:
+        """Whether there is more to tell than is listed, so that the page should offer the texts themselves."""
+        return self.diff.truncated or self.diff.coarse
+
+
+@dataclass(frozen=True, slots=True)
+class TextComparison:
+    """Two state texts compared by line, since, as `reason` says to a person, they can't be compared as JSON."""
+
+    lines: TextDiff
+    reason: str
+    same_text: bool
+
+    @property
+    def bounded(self) -> bool:
+        """Whether there is more to tell than is listed, so that the page should offer the texts themselves."""
+        return self.lines.truncated
+
+
+Comparison: TypeAlias = JsonComparison | TextComparison
+
+
+def compare(before_text: str, after_text: str) -> Comparison:
+    """Return how two stored states differ: as JSON where both are, by line where not. Never raises, for any text."""
+    same_text = before_text == after_text
+    before, before_reason = _parsed(before_text)
+    after, after_reason = (before, before_reason) if same_text else _parsed(after_text)
+    if before_reason or after_reason:
+        sides = {"Before": before_reason, "After": "" if same_text else after_reason}
+        reason = " ".join(f"{side}: {said}" for side, said in sides.items() if said)
+        return TextComparison(diff_lines(before_text, after_text), before_reason if same_text else reason, same_text)
+    try:
+        return JsonComparison(diff(before, after), before, after, same_text)
+    except TooDeep as error:
+        return TextComparison(diff_lines(before_text, after_text), str(error), same_text)
+
+
+def _parsed(text: str) -> tuple[Json, str]:
+    try:
+        return parse(text), ""
+    except NotJson as error:
+        return None, error.reason

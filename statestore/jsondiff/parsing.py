@@ -1,0 +1,299 @@
+"""Stored state text, parsed to be shown and compared; never to be stored again in place of the text.
+
+Python's own reading of JSON changes what it reads: 1e400 becomes infinity, -0 becomes 0, a second key of one name
+wins. Here a number that Python would print differently keeps its literal, and text with two meanings is refused.
+"""
+
+import json
+import marshal
+import re
+from collections.abc import Callable, Iterable
+from json.decoder import scanstring  # type: ignore[attr-defined]
+from json.encoder import encode_basestring
+from math import isfinite, nan
+from typing import Any, NoReturn, Self, TypeAlias, cast
+
+MAX_PARSED_BYTES = 8 * 1024 * 1024
+MAX_DEPTH = 100
+
+_SHOWN_KEY_CHARS = 80
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_NEGATIVE_ZERO = re.compile(r"-0(?=[\s,\]}]|\Z)")
+_SPACE = re.compile(r"[ \t\n\r]*")
+# Finds where a value ends; what it makes of the value is thrown away.
+_scan = json.JSONDecoder(parse_int=len, parse_float=len).scan_once  # type: ignore[attr-defined]
+
+
+class Number(bytes):
+    """A number as it was written, where no Python number prints back so. Equal only to the same literal.
+
+    Bytes, which JSON has no other use for: a state may hold a million of these, and bytes are compared in C.
+    """
+
+    __slots__ = ()
+
+    def __new__(cls, literal: str) -> Self:
+        return super().__new__(cls, literal.encode("ascii"))
+
+    def __getnewargs__(self) -> tuple[str]:  # type: ignore[override]
+        return (self.literal,)
+
+    def __str__(self) -> str:
+        return self.literal
+
+    @property
+    def literal(self) -> str:
+        """The number's text."""
+        return self.decode("ascii")
+
+
+Json: TypeAlias = bool | int | float | str | Number | list["Json"] | dict[str, "Json"] | None
+
+
+class NotJson(ValueError):
+    """The text can't be shown as JSON: `reason` is one sentence for a person, `position` counts characters from 0."""
+
+    def __init__(self, reason: str, position: int | None = None) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.position = position
+
+
+def parse(text: str, *, max_bytes: int = MAX_PARSED_BYTES, max_depth: int = MAX_DEPTH) -> Json:
+    """Return the value that the text stands for; every number compares and prints as it was written.
+
+    Raises NotJson, and nothing else, for text that is not JSON, is over `max_bytes` of UTF-8, nests deeper than
+    `max_depth`, holds NaN or Infinity, or names one key of an object twice. Lone surrogates are let through.
+    """
+    _refuse_large(text, max_bytes=max_bytes)
+    try:
+        value = _read(text)
+    except json.JSONDecodeError as error:
+        raise _plainly(error) from None
+    except RecursionError:
+        raise _too_deep(max_depth) from None
+    # Looking at every value takes as long as reading them: not where there are too few containers to nest so deep.
+    if text.count("[") + text.count("{") > max_depth and depth_exceeds(value, max_depth):
+        raise _too_deep(max_depth)
+    return value
+
+
+def members(
+    text: str, names: Iterable[str], *, max_bytes: int = MAX_PARSED_BYTES, max_depth: int = MAX_DEPTH
+) -> tuple[Json, dict[str, str]]:
+    """Return the value of a text as `parse` does, and of an object's members so named the text as it stands there."""
+    value = parse(text, max_bytes=max_bytes, max_depth=max_depth)
+    found: dict[str, str] = {}
+    if not isinstance(value, dict):
+        return value, found
+    wanted = set(names) & value.keys()
+    position = text.find("{") + 1
+    for left in range(len(value) - 1, -1, -1):
+        if not wanted:
+            break
+        key, colon = scanstring(text, text.index('"', position) + 1)
+        start = _SPACE.match(text, text.index(":", colon) + 1).end()  # type: ignore[union-attr]
+        # The last one, mostly the state, ends where the object does: it need not be read a second time.
+        position = _scan(text, start)[1] if left else len(text.rstrip().removesuffix("}").rstrip())
+        if key in wanted:
+            wanted.discard(key)
+            found[key] = text[start:position]
+    return value, found
+
+
+def _read(text: str) -> Json:
+    value: Json
+    if not _NEGATIVE_ZERO.search(text):
+        try:
+            value = _usual.decode(text)
+        except (json.JSONDecodeError, NotJson):
+            raise
+        except ValueError:
+            # An integer has more digits than int() takes.
+            pass
+        else:
+            return value
+    value = _exact.decode(text)
+    return value
+
+
+def _refuse_large(text: str, *, max_bytes: int) -> None:
+    # A character is one to four bytes: the text is encoded to be measured only where that leaves a doubt.
+    if len(text) * 4 <= max_bytes:
+        return
+    if len(text) > max_bytes or len(text.encode("utf-8", "surrogatepass")) > max_bytes:
+        raise NotJson(f"It is too large to be shown as JSON: over {_in_words(max_bytes)}.")
+
+
+def _in_words(size_bytes: int) -> str:
+    mebibytes, rest = divmod(size_bytes, 1024 * 1024)
+    return f"{mebibytes} MiB" if mebibytes and not rest else f"{size_bytes:,} bytes"
+
+
+def _too_deep(max_depth: int) -> NotJson:
+    return NotJson(f"It nests deeper than {max_depth} levels.")
+
+
+def _integer(literal: str) -> int | Number:
+    if literal == "-0":
+        return Number(literal)
+    try:
+        return int(literal)
+    except ValueError:
+        return Number(literal)
+
+
+def _decimal(literal: str) -> float | Number:
+    value = float(literal)
+    return value if repr(value) == literal else Number(literal)
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise NotJson(f"It holds {name}, which is not a JSON number.")
+
+
+def _object(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise NotJson(f"It names the key {_first_repeated(pairs)} twice in one object.")
+    return members
+
+
+def _decoder(integer: Callable[[str], Json]) -> json.JSONDecoder:
+    return json.JSONDecoder(
+        parse_int=integer, parse_float=_decimal, parse_constant=_refuse_constant, object_pairs_hook=_object
+    )
+
+
+# Only as int itself are integers read in C, five times faster than through a function.
+_usual, _exact = _decoder(int), _decoder(_integer)
+
+
+def _first_repeated(pairs: list[tuple[str, Json]]) -> str:
+    seen: set[str] = set()
+    for key, _ in pairs:
+        if key in seen:
+            return _quoted(key if len(key) <= _SHOWN_KEY_CHARS else key[:_SHOWN_KEY_CHARS] + "…")
+        seen.add(key)
+    return ""
+
+
+def _plainly(error: json.JSONDecodeError) -> NotJson:
+    if not error.doc.strip():
+        return NotJson("It is empty.", 0)
+    place = f"at line {error.lineno}, column {error.colno}"
+    if error.msg == "Extra data":
+        return NotJson(f"Other text follows the JSON value {place}.", error.pos)
+    what = error.msg.removesuffix(" at").removesuffix(" starting")
+    return NotJson(f"It is not JSON: {what[0].lower()}{what[1:]} {place}.", error.pos)
+
+
+def depth_exceeds(value: Json, limit: int) -> bool:
+    """Return whether containers nest in the value more than `limit` levels deep. A scalar has no level."""
+    level = [value] if isinstance(value, dict | list) else []
+    for _ in range(limit):
+        if not level:
+            return False
+        level = [
+            item
+            for container in level
+            for item in (container.values() if type(container) is dict else container)
+            if type(item) is dict or type(item) is list
+        ]
+    return bool(level)
+
+
+def dump(value: Json, *, indent: int | None = 2) -> str:
+    """Return the value as JSON text: literals and the order of keys are kept, and only what must be is escaped.
+
+    Without `indent` the text is one line. Lone surrogates are escaped, so that the text can always be encoded.
+    """
+    chunks: list[str] = []
+    _write(value, chunks, None if indent is None else "\n", " " * (indent or 0))
+    text = "".join(chunks)
+    return text if text.isascii() else _SURROGATE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+def canonical(value: Json) -> str:
+    """Return a text that two values share exactly if they are the same: keys sorted, 1 apart from 1.0 and from true."""
+    return _CANONICAL.encode(value)
+
+
+def _numbered(value: object) -> dict[str, float]:
+    if isinstance(value, Number):
+        # The encoder in C writes no literals; but no state holds a NaN, so that this stands for nothing else.
+        return {value.literal: nan}
+    raise _no_json_type(value)
+
+
+def _no_json_type(value: object) -> TypeError:
+    return TypeError(f"{type(value).__name__} is not a JSON type")
+
+
+_CANONICAL = json.JSONEncoder(ensure_ascii=False, check_circular=False, sort_keys=True, default=_numbered)
+
+
+def equal(left: Json, right: Json) -> bool:
+    """Return whether the two are one value: keys in any order, 1 apart from 1.0, from true and from "1"."""
+    if left is right or equal_fast(left, right):
+        return True
+    return left == right and canonical(left) == canonical(right)
+
+
+def equal_fast(left: Json, right: Json) -> bool:
+    """Return True only for one value twice; False also for one whose keys are ordered otherwise. Several times faster.
+
+    Python's == is not enough: to it 1, 1.0 and True are equal.
+    """
+    if type(left) is not type(right) or left != right:
+        return False
+    return not isinstance(left, dict | list | float) or fingerprint(left) == fingerprint(right)
+
+
+def fingerprint(value: Json) -> bytes:
+    """Return bytes that two values share only if they are the same, and do share if their keys are in one order too."""
+    try:
+        # The second version writes what a value is, down to the sign of a zero; later ones also tell which of its parts
+        # happen to be one object.
+        return marshal.dumps(cast(Any, value), 2)
+    except ValueError:
+        # It holds a Number. No marshalled value starts with a space.
+        return f" {value!r}".encode("utf-8", "surrogatepass")
+
+
+def _write(value: Json, chunks: list[str], line: str | None, step: str) -> None:
+    """Append the value's text to `chunks`; `line` is the line break with the indentation of the value's own line."""
+    if isinstance(value, dict) and value:
+        brackets, starts = "{}", [f"{_quoted(key)}: " for key in value]
+    elif isinstance(value, list) and value:
+        brackets, starts = "[]", [""] * len(value)
+    else:
+        chunks.append(_leaf(value))
+        return
+    inner = None if line is None else line + step
+    separator = inner or ""
+    chunks.append(brackets[0])
+    for start, item in zip(starts, value.values() if isinstance(value, dict) else value, strict=True):
+        chunks.append(separator + start)
+        _write(item, chunks, inner, step)
+        separator = ", " if inner is None else f",{inner}"
+    chunks.append((line or "") + brackets[1])
+
+
+def _leaf(value: Json) -> str:
+    if isinstance(value, str):
+        return _quoted(value)
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    if isinstance(value, float) and not isfinite(value):
+        raise ValueError(f"{value} is not a JSON number")
+    if isinstance(value, int | float | Number):
+        return str(value)
+    if isinstance(value, dict | list):
+        return "{}" if isinstance(value, dict) else "[]"
+    raise _no_json_type(value)
+
+
+def _quoted(text: str) -> str:
+    quoted: str = encode_basestring(text)
+    return quoted

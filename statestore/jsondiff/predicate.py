@@ -1,0 +1,145 @@
+"""Conditions on one path of a state, as people type them: `/mode = "stuck"`, `/budget/spent > 100`, `/plan exists`.
+
+    condition  =  path ( "exists" | "missing" | operator value )
+    path       =  a JSON Pointer (RFC 6901), in double quotes where it has spaces or operators; "" is the whole state
+    operator   =  "=" | "!=" | "<" | "<=" | ">" | ">=" | "contains"
+    value      =  JSON
+
+Numbers compare as numbers whatever their spelling, texts by their characters. A path that is not there fulfils
+`missing` and nothing else, so that a condition never holds by accident before its subject exists.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from decimal import Decimal, DecimalException
+from operator import eq, ge, gt, le, lt
+from typing import Any, Final
+
+from statestore.errors import ValidationError
+from statestore.jsondiff import parsing, pointer
+from statestore.jsondiff.parsing import Json, Number
+
+EXAMPLES: Final = ('/mode = "stuck"', "/budget/spent > 100", "/plan/goal missing", "/tools/failures >= 3")
+
+_HINT: Final = f"For example {EXAMPLES[0]}, {EXAMPLES[1]} or {EXAMPLES[2]}."
+_ORDERS: Final[dict[str, Callable[[Any, Any], bool]]] = {"<": lt, "<=": le, ">": gt, ">=": ge}
+_WITHOUT_VALUE: Final = ("exists", "missing")
+_WITH_VALUE: Final = ("=", "!=", *_ORDERS, "contains")
+_SHAPE: Final = re.compile(
+    r"""\s*(?P<path>"(?:[^"\\]|\\.)*"|/[^\s=!<>]*|)\s*"""
+    r"""(?P<operator>exists\b|missing\b|contains\b|==|!=|<=|>=|=|<|>|)\s*(?P<value>.*?)\s*""",
+    re.DOTALL | re.IGNORECASE,
+)
+_PLAIN_PATH: Final = re.compile(r"/[^\s=!<>\"]*")
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """What is looked for at one path; `value` is meant only where the operator takes one."""
+
+    path: str
+    operator: str
+    value: Json = None
+
+    def __str__(self) -> str:
+        path = self.path if _PLAIN_PATH.fullmatch(self.path) else parsing.dump(self.path)
+        words = [path, self.operator]
+        return " ".join(words if self.operator in _WITHOUT_VALUE else [*words, parsing.dump(self.value, indent=None)])
+
+    def holds(self, state: Json) -> bool:
+        """Return whether a state fulfils the condition."""
+        try:
+            found = pointer.resolve(state, self.path)
+        except KeyError:
+            return self.operator == "missing"
+        if self.operator in _WITHOUT_VALUE:
+            return self.operator == "exists"
+        if self.operator == "contains":
+            return _contains(found, self.value)
+        if self.operator in _ORDERS:
+            return _in_order(_ORDERS[self.operator], found, self.value)
+        return _is_equal(found, self.value) == (self.operator == "=")
+
+
+def parse(text: str) -> Condition:
+    """Return the condition that a text states. Raises ValidationError, which says what is wrong with it."""
+    shape = _SHAPE.fullmatch(text)
+    assert shape, "the last part of the pattern takes anything"
+    path, operator, value = _path(shape["path"], text), shape["operator"].lower(), shape["value"]
+    operator = "=" if operator == "==" else operator
+    if not operator:
+        said = f"“{value[:40]}” is none" if value else "there is none"
+        known = ", ".join([*_WITH_VALUE, *_WITHOUT_VALUE])
+        raise _refused(f"After the path stands one of {known}; {said}. {_HINT}")
+    if operator in _WITHOUT_VALUE:
+        if value:
+            raise _refused(f"Nothing may follow “{operator}”, but “{value[:40]}” does. {_HINT}")
+        return Condition(path, operator)
+    return Condition(path, operator, _value(value, operator))
+
+
+def _refused(said: str) -> ValidationError:
+    return ValidationError(said, field="condition")
+
+
+def exists(path: str) -> str:
+    """Return the text of the condition that something is at a path."""
+    return str(Condition(path, "exists"))
+
+
+def _path(typed: str, text: str) -> str:
+    if not typed:
+        raise _refused(f"A condition begins with a path, such as /plan/goal, not with “{text.strip()[:40]}”.")
+    try:
+        path = str(parsing.parse(typed)) if typed.startswith('"') else typed
+        pointer.split(path)
+    except parsing.NotJson as error:
+        raise _refused(f"The path in quotes is no JSON text: {error.reason}") from None
+    except ValueError as error:
+        raise _refused(f"“{typed[:80]}” is no path. {error}") from None
+    return path
+
+
+def _value(typed: str, operator: str) -> Json:
+    if not typed:
+        raise _refused(f"Say what to compare with after “{operator}”. {_HINT}")
+    try:
+        value = parsing.parse(typed)
+    except parsing.NotJson as error:
+        hint = f' A text stands in double quotes: "{typed[:40]}".' if re.fullmatch(r"[\w .:/-]+", typed) else ""
+        raise _refused(f"What stands after “{operator}” is not JSON. {error.reason}{hint}") from None
+    if operator in _ORDERS and not (isinstance(value, str) or _number(value) is not None):
+        raise _refused(f"“{operator}” compares numbers and texts, not {typed[:40]}. {_HINT}")
+    return value
+
+
+def _number(value: Json) -> Decimal | None:
+    """Return a JSON number as the number that it stands for, None for what is none."""
+    if isinstance(value, bool) or not isinstance(value, int | float | Number):
+        return None
+    try:
+        return Decimal(value if isinstance(value, int) else parsing.dump(value))
+    except DecimalException:
+        # Its exponent has more digits than any number that means something.
+        return None
+
+
+def _is_equal(found: Json, value: Json) -> bool:
+    left, right = _number(found), _number(value)
+    return eq(left, right) if left is not None and right is not None else parsing.equal(found, value)
+
+
+def _in_order(order: Callable[[Any, Any], bool], found: Json, value: Json) -> bool:
+    if isinstance(found, str) and isinstance(value, str):
+        return order(found, value)
+    left, right = _number(found), _number(value)
+    return left is not None and right is not None and order(left, right)
+
+
+def _contains(found: Json, value: Json) -> bool:
+    if isinstance(found, list):
+        return any(_is_equal(item, value) for item in found)
+    if isinstance(found, str | dict):
+        return isinstance(value, str) and value in found
+    return False

@@ -1,0 +1,71 @@
+"""What a monitor asks for, in Prometheus' form: read from the store at each question, since processes come and go."""
+
+from collections.abc import Iterator
+from typing import Final
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
+
+from statestore import models
+from statestore.db.routers import store_alias
+from statestore.errors import StateStoreError
+from statestore.operations import doctor, readiness
+
+CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
+HOUR_SECONDS: Final = 3600
+# Statuses are whatever agents write: only so many become time series.
+MOST_STATUSES: Final = 20
+
+
+class StoreCollector(Collector):
+    """Reads the store's figures; each by an index, none by reading a table that grows."""
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield the figures; where the store cannot be used, that is the figure."""
+        ready = readiness.examine()
+        yield GaugeMetricFamily("statestore_ready", "1 where requests can be served.", value=int(ready.is_ready))
+        parts = GaugeMetricFamily("statestore_part_ready", "1 where a part works.", labels=["part"])
+        for part, problem in ready.parts.items():
+            parts.add_metric([part], int(not problem))
+        yield parts
+        disk = GaugeMetricFamily("statestore_disk_free_bytes", "Free space beside a database.", labels=["database"])
+        for alias, free in readiness.free_bytes().items():
+            disk.add_metric([alias], free)
+        yield disk
+        if not ready.parts["store"]:
+            try:
+                yield from list(self._store())
+            except StateStoreError:
+                return
+
+    def _store(self) -> Iterator[Metric]:
+        agents = GaugeMetricFamily("statestore_agents", "Agents by status, without the trash.", labels=["status"])
+        counts = models.AgentState.objects.using(store_alias()).alive().counts_by_status()
+        named = sorted(counts.items(), key=lambda pair: -pair[1])
+        for status, count in named[:MOST_STATUSES]:
+            agents.add_metric([status.encode("utf-8", "replace").decode()[:100]], count)
+        if rest := sum(count for _, count in named[MOST_STATUSES:]):
+            agents.add_metric(["(others)"], rest)
+        yield agents
+        since = models.now() - HOUR_SECONDS
+        for name, help_text, rows in (
+            ("transitions", "Transitions in the last hour.", models.Transition.objects.since(since)),
+            ("restores", "Restores in the last hour.", models.Restore.objects.filter(at__gte=since)),
+        ):
+            yield GaugeMetricFamily(f"statestore_{name}_last_hour", help_text, value=rows.using(store_alias()).count())
+        findings = GaugeMetricFamily("statestore_findings", "What the doctor complains about.", labels=["level"])
+        levels = [finding.level for finding in doctor.troubles()]
+        for level in ("warn", "error"):
+            findings.add_metric([level], levels.count(level))
+        yield findings
+
+
+_registry: Final = CollectorRegistry(auto_describe=False)
+_registry.register(StoreCollector())
+
+
+def exposition() -> bytes:
+    """Return all figures in Prometheus' text form."""
+    return generate_latest(_registry)

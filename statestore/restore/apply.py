@@ -1,0 +1,142 @@
+"""Applying a plan, proving it, and undoing it.
+
+One IMMEDIATE transaction checks the hash, keeps the outgoing state as a safety snapshot, writes the state, the
+transition, the restore and the audit entry; then the state is read back and compared.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+from django.conf import settings
+
+from statestore import models
+from statestore.access import audit
+from statestore.access.audit import Actor
+from statestore.db import transactions
+from statestore.db.routers import store_alias
+from statestore.errors import Conflict, DatabaseError, Moved, NeedsApproval
+from statestore.history import moments
+from statestore.restore.plans import Plan, agent_now, expecting, plan
+
+SAFETY_DESCRIPTION: Final = "Before restore"
+_VERBS: Final = {"part": "restored", "revert": "reverted:"}
+
+
+def apply_at_once(planned: Plan, etag: str, *, by: Actor, confirmed: bool, reason: str = "") -> models.Restore | None:
+    """Apply a plan to the row that somebody saw, or return None and write nothing where they should look first.
+
+    That is so where something speaks against it and they have not confirmed it. Raises Conflict as `apply` does.
+    """
+    has_moved = etag != planned.expected_etag
+    if planned.warnings and not confirmed and not has_moved:
+        return None
+    return apply(expecting(planned, etag), by=by, reason=reason)
+
+
+def apply(planned: Plan, *, by: Actor, reason: str = "", undoes: models.Restore | None = None) -> models.Restore:
+    """Put the planned state back and return the restore, proved by reading back.
+
+    Raises Moved, and writes nothing, where the agent's row is not the one that the plan was made against; Conflict
+    where places clash that nobody chose between; NeedsApproval where a second person must approve and has not.
+    """
+    using = planned.using
+    if planned.clashes:
+        raise Conflict("Both sides changed the same places: choose one for each first. Nothing was written.")
+    if settings.RESTORES_NEED_APPROVAL and not (undoes or planned.approved_by):
+        raise NeedsApproval("A second person has to approve restores here. Save this as a plan and send them its link.")
+    with transactions.writing(using):
+        if planned.restore_id and models.Restore.objects.using(using).filter(pk=planned.restore_id).exists():
+            raise Conflict("This plan was applied already. Nothing was written again.")
+        agent = agent_now(planned.agent.agent_id, using, lock=True)
+        if agent.etag() != planned.expected_etag:
+            raise Moved("The agent has changed since you looked. Nothing was written; look at the new difference.")
+        restored = _write(agent, planned, by=by, reason=reason, undoes=undoes)
+        _prove(restored, using)
+    return restored
+
+
+def _write(
+    agent: models.AgentState, planned: Plan, *, by: Actor, reason: str, undoes: models.Restore | None
+) -> models.Restore:
+    now, etag_before, words, using = models.now(), agent.etag(), _words(planned, reason, undoes), planned.using
+    outgoing = agent.state_data
+    safety = models.Snapshot(
+        agent_id=agent.agent_id, state_data=outgoing, description=f"{SAFETY_DESCRIPTION}: {words}", created_at=now
+    )
+    agent.state_data, agent.updated_at = planned.text, now
+    transition = models.Transition(
+        agent_id=agent.agent_id, state_before=outgoing, state_after=planned.text, reason=words, timestamp=now
+    )
+    restored = models.Restore(
+        id=planned.restore_id or models.new_id(),
+        agent_id=agent.agent_id,
+        at=now,
+        actor=by.name,
+        reason=reason,
+        moment=str(planned.target.moment),
+        kind=planned.kind,
+        hash_before=models.sha256(outgoing),
+        hash_after=models.sha256(planned.text),
+        safety_snapshot_id=safety.pk,
+        transition_id=transition.pk,
+        undoes_id=undoes.pk if undoes else None,
+    )
+    for row in (safety, transition, restored):
+        row.save(using=using, force_insert=True)
+    agent.save(using=using, update_fields=["state_data", "updated_at"])
+    audit.record(
+        "undo" if undoes else "restore", agent, by=by, using=using, hash_before=etag_before, hash_after=agent.etag(),
+        restore=restored.pk, moment=restored.moment, kind=planned.kind, reason=reason,
+    )  # fmt: skip
+    return restored
+
+
+def _words(planned: Plan, reason: str, undoes: models.Restore | None) -> str:
+    what = "undo of a restore" if undoes else f"{_VERBS.get(planned.kind, 'restored to')} {planned.label}"
+    return f"{what} — {reason}" if reason else what
+
+
+def _prove(restored: models.Restore, using: str) -> None:
+    """Read the agent back before anything is committed, and refuse the whole restore where it differs."""
+    agent = agent_now(restored.agent_id, using)
+    if agent.state_hash() != restored.hash_after:
+        raise DatabaseError(
+            "The state reads back differently than it was written. Nothing was changed; run the doctor."
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Whether what a restore wrote is still the agent's state."""
+
+    in_force: bool
+    agent_gone: bool = False
+    overwritten_at: int | None = None
+    overwritten_by: models.Transition | None = None
+
+
+def verify(restored: models.Restore, *, using: str | None = None) -> Standing:
+    """Return whether a restore still stands, and if not, when and by which transition it was overwritten."""
+    using = using or store_alias()
+    agent = models.AgentState.objects.using(using).filter(agent_id=restored.agent_id).first()
+    if agent is None:
+        return Standing(in_force=False, agent_gone=True)
+    if agent.state_hash() == restored.hash_after:
+        return Standing(in_force=True)
+    transition = models.Transition.objects.using(using).filter(pk=restored.transition_id).first()
+    later = models.Transition.objects.using(using).of_agent(restored.agent_id).without_states()
+    first = later.after(transition).oldest_first().first() if transition else None
+    return Standing(in_force=False, overwritten_at=first.timestamp if first else agent.updated_at, overwritten_by=first)
+
+
+def plan_undo(restored: models.Restore, *, using: str | None = None) -> Plan:
+    """Return the plan that puts back what a restore overwrote."""
+    return plan(restored.agent_id, moments.AtSnapshot(restored.safety_snapshot_id), using=using)
+
+
+def undo(restored: models.Restore, *, by: Actor, expected_etag: str | None = None, reason: str = "") -> models.Restore:
+    """Put back what a restore overwrote, and return the new restore. Raises Conflict where the agent moved since."""
+    planned = plan_undo(restored)
+    if expected_etag is not None:
+        planned = expecting(planned, expected_etag)
+    return apply(planned, by=by, reason=reason, undoes=restored)

@@ -1,0 +1,281 @@
+"""Many agents put back to one time: previewed agent by agent, applied as one batch, undone as one.
+
+Each agent's restore is atomic and recorded with its result in one transaction, so that a batch that was interrupted
+goes on where it stopped. Several agents share a transaction, to sync the disk less often, for a twentieth of a second.
+"""
+
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar
+
+from django.conf import settings
+
+from statestore import history, models
+from statestore.access import audit
+from statestore.access.audit import Actor
+from statestore.db import transactions
+from statestore.db.errors import translated_errors
+from statestore.db.routers import store_alias
+from statestore.errors import Busy, Conflict, NeedsApproval, NotFound, StateStoreError, ValidationError
+from statestore.history import moments
+from statestore.restore.apply import apply
+from statestore.restore.plans import Plan, agent_now
+
+Row = TypeVar("Row")
+
+MAX_AGENTS: Final = 5_000
+BATCH_SECONDS: Final = 24 * 3600
+# The orchestrator waits for each of our transactions: after so long the next agents get one of their own.
+HOLD_SECONDS: Final = 0.05
+# So long may one request restore; what is left is restored by the next.
+BUDGET_SECONDS: Final = 10
+# What a batch would do to an agent, what matters most first.
+KINDS: Final = ("change", "running", "unchanged", "unknown")
+_AGENTS_AT_ONCE: Final = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a batch would do to one agent: change, unchanged, unknown or running (it would change while it runs)."""
+
+    agent: models.AgentState
+    kind: str
+    note: str
+    etag: str
+
+    @property
+    def is_choosable(self) -> bool:
+        """Whether there is something to put back."""
+        return self.kind in ("change", "running")
+
+
+def preview(agents: Any, seconds: int) -> list[Verdict]:
+    """Return for each agent of a queryset what putting it back to a time would do, in the order of KINDS.
+
+    Raises ValidationError for more than MAX_AGENTS agents.
+    """
+    chosen = list(agents[: MAX_AGENTS + 1])
+    if len(chosen) > MAX_AGENTS:
+        raise ValidationError(f"These are over {MAX_AGENTS:,} agents. Narrow the filter; nothing was changed.")
+    using = agents.db
+    verdicts = [verdict for some in _groups(chosen) for verdict in _verdicts(some, seconds, using)]
+    return sorted(verdicts, key=lambda verdict: KINDS.index(verdict.kind))
+
+
+def _groups(rows: Sequence[Row]) -> Iterator[Sequence[Row]]:
+    """Yield the rows some at a time: of their states only so many are in memory at once."""
+    for start in range(0, len(rows), _AGENTS_AT_ONCE):
+        yield rows[start : start + _AGENTS_AT_ONCE]
+
+
+def _verdicts(listed: Sequence[models.AgentState], seconds: int, using: str) -> Iterator[Verdict]:
+    with translated_errors():
+        found = models.AgentState.objects.using(using).in_bulk([agent.pk for agent in listed])
+        agents = [found[agent.pk] for agent in listed if agent.pk in found]
+        known = history.states_at(agents, seconds, using=using)
+    for agent in agents:
+        yield _verdict(agent, known.get(agent.agent_id))
+
+
+def _verdict(agent: models.AgentState, known: history.KnownState | None) -> Verdict:
+    etag = agent.etag()
+    if known is None:
+        return Verdict(agent, "unknown", "nothing is known of it at that time", etag)
+    if models.same_text(known.text, agent.state_data):
+        return Verdict(agent, "unchanged", "", etag)
+    note = "" if known.is_exact else "last known state; it changed unrecorded since"
+    return Verdict(agent, "running" if agent.status == models.AgentStatus.RUNNING else "change", note, etag)
+
+
+def prepare(
+    chosen: Iterable[tuple[str, str]],
+    seconds: int,
+    *,
+    by: Actor,
+    reason: str = "",
+    scope: str = "",
+    using: str | None = None,
+) -> models.Batch:
+    """Keep a batch of (agent id, etag seen) pairs for a day, to be looked at, approved and applied; return it."""
+    using, pairs = using or store_alias(), list(dict(chosen).items())
+    if not pairs or len(pairs) > MAX_AGENTS:
+        raise ValidationError(f"Choose 1 to {MAX_AGENTS:,} agents. Nothing was changed.")
+    moment = str(moments.AtTime(seconds))
+    batch = models.Batch(created_at=models.now(), actor=by.name, reason=reason, moment=moment, scope=scope)
+    items = [
+        models.BatchItem(batch=batch, agent_id=agent_id, expected_etag=etag, moment=moment) for agent_id, etag in pairs
+    ]
+    return _kept(batch, items, by, using)
+
+
+def prepare_undo(batch: models.Batch, *, by: Actor, reason: str = "", using: str | None = None) -> models.Batch:
+    """Keep a batch that puts back what another one overwrote, where it is still in force. Raises Conflict."""
+    using = using or store_alias()
+    undone = models.Batch.objects.using(using).filter(undoes_id=batch.pk).exists()
+    done = {item.restore_id: item for item in batch.items.using(using).done()}
+    if undone or not done:
+        raise Conflict("There is nothing to undo: nothing was restored by this batch, or it was undone already.")
+    undo = models.Batch(
+        created_at=models.now(), actor=by.name, reason=reason, moment=batch.moment, scope=batch.scope,
+        undoes_id=batch.pk,
+    )  # fmt: skip
+    items = [_undo_item(undo, restored, using) for restored in _restores(done, using)]
+    return _kept(undo, items, by, using)
+
+
+def undo_batch(
+    batch: models.Batch, *, by: Actor, reason: str = "", using: str | None = None
+) -> tuple[models.Batch, dict[str, int]]:
+    """Put back, as far as one request may, what a batch overwrote and what still stands; return that new batch.
+
+    With it comes the number of agents by result, as from `apply_batch`. Raises Conflict where nothing can be undone.
+    """
+    undo = prepare_undo(batch, by=by, reason=reason, using=using)
+    return undo, apply_batch(undo, by=by, budget_seconds=BUDGET_SECONDS, using=using)
+
+
+def _restores(done: Iterable[Any], using: str) -> Iterator[models.Restore]:
+    for ids in _groups([one for one in done if one]):
+        yield from models.Restore.objects.using(using).filter(pk__in=ids)
+
+
+def _undo_item(undo: models.Batch, restored: models.Restore, using: str) -> models.BatchItem:
+    moment = str(moments.AtSnapshot(restored.safety_snapshot_id))
+    item = models.BatchItem(batch=undo, agent_id=restored.agent_id, moment=moment, restore_id=restored.pk)
+    try:
+        agent = agent_now(restored.agent_id, using)
+    except NotFound as error:
+        item.result, item.note = "failed", str(error)
+        return item
+    if agent.state_hash() != restored.hash_after:
+        item.result, item.note = "moved", "It changed after the restore, and stays as it is."
+    item.expected_etag = agent.etag()
+    return item
+
+
+def _kept(batch: models.Batch, items: list[models.BatchItem], by: Actor, using: str) -> models.Batch:
+    with transactions.writing(using):
+        batch.save(using=using, force_insert=True)
+        audit.record("plan", batch, by=by, row_id=batch.pk, using=using, agents=len(items), moment=batch.moment)
+    for start in range(0, len(items), 500):
+        with transactions.writing(using):
+            models.BatchItem.objects.using(using).bulk_create(items[start : start + 500])
+    return batch
+
+
+def apply_batch(
+    batch: models.Batch, *, by: Actor, budget_seconds: float | None = None, using: str | None = None
+) -> dict[str, int]:
+    """Apply what waits of a batch, as far as the budget goes, and return the number of agents by result.
+
+    `""` counts those that still wait: call again. Raises NeedsApproval where a second person must approve and has not,
+    Conflict for a batch of which nothing was applied within a day.
+    """
+    using = using or store_alias()
+    _refuse_unfit(batch, using)
+    ends_at = time.monotonic() + (float("inf") if budget_seconds is None else budget_seconds)
+    # Each call gets on with at least one group, however short its budget.
+    while items := list(batch.items.using(using).waiting()[:_AGENTS_AT_ONCE]):
+        plans = _plans(batch, items, using)
+        while items:
+            with transactions.writing(using):
+                _apply_some(items, plans, by, batch.reason, using)
+        if time.monotonic() > ends_at:
+            break
+    return models.BatchItem.objects.using(using).filter(batch=batch).counts_by_result()
+
+
+def _refuse_unfit(batch: models.Batch, using: str) -> None:
+    if batch_needs_approval(batch):
+        raise NeedsApproval("A second person has to approve restores here. Send them the address of this batch.")
+    has_begun = batch.items.using(using).exclude(result="").exists()
+    if not has_begun and models.now() - int(batch.created_at) > BATCH_SECONDS:
+        raise Conflict("This batch has expired: it holds for a day. Make a new one from what the agents are now.")
+
+
+def _plans(batch: models.Batch, items: list[models.BatchItem], using: str) -> dict[int, Plan]:
+    """Return the plans of some items by their keys, read without the lock; what is gone has none."""
+    with translated_errors():
+        ids = [item.agent_id for item in items]
+        agents = {one.agent_id: one for one in models.AgentState.objects.using(using).filter(agent_id__in=ids)}
+        moment = moments.parse(batch.moment)
+        if batch.undoes_id is None and isinstance(moment, moments.AtTime):
+            known = history.states_at(list(agents.values()), moment.seconds, using=using)
+        else:
+            known = _outgoing(items, using)
+    return {
+        item.pk: Plan(
+            agents[item.agent_id], target, item.expected_etag, (), using, target.text, label=target.label,
+            approved_by=batch.approved_by,
+        )
+        for item in items
+        if item.agent_id in agents and (target := known.get(item.agent_id))
+    }  # fmt: skip
+
+
+def _outgoing(items: list[models.BatchItem], using: str) -> dict[str, history.KnownState]:
+    """Return the states that the safety snapshots of some items hold, by agent."""
+    moment_of = {item.agent_id: moments.parse(item.moment) for item in items}
+    ids = [moment.snapshot_id for moment in moment_of.values() if isinstance(moment, moments.AtSnapshot)]
+    snapshots = models.Snapshot.objects.using(using).filter(pk__in=ids)
+    return {
+        one.agent_id: history.KnownState(
+            moment_of[one.agent_id], one.agent_id, one.state_data, one.created_at, "before"
+        )
+        for one in snapshots
+        if one.agent_id in moment_of
+    }
+
+
+def _apply_some(
+    items: list[models.BatchItem], plans: dict[int, Plan], by: Actor, reason: str, using: str
+) -> None:  # fmt: skip
+    """Apply the first items within one transaction, for a twentieth of a second, and take them from the list."""
+    began = time.monotonic()
+    # Another process may apply the same batch: the lock is ours now, so what is still waiting stays so.
+    waiting = models.BatchItem.objects.using(using).filter(pk__in=[item.pk for item in items]).waiting()
+    still = set(waiting.values_list("pk", flat=True))
+    while items and time.monotonic() - began < HOLD_SECONDS:
+        item = items.pop(0)
+        if item.pk in still:
+            _apply_one(item, plans.get(item.pk), by, reason, using)
+            item.save(using=using, update_fields=["result", "note", "restore_id"])
+
+
+def _apply_one(item: models.BatchItem, planned: Plan | None, by: Actor, reason: str, using: str) -> None:
+    """Apply one item, or note on it why not."""
+    undone = item.restore_id and models.Restore.objects.using(using).filter(pk=item.restore_id).first()
+    item.restore_id = None
+    if planned is None:
+        item.result, item.note = "failed", "The agent or the state to put back is gone."
+        return
+    if planned.changes_nothing:
+        item.result = "unchanged"
+        return
+    try:
+        item.restore_id = apply(planned, by=by, reason=reason, undoes=undone or None).pk
+        item.result = "done"
+    except Busy:
+        raise
+    except Conflict as error:
+        item.result, item.note = "moved", str(error)
+    except StateStoreError as error:
+        item.result, item.note = "failed", str(error)
+
+
+def batch_needs_approval(batch: models.Batch) -> bool:
+    """Return whether a second person has to approve a batch before it can be applied."""
+    return bool(settings.RESTORES_NEED_APPROVAL and not (batch.approved_by or batch.undoes_id))
+
+
+def approve_batch(batch: models.Batch, *, by: Actor, using: str | None = None) -> models.Batch:
+    """Approve somebody else's batch, and return it. Raises Conflict for one's own."""
+    using = using or store_alias()
+    if by.name == batch.actor:
+        raise Conflict("A batch is approved by somebody else than who made it. Send them the link.")
+    with transactions.writing(using):
+        batch.approved_by = by.name
+        batch.save(using=using, update_fields=["approved_by"])
+        audit.record("approve", batch, by=by, row_id=batch.pk, using=using)
+    return batch

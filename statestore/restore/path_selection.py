@@ -1,0 +1,111 @@
+"""States made of states: some paths of one, one with a value corrected, two that went apart from a third.
+
+All are made in the stored text, so that whatever is not touched stays as it was typed, byte for byte.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Final, TypeAlias
+
+from statestore.errors import ValidationError
+from statestore.jsondiff import diff, merge3, parsing, source_edit
+from statestore.jsondiff.diff import Change, Kind
+
+Edits: TypeAlias = Sequence[tuple[str, str]]
+Side: TypeAlias = merge3.Side
+Clash: TypeAlias = merge3.Conflict
+
+MAX_EDITS: Final = 100
+# In front of a path, one of these chooses only the change of that kind; a path alone chooses all that is there.
+SIGNS: Final = {Kind.ADDED: "+", Kind.REMOVED: "-", Kind.REPLACED: "~", Kind.MOVED: ">"}
+
+
+def sign_of(change: Change) -> str:
+    """Return the text that chooses this change: a sign and its path."""
+    return f"{SIGNS[change.kind]}{change.path}"
+
+
+def chosen(now: str, then: str, paths: Sequence[str]) -> tuple[str, int]:
+    """Return the present text with some paths put back to what they were then, and how many changes that is.
+
+    A path stands for all that is at and below it, in either state. Raises ValidationError for states that are no JSON,
+    for no path, too many, and one at which nothing differs.
+    """
+    found = _changes(now, then)
+    if not paths:
+        raise ValidationError("Choose at least one path to put back. Nothing was changed.")
+    if len(paths) > diff.MAX_CHANGES:
+        raise ValidationError(f"At most {diff.MAX_CHANGES:,} paths can be chosen; restore the whole state instead.")
+    wanted = dict.fromkeys(paths)
+    picked = [change for change in found if any(path in wanted for path in _names(change))]
+    used = {path for change in picked for path in _names(change)}
+    if lost := [path for path in wanted if path not in used]:
+        raise ValidationError(f"Nothing differs at “{lost[0][:80]}”: it is gone, or the same by now. Look again.")
+    if len(picked) == len(found):
+        return then, len(picked)
+    return _rewritten(now, picked, then), len(picked)
+
+
+def _names(change: Change) -> set[str]:
+    """Return all by which a change can be chosen: its signed path, its paths, and those above them."""
+    names = {sign_of(change)}
+    for path in (change.before_path, change.after_path):
+        parts = path.split("/")
+        names |= {"/".join(parts[:depth]) for depth in range(1, len(parts) + 1)}
+    return names
+
+
+def _changes(now: str, then: str) -> tuple[Change, ...]:
+    compared = diff.compare(now, then)
+    if isinstance(compared, diff.TextComparison):
+        raise ValidationError(f"Single paths cannot be put back. {compared.reason} Restore the whole state.")
+    if compared.diff.truncated:
+        raise ValidationError("There are too many changes to choose from. Restore the whole state.")
+    return compared.diff.changes
+
+
+def _rewritten(text: str, changes: Sequence[Change], source: str | None = None) -> str:
+    try:
+        return source_edit.rewrite(text, changes, source)
+    except (diff.DoesNotFit, parsing.NotJson) as error:
+        raise ValidationError(f"These paths cannot be put back together: {error} Nothing was changed.") from None
+
+
+def edited(text: str, edits: Edits) -> str:
+    """Return the text with the values at some paths replaced by JSON as it was typed. Raises ValidationError."""
+    if len(edits) > MAX_EDITS:
+        raise ValidationError(f"At most {MAX_EDITS} values can be corrected at once. Nothing was changed.")
+    for path, typed in edits:
+        try:
+            text = source_edit.replace_value(text, path, typed)
+        except parsing.NotJson as error:
+            raise ValidationError(f"The value for {path or 'the whole state'} is not JSON: {error.reason}") from None
+        except (KeyError, ValueError):
+            raise ValidationError(f"There is no “{path[:80]}” in the state that would be written.") from None
+    return text
+
+
+def merged(base: str, ours: str, theirs: str, sides: Mapping[str, Side] | None = None) -> tuple[str, tuple[Clash, ...]]:
+    """Return `ours` with what `theirs` changed since `base`, and the places where both did, less those with a side.
+
+    Raises ValidationError where one of the three is no JSON, and for a side chosen where nothing clashes.
+    """
+    if ours in (base, theirs):
+        return theirs, ()
+    try:
+        values = [parsing.parse(text) for text in (base, ours, theirs)]
+        found = merge3.merge(*values)
+        sides = sides or {}
+        result = found.resolved(sides)
+        changes = diff.diff(values[1], result)
+    except parsing.NotJson as error:
+        raise ValidationError(f"These states cannot be merged: one is no JSON. {error.reason}") from None
+    except diff.TooDeep as error:
+        raise ValidationError(f"These states cannot be merged: {error}") from None
+    except diff.Truncated:
+        raise ValidationError("There are too many changes to be merged. Restore the whole state instead.") from None
+    except KeyError as error:
+        raise ValidationError(f"Nothing clashes at {error}: it moved again since you looked. Look again.") from None
+    if changes.truncated:
+        raise ValidationError("There are too many changes to be merged. Restore the whole state instead.")
+    left = tuple(clash for clash in found.conflicts if clash.path not in sides)
+    return (_rewritten(ours, changes.changes) if changes.changes else ours), left

@@ -1,0 +1,103 @@
+"""Plans as objects: kept with the hash they were made against, sent to a colleague, approved, applied once."""
+
+from dataclasses import replace
+from typing import Final
+
+from django.conf import settings
+
+from statestore import history, models
+from statestore.access import audit
+from statestore.access.audit import Actor
+from statestore.db import transactions
+from statestore.db.routers import store_alias
+from statestore.errors import Conflict, NotFound
+from statestore.history import moments
+from statestore.restore.apply import apply
+from statestore.restore.plans import Plan, agent_now, expecting, plan
+
+PLAN_SECONDS: Final = 24 * 3600
+
+
+def save(planned: Plan, *, by: Actor, reason: str = "") -> models.Plan:
+    """Keep a plan for a day, and return it. The state to write is kept too, unless it is that of the moment itself."""
+    now = models.now()
+    if planned.clashes:
+        raise Conflict("Both sides changed the same places: choose one for each before this becomes a plan.")
+    row = models.Plan(
+        agent_id=planned.agent.agent_id,
+        created_at=now,
+        expires_at=now + PLAN_SECONDS,
+        actor=by.name,
+        reason=reason,
+        kind=planned.kind,
+        moment=str(planned.target.moment),
+        label=planned.label,
+        state_data=None if planned.kind == "whole" else planned.text,
+        expected_etag=planned.expected_etag,
+        hash_before=planned.agent.state_hash(),
+        hash_after=models.sha256(planned.text),
+    )
+    with transactions.writing(planned.using):
+        row.save(using=planned.using, force_insert=True)
+        audit.record("plan", planned.agent, by=by, using=planned.using, plan=row.pk, moment=row.moment, kind=row.kind)
+    return row
+
+
+def reopen(row: models.Plan, *, using: str | None = None) -> Plan:
+    """Return the plan that a row keeps, against the hash it was made for; it may be looked at whatever became of it.
+
+    Raises NotFound where the moment is gone, and Conflict where it holds another state than was planned.
+    """
+    using = using or store_alias()
+    if row.state_data is None:
+        made = plan(row.agent_id, row.moment, using=using)
+    else:
+        made = plan(row.agent_id, moments.Now(), using=using)
+        target = history.KnownState(moments.parse(row.moment), row.agent_id, row.state_data, None, row.label)
+        made = replace(made, target=target, text=row.state_data)
+    if models.sha256(made.text) != row.hash_after:
+        raise Conflict("What this plan would put back is not what it was when the plan was made. Make a new plan.")
+    made = replace(made, kind=row.kind, label=row.label, restore_id=row.pk, approved_by=row.approved_by)
+    return expecting(made, row.expected_etag)
+
+
+def check_applicable(row: models.Plan, *, using: str | None = None) -> None:
+    """Raise Conflict where a plan was applied already or has expired."""
+    if models.Restore.objects.using(using or store_alias()).filter(pk=row.pk).exists():
+        raise Conflict("This plan was applied already. Nothing was written again.")
+    if row.is_expired(models.now()):
+        raise Conflict("This plan has expired: a plan holds for a day. Make a new one from the agent as it is now.")
+
+
+def apply_saved(row: models.Plan, *, by: Actor, using: str | None = None) -> models.Restore:
+    """Apply a plan and return the restore, which has its id. Raises Conflict where it was applied, expired or moved."""
+    check_applicable(row, using=using)
+    planned = reopen(row, using=using)
+    return apply(planned, by=by, reason=row.reason)
+
+
+def approve(row: models.Plan, *, by: Actor, using: str | None = None) -> models.Plan:
+    """Approve somebody else's plan, and return it. Raises Conflict for one's own, an applied or an expired one."""
+    using = using or store_alias()
+    with transactions.writing(using):
+        row = find(row.pk, using=using)
+        check_applicable(row, using=using)
+        if by.name == row.actor:
+            raise Conflict("A plan is approved by somebody else than who made it. Send them the link.")
+        row.approved_by, row.approved_at = by.name, models.now()
+        row.save(using=using, update_fields=["approved_by", "approved_at"])
+        audit.record("approve", agent_now(row.agent_id, using), by=by, using=using, plan=row.pk)
+    return row
+
+
+def find(plan_id: str, *, using: str | None = None) -> models.Plan:
+    """Return a plan. Raises NotFound."""
+    row: models.Plan | None = models.Plan.objects.using(using or store_alias()).filter(pk=plan_id).first()
+    if row is None:
+        raise NotFound("There is no plan of this id.")
+    return row
+
+
+def needs_approval(row: models.Plan) -> bool:
+    """Return whether a second person has to approve a plan before it can be applied."""
+    return bool(settings.RESTORES_NEED_APPROVAL and not row.approved_by)

@@ -1,0 +1,46 @@
+"""What happened after a moment and stays, whatever is restored: what was said and done, finished and committed."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from statestore import models
+from statestore.db.errors import translated_errors
+from statestore.db.routers import store_alias
+
+# No index has (actor, time): only the events inserted last are looked at.
+_EVENTS: Final = 1_000
+_SHOWN: Final = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Aftermath:
+    """Of one agent since a moment; `at_least` where there was more than was looked at."""
+
+    events: int
+    tool_calls: int
+    commits: tuple[str, ...]
+    tasks: tuple[models.Task, ...]
+    at_least: bool
+
+    def __bool__(self) -> bool:
+        return bool(self.events or self.tasks)
+
+
+def aftermath(agent_id: str, since: int | None, *, using: str | None = None) -> Aftermath:
+    """Return what an agent did after a moment that putting its state back will not undo."""
+    using, since = using or store_alias(), int(since or 0)
+    with translated_errors():
+        events = models.Event.objects.using(using).by_actor(agent_id).last_inserted()
+        rows = list(events.values_list("timestamp", "event_type", "git_commit")[:_EVENTS])
+        tasks = models.Task.objects.using(using).assigned_to(agent_id).done_after(since).last_changed_first()
+        later = [(str(kind), commit) for at, kind, commit in rows if int(at) > since]
+        return Aftermath(
+            events=len(later),
+            tool_calls=sum(kind.lower() in _TOOL_CALLS for kind, _ in later),
+            commits=tuple(dict.fromkeys(str(commit) for _, commit in later if commit))[:_SHOWN],
+            tasks=tuple(tasks[:_SHOWN]),
+            at_least=len(later) == _EVENTS,
+        )
+
+
+_TOOL_CALLS: Final = {"tool_use", "tool_call", "tooluse", "toolcall"}

@@ -1,0 +1,269 @@
+"""The language of the search box: words, quoted phrases and `name:value` filters, each negatable with `-`."""
+
+import re
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Final, NoReturn
+
+from statestore.errors import ValidationError
+from statestore.history import moments
+
+FIELDS: Final = ("type", "actor", "actor-type", "session", "agent", "commit")
+TIMES: Final = ("after", "before")
+NAMES: Final = (*FIELDS, *TIMES)
+TEXT: Final = "text"
+LONGEST: Final = 10_000
+MOST_TERMS: Final = 50
+# A name and its colon at the beginning of a term; what merely looks so is text, such as http://…
+_NAME: Final = re.compile(r"([A-Za-z][A-Za-z_-]*):")
+_AGO: Final = re.compile(r"(\d{1,9})([smhdw])")
+_UNIT_SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
+# Times may be in nanoseconds, before 1970, and at the ends of what a column holds.
+_LAST_TIME: Final = (1 << 63) - 1
+_SURROGATE: Final = re.compile("[\ud800-\udfff]")
+_PLAIN: Final = re.compile(r'[^\s"\\-][^\s"\\]*')
+
+
+class QueryError(ValidationError):
+    """A query that cannot be understood; `position` counts the characters before what is wrong."""
+
+    def __init__(self, message: str, position: int) -> None:
+        super().__init__(f"{message} (at character {position + 1})", field="q")
+        self.reason = message
+        self.position = position
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """One part of a query. `name` is `text` for words and phrases, else the filter's; `seconds` is a time's value."""
+
+    name: str
+    value: str
+    negated: bool = False
+    seconds: int | None = None
+
+    def __str__(self) -> str:
+        name = "" if self.name == TEXT else f"{self.name}:"
+        is_plain = _PLAIN.fullmatch(self.value) and (name or not _NAME.match(self.value))
+        value = self.value if is_plain else '"' + self.value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+        return f"{'-' if self.negated else ''}{name}{value}"
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """What is asked for. All terms must hold; of several values for one filter, any one."""
+
+    terms: tuple[Term, ...] = ()
+    hints: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return " ".join(map(str, self.terms))
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """The texts that must occur."""
+        return tuple(term.value for term in self.terms if term.name == TEXT and not term.negated)
+
+    @property
+    def unwanted(self) -> tuple[str, ...]:
+        """The texts that must not occur."""
+        return tuple(term.value for term in self.terms if term.name == TEXT and term.negated)
+
+    def values(self, name: str, *, negated: bool = False) -> tuple[str, ...]:
+        """Return the values that a filter allows, or those that it excludes."""
+        return tuple(term.value for term in self.terms if term.name == name and term.negated == negated)
+
+    @property
+    def after(self) -> int | None:
+        """The first second that counts, or None where the past is open."""
+        return max(_bounds(self.terms, "after"), default=None)
+
+    @property
+    def before(self) -> int | None:
+        """The first second that does not count any more, or None where the future is open."""
+        return min(_bounds(self.terms, "before"), default=None)
+
+    def without(self, term: Term) -> "Query":
+        """Return the query without one of its terms."""
+        return replace(self, terms=tuple(other for other in self.terms if other != term), hints=())
+
+    def plus(self, term: Term) -> "Query":
+        """Return the query with one more term, in place of its opposite."""
+        opposite = replace(term, negated=not term.negated)
+        kept = tuple(other for other in self.terms if other not in (term, opposite))
+        return replace(self, terms=(*kept, term), hints=())
+
+    def between(self, after: int | None, before: int | None) -> "Query":
+        """Return the query over another stretch of time."""
+        kept = tuple(term for term in self.terms if term.name not in TIMES)
+        bounds = (("after", after), ("before", before))
+        times = (Term(name, _written(at), seconds=at) for name, at in bounds if at is not None)
+        return replace(self, terms=(*kept, *times), hints=())
+
+
+def _bounds(terms: Iterable[Term], name: str) -> Iterator[int]:
+    """Return the seconds that bound one end: what is not after a time is before it."""
+    for term in terms:
+        opposite = TIMES[1 - TIMES.index(term.name)] if term.name in TIMES and term.negated else term.name
+        if opposite == name and term.seconds is not None:
+            yield term.seconds
+
+
+def parse(text: str, *, now: int | None = None) -> Query:
+    """Return what a search box's text asks for. Raises QueryError, which names the position, where it is no query."""
+    if (nul := text.find("\0")) >= 0:
+        raise QueryError("A NUL character cannot be searched for", nul)
+    if (odd := _SURROGATE.search(text)) is not None:
+        raise QueryError("This is no character", odd.start())
+    if len(text) > LONGEST:
+        raise QueryError(f"A query has {LONGEST:,} characters at most", LONGEST)
+    terms: list[Term] = []
+    hints: list[str] = []
+    position = _past_spaces(text, 0)
+    while position < len(text):
+        if len(terms) == MOST_TERMS:
+            raise QueryError(f"A query has {MOST_TERMS} terms at most", position)
+        term, end = _term(text, position, hints, int(time.time()) if now is None else now)
+        terms.append(term)
+        position = _past_spaces(text, end)
+    return Query(tuple(dict.fromkeys(terms)), tuple(hints))
+
+
+def _past_spaces(text: str, position: int) -> int:
+    while position < len(text) and text[position].isspace():
+        position += 1
+    return position
+
+
+def _past_word(text: str, position: int) -> int:
+    while position < len(text) and not text[position].isspace():
+        position += 1
+    return position
+
+
+def _term(text: str, start: int, hints: list[str], now: int) -> tuple[Term, int]:
+    negated = text[start] == "-" and start + 1 < len(text) and not text[start + 1].isspace()
+    begin = start + negated
+    found = _NAME.match(text, begin)
+    name = found[1].lower().replace("_", "-") if found else ""
+    if name not in NAMES:
+        value, end = _value(text, begin)
+        if found and text[found.end() : found.end() + 2] != "//":
+            hints.append(f"“{found[0]}” is no filter and was searched as text. Filters: {', '.join(NAMES)}.")
+        if not value:
+            raise QueryError("There is nothing between the quotation marks", begin)
+        return Term(TEXT, value, negated), end
+    assert found
+    if found.end() == len(text) or text[found.end()].isspace():
+        raise QueryError(f'{name}: needs a value; {name}:"" finds the empty one' if name in FIELDS else
+                         f"{name}: needs a time, such as {name}:2h or {name}:2026-11-21", found.end())  # fmt: skip
+    value, end = _value(text, found.end())
+    seconds = _time(name, value, found.end(), now) if name in TIMES else None
+    return Term(name, value, negated, seconds), end
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """Where a term stands in a text, finished or not: its name, which may be empty, and where its value begins."""
+
+    start: int
+    end: int
+    name: str
+    value_at: int
+
+
+def term_around(text: str, position: int) -> Written:
+    """Return the term that a position of a text is in or just behind; an empty one where it is in none."""
+    start = _past_spaces(text, 0)
+    while start < position:
+        begin = start + (text[start] == "-")
+        found = _NAME.match(text, begin)
+        name = found[1].lower().replace("_", "-") if found else ""
+        value_at = found.end() if found and name in NAMES else begin
+        end = _past_value(text, value_at)
+        if position <= end:
+            return Written(start, end, name if name in NAMES else "", value_at)
+        start = _past_spaces(text, end)
+    return Written(position, position, "", position)
+
+
+def _past_value(text: str, start: int) -> int:
+    """Return where a value ends; one whose quotation mark is not closed goes on to the end."""
+    try:
+        return _value(text, start)[1] if start < len(text) else start
+    except QueryError:
+        return len(text)
+
+
+def unquoted(text: str) -> str:
+    """Return what is meant by the beginning of a value, which may be quoted and not closed."""
+    return re.sub(r'\\(["\\])', r"\1", text[1:]) if text.startswith('"') else text
+
+
+def _value(text: str, start: int) -> tuple[str, int]:
+    """Return a word, or what stands between quotation marks, and where it ends."""
+    if text[start] != '"':
+        end = _past_word(text, start)
+        return text[start:end], end
+    value, position = [], start + 1
+    while position < len(text) and text[position] != '"':
+        # A backslash takes the meaning from a quotation mark and from itself; elsewhere it is one.
+        position += text[position] == "\\" and text[position + 1 : position + 2] in ('"', "\\")
+        value.append(text[position])
+        position += 1
+    if position >= len(text):
+        raise QueryError("This quotation mark is not closed", start)
+    return "".join(value), position + 1
+
+
+def _time(name: str, value: str, position: int, now: int) -> int:
+    ago = _AGO.fullmatch(value)
+    if ago:
+        return now - int(ago[1]) * _UNIT_SECONDS[ago[2]]
+    if value == "now":
+        return now
+    if re.fullmatch(r"-\d{1,19}|\d{16,19}", value):
+        return max(min(int(value), _LAST_TIME), -_LAST_TIME)
+    try:
+        return moments.parse_time(value)
+    except ValidationError:
+        _refuse_time(name, value, position)
+
+
+def _written(seconds: int) -> str:
+    """Return a time as people read it, or as a number where no calendar holds it."""
+    try:
+        return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}" if seconds >= 0 else str(seconds)
+    except (OverflowError, ValueError, OSError):
+        return str(seconds)
+
+
+def _refuse_time(name: str, value: str, position: int) -> NoReturn:
+    raise QueryError(
+        f"“{value[:40]}” is no time; use 2h (ago), 15m, 7d, {name}:2026-11-21, {name}:2026-11-21T18:02 or seconds",
+        position,
+    ) from None
+
+
+def marked(text: str, words: Iterable[str], fold: Callable[[str], str] | None = None) -> list[tuple[str, bool]]:
+    """Return a text in parts, each with whether it is one of the words; ASCII letters match in either case."""
+    fold = fold or ascii_folded
+    folded = fold(text)
+    patterns = [re.escape(fold(word)) for word in sorted(set(words), key=len, reverse=True) if word]
+    if not patterns:
+        return [(text, False)] if text else []
+    parts, position = [], 0
+    for match in re.finditer("|".join(patterns), folded):
+        parts += [(text[position : match.start()], False), (text[match.start() : match.end()], True)]
+        position = match.end()
+    return [part for part in (*parts, (text[position:], False)) if part[0]]
+
+
+_LOWER: Final = {upper: upper + 32 for upper in range(ord("A"), ord("Z") + 1)}
+
+
+def ascii_folded(text: str) -> str:
+    """Return a text with its ASCII capitals small: the only letters whose case LIKE overlooks."""
+    return text.translate(_LOWER)

@@ -1,0 +1,120 @@
+"""One session as a conversation: what was said and done, and what changed in its agents in between."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+from statestore import models
+from statestore.db import pagination
+from statestore.db.errors import translated_errors
+from statestore.db.routers import store_alias
+from statestore.models.events import EventQuerySet
+from statestore.models.transitions import TransitionQuerySet
+
+CONVERSATION_ROWS: Final = 100
+GAP_SECONDS: Final = 300
+SHOWN_CHARACTERS: Final = 20_000
+# On one page.
+MOST_TRANSITIONS: Final = 200
+MOST_AGENTS: Final = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """One entry of a conversation: an event, or a transition of an agent; `gap_seconds` is the silence before it."""
+
+    at: int
+    event: models.Event | None
+    transition: models.Transition | None
+    gap_seconds: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """A stretch of a session, oldest first, and the cursors of its neighbours.
+
+    With `is_cut`, there are more transitions within it than are among its entries.
+    """
+
+    entries: list[Said]
+    earlier: str | None
+    later: str | None
+    is_cut: bool = False
+
+
+def conversation(
+    session_id: str, agents: list[str], *, cursor: str = "", limit: int = CONVERSATION_ROWS, using: str | None = None
+) -> Conversation:
+    """Return what was said and done in a session, oldest first, with the transitions of its agents in between.
+
+    To the given agents those are added that act on the page.
+    """
+    events = models.Event.objects.using(using or store_alias()).in_session(session_id)
+    with translated_errors():
+        page = pagination.page(
+            events.with_beginning(SHOWN_CHARACTERS + 1), ("timestamp", "rowid"), cursor=cursor, size=limit
+        )
+        if not page.rows:
+            return Conversation([], page.newer, page.older)
+        stretch = _stretch(events, page.rows, agents)
+        transitions = stretch.transitions()
+        merged = list(_merged(page.rows, transitions[:MOST_TRANSITIONS]))
+        entries = list(_with_gaps(merged, stretch.before()))
+    return Conversation(entries, page.newer, page.older, len(transitions) > MOST_TRANSITIONS)
+
+
+@dataclass(frozen=True, slots=True)
+class _Stretch:
+    """The time that belongs to a page: from its first event up to, and without, the first of the next page.
+
+    `previous` is the last event before it, `following` the first one after it; None where there is none.
+    """
+
+    using: str
+    agents: list[str]
+    previous: int | None
+    first: int
+    last: int
+    following: int | None
+
+    def transitions(self) -> list[models.Transition]:
+        """Return what changed within it, oldest first, and one more than are shown where there are more."""
+        rows = self._rows().since(self.first)
+        rows = rows.until(self.last) if self.following is None else rows.filter(timestamp__lt=self.following)
+        return list(rows.without_states().with_sizes().oldest_first()[: MOST_TRANSITIONS + 1])
+
+    def before(self) -> int | None:
+        """Return when anything was said or done last before it, or None."""
+        if self.previous is None:
+            return None
+        rows = self._rows().since(self.previous).filter(timestamp__lt=self.first)
+        changed = rows.newest_first().values_list("timestamp", flat=True).first()
+        return int(self.previous if changed is None else changed)
+
+    def _rows(self) -> TransitionQuerySet:
+        return models.Transition.objects.using(self.using).filter(agent_id__in=self.agents)
+
+
+def _stretch(events: EventQuerySet, rows: list[models.Event], agents: list[str]) -> _Stretch:
+    columns = ("timestamp", "actor_type", "actor_id")
+    previous = events.older_than(rows[0]).newest_first().values_list(*columns).first()
+    following = events.newer_than(rows[-1]).oldest_first().values_list(*columns).first()
+    acting = [(row.actor_type, row.actor_id) for row in rows]
+    acting += [one[1:] for one in (previous, following) if one is not None]
+    names = dict.fromkeys([actor for kind, actor in acting if kind == "Agent"] + agents)
+    ends = [None if one is None else one[0] for one in (previous, following)]
+    return _Stretch(events.db, list(names)[:MOST_AGENTS], ends[0], rows[0].timestamp, rows[-1].timestamp, ends[1])
+
+
+def _merged(events: list[models.Event], transitions: list[models.Transition]) -> Iterator[tuple[int, Any, Any]]:
+    entries = [(int(event.timestamp), 0, number, event, None) for number, event in enumerate(events)]
+    entries += [(int(one.timestamp), 1, number, None, one) for number, one in enumerate(transitions)]  # type: ignore[misc]
+    for at, _, _, event, transition in sorted(entries, key=lambda entry: entry[:3]):
+        yield at, event, transition
+
+
+def _with_gaps(entries: list[tuple[int, Any, Any]], before: int | None) -> Iterator[Said]:
+    for at, event, transition in entries:
+        gap = at - before if before is not None and at - before >= GAP_SECONDS else None
+        yield Said(at, event, transition, gap)
+        before = at

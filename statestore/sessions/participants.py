@@ -1,0 +1,64 @@
+"""Who took part in a session, and how often."""
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any, Final
+
+from statestore import models
+from statestore.db.errors import translated_errors
+from statestore.db.routers import store_alias
+from statestore.models.querysets import some_of_each
+
+# Of an events-only session, so many events tell who took part and how often.
+COUNTED_EVENTS: Final = 2_000
+LISTED_EVENTS: Final = 200
+_SPOKEN: Final = ("event_type", "actor_type", "actor_id")
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """Who took part and how often, of at most so many events as were counted; the most frequent come first."""
+
+    events: int
+    is_more: bool
+    types: list[tuple[str, int]]
+    actors: list[tuple[str, str, int]]
+
+    @property
+    def agents(self) -> list[str]:
+        """The agents among them."""
+        return [actor for kind, actor, _ in self.actors if kind == "Agent"]
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What the events of a session say about it; its tally is of the newest COUNTED_EVENTS."""
+
+    first: int | None
+    last: int | None
+    tally: Tally
+
+
+def summary(session_id: str, *, using: str | None = None) -> Summary:
+    """Return what the events of a session say about it, read from the newest back."""
+    events = models.Event.objects.using(using or store_alias()).in_session(session_id)
+    with translated_errors():
+        first = events.oldest_first().values_list("timestamp", flat=True).first()
+        rows = list(events.newest_first().values_list("timestamp", *_SPOKEN)[: COUNTED_EVENTS + 1])
+    last = int(rows[0][0]) if rows else None
+    return Summary(None if first is None else int(first), last, _tally([row[1:] for row in rows], COUNTED_EVENTS))
+
+
+def tallies(session_ids: list[str], using: str) -> list[Tally]:
+    """Return the tally of each of some sessions, in one query."""
+    spoken = models.Event.objects.using(using).values_list(*_SPOKEN)
+    found = some_of_each(spoken, "session_id", session_ids, LISTED_EVENTS + 1)
+    return [_tally(rows, LISTED_EVENTS) for rows in found]
+
+
+def _tally(spoken: list[tuple[Any, ...]], most: int) -> Tally:
+    counted = spoken[:most]
+    types = Counter(kind for kind, _, _ in counted)
+    actors = Counter((actor_type, actor) for _, actor_type, actor in counted)
+    who = [(kind, actor, number) for (kind, actor), number in actors.most_common()]
+    return Tally(len(counted), len(spoken) > most, types.most_common(), who)

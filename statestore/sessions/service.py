@@ -1,0 +1,53 @@
+"""Sessions: opened, ended, edited."""
+
+from typing import Any
+
+from statestore import models
+from statestore.access import audit, audited_rows, etags
+from statestore.access.audit import Actor
+from statestore.db import transactions
+from statestore.db.json_columns import optional_text
+from statestore.errors import Conflict, NotFound, ValidationError
+
+
+def start_session(using: str, agent_id: str, *, session_id: str | None, metadata: Any, by: Actor) -> models.Session:
+    """Open a session of an agent and return it."""
+    columns: dict[str, Any] = {"agent_id": agent_id, "started_at": models.now(), "status": "active"}
+    if session_id is not None:
+        columns["id"] = session_id
+    session = models.Session(**columns, metadata=optional_text(metadata))
+    with transactions.writing(using):
+        if models.Session.objects.using(using).filter(pk=session.pk).exists():
+            raise Conflict(f"There is a session “{session.pk[:80]}” already. Nothing was changed.")
+        audited_rows.write(using, session, None, by, {})
+    return session
+
+
+def end_session(using: str, session_id: str, *, status: str, by: Actor, if_match: str | None = None) -> models.Session:
+    """Close a session and return it. Raises Conflict where it has ended already."""
+    with transactions.writing(using):
+        session = models.Session.objects.using(using).select_for_update().filter(pk=session_id).first()
+        etags.expect(session, if_match)
+        if session is None:
+            raise NotFound(f"There is no session “{session_id[:80]}” here.")
+        if session.ended_at is not None:
+            raise Conflict("This session has ended already. Nothing was changed.")
+        before = {"ended_at": None, "status": session.status}
+        session.ended_at, session.status = max(models.now(), int(session.started_at)), status
+        session.save(using=using, update_fields=["ended_at", "status"])
+        changed: dict[str, Any] = {column: [old, getattr(session, column)] for column, old in before.items()}
+        audit.record("end", session, by=by, row_id=session.pk, using=using, **changed)
+    return session
+
+
+def save_session(
+    using: str, session: models.Session, *, by: Actor, if_match: str | None = None, **also: Any
+) -> models.Session:
+    """Save a session that somebody edited, and return it. Its end may not come before its start."""
+    if session.ended_at is not None and session.ended_at < session.started_at:
+        raise ValidationError("A session cannot end before it started. Nothing was saved.")
+    with transactions.writing(using):
+        before = models.Session.objects.using(using).filter(pk=session.pk).first()
+        etags.expect(before, if_match)
+        audited_rows.write(using, session, before, by, also)
+    return session

@@ -1,0 +1,85 @@
+"""Tasks: saved with their dependencies, moved from one status to another."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from statestore import models
+from statestore.access import audit, audited_rows, etags
+from statestore.access.audit import Actor
+from statestore.db import transactions
+from statestore.db.json_columns import optional_text
+from statestore.errors import Conflict, NotFound, ValidationError
+from statestore.models.tasks import dependency_ids
+from statestore.tasks.dependencies import check_dependencies, replace_edges
+
+
+def save_task(
+    using: str, task: Mapping[str, Any], *, by: Actor, if_match: str | None = None, only_new: bool = False, **also: Any
+) -> models.Task:
+    """Save a task and its edges over an earlier one of the same id, and return it; with `only_new` that is a Conflict.
+
+    `dependencies` is a list of task ids; where it is not given, those that the task has stay. `also` goes into the
+    audit entry, beside what changed.
+    """
+    with transactions.writing(using):
+        # Read inside: what is not given stays as it is now, not as it was before somebody else's save.
+        row, before = _task_row(using, task)
+        if only_new and before is not None:
+            raise Conflict(f"There is a task “{row.pk[:80]}” already. Nothing was changed.")
+        etags.expect(before, if_match)
+        wanted = dependency_ids(row.dependencies)
+        check_dependencies(using, row.pk, wanted)
+        row.updated_at = models.now()
+        audited_rows.write(using, row, before, by, also)
+        replace_edges(using, row.pk, wanted)
+    return row
+
+
+def _task_row(using: str, task: Mapping[str, Any]) -> tuple[models.Task, models.Task | None]:
+    known = {field.attname for field in models.Task._meta.concrete_fields if field.editable}
+    if unknown := set(task) - known:
+        raise ValidationError(f"A task has no field {min(unknown)}. Nothing was saved.")
+    columns = dict(task)
+    for column in ("metadata", "dependencies"):
+        if column in columns:
+            columns[column] = optional_text(columns[column], column)
+    before = models.Task.objects.using(using).select_for_update().filter(pk=task.get("id", "")).first()
+    now = models.now()
+    row = models.Task(
+        **{"created_at": now, "updated_at": now, **(audited_rows.columns_of(before) if before else {}), **columns}
+    )
+    _check_choices(row, before)
+    return row, before
+
+
+def _check_choices(task: models.Task, before: models.Task | None) -> None:
+    """Refuse words that are none of the known ones; an odd one that is stored already may stay."""
+    if not task.title:
+        raise ValidationError("A task needs a title. Nothing was saved.", field="title")
+    for column, choices in (
+        ("status", models.TaskStatus), ("priority", models.TaskPriority), ("complexity", models.TaskComplexity),
+    ):  # fmt: skip
+        known = [*choices.values, *([getattr(before, column)] if before else [])]
+        if getattr(task, column) not in known:
+            words = ", ".join(choices.values)
+            raise ValidationError(f"“{getattr(task, column)}” is no {column} of a task; use one of {words}.")
+
+
+def move_task(using: str, task_id: str, status: str, *, etag: str, by: Actor) -> models.Task:
+    """Give a task another status, and return it. Raises Conflict where it is not the one that was seen."""
+    if status not in models.TaskStatus.values:
+        raise ValidationError(
+            f"“{status[:40]}” is no status of a task; use one of {', '.join(models.TaskStatus.values)}."
+        )
+    with transactions.writing(using):
+        task = models.Task.objects.using(using).select_for_update().filter(pk=task_id).first()
+        if task is None:
+            raise NotFound("There is no task of this id any more. Nothing was changed.")
+        if models.row_hash(task) != etag:
+            raise Conflict("Somebody changed this task since you looked at it. Nothing was moved; look at it again.")
+        before = task.status
+        if before != status:
+            task.status, task.updated_at = status, models.now()
+            task.save(using=using, update_fields=["status", "updated_at"])
+            audit.record("move", task, by=by, row_id=task.pk, using=using, status=[before, status])
+    return task

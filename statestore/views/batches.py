@@ -1,0 +1,124 @@
+"""The fleet: many agents put back to one time, as one batch with one undo."""
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+from django.contrib import messages
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from statestore import models, restore
+from statestore.db.ids import AnyId, from_address
+from statestore.errors import NeedsApproval, ValidationError
+from statestore.forms import BatchForm, FleetForm, PageForm, sent
+from statestore.views.access import actor, agent_or_404, may
+from statestore.views.htmx import render_page
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@may("restore_agent")
+def fleet(request: HttpRequest) -> HttpResponse:
+    """GET: preview what putting some agents back to a time would do. POST: keep the chosen ones as a batch."""
+    if request.method == "POST":
+        return redirect(_prepared(request))
+    form = FleetForm(request.GET)
+    context: dict[str, Any] = {
+        "place": "restores",
+        "form": form,
+        "statuses": models.AgentStatus.choices,
+        "namespaces": models.AgentState.objects.namespaces(),
+        "batches": models.Batch.objects.newest_first().with_counts()[:10],
+    }
+    if form.is_valid() and form.cleaned_data["at"] is not None:
+        verdicts = restore.preview_fleet(form.agents(), form.cleaned_data["at"])
+        counts = Counter(verdict.kind for verdict in verdicts)
+        context |= {
+            "verdicts": verdicts,
+            "counts": [(kind, counts[kind]) for kind in restore.KINDS],
+            "seconds": form.cleaned_data["at"],
+            "scope": form.scope(),
+        }
+    return render_page(request, "fleet.html", context)
+
+
+def _prepared(request: HttpRequest) -> models.Batch:
+    form = BatchForm(request.POST)
+    values = form.checked
+    chosen = [_seen(text) for text in sent(form, "agent")]
+    return restore.prepare(chosen, values["at"], by=actor(request), reason=values["reason"], scope=values["scope"])
+
+
+def _seen(text: str) -> tuple[str, str]:
+    """Return the agent's id and the etag that was seen, which a form names as `etag:address`."""
+    etag, _, address = text.partition(":")
+    try:
+        found = from_address(address)
+    except ValueError:
+        raise ValidationError("One of the chosen agents has no id that could be. Nothing was changed.") from None
+    return (found if isinstance(found, str) else agent_or_404(found).agent_id), etag
+
+
+@require_safe
+@may("view_restore")
+def batch_detail(request: HttpRequest, batch_id: AnyId) -> HttpResponse:
+    """Show a batch: what it would do or did to each agent, and its undo."""
+    batch = _batch_or_404(batch_id)
+    counts = models.BatchItem.objects.filter(batch=batch).counts_by_result()
+    context = {
+        "place": "restores",
+        "batch": batch,
+        "counts": sorted(counts.items()),
+        "waiting": counts.get("", 0),
+        "has_begun": any(result for result in counts),
+        "undone_by": models.Batch.objects.undoing(batch.pk).first(),
+        "is_own": batch.actor == request.user.get_username(),
+        "needs_approval": restore.batch_needs_approval(batch),
+        "page": PageForm(request.GET).page(models.BatchItem.objects.filter(batch=batch), ("id",)),
+    }
+    return render_page(request, "batch_detail.html", context, fragment="_batch_rows.html")
+
+
+@require_POST
+@may("restore_agent")
+def apply_batch(request: HttpRequest, batch_id: AnyId) -> HttpResponse:
+    """Apply what waits of a batch, agent by agent."""
+    batch = _batch_or_404(batch_id)
+    try:
+        counts = restore.apply_batch(batch, by=actor(request), budget_seconds=restore.BUDGET_SECONDS)
+    except NeedsApproval as error:
+        messages.warning(request, str(error))
+        return redirect(batch)
+    return _applied(request, batch, counts)
+
+
+def _applied(request: HttpRequest, batch: models.Batch, counts: Mapping[str, int]) -> HttpResponse:
+    if left := counts.get("", 0):
+        messages.warning(request, f"{left} agents still wait: go on with them.")
+    else:
+        messages.success(request, f"{counts.get('done', 0)} agents were restored.")
+    return redirect(batch)
+
+
+@require_POST
+@may("restore_agent")
+def approve_batch(request: HttpRequest, batch_id: AnyId) -> HttpResponse:
+    """Approve somebody else's batch."""
+    batch = restore.approve_batch(_batch_or_404(batch_id), by=actor(request))
+    messages.success(request, "Approved. Anybody who may restore can apply it now.")
+    return redirect(batch)
+
+
+@require_POST
+@may("restore_agent")
+def undo_batch(request: HttpRequest, batch_id: AnyId) -> HttpResponse:
+    """Put back, at once, what a batch overwrote and what still stands."""
+    return _applied(request, *restore.undo_batch(_batch_or_404(batch_id), by=actor(request)))
+
+
+def _batch_or_404(batch_id: AnyId) -> models.Batch:
+    batch: models.Batch | None = models.Batch.objects.all().named(batch_id)
+    if batch is None:
+        raise Http404("There is no batch of this id.")
+    return batch

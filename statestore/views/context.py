@@ -1,0 +1,65 @@
+"""What every page shows around its content."""
+
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.db import connections
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.views.decorators.http import require_POST
+
+from statestore.db.routers import store_alias
+
+# name of the URL, label, sign, permission
+PLACES = (
+    ("overview", "Overview", "◫", "view_agentstate"),
+    ("agents", "Agents", "●", "view_agentstate"),
+    ("events", "Events", "≡", "view_event"),
+    ("sessions", "Sessions", "❏", "view_session"),
+    ("tasks", "Tasks", "☑", "view_task"),
+    ("restores", "Restores", "⟲", "view_restore"),
+    ("snapshots", "Snapshots", "◈", "view_snapshot"),
+    ("", "", "", ""),
+    ("trash", "Trash", "⌫", "view_agentstate"),
+    ("audit", "Audit", "✎", "view_auditentry"),
+    ("capture", "Capture", "◉", "capture_agent"),
+)
+THEMES = ("system", "light", "dark")
+
+
+def frame(request: HttpRequest) -> dict[str, Any]:
+    """Return the rail, the store's name and the theme, for each template."""
+    user = getattr(request, "user", None)
+    theme = request.COOKIES.get("theme", "system")
+    return {
+        "places": [place for place in PLACES if user and (not place[0] or user.has_perm(f"statestore.{place[3]}"))],
+        "store_name": store_name(),
+        "theme": theme if theme in THEMES else "system",
+        "themes": THEMES,
+    }
+
+
+def store_name() -> str:
+    """Return the store's file name, or the database's."""
+    return Path(str(connections[store_alias()].settings_dict["NAME"])).name
+
+
+@require_POST
+def choose_theme(request: HttpRequest) -> HttpResponse:
+    """Keep the theme in a cookie and go back."""
+    back = request.POST.get("next", "/")
+    if not url_has_allowed_host_and_scheme(back, {request.get_host()}, require_https=request.is_secure()):
+        back = "/"
+    response = redirect(back)
+    theme = request.POST.get("theme", "")
+    response.set_cookie(
+        "theme",
+        theme if theme in THEMES else "system",
+        max_age=365 * 24 * 3600,
+        samesite="Lax",
+        httponly=True,
+        secure=settings.SESSION_COOKIE_SECURE,
+    )
+    return response

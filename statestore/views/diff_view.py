@@ -1,0 +1,200 @@
+"""Two states as pages show their difference: what changed, in reading order, with signs, words and bounds."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import groupby
+from typing import Final
+
+from statestore import restore
+from statestore.db.fields import text_bytes
+from statestore.jsondiff import diff, parsing, textdiff
+from statestore.jsondiff.diff import MISSING, Change, Kind, Missing
+from statestore.jsondiff.parsing import Json
+from statestore.views.formatting import line, visible
+
+SIGNS: Final = {Kind.ADDED: "+", Kind.REMOVED: "−", Kind.REPLACED: "~", Kind.MOVED: "⇅"}
+# A page shows so many changes; a diff may have more, and its counts say so.
+SHOWN_CHANGES: Final = 500
+VALUE_CHARACTERS: Final = 1200
+# Shorter values are read faster whole, one after the other, than word by word.
+WORDS_CHARACTERS: Final = 60
+# Below this share of common text, two values are two texts and not one text edited.
+COMMON_SHARE: Final = 0.4
+# A group of more changes than this is closed at first: its heading says what is in it.
+OPEN_CHANGES: Final = 12
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeView:
+    """One change as a row: sign, path, and what was and is there."""
+
+    kind: str
+    sign: str
+    pointer: str
+    choice: str
+    path: str
+    before: str
+    after: str
+    has_before: bool
+    has_after: bool
+    words: tuple[textdiff.Segment, ...]
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """The changes below one member of the state, in reading order."""
+
+    name: str
+    changes: tuple[ChangeView, ...]
+    counts: tuple[tuple[str, str, int], ...]
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it is short enough to be read at once."""
+        return len(self.changes) <= OPEN_CHANGES
+
+
+class ComparisonView:
+    """The difference between two stored texts: by path where both are JSON, else by line."""
+
+    def __init__(self, before: str, after: str, *, ignored: Sequence[str] = ()) -> None:
+        self.is_same = text_bytes(before) == text_bytes(after)
+        self.compared = diff.compare(before, after)
+        self.ignored = ignored
+
+    @property
+    def is_structured(self) -> bool:
+        """Whether both texts were compared as JSON."""
+        return isinstance(self.compared, diff.JsonComparison)
+
+    @property
+    def why_text(self) -> str:
+        """Why the texts were not compared as JSON."""
+        return self.compared.reason if isinstance(self.compared, diff.TextComparison) else ""
+
+    @cached_property
+    def changes(self) -> list[ChangeView]:
+        """The first changes, in reading order."""
+        return [_view(change) for change in self._kept[:SHOWN_CHANGES]]
+
+    @cached_property
+    def _kept(self) -> list[Change]:
+        """All changes but those at and below the paths that are left out."""
+        if not isinstance(self.compared, diff.JsonComparison):
+            return []
+        return [change for change in self.compared.diff.changes if not self._is_ignored(change)]
+
+    def _is_ignored(self, change: Change) -> bool:
+        paths = (change.before_path, change.after_path)
+        return any(path == out or path.startswith(f"{out}/") for out in self.ignored for path in paths)
+
+    @property
+    def left_out(self) -> int:
+        """How many changes are at and below the paths that are left out."""
+        return len(self.compared.diff) - len(self._kept) if isinstance(self.compared, diff.JsonComparison) else 0
+
+    @property
+    def groups(self) -> list[Group]:
+        """The first changes by the state's top-level members."""
+        return [
+            _group(name, tuple(changes))
+            for name, changes in groupby(self.changes, key=lambda change: change.path.partition("/")[0])
+        ]
+
+    @property
+    def hunks(self) -> tuple[textdiff.Hunk, ...]:
+        """The lines that differ, for texts that are not JSON."""
+        return self.compared.lines.hunks if isinstance(self.compared, diff.TextComparison) else ()
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether there is more than is shown."""
+        return self.compared.bounded or self.total > len(self.changes)
+
+    @property
+    def can_pick(self) -> bool:
+        """Whether each change is shown, so that some can be chosen and others not."""
+        return bool(self.changes) and not self.is_cut and not self.ignored
+
+    @cached_property
+    def _counts(self) -> dict[Kind, int]:
+        return Counter(change.kind for change in self._kept)
+
+    @property
+    def added(self) -> int:
+        return self._counts.get(Kind.ADDED, 0)
+
+    @property
+    def removed(self) -> int:
+        return self._counts.get(Kind.REMOVED, 0)
+
+    @property
+    def replaced(self) -> int:
+        return self._counts.get(Kind.REPLACED, 0)
+
+    @property
+    def moved(self) -> int:
+        return self._counts.get(Kind.MOVED, 0)
+
+    @property
+    def total(self) -> int:
+        """How many changes there are, those not shown included."""
+        return sum(self._counts.values())
+
+
+def _group(name: str, changes: tuple[ChangeView, ...]) -> Group:
+    numbers = Counter((change.kind, change.sign) for change in changes)
+    return Group(name, changes, tuple((kind, sign, number) for (kind, sign), number in numbers.items()))
+
+
+def _view(change: Change) -> ChangeView:
+    return ChangeView(
+        kind=change.kind.value,
+        sign=SIGNS[change.kind],
+        pointer=change.path,
+        choice=restore.sign_of(change),
+        path=line(change.path.lstrip("/") or "(whole state)", 400),
+        before=_text(change.before),
+        after=_text(change.after),
+        has_before=change.before is not MISSING and change.kind is not Kind.MOVED,
+        has_after=change.after is not MISSING,
+        words=_words(change),
+        note=_note(change),
+    )
+
+
+def _text(value: Json | Missing) -> str:
+    """Return a value in one visible line, as JSON, cut where it is long."""
+    if isinstance(value, Missing):
+        return ""
+    text = parsing.dump(value, indent=None)
+    return visible(text[:VALUE_CHARACTERS]) + ("…" if len(text) > VALUE_CHARACTERS else "")
+
+
+def _words(change: Change) -> tuple[textdiff.Segment, ...]:
+    """Return a long text's change word by word, or nothing where that would not help."""
+    before, after = change.before, change.after
+    if change.kind is not Kind.REPLACED or not isinstance(before, str) or not isinstance(after, str):
+        return ()
+    if max(len(before), len(after)) < WORDS_CHARACTERS:
+        return ()
+    segments = tuple(textdiff.diff_words(before, after))
+    common = sum(len(segment.text) for segment in segments if segment.op is textdiff.Op.EQUAL)
+    return segments if common >= COMMON_SHARE * max(len(before), len(after)) else ()
+
+
+def _note(change: Change) -> str:
+    """Return what the values alone do not say: how far a number went, or from where an item came."""
+    before, after = change.before, change.after
+    if change.kind is Kind.MOVED:
+        return f"moved from {line(change.before_path.lstrip('/'), 200)}"
+    if _is_number(before) and _is_number(after):
+        return f"({after - before:+.10g})".replace("-", "−")  # type: ignore[operator]
+    return ""
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e15

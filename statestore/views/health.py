@@ -1,0 +1,53 @@
+"""What machines ask: does the process live, can it serve, and in figures."""
+
+from django.conf import settings
+from django.contrib.auth.decorators import login_not_required
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.views.decorators.http import require_safe
+
+from statestore.access import tokens
+from statestore.operations import metrics, readiness
+
+LOOPBACK = {"127.0.0.1", "::1"}
+PASSED_ON = ("X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Host", "X-Real-IP", "Forwarded", "Via")
+
+
+@require_safe
+@login_not_required
+def healthz(request: HttpRequest) -> HttpResponse:
+    """Answer that the process lives."""
+    return JsonResponse({"ok": True})
+
+
+@require_safe
+@login_not_required
+def readyz(request: HttpRequest) -> HttpResponse:
+    """Answer whether requests can be served: databases, migrations, disk; with 503 where they cannot."""
+    found = readiness.examine()
+    if found.is_ready:
+        return JsonResponse({"ok": True})
+    return JsonResponse({"ok": False, "error": found.problem, "parts": found.parts}, status=503)
+
+
+@require_safe
+@login_not_required
+def metrics_page(request: HttpRequest) -> HttpResponse:
+    """Answer with all figures, to this machine and to whoever has a token that may read."""
+    if not _may_read(request):
+        response = HttpResponse("Metrics are for this machine, or need a token with the scope read.\n", status=401)
+        response["WWW-Authenticate"] = 'Bearer realm="Descartes StateStore"'
+        response["Content-Type"] = "text/plain; charset=utf-8"
+        return response
+    return HttpResponse(metrics.exposition(), content_type=metrics.CONTENT_TYPE)
+
+
+def _may_read(request: HttpRequest) -> bool:
+    scheme, _, text = request.headers.get("Authorization", "").partition(" ")
+    if text:
+        token = tokens.check(text.strip()) if scheme.lower() == "bearer" else None
+        # The figures are about the whole store.
+        reads_all = token is not None and token.may("read") and token.namespaces is None
+        return reads_all and token.user.has_perm("statestore.view_agentstate")  # type: ignore[union-attr]
+    # Behind a proxy all come from this machine: what the proxy passes on does not count as local.
+    is_passed_on = settings.HTTPS or any(name in request.headers for name in PASSED_ON)
+    return request.META.get("REMOTE_ADDR") in LOOPBACK and not is_passed_on

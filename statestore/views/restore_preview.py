@@ -1,0 +1,242 @@
+"""The preview of a restore: what would change, be overwritten and stay; what to put back of it; then one decision."""
+
+from typing import Any, Final
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.urls import reverse
+from django.utils.http import urlencode
+from django.views.decorators.http import require_http_methods
+
+from statestore import history, models, restore
+from statestore.db.ids import AnyId
+from statestore.errors import Conflict, NeedsApproval, ValidationError
+from statestore.forms import RestoreForm, sent
+from statestore.history import moments
+from statestore.views.access import actor, agent_or_404, may, sees
+from statestore.views.diff_view import ComparisonView
+from statestore.views.htmx import render_page
+from statestore.views.past import shown
+from statestore.views.states import StateView
+from statestore.views.transitions import transition_or_404
+
+LISTED_TRANSITIONS: Final = 5
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@sees
+def restore_agent(request: HttpRequest, agent_id: AnyId) -> HttpResponse:
+    """GET: preview what a restore would do. POST: preview a choice, keep it as a plan, or do it."""
+    agent = agent_or_404(agent_id)
+    if request.method == "POST":
+        response: HttpResponse = _decide(request, agent, None)
+        return response
+    planned = restore.plan(agent.agent_id, moments.parse(request.GET.get("moment", "")))
+    return _shown(request, preview(planned))
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@sees
+def revert_transition(request: HttpRequest, transition_id: AnyId) -> HttpResponse:
+    """Take one transition's changes back and keep the later ones."""
+    transition = transition_or_404(transition_id)
+    agent = agent_or_404(transition.agent_id)
+    if request.method == "POST":
+        response: HttpResponse = _decide(request, agent, transition)
+        return response
+    planned = restore.plan_revert(agent.agent_id, transition.pk)
+    return _shown(request, preview(planned, transition=transition))
+
+
+@may("restore_agent")
+def _decide(request: HttpRequest, agent: models.AgentState, transition: models.Transition | None) -> HttpResponse:
+    form = RestoreForm(request.POST)
+    if not form.is_valid():
+        raise ValidationError("This restore is not complete. Nothing was changed; go back to the preview, try again.")
+    values = form.cleaned_data
+    try:
+        planned = _planned(form, agent, transition)
+    except ValidationError as error:
+        if values["etag"] == agent.etag():
+            raise
+        # What was chosen is not there to be chosen any more, since the agent has moved.
+        fresh = restore.plan(agent.agent_id, moments.parse(values["moment"]))
+        return moved(request, fresh, values["state_hash"], Conflict(str(error)), form=form, transition=transition)
+    is_preview = values["step"] == "preview" or planned.clashes or _is_unseen(planned, values)
+    if is_preview and (values["merging"] or values["etag"] == planned.expected_etag):
+        return _shown(request, preview(planned, form=form, transition=transition))
+    try:
+        if is_preview:
+            raise restore.Moved("The agent has changed since you looked. Nothing was written; look at what moved.")
+        return redirect(_done(request, planned, values))
+    except Conflict as conflict:
+        return moved(request, planned, values["state_hash"], conflict, form=form, transition=transition)
+
+
+def _is_unseen(planned: restore.Plan, values: dict[str, Any]) -> bool:
+    """Return whether the state to be written is one that was made here and not shown yet."""
+    return planned.kind in ("part", "edit", "merge") and values["shown"] != models.sha256(planned.text)
+
+
+def _done(request: HttpRequest, planned: restore.Plan, values: dict[str, Any]) -> Any:
+    """Do what the form asks for, and return where to look next."""
+    reason = values["reason"]
+    if values["step"] == "plan":
+        kept = restore.save(restore.expecting(planned, values["etag"]), by=actor(request), reason=reason)
+        messages.success(request, "Kept as a plan for a day. Send its address to whoever shall look at it.")
+        return kept
+    try:
+        done = restore.apply_at_once(
+            planned, values["etag"], by=actor(request), confirmed=values["confirmed"], reason=reason
+        )
+    except NeedsApproval:
+        kept = restore.save(restore.expecting(planned, values["etag"]), by=actor(request), reason=reason)
+        said = "Nothing was restored yet: a second person has to approve it. Send them this address."
+        messages.warning(request, said)
+        return kept
+    if done is None:
+        messages.warning(request, "Nothing was changed yet: there is something to know first.")
+        return preview_url(planned.agent.agent_id, values["moment"])
+    return done
+
+
+def _planned(form: RestoreForm, agent: models.AgentState, transition: models.Transition | None) -> restore.Plan:
+    """Return the plan that a form asks for."""
+    if transition is not None:
+        return restore.plan_revert(agent.agent_id, transition.pk, sides=form.sides())
+    values = form.cleaned_data
+    asked: dict[str, Any] = {"paths": form.paths(), "edits": form.edits()}
+    if not values["merging"]:
+        return restore.plan(agent.agent_id, moments.parse(values["moment"]), **asked)
+    base = history.recorded_state(agent.agent_id, values["state_hash"])
+    if base is None:
+        raise ValidationError(
+            "The state that you saw is not recorded, so that nothing can be merged with it. Nothing was changed; "
+            "start again from what the agent is now."
+        )
+    planned = restore.plan(agent.agent_id, moments.parse(values["moment"]), seen=base, **asked)
+    return restore.plan_merge(planned, base, sides=form.sides())
+
+
+def _shown(request: HttpRequest, context: dict[str, Any], *, status: int = 200) -> HttpResponse:
+    """Render the preview; only who may restore has something to choose."""
+    can_pick = context["can_pick"] and request.user.has_perm("statestore.restore_agent")
+    return render_page(request, "restore_preview.html", context | {"can_pick": can_pick}, status=status)
+
+
+def preview(
+    planned: restore.Plan, *, form: RestoreForm | None = None, transition: models.Transition | None = None
+) -> dict[str, Any]:
+    """Return what the preview shows: the changes to choose from, the state to be written, and what stays."""
+    agent = planned.agent
+    from_moment = planned.kind in ("whole", "part", "edit")
+    comparison = ComparisonView(agent.state_data, planned.target.text if from_moment else planned.text)
+    can_pick = from_moment and comparison.can_pick
+    return {
+        "place": "restores",
+        "agent": agent,
+        "plan": planned,
+        "headline": _headline(planned, transition),
+        "verb": _verb(planned, comparison),
+        "action": _action(agent, transition),
+        "transition": transition,
+        "etag": planned.expected_etag,
+        "state_hash": agent.state_hash(),
+        "comparison": comparison,
+        "can_pick": can_pick,
+        "can_edit": from_moment and not comparison.why_text,
+        "result": StateView(planned.text) if planned.kind != "whole" else None,
+        "outcome": ComparisonView(agent.state_data, planned.text) if planned.kind in ("part", "edit") else None,
+        "clashes": [_clash(clash) for clash in planned.clashes],
+        **(_as_asked(form, planned) if form is not None else {"ticked": None}),
+        **_consequences(planned, from_moment=from_moment),
+    }
+
+
+def _as_asked(form: RestoreForm, planned: restore.Plan) -> dict[str, Any]:
+    """Return what a form asked for, to be asked again with the next one."""
+    is_merge, paths = planned.kind == "merge", form.paths()
+    left = {clash.path for clash in planned.clashes}
+    return {
+        # A merge is made with what the agent was when the person looked, and applies to what it is now.
+        **({"state_hash": form.cleaned_data["state_hash"]} if is_merge else {}),
+        "is_merge": is_merge,
+        "reason": form.cleaned_data["reason"],
+        "unseen": form.cleaned_data["step"] != "preview" and not planned.clashes,
+        "ticked": None if paths is None else set(paths),
+        "edits": form.edits(),
+        "carried_paths": paths if is_merge and paths else [],
+        "carried_edits": form.edits() if is_merge else [],
+        "carried_sides": [(path, side) for path, side in form.sides().items() if path not in left],
+    }
+
+
+def _consequences(planned: restore.Plan, *, from_moment: bool) -> dict[str, Any]:
+    """Return what a restore overwrites, and what it leaves as it is."""
+    agent_id, since = planned.agent.agent_id, planned.target.at
+    later = models.Transition.objects.of_agent(agent_id).without_states().newest_first()
+    overwritten = list(later.since(since)[: LISTED_TRANSITIONS + 1]) if since is not None and from_moment else []
+    return {
+        "overwritten": overwritten[:LISTED_TRANSITIONS],
+        "more_overwritten": len(overwritten) > LISTED_TRANSITIONS,
+        "aftermath": restore.aftermath(agent_id, since),
+    }
+
+
+def _headline(planned: restore.Plan, transition: models.Transition | None) -> str:
+    name, label = planned.agent.name or "agent", planned.label
+    if transition is not None:
+        return f"Take back “{transition.reason or 'a transition'}” in {name}"
+    words = {"part": f"Put {label} back in {name}", "merge": f"Restore {name} to {label}"}
+    return words.get(planned.kind, f"Restore {name} to {label}")
+
+
+def _verb(planned: restore.Plan, comparison: ComparisonView) -> str:
+    if planned.kind == "revert":
+        return "Take it back"
+    if planned.kind != "whole" or not comparison.total:
+        return "Restore"
+    return f"Restore {comparison.total} path{'' if comparison.total == 1 else 's'}"
+
+
+def _action(agent: models.AgentState, transition: models.Transition | None) -> str:
+    return reverse("restore-agent", args=[agent.agent_id]) if transition is None else reverse(
+        "revert", args=[transition.pk]
+    )  # fmt: skip
+
+
+def _clash(clash: restore.Clash) -> dict[str, str]:
+    sides = {"base": clash.base, "ours": clash.ours, "theirs": clash.theirs}
+    return {"path": clash.path, **{name: shown(value) or "(not there)" for name, value in sides.items()}}
+
+
+def preview_url(agent_id: str, moment: str) -> str:
+    """Return the address of a restore's preview."""
+    return f"{reverse('restore-agent', args=[agent_id])}?{urlencode({'moment': moment})}"
+
+
+def moved(
+    request: HttpRequest,
+    planned: restore.Plan,
+    seen_hash: str,
+    conflict: Conflict,
+    *,
+    form: RestoreForm | None = None,
+    transition: models.Transition | None = None,
+) -> HttpResponse:
+    """Show what the agent has become since somebody looked, with a fresh preview below, and the offer to merge."""
+    agent_id = planned.agent.agent_id
+    seen = history.recorded_state(agent_id, seen_hash)
+    can_merge = seen is not None and transition is None and (form is not None or planned.kind == "whole")
+    if planned.kind in ("part", "edit", "merge") and planned.restore_id is None:
+        planned = restore.plan(agent_id, planned.target.moment)
+    context = preview(planned, transition=transition) | {
+        "conflict": str(conflict),
+        "moved": None if seen is None else ComparisonView(seen, planned.agent.state_data),
+        "merge_from": seen_hash if can_merge else "",
+        "asked_paths": sent(form, "path") if form is not None else [],
+        "asked_edits": form.edits() if form is not None else [],
+        "asked_picking": bool(form is not None and form.cleaned_data["picking"]),
+    }
+    return _shown(request, context, status=409)

@@ -1,0 +1,229 @@
+"""What the search page shows around its answer: chips, facets, ranges, the histogram; each a link."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from django.urls import reverse
+from django.utils.http import urlencode
+
+from statestore import models, search
+from statestore.search import Query, Term
+from statestore.views.formatting import utc, visible
+
+RANGES: Final = (("15 min", "15m"), ("1 h", "1h"), ("24 h", "24h"), ("7 days", "7d"), ("30 days", "30d"))
+COUNTED: Final = 1_000
+LONGEST_WORDS: Final = 500
+# What a column of times can hold.
+LAST_TIME: Final = (1 << 63) - 1
+CHART_WIDTH: Final = 720
+CHART_HEIGHT: Final = 48
+LABELS: Final = {
+    "type": "Type", "actor": "Actor", "actor-type": "Actor type", "session": "Session", "agent": "Agent",
+    "commit": "Commit",
+}  # fmt: skip
+
+
+def address(query: Query | str, **more: Any) -> str:
+    """Return the address of the search page for a query."""
+    parameters = {name: value for name, value in {"q": visible(str(query)), **more}.items() if value not in ("", None)}
+    return f"{reverse('events')}?{urlencode(parameters)}" if parameters else reverse("events")
+
+
+@dataclass(frozen=True, slots=True)
+class Chip:
+    """One term of the query: how to take it away, and how to turn it round."""
+
+    term: Term
+    without: str
+    opposite: str
+
+
+def chips(query: Query) -> list[Chip]:
+    """Return the query's terms."""
+    return [
+        Chip(term, address(query.without(term)), address(query.without(term).plus(_opposite(term))))
+        for term in query.terms
+    ]
+
+
+def _opposite(term: Term) -> Term:
+    return Term(term.name, term.value, not term.negated, term.seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class FacetValue:
+    """One value, how often it occurs, and where it leads."""
+
+    value: str
+    count: int
+    narrow: str
+    exclude: str
+    is_chosen: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Facet:
+    """One filter with its commonest values."""
+
+    name: str
+    label: str
+    values: list[FacetValue]
+    is_open: bool
+
+
+def facet_lists(query: Query, found: search.Facets) -> list[Facet]:
+    """Return the facets that have anything to choose from."""
+    return [
+        Facet(name, LABELS[name], [_value(query, name, *pair) for pair in pairs], name != "actor-type")
+        for name, pairs in found.values.items()
+        if pairs and not (name == "agent" and pairs == found.values["actor"])
+    ]
+
+
+def _value(query: Query, name: str, value: str, count: int) -> FacetValue:
+    term = Term(name, value)
+    chosen = term in query.terms
+    narrow = query.without(term) if chosen else query.plus(term)
+    return FacetValue(value, count, address(narrow), address(query.plus(_opposite(term))), chosen)
+
+
+def ranges(query: Query) -> Iterator[tuple[str, str, bool]]:
+    """Return the usual stretches of time: label, address, whether it is the present one."""
+    times = [term for term in query.terms if term.name in search.TIMES]
+    open_ended = query.between(None, None)
+    for label, ago in RANGES:
+        yield (
+            label,
+            address(open_ended.plus(Term("after", ago))),
+            [(t.name, t.value) for t in times] == [("after", ago)],
+        )
+    yield "all", address(open_ended), not times
+
+
+@dataclass(frozen=True, slots=True)
+class Absolute:
+    """The stretch of time that a query names, as fields of a form take it, and the query without it."""
+
+    rest: str
+    after: str
+    before: str
+    is_current: bool
+
+
+def absolute(query: Query) -> Absolute:
+    """Return the query's own stretch of time."""
+    after, before = (_field(seconds) for seconds in (query.after, query.before))
+    agos = [ago for _, ago in RANGES]
+    is_current = any(term.name in search.TIMES and term.value not in agos for term in query.terms)
+    return Absolute(str(query.between(None, None)), after, before, is_current)
+
+
+def _field(seconds: int | None) -> str:
+    moment = utc(seconds) if seconds is not None else None
+    return moment.strftime("%Y-%m-%dT%H:%M:%S") if moment else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One bar of the histogram, as it is drawn, and the address that zooms into it."""
+
+    label: str
+    url: str
+    x: float
+    y: int
+    width: float
+    height: int
+    number: str
+
+
+def columns(query: Query, found: search.Histogram) -> list[Column]:
+    """Return the histogram's bars, drawn."""
+    top = max((bar.count for bar in found.bars), default=0) or 1
+    width = CHART_WIDTH / max(len(found.bars), 1)
+    drawn = []
+    for number, bar in enumerate(found.bars):
+        height = max(2, round(CHART_HEIGHT * bar.count / top)) if bar.count else 0
+        drawn.append(
+            Column(
+                label=f"{_time(bar.start)} – {_time(bar.end)}",
+                url=address(query.between(bar.start, bar.end if bar.end <= LAST_TIME else None)),
+                x=round(number * width, 2),
+                y=CHART_HEIGHT - height,
+                width=round(max(width - 1, 1), 2),
+                height=height,
+                number=f"about {bar.count:,}" if bar.is_estimate else f"{bar.count:,}",
+            )
+        )
+    return drawn
+
+
+def _time(seconds: int) -> str:
+    moment = utc(seconds)
+    if moment is None:
+        return str(seconds)
+    return moment.strftime("%Y-%m-%d %H:%M" if seconds % 60 == 0 else "%Y-%m-%d %H:%M:%S")
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """How many matches there are: exactly up to a thousand; `reach` says how far that goes where it is not all."""
+
+    number: str
+    is_one: bool
+    reach: str = ""
+
+    def __str__(self) -> str:
+        return self.number
+
+
+def count_of(found: search.Facets) -> Count:
+    """Return how many matches there are, in words."""
+    if found.total > COUNTED:
+        return Count(f"{COUNTED:,}+", is_one=False)
+    return Count(f"{found.total:,}", found.total == 1, found.reach)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One event of the answer, its excerpt, and the words that were searched for."""
+
+    event: models.Event
+    url: str
+    words: tuple[str, ...]
+    excerpt: str
+    begins_inside: bool
+    goes_on: bool
+    is_cut: bool
+
+
+def rows(query: Query, found: search.Found) -> list[Row]:
+    """Return the events of the answer as they are shown."""
+    return [_row(query, event, str(event.pk) in found.cut) for event in found.rows]
+
+
+def _row(query: Query, event: Any, is_cut: bool) -> Row:
+    excerpt, start = str(event.excerpt or ""), int(event.excerpt_start)
+    end = start - 1 + len(excerpt.encode("utf-8", "surrogateescape"))
+    url = f"{event.get_absolute_url()}{_words_of(query)}"
+    return Row(event, url, query.words, excerpt, start > 1, end < int(event.size or 0), is_cut)
+
+
+def _words_of(query: Query) -> str:
+    """Return the query string by which an event's own page marks what was searched for, up to a few hundred letters."""
+    text = str(Query(tuple(Term(search.TEXT, word) for word in query.words)))
+    return f"?{urlencode({'q': text})}" if 0 < len(text) <= LONGEST_WORDS else ""
+
+
+def words_in(text: str) -> tuple[str, ...]:
+    """Return the words of a query, none where it is not understood."""
+    try:
+        return search.parse(text).words
+    except search.QueryError:
+        return ()
+
+
+def now_text() -> str:
+    """Return the present as file names have it."""
+    return datetime.now(UTC).strftime("%Y%m%d-%H%M%S")

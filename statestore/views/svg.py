@@ -1,0 +1,149 @@
+"""The graph of tasks as boxes and arrows, placed on the server: what is waited for at the left, who waits beside it."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from statestore import models
+from statestore.tasks.dependencies import Edge
+from statestore.tasks.graph import Graph, Node
+
+BOX_WIDTH: Final = 188
+BOX_HEIGHT: Final = 44
+STEP_X: Final = 236
+STEP_Y: Final = 60
+MARGIN: Final = 12
+HEAD: Final = 8
+# What closes a circle goes round below all boxes, each in a lane of its own, through the gaps between the layers.
+LANE: Final = 14
+BEND: Final = 6
+SIGNS: Final = {"Todo": "○", "InProgress": "●", "Done": "✓", "Blocked": "✕"}
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """One task, where it stands. `state` is its look, `words` what it says to those who do not see it."""
+
+    node: Node
+    x: int
+    y: int
+    sign: str
+    title: str
+    below: str
+    state: str
+    words: str
+    is_here: bool
+
+    @property
+    def text_x(self) -> int:
+        return self.x + 10
+
+    @property
+    def title_y(self) -> int:
+        return self.y + 18
+
+    @property
+    def below_y(self) -> int:
+        return self.y + 35
+
+    @property
+    def middle(self) -> int:
+        return self.y + BOX_HEIGHT // 2
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """From what is waited for to who waits, where its head is; `state` is its look, `head_state` that of the head."""
+
+    path: str
+    head: str
+    state: str
+    head_state: str
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """The whole drawing; with `has_way_back`, some line closes a circle."""
+
+    boxes: list[Box]
+    lines: list[Line]
+    width: int
+    height: int
+    has_way_back: bool
+
+
+def draw(graph: Graph, here: str) -> Drawn | None:
+    """Return the drawing of a graph, or None where nothing waits for anything."""
+    if not graph.edges:
+        return None
+    backs = [edge for edge in graph.edges if graph.goes_back(edge)]
+    left = STEP_X - BOX_WIDTH if backs else MARGIN
+    boxes = {name: _box(node, name == here, left) for name, node in graph.nodes.items()}
+    lines = [_line(graph, edge, boxes, left) for edge in graph.edges if not graph.goes_back(edge)]
+    lowest = max([node.place for node in graph.nodes.values()] + [at for way in graph.ways.values() for _, at in way])
+    height = MARGIN + lowest * STEP_Y + BOX_HEIGHT + MARGIN
+    for number, edge in enumerate(backs):
+        path = _round(boxes[edge.waits_for], boxes[edge.task], height + number * LANE, number % 6 * 5)
+        lines.append(Line(path, _head(boxes[edge.task]), "back", "circle"))
+    width = max(box.x for box in boxes.values()) + BOX_WIDTH + (STEP_X - BOX_WIDTH if backs else MARGIN * 3)
+    order = sorted(boxes.values(), key=lambda box: (box.node.layer, box.node.place))
+    return Drawn(order, lines, width, height + len(backs) * LANE, bool(backs))
+
+
+def _line(graph: Graph, edge: Edge, boxes: dict[str, Box], left: int) -> Line:
+    one, other = graph.nodes[edge.waits_for], graph.nodes[edge.task]
+    path = _curve(boxes[edge.waits_for], boxes[edge.task], graph.ways.get((edge.task, edge.waits_for), []), left)
+    state = (
+        "circle" if one.in_circle and other.in_circle
+        else "disagrees" if not edge.agrees
+        else "done" if one.is_done else "open"
+    )  # fmt: skip
+    return Line(path, _head(boxes[edge.task]), state, state)
+
+
+def _box(node: Node, is_here: bool, left: int) -> Box:
+    status = node.task.status if node.task else "missing"
+    title = str(node.task) if node.task else node.task_id
+    state = "missing" if node.is_missing else "circle" if node.in_circle else "done" if node.is_done else (
+        "waiting" if node.blocked_by else "free")  # fmt: skip
+    label = dict(models.TaskStatus.choices).get(status, status)
+    notes = {
+        "missing": "does not exist", "circle": "waits for itself", "waiting": f"waits for {len(node.blocked_by)}",
+        "done": "", "free": "can go on",
+    }[state]  # fmt: skip
+    unseen = f", of which {node.unseen} are not drawn" if state == "waiting" and node.unseen else ""
+    return Box(
+        node, left + node.layer * STEP_X, MARGIN + node.place * STEP_Y, SIGNS.get(status, "?"), title,
+        " · ".join(filter(None, [str(label), notes])), state, f"{title}: {label}. {notes}{unseen}".strip(), is_here,
+    )  # fmt: skip
+
+
+def _curve(one: Box, other: Box, way: list[tuple[int, int]], left: int) -> str:
+    """Return the line from one box to another, level where it passes through other layers."""
+    x, y = one.x + BOX_WIDTH, one.middle
+    parts = [f"M{x} {y}"]
+    for layer, place in way:
+        at, level = left + layer * STEP_X, MARGIN + place * STEP_Y + BOX_HEIGHT // 2
+        parts.append(_bend(x, y, at, level) + f" H{at + BOX_WIDTH}")
+        x, y = at + BOX_WIDTH, level
+    parts.append(_bend(x, y, other.x - HEAD, other.middle))
+    return " ".join(parts)
+
+
+def _bend(x1: int, y1: int, x2: int, y2: int) -> str:
+    bend = max(24, abs(x2 - x1) // 2)
+    return f"C{x1 + bend} {y1} {x2 - bend} {y2} {x2} {y2}"
+
+
+def _head(box: Box) -> str:
+    """Return the arrow's head at the box of who waits."""
+    return f"M{box.x} {box.middle} l-{HEAD} -4 v8 z"
+
+
+def _round(one: Box, other: Box, lane: int, aside: int) -> str:
+    """Return the line from a box to one before it: down to a lane below all boxes, and up again."""
+    out, into = one.x + BOX_WIDTH + HEAD + aside, other.x - HEAD * 2 - aside
+    return (
+        f"M{one.x + BOX_WIDTH} {one.middle} H{out - BEND} Q{out} {one.middle} {out} {one.middle + BEND}"
+        f" V{lane - BEND} Q{out} {lane} {out - BEND} {lane} H{into + BEND} Q{into} {lane} {into} {lane - BEND}"
+        f" V{other.middle + BEND} Q{into} {other.middle} {into + BEND} {other.middle} H{other.x - HEAD}"
+    )

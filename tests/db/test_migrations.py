@@ -1,0 +1,97 @@
+"""The migrations make what the orchestrator would make, can be taken back, and depend on no code that may change."""
+
+import ast
+import sqlite3
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from statestore.adoption import schema_detection
+from tests.commands import ROOT, manage
+from tests.foreign import orchestrator
+
+pytestmark = pytest.mark.sqlite
+
+
+STORE: Final = ("migrate", "--database", "store")
+OWN: Final = ("migrate",)
+
+
+def urls(home: Path) -> dict[str, str]:
+    return {"STORE_URL": f"sqlite:///{home / 'store.db'}", "DATABASE_URL": f"sqlite:///{home / 'own.db'}"}
+
+
+def shape(path: Path) -> dict[str, Any]:
+    """Return each table's columns, keys and indexes, whatever the spelling of the statements that made them."""
+    connection = sqlite3.connect(path)
+    tables = [name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+    found: dict[str, Any] = {}
+    for table in tables:
+        indexes = sorted(row[1:5] for row in connection.execute(f"PRAGMA index_list({table})") if row[1][:5] != "dash_")
+        found[table] = {
+            "columns": [
+                (*column[:4], column[4] and column[4].replace(" ", ""), column[5])
+                for column in connection.execute(f"PRAGMA table_info({table})")
+            ],
+            "foreign keys": sorted(row[2:7] for row in connection.execute(f"PRAGMA foreign_key_list({table})")),
+            "indexes": [
+                (*index, connection.execute(f"PRAGMA index_xinfo('{index[0]}')").fetchall()) for index in indexes
+            ],
+        }
+    connection.close()
+    return found
+
+
+def test_an_empty_store_becomes_what_the_orchestrator_would_make(tmp_path: Path):
+    manage(urls(tmp_path), STORE)
+    orchestrator.create(tmp_path / "theirs.db")
+    ours, theirs = shape(tmp_path / "store.db"), shape(tmp_path / "theirs.db")
+    assert {table: ours[table] for table in theirs if table != "sqlite_sequence"} == {
+        table: theirs[table] for table in theirs if table != "sqlite_sequence"
+    }
+    others = set(ours) - set(theirs)
+    assert all(name.startswith("dash_") or name == "django_migrations" for name in others)
+    with sqlite3.connect(tmp_path / "store.db") as connection:
+        versions = connection.execute("SELECT version, name, description FROM migrations").fetchall()
+    with sqlite3.connect(tmp_path / "theirs.db") as connection:
+        assert versions == connection.execute("SELECT version, name, description FROM migrations").fetchall()
+
+
+def test_the_stores_tables_stay_out_of_our_database_and_ours_out_of_the_store(tmp_path: Path):
+    manage(urls(tmp_path), STORE, OWN)
+    assert not any(table.startswith(("dash_", "agent", "state_")) for table in shape(tmp_path / "own.db"))
+    assert not any(table.startswith(("auth_", "axes_", "django_session")) for table in shape(tmp_path / "store.db"))
+
+
+def test_every_migration_can_be_taken_back(tmp_path: Path):
+    manage(urls(tmp_path), STORE, OWN, ("migrate", "statestore", "zero", *STORE[1:]), ("migrate", "statestore", "zero"))
+    assert set(shape(tmp_path / "store.db")) <= {"django_migrations", "sqlite_sequence"}
+    with sqlite3.connect(tmp_path / "own.db") as connection:
+        assert connection.execute("SELECT count(*) FROM auth_group").fetchone() == (0,)
+    manage(urls(tmp_path), STORE)
+
+
+def test_taking_back_while_capture_is_on_leaves_saves_working(tmp_path: Path):
+    """A trigger without its table would make every save of the orchestrator's fail."""
+    manage(urls(tmp_path), STORE, ("capture", "on"), ("migrate", "statestore", "0001", *STORE[1:]))
+    with orchestrator.Orchestrator(tmp_path / "store.db") as saving:
+        for step in range(2):
+            saving.save_agent("a1", f'{{"step": {step}}}')
+        assert saving.rows("SELECT state_data FROM agent_states") == [('{"step": 1}',)]
+        assert saving.rows("SELECT name FROM sqlite_master WHERE name LIKE 'dash_%'") == []
+
+
+@pytest.mark.parametrize("name", schema_detection.our_migrations())
+def test_a_migration_imports_nothing_of_the_project_but_its_fields(name: str):
+    """A migration that read its SQL from live code would do something else once that code is edited."""
+    tree = ast.parse((ROOT / "statestore" / "migrations" / f"{name}.py").read_text())
+    imported: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            imported.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            package = "." * node.level + (node.module or "")
+            imported.update(f"{package}.{alias.name}" for alias in node.names)
+    ours = {name for name in imported if name.startswith((".", "statestore", "descartes_site", "tests"))}
+    assert ours <= {"statestore.db.fields"}
