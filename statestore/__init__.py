@@ -1,6 +1,6 @@
 """Descartes StateStore: see, diff and restore the agents of a store that an orchestrator shares.
 
-Rooms, from the ground up; each imports from the rooms above it in this list, and import-linter holds it (pyproject.toml):
+Rooms, from the ground up. Each imports from the rooms above it in this list; import-linter holds it (pyproject.toml):
 
     errors          every failure raised on purpose, with its HTTP status and problem type
     jsondiff        JSON text, pointers, diffs, patches, merges; plain Python without Django
