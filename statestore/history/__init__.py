@@ -1,25 +1,26 @@
 """An agent's past.
 
-steps     the recorded changes, walked from the newest back for a bounded time
-states    the state at a moment, and how it is known
-timeline  what happened, in one list and in lanes
-blame     what set each leaf of the state
-values    every value that one path ever had
-flips     when a condition became true
-commits   at which git commit something happened
+moments        the grammar of moments: now, snapshot:ID, transition:ID:after, at:TIME
+past           the records of an agent in one order, which all below read
+state_at       the state at a moment, and how it is known
+walk           recorded changes, walked from the newest back within a time budget
+timeline       the list, the lanes, and the stops between which one steps
+blame          what set each leaf of the state
+value_history  every value that one path ever had
+bisect         when a condition became true
+commits        at which git commit something happened
 """
 
 from statestore.history.bisect import Flip, Flips, bisect
 from statestore.history.blame import Blame, blame
 from statestore.history.commits import commits
+from statestore.history.past import Position, Record
 from statestore.history.state_at import KnownState, find_transition, recorded_state, state_at, states_at
 from statestore.history.timeline import (
     LANE_COLUMNS,
     LANE_MOST,
     Lane,
     Span,
-    Stop,
-    TimelineEntry,
     lanes,
     latest_events,
     neighbours,
@@ -28,7 +29,7 @@ from statestore.history.timeline import (
     timeline,
 )
 from statestore.history.value_history import PathHistory, ValueChange, path_history
-from statestore.history.walk import Origin, Position
+from statestore.history.walk import Origin
 
 __all__ = [
     "LANE_COLUMNS",
@@ -41,9 +42,8 @@ __all__ = [
     "Origin",
     "PathHistory",
     "Position",
+    "Record",
     "Span",
-    "Stop",
-    "TimelineEntry",
     "ValueChange",
     "bisect",
     "blame",

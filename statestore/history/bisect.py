@@ -4,7 +4,8 @@ from dataclasses import dataclass, field
 
 from statestore import models
 from statestore.db.routers import store_alias
-from statestore.history.walk import BUDGET_SECONDS, Origin, Parser, Position, Walk, pairs, start_of
+from statestore.history.past import Position
+from statestore.history.walk import BUDGET_SECONDS, Origin, Parser, Walk, pairs, start_of
 from statestore.jsondiff.predicate import Condition
 
 

@@ -13,7 +13,8 @@ from django.core.cache import cache
 from statestore import models
 from statestore.db.routers import store_alias
 from statestore.errors import ValidationError
-from statestore.history.walk import BUDGET_SECONDS, Origin, Parser, Position, Walk, pairs, start_of
+from statestore.history.past import Position
+from statestore.history.walk import BUDGET_SECONDS, Origin, Parser, Walk, pairs, start_of
 from statestore.jsondiff import parsing, pointer
 from statestore.jsondiff.alignment import align
 from statestore.jsondiff.lcs import Effort

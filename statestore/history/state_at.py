@@ -1,8 +1,8 @@
 """The state of an agent at a moment, and how it is known."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, TypeAlias
+from dataclasses import dataclass, replace
+from typing import Any, Final
 
 from django.db.models import OuterRef, Subquery
 
@@ -11,6 +11,7 @@ from statestore.db.ids import AnyId
 from statestore.db.routers import store_alias
 from statestore.errors import NotFound
 from statestore.history import moments
+from statestore.history.past import CHANGES, Past, Record
 
 # So many of the newest transitions are searched for a state that somebody saw before the agent moved.
 RECENT_TRANSITIONS = 20
@@ -99,67 +100,75 @@ def find_transition(
     return transitions.defer(*defer).named(address)
 
 
-# A state that may be the one at a time: when it was recorded, its rank within that second, the text, how it is known.
-_Candidate: TypeAlias = tuple[int, int, str, str]
-# What came next: when, and the state before it.
-_Following: TypeAlias = tuple[int, str]
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What was recorded around a time: the last state known then, and the state before the next recorded change."""
+
+    at: int
+    text: str
+    label: str
+    next_at: int | None = None
+    next_before: str | None = None
+
+
+_LABELS: Final = {"transition": "after a transition", "captured": "captured", "snapshot": "from a snapshot"}
 
 
 def _at_time(agent_id: str, seconds: int, using: str) -> KnownState:
-    """Return the newest state recorded at or before the time, from transitions, snapshots and captured changes."""
-    transitions, snapshots, captured = _pasts(agent_id, using)
-    candidates = [_candidate(row) for row in (
-        transitions.until(seconds).newest_first().defer("state_before").first(),
-        snapshots.until(seconds).newest_first().first(),
-        captured.until(seconds).newest_first().defer("state_before").first(),
-    ) if row]  # fmt: skip
-    if not candidates:
+    known = _known_at(agent_id, seconds, using)
+    if known is None:
         raise NotFound("Nothing is known of this agent at that time: its first record is later.")
-    following = [_following(row) for row in (
-        transitions.later_than(seconds).oldest_first().defer("state_after").first(),
-        captured.later_than(seconds).oldest_first().defer("state_after").first(),
-    ) if row]  # fmt: skip
+    return known
+
+
+def _known_at(agent_id: str, seconds: int, using: str) -> KnownState | None:
+    """Return the last state recorded at or before a time, the agent's own row included; None where there is none."""
+    last, following = _around(agent_id, seconds, using)
     agent = None if following else models.AgentState.objects.using(using).filter(agent_id=agent_id).first()
-    return _judged(agent_id, seconds, candidates, following, agent)
+    found = None
+    if last is not None:
+        text = state_at(agent_id, last.moment, using=using).text
+        found = _Found(int(last.at), text, _LABELS[last.kind])
+    if found is not None and following is not None:
+        assert isinstance(following.moment, moments.AtTransition)
+        before = state_at(agent_id, moments.AtTransition(following.moment.transition_id, "before"), using=using).text
+        found = replace(found, next_at=int(following.at), next_before=before)
+    return _judged(agent_id, seconds, found, agent)
 
 
-def _pasts(agent_id: Any, using: str) -> tuple[Any, Any, Any]:
-    """Return an agent's transitions, snapshots and captured changes."""
-    tables: tuple[Any, ...] = (models.Transition, models.Snapshot, models.Captured)
-    transitions, snapshots, captured = (table.objects.using(using).of_agent(agent_id) for table in tables)
-    return transitions, snapshots, captured
+def _around(agent_id: str, seconds: int, using: str) -> tuple[Record | None, Record | None]:
+    """Return the record that tells the state at a time, and the first change after it.
+
+    Where a second has changes, the state at its end is that after the last of them, whatever snapshots it has.
+    """
+    changes = Past(agent_id, using=using, kinds=CHANGES)
+    change = changes.last(until=seconds)
+    row = models.Snapshot.objects.using(using).of_agent(agent_id).until(seconds).newest_first().without_state().first()
+    snapshot = None if row is None else Record("snapshot", row)
+    is_older = change is None or (snapshot is not None and int(change.at) < int(snapshot.at))
+    return (snapshot if is_older else change), changes.first_after(seconds)
 
 
-def _candidate(row: Any) -> _Candidate:
-    # Of one second the transition comes last, then the captured change: the snapshot may be of before either.
-    if isinstance(row, models.Transition):
-        return int(row.timestamp), 2, row.state_after, "after a transition"
-    if isinstance(row, models.Captured):
-        return int(row.at), 1, str(row.state_after), "captured"
-    return int(row.created_at), 0, row.state_data, "from a snapshot"
+def _judged(agent_id: str, seconds: int, found: _Found | None, agent: models.AgentState | None) -> KnownState | None:
+    """Return the state at a time, in doubt where what came next does not confirm it; None where nothing is known.
 
-
-def _following(row: Any) -> _Following:
-    return int(row.at if isinstance(row, models.Captured) else row.timestamp), row.state_before
-
-
-def _judged(
-    agent_id: str, seconds: int, candidates: list[_Candidate], following: list[_Following],
-    agent: models.AgentState | None,
-) -> KnownState:  # fmt: skip
-    """Return the last of some candidates, in doubt where what came next, or the agent now, does not confirm it."""
-    at, _, text, label = max(candidates, key=lambda candidate: candidate[:2])
-    doubt_until = None
-    if following:
-        next_at, before = min(following, key=lambda entry: entry[0])
-        doubt_until = None if models.same_text(before, text) else next_at
-    elif agent is not None and not models.same_text(agent.state_data, text):
-        doubt_until = int(agent.updated_at)
-    return KnownState(moments.AtTime(seconds), agent_id, text, at, label, doubt_until=doubt_until)
+    `agent` is the agent's row where no change was recorded after the time: it is a record of its own.
+    """
+    moment, doubt_until = moments.AtTime(seconds), None
+    if agent is not None and (found is None or not models.same_text(agent.state_data, found.text)):
+        updated_at = int(agent.updated_at)
+        if updated_at <= seconds and (found is None or updated_at >= found.at):
+            return KnownState(moment, agent_id, agent.state_data, updated_at, "as last saved")
+        doubt_until = updated_at
+    if found is None:
+        return None
+    if found.next_before is not None:
+        doubt_until = None if models.same_text(found.next_before, found.text) else found.next_at
+    return KnownState(moment, agent_id, found.text, found.at, found.label, doubt_until=doubt_until)
 
 
 def states_at(agents: Sequence[models.AgentState], seconds: int, *, using: str | None = None) -> dict[str, KnownState]:
-    """Return {agent id: state at a time} for those agents of which one is known, in six questions for them all."""
+    """Return {agent id: state at a time} for those agents of which one is known, in six queries for them all."""
     using = using or store_alias()
     transitions, snapshots, captured = _pasts(OuterRef("agent_id"), using)
     places = {
@@ -177,11 +186,45 @@ def states_at(agents: Sequence[models.AgentState], seconds: int, *, using: str |
     known = {}
     for agent in agents:
         near = {name: rows[name].get(key) for name, key in found.get(agent.agent_id, {}).items() if name in rows}
-        candidates = [_candidate(near[name]) for name in ("transition", "snapshot", "captured") if near.get(name)]
-        following = [_following(near[name]) for name in ("next_transition", "next_captured") if near.get(name)]
-        if candidates:
-            known[agent.agent_id] = _judged(agent.agent_id, seconds, candidates, following, agent)
+        state = _of_rows(agent, seconds, near, using)
+        if state is not None:
+            known[agent.agent_id] = state
     return known
+
+
+def _of_rows(agent: models.AgentState, seconds: int, near: dict[str, Any], using: str) -> KnownState | None:
+    """Return the state of one agent from the rows nearest to a time, as `_at_time` does."""
+    for one, other in (("transition", "captured"), ("next_transition", "next_captured")):
+        if near.get(one) and near.get(other) and int(near[one].timestamp) == int(near[other].at):
+            # Which of them comes last is told by the texts of that second.
+            return _known_at(agent.agent_id, seconds, using)
+    lasts = [(int(_time(near[kind])), rank, kind) for rank, kind in enumerate(_LABELS_BY_RANK) if near.get(kind)]
+    nexts = [(int(_time(row)), row) for row in (near.get("next_transition"), near.get("next_captured")) if row]
+    found = None
+    if lasts:
+        at, _, kind = max(lasts)
+        text = near[kind].state_data if kind == "snapshot" else near[kind].state_after
+        found = _Found(at, str(text), _LABELS[kind])
+        if nexts:
+            next_at, following = min(nexts, key=lambda pair: pair[0])
+            found = replace(found, next_at=next_at, next_before=following.state_before)
+    return _judged(agent.agent_id, seconds, found, None if nexts else agent)
+
+
+_LABELS_BY_RANK: Final = ("snapshot", "captured", "transition")
+
+
+def _time(row: Any) -> Any:
+    if isinstance(row, models.Captured):
+        return row.at
+    return row.timestamp if isinstance(row, models.Transition) else row.created_at
+
+
+def _pasts(agent_id: Any, using: str) -> tuple[Any, Any, Any]:
+    """Return an agent's transitions, snapshots and captured changes."""
+    tables: tuple[Any, ...] = (models.Transition, models.Snapshot, models.Captured)
+    transitions, snapshots, captured = (table.objects.using(using).of_agent(agent_id) for table in tables)
+    return transitions, snapshots, captured
 
 
 def _by_key(table: type[Any], keys: list[Any], without: str | None, using: str) -> dict[Any, Any]:

@@ -3,15 +3,16 @@
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from statestore import models
-from statestore.db import pagination
 from statestore.db.counts import bounded_counts
 from statestore.db.ids import AnyId
 from statestore.db.routers import store_alias
 from statestore.history import moments
-from statestore.models.querysets import BY_CREATION, BY_TIME, first_values
+from statestore.history.past import Past, Position, Record
+from statestore.history.state_at import state_at
+from statestore.models.querysets import first_values
 from statestore.models.rows import LAST_SECOND
 
 LANE_COLUMNS: Final = 160
@@ -21,77 +22,13 @@ LANE_MOST: Final = 25
 LANE_EVENTS: Final = 1_000
 
 
-@dataclass(frozen=True, slots=True)
-class TimelineEntry:
-    """One point of an agent's timeline: a transition, a captured change or a snapshot, without its states."""
-
-    at: int
-    kind: str
-    row: Any
-
-
-class _Source(NamedTuple):
-    """Where entries of one kind come from, and by which columns they are ordered."""
-
-    kind: str
-    rows: Any
-    order: tuple[str, ...]
-
-
-def _sources(agent_id: str, using: str) -> list[_Source]:
-    transitions = models.Transition.objects.using(using).of_agent(agent_id)
-    snapshots = models.Snapshot.objects.using(using).of_agent(agent_id)
-    captured = _captured_of(agent_id, using)
-    sources = [
-        _Source("transition", transitions.without_states().with_sizes(), BY_TIME),
-        _Source("snapshot", snapshots.without_state().with_size(), BY_CREATION),
-        _Source("captured", captured.without_states().with_sizes(), ("-at", "-id")),
-    ]
-    return [source for source in sources if not source.rows.query.is_empty()]
-
-
-def _captured_of(agent_id: str, using: str) -> Any:
-    """Return the captured changes of an agent; where there are none, rows that need no query to be known as none.
-
-    To see that no transition tells the same change costs a page more than all that is found for most agents: nothing.
-    """
-    captured = models.Captured.objects.using(using)
-    return captured.of_agent(agent_id) if captured.filter(agent_id=agent_id).exists() else captured.none()
-
-
 def timeline(
     agent_id: str, *, cursor: str = "", limit: int, using: str | None = None
-) -> tuple[list[TimelineEntry], str | None]:
-    """Return some entries of an agent's timeline, newest first, and the cursor of what is older."""
-    sources = _sources(agent_id, using or store_alias())
-    positions = [*cursor.split("."), "", "", ""][: len(sources)]
-    pages: list[pagination.Page[Any]] = [
-        pagination.page(source.rows, source.order, cursor=position, size=limit)
-        if position != "-"
-        else pagination.Page([], None, None)
-        for source, position in zip(sources, positions, strict=True)
-    ]
-    entries = [
-        TimelineEntry(getattr(row, source.order[0].lstrip("-")), source.kind, row)
-        for source, page in zip(sources, pages, strict=True)
-        for row in page
-    ]
-    entries.sort(key=lambda entry: -int(entry.at))
-    shown = entries[:limit]
-    if len(entries) == len(shown) and not any(page.older for page in pages):
-        return shown, None
-    rest = [_rest(page, shown, source, position) for page, source, position in zip(
-        pages, sources, positions, strict=True
-    )]  # fmt: skip
-    return shown, ".".join(rest)
-
-
-def _rest(page: Any, shown: list[TimelineEntry], source: _Source, before: str) -> str:
-    """Return the cursor of one source after what was shown of it; "-" where it is exhausted."""
-    used = [entry.row for entry in shown if entry.kind == source.kind]
-    if len(used) == len(page) and page.older is None:
-        return "-"
-    return pagination.cursor_after(used[-1], source.order) if used else before
+) -> tuple[list[Record], str | None]:
+    """Return some records of an agent's past, newest first, and the cursor of what is older."""
+    records = Past(agent_id, using=using).page(limit + 1, Position.parse(cursor))
+    shown = records[:limit]
+    return shown, str(shown[-1].position) if len(records) > limit else None
 
 
 def latest_events(agent_id: str, limit: int, *, using: str | None = None) -> list[models.Event]:
@@ -176,7 +113,8 @@ def lanes(agent_id: str, span: Span, *, using: str | None = None) -> list[Lane]:
 
 def _captured_lane(agent_id: str, span: Span, using: str) -> list[Lane]:
     """Return the lane of captured changes, none where nothing was captured."""
-    counts = _counted(_captured_of(agent_id, using), "at", span)
+    captured = Past(agent_id, using=using, kinds=("captured",)).sources.get("captured")
+    counts = {} if captured is None else _counted(captured, "at", span)
     return [Lane("captured", counts)] if counts else []
 
 
@@ -191,91 +129,53 @@ def _gathered(times: Iterable[Any], span: Span) -> dict[int, int]:
     return {column: min(count, LANE_MOST) for column, count in counts.items() if column is not None}
 
 
-_KINDS: Final = ("captured", "transition", "snapshot")
-
-
-@dataclass(frozen=True, slots=True)
-class Stop:
-    """A recorded point of an agent's past: the moment after a transition or a captured change, or of a snapshot."""
-
-    moment: moments.Moment
-    at: int
-    kind: str
-    row: Any
-
-    @property
-    def key(self) -> tuple[int, int, int]:
-        """Its place among all stops; of one second captured changes come first, then transitions, then snapshots."""
-        number = self.row.pk if self.kind == "captured" else self.row.rowid
-        return int(self.at), _KINDS.index(self.kind), int(number)
-
-
-def stop_at(agent_id: str, moment: moments.Moment, *, using: str | None = None) -> Stop | None:
-    """Return the stop that a moment is, or the last one before it; None where nothing was recorded before."""
-    using = using or store_alias()
-    stops = _stops_of(agent_id, using)
+def stop_at(agent: models.AgentState, moment: moments.Moment, *, using: str | None = None) -> Record | None:
+    """Return the record that a moment is, or the last one before it; None where nothing was recorded before."""
+    past = Past(agent.agent_id, using=using)
     match moment:
         case moments.AtSnapshot(snapshot_id):
-            return _stop(stops["snapshot"].named(snapshot_id))
+            row = past.sources["snapshot"].named(snapshot_id)
+            return None if row is None else Record("snapshot", row)
         case moments.AtTransition(transition_id, side):
-            found = _stop(_named(stops, transition_id))
-            return found if side == "after" or found is None else _before(found, stops)
+            found = _change(past, transition_id)
+            return found if side == "after" or found is None else past.older(found.position)
         case moments.AtTime(seconds):
-            stops = {kind: rows.until(seconds) for kind, rows in stops.items()}
-    lasts = [_stop(rows.newest_first().first()) for rows in stops.values()]
-    return max((stop for stop in lasts if stop), key=lambda stop: stop.key, default=None)
+            last = past.last(until=seconds)
+            is_now = int(agent.updated_at) <= seconds and past.first_after(seconds) is None
+            return own_record(agent, last, past.using) or last if is_now else last
+        case moments.Now():
+            last = past.last()
+            return own_record(agent, last, past.using) or last
 
 
-def _stops_of(agent_id: str, using: str) -> dict[str, Any]:
-    """Return what an agent can stop at by its kind, without states; kinds of which it has none may be left out."""
-    captured = _captured_of(agent_id, using)
-    kept = {} if captured.query.is_empty() else {"captured": captured.without_states()}
-    return kept | {
-        "transition": models.Transition.objects.using(using).of_agent(agent_id).without_states(),
-        "snapshot": models.Snapshot.objects.using(using).of_agent(agent_id).without_state(),
-    }
+def own_record(agent: models.AgentState, last: Record | None, using: str) -> Record | None:
+    """Return the agent's row as a record, where it holds a state that the last other record did not lead to."""
+    if last is not None:
+        if int(agent.updated_at) < int(last.at):
+            return None
+        if models.same_text(state_at(agent.agent_id, last.moment, using=using).text, agent.state_data):
+            return None
+    return Record("now", agent)
 
 
-def _named(stops: dict[str, Any], transition_id: AnyId) -> Any:
+def _change(past: Past, transition_id: AnyId) -> Record | None:
     """Return the transition of an id, or the captured change that poses as one."""
     if isinstance(transition_id, str) and transition_id.startswith(models.Captured.PREFIX):
         number = transition_id.removeprefix(models.Captured.PREFIX)
         is_number = number.isdecimal() and len(number) < 19
-        return stops["captured"].filter(pk=int(number)).first() if is_number and "captured" in stops else None
-    return stops["transition"].named(transition_id)
+        rows = past.sources.get("captured")
+        row = rows.filter(pk=int(number)).first() if is_number and rows is not None else None
+        return None if row is None else Record("captured", row)
+    row = past.sources["transition"].named(transition_id)
+    return None if row is None else Record("transition", row)
 
 
-def neighbours(agent_id: str, stop: Stop, *, using: str | None = None) -> tuple[Stop | None, Stop | None]:
-    """Return the stops before and after another one, None where there is none."""
-    stops = _stops_of(agent_id, using or store_alias())
-    return _before(stop, stops), _after(stop, stops)
-
-
-def _before(stop: Stop, stops: dict[str, Any]) -> Stop | None:
-    at, bounds = stop.key[0], _bounds(stop)
-    found = [_stop(rows.older_than(at, bounds[kind]).newest_first().first()) for kind, rows in stops.items()]
-    return max((one for one in found if one), key=lambda one: one.key, default=None)
-
-
-def _after(stop: Stop, stops: dict[str, Any]) -> Stop | None:
-    at, bounds = stop.key[0], _bounds(stop)
-    found = [_stop(rows.newer_than(at, bounds[kind]).oldest_first().first()) for kind, rows in stops.items()]
-    return min((one for one in found if one), key=lambda one: one.key, default=None)
-
-
-def _bounds(stop: Stop) -> dict[str, int]:
-    """Return where in the stop's second each kind divides: all of another kind are on one side, by their rank."""
-    _, rank, number = stop.key
-    return {
-        kind: number if other == rank else (2**62 if other < rank else -(2**62)) for other, kind in enumerate(_KINDS)
-    }
-
-
-def _stop(row: Any) -> Stop | None:
-    if isinstance(row, models.Transition):
-        return Stop(moments.AtTransition(row.pk, "after"), row.timestamp, "transition", row)
-    if isinstance(row, models.Captured):
-        return Stop(moments.AtTransition(f"{row.PREFIX}{row.pk}", "after"), row.at, "captured", row)
-    if isinstance(row, models.Snapshot):
-        return Stop(moments.AtSnapshot(row.pk), row.created_at, "snapshot", row)
-    return None
+def neighbours(
+    agent: models.AgentState, stop: Record, *, using: str | None = None
+) -> tuple[Record | None, Record | None]:
+    """Return the records before and after another one, None where there is none."""
+    past = Past(agent.agent_id, using=using)
+    if stop.kind == "now":
+        return past.last(), None
+    older, newer = past.older(stop.position), past.newer(stop.position)
+    return older, newer or own_record(agent, stop, past.using)

@@ -6,7 +6,8 @@ from statestore import models
 from statestore.db.routers import store_alias
 from statestore.errors import ValidationError
 from statestore.history.blame import item_places
-from statestore.history.walk import BUDGET_SECONDS, Origin, Parser, Position, Walk, pairs, start_of
+from statestore.history.past import Position
+from statestore.history.walk import BUDGET_SECONDS, Origin, Parser, Walk, pairs, start_of
 from statestore.jsondiff import parsing, pointer
 from statestore.jsondiff.diff import MISSING, Missing
 from statestore.jsondiff.lcs import Effort

@@ -1,17 +1,16 @@
-"""An agent's recorded changes, walked from the newest back, so long as somebody who waits for a page can bear it."""
+"""An agent's recorded changes, walked from the newest back within a request's time budget."""
 
 import time
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from heapq import merge
 from math import inf
-from typing import Final, NamedTuple
+from typing import Final
 
 from statestore import models
 from statestore.db.errors import translated_errors
 from statestore.db.routers import store_alias
-from statestore.errors import NotFound, ValidationError
+from statestore.errors import NotFound
+from statestore.history.past import CHANGES, Past, Position, Record
 from statestore.jsondiff import parsing
 from statestore.jsondiff.parsing import Json
 
@@ -24,33 +23,7 @@ FETCHED_ROWS: Final = 4
 # What stands for the reason of a change that only a trigger saw.
 CAPTURED: Final = "captured"
 _BEFORE_ALL: Final = -(2**62)
-_AFTER_ALL: Final = 2**62
 _COLUMNS: Final = ("pk", "timestamp", "rowid", "reason", "state_before", "state_after")
-
-
-class Position(NamedTuple):
-    """Where a walk stands: between the step with this time and insertion order and all older ones.
-
-    Of one second the recorded steps count as newer than the captured ones.
-    """
-
-    at: int
-    rowid: int
-    is_captured: bool = False
-
-    def __str__(self) -> str:
-        return f"{self.at}.{self.rowid}{'c' if self.is_captured else ''}"
-
-    @classmethod
-    def parse(cls, text: str) -> "Position | None":
-        """Return the position that a URL names; None, the newest, for nothing. Raises ValidationError."""
-        if not text:
-            return None
-        try:
-            at, _, rowid = text[:60].partition(".")
-            return cls(int(at), int(rowid.removesuffix("c")), rowid.endswith("c"))
-        except ValueError:
-            raise ValidationError("This page's address is damaged. Start again from the newest change.") from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +40,7 @@ class Step:
 
     @property
     def position(self) -> Position:
-        return Position(self.at, self.rowid, self.is_captured)
+        return Position(self.at, self.rowid, "captured" if self.is_captured else "transition")
 
 
 @dataclass(slots=True)
@@ -101,35 +74,32 @@ class Walk:
     def _steps(self, position: Position | None) -> Iterator[Step]:
         """Yield steps older than a position, newest first: none, only where there are none."""
         with translated_errors():
-            sources = [self._recorded(position)]
-            if models.Captured.objects.using(self.using).filter(agent_id=self.agent_id).exists():
-                sources.append(self._captured(position))
-            yield from _merged(sources)
+            past = Past(self.agent_id, using=self.using, kinds=CHANGES)
+            yield from self._chained(past, position) if "captured" in past.sources else self._recorded(position)
 
     def _recorded(self, position: Position | None) -> Iterator[Step]:
+        """Yield transitions alone, which stand in order of insertion."""
         steps = models.Transition.objects.using(self.using).of_agent(self.agent_id)
         if position is not None:
-            steps = steps.older_than(position.at, _BEFORE_ALL if position.is_captured else position.rowid)
+            steps = steps.older_than(position.at, position.number if position.kind == "transition" else _BEFORE_ALL)
         rows = steps.newest_first().values_list(*_COLUMNS)[:QUESTION_ROWS]
         yield from (Step(*row) for row in rows.iterator(chunk_size=FETCHED_ROWS))
 
-    def _captured(self, position: Position | None) -> Iterator[Step]:
-        changes = models.Captured.objects.using(self.using).of_agent(self.agent_id)
-        if position is not None:
-            changes = changes.older_than(position.at, position.rowid if position.is_captured else _AFTER_ALL)
-        for change in changes.newest_first()[:QUESTION_ROWS].iterator(chunk_size=FETCHED_ROWS):
+    def _chained(self, past: Past, position: Position | None) -> Iterator[Step]:
+        """Yield transitions and captured changes in the order of the past, with the states of a few in memory."""
+        records = past.page(QUESTION_ROWS, position)
+        for start in range(0, len(records), FETCHED_ROWS):
+            few = records[start : start + FETCHED_ROWS]
+            steps = {step.position: step for step in self._loaded(few)}
+            yield from (steps[record.position] for record in few if record.position in steps)
+
+    def _loaded(self, records: list[Record]) -> Iterator[Step]:
+        pks = {kind: [one.row.pk for one in records if one.kind == kind] for kind in CHANGES}
+        transitions = models.Transition.objects.using(self.using).filter(pk__in=pks["transition"])
+        yield from (Step(*row) for row in transitions.values_list(*_COLUMNS))
+        for change in models.Captured.objects.using(self.using).filter(pk__in=pks["captured"]):
             step = change.as_transition()
             yield Step(step.pk, change.at, change.pk, CAPTURED, step.state_before, step.state_after, is_captured=True)
-
-
-def _merged(sources: list[Iterator[Step]]) -> Iterator[Step]:
-    """Yield the steps of all sources, newest first, up to where one of them may have more than it was asked for."""
-    seen: Counter[bool] = Counter()
-    for step in merge(*sources, key=lambda step: (-step.at, step.is_captured, -step.rowid)):
-        yield step
-        seen[step.is_captured] += 1
-        if seen[step.is_captured] == QUESTION_ROWS:
-            return
 
 
 class Parser:
@@ -181,12 +151,12 @@ def start_of(agent: models.AgentState, position: Position | None, using: str) ->
     if position is None:
         return str(agent.state_data), int(agent.updated_at)
     with translated_errors():
-        if position.is_captured:
-            changes = models.Captured.objects.using(using).filter(agent_id=agent.agent_id, pk=position.rowid)
+        if position.kind == "captured":
+            changes = models.Captured.objects.using(using).filter(agent_id=agent.agent_id, pk=position.number)
             row = changes.values_list("state_before").first()
         else:
             steps = models.Transition.objects.using(using).of_agent(agent.agent_id)
-            row = steps.filter(timestamp=position.at, rowid=position.rowid).values_list("state_before").first()
+            row = steps.filter(timestamp=position.at, rowid=position.number).values_list("state_before").first()
     if row is None:
         raise NotFound("The place up to which the past was read is gone. Start again from the newest change.")
     return str(row[0]), position.at

@@ -9,7 +9,6 @@ from statestore import history, models
 from statestore.db.ids import from_address, to_address
 from statestore.errors import ValidationError
 from statestore.forms import CompareForm
-from statestore.history import moments
 from statestore.jsondiff import pointer
 from statestore.views.access import agent_or_404, sees
 from statestore.views.diff_view import ComparisonView
@@ -83,10 +82,7 @@ def _swapped(request: HttpRequest, left: models.AgentState, right: models.AgentS
 def _offered(agent: models.AgentState) -> list[tuple[str, str, int]]:
     """Return the newest moments of an agent to choose from: (moment, words, time)."""
     entries, _ = history.timeline(agent.agent_id, limit=OFFERED_STOPS)
-    offered = []
-    for entry in entries:
-        if entry.kind == "snapshot":
-            offered.append((str(moments.AtSnapshot(entry.row.pk)), f"snapshot {entry.row}", entry.at))
-        else:
-            offered.append((str(moments.AtTransition(entry.row.pk, "after")), f"after {entry.row}", entry.at))
-    return offered
+    return [
+        (str(one.moment), f"snapshot {one.row}" if one.kind == "snapshot" else f"after {one.row}", int(one.at))
+        for one in entries
+    ]

@@ -64,7 +64,7 @@ def _axis(agent: models.AgentState, span: history.Span, asked: dict[str, int | N
     }
 
 
-def _near(span: history.Span, stop: history.Stop | None) -> tuple[int, int] | None:
+def _near(span: history.Span, stop: history.Record | None) -> tuple[int, int] | None:
     """Return the quarter of the span around a stop, or None where that would be no narrower."""
     quarter = (span.end - span.start) // 4
     if stop is None or quarter < history.LANE_COLUMNS // 4:
@@ -91,15 +91,18 @@ def _mark(base: str, lane: history.Lane, span: history.Span, column: int) -> str
 
 
 def _moment(agent: models.AgentState, moment: moments.Moment) -> dict[str, Any]:
-    """Return the state at a moment, what changed there, and the stops on either side."""
-    stop = history.stop_at(agent.agent_id, moment)
+    """Return the state at a moment, what changed there, and the records on either side."""
+    stop = history.stop_at(agent, moment)
     is_now = isinstance(moment, moments.Now)
-    older, newer = (stop, None) if is_now or stop is None else history.neighbours(agent.agent_id, stop)
+    older, newer = (None, None) if stop is None else history.neighbours(agent, stop)
+    if is_now and stop is not None and stop.kind != "now":
+        # Nothing has changed since the last record: going back from now leads to it.
+        older, newer = stop, None
     try:
         known = history.state_at(agent.agent_id, moment)
     except NotFound as error:
         return {"moment": str(moment), "stop": stop, "nothing": str(error), "newer_stop": newer}
-    previous = _previous(agent, stop, older, is_now=is_now)
+    previous = _previous(agent, stop, older)
     return {
         "moment": str(moment),
         "known": known,
@@ -112,10 +115,8 @@ def _moment(agent: models.AgentState, moment: moments.Moment) -> dict[str, Any]:
     }
 
 
-def _previous(
-    agent: models.AgentState, stop: history.Stop | None, older: history.Stop | None, *, is_now: bool
-) -> str | None:
-    """Return the state before a stop, or None where it is the first."""
-    if stop is not None and not is_now and stop.kind in ("transition", "captured"):
+def _previous(agent: models.AgentState, stop: history.Record | None, older: history.Record | None) -> str | None:
+    """Return the state before a record, None before the first; where the last record still stands, that of it."""
+    if stop is not None and older is not stop and stop.kind in ("transition", "captured"):
         return str(stop.row.state_before)
     return history.state_at(agent.agent_id, older.moment).text if older is not None else None

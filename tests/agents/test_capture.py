@@ -119,9 +119,9 @@ def test_captured_changes_read_as_transitions_everywhere(capturing: None):
     assert flips.first.origin.step_id == f"captured:{first.pk}"
     moment = moments.parse(f"transition:captured:{first.pk}:before")
     assert history.state_at("a1", moment).text == '{"mode": "ok", "n": 1}'
-    stop = history.stop_at("a1", moments.Now())
+    stop = history.stop_at(agent, moments.Now())
     assert stop is not None
-    older, _ = history.neighbours("a1", stop)
+    older, _ = history.neighbours(agent, stop)
     assert (stop.row, older and older.row) == (second, first)
     restore.apply(restore.plan("a1", moment), by=SYSTEM)
     assert models.AgentState.objects.get().state_data == '{"mode": "ok", "n": 1}'

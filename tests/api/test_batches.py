@@ -15,9 +15,9 @@ pytestmark = pytest.mark.django_db
 def make_fleet() -> None:
     """Make agents of which each would fare differently when put back to NOW."""
     for name, status, namespace in (("moved", "idle", "n"), ("runs", "running", "n"), ("other", "idle", "m")):
-        agent = make_agent(name, state={"n": 2}, status=status, namespace=namespace)
+        agent = make_agent(name, state={"n": 2}, status=status, namespace=namespace, updated_at=NOW + 50)
         make_transition(agent, {"n": 0}, {"n": 1}, timestamp=NOW)
-    make_agent("odd/id", state={"n": 2}, namespace="n")
+    make_agent("odd/id", state={"n": 2}, namespace="n", updated_at=NOW + 50)
 
 
 def chosen(script: Script, query: str = "") -> list[dict[str, str]]:

@@ -79,7 +79,7 @@ def test_an_agent_that_is_gone_fails_alone():
 
 def test_a_batch_that_was_interrupted_goes_on_where_it_stopped():
     for number in range(60):
-        agent = make_agent(f"agent-{number:02}", state={"n": 2})
+        agent = make_agent(f"agent-{number:02}", state={"n": 2}, updated_at=NOW + 1)
         make_transition(agent, {"n": 1}, {"n": 1}, timestamp=NOW)
     batch = restore.prepare(chosen(), NOW, by=ANNA)
     assert restore.apply_batch(batch, by=ANNA, budget_seconds=0) == {"done": 50, "": 10}

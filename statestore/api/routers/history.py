@@ -9,7 +9,6 @@ from ninja import Query
 from statestore import history, models
 from statestore.api import serializers
 from statestore.api.calls import Calls
-from statestore.api.problems import Problem
 from statestore.api.responses import answer, tagged
 from statestore.api.routers.agents import found_agent
 from statestore.api.schemas.common import InTrashIn, Listed
@@ -160,10 +159,7 @@ def get_bisect(request: HttpRequest, agent_id: str, asked: Query[BisectIn]) -> H
 def get_timeline(request: HttpRequest, agent_id: str, asked: Query[TimelineIn]) -> HttpResponse:
     """List an agent's transitions, captured changes and snapshots in one order, newest first."""
     agent = found_agent(request, agent_id, trash=asked.trash)
-    try:
-        entries, older = history.timeline(agent.agent_id, cursor=asked.cursor, limit=asked.limit)
-    except ValueError:
-        raise Problem("invalid", "This cursor is damaged. Start again from the first page.") from None
+    entries, older = history.timeline(agent.agent_id, cursor=asked.cursor, limit=asked.limit)
     shape: dict[str, Callable[[Any], Any]] = {
         "transition": serializers.transition_row,
         "captured": serializers.captured_row,

@@ -1,0 +1,332 @@
+"""An agent's past: its records in one order, which timeline, stops, state at a time, walk and blame all read.
+
+Times are whole seconds, so records of one second need an order: transitions stand in order of insertion, and so do
+captured changes; the two are chained by their texts; the safety snapshot of a restore comes before the restore's
+transition; any other snapshot stands where its state fits last, and first where it fits nowhere. A second in which one
+kind has over GROUP_ROWS records is ordered by kind instead. The agent's own row is the last record, where it holds a
+state that no other record led to.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Literal, NamedTuple, TypeAlias
+
+from statestore import models
+from statestore.db.errors import translated_errors
+from statestore.db.routers import store_alias
+from statestore.errors import ValidationError
+from statestore.history import moments
+
+Kind: TypeAlias = Literal["snapshot", "captured", "transition", "now"]
+# From old to new, where texts do not decide.
+RANKS: Final[dict[Kind, int]] = {"snapshot": 0, "captured": 1, "transition": 2, "now": 3}
+GROUP_ROWS: Final = 50
+# Texts of one second are compared up to this size; beyond, the kinds decide.
+GROUP_BYTES: Final = 16 * 1024 * 1024
+
+
+class Position(NamedTuple):
+    """The place of a record in its agent's past. As text it is a cursor: `1790000000.17t`."""
+
+    at: int
+    number: int
+    kind: Kind = "transition"
+
+    def __str__(self) -> str:
+        return f"{self.at}.{self.number}{self.kind[0]}"
+
+    @classmethod
+    def parse(cls, text: str) -> "Position | None":
+        """Return the position that a cursor names; None, the newest, for nothing. Raises ValidationError."""
+        if not text:
+            return None
+        kinds: dict[str, Kind] = {"s": "snapshot", "c": "captured"}
+        try:
+            at, _, number = text[:60].partition(".")
+            return cls(int(at), int(number.rstrip("sct")), kinds.get(number[-1:], "transition"))
+        except ValueError:
+            raise ValidationError("This cursor is damaged. Start again from the newest change.") from None
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A recorded point of an agent's past; `row` is a Transition, Captured or Snapshot without states, or the agent."""
+
+    kind: Kind
+    row: Any
+
+    @property
+    def at(self) -> Any:
+        return getattr(self.row, _COLUMNS[self.kind])
+
+    @property
+    def position(self) -> Position:
+        number = self.row.pk if self.kind == "captured" else self.row.rowid
+        return Position(int(self.at), int(number), self.kind)
+
+    @property
+    def moment(self) -> moments.Moment:
+        """The moment whose state the record tells: after a change, of a snapshot, now."""
+        match self.kind:
+            case "snapshot":
+                return moments.AtSnapshot(self.row.pk)
+            case "captured":
+                return moments.AtTransition(f"{models.Captured.PREFIX}{self.row.pk}", "after")
+            case "transition":
+                return moments.AtTransition(self.row.pk, "after")
+            case "now":
+                return moments.Now()
+
+
+_COLUMNS: Final[dict[Kind, str]] = {
+    "snapshot": "created_at", "captured": "at", "transition": "timestamp", "now": "updated_at",
+}  # fmt: skip
+
+
+_MODELS: Final[dict[str, Any]] = {
+    "snapshot": models.Snapshot, "captured": models.Captured, "transition": models.Transition,
+}  # fmt: skip
+CHANGES: Final[tuple[Kind, ...]] = ("captured", "transition")
+
+
+class Past:
+    """The records of one agent. Rows come without their states; `kinds` leaves some kinds out."""
+
+    def __init__(self, agent_id: str, *, using: str | None = None, kinds: Sequence[Kind] = tuple(RANKS)) -> None:
+        self.agent_id = agent_id
+        self.using = using or store_alias()
+        self.sources: dict[Kind, Any] = {kind: rows for kind, rows in self._rows().items() if kind in kinds}
+
+    def _rows(self) -> dict[Kind, Any]:
+        snapshots = models.Snapshot.objects.using(self.using).of_agent(self.agent_id)
+        transitions = models.Transition.objects.using(self.using).of_agent(self.agent_id)
+        rows: dict[Kind, Any] = {
+            "snapshot": snapshots.without_state().with_size(),
+            "transition": transitions.without_states().with_sizes(),
+        }
+        captured = models.Captured.objects.using(self.using)
+        # To see that no transition tells the same change costs more than all else of a page, mostly for nothing.
+        if captured.filter(agent_id=self.agent_id).exists():
+            rows["captured"] = captured.of_agent(self.agent_id).without_states().with_sizes()
+        return rows
+
+    def page(self, limit: int, before: Position | None = None) -> list[Record]:
+        """Return the newest records older than a position, newest first, up to a limit."""
+        fetched = limit + GROUP_ROWS + 1
+        seconds: dict[int, list[Record]] = defaultdict(list)
+        horizon: int | None = None
+        for kind, rows in self._older(before).items():
+            records = [Record(kind, row) for row in rows.newest_first()[:fetched]]
+            for record in records:
+                seconds[int(record.at)].append(record)
+            if len(records) == fetched:
+                last = int(records[-1].at)
+                horizon = last if horizon is None else max(horizon, last)
+        # Seconds beyond the horizon are not read whole; before it lie more records than are asked for.
+        times = sorted((at for at in seconds if horizon is None or at >= horizon), reverse=True)
+        newest: list[Record] = []
+        for at, group in self._arranged({at: seconds[at] for at in times}).items():
+            newest += _older_part(group, before) if before is not None and at == before.at else reversed(group)
+            if len(newest) >= limit:
+                break
+        return newest[:limit]
+
+    def newest_first(self, before: Position | None = None, *, at_once: int) -> Iterator[Record]:
+        """Yield all records older than a position, read so many at once."""
+        while records := self.page(at_once, before):
+            yield from records
+            before = records[-1].position
+
+    def last(self, until: int | None = None) -> Record | None:
+        """Return the last record, or the last one up to a second; None where there is none."""
+        found: list[Record] = []
+        for kind, rows in self.sources.items():
+            row = (rows if until is None else rows.until(until)).newest_first().first()
+            found += [] if row is None else [Record(kind, row)]
+        return self._end_of_second(found, last=True)
+
+    def older(self, position: Position) -> Record | None:
+        """Return the record before a position, None where it is the first."""
+        return next(iter(self.page(1, position)), None)
+
+    def newer(self, position: Position) -> Record | None:
+        """Return the record after a position, None where it is the last."""
+        group = self._second(position.at)
+        if group is None:
+            return self._newer_by_kind(position)
+        places = [record.position for record in group]
+        later = group[places.index(position) + 1 :] if position in places else []
+        return later[0] if later else self.first_after(position.at)
+
+    def first_after(self, at: int) -> Record | None:
+        """Return the first record later than a second, None where there is none."""
+        rows = {kind: source.later_than(at).oldest_first().first() for kind, source in self.sources.items()}
+        return self._end_of_second([Record(kind, row) for kind, row in rows.items() if row is not None], last=False)
+
+    def _newer_by_kind(self, position: Position) -> Record | None:
+        """Return the record after a position in a second that is ordered by kind."""
+        for kind in (kind for kind in RANKS if kind in self.sources and RANKS[kind] >= RANKS[position.kind]):
+            rows = self.sources[kind].filter(**{_COLUMNS[kind]: position.at})
+            rows = rows.newer_than(position.at, position.number) if kind == position.kind else rows
+            if (row := rows.oldest_first().first()) is not None:
+                return Record(kind, row)
+        return self.first_after(position.at)
+
+    def _end_of_second(self, ends: list[Record], *, last: bool) -> Record | None:
+        """Return the last, or first, of records that are the last, or first, of their kinds."""
+        if not ends:
+            return None
+        at = (max if last else min)(int(record.at) for record in ends)
+        tied = [record for record in ends if int(record.at) == at]
+        group = self._second(at) if len(tied) > 1 else None
+        if group:
+            return group[-1 if last else 0]
+        return sorted(tied, key=lambda record: RANKS[record.kind])[-1 if last else 0]
+
+    def _second(self, at: int) -> list[Record] | None:
+        """Return the records of one second, oldest first; None where it has so many that their kinds decide."""
+        group: list[Record] = []
+        for kind, rows in self.sources.items():
+            found = list(rows.filter(**{_COLUMNS[kind]: at}).newest_first()[: GROUP_ROWS + 1])
+            if len(found) > GROUP_ROWS:
+                return None
+            group += [Record(kind, row) for row in found]
+        return self._arranged({at: group})[at]
+
+    def _older(self, before: Position | None) -> dict[Kind, Any]:
+        """Return the rows that may be older than a position: all up to its second, where texts decide there."""
+        if before is None:
+            return self.sources
+        if self._second(before.at) is not None:
+            return {kind: rows.until(before.at) for kind, rows in self.sources.items()}
+        rank = RANKS[before.kind]
+        return {
+            kind: rows.older_than(before.at, before.number) if kind == before.kind
+            else rows.until(before.at if RANKS[kind] < rank else before.at - 1)
+            for kind, rows in self.sources.items()
+        }  # fmt: skip
+
+    def _arranged(self, seconds: dict[int, list[Record]]) -> dict[int, list[Record]]:
+        """Return the records of some seconds, each second oldest first."""
+        groups = {at: _by_kind(records) for at, records in seconds.items()}
+        mixed = [kinds for kinds in groups.values() if _needs_texts(kinds)]
+        restored = self._restored(mixed)
+        open_ones = [kinds for kinds in mixed if not _is_settled(kinds, restored)]
+        texts = self._texts(open_ones)
+        arranged = {}
+        for at, kinds in groups.items():
+            if not _needs_texts(kinds):
+                arranged[at] = [record for kind in RANKS for record in kinds.get(kind, ())]
+            else:
+                changes = _chained(kinds.get("captured", []), kinds.get("transition", []), texts)
+                arranged[at] = _with_snapshots(changes, kinds.get("snapshot", []), texts, restored)
+        return arranged
+
+    def _restored(self, groups: list[dict[Kind, list[Record]]]) -> dict[str, str]:
+        """Return {safety snapshot: transition} of the restores whose transitions are in some groups."""
+        ids = [record.row.pk for kinds in groups if "snapshot" in kinds for record in kinds.get("transition", ())]
+        if not ids:
+            return {}
+        with translated_errors():
+            restores = models.Restore.objects.using(self.using).filter(agent_id=self.agent_id, transition_id__in=ids)
+            return dict(restores.values_list("safety_snapshot_id", "transition_id"))
+
+    def _texts(self, groups: list[dict[Kind, list[Record]]]) -> dict[tuple[Kind, Any], tuple[Any, Any]]:
+        """Return {(kind, pk): (state before, state after)} of some groups; of a snapshot both are its state."""
+        found: dict[tuple[Kind, Any], tuple[Any, Any]] = {}
+        small = [kinds for kinds in groups if _bytes(kinds) <= GROUP_BYTES]
+        for kind in ("captured", "transition", "snapshot"):
+            pks = [record.row.pk for kinds in small for record in kinds.get(kind, ())]
+            if not pks:
+                continue
+            columns = ("state_data", "state_data") if kind == "snapshot" else ("state_before", "state_after")
+            with translated_errors():
+                rows = _MODELS[kind].objects.using(self.using).filter(pk__in=pks)
+                rows = rows.values_list("pk", *dict.fromkeys(columns))
+                found |= {(kind, pk): (states[0], states[-1]) for pk, *states in rows}
+        return found
+
+
+def _older_part(group: list[Record], before: Position) -> Iterator[Record]:
+    """Yield the records of a second that come before a position in it, newest first; all where it is not in it."""
+    places = [record.position for record in group]
+    return reversed(group[: places.index(before)] if before in places else group)
+
+
+def _by_kind(records: Iterable[Record]) -> dict[Kind, list[Record]]:
+    """Return the records of each kind in order of insertion."""
+    kinds: dict[Kind, list[Record]] = defaultdict(list)
+    for record in sorted(records, key=lambda record: record.position.number):
+        kinds[record.kind].append(record)
+    return dict(kinds)
+
+
+def _needs_texts(kinds: dict[Kind, list[Record]]) -> bool:
+    return len(kinds) > 1 and all(len(records) <= GROUP_ROWS for records in kinds.values())
+
+
+def _is_settled(kinds: dict[Kind, list[Record]], restored: dict[str, str]) -> bool:
+    """Return whether restores alone decide the order: each snapshot is the safety snapshot of one of them."""
+    return "captured" not in kinds and all(record.row.pk in restored for record in kinds.get("snapshot", ()))
+
+
+def _bytes(kinds: dict[Kind, list[Record]]) -> int:
+    names = {"snapshot": ("size",)}
+    return sum(
+        getattr(record.row, name) or 0
+        for kind, records in kinds.items()
+        for record in records
+        for name in names.get(kind, ("size_before", "size_after"))
+    )
+
+
+_Texts: TypeAlias = dict[tuple[Kind, Any], tuple[Any, Any]]
+
+
+def _chained(captured: list[Record], transitions: list[Record], texts: _Texts) -> list[Record]:
+    """Return captured changes and transitions of one second as one chain, each kind in its own order."""
+    chain: list[Record] = []
+    heads = list(captured), list(transitions)
+    now: Any = None
+    while heads[0] and heads[1]:
+        states = [_states(records[0], texts) for records in heads]
+        fits = [_same(now, before) for before, _ in states]
+        if fits[0] == fits[1]:
+            # Neither goes on from the state so far, or both do: what no other change leads to comes first.
+            led_to = [_states(record, texts)[1] for records in heads for record in records]
+            fits = [not any(_same(after, before) for after in led_to) for before, _ in states]
+        taken = 1 if fits[1] and not fits[0] else 0
+        chain.append(heads[taken].pop(0))
+        now = states[taken][1]
+    return [*chain, *heads[0], *heads[1]]
+
+
+def _with_snapshots(
+    changes: list[Record], snapshots: list[Record], texts: _Texts, restored: dict[str, str]
+) -> list[Record]:
+    """Return the changes of one second with each snapshot at the place where the state was the snapshot's."""
+    places: dict[int, list[Record]] = defaultdict(list)
+    transitions = {record.row.pk: place for place, record in enumerate(changes)}
+    states = [_states(change, texts) for change in changes]
+    for snapshot in snapshots:
+        place = transitions.get(restored.get(snapshot.row.pk, ""))
+        places[_fitting(states, _states(snapshot, texts)[0]) if place is None else place].append(snapshot)
+    ordered: list[Record] = []
+    for place in range(len(changes) + 1):
+        ordered += [*places[place], *changes[place : place + 1]]
+    return ordered
+
+
+def _fitting(states: list[tuple[Any, Any]], text: Any) -> int:
+    """Return the last place between changes at which the state was a text, the first place where it never was."""
+    fits = [place + 1 for place, (_, after) in enumerate(states) if _same(after, text)]
+    return max(fits, default=0)
+
+
+def _states(record: Record, texts: _Texts) -> tuple[Any, Any]:
+    return texts.get((record.kind, record.row.pk), (None, None))
+
+
+def _same(one: Any, other: Any) -> bool:
+    return one is not None and other is not None and models.same_text(one, other)
