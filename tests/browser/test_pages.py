@@ -23,8 +23,9 @@ NAMES = (
     "login", "admin", "admin tasks", "admin task", "admin sessions", "admin transition",
 )  # fmt: skip
 EDIT_A_TASK = (
-    "import django; django.setup(); from statestore import audit, models, work; "
-    "work.save_task('store', {'id': models.Task.objects.last().pk, 'title': 'Renamed'}, by=audit.SYSTEM)"
+    "import django; django.setup(); from statestore import models; from statestore.access import audit; "
+    "from statestore.tasks import service; "
+    "service.save_task('store', {'id': models.Task.objects.last().pk, 'title': 'Renamed'}, by=audit.SYSTEM)"
 )
 # A page that says what went wrong answers so.
 EXPECTED = ("404 (Not Found)", "422 (")

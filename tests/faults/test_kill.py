@@ -19,6 +19,8 @@ pytestmark = [pytest.mark.faults, pytest.mark.sqlite]
 
 CHECKED_EVERY = 10
 CANARY_KILLS = 25
+# A server is killed within so many restores after its first.
+RESTORES = 3
 # A server that was killed may start as slowly as the machine is; what it left must not make the next one wait.
 SLOWER_AT_MOST = 3
 
@@ -78,17 +80,26 @@ def kill_servers(site: Site, kills: int) -> Iterator[tuple[float, list[str], lis
                 visitor.sign_in()
             acknowledged: list[str] = []
             wrong: list[str] = []
+            restore_seconds = restore_once(site, visitor, acknowledged)
             posting = threading.Event()
             using = threading.Thread(target=restore_until_lost, args=(site, visitor, posting, acknowledged, wrong))
             using.start()
             posting.wait()
-            # Nothing is awaited here: any moment within the first restores is as good as another.
-            threading.Event().wait(random.uniform(0, 0.08))
+            # Nothing is awaited here: any moment within the next restores is as good as another.
+            threading.Event().wait(random.uniform(0, RESTORES * restore_seconds))
             server.kill()
             using.join()
             cookies = visitor.cookies
         wrong += unsound(site.rows) + damage(site.rows, initial=initial) + lost(site.rows, acknowledged)
         yield server.started_seconds, acknowledged, wrong
+
+
+def restore_once(site: Site, visitor: Visitor, acknowledged: list[str]) -> float:
+    """Restore by preview and click, note that it was acknowledged, and return how long the click took."""
+    agent_id = random.choice(QUIET)
+    done = visitor.restore(agent_id, random.choice(site.snapshots(agent_id)))
+    acknowledged.append(str(restore_id(done)))
+    return done.seconds
 
 
 def restore_until_lost(

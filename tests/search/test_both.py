@@ -8,7 +8,7 @@ import pytest
 from django.db import connections
 
 from statestore import search
-from statestore.db import transactions, vendor
+from statestore.db import transactions
 from statestore.db.routers import store_alias
 from statestore.errors import TooSlow
 from statestore.search import sampling
@@ -123,7 +123,7 @@ def test_a_question_that_takes_too_long_is_asked_about_fewer_events(monkeypatch:
             raise TooSlow("too slow")
         yield
 
-    monkeypatch.setattr(vendor, "in_time", never)
+    monkeypatch.setattr(transactions, "in_time", never)
     monkeypatch.setattr(planner, "MOST_READ", 10)
     found = search.find(search.parse("word"))
     assert [event.pk for event in found] == ["e35"]
