@@ -283,7 +283,8 @@ class TaskAdmin(EditedAdmin):
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         columns = {name: form.cleaned_data[name] for name in form.cleaned_data if name != "etag"}
-        saved = task_service.save_task(store_alias(), {"id": obj.pk, **columns}, by=actor(request))
+        if_match = form.cleaned_data["etag"] if change else None
+        saved = task_service.save_task(store_alias(), {"id": obj.pk, **columns}, by=actor(request), if_match=if_match)
         obj.__dict__.update(saved.__dict__)
 
 
@@ -304,4 +305,5 @@ class SessionAdmin(EditedAdmin):
     ended = _time("ended_at", "ended")
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
-        session_service.save_session(store_alias(), obj, by=actor(request))
+        if_match = form.cleaned_data["etag"] if change else None
+        session_service.save_session(store_alias(), obj, by=actor(request), if_match=if_match)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from statestore import models
 from statestore.access import audit, etags
 from statestore.access.audit import Actor
 from statestore.db import transactions
@@ -11,10 +12,17 @@ from statestore.errors import NotFound
 
 def write(using: str, row: Any, before: Any, by: Actor, also: Mapping[str, Any]) -> None:
     """Write a row that was made or edited, and say so in the audit log, with its columns before and after."""
-    row.save(using=using, force_insert=before is None, force_update=before is not None)
-    changed = columns_of(row) if before is None else changed_columns(before, row)
-    what = "create" if before is None else "edit"
-    audit.record(what, row, by=by, row_id=row.pk, using=using, **changed, **also)
+    if before is None:
+        row.save(using=using, force_insert=True)
+        audit.record("create", row, by=by, row_id=row.pk, using=using, **columns_of(row), **also)
+        return
+    changed = changed_columns(before, row)
+    told = {column: values for column, values in changed.items() if column != "updated_at"}
+    if changed:
+        row.save(using=using, force_update=True, update_fields=list(changed))
+    # To change the status alone is one deed, wherever it is done: on the board, in the admin, by the API.
+    verb = "move" if isinstance(row, models.Task) and told.keys() == {"status"} else "edit"
+    audit.record(verb, row, by=by, row_id=row.pk, using=using, **(told if verb == "move" else changed), **also)
 
 
 def columns_of(row: Any) -> dict[str, Any]:

@@ -1,22 +1,26 @@
-"""Whether a row is still the one that somebody saw, told by its etag."""
+"""Optimistic locking: whether a row is still the one that was read, told by its ETag. The only comparison there is."""
 
 from typing import Any, Final
 
 from statestore import models
 from statestore.errors import Moved
 
-# Whatever the row is, as long as there is one.
+# Matches whatever the row is, as long as there is one.
 ANY: Final = "*"
 
 
-def expect(row: Any, etag: str | None) -> None:
-    """Raise Moved where a row is not the one with an etag; `row` is None where it is gone, `etag` where nobody looked.
+def expect(row: Any, etag: str | None, message: str = "") -> None:
+    """Raise Moved unless a row has an ETag. `row` is None where it is gone; `etag` None expects nothing.
 
     Call it inside the transaction that changes the row.
     """
-    if etag is None or (etag == ANY and row is not None):
-        return
-    present = "" if row is None else models.row_hash(row)
-    if present != etag:
-        what = "is gone" if row is None else "has changed"
-        raise Moved(f"What you saw {what} since. Nothing was changed; read it again.", present)
+    if row is None and etag is not None:
+        raise Moved(message or "What you saw is gone since. Nothing was changed; read it again.")
+    if etag not in (None, ANY):
+        expect_etag(models.row_hash(row), etag, message)
+
+
+def expect_etag(present: str, etag: str | None, message: str = "") -> None:
+    """Raise Moved, with the present ETag, unless it is the expected one; for resources of more than one row."""
+    if etag not in (None, ANY, present):
+        raise Moved(message or "What you saw has changed since. Nothing was changed; read it again.", present)

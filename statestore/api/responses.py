@@ -9,11 +9,9 @@ from typing import Any, Final
 from django.http import HttpRequest, HttpResponse
 from django.utils.http import parse_etags
 
-from statestore import models
 from statestore.access import etags
 from statestore.api.problems import Problem
 from statestore.db import pagination
-from statestore.errors import Moved
 
 CONTENT_TYPE: Final = "application/json"
 
@@ -91,9 +89,7 @@ def written(payload: Any, *, status: int = 200) -> HttpResponse:
 
 def check_etag(request: HttpRequest, present: str) -> None:
     """Raise Moved where what is about to be changed is not what If-Match names."""
-    wanted = if_match(request)
-    if wanted not in (None, etags.ANY, present):
-        raise Moved("What you saw has changed since. Nothing was changed; read it again.", present)
+    etags.expect_etag(present, if_match(request))
 
 
 def _tags(header: str) -> list[str]:
@@ -135,7 +131,7 @@ def must_be_new(request: HttpRequest) -> bool:
 
 def check_row(request: HttpRequest, row: Any) -> None:
     """Raise Moved where a row that is about to be changed is not the one of If-Match."""
-    check_etag(request, models.row_hash(row))
+    etags.expect(row, if_match(request))
 
 
 def listed(

@@ -333,7 +333,7 @@ def kept_plan(row: models.Plan) -> dict[str, Any]:
         "kind": row.kind,
         **times(row, "created_at", "expires_at", "approved_at"),
         "approved_by": text(row.approved_by) or None,
-        "needs_approval": restore.needs_approval(row),
+        "needs_approval": restore.needs_approval(row.approved_by),
         "expected_etag": row.expected_etag,
         "hash_before": row.hash_before,
         "hash_after": row.hash_after,

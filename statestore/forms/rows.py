@@ -6,9 +6,10 @@ from typing import Any, Final
 from django import forms
 
 from statestore import models
+from statestore.access import etags
 from statestore.db.json_columns import as_text
 from statestore.db.routers import store_alias
-from statestore.errors import ValidationError
+from statestore.errors import Moved, ValidationError
 from statestore.jsondiff import parsing
 from statestore.models.tasks import dependency_ids
 from statestore.tasks import dependencies as task_dependencies
@@ -49,10 +50,10 @@ class RowForm(forms.ModelForm):  # type: ignore[type-arg]
         if self.instance._state.adding:
             return values
         present = type(self.instance)._default_manager.filter(pk=self.instance.pk).first()
-        if present is None or models.row_hash(present) != values["etag"]:
-            raise forms.ValidationError(
-                "Somebody changed this row since you opened it. Nothing was saved: copy what you typed, open it again."
-            )
+        try:
+            etags.expect(present, values["etag"])
+        except Moved as error:
+            raise forms.ValidationError(f"{error} Copy what you typed first.") from None
         return values
 
 

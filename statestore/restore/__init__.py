@@ -1,12 +1,13 @@
 """Putting an agent back: plan → apply → verify → undo.
 
-plans      what a restore would do: of a whole state, of some paths, of one transition, merged with what came since
-parts      the texts that such plans are made of
-aftermath  what a restore will not undo
-applying   writing it, proving it, undoing it
-saved      plans as objects: sent to a colleague, approved, applied while nothing moved
-forks      a new agent from any moment
-fleet      many agents put back to one time, as one batch
+plans           what a restore would do: of a whole state, of some paths, of one transition, merged with later changes
+path_selection  the texts that such plans are made of
+side_effects    what a restore will not undo
+rules           whether a plan may be applied: approved, not applied before, not expired
+apply           writing it, proving it, undoing it
+saved_plans     plans as objects: sent to a colleague, approved, applied while nothing moved
+forks           a new agent from any moment
+batches         many agents put back to one time
 """
 
 from statestore.errors import Moved
@@ -27,7 +28,8 @@ from statestore.restore.batches import preview as preview_fleet
 from statestore.restore.forks import Lineage, fork, lineage
 from statestore.restore.path_selection import Clash, Edits, Side, sign_of
 from statestore.restore.plans import Caution, Plan, expecting, plan, plan_merge, plan_revert
-from statestore.restore.saved_plans import apply_saved, approve, needs_approval, reopen, save
+from statestore.restore.rules import needs_approval
+from statestore.restore.saved_plans import apply_saved, approve, reopen, save
 from statestore.restore.side_effects import Aftermath, aftermath
 
 __all__ = [

@@ -7,17 +7,17 @@ transition, the restore and the audit entry; then the state is read back and com
 from dataclasses import dataclass
 from typing import Final
 
-from django.conf import settings
-
 from statestore import models
-from statestore.access import audit
+from statestore.access import audit, etags
 from statestore.access.audit import Actor
 from statestore.db import transactions
 from statestore.db.routers import store_alias
-from statestore.errors import Conflict, DatabaseError, Moved, NeedsApproval
+from statestore.errors import Conflict, DatabaseError
 from statestore.history import moments
+from statestore.restore import rules
 from statestore.restore.plans import Plan, agent_now, expecting, plan
 
+MOVED: Final = "The agent has changed since you looked. Nothing was written; look at the new difference."
 SAFETY_DESCRIPTION: Final = "Before restore"
 _VERBS: Final = {"part": "restored", "revert": "reverted:"}
 
@@ -42,14 +42,12 @@ def apply(planned: Plan, *, by: Actor, reason: str = "", undoes: models.Restore 
     using = planned.using
     if planned.clashes:
         raise Conflict("Both sides changed the same places: choose one for each first. Nothing was written.")
-    if settings.RESTORES_NEED_APPROVAL and not (undoes or planned.approved_by):
-        raise NeedsApproval("A second person has to approve restores here. Save this as a plan and send them its link.")
+    how = "Save this as a plan and send them its link."
+    rules.check_approved(planned.approved_by, is_undo=undoes is not None, how=how)
     with transactions.writing(using):
-        if planned.restore_id and models.Restore.objects.using(using).filter(pk=planned.restore_id).exists():
-            raise Conflict("This plan was applied already. Nothing was written again.")
+        rules.check_not_applied(planned.restore_id, using)
         agent = agent_now(planned.agent.agent_id, using, lock=True)
-        if agent.etag() != planned.expected_etag:
-            raise Moved("The agent has changed since you looked. Nothing was written; look at the new difference.")
+        etags.expect(agent, planned.expected_etag, MOVED)
         restored = _write(agent, planned, by=by, reason=reason, undoes=undoes)
         _prove(restored, using)
     return restored
@@ -140,3 +138,25 @@ def undo(restored: models.Restore, *, by: Actor, expected_etag: str | None = Non
     if expected_etag is not None:
         planned = expecting(planned, expected_etag)
     return apply(planned, by=by, reason=reason, undoes=restored)
+
+
+def restore_now(
+    snapshot: models.Snapshot, *, by: Actor, if_match: str | None = None, reason: str = ""
+) -> models.Restore:
+    """One-call restore of a snapshot; honours If-Match. Returns the restore, or raises Moved with the present ETag."""
+    planned = plan(snapshot.agent_id, moments.AtSnapshot(snapshot.pk))
+    return apply(planned if if_match is None else expecting(planned, if_match), by=by, reason=reason)
+
+
+def undo_now(restored: models.Restore, *, by: Actor, if_match: str | None = None, reason: str = "") -> models.Restore:
+    """One-call undo of a restore; honours If-Match. Returns the new restore.
+
+    Without If-Match the agent must still have the state that the restore wrote; otherwise it raises Conflict, since
+    undoing would overwrite a change that the caller has not seen.
+    """
+    if if_match is None and not verify(restored).in_force:
+        raise Conflict(
+            "The agent has changed since this restore: undoing it would overwrite that. Nothing was written; look at"
+            " the agent, then send its ETag as If-Match."
+        )
+    return undo(restored, by=by, expected_etag=if_match, reason=reason)

@@ -9,23 +9,21 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
-from django.conf import settings
-
 from statestore import history, models
 from statestore.access import audit
 from statestore.access.audit import Actor
 from statestore.db import transactions
 from statestore.db.errors import translated_errors
 from statestore.db.routers import store_alias
-from statestore.errors import Busy, Conflict, NeedsApproval, NotFound, StateStoreError, ValidationError
+from statestore.errors import Busy, Conflict, NotFound, StateStoreError, ValidationError
 from statestore.history import moments
+from statestore.restore import rules
 from statestore.restore.apply import apply
 from statestore.restore.plans import Plan, agent_now
 
 Row = TypeVar("Row")
 
 MAX_AGENTS: Final = 5_000
-BATCH_SECONDS: Final = 24 * 3600
 # The orchestrator waits for each of our transactions: after so long the next agents get one of their own.
 HOLD_SECONDS: Final = 0.05
 # So long may one request restore; what is left is restored by the next.
@@ -187,11 +185,10 @@ def apply_batch(
 
 
 def _refuse_unfit(batch: models.Batch, using: str) -> None:
-    if batch_needs_approval(batch):
-        raise NeedsApproval("A second person has to approve restores here. Send them the address of this batch.")
-    has_begun = batch.items.using(using).exclude(result="").exists()
-    if not has_begun and models.now() - int(batch.created_at) > BATCH_SECONDS:
-        raise Conflict("This batch has expired: it holds for a day. Make a new one from what the agents are now.")
+    is_undo = batch.undoes_id is not None
+    rules.check_approved(batch.approved_by, is_undo=is_undo, how="Send them the address of this batch.")
+    if not batch.items.using(using).exclude(result="").exists():
+        rules.check_not_expired(int(batch.created_at) + rules.PLAN_SECONDS, "batch")
 
 
 def _plans(batch: models.Batch, items: list[models.BatchItem], using: str) -> dict[int, Plan]:
@@ -266,14 +263,13 @@ def _apply_one(item: models.BatchItem, planned: Plan | None, by: Actor, reason: 
 
 def batch_needs_approval(batch: models.Batch) -> bool:
     """Return whether a second person has to approve a batch before it can be applied."""
-    return bool(settings.RESTORES_NEED_APPROVAL and not (batch.approved_by or batch.undoes_id))
+    return rules.needs_approval(batch.approved_by, is_undo=batch.undoes_id is not None)
 
 
 def approve_batch(batch: models.Batch, *, by: Actor, using: str | None = None) -> models.Batch:
     """Approve somebody else's batch, and return it. Raises Conflict for one's own."""
     using = using or store_alias()
-    if by.name == batch.actor:
-        raise Conflict("A batch is approved by somebody else than who made it. Send them the link.")
+    rules.check_approver(by.name, batch.actor, "batch")
     with transactions.writing(using):
         batch.approved_by = by.name
         batch.save(using=using, update_fields=["approved_by"])

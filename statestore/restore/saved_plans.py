@@ -1,9 +1,6 @@
 """Plans as objects: kept with the hash they were made against, sent to a colleague, approved, applied once."""
 
 from dataclasses import replace
-from typing import Final
-
-from django.conf import settings
 
 from statestore import history, models
 from statestore.access import audit
@@ -12,10 +9,9 @@ from statestore.db import transactions
 from statestore.db.routers import store_alias
 from statestore.errors import Conflict, NotFound
 from statestore.history import moments
+from statestore.restore import rules
 from statestore.restore.apply import apply
 from statestore.restore.plans import Plan, agent_now, expecting, plan
-
-PLAN_SECONDS: Final = 24 * 3600
 
 
 def save(planned: Plan, *, by: Actor, reason: str = "") -> models.Plan:
@@ -26,7 +22,7 @@ def save(planned: Plan, *, by: Actor, reason: str = "") -> models.Plan:
     row = models.Plan(
         agent_id=planned.agent.agent_id,
         created_at=now,
-        expires_at=now + PLAN_SECONDS,
+        expires_at=now + rules.PLAN_SECONDS,
         actor=by.name,
         reason=reason,
         kind=planned.kind,
@@ -63,10 +59,8 @@ def reopen(row: models.Plan, *, using: str | None = None) -> Plan:
 
 def check_applicable(row: models.Plan, *, using: str | None = None) -> None:
     """Raise Conflict where a plan was applied already or has expired."""
-    if models.Restore.objects.using(using or store_alias()).filter(pk=row.pk).exists():
-        raise Conflict("This plan was applied already. Nothing was written again.")
-    if row.is_expired(models.now()):
-        raise Conflict("This plan has expired: a plan holds for a day. Make a new one from the agent as it is now.")
+    rules.check_not_applied(row.pk, using or store_alias())
+    rules.check_not_expired(int(row.expires_at), "plan")
 
 
 def apply_saved(row: models.Plan, *, by: Actor, using: str | None = None) -> models.Restore:
@@ -82,8 +76,7 @@ def approve(row: models.Plan, *, by: Actor, using: str | None = None) -> models.
     with transactions.writing(using):
         row = find(row.pk, using=using)
         check_applicable(row, using=using)
-        if by.name == row.actor:
-            raise Conflict("A plan is approved by somebody else than who made it. Send them the link.")
+        rules.check_approver(by.name, row.actor, "plan")
         row.approved_by, row.approved_at = by.name, models.now()
         row.save(using=using, update_fields=["approved_by", "approved_at"])
         audit.record("approve", agent_now(row.agent_id, using), by=by, using=using, plan=row.pk)
@@ -96,8 +89,3 @@ def find(plan_id: str, *, using: str | None = None) -> models.Plan:
     if row is None:
         raise NotFound("There is no plan of this id.")
     return row
-
-
-def needs_approval(row: models.Plan) -> bool:
-    """Return whether a second person has to approve a plan before it can be applied."""
-    return bool(settings.RESTORES_NEED_APPROVAL and not row.approved_by)

@@ -67,7 +67,7 @@ def _plan_detail(request: HttpRequest, plan_id: AnyId) -> HttpResponse:
         "plan": planned,
         "agent": planned.agent,
         "has_moved": planned.agent.etag() != row.expected_etag,
-        "needs_approval": restore.needs_approval(row),
+        "needs_approval": restore.needs_approval(row.approved_by),
         "is_own": request.user.get_username() == row.actor,
         "comparison": ComparisonView(planned.agent.state_data, planned.text),
         "state": StateView(planned.text),

@@ -115,7 +115,7 @@ def move_task(request: HttpRequest, task_id: AnyId) -> HttpResponse:
         name, errors = next(iter(form.errors.items()))
         raise ValidationError(f"The task was not moved. {name}: {errors[0]}")
     status, etag = form.cleaned_data["status"], form.cleaned_data["etag"]
-    moved = task_service.move_task(store_alias(), task.pk, status, etag=etag, by=actor(request))
+    moved = task_service.move_task(store_alias(), task.pk, status, if_match=etag, by=actor(request))
     messages.success(request, f"{moved} is {models.TaskStatus(status).label.lower()} now.")
     back = request.POST.get("next", "")
     safe = url_has_allowed_host_and_scheme(back, {request.get_host()}, require_https=request.is_secure())

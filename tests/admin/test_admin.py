@@ -47,7 +47,7 @@ def test_a_task_is_created_edited_and_deleted_and_each_is_audited(manager: Clien
     manager.post(f"/admin/statestore/task/{task.pk}/delete/", {"post": "yes"})
     assert not models.Task.objects.exists()
     entries = list(models.AuditEntry.objects.order_by("id"))
-    assert [entry.verb for entry in entries] == ["create", "edit", "delete"]
+    assert [entry.verb for entry in entries] == ["create", "move", "delete"]
     assert {entry.actor for entry in entries} == {"manager"}
     assert json.loads(entries[1].detail)["status"] == ["Todo", "Done"]
 
@@ -88,7 +88,7 @@ def test_a_task_that_the_orchestrator_saved_meanwhile_is_not_overwritten(manager
     form = task_form(manager, task, title="Mine")
     models.Task.objects.update(title="Theirs")
     response = manager.post(f"/admin/statestore/task/{task.pk}/change/", form)
-    assert "Somebody changed this row since you opened it" in errors(response)
+    assert "What you saw has changed since" in errors(response)
     assert models.Task.objects.get().title == "Theirs"
 
 

@@ -230,7 +230,7 @@ def test_a_task_is_made_changed_and_deleted(script: Script):
     assert script.put(url, {"title": "New"}).json()["status"] == "Done"
     assert script.put(f"/tasks/{first.pk}", {"title": "F", "dependencies": [made.json()["id"]]}).status_code == 422
     assert script.delete(url).status_code == 204
-    assert [entry.verb for entry in models.AuditEntry.objects.order_by("id")] == ["create", "edit", "edit", "delete"]
+    assert [entry.verb for entry in models.AuditEntry.objects.order_by("id")] == ["create", "move", "edit", "delete"]
 
 
 def test_a_task_of_an_id_that_is_taken_is_a_conflict(script: Script):
@@ -305,7 +305,7 @@ def test_what_a_script_does_to_tasks_and_sessions_is_kept_before_and_after_and_t
     assert script.post(f"/sessions/{session.pk}/end", {"status": "failed"}, if_match=f'"{"0" * 64}"').status_code == 412
     assert script.post(f"/sessions/{session.pk}/end", {"status": "failed"}).status_code == 200
     end, move = models.AuditEntry.objects.newest_first()
-    assert (move.verb, json.loads(move.detail)["status"]) == ("edit", ["Todo", "Done"])
+    assert (move.verb, json.loads(move.detail)["status"]) == ("move", ["Todo", "Done"])
     assert (end.verb, json.loads(end.detail)["status"]) == ("end", ["active", "failed"])
     assert {end.actor, move.actor} == {"administrator"}
     assert "(token dss." in end.address

@@ -86,7 +86,7 @@ def test_who_may_not_edit_tasks_may_not_move_them(operator: Client):
 def test_a_task_is_not_moved_to_a_word_that_is_no_status():
     task = make_task("Parse")
     with pytest.raises(Exception, match="no status"):
-        task_service.move_task(store_alias(), task.pk, "Gone", etag=models.row_hash(task), by=SYSTEM)
+        task_service.move_task(store_alias(), task.pk, "Gone", if_match=models.row_hash(task), by=SYSTEM)
 
 
 def test_what_waits_stands_after_all_that_it_waits_for():

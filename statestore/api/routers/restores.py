@@ -21,7 +21,7 @@ from statestore.db.ids import to_address
 from statestore.errors import Conflict, NotFound, ValidationError
 from statestore.history import moments
 from statestore.jsondiff import diff
-from statestore.restore.unseen import undo_now
+from statestore.restore.apply import undo_now
 
 calls = Calls("restores")
 Either = Union[RestoredOut, PlanOut]  # noqa: UP007

@@ -25,7 +25,7 @@ from statestore.api.schemas.restores import RestoredOut
 from statestore.db import pagination
 from statestore.errors import NotFound
 from statestore.models.querysets import BY_CREATION
-from statestore.restore.unseen import restore_now
+from statestore.restore.apply import restore_now
 
 calls = Calls("snapshots")
 

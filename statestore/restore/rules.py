@@ -1,0 +1,40 @@
+"""Whether a plan or a batch may be applied: approved, not applied before, not expired."""
+
+from typing import Final
+
+from django.conf import settings
+
+from statestore import models
+from statestore.errors import Conflict, NeedsApproval
+
+# Plans and batches can be applied for a day.
+PLAN_SECONDS: Final = 24 * 3600
+
+
+def needs_approval(approved_by: str, *, is_undo: bool = False) -> bool:
+    """Return whether a second person still has to approve; undoing needs no approval."""
+    return bool(settings.RESTORES_NEED_APPROVAL and not (is_undo or approved_by))
+
+
+def check_approved(approved_by: str, *, is_undo: bool = False, how: str) -> None:
+    """Raise NeedsApproval, saying how to get it, unless a restore is approved or needs no approval."""
+    if needs_approval(approved_by, is_undo=is_undo):
+        raise NeedsApproval(f"A second person has to approve restores here. {how}")
+
+
+def check_approver(name: str, author: str, what: str) -> None:
+    """Raise Conflict where the author of a plan or a batch wants to approve it."""
+    if name == author:
+        raise Conflict(f"A {what} is approved by somebody else than who made it. Send them the link.")
+
+
+def check_not_applied(plan_id: str | None, using: str) -> None:
+    """Raise Conflict where a plan was applied already: its restore has its id."""
+    if plan_id and models.Restore.objects.using(using).filter(pk=plan_id).exists():
+        raise Conflict("This plan was applied already. Nothing was written again.")
+
+
+def check_not_expired(expires_at: int, what: str) -> None:
+    """Raise Conflict where the day of a plan or a batch is over."""
+    if models.now() >= expires_at:
+        raise Conflict(f"This {what} has expired: it holds for a day. Make a new one from what the agents are now.")
