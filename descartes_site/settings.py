@@ -115,7 +115,7 @@ ASGI_APPLICATION = "descartes_site.asgi.application"
 
 TEMPLATES = [
     {
-        "BACKEND": "statestore.views.rendering.AnyTextTemplates",
+        "BACKEND": "statestore.views.rendering.LenientTextTemplates",
         "NAME": "django",
         "DIRS": [BASE_DIR / "templates"],
         "APP_DIRS": True,

@@ -2,7 +2,7 @@
 
 from django.urls import path, register_converter
 
-from statestore.db.ids import AnyIdConverter
+from statestore.db.ids import RowIdConverter
 from statestore.views import (
     agents,
     batches,
@@ -29,7 +29,7 @@ from statestore.views import (
 )
 from statestore.views import tokens as token_pages
 
-register_converter(AnyIdConverter, "anyid")
+register_converter(RowIdConverter, "anyid")
 
 urlpatterns = [
     path("", overview.overview, name="overview"),

@@ -13,21 +13,21 @@ from django.db.models import Q
 
 from statestore import models
 from statestore.db.errors import translated_errors
-from statestore.db.ids import AnyId
+from statestore.db.ids import RowId
 from statestore.db.routers import store_alias
 from statestore.errors import Conflict, Forbidden, NotFound, ValidationError
 from statestore.models.tasks import dependency_ids
 
 
 @dataclass(frozen=True, slots=True)
-class Reach:
+class Scope:
     """The rows of some namespaces as querysets; of all where `namespaces` is None."""
 
     namespaces: tuple[str, ...] | None = None
     using: str = field(default_factory=store_alias)
 
     @property
-    def is_whole(self) -> bool:
+    def is_unrestricted(self) -> bool:
         """Whether nothing is hidden."""
         return self.namespaces is None
 
@@ -36,15 +36,15 @@ class Reach:
         rows = models.AgentState.objects.using(self.using) if rows is None else rows
         return rows if self.namespaces is None else rows.in_namespaces(self.namespaces)
 
-    def holds(self, agent_id: str) -> bool:
+    def includes(self, agent_id: str) -> bool:
         """Return whether what belongs to an agent is in reach; of one that is gone only where nothing is hidden."""
-        return self.is_whole or bool(self.agents().filter(agent_id=agent_id).exists())
+        return self.is_unrestricted or bool(self.agents().filter(agent_id=agent_id).exists())
 
     def _ids(self) -> Any:
         return self.agents().order_by().values("agent_id")
 
     def _of_agents(self, rows: Any, column: str = "agent_id") -> Any:
-        return rows if self.is_whole else rows.filter(**{f"{column}__in": self._ids()})
+        return rows if self.is_unrestricted else rows.filter(**{f"{column}__in": self._ids()})
 
     def transitions(self) -> Any:
         return self._of_agents(models.Transition.objects.using(self.using))
@@ -62,7 +62,7 @@ class Reach:
     def events(self) -> Any:
         """Return the events; within namespaces those that an agent of them caused, or that are in its sessions."""
         rows = models.Event.objects.using(self.using)
-        if self.is_whole:
+        if self.is_unrestricted:
             return rows
         return rows.filter(Q(actor_id__in=self._ids()) | Q(session_id__in=self.sessions().order_by().values("pk")))
 
@@ -70,12 +70,12 @@ class Reach:
         return self._of_agents(models.Restore.objects.using(self.using))
 
     def plans(self) -> Any:
-        return self._of_agents(models.Plan.objects.using(self.using))
+        return self._of_agents(models.SavedPlan.objects.using(self.using))
 
     def batches(self) -> Any:
         """Return the batches; within namespaces those of whose agents none is outside."""
         rows = models.Batch.objects.using(self.using)
-        return rows if self.is_whole else rows.only_of_agents(self._ids())
+        return rows if self.is_unrestricted else rows.only_of_agents(self._ids())
 
     def audit(self) -> Any:
         """Return the audit entries; within namespaces those about its agents, and about tasks and sessions of theirs.
@@ -83,7 +83,7 @@ class Reach:
         What was done to a task or session that is gone is not among these: nobody can say any more whose it was.
         """
         rows = models.AuditEntry.objects.using(self.using)
-        if self.is_whole:
+        if self.is_unrestricted:
             return rows
         own = {"task": self.tasks(), "session": self.sessions()}
         about_agents = Q(row_id__in=self._ids()) & ~Q(noun__in=own)
@@ -102,28 +102,28 @@ class Reach:
             raise Forbidden("Your token is limited to other namespaces. Nothing was changed.")
         return wanted or None
 
-    def agent_ids(self, wanted: Sequence[AnyId]) -> list[str]:
+    def agent_ids(self, wanted: Sequence[RowId]) -> list[str]:
         """Return the ids of some agents as addresses name them, in order. Raises NotFound for one that is not here."""
         plain = [one for one in wanted if isinstance(one, str)]
         with translated_errors():
             here = set(self.agents().filter(agent_id__in=plain).order_by().values_list("agent_id", flat=True))
         return [one if isinstance(one, str) and one in here else self._named(one) for one in wanted]
 
-    def _named(self, wanted: AnyId) -> str:
+    def _named(self, wanted: RowId) -> str:
         agent = None if isinstance(wanted, str) else self.agents().without_state().named(wanted, "agent_id")
         if agent is None:
             name = wanted if isinstance(wanted, str) else wanted.prefix
             raise NotFound(f"There is no agent “{name[:80]}” here. Nothing was changed.")
         return str(agent.agent_id)
 
-    def must_have_agent(self, agent_id: str | None, what: str) -> None:
+    def require_agent(self, agent_id: str | None, what: str) -> None:
         """Raise Forbidden unless everything is in reach, or the agent is: of nobody's rows none may be made here."""
-        if self.is_whole:
+        if self.is_unrestricted:
             return
         if agent_id is None or not self.agents().filter(agent_id=agent_id).exists():
             raise Forbidden(f"{what} must belong to an agent of your token's namespaces. Nothing was changed.")
 
-    def must_have_tasks(self, wanted: Sequence[str], *, besides: models.Task | None) -> None:
+    def require_tasks(self, wanted: Sequence[str], *, besides: models.Task | None) -> None:
         """Raise ValidationError for a dependency that is out of reach, as for one that is not there.
 
         Those that the task has already stay, whoever made them.
@@ -136,9 +136,9 @@ class Reach:
                 f"There is no task “{missing[0][:80]}” to depend on. Nothing was saved.", field="dependencies"
             )
 
-    def must_be_new_agent(self, agent_id: str) -> None:
+    def require_new_agent(self, agent_id: str) -> None:
         """Raise Conflict where rows out of reach name an id: with an agent of it they would come into reach."""
-        if self.is_whole:
+        if self.is_unrestricted:
             return
         named = {"agent_id": agent_id}
         rows = [model.objects.using(self.using).filter(**named) for model in _OF_AGENTS]
@@ -149,9 +149,9 @@ class Reach:
         if any(some.exists() for some in rows):
             raise Conflict(_TAKEN.format(agent_id[:80]))
 
-    def must_be_new_session(self, session_id: str) -> None:
+    def require_new_session(self, session_id: str) -> None:
         """Raise Conflict where events out of reach name an id: with a session of it they would come into reach."""
-        if self.is_whole:
+        if self.is_unrestricted:
             return
         events = models.Event.objects.using(self.using).in_session(session_id)
         if events.exclude(actor_id__in=self._ids()).exists():
@@ -160,7 +160,7 @@ class Reach:
 
 _TAKEN = "The id “{}” is taken. Nothing was changed; choose another one."
 _OF_AGENTS: tuple[Any, ...] = (
-    models.AgentState, models.Transition, models.Snapshot, models.Session, models.Restore, models.Plan,
+    models.AgentState, models.Transition, models.Snapshot, models.Session, models.Restore, models.SavedPlan,
 )  # fmt: skip
 
 

@@ -104,7 +104,7 @@ class Cost:
 def status(*, using: str | None = None) -> Status:
     """Return whether capture is on and how much it has kept."""
     using = using or store_alias()
-    kept = models.Captured.objects.using(using)
+    kept = models.CapturedChange.objects.using(using)
     with translated_errors():
         oldest = kept.order_by("id").values_list("at", flat=True).first()
         return Status(
@@ -142,7 +142,7 @@ def switch_on(*, by: Actor, using: str | None = None) -> None:
         drop_triggers(cursor, is_sqlite=vendor.is_sqlite(connections[using]))
         for statement in statements(is_sqlite=vendor.is_sqlite(connections[using])):
             cursor.execute(statement)
-        audit.record("capture on", models.Captured(), by=by, row_id="store", using=using)
+        audit.record("capture on", models.CapturedChange(), by=by, row_id="store", using=using)
 
 
 def switch_off(*, by: Actor, using: str | None = None) -> None:
@@ -150,7 +150,7 @@ def switch_off(*, by: Actor, using: str | None = None) -> None:
     using = using or store_alias()
     with transactions.writing(using), connections[using].cursor() as cursor:
         drop_triggers(cursor, is_sqlite=vendor.is_sqlite(connections[using]))
-        audit.record("capture off", models.Captured(), by=by, row_id="store", using=using)
+        audit.record("capture off", models.CapturedChange(), by=by, row_id="store", using=using)
 
 
 def drop_triggers(cursor: Any, *, is_sqlite: bool) -> None:
@@ -166,7 +166,7 @@ def drop_triggers(cursor: Any, *, is_sqlite: bool) -> None:
 def prune(*, older_than_seconds: int | None = None, using: str | None = None) -> int:
     """Delete what is beyond CAPTURE_ROWS, and what is older where an age is given, in chunks; return how many went."""
     using = using or store_alias()
-    kept = models.Captured.objects.using(using)
+    kept = models.CapturedChange.objects.using(using)
     newest = kept.order_by("-id").values_list("id", flat=True).first() or 0
     doomed = kept.filter(id__lte=newest - settings.CAPTURE_ROWS)
     if older_than_seconds is not None:

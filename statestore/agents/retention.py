@@ -43,6 +43,6 @@ def delete_expired_snapshots(using: str, snapshots: SnapshotQuerySet, *, by: Act
         with transactions.writing(using):
             for row in rows:
                 audit.record("expire", row, by=by, using=using, snapshot=row.pk)
-            models.Expiry.objects.using(using).filter(pk__in=[row.pk for row in rows]).delete()
+            models.SnapshotExpiry.objects.using(using).filter(pk__in=[row.pk for row in rows]).delete()
             deleted += models.Snapshot.objects.using(using).filter(pk__in=[row.pk for row in rows]).delete()[0]
     return deleted

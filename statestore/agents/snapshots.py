@@ -43,7 +43,7 @@ def take_snapshot(
         )
         snapshot.save(using=using, force_insert=True)
         if expires_at is not None:
-            models.Expiry(snapshot_id=snapshot.pk, expires_at=expires_at).save(using=using, force_insert=True)
+            models.SnapshotExpiry(snapshot_id=snapshot.pk, expires_at=expires_at).save(using=using, force_insert=True)
         audit.record("snapshot", agent, by=by, using=using, hash_before=agent.etag(), snapshot=snapshot.pk)
     return snapshot
 
@@ -62,5 +62,5 @@ def delete_snapshot(
         audit.record(
             "delete", snapshot, by=by, using=using, row_id=snapshot.agent_id, hash_before=before, snapshot=snapshot.pk
         )
-        models.Expiry.objects.using(using).filter(pk=snapshot.pk).delete()
+        models.SnapshotExpiry.objects.using(using).filter(pk=snapshot.pk).delete()
         snapshot.delete(using=using)

@@ -11,7 +11,7 @@ from ninja.utils import check_csrf
 from statestore import models
 from statestore.access import tokens
 from statestore.access.audit import Actor
-from statestore.access.scope import Reach
+from statestore.access.scope import Scope
 from statestore.api import throttling
 from statestore.api.problems import Problem
 from statestore.store import StateStore
@@ -23,7 +23,7 @@ class Caller:
 
     user: Any
     actor: Actor
-    reach: Reach
+    scope: Scope
     token: models.ApiToken | None = None
 
     @property
@@ -35,14 +35,14 @@ class Caller:
         """Return the store on behalf of the caller."""
         return StateStore(prefix=prefix, actor=self.actor)
 
-    def must_be_allowed(self, codename: str) -> None:
+    def require_permission(self, codename: str) -> None:
         """Raise a problem unless the caller's role has a permission."""
         if not self.user.has_perm(f"statestore.{codename}"):
             raise Problem("forbidden", f"{self.user.get_username()} has no role with the permission {codename}.")
 
-    def must_reach_all(self, what: str) -> None:
+    def require_unrestricted(self, what: str) -> None:
         """Raise a problem for a caller who sees some namespaces only: `what` is about the store as a whole."""
-        if not self.reach.is_whole:
+        if not self.scope.is_unrestricted:
             raise Problem("forbidden", f"{what} is about the whole store; this token is limited to some namespaces.")
 
 
@@ -53,7 +53,7 @@ def caller(request: HttpRequest) -> Caller:
 
 
 @dataclass(frozen=True, slots=True)
-class Need:
+class Requirement:
     """What one call asks of its callers: the token's scope, the role's permission."""
 
     scope: str
@@ -69,14 +69,14 @@ class Need:
                 headers={"WWW-Authenticate": wanted},
             )
         if self.codename:
-            who.must_be_allowed(self.codename)
+            who.require_permission(self.codename)
         return who
 
 
 class Token(HttpBearer):
     """A token in the Authorization header. Where there is one, cookies do not count."""
 
-    def __init__(self, need: Need) -> None:
+    def __init__(self, need: Requirement) -> None:
         super().__init__()
         self.need = need
 
@@ -95,9 +95,9 @@ class Token(HttpBearer):
 
     def authenticate(self, request: HttpRequest, token: Any) -> Caller:
         """Return the caller that a token stands for."""
-        reach = Reach(None if token.namespaces is None else tuple(token.namespaces))
+        scope = Scope(None if token.namespaces is None else tuple(token.namespaces))
         address = f"{request.META.get('REMOTE_ADDR', '')} (token {token.prefix})"
-        return self.need.check(Caller(token.user, Actor(token.user.get_username(), address), reach, token))
+        return self.need.check(Caller(token.user, Actor(token.user.get_username(), address), scope, token))
 
 
 class Login(APIKeyCookie):
@@ -105,7 +105,7 @@ class Login(APIKeyCookie):
 
     param_name = settings.SESSION_COOKIE_NAME
 
-    def __init__(self, need: Need) -> None:
+    def __init__(self, need: Requirement) -> None:
         super().__init__(csrf=False)
         self.need = need
 
@@ -116,7 +116,7 @@ class Login(APIKeyCookie):
         if check_csrf(request):
             raise Problem("forbidden", "With a login, calls that write need the page's token in X-CSRFToken.")
         actor = Actor(request.user.get_username(), request.META.get("REMOTE_ADDR", ""))
-        return self.need.check(Caller(request.user, actor, Reach()))
+        return self.need.check(Caller(request.user, actor, Scope()))
 
 
 _windows: Final = throttling.Windows()

@@ -10,12 +10,12 @@ from ninja import Router
 from ninja.operation import Operation
 from ninja.utils import contribute_operation_callback
 
-from statestore.api.auth import Login, Need, Token
+from statestore.api.auth import Login, Requirement, Token
 from statestore.api.idempotency import idempotent
 from statestore.api.parsers import decoded, parsed
 from statestore.api.problems import Problem
 from statestore.api.schemas.common import ProblemOut
-from statestore.db.ids import ADDRESS, AnyId, from_address
+from statestore.db.ids import ADDRESS, RowId, from_address
 from statestore.errors import NotFound
 from statestore.jsondiff.pointer import join
 
@@ -56,7 +56,7 @@ class Calls(Router):
         takes If-Match, as each PUT, PATCH and DELETE does.
         """
         conditional = method in {"PUT", "PATCH", "DELETE"} if conditional is None else conditional
-        need = Need(scope, may)
+        need = Requirement(scope, may)
         statuses = {*_ALWAYS, *_OF_METHODS[method], *fails}
         statuses |= ({404} if "{" in path else set()) | ({304} if tagged and method == "GET" else set())
 
@@ -76,7 +76,7 @@ class Calls(Router):
         return declare
 
 
-def _description(view: Callable[..., HttpResponse], need: Need) -> str:
+def _description(view: Callable[..., HttpResponse], need: Requirement) -> str:
     text = "\n".join(line.strip() for line in (view.__doc__ or "").strip().split("\n")[1:]).strip()
     needs = f"Needs the scope `{need.scope}`" + (f" and the permission `{need.codename}`." if need.codename else ".")
     return f"{text}\n\n{needs}".strip()
@@ -148,7 +148,7 @@ def _refused(where: str, name: str, detail: str, said: str) -> Problem:
     return Problem("invalid", said, places=[{"where": where, "name": name[:80], "detail": detail}])
 
 
-def id_of(address: str, what: str) -> AnyId:
+def id_of(address: str, what: str) -> RowId:
     """Return the id that a part of a path names. Raises NotFound where none could: each id has one address only."""
     try:
         if not re.fullmatch(ADDRESS, address):

@@ -69,7 +69,7 @@ def idempotent(view: Callable[..., HttpResponse], *, streams: bool = False) -> C
     return answered
 
 
-def once(request: HttpRequest, write: Callable[[], HttpResponse]) -> HttpResponse:
+def run_in_transaction(request: HttpRequest, write: Callable[[], HttpResponse]) -> HttpResponse:
     """Write, and keep the answer in the same transaction where the request has a key."""
     asked: _Asked | None = request.asked  # type: ignore[attr-defined]
     if asked is None:
@@ -83,7 +83,7 @@ def _as_it_is(response: HttpResponse) -> HttpResponse:
     return response
 
 
-def stepwise(
+def run_resumable(
     request: HttpRequest,
     work: Callable[[str | None], HttpResponse],
     *,
@@ -105,7 +105,7 @@ def stepwise(
     except Exception:
         # What it did before it failed is done again under the same seed.
         with transactions.writing(store_alias()):
-            models.KeptAnswer.objects.using(store_alias()).filter(pk=asked.id, status=0).update(busy_until=0)
+            models.IdempotentResponse.objects.using(store_alias()).filter(pk=asked.id, status=0).update(busy_until=0)
         raise
     with transactions.writing(store_alias()):
         _keep(asked, shown(response))
@@ -114,11 +114,11 @@ def stepwise(
 
 def _take(asked: _Asked) -> HttpResponse | int:
     """Take the key and return until when it is kept, or the answer that is. Raises a problem while another has it."""
-    answers, now = models.KeptAnswer.objects.using(store_alias()), models.now()
+    answers, now = models.IdempotentResponse.objects.using(store_alias()), models.now()
     _sweep(asked, now)
     found = answers.select_for_update().filter(pk=asked.id).first()
     if found is None:
-        mine = models.KeptAnswer(
+        mine = models.IdempotentResponse(
             id=asked.id, fingerprint=asked.fingerprint, expires_at=now + KEPT_SECONDS, busy_until=now + BUSY_SECONDS
         )
         try:
@@ -153,13 +153,13 @@ def _asked(request: HttpRequest, key: str, body: str) -> _Asked:
 
 
 def _kept(asked: _Asked) -> HttpResponse | None:
-    found = models.KeptAnswer.objects.using(store_alias()).filter(pk=asked.id).first()
+    found = models.IdempotentResponse.objects.using(store_alias()).filter(pk=asked.id).first()
     if found is None or found.expires_at <= models.now() or found.status == 0:
         return None
     return _replayed(asked, found)
 
 
-def _replayed(asked: _Asked, found: models.KeptAnswer) -> HttpResponse:
+def _replayed(asked: _Asked, found: models.IdempotentResponse) -> HttpResponse:
     if found.fingerprint != asked.fingerprint:
         raise Problem(
             "key-reused", "Another request was made under this Idempotency-Key. Nothing was done; use a new one."
@@ -175,12 +175,12 @@ def _replayed(asked: _Asked, found: models.KeptAnswer) -> HttpResponse:
 
 def _claim(asked: _Asked) -> HttpResponse | None:
     """Take the key, or return what is kept under it. A second taker waits here until the first has committed."""
-    answers = models.KeptAnswer.objects.using(store_alias())
+    answers = models.IdempotentResponse.objects.using(store_alias())
     now = models.now()
     _sweep(asked, now)
     if (found := answers.filter(pk=asked.id).first()) is not None:
         return _replayed(asked, found)
-    row = models.KeptAnswer(id=asked.id, fingerprint=asked.fingerprint, expires_at=now + KEPT_SECONDS)
+    row = models.IdempotentResponse(id=asked.id, fingerprint=asked.fingerprint, expires_at=now + KEPT_SECONDS)
     answers.bulk_create([row], ignore_conflicts=True)
     taken = answers.get(pk=asked.id)
     # One without a status is ours: others become visible with their answers.
@@ -189,14 +189,14 @@ def _claim(asked: _Asked) -> HttpResponse | None:
 
 def _sweep(asked: _Asked, now: int) -> None:
     """Forget what was kept for a day, this key's before others'."""
-    answers = models.KeptAnswer.objects.using(store_alias()).filter(expires_at__lte=now)
+    answers = models.IdempotentResponse.objects.using(store_alias()).filter(expires_at__lte=now)
     old = answers.values_list("pk", flat=True)
     answers.filter(pk__in=[*old.filter(pk=asked.id), *old[:_SWEPT_ROWS]]).delete()
 
 
 def _keep(asked: _Asked, response: HttpResponse) -> HttpResponse:
     headers = {name: response[name] for name in (*_KEPT_HEADERS, "Content-Type") if name in response}
-    models.KeptAnswer.objects.using(store_alias()).filter(pk=asked.id).update(
+    models.IdempotentResponse.objects.using(store_alias()).filter(pk=asked.id).update(
         status=response.status_code, headers=json.dumps(headers), body=response.content.decode("utf-8", "surrogatepass")
     )
     return response

@@ -147,7 +147,7 @@ def transition_row(row: models.Transition) -> dict[str, Any]:
     }
 
 
-def captured_row(row: models.Captured) -> dict[str, Any]:
+def captured_row(row: models.CapturedChange) -> dict[str, Any]:
     """Return a change that was captured as the transition that nobody recorded."""
     address = to_address(f"{row.PREFIX}{row.pk}")
     return {
@@ -318,7 +318,7 @@ def restored(row: models.Restore) -> dict[str, Any]:
     }
 
 
-def kept_plan(row: models.Plan) -> dict[str, Any]:
+def kept_plan(row: models.SavedPlan) -> dict[str, Any]:
     """Return a plan that somebody saved."""
     address = to_address(row.pk)
     return {
@@ -354,7 +354,7 @@ def change(found: Change) -> dict[str, Any]:
     }
 
 
-def origin(found: history.Origin) -> dict[str, Any]:
+def origin(found: history.Cause) -> dict[str, Any]:
     """Return what made a change: a transition, or something that nobody recorded."""
     return {
         "transition_id": text(found.step_id),

@@ -16,7 +16,7 @@ from ninja.openapi.docs import Swagger
 
 from statestore.adoption.status import store_status
 from statestore.api import openapi
-from statestore.api.auth import Login, Need, Token
+from statestore.api.auth import Login, Requirement, Token
 from statestore.api.parsers import BodyParser, check_length
 from statestore.api.problems import KINDS, TYPES, answer_error, problem
 from statestore.api.responses import answer
@@ -58,7 +58,7 @@ _ROUTERS: Final = (
     tokens,
     status_calls,
 )
-_READ: Final = Need("read", "")
+_READ: Final = Requirement("read", "")
 
 
 class Site(NinjaAPI):

@@ -12,14 +12,14 @@ from django.db import connections
 from django.db.models import Model
 
 from statestore.db import vendor
-from statestore.db.fields import OddInt, plain_text
+from statestore.db.fields import NonInteger, bindable
 
 Row = TypeVar("Row", bound=Model)
 
 
 def find(model: type[Row], using: str, column: str, value: Any, *, lock: bool = False) -> Row | None:
     """Return the row with a value in a column, None without one; with `lock` nobody else changes it meanwhile."""
-    if not plain_text(value):
+    if not bindable(value):
         rows = model._default_manager.using(using)
         return (rows.select_for_update() if lock else rows).filter(**{column: value}).first()
     fields, sql = _select(model, using, column)
@@ -126,4 +126,4 @@ def _update(model: type[Model], using: str, names: tuple[str, ...]) -> str:
 
 
 def _is_plain(value: Any) -> bool:
-    return plain_text(value) and not isinstance(value, OddInt)
+    return bindable(value) and not isinstance(value, NonInteger)

@@ -48,7 +48,7 @@ class StoredBlob(str):
         return self
 
 
-class OddInt(int):
+class NonInteger(int):
     """Something else than an integer found in an integer column: reads as a number, is written back as it was.
 
     `readable` is False where no number could be made of it; it then counts as 0.
@@ -92,7 +92,7 @@ def survives_form(text: Any) -> bool:
     return not isinstance(text, StoredBlob) and not (isinstance(text, str) and _CONTROL.search(text))
 
 
-class AnyText(models.TextField):  # type: ignore[type-arg]
+class LenientText(models.TextField):  # type: ignore[type-arg]
     """Text that may hold anything: valid text, invalid UTF-8 (kept by surrogate escapes), or a blob."""
 
     def from_db_value(self, value: Any, expression: Any, connection: BaseDatabaseWrapper) -> str | None:
@@ -129,7 +129,7 @@ def _has_surrogate(value: str) -> bool:
     return not value.isascii() and _SURROGATE.search(value) is not None
 
 
-def plain_text(value: Any) -> bool:
+def bindable(value: Any) -> bool:
     """Return whether either database takes a value bound as it is: anything but a text with NUL or invalid UTF-8."""
     if type(value) is not str:
         return not isinstance(value, str)
@@ -148,7 +148,7 @@ def _cast(sql: str, parameter: Any) -> str:
     return f"CAST({sql} AS TEXT)" if isinstance(parameter, _TextBytes) else sql
 
 
-@AnyText.register_lookup
+@LenientText.register_lookup
 class _AnyTextExact(Exact):
     """Equality that finds invalid UTF-8 too, and finds nothing where the database could not hold the text."""
 
@@ -160,7 +160,7 @@ class _AnyTextExact(Exact):
         return (_cast(sql, parameters[0]), parameters) if len(parameters) == 1 else (sql, parameters)
 
 
-@AnyText.register_lookup
+@LenientText.register_lookup
 class _AnyTextIn(In):
     """Membership with the same care as equality."""
 
@@ -179,7 +179,7 @@ class _AnyTextIn(In):
         return True
 
 
-@AnyText.register_lookup
+@LenientText.register_lookup
 class _Holds(Lookup):
     """Whether a text occurs in the column: as LIKE has it on SQLite, ASCII letters in either case, % and _ plain."""
 
@@ -197,14 +197,14 @@ class _Holds(Lookup):
         return sql, [*parameters, pattern]
 
 
-class AnyInteger(models.BigIntegerField):  # type: ignore[type-arg]
+class LenientInteger(models.BigIntegerField):  # type: ignore[type-arg]
     """An integer of 64 bits, or whatever else was put into its column."""
 
     def from_db_value(self, value: Any, expression: Any, connection: BaseDatabaseWrapper) -> int | None:
-        return value if value is None or isinstance(value, int) else OddInt(value)
+        return value if value is None or isinstance(value, int) else NonInteger(value)
 
     def get_prep_value(self, value: Any) -> Any:
-        return value.raw if isinstance(value, OddInt) else super().get_prep_value(value)
+        return value.raw if isinstance(value, NonInteger) else super().get_prep_value(value)
 
 
 class UnixSecondsFormField(forms.SplitDateTimeField):
@@ -226,7 +226,7 @@ class UnixSecondsFormField(forms.SplitDateTimeField):
         return super().has_changed(self.prepare_value(initial), data)
 
 
-class UnixSeconds(AnyInteger):
+class UnixSeconds(LenientInteger):
     """A moment in whole seconds since 1970 UTC, as the orchestrator writes it."""
 
     def formfield(self, **kwargs: Any) -> Any:

@@ -23,7 +23,7 @@ PREFIX_CHARACTERS: Final = 64
 
 
 @dataclass(frozen=True, slots=True)
-class LongId:
+class HashedId:
     """An id too long for an address: the text that it begins with, and the SHA-256 of the whole."""
 
     prefix: str
@@ -34,12 +34,12 @@ class LongId:
         return hashlib.sha256(text_bytes(candidate)).hexdigest() == self.sha256
 
 
-AnyId: TypeAlias = str | LongId
+RowId: TypeAlias = str | HashedId
 
 
-def to_address(value: str | LongId) -> str:
+def to_address(value: str | HashedId) -> str:
     """Return the part of a URL that names an id."""
-    if isinstance(value, LongId):
+    if isinstance(value, HashedId):
         return f"~~{_encode(text_bytes(value.prefix))}~{value.sha256}"
     if isinstance(value, StoredBlob):
         return f"~!{_encode(value.raw)}"
@@ -47,11 +47,11 @@ def to_address(value: str | LongId) -> str:
         return value
     raw = text_bytes(value)
     if len(raw) > LONG_BYTES:
-        return to_address(LongId(value[:PREFIX_CHARACTERS], hashlib.sha256(raw).hexdigest()))
+        return to_address(HashedId(value[:PREFIX_CHARACTERS], hashlib.sha256(raw).hexdigest()))
     return f"~{_encode(raw)}"
 
 
-def from_address(address: str) -> AnyId:
+def from_address(address: str) -> RowId:
     """Return the id that a part of a URL names. Raises ValueError where none could: each id has one address only."""
     found = _named(address)
     if to_address(found) != address:
@@ -59,12 +59,12 @@ def from_address(address: str) -> AnyId:
     return found
 
 
-def _named(address: str) -> AnyId:
+def _named(address: str) -> RowId:
     if not address.startswith("~"):
         return address
     if address.startswith("~~"):
         prefix, _, digest = address[2:].partition("~")
-        return LongId(_decode(prefix).decode("utf-8", "surrogateescape"), digest)
+        return HashedId(_decode(prefix).decode("utf-8", "surrogateescape"), digest)
     if address.startswith("~!"):
         return StoredBlob(_decode(address[2:]))
     return _decode(address[1:]).decode("utf-8", "surrogateescape")
@@ -81,13 +81,13 @@ def _decode(text: str) -> bytes:
         raise ValueError(text) from error
 
 
-class AnyIdConverter:
+class RowIdConverter:
     """Django's path converter for `<id:…>`."""
 
     regex = ADDRESS
 
-    def to_python(self, value: str) -> AnyId:
+    def to_python(self, value: str) -> RowId:
         return from_address(value)
 
-    def to_url(self, value: AnyId) -> str:
+    def to_url(self, value: RowId) -> str:
         return to_address(value)

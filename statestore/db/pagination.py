@@ -10,7 +10,7 @@ from typing import Any, Generic, TypeVar
 from django.db.models import Model, Q, QuerySet
 from django.db.models.sql.where import WhereNode
 
-from statestore.db.fields import OddInt, StoredBlob
+from statestore.db.fields import NonInteger, StoredBlob
 from statestore.errors import ValidationError
 
 Row = TypeVar("Row", bound=Model)
@@ -124,7 +124,7 @@ def decode_cursor(cursor: str, length: int) -> tuple[bool, list[Any]]:
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, OddInt):
+    if isinstance(value, NonInteger):
         return {"odd": _plain(value.raw)}
     raw = value.raw if isinstance(value, StoredBlob) else value
     return {"blob": base64.b64encode(raw).decode()} if isinstance(raw, bytes) else raw
@@ -134,7 +134,7 @@ def _stored(part: Any) -> Any:
     if isinstance(part, dict):
         if "odd" in part:
             inner = _stored(part["odd"]) if part["odd"] is not None else None
-            return OddInt(inner.raw if isinstance(inner, StoredBlob) else inner)
+            return NonInteger(inner.raw if isinstance(inner, StoredBlob) else inner)
         return StoredBlob(base64.b64decode(part["blob"]))
     if not isinstance(part, str | int | float) or isinstance(part, bool):
         raise ValueError(part)

@@ -29,8 +29,8 @@ def writing(using: str) -> Iterator[None]:
     The whole block is applied or none of it. It must be short: the orchestrator waits for it.
     """
     connection = connections[using]
-    with translated_errors(), _turn_to_write(connection) as turn, transaction.atomic(using=using):
-        turn.has_begun()
+    with translated_errors(), _write_lock(connection) as lock, transaction.atomic(using=using):
+        lock.has_begun()
         if not is_sqlite(connection):
             with connection.cursor() as cursor:
                 cursor.execute(f"SET LOCAL lock_timeout = '{LOCK_WAIT_SECONDS}s'")
@@ -53,17 +53,17 @@ def in_time(using: str, seconds: float) -> Iterator[None]:
         cursor.execute("SET LOCAL statement_timeout TO DEFAULT")
 
 
-class _Turn:
-    """The turn to write to an SQLite file: one thread of this process has it at a time."""
+class WriteLock:
+    """The lock under which one thread of this process at a time writes to an SQLite file."""
 
     def __init__(self) -> None:
-        self.lock = threading.Lock()
+        self._lock = threading.Lock()
         self.waits_since: float | None = None
 
-    def take(self) -> None:
-        """Wait for the turn. Raises Busy once its holder waits for another program, so that no queue builds up."""
+    def acquire(self) -> None:
+        """Wait for the lock. Raises Busy once its holder waits for another program, so that no queue builds up."""
         began = time.monotonic()
-        while not self.lock.acquire(timeout=0.05):
+        while not self._lock.acquire(timeout=0.05):
             now, waits_since = time.monotonic(), self.waits_since
             is_held_up = waits_since is not None and now - waits_since > QUEUE_SECONDS
             if is_held_up or now - began > LOCK_WAIT_SECONDS:
@@ -71,30 +71,30 @@ class _Turn:
         self.waits_since = time.monotonic()
 
     def has_begun(self) -> None:
-        """Note that the file's own lock was got."""
+        """Note that the file's own lock is held."""
         self.waits_since = None
 
-    def pass_on(self) -> None:
-        """Let the next one have it."""
+    def release(self) -> None:
+        """Let the next thread write."""
         self.waits_since = None
-        self.lock.release()
+        self._lock.release()
 
 
-_turns: dict[str, _Turn] = {}
+_locks: dict[str, WriteLock] = {}
 
 
 @contextmanager
-def _turn_to_write(connection: BaseDatabaseWrapper) -> Iterator[_Turn]:
+def _write_lock(connection: BaseDatabaseWrapper) -> Iterator[WriteLock]:
     if not is_sqlite(connection) or connection.in_atomic_block:
-        yield _Turn()  # Of nobody else: the lock is had already, or there is none.
+        yield WriteLock()  # Already inside a transaction, or not on SQLite: nothing to acquire.
         return
-    turn = _turns.setdefault(connection.alias, _Turn())
-    turn.take()
+    lock = _locks.setdefault(connection.alias, WriteLock())
+    lock.acquire()
     # A thread that asks for the interpreter gets it after 5 ms, at each of a write's dozen statements: beside three
     # others that render pages, a write of 5 ms held the lock for 440 ms.
     sys.setswitchinterval(HURRIED_SWITCH_SECONDS)
     try:
-        yield turn
+        yield lock
     finally:
         sys.setswitchinterval(_SWITCH_SECONDS)
-        turn.pass_on()
+        lock.release()

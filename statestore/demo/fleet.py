@@ -75,7 +75,7 @@ def live(cast: Cast, chance: random.Random, now: int) -> Iterator[Any]:
     )
 
 
-def _act(cast: Cast, state: dict[str, Any], turn: int, chance: random.Random) -> tuple[str, list[script.Said]]:
+def _act(cast: Cast, state: dict[str, Any], turn: int, chance: random.Random) -> tuple[str, list[script.Utterance]]:
     if cast.goes_wrong and turn == WRONG_TURN:
         return script.lose_the_goal(state)
     if cast.goes_wrong and turn > WRONG_TURN:
@@ -118,7 +118,7 @@ def _transition(
 
 
 def _events(
-    cast: Cast, said: list[script.Said], session: str, at: int, chance: random.Random
+    cast: Cast, said: list[script.Utterance], session: str, at: int, chance: random.Random
 ) -> Iterator[models.Event]:
     start = at - len(said) * 7
     for position, one in enumerate(said):
@@ -148,7 +148,7 @@ def _snapshots(cast: Cast, state: dict[str, Any], turn: int, at: int, now: int, 
         expires = now + 2 * DAY + 5 * HOUR if descriptions[turn] == "green suite" else None
         snapshot_id = _id(chance)
         if expires:
-            yield models.Expiry(snapshot_id=snapshot_id, expires_at=expires)
+            yield models.SnapshotExpiry(snapshot_id=snapshot_id, expires_at=expires)
         yield models.Snapshot(
             id=snapshot_id,
             agent_id=cast.agent_id,

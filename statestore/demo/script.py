@@ -43,7 +43,7 @@ TOOLS = ("read_file", "search", "apply_patch", "run_tests", "shell")
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class Utterance:
     """One event of a turn."""
 
     kind: str
@@ -72,7 +72,7 @@ def first_state(role: str, chance: random.Random) -> dict[str, Any]:
     }
 
 
-def work(state: dict[str, Any], role: str, turn: int, chance: random.Random) -> tuple[str, list[Said]]:
+def work(state: dict[str, Any], role: str, turn: int, chance: random.Random) -> tuple[str, list[Utterance]]:
     """Do one ordinary turn: change the state, and return the reason and what was said."""
     path, tool = chance.choice(FILES), chance.choice(TOOLS)
     thought = chance.choice(THOUGHTS)
@@ -90,22 +90,22 @@ def work(state: dict[str, Any], role: str, turn: int, chance: random.Random) -> 
     state["tools"]["last"] = {"name": tool, "path": path, "exit": 0}
     _count(state, chance, errors=0)
     said = [
-        Said("message", f"Please go on with: {state['plan']['goal']}", by="user") if turn % 8 == 0 else None,
-        Said("thought", thought),
-        Said("tool_use", f"{tool} {path}", metadata={"tool": tool, "path": path}),
-        Said("tool_result", output[:400], by="system", metadata={"exit": 0}),
-        Said("tool_use", f"search {path.rsplit('/', 1)[-1]}", metadata={"tool": "search"}),
-        Said("tool_result", f"{chance.randint(1, 40)} matches", by="system", metadata={"exit": 0}),
-        Said("thought", chance.choice(THOUGHTS)),
-        Said("metric", f"tokens={state['counters']['tokens']} spent={state['budget']['spent']:.2f}", by="system"),
-        Said("commit", f"{path}: {state['plan']['steps'][state['plan']['step']]['text']}", commit=commit_now)
+        Utterance("message", f"Please go on with: {state['plan']['goal']}", by="user") if turn % 8 == 0 else None,
+        Utterance("thought", thought),
+        Utterance("tool_use", f"{tool} {path}", metadata={"tool": tool, "path": path}),
+        Utterance("tool_result", output[:400], by="system", metadata={"exit": 0}),
+        Utterance("tool_use", f"search {path.rsplit('/', 1)[-1]}", metadata={"tool": "search"}),
+        Utterance("tool_result", f"{chance.randint(1, 40)} matches", by="system", metadata={"exit": 0}),
+        Utterance("thought", chance.choice(THOUGHTS)),
+        Utterance("metric", f"tokens={state['counters']['tokens']} spent={state['budget']['spent']:.2f}", by="system"),
+        Utterance("commit", f"{path}: {state['plan']['steps'][state['plan']['step']]['text']}", commit=commit_now)
         if commit_now
         else None,
     ]
     return _advance(state, tool, turn), [one for one in said if one]
 
 
-def lose_the_goal(state: dict[str, Any]) -> tuple[str, list[Said]]:
+def lose_the_goal(state: dict[str, Any]) -> tuple[str, list[Utterance]]:
     """The turn in which it goes wrong: the context is compacted too eagerly, and the goal is lost with it."""
     del state["plan"]["goal"]
     state["plan"]["steps"] = state["plan"]["steps"][:2]
@@ -121,14 +121,14 @@ def lose_the_goal(state: dict[str, Any]) -> tuple[str, list[Said]]:
     state["counters"]["errors"] += 1
     state["counters"]["turns"] += 1
     return "context compacted after tool error", [
-        Said("tool_use", "apply_patch src/parser/lexer.rs", metadata={"tool": "apply_patch"}),
-        Said("error", "patch rejected: hunk 3 failed at line 212 of src/parser/lexer.rs", by="system",
+        Utterance("tool_use", "apply_patch src/parser/lexer.rs", metadata={"tool": "apply_patch"}),
+        Utterance("error", "patch rejected: hunk 3 failed at line 212 of src/parser/lexer.rs", by="system",
              metadata={"exit": 1}),
-        Said("system", "context window at 97 %: compacting the conversation", by="system"),
+        Utterance("system", "context window at 97 %: compacting the conversation", by="system"),
     ]  # fmt: skip
 
 
-def go_round_in_circles(state: dict[str, Any], turn: int, chance: random.Random) -> tuple[str, list[Said]]:
+def go_round_in_circles(state: dict[str, Any], turn: int, chance: random.Random) -> tuple[str, list[Utterance]]:
     """A turn after that: without its goal the agent repeats itself, spends money and fails."""
     path = "src/parser/lexer.rs"
     error = f"patch rejected: hunk {chance.randint(1, 6)} failed at line {chance.randint(180, 260)} of {path}"
@@ -145,9 +145,9 @@ def go_round_in_circles(state: dict[str, Any], turn: int, chance: random.Random)
     _count(state, chance, errors=1)
     state["budget"]["spent"] = round(state["budget"]["spent"] + 1.1, 2)
     return f"tool error: patch rejected ({state['tools']['failures']} in a row)", [
-        Said("thought", "The patch should apply now."),
-        Said("tool_use", f"apply_patch {path}", metadata={"tool": "apply_patch"}),
-        Said("error", error, by="system", metadata={"exit": 1}),
+        Utterance("thought", "The patch should apply now."),
+        Utterance("tool_use", f"apply_patch {path}", metadata={"tool": "apply_patch"}),
+        Utterance("error", error, by="system", metadata={"exit": 1}),
     ]
 
 

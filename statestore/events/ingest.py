@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from statestore import models
-from statestore.access.scope import Reach
+from statestore.access.scope import Scope
 from statestore.db import transactions, vendor
-from statestore.db.fields import plain_text
+from statestore.db.fields import bindable
 from statestore.db.json_columns import optional_text
 from statestore.errors import StateStoreError, ValidationError
 from statestore.models.rows import LAST_SECOND
@@ -69,7 +69,7 @@ def save_events(using: str, events: Iterable[Mapping[str, Any]]) -> int:
 
 
 def ingest(
-    using: str, events: Sequence[Any], *, reach: Reach | None = None, whole: bool = False, seed: str | None = None
+    using: str, events: Sequence[Any], *, scope: Scope | None = None, whole: bool = False, seed: str | None = None
 ) -> Ingested:
     """Save those of the events that can be, and return what became of each.
 
@@ -88,7 +88,7 @@ def ingest(
         done.ids.append(None if row is None else row[0])
     size = len(rows) if whole else CHUNK_ROWS
     for start in range(0, len(rows), max(size, 1)):
-        _write_chunk(using, rows[start : start + size], start, reach, done, whole=whole)
+        _write_chunk(using, rows[start : start + size], start, scope, done, whole=whole)
     return done
 
 
@@ -133,7 +133,7 @@ def event_row(event: Any, made_id: str | None = None) -> tuple[Any, ...]:
 def _check_bounds(row: tuple[Any, ...]) -> None:
     """Refuse what a program that is well meant does not send, and what the other database would not hold."""
     for column, value in zip(_INSERTED, row, strict=True):
-        if not plain_text(value):
+        if not bindable(value):
             raise ValidationError(f"has a {column} that holds a NUL character or half of a surrogate pair.")
         most = _MOST_CHARACTERS.get(column)
         if most and value is not None and not 1 <= len(value) <= most:
@@ -151,14 +151,14 @@ def _check_text(column: str, value: Any, *, required: bool) -> None:
 
 
 def _write_chunk(
-    using: str, rows: Sequence[tuple[Any, ...] | None], start: int, reach: Reach | None, done: Ingested, *, whole: bool
+    using: str, rows: Sequence[tuple[Any, ...] | None], start: int, scope: Scope | None, done: Ingested, *, whole: bool
 ) -> None:
     good = [(start + n, row) for n, row in enumerate(rows) if row is not None]
     if not good:
         return
     with transactions.writing(using):
-        if reach is not None and not reach.is_whole:
-            refused = _outside(reach, [row for _, row in good])
+        if scope is not None and not scope.is_unrestricted:
+            refused = _outside(scope, [row for _, row in good])
             if whole and refused:
                 raise ValidationError("Some of the events belong to no agent of your namespaces. Nothing was saved.")
             for position, row in good:
@@ -170,16 +170,16 @@ def _write_chunk(
     done.saved += len(good)
 
 
-def _outside(reach: Reach, rows: Iterable[tuple[Any, ...]]) -> set[str]:
+def _outside(scope: Scope, rows: Iterable[tuple[Any, ...]]) -> set[str]:
     """Return the ids of the events that are of nobody in reach, or that would overwrite one which is not."""
     rows = list(rows)
     actors = {row[1 + COLUMNS.index("actor_id")] for row in rows}
     sessions = {row[1 + COLUMNS.index("session_id")] for row in rows}
-    own_actors = set(reach.agents().filter(agent_id__in=actors).values_list("agent_id", flat=True))
-    own_sessions = set(reach.sessions().filter(pk__in=sessions).values_list("pk", flat=True))
+    own_actors = set(scope.agents().filter(agent_id__in=actors).values_list("agent_id", flat=True))
+    own_sessions = set(scope.sessions().filter(pk__in=sessions).values_list("pk", flat=True))
     ids = [row[0] for row in rows]
-    there = set(models.Event.objects.using(reach.using).filter(pk__in=ids).values_list("pk", flat=True))
-    hidden = there - set(reach.events().filter(pk__in=ids).values_list("pk", flat=True))
+    there = set(models.Event.objects.using(scope.using).filter(pk__in=ids).values_list("pk", flat=True))
+    hidden = there - set(scope.events().filter(pk__in=ids).values_list("pk", flat=True))
     actor, session = 1 + COLUMNS.index("actor_id"), 1 + COLUMNS.index("session_id")
     strange = {row[0] for row in rows if row[actor] not in own_actors and row[session] not in own_sessions}
     return strange | hidden
@@ -190,7 +190,7 @@ def write_rows(using: str, rows: Sequence[tuple[Any, ...]]) -> None:
     plain: list[tuple[Any, ...]] = []
     odd: list[tuple[Any, ...]] = []
     for row in rows:
-        (plain if all(plain_text(value) for value in row) else odd).append(row)
+        (plain if all(bindable(value) for value in row) else odd).append(row)
     vendor.upsert_many(using, "events", _INSERTED, plain, key="id", kept=("created_at",))
     for event in _events(odd):
         models.Event.objects.using(using).bulk_create(

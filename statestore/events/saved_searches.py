@@ -12,12 +12,12 @@ MOST_VIEWS: Final = 50
 LONGEST_NAME: Final = 80
 
 
-def of_user(user_pk: int) -> QuerySet[models.SavedView]:
+def of_user(user_pk: int) -> QuerySet[models.SavedSearch]:
     """Return somebody's views, by name."""
-    return models.SavedView.objects.filter(user_id=user_pk)
+    return models.SavedSearch.objects.filter(user_id=user_pk)
 
 
-def find(user_pk: int, view_id: int) -> models.SavedView:
+def find(user_pk: int, view_id: int) -> models.SavedSearch:
     """Return a view of somebody's own. Raises NotFound, also for another's."""
     view = of_user(user_pk).filter(pk=view_id).first()
     if view is None:
@@ -25,7 +25,7 @@ def find(user_pk: int, view_id: int) -> models.SavedView:
     return view
 
 
-def save(user_pk: int, name: str, text: str) -> tuple[models.SavedView, bool]:
+def save(user_pk: int, name: str, text: str) -> tuple[models.SavedSearch, bool]:
     """Keep a query under a name, over an earlier one of the same name; return the view, and whether it is new.
 
     Raises QueryError for a text that is no query.
@@ -37,10 +37,10 @@ def save(user_pk: int, name: str, text: str) -> tuple[models.SavedView, bool]:
     own = of_user(user_pk)
     if not own.filter(name=name).exists() and own.count() >= MOST_VIEWS:
         raise ValidationError(f"The view was not saved: there are {MOST_VIEWS} already. Delete one first.")
-    return models.SavedView.objects.update_or_create(user_id=user_pk, name=name, defaults={"query": text})
+    return models.SavedSearch.objects.update_or_create(user_id=user_pk, name=name, defaults={"query": text})
 
 
-def delete(user_pk: int, view_id: int, *, if_match: str | None = None) -> models.SavedView:
+def delete(user_pk: int, view_id: int, *, if_match: str | None = None) -> models.SavedSearch:
     """Forget a view of somebody's own, and return what it was."""
     view = find(user_pk, view_id)
     etags.expect(view, if_match)

@@ -29,17 +29,17 @@ from statestore.history.timeline import (
     timeline,
 )
 from statestore.history.value_history import PathHistory, ValueChange, path_history
-from statestore.history.walk import Origin
+from statestore.history.walk import Cause
 
 __all__ = [
     "LANE_COLUMNS",
     "LANE_MOST",
     "Blame",
+    "Cause",
     "Flip",
     "Flips",
     "KnownState",
     "Lane",
-    "Origin",
     "PathHistory",
     "Position",
     "Record",
@@ -55,7 +55,8 @@ __all__ = [
     "path_history",
     "recorded_state",
     "span_of",
-    "state_at", "states_at",
+    "state_at",
+    "states_at",
     "stop_at",
     "timeline",
 ]  # fmt: skip

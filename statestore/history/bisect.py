@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from statestore import models
 from statestore.db.routers import store_alias
 from statestore.history.past import Position
-from statestore.history.walk import BUDGET_SECONDS, Origin, Parser, Walk, pairs, start_of
+from statestore.history.walk import BUDGET_SECONDS, Cause, HistoryWalk, Parser, pairs, start_of
 from statestore.jsondiff.predicate import Condition
 
 
@@ -13,7 +13,7 @@ from statestore.jsondiff.predicate import Condition
 class Flip:
     """One time at which the condition became true or false, and what made it so."""
 
-    origin: Origin
+    origin: Cause
     became: bool
 
 
@@ -58,7 +58,7 @@ def bisect(
             held[state] = condition.holds(parse(state))
         return held[state]
 
-    walk = Walk(agent.agent_id, using, start=start, budget_seconds=budget_seconds)
+    walk = HistoryWalk(agent.agent_id, using, start=start, budget_seconds=budget_seconds)
     found = Flips(holds(text), holds(text))
     for before, after, origin in pairs(walk, text, at):
         if holds(before) != holds(after):

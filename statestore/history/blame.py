@@ -14,10 +14,10 @@ from statestore import models
 from statestore.db.routers import store_alias
 from statestore.errors import ValidationError
 from statestore.history.past import Position
-from statestore.history.walk import BUDGET_SECONDS, Origin, Parser, Walk, pairs, start_of
+from statestore.history.walk import BUDGET_SECONDS, Cause, HistoryWalk, Parser, pairs, start_of
 from statestore.jsondiff import parsing, pointer
 from statestore.jsondiff.alignment import align
-from statestore.jsondiff.lcs import Effort
+from statestore.jsondiff.lcs import Budget
 from statestore.jsondiff.parsing import Json, equal_fast
 
 # A state with more leaves than this is read branch by branch.
@@ -39,7 +39,7 @@ class Blame:
     `reached` is not None there is more past to be read, else they are older than all that is recorded.
     """
 
-    origins: dict[str, Origin] = field(default_factory=dict)
+    origins: dict[str, Cause] = field(default_factory=dict)
     unknown: Places = field(default_factory=dict)
     reached: Position | None = None
     began: bool = False
@@ -66,7 +66,11 @@ def blame(
     using = using or store_alias()
     newest = (
         models.Transition.objects.using(using).of_agent(agent.agent_id).newest_first().values_list("pk").first(),
-        models.Captured.objects.using(using).filter(agent_id=agent.agent_id).newest_first().values_list("pk").first(),
+        models.CapturedChange.objects.using(using)
+        .filter(agent_id=agent.agent_id)
+        .newest_first()
+        .values_list("pk")
+        .first(),
     )
     key = f"blame-{agent.etag()}-{models.sha256(str(newest))}"
     found: Blame | None = cache.get(key)
@@ -79,7 +83,7 @@ def blame(
 
 
 def _read_on(found: Blame, agent: models.AgentState, using: str, budget_seconds: float | None) -> None:
-    walk = Walk(agent.agent_id, using, start=found.reached, budget_seconds=budget_seconds)
+    walk = HistoryWalk(agent.agent_id, using, start=found.reached, budget_seconds=budget_seconds)
     found.began, parse = True, Parser()
     for before, after, origin in pairs(walk, *start_of(agent, found.reached, using)):
         found.unknown = _explained(parse(before), parse(after), found.unknown, origin, found.origins)
@@ -112,7 +116,7 @@ def _members(value: Json) -> list[tuple[str, Json]]:
     return [(str(n), item) for n, item in enumerate(value)] if isinstance(value, list) else []
 
 
-def _explained(before: Json, after: Json, places: Places, origin: Origin, origins: dict[str, Origin]) -> Places:
+def _explained(before: Json, after: Json, places: Places, origin: Cause, origins: dict[str, Cause]) -> Places:
     """Return the places of the state before that lead to leaves which were there already; note who set the others."""
     if not isinstance(after, dict | list) or not after:
         # The whole state is one leaf.
@@ -120,13 +124,13 @@ def _explained(before: Json, after: Json, places: Places, origin: Origin, origin
             return places
         _note(places, origin, origins)
         return {}
-    effort = Effort(_EFFORT_UNITS)
-    kept = _kept(before, after, places, origin, origins, effort)
+    budget = Budget(_EFFORT_UNITS)
+    kept = _kept(before, after, places, origin, origins, budget)
     return kept if isinstance(kept, dict) else {}
 
 
 def _kept(
-    before: Json, after: Json, places: Place, origin: Origin, origins: dict[str, Origin], effort: Effort
+    before: Json, after: Json, places: Place, origin: Cause, origins: dict[str, Cause], budget: Budget
 ) -> "Place | None":
     """Return the places below two values in the coordinates of the one before, None where nothing is kept."""
     if equal_fast(before, after):
@@ -134,7 +138,7 @@ def _kept(
     if isinstance(places, dict) and isinstance(before, dict) and isinstance(after, dict):
         pairs = {part: part for part in places if part in before}
     elif isinstance(places, dict) and isinstance(before, list) and isinstance(after, list):
-        pairs = item_places(before, after, effort)
+        pairs = item_places(before, after, budget)
     elif parsing.equal(before, after):
         return places
     else:
@@ -147,7 +151,7 @@ def _kept(
         if then is None:
             _note(inner, origin, origins)
         else:
-            below = _kept(_member(before, then), _member(after, part), inner, origin, origins, effort)
+            below = _kept(_member(before, then), _member(after, part), inner, origin, origins, budget)
         if below is not None and then is not None:
             kept[then] = below
     return kept or None
@@ -157,9 +161,9 @@ def _member(value: Json, part: str) -> Json:
     return value[part] if isinstance(value, dict) else value[int(part)]  # type: ignore[index]
 
 
-def item_places(before: list[Json], after: list[Json], effort: Effort) -> dict[str, str]:
+def item_places(before: list[Json], after: list[Json], budget: Budget) -> dict[str, str]:
     """Return for each index of the list after that has one the index of the same item in the list before."""
-    found = align(before, after, effort)
+    found = align(before, after, budget)
     if found is None:
         return {str(n): str(n) for n in range(min(len(before), len(after)))}
     pairs = {j: i for i, j in found.edited} | {move.after: move.before for move in found.moved}
@@ -170,7 +174,7 @@ def item_places(before: list[Json], after: list[Json], effort: Effort) -> dict[s
     return {str(j): str(i) for j, i in [*pairs.items(), *rest]}
 
 
-def _note(places: Place, origin: Origin, origins: dict[str, Origin]) -> None:
+def _note(places: Place, origin: Cause, origins: dict[str, Cause]) -> None:
     for path in _leaf_paths(places):
         origins[path] = origin
 

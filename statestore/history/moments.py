@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal, TypeAlias
 
-from statestore.db.ids import AnyId, from_address, to_address
+from statestore.db.ids import RowId, from_address, to_address
 from statestore.errors import ValidationError
 
 Side: TypeAlias = Literal["before", "after"]
@@ -22,7 +22,7 @@ class Now:
 class AtSnapshot:
     """The state that a snapshot holds."""
 
-    snapshot_id: AnyId
+    snapshot_id: RowId
 
     def __str__(self) -> str:
         return f"snapshot:{to_address(self.snapshot_id)}"
@@ -32,7 +32,7 @@ class AtSnapshot:
 class AtTransition:
     """The state on one side of a transition."""
 
-    transition_id: AnyId
+    transition_id: RowId
     side: Side
 
     def __str__(self) -> str:
@@ -70,7 +70,7 @@ def parse(text: str) -> Moment:
     raise ValidationError(f"“{text[:80]}” names no moment. {_HINT}", field="moment")
 
 
-def _id(address: str) -> AnyId:
+def _id(address: str) -> RowId:
     try:
         return from_address(address)
     except ValueError:

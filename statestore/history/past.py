@@ -72,7 +72,7 @@ class Record:
             case "snapshot":
                 return moments.AtSnapshot(self.row.pk)
             case "captured":
-                return moments.AtTransition(f"{models.Captured.PREFIX}{self.row.pk}", "after")
+                return moments.AtTransition(f"{models.CapturedChange.PREFIX}{self.row.pk}", "after")
             case "transition":
                 return moments.AtTransition(self.row.pk, "after")
             case "now":
@@ -85,7 +85,7 @@ _COLUMNS: Final[dict[Kind, str]] = {
 
 
 _MODELS: Final[dict[str, Any]] = {
-    "snapshot": models.Snapshot, "captured": models.Captured, "transition": models.Transition,
+    "snapshot": models.Snapshot, "captured": models.CapturedChange, "transition": models.Transition,
 }  # fmt: skip
 CHANGES: Final[tuple[Kind, ...]] = ("captured", "transition")
 
@@ -105,7 +105,7 @@ class Past:
             "snapshot": snapshots.without_state().with_size(),
             "transition": transitions.without_states().with_sizes(),
         }
-        captured = models.Captured.objects.using(self.using)
+        captured = models.CapturedChange.objects.using(self.using)
         # To see that no transition tells the same change costs more than all else of a page, mostly for nothing.
         if captured.filter(agent_id=self.agent_id).exists():
             rows["captured"] = captured.of_agent(self.agent_id).without_states().with_sizes()

@@ -7,7 +7,7 @@ from typing import Any, Final
 from django.db.models import OuterRef, Subquery
 
 from statestore import models
-from statestore.db.ids import AnyId
+from statestore.db.ids import RowId
 from statestore.db.routers import store_alias
 from statestore.errors import NotFound
 from statestore.history import moments
@@ -60,7 +60,7 @@ def _now(agent_id: str, using: str) -> KnownState:
     return KnownState(moments.Now(), agent_id, agent.state_data, agent.updated_at, "now")
 
 
-def _at_snapshot(agent_id: str, snapshot_id: AnyId, using: str) -> KnownState:
+def _at_snapshot(agent_id: str, snapshot_id: RowId, using: str) -> KnownState:
     snapshot = models.Snapshot.objects.using(using).of_agent(agent_id).named(snapshot_id)
     if snapshot is None:
         raise NotFound("This snapshot is gone, or it is another agent's. Choose one from the agent's page.")
@@ -70,7 +70,7 @@ def _at_snapshot(agent_id: str, snapshot_id: AnyId, using: str) -> KnownState:
     )
 
 
-def _at_transition(agent_id: str, transition_id: AnyId, side: moments.Side, using: str) -> KnownState:
+def _at_transition(agent_id: str, transition_id: RowId, side: moments.Side, using: str) -> KnownState:
     transition = find_transition(transition_id, agent_id=agent_id, side=side, using=using)
     if transition is None:
         raise NotFound("This transition is gone, or it is another agent's. Choose one from the agent's page.")
@@ -81,7 +81,7 @@ def _at_transition(agent_id: str, transition_id: AnyId, side: moments.Side, usin
 
 
 def find_transition(
-    address: AnyId, *, agent_id: str | None = None, side: moments.Side | None = None, using: str | None = None
+    address: RowId, *, agent_id: str | None = None, side: moments.Side | None = None, using: str | None = None
 ) -> models.Transition | None:
     """Return a transition, or the captured change that poses as one, by its id; None where there is none.
 
@@ -89,9 +89,9 @@ def find_transition(
     """
     using = using or store_alias()
     defer = [] if side is None else ["state_after" if side == "before" else "state_before"]
-    if isinstance(address, str) and address.startswith(models.Captured.PREFIX):
-        number = address.removeprefix(models.Captured.PREFIX)
-        changes = models.Captured.objects.using(using).filter(state_before__isnull=False)
+    if isinstance(address, str) and address.startswith(models.CapturedChange.PREFIX):
+        number = address.removeprefix(models.CapturedChange.PREFIX)
+        changes = models.CapturedChange.objects.using(using).filter(state_before__isnull=False)
         changes = changes if agent_id is None else changes.filter(agent_id=agent_id)
         found = changes.filter(pk=int(number)).first() if number.isdecimal() and len(number) < 19 else None
         return found.as_transition() if found else None
@@ -174,9 +174,9 @@ def states_at(agents: Sequence[models.AgentState], seconds: int, *, using: str |
     places = {
         "transition": (transitions.until(seconds).newest_first(), models.Transition, "state_before"),
         "snapshot": (snapshots.until(seconds).newest_first(), models.Snapshot, None),
-        "captured": (captured.until(seconds).newest_first(), models.Captured, "state_before"),
+        "captured": (captured.until(seconds).newest_first(), models.CapturedChange, "state_before"),
         "next_transition": (transitions.later_than(seconds).oldest_first(), models.Transition, "state_after"),
-        "next_captured": (captured.later_than(seconds).oldest_first(), models.Captured, "state_after"),
+        "next_captured": (captured.later_than(seconds).oldest_first(), models.CapturedChange, "state_after"),
     }  # fmt: skip
     firsts = {name: Subquery(rows.values("pk")[:1]) for name, (rows, _, _) in places.items()}
     asked = models.AgentState.objects.using(using).filter(pk__in=[agent.pk for agent in agents]).annotate(**firsts)
@@ -215,14 +215,14 @@ _LABELS_BY_RANK: Final = ("snapshot", "captured", "transition")
 
 
 def _time(row: Any) -> Any:
-    if isinstance(row, models.Captured):
+    if isinstance(row, models.CapturedChange):
         return row.at
     return row.timestamp if isinstance(row, models.Transition) else row.created_at
 
 
 def _pasts(agent_id: Any, using: str) -> tuple[Any, Any, Any]:
     """Return an agent's transitions, snapshots and captured changes."""
-    tables: tuple[Any, ...] = (models.Transition, models.Snapshot, models.Captured)
+    tables: tuple[Any, ...] = (models.Transition, models.Snapshot, models.CapturedChange)
     transitions, snapshots, captured = (table.objects.using(using).of_agent(agent_id) for table in tables)
     return transitions, snapshots, captured
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from statestore import models
 from statestore.db.counts import bounded_counts
-from statestore.db.ids import AnyId
+from statestore.db.ids import RowId
 from statestore.db.routers import store_alias
 from statestore.history import moments
 from statestore.history.past import Past, Position, Record
@@ -158,10 +158,10 @@ def own_record(agent: models.AgentState, last: Record | None, using: str) -> Rec
     return Record("now", agent)
 
 
-def _change(past: Past, transition_id: AnyId) -> Record | None:
+def _change(past: Past, transition_id: RowId) -> Record | None:
     """Return the transition of an id, or the captured change that poses as one."""
-    if isinstance(transition_id, str) and transition_id.startswith(models.Captured.PREFIX):
-        number = transition_id.removeprefix(models.Captured.PREFIX)
+    if isinstance(transition_id, str) and transition_id.startswith(models.CapturedChange.PREFIX):
+        number = transition_id.removeprefix(models.CapturedChange.PREFIX)
         is_number = number.isdecimal() and len(number) < 19
         rows = past.sources.get("captured")
         row = rows.filter(pk=int(number)).first() if is_number and rows is not None else None

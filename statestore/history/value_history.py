@@ -7,10 +7,10 @@ from statestore.db.routers import store_alias
 from statestore.errors import ValidationError
 from statestore.history.blame import item_places
 from statestore.history.past import Position
-from statestore.history.walk import BUDGET_SECONDS, Origin, Parser, Walk, pairs, start_of
+from statestore.history.walk import BUDGET_SECONDS, Cause, HistoryWalk, Parser, pairs, start_of
 from statestore.jsondiff import parsing, pointer
 from statestore.jsondiff.diff import MISSING, Missing
-from statestore.jsondiff.lcs import Effort
+from statestore.jsondiff.lcs import Budget
 from statestore.jsondiff.parsing import Json, equal_fast
 
 _EFFORT_UNITS = 300_000
@@ -20,7 +20,7 @@ _EFFORT_UNITS = 300_000
 class ValueChange:
     """One time at which the value changed: from what to what, by what, and where in the state it was then."""
 
-    origin: Origin
+    origin: Cause
     before: Json | Missing
     after: Json | Missing
     path: str
@@ -56,7 +56,7 @@ def path_history(
     """
     using = using or store_alias()
     check_path(path)
-    walk = Walk(agent.agent_id, using, start=start, budget_seconds=budget_seconds)
+    walk = HistoryWalk(agent.agent_id, using, start=start, budget_seconds=budget_seconds)
     text, at = start_of(agent, start, using)
     parse = Parser()
     found = PathHistory(path, value=value_at(parse(text), path), place=path)
@@ -105,7 +105,7 @@ def _place_before(before: Json, after: Json, path: str) -> str | None:
         if equal_fast(before, after):
             break
         if isinstance(before, list) and isinstance(after, list) and part.isdecimal() and int(part) < len(after):
-            then = item_places(before, after, Effort(_EFFORT_UNITS)).get(str(int(part)))
+            then = item_places(before, after, Budget(_EFFORT_UNITS)).get(str(int(part)))
             if then is None:
                 return None
             parts[depth] = then

@@ -27,7 +27,7 @@ _COLUMNS: Final = ("pk", "timestamp", "rowid", "reason", "state_before", "state_
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class RecordedChange:
     """One recorded change of an agent's state, with the state on either side."""
 
     id: str
@@ -44,7 +44,7 @@ class Step:
 
 
 @dataclass(slots=True)
-class Walk:
+class HistoryWalk:
     """The steps of an agent, newest first, for a bounded time (None: to the end). Afterwards it says how far it came.
 
     `reached` is the position from which to go on, None at the end of the past; `read` counts the steps.
@@ -57,7 +57,7 @@ class Walk:
     reached: Position | None = None
     read: int = 0
 
-    def __iter__(self) -> Iterator[Step]:
+    def __iter__(self) -> Iterator[RecordedChange]:
         self.reached = self.start
         ends_at = time.monotonic() + (inf if self.budget_seconds is None else self.budget_seconds)
         is_over = False
@@ -71,21 +71,21 @@ class Walk:
                     return
         self.reached = None
 
-    def _steps(self, position: Position | None) -> Iterator[Step]:
+    def _steps(self, position: Position | None) -> Iterator[RecordedChange]:
         """Yield steps older than a position, newest first: none, only where there are none."""
         with translated_errors():
             past = Past(self.agent_id, using=self.using, kinds=CHANGES)
             yield from self._chained(past, position) if "captured" in past.sources else self._recorded(position)
 
-    def _recorded(self, position: Position | None) -> Iterator[Step]:
+    def _recorded(self, position: Position | None) -> Iterator[RecordedChange]:
         """Yield transitions alone, which stand in order of insertion."""
         steps = models.Transition.objects.using(self.using).of_agent(self.agent_id)
         if position is not None:
             steps = steps.older_than(position.at, position.number if position.kind == "transition" else _BEFORE_ALL)
         rows = steps.newest_first().values_list(*_COLUMNS)[:QUESTION_ROWS]
-        yield from (Step(*row) for row in rows.iterator(chunk_size=FETCHED_ROWS))
+        yield from (RecordedChange(*row) for row in rows.iterator(chunk_size=FETCHED_ROWS))
 
-    def _chained(self, past: Past, position: Position | None) -> Iterator[Step]:
+    def _chained(self, past: Past, position: Position | None) -> Iterator[RecordedChange]:
         """Yield transitions and captured changes in the order of the past, with the states of a few in memory."""
         records = past.page(QUESTION_ROWS, position)
         for start in range(0, len(records), FETCHED_ROWS):
@@ -93,13 +93,15 @@ class Walk:
             steps = {step.position: step for step in self._loaded(few)}
             yield from (steps[record.position] for record in few if record.position in steps)
 
-    def _loaded(self, records: list[Record]) -> Iterator[Step]:
+    def _loaded(self, records: list[Record]) -> Iterator[RecordedChange]:
         pks = {kind: [one.row.pk for one in records if one.kind == kind] for kind in CHANGES}
         transitions = models.Transition.objects.using(self.using).filter(pk__in=pks["transition"])
-        yield from (Step(*row) for row in transitions.values_list(*_COLUMNS))
-        for change in models.Captured.objects.using(self.using).filter(pk__in=pks["captured"]):
+        yield from (RecordedChange(*row) for row in transitions.values_list(*_COLUMNS))
+        for change in models.CapturedChange.objects.using(self.using).filter(pk__in=pks["captured"]):
             step = change.as_transition()
-            yield Step(step.pk, change.at, change.pk, CAPTURED, step.state_before, step.state_after, is_captured=True)
+            yield RecordedChange(
+                step.pk, change.at, change.pk, CAPTURED, step.state_before, step.state_after, is_captured=True
+            )
 
 
 class Parser:
@@ -121,7 +123,7 @@ class Parser:
 
 
 @dataclass(frozen=True, slots=True)
-class Origin:
+class Cause:
     """What made a change: a step by its id, or where `step_id` is None, something that nobody recorded.
 
     Such a change came after `after` and at the latest at `at`.
@@ -133,16 +135,16 @@ class Origin:
     after: int | None = None
 
 
-def pairs(walk: Walk, text: str, at: int) -> Iterator[tuple[str, str, Origin]]:
+def pairs(walk: HistoryWalk, text: str, at: int) -> Iterator[tuple[str, str, Cause]]:
     """Yield (state before, state after, origin) of a walk that begins below a state, gaps in the record included.
 
     Where a step does not lead to the state that comes after it, something changed it that nobody recorded.
     """
     for step in walk:
         if step.after != text:
-            yield step.after, text, Origin(None, at, after=step.at)
+            yield step.after, text, Cause(None, at, after=step.at)
         if step.before != step.after:
-            yield step.before, step.after, Origin(step.id, step.at, step.reason)
+            yield step.before, step.after, Cause(step.id, step.at, step.reason)
         text, at = step.before, step.at
 
 
@@ -152,7 +154,7 @@ def start_of(agent: models.AgentState, position: Position | None, using: str) ->
         return str(agent.state_data), int(agent.updated_at)
     with translated_errors():
         if position.kind == "captured":
-            changes = models.Captured.objects.using(using).filter(agent_id=agent.agent_id, pk=position.number)
+            changes = models.CapturedChange.objects.using(using).filter(agent_id=agent.agent_id, pk=position.number)
             row = changes.values_list("state_before").first()
         else:
             steps = models.Transition.objects.using(using).of_agent(agent.agent_id)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from statestore.db.fields import OddInt, StoredBlob, text_bytes
+from statestore.db.fields import NonInteger, StoredBlob, text_bytes
 from statestore.errors import ValidationError
 
 FORMAT: Final = {"statestore_export": 1}
@@ -25,7 +25,7 @@ def row_line(table: str, columns: Sequence[str], values: Sequence[Any]) -> bytes
 
 def to_json(value: Any) -> Any:
     """Return a stored value as JSON; what no JSON value stands for becomes an object that names what it is."""
-    if isinstance(value, OddInt):
+    if isinstance(value, NonInteger):
         return {"odd": to_json(value.raw if not isinstance(value.raw, bytes) else StoredBlob(value.raw))}
     if isinstance(value, StoredBlob):
         return {"blob": _encode(value.raw)}
@@ -53,9 +53,9 @@ def _encode(raw: bytes) -> str:
     return base64.b64encode(raw).decode()
 
 
-def _odd(inner: Any) -> OddInt:
+def _odd(inner: Any) -> NonInteger:
     raw = from_json(inner)
-    return OddInt(raw.raw if isinstance(raw, StoredBlob) else raw)
+    return NonInteger(raw.raw if isinstance(raw, StoredBlob) else raw)
 
 
 _DECODED: Final = {

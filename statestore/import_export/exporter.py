@@ -11,7 +11,7 @@ from functools import reduce
 from operator import add
 from typing import Any, Final
 
-from statestore.access.scope import Reach
+from statestore.access.scope import Scope
 from statestore.db import pagination, vendor
 from statestore.db.errors import translated_errors
 from statestore.errors import ValidationError
@@ -26,7 +26,7 @@ READ_BYTES: Final = 8 * 1024 * 1024
 class Wanted:
     """What is exported: of whom, which tables, of one agent only, with the audit log or without."""
 
-    reach: Reach = field(default_factory=Reach)
+    scope: Scope = field(default_factory=Scope)
     tables: tuple[str, ...] = ()
     agent_id: str | None = None
     audit: bool = False
@@ -61,7 +61,7 @@ def _lines(wanted: Wanted, tables: list[Table]) -> Iterator[bytes]:
 
 
 def _rows(table: Table, wanted: Wanted) -> Iterator[bytes]:
-    rows = table.rows(wanted.reach)
+    rows = table.rows(wanted.scope)
     if wanted.agent_id is not None:
         rows = rows.filter(**{table.agent: wanted.agent_id})
     names = [f.attname for f in table.fields]
@@ -69,7 +69,7 @@ def _rows(table: Table, wanted: Wanted) -> Iterator[bytes]:
         with translated_errors():
             found = rows.filter(pk__in=keys).values_list("pk", *names)
             by_key = {row[0]: row[1:] for row in found}
-        odd = original_types.of(table, wanted.reach.using, keys)
+        odd = original_types.of(table, wanted.scope.using, keys)
         for key in keys:
             if key in by_key:
                 values = original_types.given_back(table, by_key[key], odd[key]) if key in odd else by_key[key]

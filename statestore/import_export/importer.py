@@ -15,7 +15,7 @@ from django.db import IntegrityError, transaction
 from statestore import models
 from statestore.access.audit import Actor
 from statestore.db import transactions, vendor
-from statestore.db.fields import OddInt, plain_text
+from statestore.db.fields import NonInteger, bindable
 from statestore.errors import DatabaseError, SerializationError, Unavailable, ValidationError
 from statestore.import_export import codec, original_types
 from statestore.import_export.tables import AUDIT, BY_NAME, Table
@@ -138,7 +138,7 @@ def _row(number: int, payload: dict[str, Any], table: Table, using: str, report:
 
 def _normalised(number: int, values: dict[str, Any], report: Report) -> _Row:
     """Return a row whose numbers are numbers, with what they were. Raises ValidationError for what is none."""
-    odd = {column: value for column, value in values.items() if isinstance(value, OddInt)}
+    odd = {column: value for column, value in values.items() if isinstance(value, NonInteger)}
     for column, value in odd.items():
         if not value.readable:
             raise ValidationError(f"{column} holds no number, which PostgreSQL cannot keep.")
@@ -221,7 +221,7 @@ def _runs(rows: list[_Row]) -> Iterator[tuple[bool, list[_Row]]]:
     run: list[_Row] = []
     last = True
     for row in rows:
-        is_plain = all(plain_text(value) and not isinstance(value, OddInt) for value in row.values.values())
+        is_plain = all(bindable(value) and not isinstance(value, NonInteger) for value in row.values.values())
         if run and is_plain != last:
             yield last, run
             run = []

@@ -13,7 +13,7 @@ from django.db import connections
 from statestore.db import orchestrator_schema as schema
 from statestore.db import vendor
 from statestore.db.errors import translated_errors
-from statestore.db.fields import OddInt
+from statestore.db.fields import NonInteger
 from statestore.import_export import codec
 from statestore.import_export.tables import Table
 
@@ -26,12 +26,12 @@ def are_kept(table: Table, using: str) -> bool:
     return table.name in _TABLES and not vendor.keeps_odd_integers(using)
 
 
-def dumped(odd: Mapping[str, OddInt]) -> str | None:
+def dumped(odd: Mapping[str, NonInteger]) -> str | None:
     """Return what goes into the column, None where no number was anything else."""
     return json.dumps({column: codec.to_json(value) for column, value in odd.items()}) if odd else None
 
 
-def of(table: Table, using: str, keys: Sequence[Any]) -> dict[Any, dict[str, OddInt]]:
+def of(table: Table, using: str, keys: Sequence[Any]) -> dict[Any, dict[str, NonInteger]]:
     """Return {key: {column: original}} of those rows among some that have any."""
     if not are_kept(table, using) or not keys:
         return {}
@@ -42,11 +42,11 @@ def of(table: Table, using: str, keys: Sequence[Any]) -> dict[Any, dict[str, Odd
         return {key: _loaded(text) for key, text in cursor.fetchall()}
 
 
-def _loaded(text: str) -> dict[str, OddInt]:
+def _loaded(text: str) -> dict[str, NonInteger]:
     return {column: codec.from_json(value) for column, value in json.loads(text).items()}
 
 
-def given_back(table: Table, values: Sequence[Any], originals: Mapping[str, OddInt]) -> list[Any]:
+def given_back(table: Table, values: Sequence[Any], originals: Mapping[str, NonInteger]) -> list[Any]:
     """Return a row's values, each number that is still what it was made of as that."""
     return [
         original if (original := originals.get(column)) is not None and int(original) == value else value

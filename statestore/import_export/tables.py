@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from statestore import models
-from statestore.access.scope import Reach
+from statestore.access.scope import Scope
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,7 +13,7 @@ class Table:
     """One table: its model, how to find its rows in somebody's reach, the columns that hold states, its key."""
 
     model: Any
-    rows: Callable[[Reach], Any]
+    rows: Callable[[Scope], Any]
     agent: str = "agent_id"
     heavy: tuple[str, ...] = ()
     key: tuple[str, ...] = ()
@@ -41,38 +41,38 @@ class Table:
         return self.key or (str(self.model._meta.pk.column),)
 
 
-def _of_agents(model: Any, column: str = "agent_id") -> Callable[[Reach], Any]:
-    def rows(reach: Reach) -> Any:
-        found = model.objects.using(reach.using)
-        return found if reach.is_whole else found.filter(**{f"{column}__in": reach.agents().values("agent_id")})
+def _of_agents(model: Any, column: str = "agent_id") -> Callable[[Scope], Any]:
+    def rows(scope: Scope) -> Any:
+        found = model.objects.using(scope.using)
+        return found if scope.is_unrestricted else found.filter(**{f"{column}__in": scope.agents().values("agent_id")})
 
     return rows
 
 
-def _expiries(reach: Reach) -> Any:
-    found = models.Expiry.objects.using(reach.using)
-    return found if reach.is_whole else found.filter(snapshot_id__in=reach.snapshots().values("pk"))
+def _expiries(scope: Scope) -> Any:
+    found = models.SnapshotExpiry.objects.using(scope.using)
+    return found if scope.is_unrestricted else found.filter(snapshot_id__in=scope.snapshots().values("pk"))
 
 
-def _edges(reach: Reach) -> Any:
-    found = models.TaskDependency.objects.using(reach.using)
-    return found if reach.is_whole else found.filter(task_id__in=reach.tasks().values("pk"))
+def _edges(scope: Scope) -> Any:
+    found = models.TaskDependency.objects.using(scope.using)
+    return found if scope.is_unrestricted else found.filter(task_id__in=scope.tasks().values("pk"))
 
 
 # Audit entries are evidence of what was done here: they are exported where asked for, and never imported.
 TABLES: Final = (
-    Table(models.AgentState, Reach.agents, heavy=("state_data",)),
+    Table(models.AgentState, Scope.agents, heavy=("state_data",)),
     Table(models.Tombstone, _of_agents(models.Tombstone)),
     Table(models.Fork, _of_agents(models.Fork)),
-    Table(models.Transition, Reach.transitions, heavy=("state_before", "state_after")),
-    Table(models.Snapshot, Reach.snapshots, heavy=("state_data",)),
-    Table(models.Expiry, _expiries, agent=""),
-    Table(models.Session, Reach.sessions),
-    Table(models.Event, Reach.events, agent="actor_id"),
-    Table(models.Task, Reach.tasks, agent="assigned_to"),
+    Table(models.Transition, Scope.transitions, heavy=("state_before", "state_after")),
+    Table(models.Snapshot, Scope.snapshots, heavy=("state_data",)),
+    Table(models.SnapshotExpiry, _expiries, agent=""),
+    Table(models.Session, Scope.sessions),
+    Table(models.Event, Scope.events, agent="actor_id"),
+    Table(models.Task, Scope.tasks, agent="assigned_to"),
     Table(models.TaskDependency, _edges, agent="", key=("task_id", "depends_on_task_id")),
-    Table(models.Restore, Reach.restores),
-    Table(models.Plan, Reach.plans, heavy=("state_data",)),
+    Table(models.Restore, Scope.restores),
+    Table(models.SavedPlan, Scope.plans, heavy=("state_data",)),
 )
-AUDIT: Final = Table(models.AuditEntry, Reach.audit, agent="row_id")
+AUDIT: Final = Table(models.AuditEntry, Scope.audit, agent="row_id")
 BY_NAME: Final = {table.name: table for table in TABLES}

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from operator import eq
 from typing import Final, NamedTuple, TypeAlias
 
-from statestore.jsondiff.lcs import Effort, Match, common_ends, common_subsequence, pair_occurrences
+from statestore.jsondiff.lcs import Budget, Match, common_ends, common_subsequence, pair_occurrences
 from statestore.jsondiff.parsing import Json, canonical, equal_fast, fingerprint
 
 # Two items of a list with the same value in the first of these fields that they have are one item.
@@ -52,7 +52,7 @@ class Alignment:
     moved: list[Move] = field(default_factory=list)
 
 
-def align(before: list[Json], after: list[Json], effort: Effort) -> Alignment | None:
+def align(before: list[Json], after: list[Json], budget: Budget) -> Alignment | None:
     """Return what became of the items, or None where finding out takes more than the effort.
 
     Equal content matches first, in order; what is left of equal content has moved; the rest is paired between its
@@ -60,7 +60,7 @@ def align(before: list[Json], after: list[Json], effort: Effort) -> Alignment | 
     """
     head, tail = common_ends(before, after, equal_fast)
     left, right = range(head, len(before) - tail), range(head, len(after) - tail)
-    found = _matched(before, left, after, right, effort)
+    found = _matched(before, left, after, right, budget)
     if found is None:
         return None
     matches, left_rest, right_rest = found
@@ -71,7 +71,7 @@ def align(before: list[Json], after: list[Json], effort: Effort) -> Alignment | 
     for left_gap, right_gap in _gaps(matches, left, right):
         lefts = [(i, before[i]) for i in left_gap if i in left_rest]
         rights = [(j, after[j]) for j in right_gap if j in right_rest]
-        edited += _paired(lefts, rights, effort)
+        edited += _paired(lefts, rights, budget)
     return _placed(edited, moves, _gaps(sorted(matches + edited), left, right))
 
 
@@ -79,38 +79,38 @@ _Keys: TypeAlias = dict[int, Hashable]
 
 
 def _matched(
-    before: list[Json], left: range, after: list[Json], right: range, effort: Effort
+    before: list[Json], left: range, after: list[Json], right: range, budget: Budget
 ) -> tuple[list[Match], _Keys, _Keys] | None:
     """Return the matches by content, and the exact keys of what is left over on either side.
 
     Quick keys match all but items whose own keys were reordered. Where they missed a match that way, some item and
     its equal are left over: then all is matched again by the exact keys, which take several times as long.
     """
-    if not effort.spend(25 * (len(left) + len(right))):
+    if not budget.consume(25 * (len(left) + len(right))):
         return None
-    left_keys = {i: _quick_key(before[i], effort) for i in left}
-    right_keys = {j: _quick_key(after[j], effort) for j in right}
-    matches = _by_key(left_keys, right_keys, effort)
-    if not effort.spend(0):
+    left_keys = {i: _quick_key(before[i], budget) for i in left}
+    right_keys = {j: _quick_key(after[j], budget) for j in right}
+    matches = _by_key(left_keys, right_keys, budget)
+    if not budget.consume(0):
         return None
     if not left_keys or not right_keys or (not matches and len(left) == len(right) == 1):
         # Nothing can have moved. A single pair that is the same after all will turn out to be.
         return matches, left_keys, right_keys
-    left_rest = {i: _exact_key(before[i], effort) for i in left_keys}
-    right_rest = {j: _exact_key(after[j], effort) for j in right_keys}
+    left_rest = {i: _exact_key(before[i], budget) for i in left_keys}
+    right_rest = {j: _exact_key(after[j], budget) for j in right_keys}
     twice = set(left_rest.values()) & set(right_rest.values())
     moved = [before[i] for i, key in left_rest.items() if type(key) is tuple and key in twice]
     if moved and _any_reordered(moved, [*before[left.start : left.stop], *after[right.start : right.stop]]):
-        left_rest = {i: left_rest.get(i) or _exact_key(before[i], effort) for i in left}
-        right_rest = {j: right_rest.get(j) or _exact_key(after[j], effort) for j in right}
-        matches = _by_key(left_rest, right_rest, effort)
-    return (matches, left_rest, right_rest) if effort.spend(0) else None
+        left_rest = {i: left_rest.get(i) or _exact_key(before[i], budget) for i in left}
+        right_rest = {j: right_rest.get(j) or _exact_key(after[j], budget) for j in right}
+        matches = _by_key(left_rest, right_rest, budget)
+    return (matches, left_rest, right_rest) if budget.consume(0) else None
 
 
-def _by_key(left: _Keys, right: _Keys, effort: Effort) -> list[Match]:
+def _by_key(left: _Keys, right: _Keys, budget: Budget) -> list[Match]:
     """Return the matches, and take them out of the keys."""
     left_places, right_places = list(left), list(right)
-    found = common_subsequence(list(left.values()), list(right.values()), effort)
+    found = common_subsequence(list(left.values()), list(right.values()), budget)
     matches = [(left_places[i], right_places[j]) for i, j in found]
     for i, j in matches:
         del left[i], right[j]
@@ -125,21 +125,21 @@ def _any_reordered(moved: list[Json], items: list[Json]) -> bool:
     return any(item == other and fingerprint(other) != known for item, known in spelled for other in items)
 
 
-def _quick_key(item: Json, effort: Effort) -> Hashable:
+def _quick_key(item: Json, budget: Budget) -> Hashable:
     """Return what only items that are the same share; also with the same order of keys."""
     if type(item) is str:
         return item
     key = fingerprint(item)
-    effort.spend(len(key) // 50)
+    budget.consume(len(key) // 50)
     return key
 
 
-def _exact_key(item: Json, effort: Effort) -> Hashable:
+def _exact_key(item: Json, budget: Budget) -> Hashable:
     """Return what two items share exactly if they are the same."""
     if not isinstance(item, dict | list):
-        return _quick_key(item, effort)
+        return _quick_key(item, budget)
     text = canonical(item)
-    effort.spend(len(text) // 7)
+    budget.consume(len(text) // 7)
     # A tuple, to stay apart from a text that reads the same.
     return (text,)
 
@@ -171,21 +171,21 @@ def _placed(edited: list[Match], moves: list[Match], gaps: Iterable[tuple[range,
 _Items: TypeAlias = Sequence[tuple[int, Json]]
 
 
-def _paired(lefts: _Items, rights: _Items, effort: Effort) -> list[Match]:
+def _paired(lefts: _Items, rights: _Items, budget: Budget) -> list[Match]:
     """Return which unmatched items of one gap are one item that was edited; rising on both sides."""
     if not lefts or not rights:
         return []
     pairs: list[Match] = []
-    known = _same_identity(lefts, rights, effort)
+    known = _same_identity(lefts, rights, budget)
     for left, right in _gaps(known, range(len(lefts)), range(len(rights))):
-        pairs += _alike(lefts[left.start : left.stop], rights[right.start : right.stop], effort)
+        pairs += _alike(lefts[left.start : left.stop], rights[right.start : right.stop], budget)
     pairs += [(lefts[i][0], rights[j][0]) for i, j in known]
     return sorted(pairs)
 
 
-def _same_identity(lefts: _Items, rights: _Items, effort: Effort) -> list[Match]:
+def _same_identity(lefts: _Items, rights: _Items, budget: Budget) -> list[Match]:
     left_known, right_known = _identities(lefts), _identities(rights)
-    found = common_subsequence(list(left_known), list(right_known), effort)
+    found = common_subsequence(list(left_known), list(right_known), budget)
     left_places, right_places = list(left_known.values()), list(right_known.values())
     return [(left_places[i], right_places[j]) for i, j in found]
 
@@ -206,11 +206,11 @@ def _identity(item: Json) -> tuple[str, str | int] | None:
     return None
 
 
-def _alike(lefts: _Items, rights: _Items, effort: Effort) -> list[Match]:
+def _alike(lefts: _Items, rights: _Items, budget: Budget) -> list[Match]:
     """Return the pairs, rising on both sides, whose likeness is the most together."""
     size = sum(len(item) if isinstance(item, dict | list) else 1 for _, item in lefts)
     cells = len(lefts) * len(rights)
-    if cells > MAX_CELLS or not effort.spend(20 * cells + 20 * size * len(rights)):
+    if cells > MAX_CELLS or not budget.consume(20 * cells + 20 * size * len(rights)):
         beside = zip(lefts, rights, strict=False)
         return [(i, j) for (i, left), (j, right) in beside if likeness(left, right) >= _ENOUGH_LIKENESS]
     likenesses = [[likeness(left, right) for _, right in rights] for _, left in lefts]

@@ -6,7 +6,7 @@ from itertools import chain
 from typing import Final, NamedTuple, TypeAlias
 
 from statestore.jsondiff.alignment import align
-from statestore.jsondiff.lcs import Effort
+from statestore.jsondiff.lcs import Budget
 from statestore.jsondiff.parsing import MAX_DEPTH, Json, NotJson, depth_exceeds, equal, equal_fast, fingerprint, parse
 from statestore.jsondiff.patch import (
     MAX_CHANGES,
@@ -81,12 +81,12 @@ def diff(before: Json, after: Json) -> Diff:
     that one insertion is one change. Raises TooDeep for a change below MAX_DEPTH levels.
     """
     try:
-        return _walk(before, after, Effort(EFFORT_UNITS))
+        return _walk(before, after, Budget(EFFORT_UNITS))
     except RecursionError:
         raise TooDeep(f"The states nest deeper than {MAX_DEPTH} levels.") from None
 
 
-def _walk(before: Json, after: Json, effort: Effort) -> Diff:
+def _walk(before: Json, after: Json, budget: Budget) -> Diff:
     changes: list[Change] = []
     coarse = False
     # A stack of our own: as deep as the states, whatever depth the caller is at.
@@ -103,8 +103,8 @@ def _walk(before: Json, after: Json, effort: Effort) -> Diff:
         else:
             _refuse_deep(len(levels) - 1, [])
             if len(levels) > LEVELS_UNCHARGED:
-                effort.spend(len(fingerprint(step.before)) // 8)
-            steps = _steps_inside(step, effort) if effort.spend(0) else None
+                budget.consume(len(fingerprint(step.before)) // 8)
+            steps = _steps_inside(step, budget) if budget.consume(0) else None
             if steps is not None:
                 levels.append(iter(steps))
             elif not equal(step.before, step.after):
@@ -132,7 +132,7 @@ def _replaced(place: _Place) -> Change:
     return Change(Kind.REPLACED, *place)
 
 
-def _steps_inside(place: _Place, effort: Effort) -> list[_Step] | None:
+def _steps_inside(place: _Place, budget: Budget) -> list[_Step] | None:
     """Return the steps through two containers, or None where they are better replaced whole."""
     _, _, before, after = place
     steps: list[_Step] | None = None
@@ -140,7 +140,7 @@ def _steps_inside(place: _Place, effort: Effort) -> list[_Step] | None:
     if isinstance(before, dict) and isinstance(after, dict):
         steps, size = _object_steps(place, before, after), max(len(before), len(after))
     elif isinstance(before, list) and isinstance(after, list):
-        steps, size = _list_steps(place, before, after, effort), max(len(before), len(after))
+        steps, size = _list_steps(place, before, after, budget), max(len(before), len(after))
     changes = sum(isinstance(step, Change) for step in steps or ())
     if changes > MAX_CHANGES or (changes > MAX_CHANGES_IN_UNLIKE and 2 * changes > size):
         return None
@@ -174,8 +174,8 @@ def _member_steps(place: _Place, key: str, before: Json | Missing, after: Json |
     return _steps_at(*paths, before, after)
 
 
-def _list_steps(place: _Place, before: list[Json], after: list[Json], effort: Effort) -> list[_Step] | None:
-    found = align(before, after, effort)
+def _list_steps(place: _Place, before: list[Json], after: list[Json], budget: Budget) -> list[_Step] | None:
+    found = align(before, after, budget)
     if found is None:
         return None
     old, new = place.before_path, place.after_path

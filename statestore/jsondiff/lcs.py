@@ -17,7 +17,7 @@ _Run: TypeAlias = tuple[Any, int, int, int]
 _Chain: TypeAlias = tuple[Any, Match]
 
 
-class Effort:
+class Budget:
     """What one comparison may still spend; shared by all its parts, so that many small ones can't add up.
 
     A unit is about a tenth of a microsecond.
@@ -26,13 +26,13 @@ class Effort:
     def __init__(self, units: int) -> None:
         self._left = units
 
-    def spend(self, units: int) -> bool:
+    def consume(self, units: int) -> bool:
         """Return whether the work can be afforded. After the first refusal nothing can."""
         self._left = self._left - units if self._left >= units else -1
         return self._left >= 0
 
 
-def common_subsequence(left: Sequence[Hashable], right: Sequence[Hashable], effort: Effort) -> list[Match]:
+def common_subsequence(left: Sequence[Hashable], right: Sequence[Hashable], budget: Budget) -> list[Match]:
     """Return pairs of indexes, rising on both sides, at which the two sequences hold equal items.
 
     As many pairs as there can be, while MAX_EDITS and the effort suffice; else many, in n log n steps.
@@ -41,15 +41,15 @@ def common_subsequence(left: Sequence[Hashable], right: Sequence[Hashable], effo
     # What the other side lacks can't match: without it, thousands of edited items cost nothing.
     left_places = [place for place, item in enumerate(left) if item in shared]
     right_places = [place for place, item in enumerate(right) if item in shared]
-    matches = _match_shared([left[i] for i in left_places], [right[j] for j in right_places], effort)
+    matches = _match_shared([left[i] for i in left_places], [right[j] for j in right_places], budget)
     return [(left_places[i], right_places[j]) for i, j in matches]
 
 
-def _match_shared(left: list[Hashable], right: list[Hashable], effort: Effort) -> list[Match]:
+def _match_shared(left: list[Hashable], right: list[Hashable], budget: Budget) -> list[Match]:
     head, tail = common_ends(left, right, _equal)
     left_end, right_end = len(left) - tail, len(right) - tail
     left_core, right_core = left[head:left_end], right[head:right_end]
-    core = _longest(left_core, right_core, effort)
+    core = _longest(left_core, right_core, budget)
     if core is None:
         core = _by_occurrence(left_core, right_core)
     return [
@@ -83,7 +83,7 @@ def _equal(left: object, right: object) -> bool:
     return left == right
 
 
-def _longest(left: list[Hashable], right: list[Hashable], effort: Effort) -> list[Match] | None:
+def _longest(left: list[Hashable], right: list[Hashable], budget: Budget) -> list[Match] | None:
     """Return the longest match, by Myers's greedy walk through the edit graph; None where that takes too much."""
     width, height = len(left), len(right)
     most = min(MAX_EDITS, width + height)
@@ -104,7 +104,7 @@ def _longest(left: list[Hashable], right: list[Hashable], effort: Effort) -> lis
             steps += 4 + x - start
             if x >= width and x - diagonal >= height:
                 return _unrolled(runs[diagonal])
-        if not effort.spend(steps):
+        if not budget.consume(steps):
             break
     return None
 

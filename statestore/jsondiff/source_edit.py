@@ -82,7 +82,7 @@ def rewrite(text: str, changes: Iterable[Change], source: str | None = None) -> 
     apply(parse(text), chosen)
     edit = planned(chosen)
     place = _scan(text, _edited(edit))
-    splices = _Scribe(text, place, _spelled(chosen, source)).splices(place, edit, _Style())
+    splices = _Editor(text, place, _spelled(chosen, source)).splices(place, edit, _Style())
     return _spliced(text, splices)
 
 
@@ -204,7 +204,7 @@ class _Style:
         return f",{self.lead}" if "\n" in self.lead else self.comma
 
 
-class _Scribe:
+class _Editor:
     """Turns edits into splices of one text."""
 
     def __init__(self, text: str, top: _Place, spelled: dict[str, _Spelling]) -> None:

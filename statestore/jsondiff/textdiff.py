@@ -8,7 +8,7 @@ from itertools import groupby
 from operator import eq, itemgetter
 from typing import Final, NamedTuple
 
-from statestore.jsondiff.lcs import Effort, Match, common_ends, common_subsequence
+from statestore.jsondiff.lcs import Budget, Match, common_ends, common_subsequence
 
 MAX_COMPARED_LINES: Final = 50_000
 MAX_SHOWN_LINES: Final = 2_000
@@ -79,7 +79,7 @@ def diff_lines(before: str, after: str, context: int = 3) -> TextDiff:
     if before == after:
         return TextDiff(())
     window = _window(before, after, context)
-    matches = common_subsequence(window.before, window.after, Effort(EFFORT_UNITS))
+    matches = common_subsequence(window.before, window.after, Budget(EFFORT_UNITS))
     if window.truncated and matches:
         # Behind the last match the one text may only lack what was cut off of it.
         window = window._replace(before=window.before[: matches[-1][0] + 1], after=window.after[: matches[-1][1] + 1])
@@ -181,7 +181,7 @@ def _common_words(before: str, after: str) -> tuple[int, int]:
 
 def _word_pieces(left: list[str], right: list[str]) -> Iterator[tuple[Op, str]]:
     i = j = 0
-    matches = common_subsequence(left, right, Effort(EFFORT_UNITS))
+    matches = common_subsequence(left, right, Budget(EFFORT_UNITS))
     for match_i, match_j in (*matches, (len(left), len(right))):
         yield Op.DELETE, "".join(left[i:match_i])
         yield Op.INSERT, "".join(right[j:match_j])

@@ -71,9 +71,9 @@ class Migration(migrations.Migration):
 
     operations = [
         migrations.CreateModel(
-            name="Expiry",
+            name="SnapshotExpiry",
             fields=[
-                ("snapshot_id", fields.AnyText(primary_key=True, serialize=False)),
+                ("snapshot_id", fields.LenientText(primary_key=True, serialize=False)),
                 ("expires_at", fields.UnixSeconds()),
             ],
             options={
@@ -92,7 +92,7 @@ class Migration(migrations.Migration):
                         help_text="What was found: version 4, version 5, the init layout, or nothing.", max_length=40
                     ),
                 ),
-                ("schema", fields.AnyText(help_text="sqlite_master as it was found, as JSON.")),
+                ("schema", fields.LenientText(help_text="sqlite_master as it was found, as JSON.")),
                 ("journal_mode", models.CharField(blank=True, default="", max_length=20)),
             ],
             options={
@@ -102,10 +102,10 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name="Tombstone",
             fields=[
-                ("agent_id", fields.AnyText(primary_key=True, serialize=False)),
+                ("agent_id", fields.LenientText(primary_key=True, serialize=False)),
                 ("at", fields.UnixSeconds()),
-                ("actor", fields.AnyText()),
-                ("reason", fields.AnyText(blank=True, default="")),
+                ("actor", fields.LenientText()),
+                ("reason", fields.LenientText(blank=True, default="")),
             ],
             options={
                 "db_table": "dash_tombstone",
@@ -116,19 +116,21 @@ class Migration(migrations.Migration):
             fields=[
                 ("id", models.BigAutoField(primary_key=True, serialize=False)),
                 ("at", fields.UnixSeconds()),
-                ("actor", fields.AnyText()),
+                ("actor", fields.LenientText()),
                 (
                     "address",
-                    fields.AnyText(blank=True, default="", help_text="The network address that the request came from."),
+                    fields.LenientText(
+                        blank=True, default="", help_text="The network address that the request came from."
+                    ),
                 ),
                 ("verb", models.CharField(max_length=40)),
                 ("noun", models.CharField(help_text="The kind of row: agent, snapshot, task …", max_length=40)),
-                ("row_id", fields.AnyText()),
+                ("row_id", fields.LenientText()),
                 ("hash_before", models.CharField(blank=True, default="", max_length=64)),
                 ("hash_after", models.CharField(blank=True, default="", max_length=64)),
                 (
                     "detail",
-                    fields.AnyText(blank=True, default="", help_text="What else is worth knowing, as JSON."),
+                    fields.LenientText(blank=True, default="", help_text="What else is worth knowing, as JSON."),
                 ),
             ],
             options={
@@ -142,15 +144,15 @@ class Migration(migrations.Migration):
             fields=[
                 (
                     "id",
-                    fields.AnyText(default=fields.new_id, primary_key=True, serialize=False),
+                    fields.LenientText(default=fields.new_id, primary_key=True, serialize=False),
                 ),
-                ("agent_id", fields.AnyText()),
+                ("agent_id", fields.LenientText()),
                 ("at", fields.UnixSeconds()),
-                ("actor", fields.AnyText()),
-                ("reason", fields.AnyText(blank=True, default="")),
+                ("actor", fields.LenientText()),
+                ("reason", fields.LenientText(blank=True, default="")),
                 (
                     "moment",
-                    fields.AnyText(help_text="The moment that was put back, in the grammar of moments.py."),
+                    fields.LenientText(help_text="The moment that was put back, in the grammar of moments.py."),
                 ),
                 (
                     "hash_before",
@@ -160,9 +162,9 @@ class Migration(migrations.Migration):
                     "hash_after",
                     models.CharField(help_text="SHA-256 of the state that was written and read back.", max_length=64),
                 ),
-                ("safety_snapshot_id", fields.AnyText()),
-                ("transition_id", fields.AnyText()),
-                ("undoes_id", fields.AnyText(help_text="The restore that this one undid.", null=True)),
+                ("safety_snapshot_id", fields.LenientText()),
+                ("transition_id", fields.LenientText()),
+                ("undoes_id", fields.LenientText(help_text="The restore that this one undid.", null=True)),
             ],
             options={
                 "db_table": "dash_restore",

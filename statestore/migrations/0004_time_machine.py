@@ -52,12 +52,12 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name="Fork",
             fields=[
-                ("agent_id", fields.AnyText(primary_key=True, serialize=False)),
-                ("parent_id", fields.AnyText()),
-                ("moment", fields.AnyText()),
+                ("agent_id", fields.LenientText(primary_key=True, serialize=False)),
+                ("parent_id", fields.LenientText()),
+                ("moment", fields.LenientText()),
                 ("at", fields.UnixSeconds()),
-                ("actor", fields.AnyText()),
-                ("reason", fields.AnyText(blank=True, default="")),
+                ("actor", fields.LenientText()),
+                ("reason", fields.LenientText(blank=True, default="")),
                 ("state_hash", models.CharField(max_length=64)),
             ],
             options={
@@ -66,23 +66,23 @@ class Migration(migrations.Migration):
             },
         ),
         migrations.CreateModel(
-            name="Plan",
+            name="SavedPlan",
             fields=[
                 (
                     "id",
-                    fields.AnyText(default=fields.new_id, primary_key=True, serialize=False),
+                    fields.LenientText(default=fields.new_id, primary_key=True, serialize=False),
                 ),
-                ("agent_id", fields.AnyText()),
+                ("agent_id", fields.LenientText()),
                 ("created_at", fields.UnixSeconds()),
                 ("expires_at", fields.UnixSeconds()),
-                ("actor", fields.AnyText()),
-                ("reason", fields.AnyText(blank=True, default="")),
+                ("actor", fields.LenientText()),
+                ("reason", fields.LenientText(blank=True, default="")),
                 ("kind", models.CharField(max_length=20)),
-                ("moment", fields.AnyText()),
-                ("label", fields.AnyText()),
+                ("moment", fields.LenientText()),
+                ("label", fields.LenientText()),
                 (
                     "state_data",
-                    fields.AnyText(
+                    fields.LenientText(
                         help_text="The state to write, where it is not that of the moment as a whole.", null=True
                     ),
                 ),
@@ -92,7 +92,7 @@ class Migration(migrations.Migration):
                 ),
                 ("hash_before", models.CharField(max_length=64)),
                 ("hash_after", models.CharField(max_length=64)),
-                ("approved_by", fields.AnyText(blank=True, default="")),
+                ("approved_by", fields.LenientText(blank=True, default="")),
                 ("approved_at", fields.UnixSeconds(null=True)),
             ],
             options={
@@ -119,21 +119,23 @@ class Migration(migrations.Migration):
             fields=[
                 (
                     "id",
-                    fields.AnyText(default=fields.new_id, primary_key=True, serialize=False),
+                    fields.LenientText(default=fields.new_id, primary_key=True, serialize=False),
                 ),
                 ("created_at", fields.UnixSeconds()),
-                ("actor", fields.AnyText()),
-                ("reason", fields.AnyText(blank=True, default="")),
+                ("actor", fields.LenientText()),
+                ("reason", fields.LenientText(blank=True, default="")),
                 (
                     "moment",
-                    fields.AnyText(help_text="The time that the agents are put back to, in the grammar of moments.py."),
+                    fields.LenientText(
+                        help_text="The time that the agents are put back to, in the grammar of moments.py."
+                    ),
                 ),
                 (
                     "scope",
-                    fields.AnyText(blank=True, default="", help_text="Which agents were asked for, in words."),
+                    fields.LenientText(blank=True, default="", help_text="Which agents were asked for, in words."),
                 ),
-                ("undoes_id", fields.AnyText(help_text="The batch that this one undoes.", null=True)),
-                ("approved_by", fields.AnyText(blank=True, default="")),
+                ("undoes_id", fields.LenientText(help_text="The batch that this one undoes.", null=True)),
+                ("approved_by", fields.LenientText(blank=True, default="")),
             ],
             options={
                 "verbose_name_plural": "batches",
@@ -142,13 +144,13 @@ class Migration(migrations.Migration):
             },
         ),
         migrations.CreateModel(
-            name="Captured",
+            name="CapturedChange",
             fields=[
                 ("id", models.BigAutoField(primary_key=True, serialize=False)),
-                ("agent_id", fields.AnyText()),
+                ("agent_id", fields.LenientText()),
                 ("at", fields.UnixSeconds()),
-                ("state_before", fields.AnyText(null=True)),
-                ("state_after", fields.AnyText(null=True)),
+                ("state_before", fields.LenientText(null=True)),
+                ("state_after", fields.LenientText(null=True)),
             ],
             options={
                 "verbose_name": "captured change",
@@ -160,12 +162,12 @@ class Migration(migrations.Migration):
             name="BatchItem",
             fields=[
                 ("id", models.BigAutoField(primary_key=True, serialize=False)),
-                ("agent_id", fields.AnyText()),
+                ("agent_id", fields.LenientText()),
                 ("expected_etag", models.CharField(max_length=64)),
-                ("moment", fields.AnyText()),
+                ("moment", fields.LenientText()),
                 ("result", models.CharField(blank=True, default="", help_text="Empty while it waits.", max_length=20)),
-                ("note", fields.AnyText(blank=True, default="")),
-                ("restore_id", fields.AnyText(null=True)),
+                ("note", fields.LenientText(blank=True, default="")),
+                ("restore_id", fields.LenientText(null=True)),
                 (
                     "batch",
                     models.ForeignKey(

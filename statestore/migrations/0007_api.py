@@ -76,7 +76,7 @@ class Migration(migrations.Migration):
             },
         ),
         migrations.CreateModel(
-            name="KeptAnswer",
+            name="IdempotentResponse",
             fields=[
                 (
                     "id",
@@ -89,8 +89,8 @@ class Migration(migrations.Migration):
                 ),
                 ("fingerprint", models.CharField(help_text="SHA-256 of what was asked.", max_length=64)),
                 ("status", models.IntegerField(default=0)),
-                ("headers", fields.AnyText(default="{}")),
-                ("body", fields.AnyText(default="")),
+                ("headers", fields.LenientText(default="{}")),
+                ("body", fields.LenientText(default="")),
                 ("expires_at", fields.UnixSeconds()),
             ],
             options={

@@ -8,4 +8,6 @@ from statestore.db import fields
 class Migration(migrations.Migration):
     dependencies = [("statestore", "0008_stored_as")]
 
-    operations = [migrations.AddField(model_name="keptanswer", name="busy_until", field=fields.UnixSeconds(default=0))]
+    operations = [
+        migrations.AddField(model_name="idempotentresponse", name="busy_until", field=fields.UnixSeconds(default=0))
+    ]

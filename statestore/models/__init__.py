@@ -4,15 +4,15 @@ from statestore.models.adoption import Adoption, OrchestratorMigration
 from statestore.models.agents import AgentState, AgentStatus, Tombstone
 from statestore.models.audit import AuditEntry
 from statestore.models.batches import Batch, BatchItem
-from statestore.models.captured import Captured
+from statestore.models.captured import CapturedChange
 from statestore.models.events import ActorType, Event
 from statestore.models.forks import Fork
-from statestore.models.idempotency import KeptAnswer
-from statestore.models.restores import Plan, Restore
+from statestore.models.idempotency import IdempotentResponse
+from statestore.models.restores import Restore, SavedPlan
 from statestore.models.rows import new_id, now, row_hash, same_text, sha256
-from statestore.models.saved_searches import SavedView
+from statestore.models.saved_searches import SavedSearch
 from statestore.models.sessions import Session
-from statestore.models.snapshots import Expiry, Snapshot
+from statestore.models.snapshots import Snapshot, SnapshotExpiry
 from statestore.models.tasks import Task, TaskComplexity, TaskDependency, TaskPriority, TaskStatus
 from statestore.models.tokens import ApiToken
 from statestore.models.transitions import Transition
@@ -26,17 +26,17 @@ __all__ = [
     "AuditEntry",
     "Batch",
     "BatchItem",
-    "Captured",
+    "CapturedChange",
     "Event",
-    "Expiry",
     "Fork",
-    "KeptAnswer",
+    "IdempotentResponse",
     "OrchestratorMigration",
-    "Plan",
     "Restore",
-    "SavedView",
+    "SavedPlan",
+    "SavedSearch",
     "Session",
     "Snapshot",
+    "SnapshotExpiry",
     "Task",
     "TaskComplexity",
     "TaskDependency",

@@ -2,7 +2,7 @@
 
 from django.db import models
 
-from statestore.db.fields import AnyInteger, AnyText, UnixSeconds
+from statestore.db.fields import LenientInteger, LenientText, UnixSeconds
 
 
 class Adoption(models.Model):
@@ -13,7 +13,7 @@ class Adoption(models.Model):
     layout = models.CharField(
         max_length=40, help_text="What was found: version 4, version 5, the init layout, or nothing."
     )
-    schema = AnyText(help_text="sqlite_master as it was found, as JSON.")
+    schema = LenientText(help_text="sqlite_master as it was found, as JSON.")
     journal_mode = models.CharField(max_length=20, blank=True, default="")
 
     class Meta:
@@ -26,11 +26,11 @@ class Adoption(models.Model):
 class OrchestratorMigration(models.Model):
     """One of the orchestrator's own schema migrations that the file has seen."""
 
-    version = AnyInteger(primary_key=True)
-    name = AnyText(unique=True)
-    description = AnyText(null=True)
+    version = LenientInteger(primary_key=True)
+    name = LenientText(unique=True)
+    description = LenientText(null=True)
     applied_at = UnixSeconds()
-    rollback_script = AnyText(null=True)
+    rollback_script = LenientText(null=True)
 
     class Meta:
         db_table = "migrations"

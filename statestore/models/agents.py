@@ -13,7 +13,7 @@ from django.urls import reverse
 
 from statestore.db import vendor
 from statestore.db.counts import key_prefixes
-from statestore.db.fields import AnyInteger, AnyText, InsertionOrder, UnixSeconds
+from statestore.db.fields import InsertionOrder, LenientInteger, LenientText, UnixSeconds
 from statestore.models.querysets import BY_TIME, AddressedQuerySet
 from statestore.models.rows import row_hash, sha256
 from statestore.models.transitions import Transition
@@ -99,16 +99,16 @@ class AgentQuerySet(AddressedQuerySet["AgentState"]):
 class AgentState(models.Model):
     """One agent and its state now. The orchestrator replaces the whole row at each save."""
 
-    key = AnyText(primary_key=True)
-    agent_id = AnyText(unique=True)
-    name = AnyText()
-    status = AnyText(default=AgentStatus.IDLE)
-    metadata = AnyText(default="{}")
-    state_data = AnyText()
-    version = AnyInteger(default=1)
+    key = LenientText(primary_key=True)
+    agent_id = LenientText(unique=True)
+    name = LenientText()
+    status = LenientText(default=AgentStatus.IDLE)
+    metadata = LenientText(default="{}")
+    state_data = LenientText()
+    version = LenientInteger(default=1)
     created_at = UnixSeconds()
     updated_at = UnixSeconds()
-    is_deleted = AnyInteger(default=0)
+    is_deleted = LenientInteger(default=0)
     rowid = InsertionOrder()
 
     objects = AgentQuerySet.as_manager()
@@ -160,10 +160,10 @@ class Tombstone(models.Model):
     An agent that has one and is not deleted was revived: its orchestrator has saved it again.
     """
 
-    agent_id = AnyText(primary_key=True)
+    agent_id = LenientText(primary_key=True)
     at = UnixSeconds()
-    actor = AnyText()
-    reason = AnyText(blank=True, default="")
+    actor = LenientText()
+    reason = LenientText(blank=True, default="")
 
     objects = TombstoneQuerySet.as_manager()
 
@@ -178,4 +178,4 @@ def _in_namespace(prefix: str) -> Q:
     if not prefix:
         return Q(key=F("agent_id"))
     begins = f"{prefix}:"
-    return Q(key__startswith=begins, key=Concat(Value(begins), "agent_id", output_field=AnyText()))
+    return Q(key__startswith=begins, key=Concat(Value(begins), "agent_id", output_field=LenientText()))

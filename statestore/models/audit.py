@@ -5,16 +5,16 @@ from typing import Self
 from django.db import models
 from django.db.models import QuerySet
 
-from statestore.db.fields import AnyText, UnixSeconds
-from statestore.db.ids import AnyId, LongId
+from statestore.db.fields import LenientText, UnixSeconds
+from statestore.db.ids import HashedId, RowId
 
 
 class AuditQuerySet(QuerySet["AuditEntry"]):
     """What people did."""
 
-    def about(self, row_id: AnyId) -> Self:
+    def about(self, row_id: RowId) -> Self:
         """Keep the entries about one row; of a very long id the beginning decides."""
-        if isinstance(row_id, LongId):
+        if isinstance(row_id, HashedId):
             return self.filter(row_id__gte=row_id.prefix, row_id__lt=row_id.prefix + "\U0010ffff")
         return self.filter(row_id=row_id)
 
@@ -30,14 +30,14 @@ class AuditEntry(models.Model):
 
     id = models.BigAutoField(primary_key=True)
     at = UnixSeconds()
-    actor = AnyText()
-    address = AnyText(blank=True, default="", help_text="The network address that the request came from.")
+    actor = LenientText()
+    address = LenientText(blank=True, default="", help_text="The network address that the request came from.")
     verb = models.CharField(max_length=40)
     noun = models.CharField(max_length=40, help_text="The kind of row: agent, snapshot, task …")
-    row_id = AnyText()
+    row_id = LenientText()
     hash_before = models.CharField(max_length=64, blank=True, default="")
     hash_after = models.CharField(max_length=64, blank=True, default="")
-    detail = AnyText(blank=True, default="", help_text="What else is worth knowing, as JSON.")
+    detail = LenientText(blank=True, default="", help_text="What else is worth knowing, as JSON.")
 
     objects = AuditQuerySet.as_manager()
 

@@ -6,7 +6,7 @@ from django.db import models
 from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Subquery
 from django.urls import reverse
 
-from statestore.db.fields import AnyText, UnixSeconds
+from statestore.db.fields import LenientText, UnixSeconds
 from statestore.models.querysets import AddressedQuerySet
 from statestore.models.rows import new_id
 
@@ -43,14 +43,14 @@ class BatchQuerySet(AddressedQuerySet["Batch"]):
 class Batch(models.Model):
     """One restore of many agents to the same time: prepared, applied agent by agent, undone as one."""
 
-    id = AnyText(primary_key=True, default=new_id)
+    id = LenientText(primary_key=True, default=new_id)
     created_at = UnixSeconds()
-    actor = AnyText()
-    reason = AnyText(blank=True, default="")
-    moment = AnyText(help_text="The time that the agents are put back to, in the grammar of moments.py.")
-    scope = AnyText(blank=True, default="", help_text="Which agents were asked for, in words.")
-    undoes_id = AnyText(null=True, help_text="The batch that this one undoes.")
-    approved_by = AnyText(blank=True, default="")
+    actor = LenientText()
+    reason = LenientText(blank=True, default="")
+    moment = LenientText(help_text="The time that the agents are put back to, in the grammar of moments.py.")
+    scope = LenientText(blank=True, default="", help_text="Which agents were asked for, in words.")
+    undoes_id = LenientText(null=True, help_text="The batch that this one undoes.")
+    approved_by = LenientText(blank=True, default="")
 
     objects = BatchQuerySet.as_manager()
 
@@ -88,12 +88,12 @@ class BatchItem(models.Model):
 
     id = models.BigAutoField(primary_key=True)
     batch = models.ForeignKey(Batch, models.CASCADE, related_name="items")
-    agent_id = AnyText()
+    agent_id = LenientText()
     expected_etag = models.CharField(max_length=64)
-    moment = AnyText()
+    moment = LenientText()
     result = models.CharField(max_length=20, blank=True, default="", help_text="Empty while it waits.")
-    note = AnyText(blank=True, default="")
-    restore_id = AnyText(null=True)
+    note = LenientText(blank=True, default="")
+    restore_id = LenientText(null=True)
 
     objects = BatchItemQuerySet.as_manager()
 

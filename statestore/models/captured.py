@@ -7,12 +7,12 @@ from django.db.models import Exists, OuterRef
 from django.urls import reverse
 
 from statestore.db import vendor
-from statestore.db.fields import AnyText, UnixSeconds
+from statestore.db.fields import LenientText, UnixSeconds
 from statestore.models.querysets import SAME_SECONDS, AddressedQuerySet, newer, older
 from statestore.models.transitions import Transition
 
 
-class CapturedQuerySet(AddressedQuerySet["Captured"]):
+class CapturedChangeQuerySet(AddressedQuerySet["CapturedChange"]):
     """Changes that triggers saw."""
 
     def of_agent(self, agent_id: str) -> Self:
@@ -55,18 +55,18 @@ class CapturedQuerySet(AddressedQuerySet["Captured"]):
         )
 
 
-class Captured(models.Model):
+class CapturedChange(models.Model):
     """A change of an agent's state that a trigger saw, whoever made it. A state that was too long is not kept."""
 
     PREFIX: ClassVar = "captured:"
 
     id = models.BigAutoField(primary_key=True)
-    agent_id = AnyText()
+    agent_id = LenientText()
     at = UnixSeconds()
-    state_before = AnyText(null=True)
-    state_after = AnyText(null=True)
+    state_before = LenientText(null=True)
+    state_after = LenientText(null=True)
 
-    objects = CapturedQuerySet.as_manager()
+    objects = CapturedChangeQuerySet.as_manager()
 
     class Meta:
         db_table = "dash_capture"

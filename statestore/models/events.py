@@ -9,7 +9,7 @@ from django.urls import reverse
 
 from statestore.db import vendor
 from statestore.db.counts import event_counts
-from statestore.db.fields import AnyText, InsertionOrder, UnixSeconds
+from statestore.db.fields import InsertionOrder, LenientText, UnixSeconds
 from statestore.models.querysets import BY_TIME, DAY_SECONDS, HOUR_SECONDS, AddressedQuerySet, newer, older
 from statestore.models.rows import new_id, now
 
@@ -54,7 +54,7 @@ class EventQuerySet(AddressedQuerySet["Event"]):
 
     def with_beginning(self, characters: int) -> Self:
         """Add `beginning`, the first characters of the content, and its `size`, without the rest of it."""
-        piece = Substr("content", 1, characters, output_field=AnyText())
+        piece = Substr("content", 1, characters, output_field=LenientText())
         return self.annotate(beginning=piece, size=vendor.byte_length("content")).defer("content", "metadata")
 
     def matching(self, text: str) -> Self:
@@ -69,15 +69,15 @@ class EventQuerySet(AddressedQuerySet["Event"]):
 class Event(models.Model):
     """Something that a user, an agent or the system said or did."""
 
-    id = AnyText(primary_key=True, default=new_id)
-    event_type = AnyText()
+    id = LenientText(primary_key=True, default=new_id)
+    event_type = LenientText()
     timestamp = UnixSeconds()
-    session_id = AnyText()
-    actor_type = AnyText()
-    actor_id = AnyText()
-    content = AnyText()
-    metadata = AnyText(null=True)
-    git_commit = AnyText(null=True)
+    session_id = LenientText()
+    actor_type = LenientText()
+    actor_id = LenientText()
+    content = LenientText()
+    metadata = LenientText(null=True)
+    git_commit = LenientText(null=True)
     created_at = UnixSeconds(default=now)
     rowid = InsertionOrder()
 

@@ -2,18 +2,18 @@
 
 from django.db import models
 
-from statestore.db.fields import AnyText, UnixSeconds
+from statestore.db.fields import LenientText, UnixSeconds
 
 
 class Fork(models.Model):
     """From which agent, and which moment of it, an agent was made."""
 
-    agent_id = AnyText(primary_key=True)
-    parent_id = AnyText()
-    moment = AnyText()
+    agent_id = LenientText(primary_key=True)
+    parent_id = LenientText()
+    moment = LenientText()
     at = UnixSeconds()
-    actor = AnyText()
-    reason = AnyText(blank=True, default="")
+    actor = LenientText()
+    reason = LenientText(blank=True, default="")
     state_hash = models.CharField(max_length=64)
 
     class Meta:

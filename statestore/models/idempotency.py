@@ -2,10 +2,10 @@
 
 from django.db import models
 
-from statestore.db.fields import AnyText, UnixSeconds
+from statestore.db.fields import LenientText, UnixSeconds
 
 
-class KeptAnswer(models.Model):
+class IdempotentResponse(models.Model):
     """What a call with an Idempotency-Key was answered, kept for a day in the transaction that did what it asked for.
 
     A call of several transactions takes the key first: then `status` is 0, and others wait until `busy_until`.
@@ -16,8 +16,8 @@ class KeptAnswer(models.Model):
     id = models.CharField(max_length=64, primary_key=True, help_text="SHA-256 of who called, and the key.")
     fingerprint = models.CharField(max_length=64, help_text="SHA-256 of what was asked.")
     status = models.IntegerField(default=0)
-    headers = AnyText(default="{}")
-    body = AnyText(default="")
+    headers = LenientText(default="{}")
+    body = LenientText(default="")
     expires_at = UnixSeconds()
     busy_until = UnixSeconds(default=0)
 

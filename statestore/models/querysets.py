@@ -9,7 +9,7 @@ from django.db.models import BigIntegerField, Count, ExpressionWrapper, F, Model
 
 from statestore.db.errors import translated_errors
 from statestore.db.fields import StoredBlob
-from statestore.db.ids import AnyId, LongId
+from statestore.db.ids import HashedId, RowId
 
 # Newest first by time; rows of one second have an order only by insertion.
 BY_TIME = ("-timestamp", "-rowid")
@@ -31,9 +31,9 @@ LONG_ID_CANDIDATES = 200
 class AddressedQuerySet(QuerySet[Row]):
     """Rows that a URL can name."""
 
-    def named(self, address: AnyId, column: str = "pk") -> Row | None:
+    def named(self, address: RowId, column: str = "pk") -> Row | None:
         """Return the row whose column is the id that an address names, or None."""
-        if isinstance(address, LongId):
+        if isinstance(address, HashedId):
             begins = {f"{column}__gte": address.prefix, f"{column}__lt": address.prefix + "\U0010ffff"}
             candidates = self.filter(**begins).values_list(column, flat=True)[:LONG_ID_CANDIDATES]
             return next((self.named(str(one), column) for one in candidates if address.matches(one)), None)

@@ -6,7 +6,7 @@ from django.db import models
 from django.db.models import Exists, OuterRef, Subquery
 from django.urls import reverse
 
-from statestore.db.fields import AnyText, UnixSeconds
+from statestore.db.fields import LenientText, UnixSeconds
 from statestore.models.agents import AgentState
 from statestore.models.querysets import AddressedQuerySet, hourly
 from statestore.models.rows import new_id
@@ -41,17 +41,17 @@ class RestoreQuerySet(AddressedQuerySet["Restore"]):
 class Restore(models.Model):
     """One restore that was applied: what was put back, over what, by whom; undone by restoring its safety snapshot."""
 
-    id = AnyText(primary_key=True, default=new_id)
-    agent_id = AnyText()
+    id = LenientText(primary_key=True, default=new_id)
+    agent_id = LenientText()
     at = UnixSeconds()
-    actor = AnyText()
-    reason = AnyText(blank=True, default="")
-    moment = AnyText(help_text="The moment that was put back, in the grammar of moments.py.")
+    actor = LenientText()
+    reason = LenientText(blank=True, default="")
+    moment = LenientText(help_text="The moment that was put back, in the grammar of moments.py.")
     hash_before = models.CharField(max_length=64, help_text="SHA-256 of the state that was overwritten.")
     hash_after = models.CharField(max_length=64, help_text="SHA-256 of the state that was written and read back.")
-    safety_snapshot_id = AnyText()
-    transition_id = AnyText()
-    undoes_id = AnyText(null=True, help_text="The restore that this one undid.")
+    safety_snapshot_id = LenientText()
+    transition_id = LenientText()
+    undoes_id = LenientText(null=True, help_text="The restore that this one undid.")
     kind = models.CharField(max_length=20, null=True, help_text="whole, part, edit, revert or merge.")
 
     objects = RestoreQuerySet.as_manager()
@@ -70,7 +70,7 @@ class Restore(models.Model):
         return str(reverse("restore", args=[self.pk]))
 
 
-class PlanQuerySet(AddressedQuerySet["Plan"]):
+class SavedPlanQuerySet(AddressedQuerySet["SavedPlan"]):
     """Restores that somebody prepared."""
 
     def waiting(self, now: int) -> Self:
@@ -81,26 +81,26 @@ class PlanQuerySet(AddressedQuerySet["Plan"]):
         )
 
 
-class Plan(models.Model):
+class SavedPlan(models.Model):
     """A restore that somebody prepared: applied at most once, under this id, while the agent's row is as it was."""
 
-    id = AnyText(primary_key=True, default=new_id)
-    agent_id = AnyText()
+    id = LenientText(primary_key=True, default=new_id)
+    agent_id = LenientText()
     created_at = UnixSeconds()
     expires_at = UnixSeconds()
-    actor = AnyText()
-    reason = AnyText(blank=True, default="")
+    actor = LenientText()
+    reason = LenientText(blank=True, default="")
     kind = models.CharField(max_length=20)
-    moment = AnyText()
-    label = AnyText()
-    state_data = AnyText(null=True, help_text="The state to write, where it is not that of the moment as a whole.")
+    moment = LenientText()
+    label = LenientText()
+    state_data = LenientText(null=True, help_text="The state to write, where it is not that of the moment as a whole.")
     expected_etag = models.CharField(max_length=64, help_text="The agent's row that the plan was made against.")
     hash_before = models.CharField(max_length=64)
     hash_after = models.CharField(max_length=64)
-    approved_by = AnyText(blank=True, default="")
+    approved_by = LenientText(blank=True, default="")
     approved_at = UnixSeconds(null=True)
 
-    objects = PlanQuerySet.as_manager()
+    objects = SavedPlanQuerySet.as_manager()
 
     class Meta:
         db_table = "dash_plan"

@@ -4,10 +4,10 @@ from django.conf import settings
 from django.db import models
 
 
-class SavedView(models.Model):
+class SavedSearch(models.Model):
     """A query of the search page that somebody keeps under a name."""
 
-    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="saved_views")
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="saved_searches")
     name = models.CharField(max_length=80)
     query = models.TextField(blank=True)
 

@@ -5,7 +5,7 @@ from typing import Self
 from django.db import models
 from django.urls import reverse
 
-from statestore.db.fields import AnyText, InsertionOrder, UnixSeconds
+from statestore.db.fields import InsertionOrder, LenientText, UnixSeconds
 from statestore.models.querysets import AddressedQuerySet
 from statestore.models.rows import new_id, now
 
@@ -26,12 +26,12 @@ class SessionQuerySet(AddressedQuerySet["Session"]):
 class Session(models.Model):
     """A stretch of work of one agent."""
 
-    id = AnyText(primary_key=True, default=new_id)
-    agent_id = AnyText()
+    id = LenientText(primary_key=True, default=new_id)
+    agent_id = LenientText()
     started_at = UnixSeconds()
     ended_at = UnixSeconds(null=True, blank=True)
-    status = AnyText()
-    metadata = AnyText(null=True, blank=True)
+    status = LenientText()
+    metadata = LenientText(null=True, blank=True)
     created_at = UnixSeconds(editable=False, default=now)
     rowid = InsertionOrder()
 

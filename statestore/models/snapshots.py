@@ -6,7 +6,7 @@ from django.db import models
 from django.urls import reverse
 
 from statestore.db import vendor
-from statestore.db.fields import AnyText, InsertionOrder, UnixSeconds
+from statestore.db.fields import InsertionOrder, LenientText, UnixSeconds
 from statestore.models.querysets import BY_CREATION, AddressedQuerySet, newer, older
 from statestore.models.rows import new_id
 
@@ -44,7 +44,7 @@ class SnapshotQuerySet(AddressedQuerySet["Snapshot"]):
 
     def expiring_between(self, start: int, end: int) -> Self:
         """Keep those that our own table of expiries names: the snapshots' own column has no index."""
-        due = Expiry.objects.filter(expires_at__gt=start, expires_at__lte=end).order_by("expires_at")
+        due = SnapshotExpiry.objects.filter(expires_at__gt=start, expires_at__lte=end).order_by("expires_at")
         return self.filter(pk__in=due.values("snapshot_id"))
 
     def expired(self, now: int) -> Self:
@@ -54,10 +54,10 @@ class SnapshotQuerySet(AddressedQuerySet["Snapshot"]):
 class Snapshot(models.Model):
     """A copy of an agent's state, kept until it expires."""
 
-    id = AnyText(primary_key=True, default=new_id)
-    agent_id = AnyText()
-    state_data = AnyText()
-    description = AnyText(null=True)
+    id = LenientText(primary_key=True, default=new_id)
+    agent_id = LenientText()
+    state_data = LenientText()
+    description = LenientText(null=True)
     created_at = UnixSeconds()
     expires_at = UnixSeconds(null=True)
     rowid = InsertionOrder()
@@ -78,10 +78,10 @@ class Snapshot(models.Model):
         return self.expires_at is not None and self.expires_at <= now
 
 
-class Expiry(models.Model):
+class SnapshotExpiry(models.Model):
     """When a snapshot of ours expires, for finding those that soon do without reading every snapshot."""
 
-    snapshot_id = AnyText(primary_key=True)
+    snapshot_id = LenientText(primary_key=True)
     expires_at = UnixSeconds()
 
     class Meta:

@@ -7,7 +7,7 @@ from django.db import models
 from django.db.models import Count, Q
 from django.urls import reverse
 
-from statestore.db.fields import AnyText, InsertionOrder, UnixSeconds
+from statestore.db.fields import InsertionOrder, LenientText, UnixSeconds
 from statestore.errors import ValidationError
 from statestore.models.querysets import BY_CHANGE, AddressedQuerySet
 from statestore.models.rows import new_id, now
@@ -59,17 +59,17 @@ class TaskQuerySet(AddressedQuerySet["Task"]):
 class Task(models.Model):
     """A piece of work for agents. Its dependencies stand in its own JSON array and, as edges, in task_dependencies."""
 
-    id = AnyText(primary_key=True, default=new_id)
-    title = AnyText()
-    description = AnyText(null=True, blank=True)
-    status = AnyText(default=TaskStatus.TODO)
-    priority = AnyText(default=TaskPriority.MEDIUM)
-    complexity = AnyText(default=TaskComplexity.MODERATE)
-    assigned_to = AnyText(null=True, blank=True)
-    dependencies = AnyText(null=True, blank=True, default="[]")
+    id = LenientText(primary_key=True, default=new_id)
+    title = LenientText()
+    description = LenientText(null=True, blank=True)
+    status = LenientText(default=TaskStatus.TODO)
+    priority = LenientText(default=TaskPriority.MEDIUM)
+    complexity = LenientText(default=TaskComplexity.MODERATE)
+    assigned_to = LenientText(null=True, blank=True)
+    dependencies = LenientText(null=True, blank=True, default="[]")
     created_at = UnixSeconds()
     updated_at = UnixSeconds()
-    metadata = AnyText(null=True, blank=True)
+    metadata = LenientText(null=True, blank=True)
     created_timestamp = UnixSeconds(editable=False, default=now)
     rowid = InsertionOrder()
 

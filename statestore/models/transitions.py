@@ -6,7 +6,7 @@ from django.db import models
 from django.urls import reverse
 
 from statestore.db import vendor
-from statestore.db.fields import AnyText, InsertionOrder, UnixSeconds
+from statestore.db.fields import InsertionOrder, LenientText, UnixSeconds
 from statestore.models.querysets import BY_TIME, AddressedQuerySet, hourly, newer, older
 from statestore.models.rows import new_id
 
@@ -63,13 +63,13 @@ class TransitionQuerySet(AddressedQuerySet["Transition"]):
 class Transition(models.Model):
     """One change of an agent's state, as it was reported. Never edited, never deleted alone."""
 
-    id = AnyText(primary_key=True, default=new_id)
-    agent_id = AnyText()
-    state_before = AnyText()
-    state_after = AnyText()
-    reason = AnyText(null=True)
+    id = LenientText(primary_key=True, default=new_id)
+    agent_id = LenientText()
+    state_before = LenientText()
+    state_after = LenientText()
+    reason = LenientText(null=True)
     timestamp = UnixSeconds()
-    metadata = AnyText(null=True)
+    metadata = LenientText(null=True)
     rowid = InsertionOrder()
 
     objects = TransitionQuerySet.as_manager()

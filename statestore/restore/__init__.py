@@ -11,12 +11,12 @@ batches         many agents put back to one time
 """
 
 from statestore.errors import Moved
-from statestore.restore.apply import Standing, apply, apply_at_once, plan_undo, undo, verify
+from statestore.restore.apply import Verification, apply, apply_at_once, plan_undo, undo, verify
 from statestore.restore.batches import (
     BUDGET_SECONDS,
     KINDS,
     MAX_AGENTS,
-    Verdict,
+    BatchPreview,
     apply_batch,
     approve_batch,
     batch_needs_approval,
@@ -24,35 +24,35 @@ from statestore.restore.batches import (
     prepare_undo,
     undo_batch,
 )
-from statestore.restore.batches import preview as preview_fleet
+from statestore.restore.batches import preview as preview_batch
 from statestore.restore.forks import Lineage, fork, lineage
-from statestore.restore.path_selection import Clash, Edits, Side, sign_of
-from statestore.restore.plans import Caution, Plan, expecting, plan, plan_merge, plan_revert
+from statestore.restore.path_selection import Edits, MergeConflict, Side, sign_of
+from statestore.restore.plans import Caution, RestorePlan, expecting, plan, plan_merge, plan_revert
 from statestore.restore.rules import needs_approval
 from statestore.restore.saved_plans import apply_saved, approve, reopen, save
-from statestore.restore.side_effects import Aftermath, aftermath
+from statestore.restore.side_effects import SideEffects, side_effects_of
 
 __all__ = [
     "BUDGET_SECONDS",
     "KINDS",
     "MAX_AGENTS",
-    "Aftermath",
+    "BatchPreview",
     "Caution",
-    "Clash",
     "Edits",
     "Lineage",
+    "MergeConflict",
     "Moved",
-    "Plan",
+    "RestorePlan",
     "Side",
-    "Standing",
-    "Verdict",
-    "aftermath",
+    "SideEffects",
+    "Verification",
     "apply",
     "apply_at_once",
     "apply_batch",
     "apply_saved",
     "approve",
-    "approve_batch", "batch_needs_approval",
+    "approve_batch",
+    "batch_needs_approval",
     "expecting",
     "fork",
     "lineage",
@@ -63,9 +63,10 @@ __all__ = [
     "plan_undo",
     "prepare",
     "prepare_undo",
-    "preview_fleet",
+    "preview_batch",
     "reopen",
     "save",
+    "side_effects_of",
     "sign_of",
     "undo",
     "undo_batch",

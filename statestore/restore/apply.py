@@ -15,14 +15,16 @@ from statestore.db.routers import store_alias
 from statestore.errors import Conflict, DatabaseError
 from statestore.history import moments
 from statestore.restore import rules
-from statestore.restore.plans import Plan, agent_now, expecting, plan
+from statestore.restore.plans import RestorePlan, agent_now, expecting, plan
 
 MOVED: Final = "The agent has changed since you looked. Nothing was written; look at the new difference."
 SAFETY_DESCRIPTION: Final = "Before restore"
 _VERBS: Final = {"part": "restored", "revert": "reverted:"}
 
 
-def apply_at_once(planned: Plan, etag: str, *, by: Actor, confirmed: bool, reason: str = "") -> models.Restore | None:
+def apply_at_once(
+    planned: RestorePlan, etag: str, *, by: Actor, confirmed: bool, reason: str = ""
+) -> models.Restore | None:
     """Apply a plan to the row that somebody saw, or return None and write nothing where they should look first.
 
     That is so where something speaks against it and they have not confirmed it. Raises Conflict as `apply` does.
@@ -33,7 +35,7 @@ def apply_at_once(planned: Plan, etag: str, *, by: Actor, confirmed: bool, reaso
     return apply(expecting(planned, etag), by=by, reason=reason)
 
 
-def apply(planned: Plan, *, by: Actor, reason: str = "", undoes: models.Restore | None = None) -> models.Restore:
+def apply(planned: RestorePlan, *, by: Actor, reason: str = "", undoes: models.Restore | None = None) -> models.Restore:
     """Put the planned state back and return the restore, proved by reading back.
 
     Raises Moved, and writes nothing, where the agent's row is not the one that the plan was made against; Conflict
@@ -54,7 +56,7 @@ def apply(planned: Plan, *, by: Actor, reason: str = "", undoes: models.Restore 
 
 
 def _write(
-    agent: models.AgentState, planned: Plan, *, by: Actor, reason: str, undoes: models.Restore | None
+    agent: models.AgentState, planned: RestorePlan, *, by: Actor, reason: str, undoes: models.Restore | None
 ) -> models.Restore:
     now, etag_before, words, using = models.now(), agent.etag(), _words(planned, reason, undoes), planned.using
     outgoing = agent.state_data
@@ -89,7 +91,7 @@ def _write(
     return restored
 
 
-def _words(planned: Plan, reason: str, undoes: models.Restore | None) -> str:
+def _words(planned: RestorePlan, reason: str, undoes: models.Restore | None) -> str:
     what = "undo of a restore" if undoes else f"{_VERBS.get(planned.kind, 'restored to')} {planned.label}"
     return f"{what} — {reason}" if reason else what
 
@@ -104,7 +106,7 @@ def _prove(restored: models.Restore, using: str) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class Verification:
     """Whether what a restore wrote is still the agent's state."""
 
     in_force: bool
@@ -113,21 +115,23 @@ class Standing:
     overwritten_by: models.Transition | None = None
 
 
-def verify(restored: models.Restore, *, using: str | None = None) -> Standing:
+def verify(restored: models.Restore, *, using: str | None = None) -> Verification:
     """Return whether a restore still stands, and if not, when and by which transition it was overwritten."""
     using = using or store_alias()
     agent = models.AgentState.objects.using(using).filter(agent_id=restored.agent_id).first()
     if agent is None:
-        return Standing(in_force=False, agent_gone=True)
+        return Verification(in_force=False, agent_gone=True)
     if agent.state_hash() == restored.hash_after:
-        return Standing(in_force=True)
+        return Verification(in_force=True)
     transition = models.Transition.objects.using(using).filter(pk=restored.transition_id).first()
     later = models.Transition.objects.using(using).of_agent(restored.agent_id).without_states()
     first = later.after(transition).oldest_first().first() if transition else None
-    return Standing(in_force=False, overwritten_at=first.timestamp if first else agent.updated_at, overwritten_by=first)
+    return Verification(
+        in_force=False, overwritten_at=first.timestamp if first else agent.updated_at, overwritten_by=first
+    )
 
 
-def plan_undo(restored: models.Restore, *, using: str | None = None) -> Plan:
+def plan_undo(restored: models.Restore, *, using: str | None = None) -> RestorePlan:
     """Return the plan that puts back what a restore overwrote."""
     return plan(restored.agent_id, moments.AtSnapshot(restored.safety_snapshot_id), using=using)
 

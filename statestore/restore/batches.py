@@ -19,7 +19,7 @@ from statestore.errors import Busy, Conflict, NotFound, StateStoreError, Validat
 from statestore.history import moments
 from statestore.restore import rules
 from statestore.restore.apply import apply
-from statestore.restore.plans import Plan, agent_now
+from statestore.restore.plans import RestorePlan, agent_now
 
 Row = TypeVar("Row")
 
@@ -34,7 +34,7 @@ _AGENTS_AT_ONCE: Final = 50
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class BatchPreview:
     """What a batch would do to one agent: change, unchanged, unknown or running (it would change while it runs)."""
 
     agent: models.AgentState
@@ -48,7 +48,7 @@ class Verdict:
         return self.kind in ("change", "running")
 
 
-def preview(agents: Any, seconds: int) -> list[Verdict]:
+def preview(agents: Any, seconds: int) -> list[BatchPreview]:
     """Return for each agent of a queryset what putting it back to a time would do, in the order of KINDS.
 
     Raises ValidationError for more than MAX_AGENTS agents.
@@ -67,7 +67,7 @@ def _groups(rows: Sequence[Row]) -> Iterator[Sequence[Row]]:
         yield rows[start : start + _AGENTS_AT_ONCE]
 
 
-def _verdicts(listed: Sequence[models.AgentState], seconds: int, using: str) -> Iterator[Verdict]:
+def _verdicts(listed: Sequence[models.AgentState], seconds: int, using: str) -> Iterator[BatchPreview]:
     with translated_errors():
         found = models.AgentState.objects.using(using).in_bulk([agent.pk for agent in listed])
         agents = [found[agent.pk] for agent in listed if agent.pk in found]
@@ -76,14 +76,14 @@ def _verdicts(listed: Sequence[models.AgentState], seconds: int, using: str) -> 
         yield _verdict(agent, known.get(agent.agent_id))
 
 
-def _verdict(agent: models.AgentState, known: history.KnownState | None) -> Verdict:
+def _verdict(agent: models.AgentState, known: history.KnownState | None) -> BatchPreview:
     etag = agent.etag()
     if known is None:
-        return Verdict(agent, "unknown", "nothing is known of it at that time", etag)
+        return BatchPreview(agent, "unknown", "nothing is known of it at that time", etag)
     if models.same_text(known.text, agent.state_data):
-        return Verdict(agent, "unchanged", "", etag)
+        return BatchPreview(agent, "unchanged", "", etag)
     note = "" if known.is_exact else "last known state; it changed unrecorded since"
-    return Verdict(agent, "running" if agent.status == models.AgentStatus.RUNNING else "change", note, etag)
+    return BatchPreview(agent, "running" if agent.status == models.AgentStatus.RUNNING else "change", note, etag)
 
 
 def prepare(
@@ -171,7 +171,7 @@ def apply_batch(
     Conflict for a batch of which nothing was applied within a day.
     """
     using = using or store_alias()
-    _refuse_unfit(batch, using)
+    _check_applicable(batch, using)
     ends_at = time.monotonic() + (float("inf") if budget_seconds is None else budget_seconds)
     # Each call gets on with at least one group, however short its budget.
     while items := list(batch.items.using(using).waiting()[:_AGENTS_AT_ONCE]):
@@ -184,14 +184,14 @@ def apply_batch(
     return models.BatchItem.objects.using(using).filter(batch=batch).counts_by_result()
 
 
-def _refuse_unfit(batch: models.Batch, using: str) -> None:
+def _check_applicable(batch: models.Batch, using: str) -> None:
     is_undo = batch.undoes_id is not None
     rules.check_approved(batch.approved_by, is_undo=is_undo, how="Send them the address of this batch.")
     if not batch.items.using(using).exclude(result="").exists():
         rules.check_not_expired(int(batch.created_at) + rules.PLAN_SECONDS, "batch")
 
 
-def _plans(batch: models.Batch, items: list[models.BatchItem], using: str) -> dict[int, Plan]:
+def _plans(batch: models.Batch, items: list[models.BatchItem], using: str) -> dict[int, RestorePlan]:
     """Return the plans of some items by their keys, read without the lock; what is gone has none."""
     with translated_errors():
         ids = [item.agent_id for item in items]
@@ -202,7 +202,7 @@ def _plans(batch: models.Batch, items: list[models.BatchItem], using: str) -> di
         else:
             known = _outgoing(items, using)
     return {
-        item.pk: Plan(
+        item.pk: RestorePlan(
             agents[item.agent_id], target, item.expected_etag, (), using, target.text, label=target.label,
             approved_by=batch.approved_by,
         )
@@ -226,7 +226,7 @@ def _outgoing(items: list[models.BatchItem], using: str) -> dict[str, history.Kn
 
 
 def _apply_some(
-    items: list[models.BatchItem], plans: dict[int, Plan], by: Actor, reason: str, using: str
+    items: list[models.BatchItem], plans: dict[int, RestorePlan], by: Actor, reason: str, using: str
 ) -> None:  # fmt: skip
     """Apply the first items within one transaction, for a twentieth of a second, and take them from the list."""
     began = time.monotonic()
@@ -240,7 +240,7 @@ def _apply_some(
             item.save(using=using, update_fields=["result", "note", "restore_id"])
 
 
-def _apply_one(item: models.BatchItem, planned: Plan | None, by: Actor, reason: str, using: str) -> None:
+def _apply_one(item: models.BatchItem, planned: RestorePlan | None, by: Actor, reason: str, using: str) -> None:
     """Apply one item, or note on it why not."""
     undone = item.restore_id and models.Restore.objects.using(using).filter(pk=item.restore_id).first()
     item.restore_id = None

@@ -12,7 +12,7 @@ from statestore.jsondiff.diff import Change, Kind
 
 Edits: TypeAlias = Sequence[tuple[str, str]]
 Side: TypeAlias = merge3.Side
-Clash: TypeAlias = merge3.Conflict
+MergeConflict: TypeAlias = merge3.Conflict
 
 MAX_EDITS: Final = 100
 # In front of a path, one of these chooses only the change of that kind; a path alone chooses all that is there.
@@ -24,7 +24,7 @@ def sign_of(change: Change) -> str:
     return f"{SIGNS[change.kind]}{change.path}"
 
 
-def chosen(now: str, then: str, paths: Sequence[str]) -> tuple[str, int]:
+def select(now: str, then: str, paths: Sequence[str]) -> tuple[str, int]:
     """Return the present text with some paths put back to what they were then, and how many changes that is.
 
     A path stands for all that is at and below it, in either state. Raises ValidationError for states that are no JSON,
@@ -70,7 +70,7 @@ def _rewritten(text: str, changes: Sequence[Change], source: str | None = None) 
         raise ValidationError(f"These paths cannot be put back together: {error} Nothing was changed.") from None
 
 
-def edited(text: str, edits: Edits) -> str:
+def correct(text: str, edits: Edits) -> str:
     """Return the text with the values at some paths replaced by JSON as it was typed. Raises ValidationError."""
     if len(edits) > MAX_EDITS:
         raise ValidationError(f"At most {MAX_EDITS} values can be corrected at once. Nothing was changed.")
@@ -84,7 +84,9 @@ def edited(text: str, edits: Edits) -> str:
     return text
 
 
-def merged(base: str, ours: str, theirs: str, sides: Mapping[str, Side] | None = None) -> tuple[str, tuple[Clash, ...]]:
+def merge(
+    base: str, ours: str, theirs: str, sides: Mapping[str, Side] | None = None
+) -> tuple[str, tuple[MergeConflict, ...]]:
     """Return `ours` with what `theirs` changed since `base`, and the places where both did, less those with a side.
 
     Raises ValidationError where one of the three is no JSON, and for a side chosen where nothing clashes.

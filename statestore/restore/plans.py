@@ -16,7 +16,7 @@ from statestore.errors import NotFound
 from statestore.history import moments
 from statestore.jsondiff import parsing
 from statestore.restore import path_selection
-from statestore.restore.path_selection import Clash, Edits, Side
+from statestore.restore.path_selection import Edits, MergeConflict, Side
 
 # A running agent may write its memory over what is restored; one that changed so lately is likely to.
 FRESH_SECONDS: Final = 60
@@ -31,7 +31,7 @@ class Caution:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class RestorePlan:
     """What a restore would do: the agent as it was when planned, the state to put back, and what speaks against it.
 
     `text` is that state: `target.text`, or what was made of it. `kind` says how: whole, part, edit, revert, merge.
@@ -46,7 +46,7 @@ class Plan:
     text: str
     kind: str = "whole"
     label: str = ""
-    clashes: tuple[Clash, ...] = ()
+    clashes: tuple[MergeConflict, ...] = ()
     restore_id: str | None = None
     approved_by: str = ""
 
@@ -64,7 +64,7 @@ def plan(
     edits: Edits = (),
     seen: str | None = None,
     using: str | None = None,
-) -> Plan:
+) -> RestorePlan:
     """Return the plan to put an agent back to a moment, against its state now.
 
     With `paths` only those are put back, each with all that is below it; `edits` are (path, JSON text) pairs that
@@ -78,17 +78,17 @@ def plan(
         target = history.state_at(agent_id, parsed, using=using)
     text, label, kind = target.text, target.label, "whole"
     if paths is not None:
-        text, count = path_selection.chosen(agent.state_data if seen is None else seen, target.text, paths)
+        text, count = path_selection.select(agent.state_data if seen is None else seen, target.text, paths)
         if text != target.text:
             label, kind = f"{count} path{'' if count == 1 else 's'} of {target.label}", "part"
     if edits:
-        text, label, kind = path_selection.edited(text, edits), f"{label}, corrected", "edit"
+        text, label, kind = path_selection.correct(text, edits), f"{label}, corrected", "edit"
     return _made(agent, target, using, text=text, label=label, kind=kind)
 
 
 def plan_revert(
     agent_id: str, transition_id: str, *, sides: Mapping[str, Side] | None = None, using: str | None = None
-) -> Plan:
+) -> RestorePlan:
     """Return the plan to take one transition's changes back and keep the later ones.
 
     Where later changes touched the same places the plan has clashes: call again with a side chosen for each, `ours`
@@ -99,14 +99,14 @@ def plan_revert(
         agent = agent_now(agent_id, using)
         target = history.state_at(agent_id, moments.AtTransition(transition_id, "before"), using=using)
         after = history.state_at(agent_id, moments.AtTransition(transition_id, "after"), using=using)
-    text, clashes = path_selection.merged(after.text, agent.state_data, target.text, sides)
+    text, clashes = path_selection.merge(after.text, agent.state_data, target.text, sides)
     label = f"without {after.label.removeprefix('after ')}"
     return _made(agent, target, using, text=text, label=label, kind="revert", clashes=clashes)
 
 
-def plan_merge(planned: Plan, base: str, *, sides: Mapping[str, Side] | None = None) -> Plan:
+def plan_merge(planned: RestorePlan, base: str, *, sides: Mapping[str, Side] | None = None) -> RestorePlan:
     """Return a plan that was made when the agent's state was `base`, merged with what the agent has become since."""
-    text, clashes = path_selection.merged(base, planned.agent.state_data, planned.text, sides)
+    text, clashes = path_selection.merge(base, planned.agent.state_data, planned.text, sides)
     made = _made(planned.agent, planned.target, planned.using, text=text, kind="merge", clashes=clashes,
                  label=f"{planned.label}, merged with what came since")  # fmt: skip
     return replace(made, restore_id=planned.restore_id, approved_by=planned.approved_by)
@@ -114,14 +114,14 @@ def plan_merge(planned: Plan, base: str, *, sides: Mapping[str, Side] | None = N
 
 def _made(
     agent: models.AgentState, target: history.KnownState, using: str, *, text: str, label: str, kind: str,
-    clashes: tuple[Clash, ...] = (),
-) -> Plan:  # fmt: skip
+    clashes: tuple[MergeConflict, ...] = (),
+) -> RestorePlan:  # fmt: skip
     with translated_errors():
         warnings = tuple(_warnings(agent, target, text, using))
-    return Plan(agent, target, agent.etag(), warnings, using, text, kind, label, clashes)
+    return RestorePlan(agent, target, agent.etag(), warnings, using, text, kind, label, clashes)
 
 
-def expecting(planned: Plan, etag: str) -> Plan:
+def expecting(planned: RestorePlan, etag: str) -> RestorePlan:
     """Return the plan as it was shown to somebody: it applies only to the row with that etag."""
     return replace(planned, expected_etag=etag)
 

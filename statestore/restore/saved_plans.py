@@ -11,15 +11,15 @@ from statestore.errors import Conflict, NotFound
 from statestore.history import moments
 from statestore.restore import rules
 from statestore.restore.apply import apply
-from statestore.restore.plans import Plan, agent_now, expecting, plan
+from statestore.restore.plans import RestorePlan, agent_now, expecting, plan
 
 
-def save(planned: Plan, *, by: Actor, reason: str = "") -> models.Plan:
+def save(planned: RestorePlan, *, by: Actor, reason: str = "") -> models.SavedPlan:
     """Keep a plan for a day, and return it. The state to write is kept too, unless it is that of the moment itself."""
     now = models.now()
     if planned.clashes:
         raise Conflict("Both sides changed the same places: choose one for each before this becomes a plan.")
-    row = models.Plan(
+    row = models.SavedPlan(
         agent_id=planned.agent.agent_id,
         created_at=now,
         expires_at=now + rules.PLAN_SECONDS,
@@ -39,7 +39,7 @@ def save(planned: Plan, *, by: Actor, reason: str = "") -> models.Plan:
     return row
 
 
-def reopen(row: models.Plan, *, using: str | None = None) -> Plan:
+def reopen(row: models.SavedPlan, *, using: str | None = None) -> RestorePlan:
     """Return the plan that a row keeps, against the hash it was made for; it may be looked at whatever became of it.
 
     Raises NotFound where the moment is gone, and Conflict where it holds another state than was planned.
@@ -57,20 +57,20 @@ def reopen(row: models.Plan, *, using: str | None = None) -> Plan:
     return expecting(made, row.expected_etag)
 
 
-def check_applicable(row: models.Plan, *, using: str | None = None) -> None:
+def check_applicable(row: models.SavedPlan, *, using: str | None = None) -> None:
     """Raise Conflict where a plan was applied already or has expired."""
     rules.check_not_applied(row.pk, using or store_alias())
     rules.check_not_expired(int(row.expires_at), "plan")
 
 
-def apply_saved(row: models.Plan, *, by: Actor, using: str | None = None) -> models.Restore:
+def apply_saved(row: models.SavedPlan, *, by: Actor, using: str | None = None) -> models.Restore:
     """Apply a plan and return the restore, which has its id. Raises Conflict where it was applied, expired or moved."""
     check_applicable(row, using=using)
     planned = reopen(row, using=using)
     return apply(planned, by=by, reason=row.reason)
 
 
-def approve(row: models.Plan, *, by: Actor, using: str | None = None) -> models.Plan:
+def approve(row: models.SavedPlan, *, by: Actor, using: str | None = None) -> models.SavedPlan:
     """Approve somebody else's plan, and return it. Raises Conflict for one's own, an applied or an expired one."""
     using = using or store_alias()
     with transactions.writing(using):
@@ -83,9 +83,9 @@ def approve(row: models.Plan, *, by: Actor, using: str | None = None) -> models.
     return row
 
 
-def find(plan_id: str, *, using: str | None = None) -> models.Plan:
+def find(plan_id: str, *, using: str | None = None) -> models.SavedPlan:
     """Return a plan. Raises NotFound."""
-    row: models.Plan | None = models.Plan.objects.using(using or store_alias()).filter(pk=plan_id).first()
+    row: models.SavedPlan | None = models.SavedPlan.objects.using(using or store_alias()).filter(pk=plan_id).first()
     if row is None:
         raise NotFound("There is no plan of this id.")
     return row

@@ -13,7 +13,7 @@ _SHOWN: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Aftermath:
+class SideEffects:
     """Of one agent since a moment; `at_least` where there was more than was looked at."""
 
     events: int
@@ -26,7 +26,7 @@ class Aftermath:
         return bool(self.events or self.tasks)
 
 
-def aftermath(agent_id: str, since: int | None, *, using: str | None = None) -> Aftermath:
+def side_effects_of(agent_id: str, since: int | None, *, using: str | None = None) -> SideEffects:
     """Return what an agent did after a moment that putting its state back will not undo."""
     using, since = using or store_alias(), int(since or 0)
     with translated_errors():
@@ -34,7 +34,7 @@ def aftermath(agent_id: str, since: int | None, *, using: str | None = None) -> 
         rows = list(events.values_list("timestamp", "event_type", "git_commit")[:_EVENTS])
         tasks = models.Task.objects.using(using).assigned_to(agent_id).done_after(since).last_changed_first()
         later = [(str(kind), commit) for at, kind, commit in rows if int(at) > since]
-        return Aftermath(
+        return SideEffects(
             events=len(later),
             tool_calls=sum(kind.lower() in _TOOL_CALLS for kind, _ in later),
             commits=tuple(dict.fromkeys(str(commit) for _, commit in later if commit))[:_SHOWN],

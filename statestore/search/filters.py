@@ -8,7 +8,7 @@ from django.db.models import F, IntegerField, Q, Value
 from django.db.models.functions import Coalesce, Greatest, Left, Lower, StrIndex, Substr
 
 from statestore.db import pagination, vendor
-from statestore.db.fields import AnyText
+from statestore.db.fields import LenientText
 from statestore.errors import ValidationError
 from statestore.models.events import EventQuerySet
 from statestore.search.query import Query, ascii_folded
@@ -152,13 +152,13 @@ def _any(conditions: Any) -> Q:
 
 def _begins(column: str, text: str) -> Q:
     """Return whether a column begins with a text; an empty text is for a column that is empty."""
-    whole: Any = Coalesce(F(column), Value(""), output_field=AnyText())
-    is_whole = Q(whole.get_lookup("exact")(whole, text))
+    whole: Any = Coalesce(F(column), Value(""), output_field=LenientText())
+    is_unrestricted = Q(whole.get_lookup("exact")(whole, text))
     if not text:
-        return is_whole
+        return is_unrestricted
     # substr() stops at a NUL; an equality does not.
-    begin: Any = Left(whole, len(text), output_field=AnyText())
-    return Q(begin.get_lookup("exact")(begin, text)) | is_whole
+    begin: Any = Left(whole, len(text), output_field=LenientText())
+    return Q(begin.get_lookup("exact")(begin, text)) | is_unrestricted
 
 
 EXCERPT_CHARACTERS: Final = 320
@@ -171,7 +171,7 @@ def with_excerpt(events: EventQuerySet, words: tuple[str, ...], *, whole: bool =
     if words:
         place = StrIndex(Lower("content"), Value(ascii_folded(words[0])))
         start = Greatest(Value(1), place - Value(_CHARACTERS_BEFORE), output_field=IntegerField())
-    piece = Substr("content", start, EXCERPT_CHARACTERS, output_field=AnyText())
+    piece = Substr("content", start, EXCERPT_CHARACTERS, output_field=LenientText())
     events = events.annotate(excerpt_start=start, size=vendor.byte_length("content"))
     events = events.annotate(excerpt=piece)
     return events if whole else events.defer("content", "metadata")

@@ -5,11 +5,29 @@ listing       all sessions, last active first, page by page
 reading       one session, oldest first, with what changed in its agents
 """
 
-from statestore.sessions.conversation import CONVERSATION_ROWS, SHOWN_CHARACTERS, Conversation, Said, conversation
+from statestore.sessions.conversation import (
+    CONVERSATION_ROWS,
+    SHOWN_CHARACTERS,
+    Conversation,
+    ConversationEntry,
+    conversation,
+)
 from statestore.sessions.listing import NOT_RECORDED, Listed, Listing, listed, of_events, of_rows
 from statestore.sessions.participants import Summary, Tally, summary
 
 __all__ = [
-    "CONVERSATION_ROWS", "NOT_RECORDED", "SHOWN_CHARACTERS", "Conversation", "Listed", "Listing", "Said", "Summary",
-    "Tally", "conversation", "listed", "of_events", "of_rows", "summary",
+    "CONVERSATION_ROWS",
+    "NOT_RECORDED",
+    "SHOWN_CHARACTERS",
+    "Conversation",
+    "ConversationEntry",
+    "Listed",
+    "Listing",
+    "Summary",
+    "Tally",
+    "conversation",
+    "listed",
+    "of_events",
+    "of_rows",
+    "summary",
 ]  # fmt: skip

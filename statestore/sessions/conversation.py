@@ -20,7 +20,7 @@ MOST_AGENTS: Final = 300
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class ConversationEntry:
     """One entry of a conversation: an event, or a transition of an agent; `gap_seconds` is the silence before it."""
 
     at: int
@@ -36,7 +36,7 @@ class Conversation:
     With `is_cut`, there are more transitions within it than are among its entries.
     """
 
-    entries: list[Said]
+    entries: list[ConversationEntry]
     earlier: str | None
     later: str | None
     is_cut: bool = False
@@ -113,8 +113,8 @@ def _merged(events: list[models.Event], transitions: list[models.Transition]) ->
         yield at, event, transition
 
 
-def _with_gaps(entries: list[tuple[int, Any, Any]], before: int | None) -> Iterator[Said]:
+def _with_gaps(entries: list[tuple[int, Any, Any]], before: int | None) -> Iterator[ConversationEntry]:
     for at, event, transition in entries:
         gap = at - before if before is not None and at - before >= GAP_SECONDS else None
-        yield Said(at, event, transition, gap)
+        yield ConversationEntry(at, event, transition, gap)
         before = at

@@ -13,8 +13,8 @@ from django.db.models import Max
 from statestore import models
 from statestore.db import pagination, vendor
 from statestore.db.errors import translated_errors
-from statestore.db.fields import AnyText, StoredBlob
-from statestore.db.ids import AnyId
+from statestore.db.fields import LenientText, StoredBlob
+from statestore.db.ids import RowId
 from statestore.db.routers import store_alias
 from statestore.errors import ValidationError
 from statestore.sessions.participants import Tally, summary, tallies
@@ -95,7 +95,7 @@ class _Sql:
             return list(cursor.fetchall())
 
 
-_TEXT: Final = AnyText()
+_TEXT: Final = LenientText()
 # A time may be stored as anything; as a number it can be compared, and bound to a cursor.
 _WALK: Final = """
 WITH RECURSIVE step(n, id) AS (
@@ -174,7 +174,7 @@ def of_rows(rows: Iterable[models.Session], *, using: str) -> list[Listed]:
     ]  # fmt: skip
 
 
-def of_events(session_id: AnyId, *, using: str) -> Listed | None:
+def of_events(session_id: RowId, *, using: str) -> Listed | None:
     """Return a session that only events name, None where none does."""
     event = models.Event.objects.using(using).named(session_id, "session_id")
     if event is None:

@@ -7,19 +7,19 @@ from django.contrib.auth.decorators import permission_required
 from django.http import Http404, HttpRequest
 
 from statestore.access.audit import Actor
-from statestore.db.ids import AnyId
+from statestore.db.ids import RowId
 from statestore.models import AgentState
 from statestore.store import StateStore
 
 View = Callable[..., Any]
 
 
-def may(codename: str) -> Callable[[View], View]:
+def require(codename: str) -> Callable[[View], View]:
     """Refuse the view with 403 to anybody without the permission."""
     return permission_required(f"statestore.{codename}", raise_exception=True)
 
 
-sees: Callable[[View], View] = may("view_agentstate")
+require_viewer: Callable[[View], View] = require("view_agentstate")
 
 
 def actor(request: HttpRequest) -> Actor:
@@ -37,7 +37,7 @@ def store(request: HttpRequest) -> StateStore:
     return StateStore(actor=actor(request))
 
 
-def agent_or_404(agent_id: AnyId) -> AgentState:
+def agent_or_404(agent_id: RowId) -> AgentState:
     """Return an agent by the id in a URL."""
     agent = AgentState.objects.all().named(agent_id, "agent_id")
     if agent is None:

@@ -9,10 +9,10 @@ from django.views.decorators.http import require_POST, require_safe
 
 from statestore import history, models
 from statestore.agents import bulk
-from statestore.db.ids import AnyId, from_address
+from statestore.db.ids import RowId, from_address
 from statestore.errors import ValidationError
 from statestore.forms import AgentFilterForm, BulkForm, ReasonForm, SnapshotForm, StatusForm, sent
-from statestore.views.access import agent_or_404, may, sees, store
+from statestore.views.access import agent_or_404, require, require_viewer, store
 from statestore.views.htmx import render_live, render_page
 from statestore.views.states import StateView
 
@@ -22,7 +22,7 @@ BULK_PERMISSIONS = {"snapshot": "snapshot_agent", "status": "change_agent_status
 
 
 @require_safe
-@sees
+@require_viewer
 def agent_list(request: HttpRequest) -> HttpResponse:
     """Show a page of agents, filtered and sorted by the query string."""
     form = AgentFilterForm(request.GET)
@@ -41,8 +41,8 @@ def agent_list(request: HttpRequest) -> HttpResponse:
 
 
 @require_safe
-@sees
-def agent_detail(request: HttpRequest, agent_id: AnyId) -> HttpResponse:
+@require_viewer
+def agent_detail(request: HttpRequest, agent_id: RowId) -> HttpResponse:
     """Show an agent: its state at the left, its past at the right."""
     agent = agent_or_404(agent_id)
     entries, older = history.timeline(agent.agent_id, cursor=request.GET.get("older", ""), limit=TIMELINE_ROWS)
@@ -65,8 +65,8 @@ def agent_detail(request: HttpRequest, agent_id: AnyId) -> HttpResponse:
 
 
 @require_POST
-@may("snapshot_agent")
-def take_snapshot(request: HttpRequest, agent_id: AnyId) -> HttpResponse:
+@require("snapshot_agent")
+def take_snapshot(request: HttpRequest, agent_id: RowId) -> HttpResponse:
     """Take a snapshot of an agent's state now."""
     agent, form = agent_or_404(agent_id), SnapshotForm(request.POST)
     if not form.is_valid():
@@ -79,8 +79,8 @@ def take_snapshot(request: HttpRequest, agent_id: AnyId) -> HttpResponse:
 
 
 @require_POST
-@may("change_agent_status")
-def change_status(request: HttpRequest, agent_id: AnyId) -> HttpResponse:
+@require("change_agent_status")
+def change_status(request: HttpRequest, agent_id: RowId) -> HttpResponse:
     """Change an agent's status, recorded as a transition."""
     agent, form = agent_or_404(agent_id), StatusForm(request.POST)
     if not form.is_valid():
@@ -92,8 +92,8 @@ def change_status(request: HttpRequest, agent_id: AnyId) -> HttpResponse:
 
 
 @require_POST
-@may("trash_agent")
-def delete_agent(request: HttpRequest, agent_id: AnyId) -> HttpResponse:
+@require("trash_agent")
+def delete_agent(request: HttpRequest, agent_id: RowId) -> HttpResponse:
     """Move an agent to the trash."""
     agent, form = agent_or_404(agent_id), ReasonForm(request.POST)
     store(request).delete_agent(agent.agent_id, reason=form.cleaned_data["reason"] if form.is_valid() else "")
@@ -102,8 +102,8 @@ def delete_agent(request: HttpRequest, agent_id: AnyId) -> HttpResponse:
 
 
 @require_POST
-@may("trash_agent")
-def undelete_agent(request: HttpRequest, agent_id: AnyId) -> HttpResponse:
+@require("trash_agent")
+def undelete_agent(request: HttpRequest, agent_id: RowId) -> HttpResponse:
     """Bring an agent back from the trash."""
     agent = store(request).undelete_agent(agent_or_404(agent_id).agent_id)
     messages.success(request, f"{agent} is back.")
@@ -111,8 +111,8 @@ def undelete_agent(request: HttpRequest, agent_id: AnyId) -> HttpResponse:
 
 
 @require_POST
-@may("purge_agent")
-def purge_agent(request: HttpRequest, agent_id: AnyId) -> HttpResponse:
+@require("purge_agent")
+def purge_agent(request: HttpRequest, agent_id: RowId) -> HttpResponse:
     """Delete an agent in the trash for good."""
     agent = agent_or_404(agent_id)
     store(request).purge_agent(agent.agent_id)
@@ -121,13 +121,13 @@ def purge_agent(request: HttpRequest, agent_id: AnyId) -> HttpResponse:
 
 
 @require_POST
-@sees
+@require_viewer
 def bulk_action(request: HttpRequest) -> HttpResponse:
     """Do one thing to each of the chosen agents, and say how many it was done to and why not to the others."""
     form = BulkForm(request.POST)
     chosen = [_agent_id(address) for address in sent(form, "agent")]
     action, status = form.checked["action"], form.checked["status"]
-    acting = may(BULK_PERMISSIONS[action])(store)(request)
+    acting = require(BULK_PERMISSIONS[action])(store)(request)
     if action == "snapshot":
         what, outcomes = "Snapshots taken of", bulk.snapshot_each(acting.using, chosen, by=acting.actor)
     else:

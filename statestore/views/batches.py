@@ -10,15 +10,15 @@ from django.shortcuts import redirect
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from statestore import models, restore
-from statestore.db.ids import AnyId, from_address
+from statestore.db.ids import RowId, from_address
 from statestore.errors import NeedsApproval, ValidationError
 from statestore.forms import BatchForm, FleetForm, PageForm, sent
-from statestore.views.access import actor, agent_or_404, may
+from statestore.views.access import actor, agent_or_404, require
 from statestore.views.htmx import render_page
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-@may("restore_agent")
+@require("restore_agent")
 def fleet(request: HttpRequest) -> HttpResponse:
     """GET: preview what putting some agents back to a time would do. POST: keep the chosen ones as a batch."""
     if request.method == "POST":
@@ -32,7 +32,7 @@ def fleet(request: HttpRequest) -> HttpResponse:
         "batches": models.Batch.objects.newest_first().with_counts()[:10],
     }
     if form.is_valid() and form.cleaned_data["at"] is not None:
-        verdicts = restore.preview_fleet(form.agents(), form.cleaned_data["at"])
+        verdicts = restore.preview_batch(form.agents(), form.cleaned_data["at"])
         counts = Counter(verdict.kind for verdict in verdicts)
         context |= {
             "verdicts": verdicts,
@@ -61,8 +61,8 @@ def _seen(text: str) -> tuple[str, str]:
 
 
 @require_safe
-@may("view_restore")
-def batch_detail(request: HttpRequest, batch_id: AnyId) -> HttpResponse:
+@require("view_restore")
+def batch_detail(request: HttpRequest, batch_id: RowId) -> HttpResponse:
     """Show a batch: what it would do or did to each agent, and its undo."""
     batch = _batch_or_404(batch_id)
     counts = models.BatchItem.objects.filter(batch=batch).counts_by_result()
@@ -81,8 +81,8 @@ def batch_detail(request: HttpRequest, batch_id: AnyId) -> HttpResponse:
 
 
 @require_POST
-@may("restore_agent")
-def apply_batch(request: HttpRequest, batch_id: AnyId) -> HttpResponse:
+@require("restore_agent")
+def apply_batch(request: HttpRequest, batch_id: RowId) -> HttpResponse:
     """Apply what waits of a batch, agent by agent."""
     batch = _batch_or_404(batch_id)
     try:
@@ -102,8 +102,8 @@ def _applied(request: HttpRequest, batch: models.Batch, counts: Mapping[str, int
 
 
 @require_POST
-@may("restore_agent")
-def approve_batch(request: HttpRequest, batch_id: AnyId) -> HttpResponse:
+@require("restore_agent")
+def approve_batch(request: HttpRequest, batch_id: RowId) -> HttpResponse:
     """Approve somebody else's batch."""
     batch = restore.approve_batch(_batch_or_404(batch_id), by=actor(request))
     messages.success(request, "Approved. Anybody who may restore can apply it now.")
@@ -111,13 +111,13 @@ def approve_batch(request: HttpRequest, batch_id: AnyId) -> HttpResponse:
 
 
 @require_POST
-@may("restore_agent")
-def undo_batch(request: HttpRequest, batch_id: AnyId) -> HttpResponse:
+@require("restore_agent")
+def undo_batch(request: HttpRequest, batch_id: RowId) -> HttpResponse:
     """Put back, at once, what a batch overwrote and what still stands."""
     return _applied(request, *restore.undo_batch(_batch_or_404(batch_id), by=actor(request)))
 
 
-def _batch_or_404(batch_id: AnyId) -> models.Batch:
+def _batch_or_404(batch_id: RowId) -> models.Batch:
     batch: models.Batch | None = models.Batch.objects.all().named(batch_id)
     if batch is None:
         raise Http404("There is no batch of this id.")

@@ -7,12 +7,12 @@ from django.views.decorators.http import require_http_methods
 
 from statestore.agents import capture
 from statestore.errors import ValidationError
-from statestore.views.access import actor, may
+from statestore.views.access import actor, require
 from statestore.views.htmx import render_page
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-@may("capture_agent")
+@require("capture_agent")
 def capture_page(request: HttpRequest) -> HttpResponse:
     """GET: what capture would cost each save, measured now. POST: switch it on or off."""
     if request.method == "POST":

@@ -8,10 +8,10 @@ from django.views.decorators.http import require_safe
 
 from statestore import models, search
 from statestore.db.errors import translated_errors
-from statestore.db.ids import AnyId, LongId
+from statestore.db.ids import HashedId, RowId
 from statestore.forms import PageForm
 from statestore.views import search_page
-from statestore.views.access import may
+from statestore.views.access import require
 from statestore.views.htmx import render_page
 
 TRANSITIONS: Final = 100
@@ -20,10 +20,10 @@ MARGIN_SECONDS: Final = 60
 
 
 @require_safe
-@may("view_event")
-def commit_detail(request: HttpRequest, sha: AnyId) -> HttpResponse:
+@require("view_event")
+def commit_detail(request: HttpRequest, sha: RowId) -> HttpResponse:
     """Show the events at a commit, who took part in which sessions, and what changed in the agents meanwhile."""
-    if isinstance(sha, LongId):
+    if isinstance(sha, HashedId):
         raise Http404("This is no commit.")
     query = search.Query((search.Term("commit", sha),))
     form = PageForm(request.GET)

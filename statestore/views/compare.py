@@ -10,7 +10,7 @@ from statestore.db.ids import from_address, to_address
 from statestore.errors import ValidationError
 from statestore.forms import CompareForm
 from statestore.jsondiff import pointer
-from statestore.views.access import agent_or_404, sees
+from statestore.views.access import agent_or_404, require_viewer
 from statestore.views.diff_view import ComparisonView
 from statestore.views.htmx import render_page
 from statestore.views.states import StateView
@@ -20,7 +20,7 @@ OFFERED_STOPS = 15
 
 
 @require_safe
-@sees
+@require_viewer
 def compare(request: HttpRequest) -> HttpResponse:
     """Show how two moments differ; without a second agent both are the first one's."""
     asked = CompareForm(request.GET).checked

@@ -6,13 +6,13 @@ from django.shortcuts import redirect
 from django.views.decorators.http import require_POST, require_safe
 
 from statestore.tasks import edits
-from statestore.views.access import actor, may
+from statestore.views.access import actor, require
 from statestore.views.diff_view import ComparisonView
 from statestore.views.htmx import render_page
 
 
 @require_safe
-@may("view_auditentry")
+@require("view_auditentry")
 def edit_detail(request: HttpRequest, entry_id: int) -> HttpResponse:
     """Show what one edit changed, column by column."""
     entry = edits.find(entry_id)
@@ -31,11 +31,11 @@ def edit_detail(request: HttpRequest, entry_id: int) -> HttpResponse:
 
 
 @require_POST
-@may("view_auditentry")
+@require("view_auditentry")
 def revert_edit(request: HttpRequest, entry_id: int) -> HttpResponse:
     """Take one edit back and keep the later ones."""
     entry = edits.find(entry_id)
-    acting = may(f"change_{entry.noun}")(actor)(request)
+    acting = require(f"change_{entry.noun}")(actor)(request)
     edits.revert(entry, by=acting)
     messages.success(request, f"Taken back: the {entry.noun} is as it was before this edit.")
     return redirect("edit", entry_id=entry.pk)

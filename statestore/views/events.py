@@ -9,12 +9,12 @@ from django.views.decorators.http import require_POST, require_safe
 
 from statestore import models, search
 from statestore.db.errors import translated_errors
-from statestore.db.ids import AnyId
+from statestore.db.ids import RowId
 from statestore.errors import ValidationError
 from statestore.events import saved_searches
 from statestore.forms import SavedViewForm, SearchForm
 from statestore.views import search_page
-from statestore.views.access import may, user_pk
+from statestore.views.access import require, user_pk
 from statestore.views.formatting import visible
 from statestore.views.htmx import render_page
 from statestore.views.states import StateView
@@ -23,7 +23,7 @@ AROUND: Final = 5
 
 
 @require_safe
-@may("view_event")
+@require("view_event")
 def event_search(request: HttpRequest) -> HttpResponse:
     """Show the events that the query box asks for, newest first."""
     form = SearchForm(request.GET)
@@ -66,7 +66,7 @@ def _answer(form: SearchForm) -> dict[str, Any]:
 
 
 @require_safe
-@may("view_event")
+@require("view_event")
 def live(request: HttpRequest) -> HttpResponse:
     """Return the rows of the events that were saved after a cursor, and the cursor to ask with next.
 
@@ -89,7 +89,7 @@ def live(request: HttpRequest) -> HttpResponse:
 
 
 @require_safe
-@may("view_event")
+@require("view_event")
 def complete(request: HttpRequest) -> HttpResponse:
     """Return what could stand at the caret of the query box."""
     text = request.GET.get("q", "")
@@ -99,8 +99,8 @@ def complete(request: HttpRequest) -> HttpResponse:
 
 
 @require_safe
-@may("view_event")
-def event_detail(request: HttpRequest, event_id: AnyId) -> HttpResponse:
+@require("view_event")
+def event_detail(request: HttpRequest, event_id: RowId) -> HttpResponse:
     """Show one event, and what happened around it in its session."""
     event = models.Event.objects.all().named(event_id)
     if event is None:
@@ -123,7 +123,7 @@ def event_detail(request: HttpRequest, event_id: AnyId) -> HttpResponse:
 
 
 @require_POST
-@may("view_event")
+@require("view_event")
 def save_view(request: HttpRequest) -> HttpResponse:
     """Keep a query under a name, over an earlier one of the same name."""
     form = SavedViewForm(request.POST)
@@ -136,7 +136,7 @@ def save_view(request: HttpRequest) -> HttpResponse:
 
 
 @require_POST
-@may("view_event")
+@require("view_event")
 def delete_view(request: HttpRequest, view_id: int) -> HttpResponse:
     """Forget a saved view of one's own."""
     view = saved_searches.delete(user_pk(request), view_id)

@@ -17,7 +17,7 @@ from statestore import search
 from statestore.errors import ValidationError
 from statestore.forms import SearchForm
 from statestore.views import search_page
-from statestore.views.access import may
+from statestore.views.access import require
 
 COLUMNS: Final = (
     "id", "event_type", "timestamp", "session_id", "actor_type", "actor_id", "content", "metadata", "git_commit",
@@ -28,7 +28,7 @@ _FORMULA: Final = re.compile(r"[\s\x00-\x20\u200b\ufeff]*[=+\-@\uff1d\uff0b\uff0
 
 
 @require_safe
-@may("view_event")
+@require("view_event")
 def export_events(request: HttpRequest) -> HttpResponseBase:
     """Return all events that a query asks for, newest first, as CSV or as a JSON object on each line."""
     form = SearchForm(request.GET)

@@ -8,18 +8,18 @@ from django.shortcuts import redirect
 from django.views.decorators.http import require_http_methods
 
 from statestore import history, models, restore
-from statestore.db.ids import AnyId
+from statestore.db.ids import RowId
 from statestore.errors import StateStoreError
 from statestore.forms import ForkForm
 from statestore.history import moments
-from statestore.views.access import actor, agent_or_404, may
+from statestore.views.access import actor, agent_or_404, require
 from statestore.views.htmx import render_page
 from statestore.views.states import StateView
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-@may("restore_agent")
-def fork_agent(request: HttpRequest, agent_id: AnyId) -> HttpResponse:
+@require("restore_agent")
+def fork_agent(request: HttpRequest, agent_id: RowId) -> HttpResponse:
     """Show the state that a new agent would begin with, and make it."""
     agent = agent_or_404(agent_id)
     moment = moments.parse(request.POST.get("moment") or request.GET.get("moment", "now"))

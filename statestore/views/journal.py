@@ -7,12 +7,12 @@ from statestore import models
 from statestore.db.ids import from_address
 from statestore.forms import PageForm
 from statestore.models.querysets import BY_CHANGE
-from statestore.views.access import may, sees
+from statestore.views.access import require, require_viewer
 from statestore.views.htmx import render_page
 
 
 @require_safe
-@sees
+@require_viewer
 def trash(request: HttpRequest) -> HttpResponse:
     """Show the agents in the trash, with who put them there and why."""
     page = PageForm(request.GET).page(models.AgentState.objects.in_trash().without_state().with_size(), BY_CHANGE)
@@ -28,7 +28,7 @@ def trash(request: HttpRequest) -> HttpResponse:
 
 
 @require_safe
-@may("view_auditentry")
+@require("view_auditentry")
 def audit_log(request: HttpRequest) -> HttpResponse:
     """Show what people did, newest first; `row` keeps the entries about one row."""
     row = request.GET.get("row", "")

@@ -7,7 +7,7 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.http import urlencode
 
-from statestore.db.ids import AnyId, from_address, to_address
+from statestore.db.ids import RowId, from_address, to_address
 
 
 class _Call(NamedTuple):
@@ -62,7 +62,7 @@ _BATCHES: Final = _Call("list_batches")
 _DIFF: Final = _Call("get_diff", "agent_id", kept={"before": "from", "after": "to", "right": "other"})
 
 
-def _compared(request: HttpRequest) -> AnyId | None:
+def _compared(request: HttpRequest) -> RowId | None:
     """Return the agent that is compared, or None where none is named yet, or by what is no address."""
     try:
         return from_address(request.GET["left"].strip()) if request.GET.get("left") else None

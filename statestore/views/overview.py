@@ -9,7 +9,7 @@ from statestore.db import pagination
 from statestore.models.agents import AgentQuerySet
 from statestore.models.querysets import BY_CHANGE
 from statestore.operations import doctor
-from statestore.views.access import sees
+from statestore.views.access import require_viewer
 from statestore.views.chart import hourly_chart
 from statestore.views.htmx import render_page
 
@@ -18,7 +18,7 @@ WEEK_SECONDS = 7 * 24 * 3600
 
 
 @require_safe
-@sees
+@require_viewer
 def overview(request: HttpRequest) -> HttpResponse:
     """Show the agents by status, those in trouble, those that changed last, the activity, and what was restored."""
     now = models.now()

@@ -7,13 +7,13 @@ from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_safe
 
 from statestore import history
-from statestore.db.ids import AnyId
+from statestore.db.ids import RowId
 from statestore.forms import WalkForm
-from statestore.history import Origin, Position
+from statestore.history import Cause, Position
 from statestore.jsondiff import parsing, pointer, predicate
 from statestore.jsondiff.diff import MISSING, Missing
 from statestore.jsondiff.parsing import Json
-from statestore.views.access import agent_or_404, sees
+from statestore.views.access import agent_or_404, require_viewer
 from statestore.views.formatting import line, visible
 from statestore.views.htmx import render_page
 
@@ -30,13 +30,13 @@ class Leaf:
 
     path: str
     value: str
-    origin: Origin | None
+    origin: Cause | None
     commit: str
 
 
 @require_safe
-@sees
-def blame(request: HttpRequest, agent_id: AnyId) -> HttpResponse:
+@require_viewer
+def blame(request: HttpRequest, agent_id: RowId) -> HttpResponse:
     """Show for each value of the state which transition set it last; what is not found yet is read on and on."""
     agent, word = agent_or_404(agent_id), request.GET.get("find", "").strip().lower()
     context: dict[str, Any] = {"place": "agents", "agent": agent, "etag": agent.etag(), "find": word}
@@ -82,7 +82,7 @@ def shown(value: Json | Missing) -> str:
 class ValueRow:
     """One value that a path had, from its origin on."""
 
-    origin: Origin
+    origin: Cause
     value: str
     is_missing: bool
     before: str
@@ -93,8 +93,8 @@ class ValueRow:
 
 
 @require_safe
-@sees
-def path_history(request: HttpRequest, agent_id: AnyId) -> HttpResponse:
+@require_viewer
+def path_history(request: HttpRequest, agent_id: RowId) -> HttpResponse:
     """Show every value that one path had, newest first, and a line of them where they are numbers."""
     agent, asked = agent_or_404(agent_id), WalkForm(request.GET).checked
     place = asked["place"] or asked["path"]
@@ -163,8 +163,8 @@ def _is_drawable(value: float) -> bool:
 
 
 @require_safe
-@sees
-def bisect(request: HttpRequest, agent_id: AnyId) -> HttpResponse:
+@require_viewer
+def bisect(request: HttpRequest, agent_id: RowId) -> HttpResponse:
     """Find when a condition on the state became true, and each time that it did."""
     agent, asked = agent_or_404(agent_id), WalkForm(request.GET).checked
     context: dict[str, Any] = {

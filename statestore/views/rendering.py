@@ -9,7 +9,7 @@ from django.utils.safestring import SafeString, mark_safe
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
-class AnyTextTemplates(DjangoTemplates):
+class LenientTextTemplates(DjangoTemplates):
     """Django's templates, whose output can always be sent.
 
     Text with invalid UTF-8 is read with surrogate escapes, which cannot be encoded: without this, one such row would

@@ -10,11 +10,11 @@ from django.utils.http import urlencode
 from django.views.decorators.http import require_http_methods
 
 from statestore import history, models, restore
-from statestore.db.ids import AnyId
+from statestore.db.ids import RowId
 from statestore.errors import Conflict, NeedsApproval, ValidationError
 from statestore.forms import RestoreForm, sent
 from statestore.history import moments
-from statestore.views.access import actor, agent_or_404, may, sees
+from statestore.views.access import actor, agent_or_404, require, require_viewer
 from statestore.views.diff_view import ComparisonView
 from statestore.views.htmx import render_page
 from statestore.views.past import shown
@@ -25,8 +25,8 @@ LISTED_TRANSITIONS: Final = 5
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-@sees
-def restore_agent(request: HttpRequest, agent_id: AnyId) -> HttpResponse:
+@require_viewer
+def restore_agent(request: HttpRequest, agent_id: RowId) -> HttpResponse:
     """GET: preview what a restore would do. POST: preview a choice, keep it as a plan, or do it."""
     agent = agent_or_404(agent_id)
     if request.method == "POST":
@@ -37,8 +37,8 @@ def restore_agent(request: HttpRequest, agent_id: AnyId) -> HttpResponse:
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-@sees
-def revert_transition(request: HttpRequest, transition_id: AnyId) -> HttpResponse:
+@require_viewer
+def revert_transition(request: HttpRequest, transition_id: RowId) -> HttpResponse:
     """Take one transition's changes back and keep the later ones."""
     transition = transition_or_404(transition_id)
     agent = agent_or_404(transition.agent_id)
@@ -49,7 +49,7 @@ def revert_transition(request: HttpRequest, transition_id: AnyId) -> HttpRespons
     return _shown(request, preview(planned, transition=transition))
 
 
-@may("restore_agent")
+@require("restore_agent")
 def _decide(request: HttpRequest, agent: models.AgentState, transition: models.Transition | None) -> HttpResponse:
     form = RestoreForm(request.POST)
     if not form.is_valid():
@@ -74,12 +74,12 @@ def _decide(request: HttpRequest, agent: models.AgentState, transition: models.T
         return moved(request, planned, values["state_hash"], conflict, form=form, transition=transition)
 
 
-def _is_unseen(planned: restore.Plan, values: dict[str, Any]) -> bool:
+def _is_unseen(planned: restore.RestorePlan, values: dict[str, Any]) -> bool:
     """Return whether the state to be written is one that was made here and not shown yet."""
     return planned.kind in ("part", "edit", "merge") and values["shown"] != models.sha256(planned.text)
 
 
-def _done(request: HttpRequest, planned: restore.Plan, values: dict[str, Any]) -> Any:
+def _done(request: HttpRequest, planned: restore.RestorePlan, values: dict[str, Any]) -> Any:
     """Do what the form asks for, and return where to look next."""
     reason = values["reason"]
     if values["step"] == "plan":
@@ -101,7 +101,7 @@ def _done(request: HttpRequest, planned: restore.Plan, values: dict[str, Any]) -
     return done
 
 
-def _planned(form: RestoreForm, agent: models.AgentState, transition: models.Transition | None) -> restore.Plan:
+def _planned(form: RestoreForm, agent: models.AgentState, transition: models.Transition | None) -> restore.RestorePlan:
     """Return the plan that a form asks for."""
     if transition is not None:
         return restore.plan_revert(agent.agent_id, transition.pk, sides=form.sides())
@@ -126,7 +126,7 @@ def _shown(request: HttpRequest, context: dict[str, Any], *, status: int = 200) 
 
 
 def preview(
-    planned: restore.Plan, *, form: RestoreForm | None = None, transition: models.Transition | None = None
+    planned: restore.RestorePlan, *, form: RestoreForm | None = None, transition: models.Transition | None = None
 ) -> dict[str, Any]:
     """Return what the preview shows: the changes to choose from, the state to be written, and what stays."""
     agent = planned.agent
@@ -154,7 +154,7 @@ def preview(
     }
 
 
-def _as_asked(form: RestoreForm, planned: restore.Plan) -> dict[str, Any]:
+def _as_asked(form: RestoreForm, planned: restore.RestorePlan) -> dict[str, Any]:
     """Return what a form asked for, to be asked again with the next one."""
     is_merge, paths = planned.kind == "merge", form.paths()
     left = {clash.path for clash in planned.clashes}
@@ -172,7 +172,7 @@ def _as_asked(form: RestoreForm, planned: restore.Plan) -> dict[str, Any]:
     }
 
 
-def _consequences(planned: restore.Plan, *, from_moment: bool) -> dict[str, Any]:
+def _consequences(planned: restore.RestorePlan, *, from_moment: bool) -> dict[str, Any]:
     """Return what a restore overwrites, and what it leaves as it is."""
     agent_id, since = planned.agent.agent_id, planned.target.at
     later = models.Transition.objects.of_agent(agent_id).without_states().newest_first()
@@ -180,11 +180,11 @@ def _consequences(planned: restore.Plan, *, from_moment: bool) -> dict[str, Any]
     return {
         "overwritten": overwritten[:LISTED_TRANSITIONS],
         "more_overwritten": len(overwritten) > LISTED_TRANSITIONS,
-        "aftermath": restore.aftermath(agent_id, since),
+        "aftermath": restore.side_effects_of(agent_id, since),
     }
 
 
-def _headline(planned: restore.Plan, transition: models.Transition | None) -> str:
+def _headline(planned: restore.RestorePlan, transition: models.Transition | None) -> str:
     name, label = planned.agent.name or "agent", planned.label
     if transition is not None:
         return f"Take back “{transition.reason or 'a transition'}” in {name}"
@@ -192,7 +192,7 @@ def _headline(planned: restore.Plan, transition: models.Transition | None) -> st
     return words.get(planned.kind, f"Restore {name} to {label}")
 
 
-def _verb(planned: restore.Plan, comparison: ComparisonView) -> str:
+def _verb(planned: restore.RestorePlan, comparison: ComparisonView) -> str:
     if planned.kind == "revert":
         return "Take it back"
     if planned.kind != "whole" or not comparison.total:
@@ -206,7 +206,7 @@ def _action(agent: models.AgentState, transition: models.Transition | None) -> s
     )  # fmt: skip
 
 
-def _clash(clash: restore.Clash) -> dict[str, str]:
+def _clash(clash: restore.MergeConflict) -> dict[str, str]:
     sides = {"base": clash.base, "ours": clash.ours, "theirs": clash.theirs}
     return {"path": clash.path, **{name: shown(value) or "(not there)" for name, value in sides.items()}}
 
@@ -218,7 +218,7 @@ def preview_url(agent_id: str, moment: str) -> str:
 
 def moved(
     request: HttpRequest,
-    planned: restore.Plan,
+    planned: restore.RestorePlan,
     seen_hash: str,
     conflict: Conflict,
     *,

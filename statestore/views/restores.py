@@ -8,11 +8,11 @@ from django.shortcuts import redirect
 from django.views.decorators.http import require_POST, require_safe
 
 from statestore import models, restore
-from statestore.db.ids import AnyId
+from statestore.db.ids import RowId
 from statestore.errors import Conflict, NotFound
 from statestore.forms import PageForm
 from statestore.history import moments
-from statestore.views.access import actor, may
+from statestore.views.access import actor, require
 from statestore.views.diff_view import ComparisonView
 from statestore.views.htmx import render_page
 from statestore.views.restore_preview import moved
@@ -22,19 +22,19 @@ LISTED_PLANS: Final = 20
 
 
 @require_safe
-@may("view_restore")
+@require("view_restore")
 def restore_list(request: HttpRequest) -> HttpResponse:
     """Show who restored what, when and why, and whether it is still in force."""
     page = PageForm(request.GET).page(models.Restore.objects.with_standing().with_undo(), ("-at", "-id"))
     context = {"place": "restores", "page": page}
     if not getattr(request, "htmx", None):
-        context["plans"] = models.Plan.objects.waiting(models.now())[:LISTED_PLANS]
+        context["plans"] = models.SavedPlan.objects.waiting(models.now())[:LISTED_PLANS]
     return render_page(request, "restore_list.html", context, fragment="_restore_rows.html")
 
 
 @require_safe
-@may("view_restore")
-def restore_detail(request: HttpRequest, restore_id: AnyId) -> HttpResponse:
+@require("view_restore")
+def restore_detail(request: HttpRequest, restore_id: RowId) -> HttpResponse:
     """Show one restore: what it did, the proof, whether it stands, and its undo; or the plan that it still is."""
     done = models.Restore.objects.all().named(restore_id)
     if done is None:
@@ -55,7 +55,7 @@ def restore_detail(request: HttpRequest, restore_id: AnyId) -> HttpResponse:
     return render_page(request, "restore_detail.html", context)
 
 
-def _plan_detail(request: HttpRequest, plan_id: AnyId) -> HttpResponse:
+def _plan_detail(request: HttpRequest, plan_id: RowId) -> HttpResponse:
     """Show a plan: who made it, when, against which state, and what it would do to the agent as it is now."""
     row = _plan_or_404(plan_id)
     context: dict[str, Any] = {"place": "restores", "row": row, "is_expired": row.is_expired(models.now())}
@@ -71,14 +71,14 @@ def _plan_detail(request: HttpRequest, plan_id: AnyId) -> HttpResponse:
         "is_own": request.user.get_username() == row.actor,
         "comparison": ComparisonView(planned.agent.state_data, planned.text),
         "state": StateView(planned.text),
-        "aftermath": restore.aftermath(row.agent_id, planned.target.at),
+        "aftermath": restore.side_effects_of(row.agent_id, planned.target.at),
     }
     return render_page(request, "plan_detail.html", context)
 
 
 @require_POST
-@may("restore_agent")
-def apply_plan(request: HttpRequest, restore_id: AnyId) -> HttpResponse:
+@require("restore_agent")
+def apply_plan(request: HttpRequest, restore_id: RowId) -> HttpResponse:
     """Apply a plan while the agent is what it was made against; else show what moved."""
     row = _plan_or_404(restore_id)
     try:
@@ -88,24 +88,24 @@ def apply_plan(request: HttpRequest, restore_id: AnyId) -> HttpResponse:
 
 
 @require_POST
-@may("restore_agent")
-def approve_plan(request: HttpRequest, restore_id: AnyId) -> HttpResponse:
+@require("restore_agent")
+def approve_plan(request: HttpRequest, restore_id: RowId) -> HttpResponse:
     """Approve somebody else's plan."""
     row = restore.approve(_plan_or_404(restore_id), by=actor(request))
     messages.success(request, "Approved. Anybody who may restore can apply it now.")
     return redirect(row)
 
 
-def _plan_or_404(plan_id: AnyId) -> models.Plan:
-    row: models.Plan | None = models.Plan.objects.all().named(plan_id)
+def _plan_or_404(plan_id: RowId) -> models.SavedPlan:
+    row: models.SavedPlan | None = models.SavedPlan.objects.all().named(plan_id)
     if row is None:
         raise Http404("There is no restore and no plan of this id.")
     return row
 
 
 @require_POST
-@may("restore_agent")
-def undo_restore(request: HttpRequest, restore_id: AnyId) -> HttpResponse:
+@require("restore_agent")
+def undo_restore(request: HttpRequest, restore_id: RowId) -> HttpResponse:
     """Put back what a restore overwrote, at once; where the agent moved since, show what moved instead."""
     done = _restore_or_404(restore_id)
     moment = moments.AtSnapshot(done.safety_snapshot_id)
@@ -117,7 +117,7 @@ def undo_restore(request: HttpRequest, restore_id: AnyId) -> HttpResponse:
     return redirect(undone)
 
 
-def _restore_or_404(restore_id: AnyId) -> models.Restore:
+def _restore_or_404(restore_id: RowId) -> models.Restore:
     done: models.Restore | None = models.Restore.objects.all().named(restore_id)
     if done is None:
         raise Http404("There is no restore of this id.")

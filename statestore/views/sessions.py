@@ -8,11 +8,11 @@ from django.utils.safestring import SafeString
 from django.views.decorators.http import require_safe
 
 from statestore import models, search, sessions
-from statestore.db.ids import AnyId
+from statestore.db.ids import RowId
 from statestore.forms import PageForm, SessionFilterForm
 from statestore.jsondiff import parsing
 from statestore.views import search_page
-from statestore.views.access import may
+from statestore.views.access import require
 from statestore.views.htmx import render_live
 from statestore.views.tree import tree
 
@@ -20,7 +20,7 @@ FOLDED_CHARACTERS: Final = 600
 
 
 @require_safe
-@may("view_session")
+@require("view_session")
 def session_list(request: HttpRequest) -> HttpResponse:
     """Show all sessions, recorded or known from their events alone, those of the last event first."""
     form = SessionFilterForm(request.GET)
@@ -34,7 +34,7 @@ def session_list(request: HttpRequest) -> HttpResponse:
 class Shown:
     """One entry of a conversation as it is drawn; `gist` is the line of one that is folded."""
 
-    said: sessions.Said
+    said: sessions.ConversationEntry
     role: str
     tree: SafeString | None
     text: str
@@ -44,8 +44,8 @@ class Shown:
 
 
 @require_safe
-@may("view_session")
-def session_detail(request: HttpRequest, session_id: AnyId) -> HttpResponse:
+@require("view_session")
+def session_detail(request: HttpRequest, session_id: RowId) -> HttpResponse:
     """Show a session as a conversation: what was said and done, tool calls folded, transitions in between."""
     row, name = _session(session_id)
     about = sessions.summary(name)
@@ -74,7 +74,7 @@ def session_detail(request: HttpRequest, session_id: AnyId) -> HttpResponse:
     return render_live(request, "session_detail.html", context, fragment="_session.html")
 
 
-def _session(address: AnyId) -> tuple[models.Session | None, str]:
+def _session(address: RowId) -> tuple[models.Session | None, str]:
     row = models.Session.objects.all().named(address)
     if row is not None:
         return row, str(row.pk)
@@ -84,7 +84,7 @@ def _session(address: AnyId) -> tuple[models.Session | None, str]:
     return None, str(event.session_id)
 
 
-def _shown(said: sessions.Said) -> Shown:
+def _shown(said: sessions.ConversationEntry) -> Shown:
     if said.event is None:
         return Shown(said, "transition", None, "", False, False, "")
     event: Any = said.event

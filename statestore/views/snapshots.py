@@ -6,11 +6,11 @@ from django.shortcuts import redirect
 from django.views.decorators.http import require_POST, require_safe
 
 from statestore import models
-from statestore.db.ids import AnyId
+from statestore.db.ids import RowId
 from statestore.forms import PageForm
 from statestore.history import moments
 from statestore.models.querysets import BY_CREATION
-from statestore.views.access import may, store
+from statestore.views.access import require, store
 from statestore.views.diff_view import ComparisonView
 from statestore.views.htmx import render_page
 from statestore.views.states import StateView
@@ -20,7 +20,7 @@ HASHED_BYTES = 256 * 1024
 
 
 @require_safe
-@may("view_snapshot")
+@require("view_snapshot")
 def snapshot_list(request: HttpRequest) -> HttpResponse:
     """Show all agents' snapshots, newest first."""
     page = PageForm(request.GET).page(models.Snapshot.objects.without_state().with_size(), BY_CREATION)
@@ -34,8 +34,8 @@ def snapshot_list(request: HttpRequest) -> HttpResponse:
 
 
 @require_safe
-@may("view_snapshot")
-def snapshot_detail(request: HttpRequest, snapshot_id: AnyId) -> HttpResponse:
+@require("view_snapshot")
+def snapshot_detail(request: HttpRequest, snapshot_id: RowId) -> HttpResponse:
     """Show a snapshot: what would change if it were restored, and its content."""
     snapshot = _snapshot_or_404(snapshot_id)
     agent = models.AgentState.objects.filter(agent_id=snapshot.agent_id).first()
@@ -57,8 +57,8 @@ def snapshot_detail(request: HttpRequest, snapshot_id: AnyId) -> HttpResponse:
 
 
 @require_POST
-@may("snapshot_agent")
-def delete_snapshot(request: HttpRequest, snapshot_id: AnyId) -> HttpResponse:
+@require("snapshot_agent")
+def delete_snapshot(request: HttpRequest, snapshot_id: RowId) -> HttpResponse:
     """Delete a snapshot that nobody needs any more."""
     snapshot = _snapshot_or_404(snapshot_id)
     store(request).delete_snapshot(snapshot.pk)
@@ -66,7 +66,7 @@ def delete_snapshot(request: HttpRequest, snapshot_id: AnyId) -> HttpResponse:
     return redirect("snapshots")
 
 
-def _snapshot_or_404(snapshot_id: AnyId) -> models.Snapshot:
+def _snapshot_or_404(snapshot_id: RowId) -> models.Snapshot:
     snapshot = models.Snapshot.objects.all().named(snapshot_id)
     if snapshot is None:
         raise Http404("There is no snapshot of this id. It may have expired and been deleted.")

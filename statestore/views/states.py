@@ -11,11 +11,11 @@ from django.views.decorators.http import require_safe
 
 from statestore import history, models
 from statestore.db.fields import text_bytes
-from statestore.db.ids import AnyId, to_address
+from statestore.db.ids import RowId, to_address
 from statestore.history import moments
 from statestore.jsondiff import parsing, pointer
 from statestore.jsondiff.parsing import Json
-from statestore.views.access import agent_or_404, sees
+from statestore.views.access import agent_or_404, require_viewer
 from statestore.views.htmx import render_page
 from statestore.views.tree import tree
 
@@ -101,8 +101,8 @@ def _walk(value: Json, path: str, word: str) -> Iterator[Match]:
 
 
 @require_safe
-@sees
-def raw_state(request: HttpRequest, agent_id: AnyId) -> HttpResponse:
+@require_viewer
+def raw_state(request: HttpRequest, agent_id: RowId) -> HttpResponse:
     """Send the stored text of a state at a moment, byte for byte, as plain text or as a file to keep."""
     agent = _agent_id(agent_id)
     known = history.state_at(agent, moments.parse(request.GET.get("moment", "now")))
@@ -116,8 +116,8 @@ def raw_state(request: HttpRequest, agent_id: AnyId) -> HttpResponse:
 
 
 @require_safe
-@sees
-def branch(request: HttpRequest, agent_id: AnyId) -> HttpResponse:
+@require_viewer
+def branch(request: HttpRequest, agent_id: RowId) -> HttpResponse:
     """Show one branch of a state, as a page or as the part that replaces a closed branch."""
     agent, path, moment = _agent_id(agent_id), request.GET.get("path", ""), request.GET.get("moment", "now")
     known = history.state_at(agent, moments.parse(moment))
@@ -136,6 +136,6 @@ def branch(request: HttpRequest, agent_id: AnyId) -> HttpResponse:
     return render_page(request, "branch.html", context, fragment="_branch.html")
 
 
-def _agent_id(address: AnyId) -> str:
+def _agent_id(address: RowId) -> str:
     """Return the id that an address names; the agent itself may be gone while its past remains."""
     return address if isinstance(address, str) else agent_or_404(address).agent_id

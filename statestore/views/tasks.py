@@ -12,7 +12,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from statestore import models
 from statestore.db.fields import text_bytes
-from statestore.db.ids import AnyId
+from statestore.db.ids import RowId
 from statestore.db.routers import store_alias
 from statestore.errors import ValidationError
 from statestore.forms import MoveForm, TaskFilterForm
@@ -20,7 +20,7 @@ from statestore.models.querysets import BY_CHANGE
 from statestore.tasks import graph as task_graph
 from statestore.tasks import service as task_service
 from statestore.views import svg
-from statestore.views.access import actor, may
+from statestore.views.access import actor, require
 from statestore.views.htmx import render_page
 from statestore.views.states import StateView
 
@@ -53,7 +53,7 @@ class Column:
 
 
 @require_safe
-@may("view_task")
+@require("view_task")
 def task_list(request: HttpRequest) -> HttpResponse:
     """Show tasks as a list, or as a board by status."""
     form = TaskFilterForm(request.GET)
@@ -85,8 +85,8 @@ def _columns(form: TaskFilterForm) -> list[Column]:
 
 
 @require_safe
-@may("view_task")
-def task_detail(request: HttpRequest, task_id: AnyId) -> HttpResponse:
+@require("view_task")
+def task_detail(request: HttpRequest, task_id: RowId) -> HttpResponse:
     """Show a task: what it is, what it waits for and what waits for it, and what people did to it."""
     task = _task_or_404(task_id)
     graph = task_graph.around(task.pk)
@@ -107,8 +107,8 @@ def task_detail(request: HttpRequest, task_id: AnyId) -> HttpResponse:
 
 
 @require_POST
-@may("change_task")
-def move_task(request: HttpRequest, task_id: AnyId) -> HttpResponse:
+@require("change_task")
+def move_task(request: HttpRequest, task_id: RowId) -> HttpResponse:
     """Give a task another status, where it is the one that was seen."""
     task, form = _task_or_404(task_id), MoveForm(request.POST)
     if not form.is_valid():
@@ -122,7 +122,7 @@ def move_task(request: HttpRequest, task_id: AnyId) -> HttpResponse:
     return redirect(back if safe else moved)
 
 
-def _task_or_404(task_id: AnyId) -> models.Task:
+def _task_or_404(task_id: RowId) -> models.Task:
     task = models.Task.objects.all().named(task_id)
     if task is None:
         raise Http404("There is no task of this id. Its orchestrator may have deleted it.")

@@ -11,11 +11,11 @@ from django.utils.safestring import SafeString, mark_safe
 from django.views.decorators.http import require_safe
 
 from statestore import history, models
-from statestore.db.ids import AnyId
+from statestore.db.ids import RowId
 from statestore.errors import NotFound
 from statestore.forms import TimelineForm
 from statestore.history import moments
-from statestore.views.access import agent_or_404, sees
+from statestore.views.access import agent_or_404, require_viewer
 from statestore.views.diff_view import ComparisonView
 from statestore.views.htmx import render_page
 from statestore.views.states import StateView
@@ -26,8 +26,8 @@ LANE_HEIGHT: Final = 20
 
 
 @require_safe
-@sees
-def agent_timeline(request: HttpRequest, agent_id: AnyId) -> HttpResponse:
+@require_viewer
+def agent_timeline(request: HttpRequest, agent_id: RowId) -> HttpResponse:
     """Show the lanes of an agent's past, the slider, the moment that it stands at, and the list of what happened."""
     agent, asked = agent_or_404(agent_id), TimelineForm(request.GET).checked
     span = history.span_of(agent, asked["start"], asked["end"])

@@ -6,17 +6,17 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.views.decorators.http import require_safe
 
 from statestore import history, models
-from statestore.db.ids import AnyId
+from statestore.db.ids import RowId
 from statestore.history import moments
-from statestore.views.access import sees
+from statestore.views.access import require_viewer
 from statestore.views.diff_view import ComparisonView
 from statestore.views.htmx import render_page
 from statestore.views.states import StateView
 
 
 @require_safe
-@sees
-def transition_detail(request: HttpRequest, transition_id: AnyId) -> HttpResponse:
+@require_viewer
+def transition_detail(request: HttpRequest, transition_id: RowId) -> HttpResponse:
     """Show one transition: its changes in reading order, or the whole state after it."""
     transition = transition_or_404(transition_id)
     agent = models.AgentState.objects.filter(agent_id=transition.agent_id).first()
@@ -42,14 +42,14 @@ def transition_detail(request: HttpRequest, transition_id: AnyId) -> HttpRespons
 
 def _sibling(transition: models.Transition, *, older: bool) -> Any:
     """Return the transition next to one, of the recorded or of the captured ones."""
-    rows: Any = models.Captured.objects if transition.is_captured else models.Transition.objects
+    rows: Any = models.CapturedChange.objects if transition.is_captured else models.Transition.objects
     siblings = rows.all().of_agent(transition.agent_id).without_states()
     at = transition.timestamp, transition.rowid
     near = siblings.older_than(*at).newest_first() if older else siblings.newer_than(*at).oldest_first()
     return near.first()
 
 
-def transition_or_404(transition_id: AnyId) -> models.Transition:
+def transition_or_404(transition_id: RowId) -> models.Transition:
     """Return a transition by the id in a URL."""
     transition = history.find_transition(transition_id)
     if transition is None:

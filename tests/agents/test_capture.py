@@ -30,7 +30,7 @@ def execute(sql: str, *parameters: Any) -> None:
 
 
 def changes(agent_id: str = "a1") -> list[tuple[str | None, str | None]]:
-    rows = models.Captured.objects.filter(agent_id=agent_id).order_by("id")
+    rows = models.CapturedChange.objects.filter(agent_id=agent_id).order_by("id")
     return list(rows.values_list("state_before", "state_after"))
 
 
@@ -109,7 +109,7 @@ def test_captured_changes_read_as_transitions_everywhere(capturing: None):
     execute("""UPDATE agent_states SET state_data = '{"mode": "stuck", "n": 1}'""")
     execute("""UPDATE agent_states SET state_data = '{"mode": "stuck", "n": 2}'""")
     agent.refresh_from_db()
-    first, second = models.Captured.objects.order_by("id")
+    first, second = models.CapturedChange.objects.order_by("id")
     assert [entry.kind for entry in history.timeline("a1", limit=5)[0]] == ["captured", "captured"]
     origins = history.blame(agent).origins
     assert origins["/mode"].step_id == f"captured:{first.pk}"
@@ -130,7 +130,7 @@ def test_captured_changes_read_as_transitions_everywhere(capturing: None):
 def test_the_state_at_a_time_is_known_from_what_was_captured(capturing: None):
     make_agent("a1", state="one")
     execute("UPDATE agent_states SET state_data = 'two'")
-    models.Captured.objects.update(at=1_790_000_100)
+    models.CapturedChange.objects.update(at=1_790_000_100)
     known = history.state_at("a1", moments.AtTime(1_790_000_200))
     assert (known.text, known.is_exact) == ("two", True)
 
@@ -147,7 +147,7 @@ def test_a_change_that_is_recorded_too_is_told_once(capturing: None):
 @given(st.lists(st.tuples(st.booleans(), st.integers(0, 3)), max_size=8))
 def test_a_walk_through_recorded_and_captured_changes_has_no_gaps(steps: list[tuple[bool, int]]):
     """Each change is either recorded or captured, a second later than the one before."""
-    models.Captured.objects.all().delete()
+    models.CapturedChange.objects.all().delete()
     models.Transition.objects.all().delete()
     models.AgentState.objects.all().delete()
     agent, state = make_agent("a1", state="0"), "0"
@@ -156,7 +156,7 @@ def test_a_walk_through_recorded_and_captured_changes_has_no_gaps(steps: list[tu
         if is_recorded:
             make_transition(agent, before, state, timestamp=1_790_000_000 + second * 10)
         else:
-            models.Captured.objects.create(
+            models.CapturedChange.objects.create(
                 agent_id="a1", at=1_790_000_000 + second * 10, state_before=before, state_after=state
             )
     agent.state_data = state

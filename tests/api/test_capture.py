@@ -36,7 +36,7 @@ def test_a_captured_change_stands_in_the_timeline_and_can_be_read(script: Script
     read = script.get(path)
     assert (read.status_code, read.json()["state_before"], read.json()["state_after"]) == (200, 1, 2)
     assert script_of(people["administrator"], namespaces=["m"]).get(path).status_code == 404
-    models.Captured.objects.update(state_before=None, state_after=None)
+    models.CapturedChange.objects.update(state_before=None, state_after=None)
     assert script.get(path).status_code == 404
 
 

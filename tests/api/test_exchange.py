@@ -63,7 +63,7 @@ def rows() -> None:
     restore.apply(restore.plan(snapshot.agent_id, f"snapshot:{snapshot.pk}"), by=SYSTEM)
     restore.fork("a/1", "now", "a/9", by=SYSTEM)
     models.Tombstone.objects.create(agent_id="a/2", at=1, actor="x")
-    models.Expiry.objects.create(snapshot_id=snapshot.pk, expires_at=2**40)
+    models.SnapshotExpiry.objects.create(snapshot_id=snapshot.pk, expires_at=2**40)
 
 
 def test_an_import_of_an_export_gives_an_equal_export(rows: None):

@@ -41,7 +41,7 @@ def test_another_request_under_the_key_is_refused(script: Script):
 
 def test_a_failure_is_not_kept(script: Script):
     assert script.post("/agents/a1/snapshots", {}, idempotency_key="k1").status_code == 404
-    assert not models.KeptAnswer.objects.exists()
+    assert not models.IdempotentResponse.objects.exists()
     make_agent("a1")
     assert script.post("/agents/a1/snapshots", {}, idempotency_key="k1").status_code == 201
 
@@ -70,13 +70,13 @@ def test_a_key_is_free_again_after_a_day(script: Script):
         script.post("/agents/a1/snapshots", {"description": "d"}, idempotency_key="k1")
     with time_machine.travel(1_795_000_000 + 24 * 3600, tick=False):
         assert script.post("/agents/a1/snapshots", {"description": "e"}, idempotency_key="k1").status_code == 201
-    assert models.KeptAnswer.objects.count() == 1
+    assert models.IdempotentResponse.objects.count() == 1
     assert token.pk
 
 
 def killed_before_its_answer_was_kept(**also: Any) -> None:
     """Leave the last call as a server does that was killed after the work and before the answer was kept."""
-    models.KeptAnswer.objects.update(status=0, busy_until=0, **also)
+    models.IdempotentResponse.objects.update(status=0, busy_until=0, **also)
 
 
 def test_events_without_ids_get_the_same_ones_each_time(script: Script):
@@ -110,7 +110,7 @@ def test_of_many_agents_none_gets_a_second_snapshot(script: Script):
 def test_while_a_call_is_at_work_the_same_is_told_so_and_does_nothing(script: Script):
     make_agent("a1")
     script.post("/bulk/status", {"agents": ["a1"], "status": "paused"}, idempotency_key="k1")
-    models.KeptAnswer.objects.update(status=0, busy_until=models.now() + 30)
+    models.IdempotentResponse.objects.update(status=0, busy_until=models.now() + 30)
     again = script.post("/bulk/status", {"agents": ["a1"], "status": "paused"}, idempotency_key="k1")
     assert (again.status_code, again.json()["type"]) == (409, "/api/v1/problems/in-progress")
     assert 0 < int(again["Retry-After"]) <= 30
@@ -175,4 +175,5 @@ def test_every_post_keeps_its_answer():
                 if "POST" in operation.methods:
                     view_func = inspect.unwrap(operation.view_func)
                     source = inspect.getsource(view_func)
-                    assert "once(request" in source or "stepwise(request" in source, view_func.__name__
+                    kept = "run_in_transaction(request" in source or "run_resumable(request" in source
+                    assert kept, view_func.__name__

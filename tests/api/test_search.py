@@ -91,13 +91,13 @@ def test_a_query_is_kept_under_a_name_changed_and_forgotten(script: Script, peop
     assert other.get(url).status_code == other.delete(url).status_code == 404
     assert script.delete(url, if_match=made["ETag"]).status_code == 412
     assert script.delete(url, if_match=again["ETag"]).status_code == 204
-    assert not models.SavedView.objects.exists()
+    assert not models.SavedSearch.objects.exists()
 
 
 @pytest.mark.parametrize("body", [{"name": " ", "q": ""}, {"name": "n", "q": '"open'}, {"name": "n" * 81, "q": ""}])
 def test_a_view_without_a_name_or_a_query_is_refused(script: Script, body: dict[str, str]):
     assert script.post("/views", body).status_code == 422
-    assert not models.SavedView.objects.exists()
+    assert not models.SavedSearch.objects.exists()
 
 
 def test_so_many_views_are_enough_and_one_may_still_be_changed(people: dict[str, User], viewer: Client):
@@ -107,4 +107,4 @@ def test_so_many_views_are_enough_and_one_may_still_be_changed(people: dict[str,
     with pytest.raises(ValidationError, match="Delete one first"):
         saved_searches.save(user.pk, "another", "x")
     assert viewer.post("/search/views/", {"name": "view 7", "q": "changed"}).status_code == 302
-    assert models.SavedView.objects.get(name="view 7").query == "changed"
+    assert models.SavedSearch.objects.get(name="view 7").query == "changed"

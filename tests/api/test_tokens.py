@@ -36,9 +36,9 @@ def test_a_repeated_call_makes_no_second_token_and_keeps_no_secret(people: dict[
 
     first, again = make(), make()
     assert again == {**first, "secret": None}
-    assert not [kept for kept in models.KeptAnswer.objects.all() if first["secret"].split(".")[2] in kept.body]
+    assert not [kept for kept in models.IdempotentResponse.objects.all() if first["secret"].split(".")[2] in kept.body]
     # Killed before the answer was kept.
-    models.KeptAnswer.objects.all().delete()
+    models.IdempotentResponse.objects.all().delete()
     assert make() == again
     assert models.ApiToken.objects.count() == 1
 

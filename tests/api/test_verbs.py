@@ -62,7 +62,7 @@ def test_a_plan_is_previewed_saved_approved_and_applied(script: Script, people: 
     assert [(change["kind"], change["path"], change["before"]) for change in preview["changes"]] == [
         ("replaced", "/goal", "x")
     ]
-    assert not models.Plan.objects.exists()
+    assert not models.SavedPlan.objects.exists()
     plan = script.post("/restores", {**wish, "reason": "r"})
     assert plan.status_code == 201, plan.content
     address = plan.json()["address"]

@@ -113,7 +113,7 @@ def fleet(show: Show) -> None:
     """Measure the preview, the batch and its undo; and the longest time for which a transaction of it was open."""
     agents = models.AgentState.objects.filter(agent_id__startswith="fleet-")
     start = time.perf_counter()
-    verdicts = restore.preview_fleet(agents, data.START + 1)
+    verdicts = restore.preview_batch(agents, data.START + 1)
     _took(show, f"fleet: preview of {len(verdicts):,} agents", start)
     batch = restore.prepare([(one.agent.agent_id, one.etag) for one in verdicts], data.START + 1, by=ADA)
     for words, one in (("restore", batch), ("undo", None)):

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from statestore.access.audit import Actor
 
 
-def check(planned: "restore.Plan") -> None:
+def check(planned: "restore.RestorePlan") -> None:
     """Compare the hash, as a careless program does: before it writes, and not when it writes."""
     from statestore import models
 
@@ -25,7 +25,7 @@ def check(planned: "restore.Plan") -> None:
         raise Conflict("It moved.")
 
 
-def write_unchecked(planned: "restore.Plan", *, by: "Actor") -> "models.Restore":
+def write_unchecked(planned: "restore.RestorePlan", *, by: "Actor") -> "models.Restore":
     """Restore in one transaction, over whatever is there, believing that it is still what was planned against."""
     from statestore.restore.apply import _write
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from statestore import history, models
 from statestore.errors import NotFound, ValidationError
-from statestore.history import Origin, moments
+from statestore.history import Cause, moments
 from statestore.jsondiff import parsing, pointer, predicate
 from statestore.jsondiff.diff import MISSING
 from tests.builders import NOW, make_agent, make_snapshot, make_transition
@@ -214,7 +214,7 @@ def test_blame_says_which_leaf_nobody_recorded_a_change_of():
     agent = make_agent(state={"a": 9, "b": 1}, updated_at=NOW + 30)
     make_transition(agent, {"a": 0}, {"a": 1, "b": 1}, timestamp=NOW)
     found = history.blame(agent)
-    assert found.origins["/a"] == Origin(None, NOW + 30, after=NOW)
+    assert found.origins["/a"] == Cause(None, NOW + 30, after=NOW)
     assert found.origins["/b"].step_id is not None
 
 

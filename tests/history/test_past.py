@@ -15,7 +15,7 @@ from statestore.errors import NotFound
 from statestore.history import moments
 from statestore.history.past import GROUP_ROWS, Past, Position, Record
 from statestore.history.timeline import own_record
-from statestore.history.walk import Walk
+from statestore.history.walk import HistoryWalk
 from tests.builders import NOW, make_agent
 from tests.examples import thoroughly
 
@@ -58,7 +58,7 @@ class Life:
         elif deed == "snapshot":
             self._snapshot(before)
         elif deed == "captured":
-            row = models.Captured.objects.create(
+            row = models.CapturedChange.objects.create(
                 agent_id=self.agent_id, at=self.at, state_before=before, state_after=after
             )
             self.told.append(("captured", row.pk, before, after))
@@ -147,7 +147,7 @@ def test_the_walk_reads_the_changes_in_the_order_of_the_past(happened: list[tupl
     walked: list[Position] = []
     start: Position | None = None
     while True:
-        walk = Walk(agent.agent_id, start=start, budget_seconds=0)
+        walk = HistoryWalk(agent.agent_id, start=start, budget_seconds=0)
         walked += [step.position for step in walk]
         start = walk.reached
         if start is None:

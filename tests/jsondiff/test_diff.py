@@ -22,7 +22,7 @@ from statestore.jsondiff.diff import (
     diff,
     invert,
 )
-from statestore.jsondiff.lcs import Effort
+from statestore.jsondiff.lcs import Budget
 from statestore.jsondiff.parsing import MAX_DEPTH, Json, Number, dump, equal
 from statestore.jsondiff.pointer import resolve
 from tests.examples import thoroughly
@@ -125,7 +125,7 @@ def test_each_change_names_what_lies_at_its_paths(pair: tuple[Json, Json]) -> No
 def test_the_order_of_keys_is_no_change(value: Json, chance: random.Random) -> None:
     reordered = _reordered(value, chance.shuffle)
     assert not diff(value, reordered).changes
-    assert not diff_module._walk(value, reordered, Effort(0)).changes
+    assert not diff_module._walk(value, reordered, Budget(0)).changes
 
 
 @given(values)
@@ -138,7 +138,7 @@ def test_a_state_does_not_differ_from_itself(value: Json) -> None:
 @given(pairs)
 def test_changes_survive_the_end_of_the_effort(pair: tuple[Json, Json]) -> None:
     before, after = pair
-    changes = diff_module._walk(before, after, Effort(60))
+    changes = diff_module._walk(before, after, Budget(60))
     assert equal(apply(before, changes), after)
     assert equal(apply(after, invert(changes)), before)
 

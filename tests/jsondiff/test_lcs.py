@@ -3,7 +3,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from statestore.jsondiff.lcs import Effort, common_subsequence
+from statestore.jsondiff.lcs import Budget, common_subsequence
 from tests.examples import thoroughly
 
 
@@ -12,7 +12,7 @@ from tests.examples import thoroughly
 def test_a_common_subsequence_is_one_and_the_longest_if_it_may_be(
     left: list[int], right: list[int], units: int
 ) -> None:
-    matches = common_subsequence(left, right, Effort(units))
+    matches = common_subsequence(left, right, Budget(units))
     assert all(left[i] == right[j] for i, j in matches)
     assert all(i < next_i and j < next_j for (i, j), (next_i, next_j) in pairwise(matches))
     assert not units or len(matches) == _longest_length(left, right)
@@ -29,7 +29,7 @@ def _longest_length(left: list[int], right: list[int]) -> int:
 
 
 def test_after_the_first_refusal_nothing_can_be_afforded() -> None:
-    effort = Effort(10)
-    assert effort.spend(10)
-    assert not effort.spend(1)
-    assert not effort.spend(0)
+    budget = Budget(10)
+    assert budget.consume(10)
+    assert not budget.consume(1)
+    assert not budget.consume(0)

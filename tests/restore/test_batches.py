@@ -30,7 +30,7 @@ def make_fleet() -> dict[str, models.AgentState]:
 
 
 def chosen() -> list[tuple[str, str]]:
-    verdicts = restore.preview_fleet(models.AgentState.objects.order_by("agent_id"), NOW)
+    verdicts = restore.preview_batch(models.AgentState.objects.order_by("agent_id"), NOW)
     return [(verdict.agent.agent_id, verdict.etag) for verdict in verdicts if verdict.is_choosable]
 
 
@@ -40,7 +40,7 @@ def states() -> dict[str, str]:
 
 def test_the_preview_says_what_would_become_of_each():
     make_fleet()
-    verdicts = restore.preview_fleet(models.AgentState.objects.all(), NOW + 10)
+    verdicts = restore.preview_batch(models.AgentState.objects.all(), NOW + 10)
     assert {verdict.agent.agent_id: verdict.kind for verdict in verdicts} == {
         "moved": "change", "still": "unchanged", "young": "unknown", "runs": "running",
     }  # fmt: skip

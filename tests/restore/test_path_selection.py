@@ -31,7 +31,7 @@ def test_putting_all_paths_back_is_putting_the_whole_state_back(now: Any, then: 
     changes = list(diff(parse(texts[0]), parse(texts[1])))
     if not changes:
         return
-    text, count = path_selection.chosen(*texts, [restore.sign_of(change) for change in changes])
+    text, count = path_selection.select(*texts, [restore.sign_of(change) for change in changes])
     assert text == texts[1]
     assert count == len(changes)
 

@@ -198,15 +198,15 @@ def test_a_view_is_saved_for_oneself_and_deleted(viewer: Client, operator: Clien
     assert response["Location"] == "/events/?q=type%3Aerror+after%3A2h"
     assert "Mine &lt;b&gt;" in page(viewer)
     assert "Mine" not in page(operator)
-    (view,) = models.SavedView.objects.all()
+    (view,) = models.SavedSearch.objects.all()
     assert operator.post(f"/search/views/{view.pk}/delete/").status_code == 404
     assert viewer.post(f"/search/views/{view.pk}/delete/").status_code == 302
-    assert not models.SavedView.objects.exists()
+    assert not models.SavedSearch.objects.exists()
 
 
 def test_a_query_with_a_mistake_is_not_saved(viewer: Client):
     assert viewer.post("/search/views/", {"name": "x", "q": '"'}).status_code == 422
-    assert not models.SavedView.objects.exists()
+    assert not models.SavedSearch.objects.exists()
 
 
 def test_all_that_was_found_is_exported_and_no_cell_is_a_formula(viewer: Client):

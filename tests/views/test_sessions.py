@@ -208,14 +208,14 @@ def test_a_damaged_address_of_a_page_is_refused(viewer: Client):
     assert viewer.get("/sessions/", {"beyond": "x"}).status_code == 422
 
 
-def reasons(entries: list[sessions.Said]) -> list[str]:
+def reasons(entries: list[sessions.ConversationEntry]) -> list[str]:
     """Return what the transitions among some entries say, and the contents of its events."""
     return [
         entry.transition.reason if entry.transition else str(entry.event and entry.event.beginning) for entry in entries
     ]
 
 
-def pages(session_id: str, limit: int) -> list[list[sessions.Said]]:
+def pages(session_id: str, limit: int) -> list[list[sessions.ConversationEntry]]:
     """Return the entries of a session's pages, in order."""
     found = [sessions.conversation(session_id, ["agent-1"], limit=limit)]
     while found[-1].later:

@@ -11,7 +11,7 @@ from statestore.agents import service as agent_service
 from statestore.api import serializers
 from statestore.api.auth import caller
 from statestore.api.calls import Calls, id_of
-from statestore.api.idempotency import once, stepwise
+from statestore.api.idempotency import run_in_transaction, run_resumable
 from statestore.api.parsers import state_text, stored
 from statestore.api.problems import Problem
 from statestore.api.responses import answer, check_row, if_match, listed, must_be_new, nothing, resource
@@ -42,7 +42,7 @@ def found_agent(request: HttpRequest, address: str, *, trash: bool = True) -> mo
 
     Raises NotFound.
     """
-    agent: models.AgentState | None = caller(request).reach.agents().named(id_of(address, "agent"), "agent_id")
+    agent: models.AgentState | None = caller(request).scope.agents().named(id_of(address, "agent"), "agent_id")
     if agent is None:
         raise NotFound(f"There is no agent “{address[:80]}” here. Its orchestrator may have deleted it.")
     if agent.is_deleted and not trash:
@@ -71,7 +71,7 @@ def list_agents(request: HttpRequest, asked: Query[AgentsIn]) -> HttpResponse:
         rows, order = form.in_trash(), BY_CHANGE
     else:
         rows = form.chosen()
-    rows = caller(request).reach.agents(rows).without_state().with_size()
+    rows = caller(request).scope.agents(rows).without_state().with_size()
     return answer(listed(pagination.page(rows, order, cursor=asked.cursor, size=asked.limit), serializers.agent_row))
 
 
@@ -98,22 +98,22 @@ def put_agent(request: HttpRequest, agent_id: str, body: AgentIn) -> HttpRespons
         "columns": _columns(request, body), "reason": body.reason or None, "record": True,
         "if_match": if_match(request), "only_new": must_be_new(request),
     }  # fmt: skip
-    if who.reach.is_whole and body.namespace is None:
-        return _saved(agent_service.save_agent(who.reach.using, str(address), **asked))
-    with transactions.writing(who.reach.using):
+    if who.scope.is_unrestricted and body.namespace is None:
+        return _saved(agent_service.save_agent(who.scope.using, str(address), **asked))
+    with transactions.writing(who.scope.using):
         prefix = _namespace(request, str(address), body)
-        return _saved(agent_service.save_agent(who.reach.using, str(address), prefix=prefix, **asked))
+        return _saved(agent_service.save_agent(who.scope.using, str(address), prefix=prefix, **asked))
 
 
 def _namespace(request: HttpRequest, agent_id: str, body: AgentIn) -> str | None:
     """Return the namespace to save in; an agent of a namespace that the caller cannot see is not there for them."""
-    reach = caller(request).reach
-    if not reach.is_whole and body.namespace is None:
-        there = reach.agents().filter(agent_id=agent_id).first()
+    scope = caller(request).scope
+    if not scope.is_unrestricted and body.namespace is None:
+        there = scope.agents().filter(agent_id=agent_id).first()
         if there is not None:
             return there.namespace or None
-        reach.must_be_new_agent(agent_id)
-    return reach.namespace_for(body.namespace)
+        scope.require_new_agent(agent_id)
+    return scope.namespace_for(body.namespace)
 
 
 def _columns(request: HttpRequest, body: AgentColumnsIn) -> dict[str, Any]:
@@ -148,8 +148,8 @@ def patch_agent(request: HttpRequest, agent_id: str, body: AgentPatchIn) -> Http
     who, columns = caller(request), _columns(request, body)
     status = columns.pop("status", None)
     if status is not None:
-        who.must_be_allowed("change_agent_status")
-    with transactions.writing(who.reach.using):
+        who.require_permission("change_agent_status")
+    with transactions.writing(who.scope.using):
         agent = found_agent(request, agent_id)
         check_row(request, agent)
         transition = None
@@ -158,7 +158,7 @@ def patch_agent(request: HttpRequest, agent_id: str, body: AgentPatchIn) -> Http
         if not columns:
             return _saved(agent_service.Saved(found_agent(request, agent_id), False, transition))
         saved = agent_service.change_agent(
-            who.reach.using, agent.agent_id, columns, by=who.actor, reason=body.reason or ""
+            who.scope.using, agent.agent_id, columns, by=who.actor, reason=body.reason or ""
         )
     return _saved(saved)
 
@@ -191,7 +191,7 @@ def undelete_agent(request: HttpRequest, agent_id: str) -> HttpResponse:
         back = caller(request).store().undelete_agent(agent.agent_id, if_match=if_match(request))
         return _saved(agent_service.Saved(back, False, None))
 
-    return once(request, write)
+    return run_in_transaction(request, write)
 
 
 @calls.call("POST", "/agents/{agent_id}/purge", {204: None}, scope="admin", may="purge_agent", conditional=True)
@@ -203,7 +203,7 @@ def purge_agent(request: HttpRequest, agent_id: str) -> HttpResponse:
         caller(request).store().purge_agent(agent.agent_id, if_match=if_match(request))
         return nothing()
 
-    return stepwise(request, work)
+    return run_resumable(request, work)
 
 
 @calls.call(
@@ -215,13 +215,13 @@ def fork_agent(request: HttpRequest, agent_id: str, body: ForkIn) -> HttpRespons
     who = caller(request)
 
     def write() -> HttpResponse:
-        with transactions.writing(who.reach.using):
+        with transactions.writing(who.scope.using):
             agent = found_agent(request, agent_id)
             check_row(request, agent)
-            who.reach.must_be_new_agent(body.agent_id)
+            who.scope.require_new_agent(body.agent_id)
             child = restore.fork(
                 agent.agent_id, body.moment, body.agent_id, by=who.actor, name=body.name, reason=body.reason
             )
         return _saved(agent_service.Saved(child, True, None))
 
-    return once(request, write)
+    return run_in_transaction(request, write)

@@ -10,7 +10,7 @@ from statestore import models, restore
 from statestore.api import serializers
 from statestore.api.auth import caller
 from statestore.api.calls import Calls, id_of
-from statestore.api.idempotency import once, stepwise
+from statestore.api.idempotency import run_in_transaction, run_resumable
 from statestore.api.responses import answer, check_etag, etag_of, listed, tagged, written
 from statestore.api.routers.agents import checked
 from statestore.api.schemas.agents import NO_REASON, ReasonIn
@@ -37,7 +37,7 @@ ORDER = ("-created_at", "-id")
 @calls.call("GET", "/batches", {200: Listed[BatchRowOut]}, may="view_restore")
 def list_batches(request: HttpRequest, asked: Query[PageIn]) -> HttpResponse:
     """List the batches, newest first."""
-    rows = caller(request).reach.batches().with_counts().with_undo()
+    rows = caller(request).scope.batches().with_counts().with_undo()
     return answer(listed(pagination.page(rows, ORDER, cursor=asked.cursor, size=asked.limit), _row))
 
 
@@ -49,21 +49,21 @@ def create_batch(request: HttpRequest, body: NewBatchIn) -> HttpResponse:
     are.
     """
     who, seconds = caller(request), moments.parse_time(str(body.at))
-    ids = who.reach.agent_ids([id_of(one.agent, "agent") for one in body.agents])
+    ids = who.scope.agent_ids([id_of(one.agent, "agent") for one in body.agents])
     chosen = zip(ids, [one.etag for one in body.agents], strict=True)
 
     def write() -> HttpResponse:
         batch = restore.prepare(chosen, seconds, by=who.actor, reason=body.reason, scope=body.scope)
         return written(_batch(_found(request, batch.pk)), status=201)
 
-    return once(request, write)
+    return run_in_transaction(request, write)
 
 
 @calls.call("GET", "/batches/preview", {200: PreviewBatchOut}, may="restore_agent")
 def preview_batch(request: HttpRequest, asked: Query[PreviewBatchIn]) -> HttpResponse:
     """Tell for each of some agents what putting it back to a time would do."""
     form, seconds = checked(FleetForm, asked), moments.parse_time(asked.at)
-    verdicts = restore.preview_fleet(caller(request).reach.agents(form.chosen()).without_state(), seconds)
+    verdicts = restore.preview_batch(caller(request).scope.agents(form.chosen()).without_state(), seconds)
     return answer(
         {
             "at": serializers.iso(seconds),
@@ -75,7 +75,7 @@ def preview_batch(request: HttpRequest, asked: Query[PreviewBatchIn]) -> HttpRes
     )
 
 
-def _verdict(verdict: restore.Verdict) -> dict[str, Any]:
+def _verdict(verdict: restore.BatchPreview) -> dict[str, Any]:
     return {
         "agent_id": serializers.text(verdict.agent.agent_id),
         "address": to_address(verdict.agent.agent_id),
@@ -96,7 +96,7 @@ def get_batch(request: HttpRequest, batch_id: str) -> HttpResponse:
 @calls.call("GET", "/batches/{batch_id}/agents", {200: Listed[BatchAgentOut]}, may="view_restore")
 def list_batch_agents(request: HttpRequest, batch_id: str, asked: Query[BatchAgentsIn]) -> HttpResponse:
     """List a batch's agents, and what became of each."""
-    rows = _found(request, batch_id).items.using(caller(request).reach.using)
+    rows = _found(request, batch_id).items.using(caller(request).scope.using)
     if asked.result:
         rows = rows.with_result("" if asked.result == "waiting" else asked.result)
     return answer(listed(pagination.page(rows, ("id",), cursor=asked.cursor, size=asked.limit), _item))
@@ -117,7 +117,7 @@ def apply_batch(request: HttpRequest, batch_id: str) -> HttpResponse:
         restore.apply_batch(batch, by=caller(request).actor, budget_seconds=restore.BUDGET_SECONDS)
         return written(_batch(_found(request, batch_id)))
 
-    return stepwise(request, work)
+    return run_resumable(request, work)
 
 
 @calls.call(
@@ -131,7 +131,7 @@ def approve_batch(request: HttpRequest, batch_id: str) -> HttpResponse:
         restore.approve_batch(_seen(request, batch_id), by=caller(request).actor)
         return written(_batch(_found(request, batch_id)))
 
-    return once(request, write)
+    return run_in_transaction(request, write)
 
 
 @calls.call(
@@ -148,11 +148,11 @@ def undo_batch(request: HttpRequest, batch_id: str, body: ReasonIn = NO_REASON) 
         undo, _ = restore.undo_batch(_seen(request, batch_id), by=caller(request).actor, reason=body.reason)
         return written(_batch(_found(request, undo.pk)), status=201)
 
-    return stepwise(request, work)
+    return run_resumable(request, work)
 
 
 def _found(request: HttpRequest, address: str) -> Any:
-    rows = caller(request).reach.batches().with_counts().with_undo()
+    rows = caller(request).scope.batches().with_counts().with_undo()
     row = rows.named(id_of(address, "batch"))
     if row is None:
         raise NotFound(f"There is no batch “{address[:80]}” here.")

@@ -8,7 +8,7 @@ from statestore.agents import bulk
 from statestore.api import serializers
 from statestore.api.auth import caller
 from statestore.api.calls import Calls, id_of
-from statestore.api.idempotency import stepwise
+from statestore.api.idempotency import run_resumable
 from statestore.api.responses import answer
 from statestore.api.schemas.bulk import BulkOut, BulkSnapshotIn, BulkStatusIn
 from statestore.db.ids import to_address
@@ -25,9 +25,9 @@ def take_snapshots(request: HttpRequest, body: BulkSnapshotIn) -> HttpResponse:
     who, ids = caller(request), _ids(request, body.agents)
 
     def work(seed: str | None) -> HttpResponse:
-        return _told(bulk.snapshot_each(who.reach.using, ids, body.description, by=who.actor, seed=seed))
+        return _told(bulk.snapshot_each(who.scope.using, ids, body.description, by=who.actor, seed=seed))
 
-    return stepwise(request, work)
+    return run_resumable(request, work)
 
 
 @calls.call("POST", "/bulk/status", {200: BulkOut}, scope="write", may="change_agent_status")
@@ -39,13 +39,13 @@ def change_statuses(request: HttpRequest, body: BulkStatusIn) -> HttpResponse:
     who, ids = caller(request), _ids(request, body.agents)
 
     def work(seed: str | None) -> HttpResponse:
-        return _told(bulk.change_status_of_each(who.reach.using, ids, body.status, by=who.actor, reason=body.reason))
+        return _told(bulk.change_status_of_each(who.scope.using, ids, body.status, by=who.actor, reason=body.reason))
 
-    return stepwise(request, work)
+    return run_resumable(request, work)
 
 
 def _ids(request: HttpRequest, addresses: Sequence[str]) -> list[str]:
-    return caller(request).reach.agent_ids([id_of(address, "agent") for address in addresses])
+    return caller(request).scope.agent_ids([id_of(address, "agent") for address in addresses])
 
 
 def _told(outcomes: Sequence[bulk.Outcome]) -> HttpResponse:

@@ -6,7 +6,7 @@ from statestore.agents import capture
 from statestore.api import serializers
 from statestore.api.auth import caller
 from statestore.api.calls import Calls
-from statestore.api.idempotency import stepwise
+from statestore.api.idempotency import run_resumable
 from statestore.api.responses import answer, tagged, written
 from statestore.api.schemas.capture import CaptureOut, CostsOut
 
@@ -16,14 +16,14 @@ calls = Calls("capture")
 @calls.call("GET", "/capture", {200: CaptureOut}, may="capture_agent", tagged=True)
 def get_capture(request: HttpRequest) -> HttpResponse:
     """Tell whether capture is on, and what it has kept."""
-    caller(request).must_reach_all("Capture")
+    caller(request).require_unrestricted("Capture")
     return tagged(request, _status())
 
 
 @calls.call("GET", "/capture/costs", {200: CostsOut}, may="capture_agent")
 def measure_capture(request: HttpRequest) -> HttpResponse:
     """Measure what capture would cost each save on this machine; it takes a second or two."""
-    caller(request).must_reach_all("Capture")
+    caller(request).require_unrestricted("Capture")
     names = ("size_bytes", "without_ms", "with_ms", "added_ms", "is_kept")
     items = [{name: getattr(cost, name) for name in names} for cost in capture.measure()]
     return answer({"most_ms": capture.MOST_MS, "items": items})
@@ -33,26 +33,26 @@ def measure_capture(request: HttpRequest) -> HttpResponse:
 def switch_capture_on(request: HttpRequest) -> HttpResponse:
     """Keep each change of a state from now on, with the bounds that the settings give."""
     who = caller(request)
-    who.must_reach_all("Capture")
+    who.require_unrestricted("Capture")
 
     def work(seed: str | None) -> HttpResponse:
         capture.switch_on(by=who.actor)
         return written(_status())
 
-    return stepwise(request, work)
+    return run_resumable(request, work)
 
 
 @calls.call("POST", "/capture/off", {200: CaptureOut}, scope="admin", may="capture_agent", tagged=True)
 def switch_capture_off(request: HttpRequest) -> HttpResponse:
     """Keep no more changes; those that were kept stay."""
     who = caller(request)
-    who.must_reach_all("Capture")
+    who.require_unrestricted("Capture")
 
     def work(seed: str | None) -> HttpResponse:
         capture.switch_off(by=who.actor)
         return written(_status())
 
-    return stepwise(request, work)
+    return run_resumable(request, work)
 
 
 def _status() -> dict[str, object]:

@@ -9,7 +9,7 @@ from statestore import models
 from statestore.api import serializers
 from statestore.api.auth import caller
 from statestore.api.calls import Calls, id_of
-from statestore.api.idempotency import once
+from statestore.api.idempotency import run_in_transaction
 from statestore.api.responses import answer, if_match, listed, tagged, written
 from statestore.api.schemas.common import Listed
 from statestore.api.schemas.edits import EditOut, EditsIn, EntryId
@@ -26,7 +26,7 @@ OWNER = {"task": "assigned_to", "session": "agent_id"}
 @calls.call("GET", "/edits", {200: Listed[EditOut]}, may="view_auditentry", fails=(404,))
 def list_edits(request: HttpRequest, asked: Query[EditsIn]) -> HttpResponse:
     """List the edits of tasks and sessions, newest first."""
-    rows = edits.entries(caller(request).reach.audit())
+    rows = edits.entries(caller(request).scope.audit())
     if asked.row:
         rows = rows.about(id_of(asked.row, "row"))
     if asked.noun:
@@ -53,20 +53,20 @@ def revert_edit(request: HttpRequest, entry_id: Path[EntryId]) -> HttpResponse:
     who = caller(request)
 
     def write() -> HttpResponse:
-        with transactions.writing(who.reach.using):
+        with transactions.writing(who.scope.using):
             entry = _found(request, entry_id)
-            who.must_be_allowed(f"change_{entry.noun}")
+            who.require_permission(f"change_{entry.noun}")
             row = edits.revert(entry, by=who.actor, if_match=if_match(request))
             if row is not None:
-                who.reach.must_have_agent(getattr(row, OWNER[entry.noun]), f"A {entry.noun}")
+                who.scope.require_agent(getattr(row, OWNER[entry.noun]), f"A {entry.noun}")
             (done,) = edits.history_of(entry.noun, entry.row_id, limit=1)
         return written(_edit(done.entry), status=201)
 
-    return once(request, write)
+    return run_in_transaction(request, write)
 
 
 def _found(request: HttpRequest, entry_id: int) -> models.AuditEntry:
-    entry: models.AuditEntry | None = edits.entries(caller(request).reach.audit()).filter(pk=entry_id).first()
+    entry: models.AuditEntry | None = edits.entries(caller(request).scope.audit()).filter(pk=entry_id).first()
     if entry is None:
         raise NotFound(f"There is no edit {entry_id} of a task or a session here.")
     return entry

@@ -9,7 +9,7 @@ from statestore import models, search
 from statestore.api import serializers
 from statestore.api.auth import caller
 from statestore.api.calls import Calls, id_of
-from statestore.api.idempotency import once, stepwise
+from statestore.api.idempotency import run_in_transaction, run_resumable
 from statestore.api.parsers import MAX_BODY_BYTES, decoded, read, stored
 from statestore.api.problems import Problem
 from statestore.api.responses import answer, listed, resource
@@ -43,28 +43,28 @@ def search_events(request: HttpRequest, asked: Query[SearchIn]) -> HttpResponse:
 
 
 def _page(request: HttpRequest, query: search.Query, asked: PageIn) -> HttpResponse:
-    reach = caller(request).reach
-    if reach.is_whole:
-        found = search.find(query, cursor=asked.cursor, limit=asked.limit, whole=True, using=reach.using)
+    scope = caller(request).scope
+    if scope.is_unrestricted:
+        found = search.find(query, cursor=asked.cursor, limit=asked.limit, whole=True, using=scope.using)
         return answer(listed(found, serializers.event, found.older))
     # The index knows no namespaces: within them, their events are looked through.
-    events = search.narrowed(reach.events(), query)
+    events = search.narrowed(scope.events(), query)
     return answer(listed(pagination.page(events, BY_TIME, cursor=asked.cursor, size=asked.limit), serializers.event))
 
 
 @calls.call("POST", "/events", {201: EventOut}, scope="write", may="ingest", tagged=True)
 def save_event(request: HttpRequest, body: EventIn) -> HttpResponse:
     """Save an event, over an earlier one of the same id."""
-    reach = caller(request).reach
+    scope = caller(request).scope
 
     def write() -> HttpResponse:
         event = {**body.model_dump(), "metadata": stored(body.metadata)}
-        done = ingest.ingest(reach.using, [event], reach=reach, whole=True)
-        row = models.Event.objects.using(reach.using).get(pk=done.ids[0])
+        done = ingest.ingest(scope.using, [event], scope=scope, whole=True)
+        row = models.Event.objects.using(scope.using).get(pk=done.ids[0])
         shape = serializers.event(row)
         return answer(shape, status=201, headers={"Location": shape["url"], "ETag": f'"{models.row_hash(row)}"'})
 
-    return once(request, write)
+    return run_in_transaction(request, write)
 
 
 @calls.call("POST", "/events/batch", {200: BatchOut}, scope="write", may="ingest", extra={"x-body": "BatchIn"})
@@ -75,26 +75,26 @@ def save_events(request: HttpRequest, asked: Query[BatchQueryIn]) -> HttpRespons
     `all_or_nothing` either all are saved in one transaction, or none. Under an Idempotency-Key events without an id get
     the same one each time, so that nothing is saved twice.
     """
-    reach = caller(request).reach
+    scope = caller(request).scope
     events, whole = _events(request)
     whole = whole or asked.all_or_nothing
 
     def write(seed: str | None = None) -> HttpResponse:
         try:
-            done = ingest.ingest(reach.using, events, reach=reach, whole=whole, seed=seed)
+            done = ingest.ingest(scope.using, events, scope=scope, whole=whole, seed=seed)
         except ingest.BadEvent as error:
             place = {"where": "body", "pointer": f"/events/{error.position_in_batch}", "detail": str(error)}
             raise Problem("invalid", str(error), places=[place]) from None
         refused = [{"position": one.position, "reason": serializers.text(one.reason)} for one in done.refused]
         return answer({"saved": done.saved, "ids": done.ids, "refused": refused})
 
-    return once(request, write) if whole else stepwise(request, write)
+    return run_in_transaction(request, write) if whole else run_resumable(request, write)
 
 
 @calls.call("GET", "/events/{event_id}", {200: EventOut}, may="view_event", tagged=True)
 def get_event(request: HttpRequest, event_id: str) -> HttpResponse:
     """Read an event."""
-    row = caller(request).reach.events().named(id_of(event_id, "event"))
+    row = caller(request).scope.events().named(id_of(event_id, "event"))
     if row is None:
         raise NotFound(f"There is no event “{event_id[:80]}” here.")
     return resource(request, models.row_hash(row), lambda: serializers.event(row))

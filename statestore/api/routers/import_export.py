@@ -6,11 +6,11 @@ from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.utils.http import parse_header_parameters
 from ninja import Query
 
-from statestore.access.scope import Reach
+from statestore.access.scope import Scope
 from statestore.api import serializers
 from statestore.api.auth import caller
 from statestore.api.calls import Calls
-from statestore.api.idempotency import stepwise
+from statestore.api.idempotency import run_resumable
 from statestore.api.parsers import reader
 from statestore.api.problems import Problem
 from statestore.api.responses import answer
@@ -32,13 +32,13 @@ def export_store(request: HttpRequest, asked: Query[ExportIn]) -> HttpResponse:
     """
     who = caller(request)
     if asked.audit:
-        who.must_be_allowed("view_auditentry")
-    reach = who.reach
+        who.require_permission("view_auditentry")
+    scope = who.scope
     if asked.namespace is not None:
-        reach = Reach((reach.namespace_for(asked.namespace) or "",), reach.using)
+        scope = Scope((scope.namespace_for(asked.namespace) or "",), scope.using)
     agent_id = found_agent(request, asked.agent).agent_id if asked.agent else None
     tables = tuple(name for name in asked.tables.split(",") if name)
-    lines = export_lines(Wanted(reach, tables, agent_id, asked.audit))
+    lines = export_lines(Wanted(scope, tables, agent_id, asked.audit))
     encoding = _taken(request)
     response = StreamingHttpResponse(packed(lines, encoding), content_type=NDJSON)
     if encoding:
@@ -68,17 +68,17 @@ def import_store(request: HttpRequest, asked: Query[ImportIn]) -> HttpResponse:
     Content-Encoding as GET /export gives them; this body may have any length, and may come in chunks.
     """
     who = caller(request)
-    who.must_reach_all("An import")
+    who.require_unrestricted("An import")
     if request.content_type not in (NDJSON, "application/octet-stream"):
         raise Problem("media-type", f"This call takes {NDJSON}, as /export gives it.")
     encoding = request.headers.get("Content-Encoding", "").strip().lower()
 
     def work(seed: str | None) -> HttpResponse:
         lines = split_lines(unpacked(reader(request), encoding))
-        report = import_lines(lines, using=who.reach.using, by=who.actor, dry_run=asked.dry_run)
+        report = import_lines(lines, using=who.scope.using, by=who.actor, dry_run=asked.dry_run)
         return answer(_told(report))
 
-    return stepwise(request, work)
+    return run_resumable(request, work)
 
 
 def _told(report: Report) -> dict[str, Any]:

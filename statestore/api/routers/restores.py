@@ -9,7 +9,7 @@ from statestore import history, models, restore
 from statestore.api import serializers
 from statestore.api.auth import caller
 from statestore.api.calls import Calls, id_of
-from statestore.api.idempotency import once, stepwise
+from statestore.api.idempotency import run_in_transaction, run_resumable
 from statestore.api.responses import answer, check_etag, etag_of, if_match, if_match_of_present, listed, tagged, written
 from statestore.api.routers.agents import found_agent
 from statestore.api.routers.history import compared
@@ -30,11 +30,11 @@ Either = Union[RestoredOut, PlanOut]  # noqa: UP007
 @calls.call("GET", "/restores", {200: Listed[Either]}, may="view_restore", fails=(404,))
 def list_restores(request: HttpRequest, asked: Query[RestoresIn]) -> HttpResponse:
     """List the restores that were applied, or the plans that wait, newest first."""
-    reach = caller(request).reach
+    scope = caller(request).scope
     if asked.state == "planned":
-        rows, order, shape = reach.plans().waiting(models.now()), ("-created_at", "-id"), serializers.kept_plan
+        rows, order, shape = scope.plans().waiting(models.now()), ("-created_at", "-id"), serializers.kept_plan
     else:
-        rows, order, shape = reach.restores().with_standing().with_undo(), ("-at", "-id"), serializers.restored  # type: ignore[assignment]
+        rows, order, shape = scope.restores().with_standing().with_undo(), ("-at", "-id"), serializers.restored  # type: ignore[assignment]
     if asked.agent:
         rows = rows.filter(agent_id=found_agent(request, asked.agent).agent_id)
     return answer(listed(pagination.page(rows, order, cursor=asked.cursor, size=asked.limit), shape))
@@ -66,10 +66,10 @@ def create_restore(request: HttpRequest, body: RestoreIn) -> HttpResponse:
         return written(serializers.kept_plan(kept), status=201)
 
     # A preview takes its time, and writes nothing: it does not keep others from writing.
-    return stepwise(request, tell) if body.dry_run else once(request, write)
+    return run_resumable(request, tell) if body.dry_run else run_in_transaction(request, write)
 
 
-def _planned(agent: models.AgentState, body: RestoreIn) -> restore.Plan:
+def _planned(agent: models.AgentState, body: RestoreIn) -> restore.RestorePlan:
     sides: Any = body.sides
     if body.revert is not None:
         return restore.plan_revert(agent.agent_id, body.revert, sides=sides)
@@ -84,12 +84,12 @@ def _planned(agent: models.AgentState, body: RestoreIn) -> restore.Plan:
     return restore.plan_merge(planned, base, sides=sides)
 
 
-def _preview(planned: restore.Plan) -> dict[str, Any]:
+def _preview(planned: restore.RestorePlan) -> dict[str, Any]:
     agent, target = planned.agent, planned.target
     now = history.KnownState(moments.Now(), agent.agent_id, agent.state_data, agent.updated_at, "now")
     then = history.KnownState(target.moment, agent.agent_id, planned.text, target.at, planned.label)
     found = compared(now, then)
-    after = restore.aftermath(agent.agent_id, target.at)
+    after = restore.side_effects_of(agent.agent_id, target.at)
     return {
         "agent_id": serializers.text(agent.agent_id),
         "kind": planned.kind,
@@ -114,16 +114,16 @@ def _preview(planned: restore.Plan) -> dict[str, Any]:
     }
 
 
-def _clash(clash: restore.Clash) -> dict[str, Any]:
+def _clash(clash: restore.MergeConflict) -> dict[str, Any]:
     sides = {"base": clash.base, "ours": clash.ours, "theirs": clash.theirs}
     there = {name: serializers.value(value) for name, value in sides.items() if value is not diff.MISSING}
     return {"path": serializers.text(clash.path), **there}
 
 
-def _found(request: HttpRequest, address: str) -> models.Restore | models.Plan:
-    reach, wanted = caller(request).reach, id_of(address, "restore")
-    done: models.Restore | None = reach.restores().with_standing().with_undo().named(wanted)
-    row: models.Plan | None = None if done is not None else reach.plans().named(wanted)
+def _found(request: HttpRequest, address: str) -> models.Restore | models.SavedPlan:
+    scope, wanted = caller(request).scope, id_of(address, "restore")
+    done: models.Restore | None = scope.restores().with_standing().with_undo().named(wanted)
+    row: models.SavedPlan | None = None if done is not None else scope.plans().named(wanted)
     if done is None and row is None:
         raise NotFound(f"There is no restore and no plan “{address[:80]}” here.")
     return done or row  # type: ignore[return-value]
@@ -131,11 +131,11 @@ def _found(request: HttpRequest, address: str) -> models.Restore | models.Plan:
 
 def answered(request: HttpRequest, done: models.Restore, *, status: int = 201) -> HttpResponse:
     """Answer with a restore that was just applied, as GET does."""
-    row = caller(request).reach.restores().with_standing().with_undo().get(pk=done.pk)
+    row = caller(request).scope.restores().with_standing().with_undo().get(pk=done.pk)
     return written(serializers.restored(row), status=status)
 
 
-def _plan(request: HttpRequest, address: str) -> models.Plan:
+def _plan(request: HttpRequest, address: str) -> models.SavedPlan:
     """Return a plan that is still one. Raises Conflict for one that was applied."""
     found = _found(request, address)
     if isinstance(found, models.Restore):
@@ -171,7 +171,7 @@ def apply_restore(request: HttpRequest, restore_id: str) -> HttpResponse:
         done = restore.apply_saved(found, by=caller(request).actor)
         return answered(request, done, status=200)
 
-    return once(request, write)
+    return run_in_transaction(request, write)
 
 
 @calls.call(
@@ -186,7 +186,7 @@ def approve_restore(request: HttpRequest, restore_id: str) -> HttpResponse:
         check_etag(request, etag_of(serializers.kept_plan(found)))
         return written(serializers.kept_plan(restore.approve(found, by=caller(request).actor)))
 
-    return once(request, write)
+    return run_in_transaction(request, write)
 
 
 @calls.call(
@@ -211,4 +211,4 @@ def undo_restore(request: HttpRequest, restore_id: str, body: ReasonIn = NO_REAS
         done = undo_now(found, by=caller(request).actor, if_match=if_match_of_present(request), reason=body.reason)
         return answered(request, done)
 
-    return once(request, write)
+    return run_in_transaction(request, write)

@@ -10,7 +10,7 @@ from statestore import models
 from statestore.api import serializers
 from statestore.api.auth import Caller, caller
 from statestore.api.calls import Calls
-from statestore.api.idempotency import stepwise
+from statestore.api.idempotency import run_resumable
 from statestore.api.responses import answer, if_match, listed, nothing, resource
 from statestore.api.schemas.common import Listed
 from statestore.api.schemas.search import ViewId, ViewIn, ViewOut
@@ -36,7 +36,7 @@ def save_view(request: HttpRequest, body: ViewIn) -> HttpResponse:
         headers = {"ETag": f'"{models.row_hash(view)}"'} | ({"Location": shape["url"]} if is_new else {})
         return answer(shape, status=201 if is_new else 200, headers=headers)
 
-    return stepwise(request, work)
+    return run_resumable(request, work)
 
 
 @calls.call("GET", "/views/{view_id}", {200: ViewOut}, may="view_event", tagged=True)
@@ -56,11 +56,11 @@ def delete_view(request: HttpRequest, view_id: Path[ViewId]) -> HttpResponse:
 def _owner(request: HttpRequest) -> Caller:
     """Return who calls; a query may name what a token of some namespaces must not learn of."""
     who = caller(request)
-    who.must_reach_all("A saved view")
+    who.require_unrestricted("A saved view")
     return who
 
 
-def _view(view: models.SavedView) -> dict[str, Any]:
+def _view(view: models.SavedSearch) -> dict[str, Any]:
     return {
         "id": view.pk,
         "name": serializers.text(view.name),

@@ -17,8 +17,8 @@ calls = Calls("events")
 
 def _within(request: HttpRequest) -> dict[str, Any]:
     """Return among which events is searched: the index knows no namespaces, within them their events are read."""
-    reach = caller(request).reach
-    return {"using": reach.using, "among": None if reach.is_whole else reach.events()}
+    scope = caller(request).scope
+    return {"using": scope.using, "among": None if scope.is_unrestricted else scope.events()}
 
 
 @calls.call("GET", "/events/search/facets", {200: FacetsOut}, may="view_event")

@@ -7,7 +7,7 @@ from statestore import models
 from statestore.api import serializers
 from statestore.api.auth import caller
 from statestore.api.calls import Calls, id_of
-from statestore.api.idempotency import once, stepwise
+from statestore.api.idempotency import run_in_transaction, run_resumable
 from statestore.api.responses import answer, if_match, if_match_of_present, listed, nothing, resource
 from statestore.api.routers.agents import found_agent
 from statestore.api.routers.restores import answered
@@ -32,7 +32,7 @@ calls = Calls("snapshots")
 
 def found_snapshot(request: HttpRequest, address: str) -> models.Snapshot:
     """Return a snapshot that the caller can see, by its id as it stands in paths. Raises NotFound."""
-    row: models.Snapshot | None = caller(request).reach.snapshots().named(id_of(address, "snapshot"))
+    row: models.Snapshot | None = caller(request).scope.snapshots().named(id_of(address, "snapshot"))
     if row is None:
         raise NotFound(f"There is no snapshot “{address[:80]}” here. It may have expired and been deleted.")
     return row
@@ -41,7 +41,7 @@ def found_snapshot(request: HttpRequest, address: str) -> models.Snapshot:
 @calls.call("GET", "/snapshots", {200: Listed[SnapshotRowOut]}, may="view_snapshot")
 def list_snapshots(request: HttpRequest, asked: Query[PageIn]) -> HttpResponse:
     """List the snapshots of all agents, newest first, without their states."""
-    rows = caller(request).reach.snapshots().without_state().with_size()
+    rows = caller(request).scope.snapshots().without_state().with_size()
     return answer(
         listed(pagination.page(rows, BY_CREATION, cursor=asked.cursor, size=asked.limit), serializers.snapshot_row)
     )
@@ -74,7 +74,7 @@ def take_snapshot(request: HttpRequest, agent_id: str, body: SnapshotIn = PLAIN_
         row, etag = serializers.snapshot_row(made), models.row_hash(made)
         return answer({**row, "etag": etag}, status=201, headers={"Location": row["url"], "ETag": f'"{etag}"'})
 
-    return once(request, write)
+    return run_in_transaction(request, write)
 
 
 @calls.call("POST", "/snapshots/delete-expired", {200: DeletedOut}, scope="admin", may="snapshot_agent")
@@ -83,9 +83,9 @@ def delete_expired_snapshots(request: HttpRequest) -> HttpResponse:
     who = caller(request)
 
     def work(seed: str | None) -> HttpResponse:
-        return answer({"deleted": who.store().delete_expired_snapshots(who.reach.snapshots())})
+        return answer({"deleted": who.store().delete_expired_snapshots(who.scope.snapshots())})
 
-    return stepwise(request, work)
+    return run_resumable(request, work)
 
 
 @calls.call("GET", "/snapshots/{snapshot_id}", {200: SnapshotOut}, may="view_snapshot", tagged=True)
@@ -124,4 +124,4 @@ def restore_snapshot(request: HttpRequest, snapshot_id: str, body: ReasonIn = NO
         done = restore_now(row, by=caller(request).actor, if_match=if_match_of_present(request), reason=body.reason)
         return answered(request, done)
 
-    return once(request, write)
+    return run_in_transaction(request, write)

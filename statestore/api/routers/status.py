@@ -48,7 +48,7 @@ def get_health(request: HttpRequest) -> HttpResponse:
             "store": status.found or status.state,
             "agents": {
                 serializers.text(word): number
-                for word, number in caller(request).reach.agents().alive().counts_by_status().items()
+                for word, number in caller(request).scope.agents().alive().counts_by_status().items()
             },
             "findings": [
                 {"level": one.level, "title": one.title, "meaning": one.meaning, "remedy": one.remedy}
@@ -61,7 +61,7 @@ def get_health(request: HttpRequest) -> HttpResponse:
 @calls.call("GET", "/audit", {200: Listed[AuditOut]}, may="view_auditentry", fails=(404,))
 def list_audit(request: HttpRequest, asked: Query[AuditIn]) -> HttpResponse:
     """List what people did, newest first."""
-    rows = caller(request).reach.audit()
+    rows = caller(request).scope.audit()
     if asked.row:
         rows = rows.about(id_of(asked.row, "row"))
     if asked.verb:

@@ -9,11 +9,11 @@ from ninja import Query
 
 from statestore import models, sessions
 from statestore.access import audited_rows
-from statestore.access.scope import Reach
+from statestore.access.scope import Scope
 from statestore.api import serializers
 from statestore.api.auth import caller
 from statestore.api.calls import Calls, id_of
-from statestore.api.idempotency import once
+from statestore.api.idempotency import run_in_transaction
 from statestore.api.parsers import stored
 from statestore.api.responses import answer, if_match, listed, must_be_new, nothing, resource, tagged
 from statestore.api.routers.agents import found_agent
@@ -49,12 +49,12 @@ class _Noun:
 
     name: str
     model: type[Any]
-    rows: Callable[[Reach], Any]
+    rows: Callable[[Scope], Any]
     shape: Callable[[Any], dict[str, Any]]
 
     def found(self, request: HttpRequest, address: str) -> Any:
         """Return the row that a path names. Raises NotFound, also for one that the caller cannot see."""
-        row = self.rows(caller(request).reach).named(id_of(address, self.name))
+        row = self.rows(caller(request).scope).named(id_of(address, self.name))
         if row is None:
             raise NotFound(f"There is no {self.name} “{address[:80]}” here.")
         return row
@@ -77,26 +77,26 @@ class _Noun:
         """
         who, wanted, only_new = caller(request), id_of(address, self.name), must_be_new(request)
         pk = wanted if isinstance(wanted, str) else str(self.found(request, address).pk)
-        there = self.rows(who.reach).filter(pk=pk).first()
+        there = self.rows(who.scope).filter(pk=pk).first()
         if there is not None and only_new:
             raise Moved(f"There is a {self.name} of this id already. Nothing was changed.", models.row_hash(there))
         if there is None:
-            who.must_be_allowed(f"add_{self.name}")
+            who.require_permission(f"add_{self.name}")
             if self.model is models.Session:
-                who.reach.must_be_new_session(pk)
-            if not who.reach.is_whole and self.model.objects.using(who.reach.using).filter(pk=pk).exists():
+                who.scope.require_new_session(pk)
+            if not who.scope.is_unrestricted and self.model.objects.using(who.scope.using).filter(pk=pk).exists():
                 raise Conflict(f"The id “{pk[:80]}” is taken. Nothing was changed; choose another one.")
         return pk, there
 
     def delete(self, request: HttpRequest, address: str) -> HttpResponse:
         """Delete the row that a path names."""
         who = caller(request)
-        audited_rows.delete(who.reach.using, self.found(request, address), by=who.actor, if_match=if_match(request))
+        audited_rows.delete(who.scope.using, self.found(request, address), by=who.actor, if_match=if_match(request))
         return nothing()
 
 
-TASK = _Noun("task", models.Task, Reach.tasks, serializers.task)
-SESSION = _Noun("session", models.Session, Reach.sessions, serializers.session)
+TASK = _Noun("task", models.Task, Scope.tasks, serializers.task)
+SESSION = _Noun("session", models.Session, Scope.sessions, serializers.session)
 
 
 # Tasks
@@ -107,7 +107,7 @@ def list_tasks(request: HttpRequest, asked: Query[TasksIn]) -> HttpResponse:
     """List tasks, last changed first."""
     names = ("status", "priority", "complexity", "assigned_to")
     chosen = {name: getattr(asked, name) for name in names if getattr(asked, name)}
-    rows = caller(request).reach.tasks().with_text(asked.q).filter(**chosen)
+    rows = caller(request).scope.tasks().with_text(asked.q).filter(**chosen)
     return answer(listed(pagination.page(rows, BY_CHANGE, cursor=asked.cursor, size=asked.limit), serializers.task))
 
 
@@ -119,7 +119,7 @@ def create_task(request: HttpRequest, body: TaskIn) -> HttpResponse:
         task = {**_task_columns(body), "id": body.id or models.new_id()}
         return _save_task(request, task, is_new=True, only_new=True)
 
-    return once(request, write)
+    return run_in_transaction(request, write)
 
 
 def _task_columns(body: TaskPatchIn) -> dict[str, Any]:
@@ -132,12 +132,12 @@ def _task_columns(body: TaskPatchIn) -> dict[str, Any]:
 
 def _save_task(request: HttpRequest, task: dict[str, Any], *, is_new: bool, only_new: bool = False) -> HttpResponse:
     who = caller(request)
-    if not who.reach.is_whole:
-        there = who.reach.tasks().filter(pk=task["id"]).first()
-        who.reach.must_have_agent(task.get("assigned_to", there.assigned_to if there else None), "A task")
-        who.reach.must_have_tasks(task.get("dependencies") or (), besides=there)
+    if not who.scope.is_unrestricted:
+        there = who.scope.tasks().filter(pk=task["id"]).first()
+        who.scope.require_agent(task.get("assigned_to", there.assigned_to if there else None), "A task")
+        who.scope.require_tasks(task.get("dependencies") or (), besides=there)
     tag = None if only_new else if_match(request)
-    row = task_service.save_task(who.reach.using, task, by=who.actor, if_match=tag, only_new=only_new)
+    row = task_service.save_task(who.scope.using, task, by=who.actor, if_match=tag, only_new=only_new)
     return TASK.answered(row, is_new=is_new)
 
 
@@ -150,7 +150,7 @@ def get_task(request: HttpRequest, task_id: str) -> HttpResponse:
 @calls.call("PUT", "/tasks/{task_id}", {200: TaskOut, 201: TaskOut}, scope="write", may="change_task", tagged=True)
 def put_task(request: HttpRequest, task_id: str, body: TaskPutIn) -> HttpResponse:
     """Save a task, made where there is none."""
-    with transactions.writing(caller(request).reach.using):
+    with transactions.writing(caller(request).scope.using):
         pk, there = TASK.put(request, task_id)
         return _save_task(request, {**_task_columns(body), "id": pk}, is_new=there is None)
 
@@ -158,7 +158,7 @@ def put_task(request: HttpRequest, task_id: str, body: TaskPutIn) -> HttpRespons
 @calls.call("PATCH", "/tasks/{task_id}", {200: TaskOut}, scope="write", may="change_task", tagged=True)
 def patch_task(request: HttpRequest, task_id: str, body: TaskPatchIn) -> HttpResponse:
     """Change some of a task; what is not given stays."""
-    with transactions.writing(caller(request).reach.using):
+    with transactions.writing(caller(request).scope.using):
         row = TASK.found(request, task_id)
         return _save_task(request, {**_task_columns(body), "id": row.pk}, is_new=False)
 
@@ -178,10 +178,10 @@ def list_sessions(request: HttpRequest, asked: Query[SessionsIn]) -> HttpRespons
 
     A token of some namespaces, or with `open`, is told those that are recorded, by their start.
     """
-    reach = caller(request).reach
-    if not reach.is_whole or asked.open is not None:
+    scope = caller(request).scope
+    if not scope.is_unrestricted or asked.open is not None:
         rows = pagination.page(_recorded(request, asked), BY_START, cursor=asked.cursor, size=asked.limit)
-        return answer(listed(sessions.of_rows(rows, using=reach.using), serializers.listed_session, rows.older))
+        return answer(listed(sessions.of_rows(rows, using=scope.using), serializers.listed_session, rows.older))
     agent_id = found_agent(request, asked.agent).agent_id if asked.agent else ""
     cursor, _, beyond = asked.cursor.partition(".")
     found = sessions.listed(asked.q, asked.status, agent_id, cursor=cursor, beyond=beyond, size=asked.limit)
@@ -192,7 +192,7 @@ def list_sessions(request: HttpRequest, asked: Query[SessionsIn]) -> HttpRespons
 
 
 def _recorded(request: HttpRequest, asked: SessionsIn) -> Any:
-    rows = caller(request).reach.sessions()
+    rows = caller(request).scope.sessions()
     if asked.q:
         rows = rows.filter(pk__holds=asked.q)
     if asked.agent:
@@ -208,13 +208,13 @@ def start_session(request: HttpRequest, body: SessionIn) -> HttpResponse:
     who = caller(request)
 
     def write() -> HttpResponse:
-        who.reach.must_have_agent(body.agent_id, "A session")
+        who.scope.require_agent(body.agent_id, "A session")
         if body.id is not None:
-            who.reach.must_be_new_session(body.id)
+            who.scope.require_new_session(body.id)
         row = who.store().start_session(body.agent_id, session_id=body.id, metadata=stored(body.metadata))
         return SESSION.answered(row, is_new=True)
 
-    return once(request, write)
+    return run_in_transaction(request, write)
 
 
 @calls.call(
@@ -234,15 +234,15 @@ def end_session(request: HttpRequest, session_id: str, body: EndIn = ENDED) -> H
         row = caller(request).store().end_session(session.pk, body.status, if_match=if_match(request))
         return SESSION.answered(row, is_new=False)
 
-    return once(request, write)
+    return run_in_transaction(request, write)
 
 
 @calls.call("GET", "/sessions/{session_id}", {200: SessionOut}, may="view_session", tagged=True)
 def get_session(request: HttpRequest, session_id: str) -> HttpResponse:
     """Read a session, also one that only events name."""
-    reach, name = caller(request).reach, id_of(session_id, "session")
-    if reach.is_whole and reach.sessions().named(name) is None:
-        one = sessions.of_events(name, using=reach.using)
+    scope, name = caller(request).scope, id_of(session_id, "session")
+    if scope.is_unrestricted and scope.sessions().named(name) is None:
+        one = sessions.of_events(name, using=scope.using)
         if one is not None:
             return tagged(request, serializers.unrecorded_session(one))
     return SESSION.read(request, session_id)
@@ -258,7 +258,7 @@ def get_session(request: HttpRequest, session_id: str) -> HttpResponse:
 )
 def put_session(request: HttpRequest, session_id: str, body: SessionPutIn) -> HttpResponse:
     """Save a session, made where there is none."""
-    with transactions.writing(caller(request).reach.using):
+    with transactions.writing(caller(request).scope.using):
         pk, there = SESSION.put(request, session_id)
         row = there or models.Session(pk=pk, started_at=models.now(), status="active")
         return _save_session(request, row, body, is_new=there is None)
@@ -269,15 +269,15 @@ def _save_session(request: HttpRequest, row: models.Session, body: SessionPatchI
     for name, value in body.model_dump(exclude_unset=True).items():
         if value is not None or name in {"ended_at", "metadata"}:
             setattr(row, name, stored(value) if name == "metadata" else value)
-    who.reach.must_have_agent(row.agent_id, "A session")
-    row = session_service.save_session(who.reach.using, row, by=who.actor, if_match=if_match(request))
+    who.scope.require_agent(row.agent_id, "A session")
+    row = session_service.save_session(who.scope.using, row, by=who.actor, if_match=if_match(request))
     return SESSION.answered(row, is_new=is_new)
 
 
 @calls.call("PATCH", "/sessions/{session_id}", {200: SessionOut}, scope="write", may="change_session", tagged=True)
 def patch_session(request: HttpRequest, session_id: str, body: SessionPatchIn) -> HttpResponse:
     """Change some of a session; what is not given stays."""
-    with transactions.writing(caller(request).reach.using):
+    with transactions.writing(caller(request).scope.using):
         return _save_session(request, SESSION.found(request, session_id), body, is_new=False)
 
 

@@ -11,7 +11,7 @@ from statestore.access import tokens
 from statestore.api import serializers
 from statestore.api.auth import Caller, caller
 from statestore.api.calls import Calls
-from statestore.api.idempotency import stepwise
+from statestore.api.idempotency import run_resumable
 from statestore.api.problems import Problem
 from statestore.api.responses import answer, listed, resource
 from statestore.api.schemas.common import Listed, PageIn
@@ -55,7 +55,7 @@ def make_token(request: HttpRequest, body: TokenIn) -> HttpResponse:
         return _made(made, secret)
 
     # What is kept for a repetition lies in the store, which others read.
-    return stepwise(request, work, shown=_without_secret)
+    return run_resumable(request, work, shown=_without_secret)
 
 
 @calls.call("POST", "/tokens/{token_id}/revoke", {200: TokenOut}, scope="admin", tagged=True)
@@ -67,13 +67,13 @@ def revoke_token(request: HttpRequest, token_id: str) -> HttpResponse:
         token = tokens.revoke(token_id, by=who.user)
         return answer(_token(token), headers={"ETag": f'"{models.row_hash(token)}"'})
 
-    return stepwise(request, work)
+    return run_resumable(request, work)
 
 
 def _owner(request: HttpRequest) -> Caller:
     """Return who calls; a token tells which namespaces there are."""
     who = caller(request)
-    who.must_reach_all("A token")
+    who.require_unrestricted("A token")
     return who
 
 

@@ -7,7 +7,7 @@ from statestore import history, models
 from statestore.api import serializers
 from statestore.api.auth import caller
 from statestore.api.calls import Calls, id_of
-from statestore.api.idempotency import once
+from statestore.api.idempotency import run_in_transaction
 from statestore.api.parsers import state_text, stored
 from statestore.api.problems import Problem
 from statestore.api.responses import answer, listed, resource
@@ -52,14 +52,14 @@ def record_transition(request: HttpRequest, agent_id: str, body: TransitionIn) -
         row = serializers.transition_row(made)
         return answer(row, status=201, headers={"Location": row["url"], "ETag": f'"{models.row_hash(made)}"'})
 
-    return once(request, write)
+    return run_in_transaction(request, write)
 
 
 @calls.call("GET", "/transitions/{transition_id}", {200: TransitionOut}, may="view_transition", tagged=True)
 def get_transition(request: HttpRequest, transition_id: str) -> HttpResponse:
     """Read a transition, or a change that was captured with its states, with the states on either side."""
-    reach = caller(request).reach
-    row = history.find_transition(id_of(transition_id, "transition"), using=reach.using)
-    if row is None or not reach.holds(row.agent_id):
+    scope = caller(request).scope
+    row = history.find_transition(id_of(transition_id, "transition"), using=scope.using)
+    if row is None or not scope.includes(row.agent_id):
         raise NotFound(f"There is no transition “{transition_id[:80]}” here.")
     return resource(request, models.row_hash(row), lambda: serializers.transition(row))

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from statestore.access.scope import Reach
+from statestore.access.scope import Scope
 from statestore.errors import StateStoreError
 from statestore.import_export import Wanted, export_lines
 from statestore.import_export.compression import packed
@@ -27,9 +27,9 @@ class Command(BaseCommand):
         parser.add_argument("--audit", action="store_true", help="with the audit log, which no import takes")
 
     def handle(self, *, path: str, namespace: list[str] | None, agent: str | None, **options: Any) -> None:
-        reach = Reach(None if namespace is None else tuple(namespace))
+        scope = Scope(None if namespace is None else tuple(namespace))
         try:
-            lines = export_lines(Wanted(reach, tuple(options["table"]), agent, options["audit"]))
+            lines = export_lines(Wanted(scope, tuple(options["table"]), agent, options["audit"]))
             pieces = packed(lines, ENCODINGS.get(Path(path).suffix, ""))
             if path == "-":
                 for piece in pieces:
