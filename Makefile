@@ -38,10 +38,10 @@ format: .venv/.dev ## rewrite Python and templates in the house's form
 	$(BIN)/ruff format .
 	$(BIN)/djangofmt templates
 
-bench: .venv/.dev ## measure the figures of the README on generated data
+bench: .venv/.dev ## measure the figures of docs/operations.md on generated data
 	$(BIN)/python -m tests.bench
 
-screenshots: .venv/.dev ## make the README's pictures anew
+screenshots: .venv/.dev ## make the pictures of README and docs anew
 	$(BIN)/python -m tests.screenshots
 
 lock: .venv/.dev ## resolve the hashed requirements anew

@@ -1,4 +1,4 @@
-"""All settings, driven by the environment. The README's table lists every variable."""
+"""All settings, driven by the environment. The table in docs/operations.md lists every variable."""
 
 import secrets
 from hashlib import sha256

@@ -1,4 +1,4 @@
-"""`python -m tests.screenshots`: make the README's pictures anew, of the demo fleet, in .github/pictures."""
+"""`python -m tests.screenshots`: make the pictures of README and docs anew, of the demo fleet, in .github/pictures."""
 
 import tempfile
 from pathlib import Path
@@ -43,7 +43,7 @@ def keep(page: Page, name: str) -> None:
 
 
 def walk(page: Page) -> str:
-    """Take the README's walk, keep a picture of each place, and return the address of the telling transition."""
+    """Take the walk of docs/tour.md, keep a picture of each place, and return the address of the telling transition."""
     page.goto("/")
     keep(page, "overview")
     page.get_by_role("region", name="In trouble").get_by_role("link", name="Coder 2").click()

@@ -15,7 +15,7 @@ MINUTE = 60
 HOUR = 60 * MINUTE
 DAY = 24 * HOUR
 MESSAGES_KEPT = 24
-# coder-2 loses its goal at this turn: the moment that the README's walk finds.
+# coder-2 loses its goal at this turn: the moment that the walk of docs/tour.md finds.
 WRONG_TURN = 31
 
 

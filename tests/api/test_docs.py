@@ -12,9 +12,8 @@ from django.contrib.auth.models import User
 
 from statestore import models
 from statestore.access import tokens
-from statestore.api import site
 
-PAGE = (Path(site.__file__).parent / "README.md").read_text()
+PAGE = (Path(__file__).resolve().parents[2] / "docs" / "json-api.md").read_text()
 
 
 @pytest.mark.django_db(transaction=True)

@@ -1,1 +1,1 @@
-"""Measures the README's figures: `make bench`. Each stands beside the same work done with bare sqlite3, in one run."""
+"""Measures the figures of docs/operations.md: `make bench`. Each stands beside bare sqlite3 in one run."""

@@ -1,4 +1,4 @@
-"""The stranger's walk, as the README tells it; and restoring by one click, with its undo and its conflict."""
+"""The stranger's walk, as docs/tour.md tells it; and restoring by one click, with its undo and its conflict."""
 
 import json
 import time
