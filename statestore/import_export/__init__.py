@@ -1,10 +1,11 @@
 """The store as lines of JSON, to be kept, read and put into another store.
 
-lines      one row as one line, byte for byte, whatever its columns hold
-tables     which tables, in which order, by which keys
-exporting  the lines of a store, in short reads
-importing  lines into a store: upserts in short writes, a dry run, a report
-packing    gzip and zstd, while streaming
+codec           one row as one line, byte for byte, whatever its columns hold
+tables          which tables, in which order, by which keys
+exporter        the lines of a store, in short reads
+importer        lines into a store: upserts in short writes, a dry run, a report
+compression     gzip and zstd, while streaming
+original_types  what a number was in the SQLite file that it came from
 """
 
 from statestore.import_export.exporter import Wanted, export_lines

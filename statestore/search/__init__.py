@@ -1,29 +1,19 @@
 """Search in events: exact as the orchestrator's own LIKE, in milliseconds, at any moment.
 
-language    the query box's text → Query, errors with their position
-clauses     a Query as clauses on events: what every answer is checked with
-order       (timestamp, insertion order) as one number
-file        the index's own disposable file, its lease
-marks       triggers that mark what changed
-source      events as the indexer reads them
-documents   events → documents of the index
-tally       how many documents there are in each five minutes
-grams       how common each trigram is, from a sample
-indexer     marks, the walk through the store, merging
-state       what the index covers right now
-candidates  which documents may answer, by the plan that looks at the fewest
-database    PostgreSQL's own way: its indexes, and no more read than there is time for
-reading     what the index does not cover, read
-found       one page of answers
-whole       all answers, row by row
-matches     what is counted
-counts      facets
-bars        the histogram
-acting      who acted in what was found
-tail        what was inserted since
-completion  names and values that exist, for the box
+query         the query box's text as a Query, errors with their position
+filters       a Query as clauses on events: every answer is checked with them
+results       one page of answers
+export        all answers, row by row
+facets        how often each value occurs
+histogram     how matches spread over time
+sampling      what facets and histogram count
+agents        who acted in what was found
+live          what was inserted since
+autocomplete  names and values that exist, for the box
 
-service     the indexer as a part of `serve`
+fts           SQLite: a disposable FTS5 index of our own (index_file, indexer, documents, source, change_log, ordering,
+              time_buckets, trigram_stats, coverage, planner, unindexed), kept up to date by the daemon
+postgres      PostgreSQL: its own trigram indexes
 
 PostgreSQL keeps trigram indexes itself, which migration 0005 makes, and answers by the same clauses.
 """

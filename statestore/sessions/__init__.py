@@ -1,8 +1,9 @@
 """Sessions as people ask for them: those recorded, those that exist only in events; what was said in one.
 
-tallies       who took part and how often
+service       sessions opened, ended and edited
+participants  who took part, and how often
 listing       all sessions, last active first, page by page
-reading       one session, oldest first, with what changed in its agents
+conversation  one session, oldest first, with what changed in its agents
 """
 
 from statestore.sessions.conversation import (
