@@ -1,11 +1,12 @@
 """When a condition on an agent's state became true, and when false again."""
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from statestore import models
 from statestore.db.routers import store_alias
 from statestore.history.past import Position
-from statestore.history.walk import BUDGET_SECONDS, Cause, HistoryWalk, Parser, pairs, start_of
+from statestore.history.walk import BUDGET_SECONDS, Cause, HistoryWalk, pairs, start_of, state_parser
 from statestore.jsondiff.predicate import Condition
 
 
@@ -47,16 +48,12 @@ def bisect(
     """Return when a condition became true and false, back from now or from where an earlier reading stopped."""
     using = using or store_alias()
     text, at = start_of(agent, start, using)
-    parse = Parser()
-    held: dict[str, bool] = {}
+    parse = state_parser()
 
+    # Most states are the same on both sides of a pair.
+    @lru_cache(maxsize=3)
     def holds(state: str) -> bool:
-        # A state that is no JSON has no paths; most states are the same on both sides of a pair.
-        if state not in held:
-            while len(held) > 2:
-                del held[next(iter(held))]
-            held[state] = condition.holds(parse(state))
-        return held[state]
+        return condition.holds(parse(state))
 
     walk = HistoryWalk(agent.agent_id, using, start=start, budget_seconds=budget_seconds)
     found = Flips(holds(text), holds(text))

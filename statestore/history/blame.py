@@ -14,7 +14,7 @@ from statestore import models
 from statestore.db.routers import store_alias
 from statestore.errors import ValidationError
 from statestore.history.past import Position
-from statestore.history.walk import BUDGET_SECONDS, Cause, HistoryWalk, Parser, pairs, start_of
+from statestore.history.walk import BUDGET_SECONDS, Cause, HistoryWalk, pairs, start_of, state_parser
 from statestore.jsondiff import parsing, pointer
 from statestore.jsondiff.alignment import align
 from statestore.jsondiff.lcs import Budget
@@ -84,7 +84,7 @@ def blame(
 
 def _read_on(found: Blame, agent: models.AgentState, using: str, budget_seconds: float | None) -> None:
     walk = HistoryWalk(agent.agent_id, using, start=found.reached, budget_seconds=budget_seconds)
-    found.began, parse = True, Parser()
+    found.began, parse = True, state_parser()
     for before, after, origin in pairs(walk, *start_of(agent, found.reached, using)):
         found.unknown = _explained(parse(before), parse(after), found.unknown, origin, found.origins)
         if not found.unknown:

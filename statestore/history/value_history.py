@@ -7,7 +7,7 @@ from statestore.db.routers import store_alias
 from statestore.errors import ValidationError
 from statestore.history.blame import item_places
 from statestore.history.past import Position
-from statestore.history.walk import BUDGET_SECONDS, Cause, HistoryWalk, Parser, pairs, start_of
+from statestore.history.walk import BUDGET_SECONDS, Cause, HistoryWalk, pairs, start_of, state_parser
 from statestore.jsondiff import parsing, pointer
 from statestore.jsondiff.diff import MISSING, Missing
 from statestore.jsondiff.lcs import Budget
@@ -58,7 +58,7 @@ def path_history(
     check_path(path)
     walk = HistoryWalk(agent.agent_id, using, start=start, budget_seconds=budget_seconds)
     text, at = start_of(agent, start, using)
-    parse = Parser()
+    parse = state_parser()
     found = PathHistory(path, value=value_at(parse(text), path), place=path)
     for before_text, after_text, origin in pairs(walk, text, at):
         before, after = parse(before_text), parse(after_text)

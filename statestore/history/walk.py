@@ -1,8 +1,9 @@
 """An agent's recorded changes, walked from the newest back within a request's time budget."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 from math import inf
 from typing import Final
 
@@ -104,22 +105,20 @@ class HistoryWalk:
             )
 
 
-class Parser:
-    """Parses the states of a walk, and remembers the last three: each stands in two steps, one after the other."""
+def state_parser() -> Callable[[str], Json]:
+    """Return a function that parses states and remembers the last three: each stands in two steps, one after the other.
 
-    def __init__(self) -> None:
-        self._known: dict[str, Json] = {}
+    Of a state that is not JSON it returns the text, made unlike any string.
+    """
 
-    def __call__(self, text: str) -> Json:
-        """Return the value of a state; of one that is no JSON its text, made unlike any string."""
-        if text not in self._known:
-            while len(self._known) > 2:
-                del self._known[next(iter(self._known))]
-            try:
-                self._known[text] = parsing.parse(text)
-            except parsing.NotJson:
-                self._known[text] = f"\0{text}"
-        return self._known[text]
+    @lru_cache(maxsize=3)
+    def parse(text: str) -> Json:
+        try:
+            return parsing.parse(text)
+        except parsing.NotJson:
+            return f"\0{text}"
+
+    return parse
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from statestore.history import Cause, moments
 from statestore.jsondiff import parsing, pointer, predicate
 from statestore.jsondiff.diff import MISSING
 from tests.builders import NOW, make_agent, make_snapshot, make_transition
-from tests.examples import thoroughly
+from tests.examples import thoroughly_on_the_store
 
 pytestmark = pytest.mark.django_db
 
@@ -53,7 +53,7 @@ def seen(value: Any) -> str:
     return "missing" if value is MISSING else parsing.canonical(value)
 
 
-@thoroughly
+@thoroughly_on_the_store
 @given(pasts, st.booleans())
 def test_blame_is_what_a_naive_replay_says(states: list[Any], gaps: bool):
     agent = make_past(states, gaps=gaps)
@@ -79,7 +79,7 @@ def test_blame_is_what_a_naive_replay_says(states: list[Any], gaps: bool):
             assert (origin.step_id, origin.after) == (None, NOW + max(r for r in recorded if r < n))
 
 
-@thoroughly
+@thoroughly_on_the_store
 @given(st.data())
 def test_blame_follows_the_items_of_a_list_as_they_move(data: st.DataObject):
     """Each value is written once in its life, so that the step that wrote it is known without any replay."""
@@ -100,7 +100,7 @@ def test_blame_follows_the_items_of_a_list_as_they_move(data: st.DataObject):
         assert (origin and origin.step_id) == (f"{agent.agent_id}-{written}" if written else None)
 
 
-@thoroughly
+@thoroughly_on_the_store
 @given(pasts, st.booleans(), st.data())
 def test_the_history_of_a_path_is_what_a_naive_replay_says(states: list[Any], gaps: bool, data: st.DataObject):
     agent = make_past(states, gaps=gaps)
@@ -133,7 +133,7 @@ def test_the_history_of_an_item_follows_it_and_ends_where_it_came():
     assert [(change.path, change.before is MISSING) for change in found.changes] == [("/m/1", False), ("/m/0", True)]
 
 
-@thoroughly
+@thoroughly_on_the_store
 @given(pasts, st.sampled_from(["/a = 1", "/a exists", "/b missing", '/a/b contains "a"', "/c >= 1", '"" = {}']))
 def test_bisect_is_what_a_linear_scan_says(states: list[Any], text: str):
     agent, condition = make_past(states), predicate.parse(text)
@@ -159,7 +159,7 @@ def test_bisect_goes_on_from_where_its_time_was_over():
     assert rounds > 2
 
 
-@thoroughly
+@thoroughly_on_the_store
 @given(pasts, st.integers(-3, 12))
 def test_the_state_at_a_time_is_what_a_replay_says(states: list[Any], second: int):
     agent = make_past(states)

@@ -17,7 +17,7 @@ from statestore.history.past import GROUP_ROWS, Past, Position, Record
 from statestore.history.timeline import own_record
 from statestore.history.walk import HistoryWalk
 from tests.builders import NOW, make_agent
-from tests.examples import thoroughly
+from tests.examples import thoroughly_on_the_store
 
 pytestmark = pytest.mark.django_db
 
@@ -100,7 +100,7 @@ def text_of(agent: models.AgentState, stop: Record) -> str:
     return history.state_at(agent.agent_id, stop.moment).text
 
 
-@thoroughly
+@thoroughly_on_the_store
 @given(deeds)
 def test_a_stop_shows_the_state_of_its_moment_whatever_happened_in_its_second(happened: list[tuple[str, int, int]]):
     agent, life = lived(happened)
@@ -139,7 +139,7 @@ def test_a_stop_shows_the_state_of_its_moment_whatever_happened_in_its_second(ha
     assert [record.position for record in pages] == [record.position for record in records]
 
 
-@thoroughly
+@thoroughly_on_the_store
 @given(deeds)
 def test_the_walk_reads_the_changes_in_the_order_of_the_past(happened: list[tuple[str, int, int]]):
     agent, _ = lived(happened)
@@ -155,7 +155,7 @@ def test_the_walk_reads_the_changes_in_the_order_of_the_past(happened: list[tupl
     assert walked == [record.position for record in changes]
 
 
-@thoroughly
+@thoroughly_on_the_store
 @given(st.lists(st.tuples(st.sampled_from(["transition", "captured", "snapshot"]), st.booleans()), max_size=8))
 def test_in_one_second_what_fits_is_put_together_as_it_happened(happened: list[tuple[str, bool]]):
     """Each change leads to a state that was never before: then the texts alone tell the order."""

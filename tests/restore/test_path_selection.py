@@ -13,7 +13,7 @@ from statestore.jsondiff.diff import diff
 from statestore.jsondiff.parsing import parse
 from statestore.restore import path_selection
 from tests.builders import NOW, make_agent, make_snapshot, make_transition
-from tests.examples import thoroughly
+from tests.examples import thoroughly_on_the_store
 from tests.jsondiff.test_diff import values
 
 pytestmark = pytest.mark.django_db
@@ -24,7 +24,7 @@ def now_of(agent: models.AgentState) -> Any:
     return parse(models.AgentState.objects.get(pk=agent.pk).state_data)
 
 
-@thoroughly
+@thoroughly_on_the_store
 @given(values, values)
 def test_putting_all_paths_back_is_putting_the_whole_state_back(now: Any, then: Any):
     texts = json.dumps(now, default=str), json.dumps(then, default=str)
