@@ -4,8 +4,13 @@ import ast
 import re
 from pathlib import Path
 
+from django.template.loader import get_template
+
 ROOT = Path(__file__).resolve().parent.parent
 APP = ROOT / "statestore"
+TEMPLATES = ROOT / "templates"
+# Django and its applications load these by their own names.
+LOADED_BY_DJANGO = re.compile(r"(403|403_csrf|404|500)\.html|(admin|registration)/.*")
 
 
 def modules() -> list[Path]:
@@ -35,14 +40,41 @@ def test_nothing_expands_a_request_into_a_query():
 
 
 def test_no_template_marks_text_as_safe():
-    for path in (ROOT / "templates").rglob("*.html"):
+    for path in TEMPLATES.rglob("*.html"):
         assert not re.search(r"\|\s*safe\b|autoescape off", path.read_text()), path.name
 
 
 def test_no_template_carries_script_or_style():
-    for path in (ROOT / "templates").rglob("*.html"):
+    for path in TEMPLATES.rglob("*.html"):
         text = path.read_text()
         assert not re.search(r"<style|\sstyle=|\son\w+=|<script(?![^>]*\ssrc=)", text), path.name
+
+
+def templates_named_in_python() -> set[str]:
+    names = set()
+    for path in [*modules(), ROOT / "descartes_site" / "settings.py"]:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value.endswith(".html"):
+                # Views name templates below templates/statestore: `render_page` adds the folder.
+                is_below = path.is_relative_to(APP / "views") and not node.value.startswith("statestore/")
+                names.add(f"statestore/{node.value}" if is_below else node.value)
+    return names
+
+
+def templates_named_in_templates() -> set[str]:
+    named = re.compile(r'{% (?:include|extends) "([^"]+)"')
+    return {name for path in TEMPLATES.rglob("*.html") for name in named.findall(path.read_text())}
+
+
+def test_every_template_that_is_named_exists():
+    for name in templates_named_in_python() | templates_named_in_templates():
+        get_template(name)
+
+
+def test_every_template_is_used():
+    files = {path.relative_to(TEMPLATES).as_posix() for path in TEMPLATES.rglob("*.html")}
+    unused = files - templates_named_in_python() - templates_named_in_templates()
+    assert {name for name in unused if not LOADED_BY_DJANGO.fullmatch(name)} == set()
 
 
 def test_colours_stand_in_the_tokens_alone():

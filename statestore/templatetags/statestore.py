@@ -208,13 +208,13 @@ def query_and(context: dict[str, Any], name: str, value: Any) -> str:
     return f"?{parameters.urlencode()}"
 
 
-@register.inclusion_tag("statestore/_origin.html")
+@register.inclusion_tag("statestore/history/_origin.html")
 def origin(found: Any, agent_id: Any, commit: Any = "") -> dict[str, Any]:
     """Return what made a change: its transition with time, reason and commit, or that nobody recorded it."""
     return {"origin": found, "agent_id": agent_id, "git_commit": commit}
 
 
-@register.inclusion_tag("statestore/_json_link.html", takes_context=True)
+@register.inclusion_tag("statestore/_parts/json_link.html", takes_context=True)
 def json_link(context: dict[str, Any]) -> dict[str, Any]:
     """Return where this page's data is as JSON, and the curl line for it; nothing for a page without data."""
     request = context.get("request")

@@ -37,7 +37,7 @@ def agent_list(request: HttpRequest) -> HttpResponse:
     }
     if form.is_valid():
         context["page"] = form.page(form.agents(), form.order())
-    return render_live(request, "agent_list.html", context, fragment="_agent_rows.html")
+    return render_live(request, "agents/list.html", context, fragment="agents/_rows.html")
 
 
 @require_safe
@@ -61,7 +61,7 @@ def agent_detail(request: HttpRequest, agent_id: RowId) -> HttpResponse:
         "restores": models.Restore.objects.of_agent(agent.agent_id).newest_first().with_standing()[:3],
         "statuses": models.AgentStatus.choices,
     }
-    return render_page(request, "agent_detail.html", context)
+    return render_page(request, "agents/detail.html", context)
 
 
 @require_POST

@@ -40,7 +40,7 @@ def fleet(request: HttpRequest) -> HttpResponse:
             "seconds": form.cleaned_data["at"],
             "scope": form.scope(),
         }
-    return render_page(request, "fleet.html", context)
+    return render_page(request, "batches/new.html", context)
 
 
 def _prepared(request: HttpRequest) -> models.Batch:
@@ -77,7 +77,7 @@ def batch_detail(request: HttpRequest, batch_id: RowId) -> HttpResponse:
         "needs_approval": restore.batch_needs_approval(batch),
         "page": PageForm(request.GET).page(models.BatchItem.objects.filter(batch=batch), ("id",)),
     }
-    return render_page(request, "batch_detail.html", context, fragment="_batch_rows.html")
+    return render_page(request, "batches/detail.html", context, fragment="batches/_rows.html")
 
 
 @require_POST

@@ -24,7 +24,7 @@ def capture_page(request: HttpRequest) -> HttpResponse:
         "costs": capture.measure(),
         "most_ms": capture.MOST_MS,
     }
-    return render_page(request, "capture.html", context)
+    return render_page(request, "agents/capture.html", context)
 
 
 def _switch(request: HttpRequest) -> None:

@@ -40,7 +40,7 @@ def commit_detail(request: HttpRequest, sha: RowId) -> HttpResponse:
         "meanwhile": _meanwhile(query),
         "events_url": search_page.address(query),
     }
-    return render_page(request, "commit_detail.html", context)
+    return render_page(request, "commits/detail.html", context)
 
 
 @dataclass(frozen=True, slots=True)

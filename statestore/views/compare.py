@@ -43,7 +43,7 @@ def compare(request: HttpRequest) -> HttpResponse:
             "stops": _offered(left),
             "other_stops": _offered(right) if right != left else None,
         }
-    return render_page(request, "compare.html", context)
+    return render_page(request, "history/compare.html", context)
 
 
 def _agent(address: str) -> models.AgentState:

@@ -27,7 +27,7 @@ def edit_detail(request: HttpRequest, entry_id: int) -> HttpResponse:
         "can_revert": found.is_revertible and request.user.has_perm(f"statestore.change_{entry.noun}"),
         "others": [other for other in edits.history_of(entry.noun, entry.row_id) if other.entry.pk != entry.pk],
     }
-    return render_page(request, "edit_detail.html", context)
+    return render_page(request, "audit/edit.html", context)
 
 
 @require_POST

@@ -41,7 +41,7 @@ def event_search(request: HttpRequest) -> HttpResponse:
             "at": text[form.position :][:1] or " ",
             "after": text[form.position + 1 :][:200],
         }
-    return render_page(request, "event_search.html", context, fragment="_event_answer.html")
+    return render_page(request, "events/search.html", context, fragment="events/_results.html")
 
 
 def _answer(form: SearchForm) -> dict[str, Any]:
@@ -78,7 +78,7 @@ def live(request: HttpRequest) -> HttpResponse:
     query = form.cleaned_data["q"]
     came = search.follow(query, form.cleaned_data["cursor"] or search.tail_from_now())
     rows = search_page.rows(query, search.Found(came.rows, None, None))
-    response = render(request, "statestore/_event_rows.html", {"rows": rows, "query": query})
+    response = render(request, "statestore/events/_rows.html", {"rows": rows, "query": query})
     response["X-Cursor"] = came.cursor
     response["X-More"] = "1" if came.has_more else ""
     response["X-Lost"] = "1" if came.is_lost else ""
@@ -95,7 +95,7 @@ def complete(request: HttpRequest) -> HttpResponse:
     text = request.GET.get("q", "")
     caret = request.GET.get("caret", "")
     offered = search.complete(text, int(caret) if caret.isdecimal() and len(caret) < 6 else len(text))
-    return render(request, "statestore/_suggestions.html", {"offered": offered})
+    return render(request, "statestore/events/_suggestions.html", {"offered": offered})
 
 
 @require_safe
@@ -119,7 +119,7 @@ def event_detail(request: HttpRequest, event_id: RowId) -> HttpResponse:
         "after": after,
         "about": search_page.address(search.Query((search.Term("session", str(event.session_id)),))),
     }
-    return render_page(request, "event_detail.html", context, fragment="_event_detail.html")
+    return render_page(request, "events/detail.html", context, fragment="events/_detail.html")
 
 
 @require_POST

@@ -36,7 +36,7 @@ def fork_agent(request: HttpRequest, agent_id: RowId) -> HttpResponse:
         else:
             messages.success(request, f"{child} was made from {agent}. Its orchestrator can go on with it.")
             return redirect(child)
-    return render_page(request, "fork.html", _context(agent, moment, form), status=422 if form.errors else 200)
+    return render_page(request, "forks/new.html", _context(agent, moment, form), status=422 if form.errors else 200)
 
 
 def _context(agent: models.AgentState, moment: moments.Moment, form: ForkForm) -> dict[str, Any]:

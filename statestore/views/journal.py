@@ -24,7 +24,7 @@ def trash(request: HttpRequest) -> HttpResponse:
         "rows": [(agent, tombstones.get(agent.agent_id)) for agent in page],
         "revived": models.Tombstone.objects.revived()[:20],
     }
-    return render_page(request, "trash.html", context)
+    return render_page(request, "trash/list.html", context)
 
 
 @require_safe
@@ -37,4 +37,4 @@ def audit_log(request: HttpRequest) -> HttpResponse:
     except ValueError:
         raise Http404("No row has this id.") from None
     context = {"place": "audit", "page": PageForm(request.GET).page(entries, ("-id",)), "row": row}
-    return render_page(request, "audit.html", context, fragment="_audit_rows.html")
+    return render_page(request, "audit/list.html", context, fragment="audit/_rows.html")

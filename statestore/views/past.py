@@ -43,7 +43,7 @@ def blame(request: HttpRequest, agent_id: RowId) -> HttpResponse:
     try:
         found = history.blame(agent)
     except parsing.NotJson as error:
-        return render_page(request, "blame.html", context | {"why_raw": error.reason})
+        return render_page(request, "history/blame.html", context | {"why_raw": error.reason})
     commits = history.commits(agent.agent_id, {origin.step_id for origin in found.origins.values() if origin.step_id})
     state = parsing.parse(agent.state_data)
     paths = [path for path in pointer.leaf_paths(state) if word in path.lower()]
@@ -54,7 +54,7 @@ def blame(request: HttpRequest, agent_id: RowId) -> HttpResponse:
         "total": len(paths),
         "unknown": sum(1 for _ in found.unknown_paths()),
     }
-    return render_page(request, "blame.html", context, fragment="_blame_rows.html")
+    return render_page(request, "history/blame.html", context, fragment="history/_blame_rows.html")
 
 
 def _sorted(paths: list[str], found: history.Blame, request: HttpRequest) -> list[str]:
@@ -114,7 +114,7 @@ def path_history(request: HttpRequest, agent_id: RowId) -> HttpResponse:
         "reached_at": found.reached.at if found.reached else None,
         "began": predicate.exists(asked["path"]),
     }
-    return render_page(request, "path_history.html", context, fragment="_value_rows.html")
+    return render_page(request, "history/path.html", context, fragment="history/_path_rows.html")
 
 
 def _value_row(change: history.ValueChange, commits: dict[str, str], path: str) -> ValueRow:
@@ -185,4 +185,4 @@ def bisect(request: HttpRequest, agent_id: RowId) -> HttpResponse:
             "reached_at": found.reached.at if found.reached else None,
             "is_first_page": not asked["reached"],
         }
-    return render_page(request, "bisect.html", context, fragment="_flip_rows.html")
+    return render_page(request, "history/bisect.html", context, fragment="history/_bisect_rows.html")

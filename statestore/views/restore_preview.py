@@ -122,7 +122,7 @@ def _planned(form: RestoreForm, agent: models.AgentState, transition: models.Tra
 def _shown(request: HttpRequest, context: dict[str, Any], *, status: int = 200) -> HttpResponse:
     """Render the preview; only who may restore has something to choose."""
     can_pick = context["can_pick"] and request.user.has_perm("statestore.restore_agent")
-    return render_page(request, "restore_preview.html", context | {"can_pick": can_pick}, status=status)
+    return render_page(request, "restores/preview.html", context | {"can_pick": can_pick}, status=status)
 
 
 def preview(

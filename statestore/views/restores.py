@@ -29,7 +29,7 @@ def restore_list(request: HttpRequest) -> HttpResponse:
     context = {"place": "restores", "page": page}
     if not getattr(request, "htmx", None):
         context["plans"] = models.SavedPlan.objects.waiting(models.now())[:LISTED_PLANS]
-    return render_page(request, "restore_list.html", context, fragment="_restore_rows.html")
+    return render_page(request, "restores/list.html", context, fragment="restores/_rows.html")
 
 
 @require_safe
@@ -52,7 +52,7 @@ def restore_detail(request: HttpRequest, restore_id: RowId) -> HttpResponse:
         "undone_by": models.Restore.objects.filter(undoes_id=done.pk).newest_first().first(),
         "undoes": models.Restore.objects.filter(pk=done.undoes_id).first() if done.undoes_id else None,
     }
-    return render_page(request, "restore_detail.html", context)
+    return render_page(request, "restores/detail.html", context)
 
 
 def _plan_detail(request: HttpRequest, plan_id: RowId) -> HttpResponse:
@@ -62,7 +62,7 @@ def _plan_detail(request: HttpRequest, plan_id: RowId) -> HttpResponse:
     try:
         planned = restore.reopen(row)
     except (Conflict, NotFound) as error:
-        return render_page(request, "plan_detail.html", context | {"gone": str(error)})
+        return render_page(request, "restores/plan.html", context | {"gone": str(error)})
     context |= {
         "plan": planned,
         "agent": planned.agent,
@@ -73,7 +73,7 @@ def _plan_detail(request: HttpRequest, plan_id: RowId) -> HttpResponse:
         "state": StateView(planned.text),
         "aftermath": restore.side_effects_of(row.agent_id, planned.target.at),
     }
-    return render_page(request, "plan_detail.html", context)
+    return render_page(request, "restores/plan.html", context)
 
 
 @require_POST

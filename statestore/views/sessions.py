@@ -27,7 +27,7 @@ def session_list(request: HttpRequest) -> HttpResponse:
     context: dict[str, Any] = {"place": "sessions", "form": form}
     if form.is_valid():
         context["page"] = form.sessions()
-    return render_live(request, "session_list.html", context, fragment="_session_rows.html")
+    return render_live(request, "sessions/list.html", context, fragment="sessions/_rows.html")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ def session_detail(request: HttpRequest, session_id: RowId) -> HttpResponse:
         "shown_transitions": sum(said.transition is not None for said in read.entries),
         "events_url": search_page.address(search.Query((search.Term("session", name),))),
     }
-    return render_live(request, "session_detail.html", context, fragment="_session.html")
+    return render_live(request, "sessions/detail.html", context, fragment="sessions/_conversation.html")
 
 
 def _session(address: RowId) -> tuple[models.Session | None, str]:

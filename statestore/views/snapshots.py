@@ -30,7 +30,7 @@ def snapshot_list(request: HttpRequest) -> HttpResponse:
         "rows": [(row, agents.get(row.agent_id)) for row in page],
         "page": page,
     }
-    return render_page(request, "snapshot_list.html", context, fragment="_snapshot_rows.html")
+    return render_page(request, "snapshots/list.html", context, fragment="snapshots/_rows.html")
 
 
 @require_safe
@@ -53,7 +53,7 @@ def snapshot_detail(request: HttpRequest, snapshot_id: RowId) -> HttpResponse:
         "comparison": ComparisonView(snapshot.state_data, agent.state_data) if agent else None,
         "is_expired": snapshot.is_expired(models.now()),
     }
-    return render_page(request, "snapshot_detail.html", context)
+    return render_page(request, "snapshots/detail.html", context)
 
 
 @require_POST

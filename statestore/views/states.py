@@ -133,7 +133,7 @@ def branch(request: HttpRequest, agent_id: RowId) -> HttpResponse:
         "moment": moment,
         "tree": tree(value, agent_id=agent, moment=moment, path=path, name=name),
     }
-    return render_page(request, "branch.html", context, fragment="_branch.html")
+    return render_page(request, "agents/branch.html", context, fragment="agents/_branch.html")
 
 
 def _agent_id(address: RowId) -> str:

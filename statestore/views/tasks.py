@@ -63,12 +63,14 @@ def task_list(request: HttpRequest) -> HttpResponse:
         "total": sum(counts.values()), "statuses": models.TaskStatus.choices, "priorities": models.TaskPriority.choices,
     }  # fmt: skip
     if not form.is_valid():
-        return render_page(request, "task_list.html", context, fragment="_task_rows.html")
+        return render_page(request, "tasks/list.html", context, fragment="tasks/_rows.html")
     if form.cleaned_data["layout"] == "board":
-        return render_page(request, "task_board.html", context | {"columns": _columns(form)})
+        return render_page(request, "tasks/board.html", context | {"columns": _columns(form)})
     page = form.page(form.tasks(), BY_CHANGE)
     cards = [Card(task, models.row_hash(task)) for task in page]
-    return render_page(request, "task_list.html", context | {"page": page, "cards": cards}, fragment="_task_rows.html")
+    return render_page(
+        request, "tasks/list.html", context | {"page": page, "cards": cards}, fragment="tasks/_rows.html"
+    )
 
 
 def _columns(form: TaskFilterForm) -> list[Column]:
@@ -103,7 +105,7 @@ def task_detail(request: HttpRequest, task_id: RowId) -> HttpResponse:
         "waits_for": [graph.nodes[edge.waits_for] for edge in graph.edges if edge.task == task.pk],
         "awaited_by": [graph.nodes[edge.task] for edge in graph.edges if edge.waits_for == task.pk],
     }
-    return render_page(request, "task_detail.html", context)
+    return render_page(request, "tasks/detail.html", context)
 
 
 @require_POST

@@ -38,7 +38,7 @@ def agent_timeline(request: HttpRequest, agent_id: RowId) -> HttpResponse:
     if not getattr(request, "htmx", None):
         entries, older = history.timeline(agent.agent_id, cursor=request.GET.get("older", ""), limit=LIST_ROWS)
         context |= {"entries": entries, "older": older}
-    return render_page(request, "timeline.html", context, fragment="_moment.html")
+    return render_page(request, "history/timeline.html", context, fragment="history/_moment.html")
 
 
 @dataclass(frozen=True, slots=True)

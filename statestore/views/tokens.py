@@ -36,7 +36,7 @@ def token_list(request: HttpRequest) -> HttpResponse:
         "sees_all": request.user.has_perm("statestore.view_apitoken"),
         "now": models.now(),
     }
-    return render_page(request, "token_list.html", context, status=422 if form.errors else 200)
+    return render_page(request, "tokens/list.html", context, status=422 if form.errors else 200)
 
 
 @require_POST

@@ -37,7 +37,7 @@ def transition_detail(request: HttpRequest, transition_id: RowId) -> HttpRespons
         "older": _sibling(transition, older=True),
         "newer": _sibling(transition, older=False),
     }
-    return render_page(request, "transition_detail.html", context)
+    return render_page(request, "history/transition.html", context)
 
 
 def _sibling(transition: models.Transition, *, older: bool) -> Any:

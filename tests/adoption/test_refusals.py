@@ -156,8 +156,9 @@ def test_a_file_that_is_not_a_sound_store_is_refused_and_left_untouched(case: st
 
 def test_a_file_that_may_not_be_read_is_refused(version_5: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # Simulated: tests often run as root, who may read everything.
-    monkeypatch.setattr(os, "open", lambda *_: (_ for _ in ()).throw(PermissionError(13, "Permission denied")))
-    assert probe_process.inspect(version_5, stopped=False)["refusal"] == "It cannot be read: Permission denied."
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "open", lambda *_: (_ for _ in ()).throw(PermissionError(13, "Permission denied")))
+        assert probe_process.inspect(version_5, stopped=False)["refusal"] == "It cannot be read: Permission denied."
 
 
 def test_a_large_file_in_rollback_mode_is_only_checked_when_the_orchestrator_rests(

@@ -1,5 +1,6 @@
 """Serve the dashboard with the production server."""
 
+import fcntl
 import hashlib
 import os
 import sys
@@ -54,12 +55,17 @@ class Command(BaseCommand):
 
 
 def collect_if_changed() -> None:
-    """Collect the static files unless those of the last time are the same; saves seconds at each start."""
-    stamp = Path(settings.STATIC_ROOT) / STAMP
-    wanted = _fingerprint()
-    if not stamp.exists() or stamp.read_text() != wanted:
-        call_command("collectstatic", interactive=False, clear=True, verbosity=0)
-        stamp.write_text(wanted)
+    """Collect the static files unless those of the last time are the same; saves seconds at each start.
+
+    Two servers that start at once take turns: one would delete what the other is writing.
+    """
+    root = Path(settings.STATIC_ROOT)
+    with root.with_name(f"{root.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        stamp, wanted = root / STAMP, _fingerprint()
+        if not stamp.exists() or stamp.read_text() != wanted:
+            call_command("collectstatic", interactive=False, clear=True, verbosity=0)
+            stamp.write_text(wanted)
 
 
 def _fingerprint() -> str:
