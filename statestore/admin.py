@@ -171,7 +171,7 @@ class AgentAdmin(ReadOnlyAdmin):
     shown_id = _shown("agent_id", "id", shorten=middle)
     shown_status = _shown("status", "status")
     created = _time("created_at", "created")
-    changed = _time("updated_at", "last change")
+    changed = _time("updated_at", "last changed")
 
     def get_queryset(self, request: HttpRequest) -> Any:
         return super().get_queryset(request).with_size()
@@ -220,7 +220,7 @@ class EventAdmin(ReadOnlyAdmin):
     ordering = ("-rowid",)
     list_display = ("shown_type", "shown_actor", "shown_session", "shown_content", "at")
     search_fields = ("=session_id", "=actor_id", "=event_type", "=id")
-    search_help_text = "An exact id, session, actor or type."
+    search_help_text = "Enter an exact id, session, actor or type."
     fields = ("id", "event_type", "at", "session_id", "actor_type", "actor_id", "content", "metadata", "git_commit")
     readonly_fields = ("at",)
     shown_type = _shown("event_type", "type")
@@ -275,7 +275,7 @@ class TaskAdmin(EditedAdmin):
     shown_complexity = _shown("complexity", "complexity")
     shown_assignee = _shown("assigned_to", "assigned to", shorten=middle)
     created = _time("created_at", "created")
-    changed = _time("updated_at", "last change")
+    changed = _time("updated_at", "last changed")
 
     def get_queryset(self, request: HttpRequest) -> Any:
         rows = super().get_queryset(request)

@@ -1,6 +1,6 @@
 """The app's place in Django: what is wired up when the process starts."""
 
-from django.apps import AppConfig
+from django.apps import AppConfig, apps
 from django.db.backends.signals import connection_created
 
 
@@ -12,6 +12,9 @@ class StateStoreConfig(AppConfig):
     def ready(self) -> None:
         from statestore import checks as checks
 
+        # The admin's titles: Django's and axes's own names say how they are made, not what they are for.
+        apps.get_app_config("auth").verbose_name = "Users and groups"
+        apps.get_app_config("axes").verbose_name = "Sign-in log"
         connection_created.connect(_on_connection, dispatch_uid="statestore.prepare_connection")
 
 

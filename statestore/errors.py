@@ -11,8 +11,8 @@ class StateStoreError(Exception):
 
     status: ClassVar[int] = 500
     problem: ClassVar[str] = "database"
-    title: ClassVar[str] = "The database refused"
-    remedy: ClassVar[str] = "The detail says why; nothing was changed."
+    title: ClassVar[str] = "Database error"
+    remedy: ClassVar[str] = "Nothing was changed. See the detail for the cause."
 
 
 class DatabaseError(StateStoreError):
@@ -24,7 +24,7 @@ class Unavailable(DatabaseError):
 
     status = 503
     problem = "unavailable"
-    title = "The store is not available"
+    title = "Store unavailable"
     remedy = "Run `manage.py doctor` on the server."
 
 
@@ -41,7 +41,7 @@ class NotFound(StateStoreError):
     status = 404
     problem = "not-found"
     title = "Not found"
-    remedy = "Check the id; ids in paths are written as the list's `address`."
+    remedy = "Check the id. In paths, use the `address` from the list."
 
 
 class Conflict(StateStoreError):
@@ -49,8 +49,8 @@ class Conflict(StateStoreError):
 
     status = 409
     problem = "conflict"
-    title = "It conflicts with what is there"
-    remedy = "Read it again and decide anew."
+    title = "Conflict"
+    remedy = "Read the resource again and retry."
 
 
 class Moved(Conflict):
@@ -68,8 +68,8 @@ class NeedsApproval(Conflict):
     """A second person has to approve this first."""
 
     problem = "needs-approval"
-    title = "A second person must approve"
-    remedy = "Save a plan and let another person approve it."
+    title = "Approval required"
+    remedy = "Save a plan and ask another person to approve it."
 
 
 class Forbidden(StateStoreError):
@@ -77,8 +77,8 @@ class Forbidden(StateStoreError):
 
     status = 403
     problem = "forbidden"
-    title = "This is not allowed"
-    remedy = "Use a token with the scope, of a user with the role."
+    title = "Forbidden"
+    remedy = "Use a token that has the scope and whose user has the role."
 
 
 class ValidationError(StateStoreError):
@@ -99,7 +99,7 @@ class SerializationError(StateStoreError):
 
     status = 422
     problem = "unstorable"
-    title = "A value cannot be stored"
+    title = "Value cannot be stored"
     remedy = ValidationError.remedy
 
 
@@ -108,8 +108,8 @@ class ReadOnly(StateStoreError):
 
     status = 503
     problem = "read-only"
-    title = "The store is read-only"
-    remedy = "Let the server's user write the file and its directory."
+    title = "Store is read-only"
+    remedy = "Give the server's user write access to the file and its directory."
 
 
 class TooSlow(StateStoreError):
@@ -117,8 +117,8 @@ class TooSlow(StateStoreError):
 
     status = 503
     problem = "too-slow"
-    title = "The database did not answer in time"
-    remedy = "Ask for less, or for a shorter stretch of time."
+    title = "Database timeout"
+    remedy = "Request less data or a shorter time range."
 
 
 class Busy(StateStoreError):
@@ -126,8 +126,8 @@ class Busy(StateStoreError):
 
     status = 503
     problem = "busy"
-    title = "Another program is writing"
-    remedy = "Try again after Retry-After seconds."
+    title = "Store is busy"
+    remedy = "Retry after the number of seconds in Retry-After."
 
 
 # One class for each problem type that the domain has.

@@ -63,7 +63,7 @@ class StoreErrors:
         status = store_status()
         if status.is_ready:
             return None
-        context = {"title": "The store is not ready", "message": f"{status.found} {status.remedy}", "status": 503}
+        context = {"title": "Store not ready", "message": f"{status.found} {status.remedy}", "status": 503}
         return _unavailable(render(request, "statestore/error.html", context, status=503))
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:

@@ -58,7 +58,9 @@ class StateStore:
         """Create the schema where the database is empty, or bring ours up to date; `adopt` is for other files."""
         tables = set(connections[self.using].introspection.table_names())
         if "agent_states" in tables and "django_migrations" not in tables:
-            raise MigrationError("This store belongs to an orchestrator. Run `manage.py adopt PATH` first.")
+            raise MigrationError(
+                "This store belongs to an orchestrator and is not adopted. Run `manage.py adopt PATH` first."
+            )
         with translated_errors():
             call_command("migrate", database=self.using, verbosity=0)
 
@@ -116,7 +118,7 @@ class StateStore:
         with translated_errors():
             agent = self._agent(agent_id)
         if agent.is_deleted:
-            raise NotFound(f"The agent “{agent_id[:80]}” is in the trash. Bring it back with undelete_agent.")
+            raise NotFound(f"Agent “{agent_id[:80]}” is in the trash. Restore it with undelete_agent.")
         return agent
 
     def list_agents(self) -> list[models.AgentState]:
@@ -214,7 +216,7 @@ class StateStore:
         """Put a snapshot's state back over whatever the agent is now, safely, and return the restore."""
         snapshot = self._snapshots().without_state().filter(pk=snapshot_id).first()
         if snapshot is None:
-            raise NotFound(f"There is no snapshot “{snapshot_id[:80]}” here. list_snapshots gives those that are.")
+            raise NotFound(f"Snapshot “{snapshot_id[:80]}” not found. Use list_snapshots to see all snapshots.")
         plan = restore.plan(snapshot.agent_id, moments.AtSnapshot(snapshot_id), using=self.using)
         return restore.apply(plan, by=self.actor, reason=reason)
 
@@ -294,7 +296,7 @@ class StateStore:
         with translated_errors():
             session: models.Session | None = sessions.filter(pk=session_id).first()
         if session is None:
-            raise NotFound(f"There is no session “{session_id[:80]}” here.")
+            raise NotFound(f"Session “{session_id[:80]}” not found.")
         return session
 
     def list_sessions(self, agent_id: str | None = None) -> list[models.Session]:

@@ -58,7 +58,7 @@ def walk(page: Page) -> str:
     page.get_by_label("Reason").fill("its goal was lost")
     keep(page, "preview")
     page.get_by_role("button", name="Restore").click()
-    expect(page.get_by_text("● still in force")).to_be_visible()
+    expect(page.get_by_text("● Active")).to_be_visible()
     keep(page, "restored")
     return lost
 

@@ -83,7 +83,7 @@ def test_saving_with_a_reason_records_the_transition_and_without_one_does_not(st
 def test_saving_over_an_agent_that_moved_is_a_conflict(store: StateStore):
     etag = store.save_agent_state("a1", {"step": 1}).etag()
     store.save_agent_state("a1", {"step": 2})
-    with pytest.raises(Conflict, match="read it again"):
+    with pytest.raises(Conflict, match="Read it again"):
         store.save_agent_state("a1", {"step": 3}, if_match=etag)
     assert store.load_agent_state("a1").state_data == '{"step":2}'
 
@@ -166,8 +166,10 @@ def test_a_snapshot_keeps_the_state_and_can_be_restored(store: StateStore):
     assert store.load_agent_state("a1").state_data == '{"x": 1e400}'
     assert restored.reason == "lost"
     listed = store.list_snapshots("a1")
-    assert [row.description for row in listed] == ["Before restore: restored to snapshot “before refactor” — lost",
-                                                   "before refactor"]  # fmt: skip
+    assert [row.description for row in listed] == [
+        "Safety snapshot before restore to snapshot “before refactor” — lost",
+        "before refactor",
+    ]
 
 
 def test_expired_snapshots_are_deleted_and_audited(store: StateStore):
@@ -211,7 +213,7 @@ def test_an_event_of_the_same_id_is_saved_over_the_earlier_one(store: StateStore
     [
         ({"content": None}, "Event 1 has no content"),
         ({"colour": "red"}, "Event 1 has an unknown field colour"),
-        ({"actor_type": "Robot"}, "use User, Agent or System"),
+        ({"actor_type": "Robot"}, "Use User, Agent or System"),
     ],
 )
 def test_one_bad_event_saves_none(store: StateStore, change: dict[str, Any], words: str):
@@ -240,9 +242,9 @@ def test_dependencies_in_a_circle_are_refused_with_the_circle(store: StateStore)
     store.save_task({"id": "t1", "title": "1"})
     store.save_task({"id": "t2", "title": "2", "dependencies": ["t1"]})
     store.save_task({"id": "t3", "title": "3", "dependencies": ["t2"]})
-    with pytest.raises(ValidationError, match="circle: t1 → t3 → t2 → t1"):
+    with pytest.raises(ValidationError, match="Circular dependency: t1 → t3 → t2 → t1"):
         store.save_task({"id": "t1", "title": "1", "dependencies": ["t3"]})
-    with pytest.raises(ValidationError, match="circle: t1 → t1"):
+    with pytest.raises(ValidationError, match="Circular dependency: t1 → t1"):
         store.save_task({"id": "t1", "title": "1", "dependencies": ["t1"]})
     assert models.TaskDependency.objects.count() == 2
 
@@ -251,10 +253,10 @@ def test_dependencies_in_a_circle_are_refused_with_the_circle(store: StateStore)
     ("task", "words"),
     [
         ({"title": ""}, "needs a title"),
-        ({"title": "x", "status": "todo"}, "use one of Todo, InProgress, Done, Blocked"),
-        ({"title": "x", "dependencies": ["nowhere"]}, "no task “nowhere”"),
+        ({"title": "x", "status": "todo"}, "Use one of Todo, InProgress, Done, Blocked"),
+        ({"title": "x", "dependencies": ["nowhere"]}, "Task “nowhere” does not exist"),
         ({"title": "x", "dependencies": {"a": 1}}, "JSON list of task ids"),
-        ({"title": "x", "owner": "me"}, "no field owner"),
+        ({"title": "x", "owner": "me"}, "Unknown task field owner"),
     ],
 )
 def test_a_task_that_cannot_be_is_refused(store: StateStore, task: dict[str, Any], words: str):
@@ -268,7 +270,7 @@ def test_a_session_starts_and_ends_once(store: StateStore):
     with pytest.raises(Conflict, match="already"):
         store.start_session("a1", session_id="s1")
     assert store.end_session("s1").status == "completed"
-    with pytest.raises(Conflict, match="ended already"):
+    with pytest.raises(Conflict, match="already ended"):
         store.end_session("s1")
     assert store.list_sessions("a1") == [session]
     with pytest.raises(NotFound):
@@ -302,7 +304,7 @@ def test_a_store_with_a_prefix_sees_and_changes_only_its_own_namespace(store: St
 
 def test_an_id_taken_in_another_namespace_is_a_conflict_and_deletes_nobody(store: StateStore):
     StateStore(prefix="build").save_agent_state("a1", {"step": 1})
-    with pytest.raises(Conflict, match="taken in another namespace"):
+    with pytest.raises(Conflict, match="already in use in another namespace"):
         StateStore(prefix="ops").save_agent_state("a1", {"step": 2})
     assert models.AgentState.objects.get().state_data == '{"step":1}'
 
@@ -399,5 +401,5 @@ def test_the_audit_log_refuses_to_be_changed(store: StateStore):
     make_agent("a1")
     store.create_snapshot("a1")
     with pytest.raises(Exception, match="append-only"):
-        models.AuditEntry.objects.update(actor="somebody else")
+        models.AuditEntry.objects.update(actor="cannot approve your own")
     assert connection.alias == "default"

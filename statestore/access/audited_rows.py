@@ -36,7 +36,7 @@ def delete(using: str, row: Any, *, by: Actor, if_match: str | None = None, **al
         present = type(row).objects.using(using).select_for_update().filter(pk=row.pk).first()
         etags.expect(present, if_match)
         if present is None:
-            raise NotFound(f"The {row._meta.verbose_name} is gone already. Nothing was changed.")
+            raise NotFound(f"The {row._meta.verbose_name} has already been deleted. Nothing was changed.")
         audit.record("delete", present, by=by, row_id=present.pk, using=using, **columns_of(present), **also)
         present.delete(using=using)
 

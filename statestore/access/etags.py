@@ -15,7 +15,7 @@ def expect(row: Any, etag: str | None, message: str = "") -> None:
     Call it inside the transaction that changes the row.
     """
     if row is None and etag is not None:
-        raise Moved(message or "What you saw is gone since. Nothing was changed; read it again.")
+        raise Moved(message or "The row was deleted since you read it. Nothing was changed. Read it again.")
     if etag not in (None, ANY):
         expect_etag(models.row_hash(row), etag, message)
 
@@ -23,4 +23,4 @@ def expect(row: Any, etag: str | None, message: str = "") -> None:
 def expect_etag(present: str, etag: str | None, message: str = "") -> None:
     """Raise Moved, with the present ETag, unless it is the expected one; for resources of more than one row."""
     if etag not in (None, ANY, present):
-        raise Moved(message or "What you saw has changed since. Nothing was changed; read it again.", present)
+        raise Moved(message or "The row has changed since you read it. Nothing was changed. Read it again.", present)

@@ -97,9 +97,9 @@ class Scope:
         if wanted is None and len(self.namespaces) == 1:
             wanted = self.namespaces[0]
         if wanted is None:
-            raise ValidationError("Say in which namespace: your token is limited to several.")
+            raise ValidationError("Your token has several namespaces. Name one of them.")
         if wanted not in self.namespaces:
-            raise Forbidden("Your token is limited to other namespaces. Nothing was changed.")
+            raise Forbidden("Your token has no access to this namespace. Nothing was changed.")
         return wanted or None
 
     def agent_ids(self, wanted: Sequence[RowId]) -> list[str]:
@@ -113,7 +113,7 @@ class Scope:
         agent = None if isinstance(wanted, str) else self.agents().without_state().named(wanted, "agent_id")
         if agent is None:
             name = wanted if isinstance(wanted, str) else wanted.prefix
-            raise NotFound(f"There is no agent “{name[:80]}” here. Nothing was changed.")
+            raise NotFound(f"Agent “{name[:80]}” not found. Nothing was changed.")
         return str(agent.agent_id)
 
     def require_agent(self, agent_id: str | None, what: str) -> None:
@@ -121,7 +121,7 @@ class Scope:
         if self.is_unrestricted:
             return
         if agent_id is None or not self.agents().filter(agent_id=agent_id).exists():
-            raise Forbidden(f"{what} must belong to an agent of your token's namespaces. Nothing was changed.")
+            raise Forbidden(f"{what} must belong to an agent in your token's namespaces. Nothing was changed.")
 
     def require_tasks(self, wanted: Sequence[str], *, besides: models.Task | None) -> None:
         """Raise ValidationError for a dependency that is out of reach, as for one that is not there.
@@ -132,9 +132,7 @@ class Scope:
         ids = set(wanted) - set(_ids_in(kept))
         here = set(self.tasks().filter(pk__in=ids).order_by().values_list("pk", flat=True))
         if missing := sorted(ids - here):
-            raise ValidationError(
-                f"There is no task “{missing[0][:80]}” to depend on. Nothing was saved.", field="dependencies"
-            )
+            raise ValidationError(f"Task “{missing[0][:80]}” does not exist. Nothing was saved.", field="dependencies")
 
     def require_new_agent(self, agent_id: str) -> None:
         """Raise Conflict where rows out of reach name an id: with an agent of it they would come into reach."""
@@ -158,7 +156,7 @@ class Scope:
             raise Conflict(_TAKEN.format(session_id[:80]))
 
 
-_TAKEN = "The id “{}” is taken. Nothing was changed; choose another one."
+_TAKEN = "The id “{}” is already in use. Nothing was changed. Choose another id."
 _OF_AGENTS: tuple[Any, ...] = (
     models.AgentState, models.Transition, models.Snapshot, models.Session, models.Restore, models.SavedPlan,
 )  # fmt: skip

@@ -49,13 +49,13 @@ def create(
     """
     name = name.strip()
     if not name or len(name) > 100:
-        raise ValidationError("A token needs a name of 1 to 100 characters: which script uses it?")
+        raise ValidationError("A token needs a name of 1 to 100 characters.")
     if unknown := [scope for scope in scopes if scope not in SCOPES]:
-        raise ValidationError(f"“{unknown[0]}” is no scope; use some of {', '.join(SCOPES)}.")
+        raise ValidationError(f"“{unknown[0]}” is not a valid scope. Use one or more of {', '.join(SCOPES)}.")
     if not scopes:
-        raise ValidationError(f"A token needs a scope: some of {', '.join(SCOPES)}.")
+        raise ValidationError(f"A token needs at least one scope of {', '.join(SCOPES)}.")
     if not 1 <= days <= MOST_DAYS:
-        raise ValidationError(f"A token holds for 1 to {MOST_DAYS} days.")
+        raise ValidationError(f"A token can be valid for 1 to {MOST_DAYS} days.")
     if namespaces is not None and len(namespaces) > MOST_NAMESPACES:
         raise ValidationError(f"A token can be limited to at most {MOST_NAMESPACES} namespaces.")
     public_id = seed[:ID_DIGITS] if seed else secrets.token_hex(ID_DIGITS // 2)
@@ -138,7 +138,7 @@ def find(tokens: QuerySet[models.ApiToken], public_id: str) -> models.ApiToken:
     public_id = public_id.removeprefix(f"{PREFIX}.")
     token = tokens.filter(public_id=public_id).first() if _ID.fullmatch(public_id) else None
     if token is None:
-        raise NotFound("There is no such token. `manage.py token list` shows those that are.")
+        raise NotFound("Token not found. Run `manage.py token list` to see all tokens.")
     return token
 
 
@@ -162,4 +162,4 @@ def _note(verb: str, token: models.ApiToken, by: Actor) -> None:
             audit.record(verb, token, by=by, row_id=token.prefix, name=token.name, user=token.user.get_username(),
                          scopes=token.scopes, namespaces=token.namespaces)  # fmt: skip
     except StateStoreError as error:
-        log.warning("%s of the token %s is not in the audit log: %s", verb, token.prefix, error)
+        log.warning("Could not write %s of token %s to the audit log: %s", verb, token.prefix, error)

@@ -45,7 +45,7 @@ def change_status_of_each(
 def _each(agent_ids: Sequence[str], verb: Callable[[str], Any]) -> list[Outcome]:
     chosen = list(dict.fromkeys(agent_ids))
     if not 1 <= len(chosen) <= MAX_AGENTS:
-        raise ValidationError(f"Choose 1 to {MAX_AGENTS} agents. Nothing was changed.")
+        raise ValidationError(f"Select 1 to {MAX_AGENTS} agents. Nothing was changed.")
     return [_outcome(agent_id, verb) for agent_id in chosen]
 
 

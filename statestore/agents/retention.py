@@ -32,7 +32,7 @@ def purge_agent(using: str, find: Callable[[], models.AgentState], *, by: Actor)
 
 def _in_trash(agent: models.AgentState) -> models.AgentState:
     if not agent.is_deleted:
-        raise Conflict("This agent is not in the trash, or its orchestrator has just saved it again: it is kept.")
+        raise Conflict("This agent is not in the trash; its orchestrator may have saved it again. Nothing was deleted.")
     return agent
 
 

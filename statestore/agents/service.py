@@ -49,7 +49,7 @@ def save_agent(
         elif "state_data" in columns:
             agent = _insert(using, agent_id, prefix, columns)
         else:
-            raise NotFound(f"There is no agent “{agent_id[:80]}” here. Check the id and the namespace.")
+            raise NotFound(f"Agent “{agent_id[:80]}” not found. Check the id and the namespace.")
         is_recorded = reason is not None or (record and not models.same_text(state_before, agent.state_data))
         transition = record_change(using, agent, state_before, reason) if is_recorded else None
     return Saved(agent, found is None, transition)
@@ -84,7 +84,7 @@ def find_agent(
     agents = agents if prefix is None else agents.in_namespace(prefix)
     agent: models.AgentState | None = (agents.select_for_update() if lock else agents).filter(agent_id=agent_id).first()
     if agent is None:
-        raise NotFound(f"There is no agent “{agent_id[:80]}” here. Check the id and the namespace.")
+        raise NotFound(f"Agent “{agent_id[:80]}” not found. Check the id and the namespace.")
     etags.expect(agent, if_match)
     return agent
 
@@ -101,7 +101,7 @@ def change_status(
 ) -> models.Transition | None:
     """Change an agent's status and return the transition that records it, or None where it had that status already."""
     if not status.strip():
-        raise ValidationError("A status is a word, such as idle or paused.")
+        raise ValidationError("A status must be a word such as idle or paused.")
     with transactions.writing(using):
         agent = find_agent(using, agent_id, prefix=prefix, lock=True, if_match=if_match)
         check_alive(agent)
@@ -152,7 +152,7 @@ def _set_deleted(using: str, agent: models.AgentState, is_deleted: int) -> None:
 def check_alive(agent: models.AgentState | None) -> None:
     """Raise Conflict where an agent is in the trash."""
     if agent is not None and agent.is_deleted:
-        raise Conflict("This agent is in the trash. Nothing was changed; bring it back first.")
+        raise Conflict("This agent is in the trash. Nothing was changed. Restore it from the trash first.")
 
 
 def _check(
@@ -160,11 +160,11 @@ def _check(
 ) -> None:
     if found is not None and prefix is not None and found.key != f"{prefix}:{agent_id}":
         raise Conflict(
-            f"The id “{agent_id[:80]}” is taken in another namespace. Ids are unique across all: saving would"
-            " delete that agent. Choose another id."
+            f"The id “{agent_id[:80]}” is already in use in another namespace."
+            " Saving would delete that agent. Choose another id."
         )
     if only_new and found is not None:
-        raise Moved(f"There is an agent “{agent_id[:80]}” already. Nothing was changed.", found.etag())
+        raise Moved(f"Agent “{agent_id[:80]}” already exists. Nothing was changed.", found.etag())
     etags.expect(found, if_match)
 
 

@@ -56,7 +56,7 @@ def delete_snapshot(
         rows = models.Snapshot.objects.using(using) if among is None else among
         snapshot = rows.filter(pk=snapshot_id).first()
         if snapshot is None:
-            raise NotFound(f"There is no snapshot “{snapshot_id[:80]}” here.")
+            raise NotFound(f"Snapshot “{snapshot_id[:80]}” not found.")
         etags.expect(snapshot, if_match)
         before = models.sha256(snapshot.state_data)
         audit.record(

@@ -8,7 +8,7 @@ from django.db.utils import DataError, OperationalError
 
 from statestore.errors import Busy, DatabaseError, ReadOnly, StateStoreError, TooSlow, Unavailable
 
-BUSY = "Another program is writing to the store and did not finish in time. Nothing was changed; try again."
+BUSY = "Another program is writing to the store and did not finish in time. Nothing was changed. Try again."
 # What SQLite and PostgreSQL say of a disk or a server, as opposed to a statement, that they cannot work with.
 _OUT_OF_ORDER = ("disk i/o error", "unable to open", "malformed", "not a database", "connection", "shutting down")
 
@@ -28,15 +28,15 @@ def translate(error: DjangoDatabaseError) -> StateStoreError:
     """Return the domain's error for one of the driver's."""
     text = str(error).lower()
     if "statement timeout" in text:
-        return TooSlow("The database did not answer in time. Ask for less, or for a shorter stretch of time.")
+        return TooSlow("The database did not answer in time. Request less data or a shorter time range.")
     if isinstance(error, OperationalError | DjangoDatabaseError) and ("locked" in text or "lock timeout" in text):
         return Busy(BUSY)
     if "readonly" in text or "read-only" in text:
-        return ReadOnly("The store cannot be written: its file or directory is read-only. Nothing was changed.")
+        return ReadOnly("The store's file or directory is read-only. Nothing was changed.")
     if "disk is full" in text or "no space" in text:
-        return Unavailable("The disk that holds the store is full. Nothing was changed; free space and try again.")
+        return Unavailable("The store's disk is full. Nothing was changed. Free some space and try again.")
     if any(words in text for words in _OUT_OF_ORDER):
-        return Unavailable(f"The store cannot be used as things are: {error}. Nothing was changed; run the doctor.")
+        return Unavailable(f"The store is not usable: {error}. Nothing was changed. Run `manage.py doctor`.")
     if isinstance(error, DataError):
-        return DatabaseError("A value does not fit into its column. Nothing was changed.")
-    return DatabaseError(f"The database refused: {error}. Nothing was changed.")
+        return DatabaseError("A value is out of range for its column. Nothing was changed.")
+    return DatabaseError(f"Database error: {error}. Nothing was changed.")

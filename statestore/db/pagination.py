@@ -119,7 +119,7 @@ def decode_cursor(cursor: str, length: int) -> tuple[bool, list[Any]]:
         return bool(backwards), [_stored(part) for part in key]
     except (ValueError, TypeError, KeyError, binascii.Error):
         raise ValidationError(
-            "This page's address is damaged. Start again from the first page.", field="cursor"
+            "The page's cursor is invalid. Start again from the first page.", field="cursor"
         ) from None
 
 

@@ -78,7 +78,9 @@ def ingest(
     the error that its reader raised.
     """
     if len(events) > MOST_EVENTS:
-        raise ValidationError(f"At most {MOST_EVENTS:,} events at once; these are {len(events):,}. Nothing was saved.")
+        raise ValidationError(
+            f"At most {MOST_EVENTS:,} events per call; this call has {len(events):,}. Nothing was saved."
+        )
     done, rows = Ingested(), list[tuple[Any, ...] | None]()
     for position, event in enumerate(events):
         row = _checked(position, event, seed, done)
@@ -108,7 +110,7 @@ def _checked(position: int, event: Any, seed: str | None, done: Ingested) -> tup
 def event_row(event: Any, made_id: str | None = None) -> tuple[Any, ...]:
     """Return an event's columns as they are inserted. Raises ValidationError with what is wrong, as half a sentence."""
     if not isinstance(event, Mapping):
-        raise ValidationError("is no object.")
+        raise ValidationError("is not an object.")
     if not event.keys() <= _KNOWN:
         raise ValidationError(f"has an unknown field {min(map(str, event.keys() - _KNOWN))}.")
     values = dict(event)
@@ -116,11 +118,11 @@ def event_row(event: Any, made_id: str | None = None) -> tuple[Any, ...]:
     for column in _TEXTS:
         _check_text(column, values.get(column), required=column in REQUIRED)
     if values["actor_type"] not in _ACTOR_TYPES:
-        raise ValidationError(f"has actor_type “{values['actor_type'][:40]}”; use User, Agent or System.")
+        raise ValidationError(f"has an invalid actor_type “{values['actor_type'][:40]}”. Use User, Agent or System.")
     now = models.now()
     at = values.get("timestamp")
     if at is not None and (isinstance(at, bool) or not isinstance(at, int) or not -(2**63) <= at < 2**63):
-        raise ValidationError("has a timestamp that is no whole number of seconds.")
+        raise ValidationError("has a timestamp that is not a whole number of seconds.")
     event_id = values.get("id")
     _check_text("id", event_id, required=False)
     return (
@@ -137,9 +139,9 @@ def _check_bounds(row: tuple[Any, ...]) -> None:
             raise ValidationError(f"has a {column} that holds a NUL character or half of a surrogate pair.")
         most = _MOST_CHARACTERS.get(column)
         if most and value is not None and not 1 <= len(value) <= most:
-            raise ValidationError(f"has a {column} that is not of 1 to {most} characters.")
+            raise ValidationError(f"has a {column} that is not 1 to {most} characters long.")
     if not 0 <= row[_INSERTED.index("timestamp")] <= LAST_SECOND:
-        raise ValidationError("has a timestamp that is no time between 1970 and 9999, in seconds.")
+        raise ValidationError("has a timestamp outside the years 1970 to 9999, in seconds.")
 
 
 def _check_text(column: str, value: Any, *, required: bool) -> None:
@@ -147,7 +149,7 @@ def _check_text(column: str, value: Any, *, required: bool) -> None:
         if required:
             raise ValidationError(f"has no {column}.")
     elif not isinstance(value, str):
-        raise ValidationError(f"has a {column} that is no text.")
+        raise ValidationError(f"has a {column} that is not a string.")
 
 
 def _write_chunk(
@@ -160,10 +162,10 @@ def _write_chunk(
         if scope is not None and not scope.is_unrestricted:
             refused = _outside(scope, [row for _, row in good])
             if whole and refused:
-                raise ValidationError("Some of the events belong to no agent of your namespaces. Nothing was saved.")
+                raise ValidationError("Some events do not belong to an agent in your namespaces. Nothing was saved.")
             for position, row in good:
                 if row[0] in refused:
-                    done.refused.append(Refusal(position, "belongs to no agent of your token's namespaces."))
+                    done.refused.append(Refusal(position, "does not belong to an agent in your token's namespaces."))
                     done.ids[position] = None
             good = [(position, row) for position, row in good if row[0] not in refused]
         write_rows(using, [row for _, row in good])

@@ -21,7 +21,7 @@ def find(user_pk: int, view_id: int) -> models.SavedSearch:
     """Return a view of somebody's own. Raises NotFound, also for another's."""
     view = of_user(user_pk).filter(pk=view_id).first()
     if view is None:
-        raise NotFound("You have no saved view of this number.")
+        raise NotFound("Saved view not found.")
     return view
 
 
@@ -32,7 +32,7 @@ def save(user_pk: int, name: str, text: str) -> tuple[models.SavedSearch, bool]:
     """
     name, text = name.strip(), text.strip()
     if not 1 <= len(name) <= LONGEST_NAME:
-        raise ValidationError(f"A view needs a name of 1 to {LONGEST_NAME} characters. It was not saved.")
+        raise ValidationError(f"A view needs a name of 1 to {LONGEST_NAME} characters. Nothing was saved.")
     search.parse(text)
     own = of_user(user_pk)
     if not own.filter(name=name).exists() and own.count() >= MOST_VIEWS:

@@ -41,7 +41,7 @@ class BulkForm(CheckedForm):
     def clean(self) -> dict[str, Any]:
         values: dict[str, Any] = super().clean() or {}
         if values.get("action") == "status" and values.get("status") not in models.AgentStatus.values:
-            raise forms.ValidationError("Choose the status to give. Nothing was changed.")
+            raise forms.ValidationError("Choose a status. Nothing was changed.")
         return values
 
 
@@ -82,7 +82,7 @@ class RestoreForm(ReasonForm):
 class TokenForm(forms.Form):
     """A token to make."""
 
-    name = forms.CharField(max_length=100, strip=True, help_text="Which script uses it?")
+    name = forms.CharField(max_length=100, strip=True, help_text="The script that uses it.")
     scopes = forms.MultipleChoiceField(
         choices=[(scope, scope) for scope in tokens.SCOPES], widget=forms.CheckboxSelectMultiple, initial=["read"]
     )
@@ -114,7 +114,7 @@ class BatchForm(CheckedForm):
     def clean_at(self) -> int:
         """Return the time, which a batch cannot do without."""
         if self.cleaned_data["at"] is None:
-            raise forms.ValidationError("Say to which time the agents shall be put back.")
+            raise forms.ValidationError("Choose a time to restore to.")
         return int(self.cleaned_data["at"])
 
 

@@ -81,4 +81,4 @@ def from_json(text: str) -> str:
     try:
         return str(json.loads(text))
     except ValueError:
-        raise ValidationError(f"“{text[:80]}” is no path. Nothing was changed.") from None
+        raise ValidationError(f"“{text[:80]}” is not a valid path. Nothing was changed.") from None

@@ -20,7 +20,7 @@ class TimelineForm(CheckedForm):
         values: dict[str, Any] = super().clean() or {}
         start, end = values.get("start"), values.get("end")
         if start is not None and end is not None and end < start:
-            raise forms.ValidationError("The stretch ends before it begins. Give an earlier start or a later end.")
+            raise forms.ValidationError("The end is before the start. Choose an earlier start or a later end.")
         if values.get("at") is not None:
             values["moment"] = moments.AtTime(values["at"])
         return values

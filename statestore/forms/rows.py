@@ -53,7 +53,7 @@ class RowForm(forms.ModelForm):  # type: ignore[type-arg]
         try:
             etags.expect(present, values["etag"])
         except Moved as error:
-            raise forms.ValidationError(f"{error} Copy what you typed first.") from None
+            raise forms.ValidationError(f"{error} Copy your input first.") from None
         return values
 
 
@@ -75,7 +75,7 @@ class TaskForm(RowForm):
     dependencies = forms.CharField(
         required=False,
         widget=forms.Textarea(attrs={"rows": 3, "class": "vLargeTextField"}),
-        help_text="Task ids, one for each line.",
+        help_text="Task ids, one per line.",
     )
 
     class Meta:

@@ -102,7 +102,9 @@ def _places(value: Json) -> Places:
         if not pairs:
             count += 1
             if count > MAX_LEAVES:
-                raise ValidationError(f"This state has over {MAX_LEAVES:,} values. Ask for the history of one path.")
+                raise ValidationError(
+                    f"This state has more than {MAX_LEAVES:,} values. Open the history of a single path instead."
+                )
             return path
         return {part: below(item, f"{path}/{pointer.escape(part)}") for part, item in pairs}
 

@@ -67,14 +67,14 @@ def parse(text: str) -> Moment:
         transition_id, _, side = rest.rpartition(":")
         if transition_id and side in ("before", "after"):
             return AtTransition(_id(transition_id), side)  # type: ignore[arg-type]
-    raise ValidationError(f"“{text[:80]}” names no moment. {_HINT}", field="moment")
+    raise ValidationError(f"“{text[:80]}” is not a valid moment. {_HINT}", field="moment")
 
 
 def _id(address: str) -> RowId:
     try:
         return from_address(address)
     except ValueError:
-        raise ValidationError(f"“{address[:80]}” is no id. {_HINT}", field="moment") from None
+        raise ValidationError(f"“{address[:80]}” is not a valid id. {_HINT}", field="moment") from None
 
 
 def parse_time(text: str) -> int:
@@ -86,7 +86,9 @@ def parse_time(text: str) -> int:
             moment = datetime.fromisoformat(text)
             seconds = int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())
     except (ValueError, OverflowError):
-        raise ValidationError(f"“{text[:40]}” is no time. Use seconds since 1970 or 2026-11-21T18:02:11Z.") from None
+        raise ValidationError(
+            f"“{text[:40]}” is not a valid time. Use seconds since 1970, or 2026-11-21T18:02:11Z."
+        ) from None
     if seconds < 0:
-        raise ValidationError(f"“{text[:40]}” is before 1970: nothing can be known of it.")
+        raise ValidationError(f"“{text[:40]}” is before 1970. Choose a later time.")
     return seconds

@@ -56,14 +56,14 @@ def state_at(agent_id: str, moment: moments.Moment, *, using: str | None = None)
 def _now(agent_id: str, using: str) -> KnownState:
     agent = models.AgentState.objects.using(using).filter(agent_id=agent_id).first()
     if agent is None:
-        raise NotFound("This agent is gone. Its snapshots and transitions remain.")
+        raise NotFound("This agent was deleted. Its snapshots and transitions remain.")
     return KnownState(moments.Now(), agent_id, agent.state_data, agent.updated_at, "now")
 
 
 def _at_snapshot(agent_id: str, snapshot_id: RowId, using: str) -> KnownState:
     snapshot = models.Snapshot.objects.using(using).of_agent(agent_id).named(snapshot_id)
     if snapshot is None:
-        raise NotFound("This snapshot is gone, or it is another agent's. Choose one from the agent's page.")
+        raise NotFound("Snapshot not found for this agent. Choose one on the agent's page.")
     label = f"snapshot “{snapshot.description}”" if snapshot.description else "snapshot"
     return KnownState(
         moments.AtSnapshot(snapshot_id), agent_id, snapshot.state_data, snapshot.created_at, label, snapshot.expires_at
@@ -73,7 +73,7 @@ def _at_snapshot(agent_id: str, snapshot_id: RowId, using: str) -> KnownState:
 def _at_transition(agent_id: str, transition_id: RowId, side: moments.Side, using: str) -> KnownState:
     transition = find_transition(transition_id, agent_id=agent_id, side=side, using=using)
     if transition is None:
-        raise NotFound("This transition is gone, or it is another agent's. Choose one from the agent's page.")
+        raise NotFound("Transition not found for this agent. Choose one on the agent's page.")
     text = transition.state_before if side == "before" else transition.state_after
     what = "captured change" if transition.is_captured else "transition"
     label = f"{side} “{transition.reason}”" if transition.reason else f"{side} the {what}"

@@ -98,7 +98,7 @@ def lanes(agent_id: str, span: Span, *, using: str | None = None) -> list[Lane]:
     using = using or store_alias()
     spoken = models.Event.objects.using(using).by_actor(agent_id).last_inserted()
     events = list(spoken.values_list("timestamp", "git_commit")[:LANE_EVENTS])
-    cut = f"only the last {LANE_EVENTS:,} that were inserted" if len(events) == LANE_EVENTS else ""
+    cut = f"only the {LANE_EVENTS:,} events inserted last" if len(events) == LANE_EVENTS else ""
     statuses = models.AuditEntry.objects.using(using).about(agent_id).with_verb("status")
     return [
         Lane("transitions", _counted(models.Transition.objects.using(using).of_agent(agent_id), "timestamp", span)),

@@ -80,7 +80,7 @@ def check_path(path: str) -> str:
     try:
         pointer.split(path)
     except ValueError as error:
-        raise ValidationError(f"“{path[:80]}” is no path. {error} For example /plan/goal.") from None
+        raise ValidationError(f"“{path[:80]}” is not a valid path. {error} Example: /plan/goal.") from None
     return path
 
 

@@ -159,5 +159,5 @@ def start_of(agent: models.AgentState, position: Position | None, using: str) ->
             steps = models.Transition.objects.using(using).of_agent(agent.agent_id)
             row = steps.filter(timestamp=position.at, rowid=position.number).values_list("state_before").first()
     if row is None:
-        raise NotFound("The place up to which the past was read is gone. Start again from the newest change.")
+        raise NotFound("The last transition read was deleted. Start again from the newest change.")
     return str(row[0]), position.at

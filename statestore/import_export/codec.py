@@ -46,7 +46,7 @@ def from_json(value: Any) -> Any:
             return _DECODED[kind](inner)
         except (KeyError, ValueError, TypeError):
             pass
-    raise ValidationError("a column holds something that no export writes.")
+    raise ValidationError("a column has a value that no export contains.")
 
 
 def _encode(raw: bytes) -> str:

@@ -53,11 +53,11 @@ def unpacked(read: Callable[[int], bytes], encoding: str) -> Iterator[bytes]:
             yield piece
         return
     if encoding not in ("gzip", "zstd"):
-        raise ValidationError(f"The encoding {encoding[:40]} is not known; use gzip, zstd or none.")
+        raise ValidationError(f"Unknown encoding {encoding[:40]}. Use gzip, zstd or none.")
     try:
         yield from (_ungzipped if encoding == "gzip" else _unzstd)(read)
     except (zlib.error, zstd.ZstdError, EOFError):
-        raise ValidationError(f"The data is no {encoding}, or damaged.") from None
+        raise ValidationError(f"The data is not valid {encoding}, or is damaged.") from None
 
 
 def _ungzipped(read: Callable[[int], bytes]) -> Iterator[bytes]:
@@ -91,6 +91,6 @@ def split_lines(pieces: Iterable[bytes]) -> Iterator[bytes]:
         rest.append(last)
         size += len(last)
         if size > MOST_LINE_BYTES:
-            raise ValidationError("A line is over 256 MB: no row of a store is.")
+            raise ValidationError("A line is longer than 256 MB. No store has such a row.")
     if any(rest):
         yield b"".join(rest)

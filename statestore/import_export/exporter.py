@@ -34,7 +34,7 @@ class Wanted:
     def chosen(self) -> list[Table]:
         """Return the tables. Raises ValidationError for one that there is not."""
         if unknown := [name for name in self.tables if name not in BY_NAME]:
-            raise ValidationError(f"There is no table {unknown[0][:80]}; there is: {', '.join(BY_NAME)}.")
+            raise ValidationError(f"Unknown table {unknown[0][:80]}. Tables: {', '.join(BY_NAME)}.")
         found = [table for table in TABLES if not self.tables or table.name in self.tables]
         if self.agent_id is not None:
             found = [table for table in found if table.agent]

@@ -87,7 +87,7 @@ def import_lines(source: Iterable[bytes], *, using: str, by: Actor, dry_run: boo
             size += len(raw)
     _write(table, waiting, using, report)
     if not report.is_complete and not report.problem:
-        report.problem = "The last line is missing: the export was cut. Everything up to there was imported."
+        report.problem = "The last line is missing: the export is truncated. All rows before it were imported."
     if not dry_run:
         _note(using, by, report)
     return report
@@ -100,7 +100,7 @@ def _payload(number: int, raw: bytes, report: Report) -> dict[str, Any] | None:
         except ValueError:
             is_right = False
         if not is_right:
-            raise ValidationError("This is no export of a state store: its first line says otherwise.")
+            raise ValidationError("This is not a state store export: the first line is wrong. Nothing was imported.")
         return None
     try:
         payload = json.loads(raw)
@@ -108,7 +108,7 @@ def _payload(number: int, raw: bytes, report: Report) -> dict[str, Any] | None:
         payload = None
     if not isinstance(payload, dict):
         if raw.strip():
-            report.refuse(number, "The line is no JSON object.")
+            report.refuse(number, "The line is not a JSON object.")
         return None
     return payload
 
@@ -120,7 +120,7 @@ def _table(number: int, payload: dict[str, Any], report: Report) -> Table | None
         return None
     table = BY_NAME.get(name) if isinstance(name, str) else None
     if table is None:
-        report.refuse(number, f"There is no table {str(name)[:80]}.")
+        report.refuse(number, f"Unknown table {str(name)[:80]}.")
     return table
 
 
@@ -128,7 +128,7 @@ def _row(number: int, payload: dict[str, Any], table: Table, using: str, report:
     row = payload.get("row")
     try:
         if not isinstance(row, dict) or set(row) != set(table.columns):
-            raise ValidationError("its columns are not those of the table.")
+            raise ValidationError("the columns do not match the table.")
         values = {column: codec.from_json(value) for column, value in row.items()}
         return _Row(number, values) if vendor.keeps_odd_integers(using) else _normalised(number, values, report)
     except ValidationError as error:
@@ -141,7 +141,7 @@ def _normalised(number: int, values: dict[str, Any], report: Report) -> _Row:
     odd = {column: value for column, value in values.items() if isinstance(value, NonInteger)}
     for column, value in odd.items():
         if not value.readable:
-            raise ValidationError(f"{column} holds no number, which PostgreSQL cannot keep.")
+            raise ValidationError(f"{column} is not a number, which PostgreSQL cannot store.")
     report.normalised += len(odd)
     return _Row(number, {**values, **{column: int(value) for column, value in odd.items()}}, original_types.dumped(odd))
 
@@ -242,7 +242,7 @@ def _upsert_odd(table: Table, rows: list[_Row], using: str) -> None:
 def _finish(end: Any, digest: str, report: Report) -> None:
     report.is_complete = isinstance(end, dict) and end.get("sha256") == digest
     if not report.is_complete:
-        report.problem = "The last line does not fit the others: the export was changed on its way."
+        report.problem = "The last line does not match the others: the export was modified."
 
 
 def _note(using: str, by: Actor, report: Report) -> None:

@@ -116,7 +116,7 @@ def _walk(before: Json, after: Json, budget: Budget) -> Diff:
 def _refuse_deep(level: int, *values: Json | Missing) -> None:
     for value in values:
         if isinstance(value, dict | list) and (level >= MAX_DEPTH or depth_exceeds(value, MAX_DEPTH - level)):
-            raise TooDeep(f"A change lies deeper than {MAX_DEPTH} levels.")
+            raise TooDeep(f"A change is nested deeper than {MAX_DEPTH} levels.")
 
 
 def _steps_at(before_path: str, after_path: str, before: Json, after: Json) -> list[_Step]:

@@ -80,7 +80,7 @@ def merge(base: Json, ours: Json, theirs: Json) -> Merge:
 def _changes(base: Json, state: Json) -> list[Change]:
     found = diff(base, state)
     if found.truncated:
-        raise Truncated("There are too many changes to be merged; take the whole state.")
+        raise Truncated("There are too many changes to merge. Restore the whole state instead.")
     return list(found)
 
 

@@ -122,7 +122,7 @@ def _refuse_large(text: str, *, max_bytes: int) -> None:
     if len(text) * 4 <= max_bytes:
         return
     if len(text) > max_bytes or len(text.encode("utf-8", "surrogatepass")) > max_bytes:
-        raise NotJson(f"It is too large to be shown as JSON: over {_in_words(max_bytes)}.")
+        raise NotJson(f"It is too large to show as JSON (over {_in_words(max_bytes)}).")
 
 
 def _in_words(size_bytes: int) -> str:
@@ -149,13 +149,13 @@ def _decimal(literal: str) -> float | Number:
 
 
 def _refuse_constant(name: str) -> NoReturn:
-    raise NotJson(f"It holds {name}, which is not a JSON number.")
+    raise NotJson(f"It contains {name}, which is not a JSON number.")
 
 
 def _object(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
     members = dict(pairs)
     if len(members) != len(pairs):
-        raise NotJson(f"It names the key {_first_repeated(pairs)} twice in one object.")
+        raise NotJson(f"It has the key {_first_repeated(pairs)} twice in one object.")
     return members
 
 
@@ -183,7 +183,7 @@ def _plainly(error: json.JSONDecodeError) -> NotJson:
         return NotJson("It is empty.", 0)
     place = f"at line {error.lineno}, column {error.colno}"
     if error.msg == "Extra data":
-        return NotJson(f"Other text follows the JSON value {place}.", error.pos)
+        return NotJson(f"Unexpected text after the JSON value {place}.", error.pos)
     what = error.msg.removesuffix(" at").removesuffix(" starting")
     return NotJson(f"It is not JSON: {what[0].lower()}{what[1:]} {place}.", error.pos)
 

@@ -136,7 +136,9 @@ def apply(state: Json, changes: Iterable[Change]) -> Json:
     the changes. Raises DoesNotFit if a changed value is not as it was, Truncated for a Diff that is.
     """
     if isinstance(changes, Diff) and changes.truncated:
-        raise Truncated(f"There are more than {MAX_CHANGES:,} changes and not all are listed; take the whole state.")
+        raise Truncated(
+            f"There are more than {MAX_CHANGES:,} changes, and not all are listed. Restore the whole state instead."
+        )
     return _rebuilt(state, planned(changes))
 
 
@@ -155,7 +157,7 @@ def planned(changes: Iterable[Change]) -> Edit:
 def _rebuilt(value: Json, edit: Edit) -> Json:
     change = edit.change
     if change is not None and (isinstance(change.before, Missing) or not equal(value, change.before)):
-        raise DoesNotFit(f"The value at {change.before_path or 'the top'} is not the one that was compared.")
+        raise DoesNotFit(f"The value at {change.before_path or 'the root'} has changed since the comparison.")
     if change is not None and not isinstance(change.after, Missing):
         return change.after
     if not edit.members and not edit.inserts:
@@ -164,20 +166,20 @@ def _rebuilt(value: Json, edit: Edit) -> Json:
         return _rebuilt_object(value, edit)
     if isinstance(value, list):
         return _rebuilt_list(value, edit)
-    raise DoesNotFit("A change is inside of a value that has no members.")
+    raise DoesNotFit("A change is inside a value that has no members.")
 
 
 def _rebuilt_object(value: dict[str, Json], edit: Edit) -> dict[str, Json]:
     rebuilt = dict(value)
     for key, inner in edit.members.items():
         if key not in value:
-            raise DoesNotFit(f"The key {key!r} is not there.")
+            raise DoesNotFit(f"The key {key!r} does not exist.")
         rebuilt[key] = _rebuilt(value[key], inner)
         if inner.takes_away:
             del rebuilt[key]
     for key, change in edit.inserts:
         if key in value:
-            raise DoesNotFit(f"The key {key!r} is there already.")
+            raise DoesNotFit(f"The key {key!r} already exists.")
         if not isinstance(change.after, Missing):
             rebuilt[key] = change.after
     return rebuilt
@@ -206,5 +208,5 @@ def _in_order(arriving: list[tuple[int, Json]]) -> list[Json]:
 
 def _index(part: str, *, end: int = sys.maxsize) -> int:
     if not (part.isascii() and part.isdecimal() and len(part) < 16 and int(part) < end):
-        raise DoesNotFit(f"The list has no place {part}.")
+        raise DoesNotFit(f"The list has no index {part}.")
     return int(part)

@@ -24,7 +24,7 @@ def split(path: str) -> tuple[str, ...]:
     if not path:
         return ()
     if path[0] != "/" or _BAD_ESCAPE.search(path):
-        raise ValueError("A JSON Pointer is empty or starts with /, and writes ~ as ~0 and / in a key as ~1.")
+        raise ValueError("A JSON Pointer is empty or starts with /. In keys, write ~ as ~0 and / as ~1.")
     return tuple(part.replace("~1", "/").replace("~0", "~") for part in path[1:].split("/"))
 
 

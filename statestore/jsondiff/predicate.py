@@ -22,7 +22,7 @@ from statestore.jsondiff.parsing import Json, Number
 
 EXAMPLES: Final = ('/mode = "stuck"', "/budget/spent > 100", "/plan/goal missing", "/tools/failures >= 3")
 
-_HINT: Final = f"For example {EXAMPLES[0]}, {EXAMPLES[1]} or {EXAMPLES[2]}."
+_HINT: Final = f"Examples: {EXAMPLES[0]}, {EXAMPLES[1]}, {EXAMPLES[2]}."
 _ORDERS: Final[dict[str, Callable[[Any, Any], bool]]] = {"<": lt, "<=": le, ">": gt, ">=": ge}
 _WITHOUT_VALUE: Final = ("exists", "missing")
 _WITH_VALUE: Final = ("=", "!=", *_ORDERS, "contains")
@@ -69,12 +69,12 @@ def parse(text: str) -> Condition:
     path, operator, value = _path(shape["path"], text), shape["operator"].lower(), shape["value"]
     operator = "=" if operator == "==" else operator
     if not operator:
-        said = f"“{value[:40]}” is none" if value else "there is none"
+        said = f"“{value[:40]}” is not one" if value else "it is missing"
         known = ", ".join([*_WITH_VALUE, *_WITHOUT_VALUE])
-        raise _refused(f"After the path stands one of {known}; {said}. {_HINT}")
+        raise _refused(f"After the path, an operator is expected ({known}); {said}. {_HINT}")
     if operator in _WITHOUT_VALUE:
         if value:
-            raise _refused(f"Nothing may follow “{operator}”, but “{value[:40]}” does. {_HINT}")
+            raise _refused(f"“{operator}” takes no value, but “{value[:40]}” follows. {_HINT}")
         return Condition(path, operator)
     return Condition(path, operator, _value(value, operator))
 
@@ -90,27 +90,27 @@ def exists(path: str) -> str:
 
 def _path(typed: str, text: str) -> str:
     if not typed:
-        raise _refused(f"A condition begins with a path, such as /plan/goal, not with “{text.strip()[:40]}”.")
+        raise _refused(f"A condition must start with a path such as /plan/goal, not with “{text.strip()[:40]}”.")
     try:
         path = str(parsing.parse(typed)) if typed.startswith('"') else typed
         pointer.split(path)
     except parsing.NotJson as error:
-        raise _refused(f"The path in quotes is no JSON text: {error.reason}") from None
+        raise _refused(f"The quoted path is not a JSON string: {error.reason}") from None
     except ValueError as error:
-        raise _refused(f"“{typed[:80]}” is no path. {error}") from None
+        raise _refused(f"“{typed[:80]}” is not a valid path. {error}") from None
     return path
 
 
 def _value(typed: str, operator: str) -> Json:
     if not typed:
-        raise _refused(f"Say what to compare with after “{operator}”. {_HINT}")
+        raise _refused(f"“{operator}” needs a value. {_HINT}")
     try:
         value = parsing.parse(typed)
     except parsing.NotJson as error:
-        hint = f' A text stands in double quotes: "{typed[:40]}".' if re.fullmatch(r"[\w .:/-]+", typed) else ""
-        raise _refused(f"What stands after “{operator}” is not JSON. {error.reason}{hint}") from None
+        hint = f' Put text in double quotes: "{typed[:40]}".' if re.fullmatch(r"[\w .:/-]+", typed) else ""
+        raise _refused(f"The value after “{operator}” is not JSON. {error.reason}{hint}") from None
     if operator in _ORDERS and not (isinstance(value, str) or _number(value) is not None):
-        raise _refused(f"“{operator}” compares numbers and texts, not {typed[:40]}. {_HINT}")
+        raise _refused(f"“{operator}” compares numbers or strings, not {typed[:40]}. {_HINT}")
     return value
 
 

@@ -53,7 +53,7 @@ def examine(using: str | None = None, *, thorough: bool) -> list[Finding]:
     using = using or store_alias()
     status = store_status(using)
     if not status.is_ready:
-        return [Finding("error", "The store cannot be used", status.found, status.remedy)]
+        return [Finding("error", "The store is not usable", status.found, status.remedy)]
     connection = connections[using]
     on_sqlite = vendor.is_sqlite(connection)
     chosen = [check for check in CHECKS if (thorough or check.cheap) and (on_sqlite or not check.sqlite_only)]

@@ -17,9 +17,10 @@ from statestore.history import moments
 from statestore.restore import rules
 from statestore.restore.plans import RestorePlan, agent_now, expecting, plan
 
-MOVED: Final = "The agent has changed since you looked. Nothing was written; look at the new difference."
+MOVED: Final = "The agent has changed since your preview. Nothing was written. Review the new differences."
 SAFETY_DESCRIPTION: Final = "Before restore"
 _VERBS: Final = {"part": "restored", "revert": "reverted:"}
+_NOUNS: Final = {"part": "restore of", "revert": "revert to"}
 
 
 def apply_at_once(
@@ -43,8 +44,8 @@ def apply(planned: RestorePlan, *, by: Actor, reason: str = "", undoes: models.R
     """
     using = planned.using
     if planned.clashes:
-        raise Conflict("Both sides changed the same places: choose one for each first. Nothing was written.")
-    how = "Save this as a plan and send them its link."
+        raise Conflict("Both sides changed the same paths. Nothing was written. Resolve the conflicts first.")
+    how = "Save a plan and send them the link."
     rules.check_approved(planned.approved_by, is_undo=undoes is not None, how=how)
     with transactions.writing(using):
         rules.check_not_applied(planned.restore_id, using)
@@ -61,7 +62,7 @@ def _write(
     now, etag_before, words, using = models.now(), agent.etag(), _words(planned, reason, undoes), planned.using
     outgoing = agent.state_data
     safety = models.Snapshot(
-        agent_id=agent.agent_id, state_data=outgoing, description=f"{SAFETY_DESCRIPTION}: {words}", created_at=now
+        agent_id=agent.agent_id, state_data=outgoing, description=_safety_words(planned, reason, undoes), created_at=now
     )
     agent.state_data, agent.updated_at = planned.text, now
     transition = models.Transition(
@@ -96,12 +97,17 @@ def _words(planned: RestorePlan, reason: str, undoes: models.Restore | None) -> 
     return f"{what} — {reason}" if reason else what
 
 
+def _safety_words(planned: RestorePlan, reason: str, undoes: models.Restore | None) -> str:
+    what = "undo of a restore" if undoes else f"{_NOUNS.get(planned.kind, 'restore to')} {planned.label}"
+    return f"{SAFETY_DESCRIPTION} {what}" + (f" — {reason}" if reason else "")
+
+
 def _prove(restored: models.Restore, using: str) -> None:
     """Read the agent back before anything is committed, and refuse the whole restore where it differs."""
     agent = agent_now(restored.agent_id, using)
     if agent.state_hash() != restored.hash_after:
         raise DatabaseError(
-            "The state reads back differently than it was written. Nothing was changed; run the doctor."
+            "The state read back differs from the state written. Nothing was changed. Run `manage.py doctor`."
         )
 
 
@@ -160,7 +166,7 @@ def undo_now(restored: models.Restore, *, by: Actor, if_match: str | None = None
     """
     if if_match is None and not verify(restored).in_force:
         raise Conflict(
-            "The agent has changed since this restore: undoing it would overwrite that. Nothing was written; look at"
-            " the agent, then send its ETag as If-Match."
+            "The agent has changed since this restore, and undoing it would overwrite that change."
+            " Nothing was written. Review the agent, then send its ETag as If-Match."
         )
     return undo(restored, by=by, expected_etag=if_match, reason=reason)

@@ -55,7 +55,7 @@ def preview(agents: Any, seconds: int) -> list[BatchPreview]:
     """
     chosen = list(agents[: MAX_AGENTS + 1])
     if len(chosen) > MAX_AGENTS:
-        raise ValidationError(f"These are over {MAX_AGENTS:,} agents. Narrow the filter; nothing was changed.")
+        raise ValidationError(f"More than {MAX_AGENTS:,} agents match. Nothing was changed. Narrow the filter.")
     using = agents.db
     verdicts = [verdict for some in _groups(chosen) for verdict in _verdicts(some, seconds, using)]
     return sorted(verdicts, key=lambda verdict: KINDS.index(verdict.kind))
@@ -98,7 +98,7 @@ def prepare(
     """Keep a batch of (agent id, etag seen) pairs for a day, to be looked at, approved and applied; return it."""
     using, pairs = using or store_alias(), list(dict(chosen).items())
     if not pairs or len(pairs) > MAX_AGENTS:
-        raise ValidationError(f"Choose 1 to {MAX_AGENTS:,} agents. Nothing was changed.")
+        raise ValidationError(f"Select 1 to {MAX_AGENTS:,} agents. Nothing was changed.")
     moment = str(moments.AtTime(seconds))
     batch = models.Batch(created_at=models.now(), actor=by.name, reason=reason, moment=moment, scope=scope)
     items = [
@@ -113,7 +113,7 @@ def prepare_undo(batch: models.Batch, *, by: Actor, reason: str = "", using: str
     undone = models.Batch.objects.using(using).filter(undoes_id=batch.pk).exists()
     done = {item.restore_id: item for item in batch.items.using(using).done()}
     if undone or not done:
-        raise Conflict("There is nothing to undo: nothing was restored by this batch, or it was undone already.")
+        raise Conflict("Nothing to undo: this batch restored no agents, or it has already been undone.")
     undo = models.Batch(
         created_at=models.now(), actor=by.name, reason=reason, moment=batch.moment, scope=batch.scope,
         undoes_id=batch.pk,
@@ -147,7 +147,7 @@ def _undo_item(undo: models.Batch, restored: models.Restore, using: str) -> mode
         item.result, item.note = "failed", str(error)
         return item
     if agent.state_hash() != restored.hash_after:
-        item.result, item.note = "moved", "It changed after the restore, and stays as it is."
+        item.result, item.note = "moved", "Changed after the restore; left as it is."
     item.expected_etag = agent.etag()
     return item
 
@@ -186,7 +186,7 @@ def apply_batch(
 
 def _check_applicable(batch: models.Batch, using: str) -> None:
     is_undo = batch.undoes_id is not None
-    rules.check_approved(batch.approved_by, is_undo=is_undo, how="Send them the address of this batch.")
+    rules.check_approved(batch.approved_by, is_undo=is_undo, how="Send them the link to this batch.")
     if not batch.items.using(using).exclude(result="").exists():
         rules.check_not_expired(int(batch.created_at) + rules.PLAN_SECONDS, "batch")
 
@@ -245,7 +245,7 @@ def _apply_one(item: models.BatchItem, planned: RestorePlan | None, by: Actor, r
     undone = item.restore_id and models.Restore.objects.using(using).filter(pk=item.restore_id).first()
     item.restore_id = None
     if planned is None:
-        item.result, item.note = "failed", "The agent or the state to put back is gone."
+        item.result, item.note = "failed", "The agent or the state to restore was deleted."
         return
     if planned.changes_nothing:
         item.result = "unchanged"

@@ -35,7 +35,7 @@ def fork(
     using = using or store_alias()
     parsed = moments.parse(moment) if isinstance(moment, str) else moment
     if not new_id.strip() or len(new_id) > MAX_ID_CHARACTERS:
-        raise ValidationError(f"A new agent needs an id of 1 to {MAX_ID_CHARACTERS} characters. Nothing was made.")
+        raise ValidationError(f"The new agent needs an id of 1 to {MAX_ID_CHARACTERS} characters. Nothing was created.")
     with transactions.writing(using):
         known = history.state_at(agent_id, parsed, using=using)
         child = _child(agent_id, new_id, name or new_id, known.text, using)
@@ -59,7 +59,7 @@ def _child(parent_id: str, new_id: str, name: str, state: str, using: str) -> mo
     parent = agents.filter(agent_id=parent_id).without_state().first()
     key = f"{parent.namespace}:{new_id}" if parent is not None and parent.namespace else new_id
     if agents.filter(agent_id=new_id).exists() or agents.filter(key=key).exists():
-        raise Conflict(f"There is an agent “{new_id[:80]}” already. Choose another id; nothing was made.")
+        raise Conflict(f"Agent “{new_id[:80]}” already exists. Nothing was created. Choose another id.")
     now = models.now()
     return models.AgentState(
         key=key, agent_id=new_id, name=name, state_data=state, metadata=parent.metadata if parent else "{}",

@@ -32,14 +32,14 @@ def select(now: str, then: str, paths: Sequence[str]) -> tuple[str, int]:
     """
     found = _changes(now, then)
     if not paths:
-        raise ValidationError("Choose at least one path to put back. Nothing was changed.")
+        raise ValidationError("Choose at least one path to restore. Nothing was changed.")
     if len(paths) > diff.MAX_CHANGES:
-        raise ValidationError(f"At most {diff.MAX_CHANGES:,} paths can be chosen; restore the whole state instead.")
+        raise ValidationError(f"At most {diff.MAX_CHANGES:,} paths can be chosen. Restore the whole state instead.")
     wanted = dict.fromkeys(paths)
     picked = [change for change in found if any(path in wanted for path in _names(change))]
     used = {path for change in picked for path in _names(change)}
     if lost := [path for path in wanted if path not in used]:
-        raise ValidationError(f"Nothing differs at “{lost[0][:80]}”: it is gone, or the same by now. Look again.")
+        raise ValidationError(f"“{lost[0][:80]}” no longer differs. Nothing was changed. Open a new preview.")
     if len(picked) == len(found):
         return then, len(picked)
     return _rewritten(now, picked, then), len(picked)
@@ -57,9 +57,9 @@ def _names(change: Change) -> set[str]:
 def _changes(now: str, then: str) -> tuple[Change, ...]:
     compared = diff.compare(now, then)
     if isinstance(compared, diff.TextComparison):
-        raise ValidationError(f"Single paths cannot be put back. {compared.reason} Restore the whole state.")
+        raise ValidationError(f"Single paths cannot be restored. {compared.reason} Restore the whole state instead.")
     if compared.diff.truncated:
-        raise ValidationError("There are too many changes to choose from. Restore the whole state.")
+        raise ValidationError("There are too many changes to choose from. Restore the whole state instead.")
     return compared.diff.changes
 
 
@@ -67,20 +67,20 @@ def _rewritten(text: str, changes: Sequence[Change], source: str | None = None) 
     try:
         return source_edit.rewrite(text, changes, source)
     except (diff.DoesNotFit, parsing.NotJson) as error:
-        raise ValidationError(f"These paths cannot be put back together: {error} Nothing was changed.") from None
+        raise ValidationError(f"These paths cannot be restored together: {error} Nothing was changed.") from None
 
 
 def correct(text: str, edits: Edits) -> str:
     """Return the text with the values at some paths replaced by JSON as it was typed. Raises ValidationError."""
     if len(edits) > MAX_EDITS:
-        raise ValidationError(f"At most {MAX_EDITS} values can be corrected at once. Nothing was changed.")
+        raise ValidationError(f"At most {MAX_EDITS} values can be edited at once. Nothing was changed.")
     for path, typed in edits:
         try:
             text = source_edit.replace_value(text, path, typed)
         except parsing.NotJson as error:
             raise ValidationError(f"The value for {path or 'the whole state'} is not JSON: {error.reason}") from None
         except (KeyError, ValueError):
-            raise ValidationError(f"There is no “{path[:80]}” in the state that would be written.") from None
+            raise ValidationError(f"“{path[:80]}” does not exist in the resulting state.") from None
     return text
 
 
@@ -100,14 +100,16 @@ def merge(
         result = found.resolved(sides)
         changes = diff.diff(values[1], result)
     except parsing.NotJson as error:
-        raise ValidationError(f"These states cannot be merged: one is no JSON. {error.reason}") from None
+        raise ValidationError(f"These states cannot be merged: one of them is not JSON. {error.reason}") from None
     except diff.TooDeep as error:
         raise ValidationError(f"These states cannot be merged: {error}") from None
     except diff.Truncated:
-        raise ValidationError("There are too many changes to be merged. Restore the whole state instead.") from None
+        raise ValidationError("There are too many changes to merge. Restore the whole state instead.") from None
     except KeyError as error:
-        raise ValidationError(f"Nothing clashes at {error}: it moved again since you looked. Look again.") from None
+        raise ValidationError(
+            f"“{error.args[0]}” is no longer in conflict. Nothing was changed. Open a new preview."
+        ) from None
     if changes.truncated:
-        raise ValidationError("There are too many changes to be merged. Restore the whole state instead.")
+        raise ValidationError("There are too many changes to merge. Restore the whole state instead.")
     left = tuple(clash for clash in found.conflicts if clash.path not in sides)
     return (_rewritten(ours, changes.changes) if changes.changes else ours), left

@@ -80,7 +80,7 @@ def plan(
     if paths is not None:
         text, count = path_selection.select(agent.state_data if seen is None else seen, target.text, paths)
         if text != target.text:
-            label, kind = f"{count} path{'' if count == 1 else 's'} of {target.label}", "part"
+            label, kind = f"{count} field{'' if count == 1 else 's'} of {target.label}", "part"
     if edits:
         text, label, kind = path_selection.correct(text, edits), f"{label}, corrected", "edit"
     return _made(agent, target, using, text=text, label=label, kind=kind)
@@ -108,7 +108,7 @@ def plan_merge(planned: RestorePlan, base: str, *, sides: Mapping[str, Side] | N
     """Return a plan that was made when the agent's state was `base`, merged with what the agent has become since."""
     text, clashes = path_selection.merge(base, planned.agent.state_data, planned.text, sides)
     made = _made(planned.agent, planned.target, planned.using, text=text, kind="merge", clashes=clashes,
-                 label=f"{planned.label}, merged with what came since")  # fmt: skip
+                 label=f"{planned.label}, merged with later changes")  # fmt: skip
     return replace(made, restore_id=planned.restore_id, approved_by=planned.approved_by)
 
 
@@ -131,7 +131,7 @@ def agent_now(agent_id: str, using: str, *, lock: bool = False) -> models.AgentS
     agents = models.AgentState.objects.using(using)
     agent = (agents.select_for_update() if lock else agents).filter(agent_id=agent_id).first()
     if agent is None:
-        raise NotFound("This agent is gone: its orchestrator deleted it. Its snapshots and transitions remain.")
+        raise NotFound("The orchestrator deleted this agent. Its snapshots and transitions remain.")
     return agent
 
 
@@ -139,18 +139,18 @@ def _warnings(agent: models.AgentState, target: history.KnownState, text: str, u
     found = []
     now = models.now()
     if agent.status == models.AgentStatus.RUNNING:
-        found.append(Caution("running", "The agent is marked running: it may write its memory over what is restored."))
+        found.append(Caution("running", "The agent is running and may overwrite the restored state."))
     age_seconds = now - int(agent.updated_at)
     if 0 <= age_seconds < FRESH_SECONDS:
-        found.append(Caution("fresh", f"The agent changed {age_seconds} s ago: somebody is working with it."))
+        found.append(Caution("fresh", f"The agent changed {age_seconds} s ago and may be in use."))
     if models.Session.objects.using(using).of_agent(agent.agent_id).open().exists():
         found.append(Caution("session", "The agent has an open session."))
     if agent.is_deleted:
-        found.append(Caution("trash", "The agent is in the trash; it stays there."))
+        found.append(Caution("trash", "The agent is in the trash and stays there."))
     if target.expires_at is not None and target.expires_at <= now:
         found.append(Caution("expired", "The snapshot has expired."))
     if target.doubt_until is not None:
-        found.append(Caution("doubt", "This is the last state known before that time: it changed unrecorded since."))
+        found.append(Caution("doubt", "This is the last known state before that time. An unrecorded change followed."))
     if difference := _other_shape(agent.state_data, text):
         found.append(Caution("shape", difference))
     return found
@@ -164,11 +164,11 @@ def _other_shape(now: str, then: str) -> str:
     except parsing.NotJson:
         # Text that cannot be parsed can still be told from an object by how it begins.
         is_same_kind = now.lstrip()[:1] == then.lstrip()[:1]
-        return "" if is_same_kind else "The state is of another kind than the one now: one of them is no JSON."
+        return "" if is_same_kind else "Only one of the current and the restored state is JSON."
     if type(present) is not type(past):
-        return "The state is of another kind than the one now: only one of them is an object."
+        return "The restored state has another JSON type than the current one."
     if not isinstance(present, dict) or not isinstance(past, dict):
         return ""
     lost, gained = [*present.keys() - past.keys()], [*past.keys() - present.keys()]
     words = [f"without “{key[:40]}”" for key in sorted(lost)[:5]] + [f"with “{key[:40]}”" for key in sorted(gained)[:5]]
-    return f"The state has another shape than the one now: {', '.join(words)}." if words else ""
+    return f"Top-level keys differ from the current state: {', '.join(words)}." if words else ""

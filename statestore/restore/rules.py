@@ -19,22 +19,24 @@ def needs_approval(approved_by: str, *, is_undo: bool = False) -> bool:
 def check_approved(approved_by: str, *, is_undo: bool = False, how: str) -> None:
     """Raise NeedsApproval, saying how to get it, unless a restore is approved or needs no approval."""
     if needs_approval(approved_by, is_undo=is_undo):
-        raise NeedsApproval(f"A second person has to approve restores here. {how}")
+        raise NeedsApproval(f"Restores need approval by a second person. Nothing was changed. {how}")
 
 
 def check_approver(name: str, author: str, what: str) -> None:
     """Raise Conflict where the author of a plan or a batch wants to approve it."""
     if name == author:
-        raise Conflict(f"A {what} is approved by somebody else than who made it. Send them the link.")
+        raise Conflict(f"You cannot approve your own {what}. Send the link to another person.")
 
 
 def check_not_applied(plan_id: str | None, using: str) -> None:
     """Raise Conflict where a plan was applied already: its restore has its id."""
     if plan_id and models.Restore.objects.using(using).filter(pk=plan_id).exists():
-        raise Conflict("This plan was applied already. Nothing was written again.")
+        raise Conflict("This plan has already been applied. Nothing was changed.")
 
 
 def check_not_expired(expires_at: int, what: str) -> None:
     """Raise Conflict where the day of a plan or a batch is over."""
     if models.now() >= expires_at:
-        raise Conflict(f"This {what} has expired: it holds for a day. Make a new one from what the agents are now.")
+        raise Conflict(
+            f"This {what} has expired: it can be applied for 24 hours. Create a new one from the current state."
+        )

@@ -18,7 +18,7 @@ def save(planned: RestorePlan, *, by: Actor, reason: str = "") -> models.SavedPl
     """Keep a plan for a day, and return it. The state to write is kept too, unless it is that of the moment itself."""
     now = models.now()
     if planned.clashes:
-        raise Conflict("Both sides changed the same places: choose one for each before this becomes a plan.")
+        raise Conflict("Both sides changed the same paths. No plan was saved. Resolve the conflicts first.")
     row = models.SavedPlan(
         agent_id=planned.agent.agent_id,
         created_at=now,
@@ -52,7 +52,7 @@ def reopen(row: models.SavedPlan, *, using: str | None = None) -> RestorePlan:
         target = history.KnownState(moments.parse(row.moment), row.agent_id, row.state_data, None, row.label)
         made = replace(made, target=target, text=row.state_data)
     if models.sha256(made.text) != row.hash_after:
-        raise Conflict("What this plan would put back is not what it was when the plan was made. Make a new plan.")
+        raise Conflict("The state this plan restores has changed since the plan was made. Create a new plan.")
     made = replace(made, kind=row.kind, label=row.label, restore_id=row.pk, approved_by=row.approved_by)
     return expecting(made, row.expected_etag)
 
@@ -87,5 +87,5 @@ def find(plan_id: str, *, using: str | None = None) -> models.SavedPlan:
     """Return a plan. Raises NotFound."""
     row: models.SavedPlan | None = models.SavedPlan.objects.using(using or store_alias()).filter(pk=plan_id).first()
     if row is None:
-        raise NotFound("There is no plan of this id.")
+        raise NotFound("Plan not found.")
     return row

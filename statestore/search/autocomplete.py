@@ -25,8 +25,8 @@ _INDEXED: Final = {"type": "type", "actor": "actor", "agent": "actor", "actor-ty
 _STORED: Final = {**filters.COLUMNS, "agent": "actor_id", "commit": "git_commit"}
 _TIMES: Final = ("15m", "1h", "6h", "24h", "7d", "30d")
 MEANINGS: Final = {
-    "type": "events of a type", "actor": "who said or did it", "actor-type": "User, Agent or System",
-    "session": "events of a session", "agent": "what an agent said or did", "commit": "at a git commit",
+    "type": "events of a type", "actor": "the actor's id", "actor-type": "User, Agent or System",
+    "session": "events of a session", "agent": "events by an agent", "commit": "at a git commit",
     "after": "since a time: 2h, 7d, 2026-11-21", "before": "up to a time",
 }  # fmt: skip
 

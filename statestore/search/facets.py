@@ -52,7 +52,7 @@ def facets(query: Query, *, among: EventQuerySet | None = None, using: str | Non
     if covered.index is None:
         events, is_all = sampling.last_inserted(using, query)
         rows, has_more = _rows(events)
-        reach = "" if is_all else f"among the {unindexed.MOST_ROWS:,} events that were saved last"
+        reach = "" if is_all else f"among the {unindexed.MOST_ROWS:,} events saved last"
         return _counted_rows(rows, has_more or not is_all, reach)
     with index_file.snapshot(covered.index):
         plan, covered = sampling.planned(query, covered)

@@ -17,7 +17,7 @@ COLUMNS: Final = {"type": "event_type", "actor-type": "actor_type", "actor": "ac
 ORDER: Final = ("-timestamp", "-rowid")
 LAST_PAGE: Final = "last"
 LONGEST_NAME: Final = 500
-DAMAGED: Final = "This page's address is damaged. Start again from the first page."
+DAMAGED: Final = "The page's cursor is invalid. Start again from the first page."
 
 
 @dataclass(frozen=True, slots=True)

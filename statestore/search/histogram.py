@@ -224,5 +224,5 @@ def _of_times(times: list[int], has_more: bool, start: int | None, end: int | No
         return Histogram([])
     starts = [low for low, _ in bars]
     counts = Counter(bisect_right(starts, at) - 1 for at in times if starts[0] <= at < bars[-1][1])
-    note = f"Only the newest {len(times):,} are drawn." if has_more else ""
+    note = f"Only the newest {len(times):,} are shown." if has_more else ""
     return Histogram([Bar(low, high, counts[number]) for number, (low, high) in enumerate(bars)], note)

@@ -52,7 +52,7 @@ class _Place:
                 raise ValueError(text)
             return cls(int(last), int(seen, 16))
         except ValueError:
-            raise ValidationError("This tail's address is damaged. Load the page again.") from None
+            raise ValidationError("The cursor is invalid. Reload the page.") from None
 
     def has(self, rowid: int) -> bool:
         return rowid <= self.last and bool(self.seen >> (self.last - rowid) & 1)

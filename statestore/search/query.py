@@ -114,17 +114,17 @@ def _bounds(terms: Iterable[Term], name: str) -> Iterator[int]:
 def parse(text: str, *, now: int | None = None) -> Query:
     """Return what a search box's text asks for. Raises QueryError, which names the position, where it is no query."""
     if (nul := text.find("\0")) >= 0:
-        raise QueryError("A NUL character cannot be searched for", nul)
+        raise QueryError("NUL characters are not allowed", nul)
     if (odd := _SURROGATE.search(text)) is not None:
-        raise QueryError("This is no character", odd.start())
+        raise QueryError("Invalid character", odd.start())
     if len(text) > LONGEST:
-        raise QueryError(f"A query has {LONGEST:,} characters at most", LONGEST)
+        raise QueryError(f"A query can have at most {LONGEST:,} characters", LONGEST)
     terms: list[Term] = []
     hints: list[str] = []
     position = _past_spaces(text, 0)
     while position < len(text):
         if len(terms) == MOST_TERMS:
-            raise QueryError(f"A query has {MOST_TERMS} terms at most", position)
+            raise QueryError(f"A query can have at most {MOST_TERMS} terms", position)
         term, end = _term(text, position, hints, int(time.time()) if now is None else now)
         terms.append(term)
         position = _past_spaces(text, end)
@@ -151,13 +151,13 @@ def _term(text: str, start: int, hints: list[str], now: int) -> tuple[Term, int]
     if name not in NAMES:
         value, end = _value(text, begin)
         if found and text[found.end() : found.end() + 2] != "//":
-            hints.append(f"“{found[0]}” is no filter and was searched as text. Filters: {', '.join(NAMES)}.")
+            hints.append(f"“{found[0]}” is not a filter and was searched as text. Filters: {', '.join(NAMES)}.")
         if not value:
-            raise QueryError("There is nothing between the quotation marks", begin)
+            raise QueryError("Empty quotation marks", begin)
         return Term(TEXT, value, negated), end
     assert found
     if found.end() == len(text) or text[found.end()].isspace():
-        raise QueryError(f'{name}: needs a value; {name}:"" finds the empty one' if name in FIELDS else
+        raise QueryError(f'{name}: needs a value; {name}:"" matches empty values' if name in FIELDS else
                          f"{name}: needs a time, such as {name}:2h or {name}:2026-11-21", found.end())  # fmt: skip
     value, end = _value(text, found.end())
     seconds = _time(name, value, found.end(), now) if name in TIMES else None
@@ -214,7 +214,7 @@ def _value(text: str, start: int) -> tuple[str, int]:
         value.append(text[position])
         position += 1
     if position >= len(text):
-        raise QueryError("This quotation mark is not closed", start)
+        raise QueryError("Unclosed quotation mark", start)
     return "".join(value), position + 1
 
 
@@ -242,7 +242,8 @@ def _written(seconds: int) -> str:
 
 def _refuse_time(name: str, value: str, position: int) -> NoReturn:
     raise QueryError(
-        f"“{value[:40]}” is no time; use 2h (ago), 15m, 7d, {name}:2026-11-21, {name}:2026-11-21T18:02 or seconds",
+        f"“{value[:40]}” is not a valid time; use 2h (ago), 15m, 7d, {name}:2026-11-21, "
+        f"{name}:2026-11-21T18:02 or seconds",
         position,
     ) from None
 

@@ -213,8 +213,8 @@ class _Stream:
         )
         at = stands[0].cursor if stands else edge
         self.stopped = replace(at, low=self.cursor.low, high=self.cursor.high)
-        way = "read" if self.plan.reads else "looked at"
-        why = " (words of fewer than three characters are in no index)" if self.plan.reads else ""
+        way = "read" if self.plan.reads else "checked"
+        why = " (words of fewer than three characters are not indexed)" if self.plan.reads else ""
         back = ordering.when(at.timestamp)
         self.notes = (f"Only {self.looked_at:,} events were {way} for this page{why}, back to {back}.",)
 
@@ -241,16 +241,18 @@ def _raw(timestamp: Any) -> Any:
 def _notes(covered: Coverage, unread: unindexed.Range, cursor: Cursor) -> tuple[str, ...]:
     notes = []
     if covered.overflowed:
-        notes.append(f"Very many events changed since they were indexed: {unread.read:,} events were read instead.")
+        notes.append(
+            f"Very many events changed since they were indexed. {unread.read:,} events were read without the index."
+        )
     elif covered.index is None:
-        notes.append(f"There is no search index yet: {unread.read:,} events were read instead.")
+        notes.append(f"There is no search index yet. {unread.read:,} events were read without it.")
     elif covered.built_share is not None:
-        notes.append(f"The search index is being built, {covered.built_share:.0%} so far.")
+        notes.append(f"The search index is being built ({covered.built_share:.0%} done).")
     if unread.edge is not None:
         where = "after" if cursor.goes_up else "before"
-        notes.append(f"Events that were saved {where} the {unread.read:,} that were read are on further pages.")
+        notes.append(f"Events saved {where} these {unread.read:,} are on further pages.")
     if covered.lag_seconds > SHOWN_LAG_SECONDS:
-        notes.append(f"The search index is {covered.lag_seconds} s behind; what changed since was read.")
+        notes.append(f"The search index is {covered.lag_seconds} s behind. Newer changes were read without it.")
     return tuple(notes)
 
 
@@ -258,7 +260,7 @@ def _cut_note(covered: Coverage) -> tuple[str, ...]:
     if not covered.cut_short:
         return ()
     which = "1 event has" if covered.cut_short == 1 else f"{covered.cut_short:,} events have"
-    return (f"{which} more than a megabyte, too much to be read whole: words were looked for in the first megabyte.",)
+    return (f"{which} more than 1 MB. Only the first megabyte was searched.",)
 
 
 def _shown(using: str, query: Query, page: _Page, limit: int, whole: bool) -> Found:

@@ -197,7 +197,7 @@ def _key(cursor: str) -> tuple[bool, tuple[int, str] | None]:
         return False, None
     backwards, (last, pk) = pagination.decode_cursor(cursor, 2)
     if not isinstance(last, int) or not isinstance(pk, str):
-        raise ValidationError("This page's address is damaged. Start again from the first page.")
+        raise ValidationError("The page's cursor is invalid. Start again from the first page.")
     return backwards, (last, pk)
 
 

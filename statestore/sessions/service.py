@@ -18,7 +18,7 @@ def start_session(using: str, agent_id: str, *, session_id: str | None, metadata
     session = models.Session(**columns, metadata=optional_text(metadata))
     with transactions.writing(using):
         if models.Session.objects.using(using).filter(pk=session.pk).exists():
-            raise Conflict(f"There is a session “{session.pk[:80]}” already. Nothing was changed.")
+            raise Conflict(f"Session “{session.pk[:80]}” already exists. Nothing was changed.")
         audited_rows.write(using, session, None, by, {})
     return session
 
@@ -29,9 +29,9 @@ def end_session(using: str, session_id: str, *, status: str, by: Actor, if_match
         session = models.Session.objects.using(using).select_for_update().filter(pk=session_id).first()
         etags.expect(session, if_match)
         if session is None:
-            raise NotFound(f"There is no session “{session_id[:80]}” here.")
+            raise NotFound(f"Session “{session_id[:80]}” not found.")
         if session.ended_at is not None:
-            raise Conflict("This session has ended already. Nothing was changed.")
+            raise Conflict("This session has already ended. Nothing was changed.")
         before = {"ended_at": None, "status": session.status}
         session.ended_at, session.status = max(models.now(), int(session.started_at)), status
         session.save(using=using, update_fields=["ended_at", "status"])

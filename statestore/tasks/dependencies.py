@@ -100,12 +100,10 @@ def check_dependencies(using: str, task_id: str, wanted: list[str]) -> None:
     """Raise ValidationError where a dependency does not exist, or where a task would wait for itself in the end."""
     present = set(models.Task.objects.using(using).filter(pk__in=wanted).values_list("pk", flat=True))
     if missing := [one for one in wanted if one not in present and one != task_id]:
-        raise ValidationError(
-            f"There is no task “{missing[0][:80]}” to depend on. Nothing was saved.", field="dependencies"
-        )
+        raise ValidationError(f"Task “{missing[0][:80]}” does not exist. Nothing was saved.", field="dependencies")
     if circle := _circle(using, task_id, wanted):
         raise ValidationError(
-            "These dependencies go in a circle: " + " → ".join(circle) + ". Nothing was saved.", field="dependencies"
+            "Circular dependency: " + " → ".join(circle) + ". Nothing was saved.", field="dependencies"
         )
 
 

@@ -67,14 +67,14 @@ def revert(entry: models.AuditEntry, *, by: Actor, if_match: str | None = None, 
     """
     using, found = using or store_alias(), edit_of(entry)
     if found is None or not found.is_revertible:
-        raise ValidationError("This entry is not an edit that can be taken back. Nothing was changed.")
+        raise ValidationError("This audit entry cannot be undone. Nothing was changed.")
     with transactions.writing(using):
         row = _TABLES[entry.noun].objects.using(using).select_for_update().filter(pk=entry.row_id).first()
         etags.expect(row, if_match)
         if entry.verb == "delete":
             return _recreated(found, row, using, by)
         if row is None:
-            raise NotFound(f"The {entry.noun} is gone. Nothing was changed; take its deletion back first.")
+            raise NotFound(f"The {entry.noun} was deleted. Nothing was changed. Undo the deletion first.")
         _refuse_moved(found, row)
         if entry.verb == "create":
             return audited_rows.delete(using, row, by=by, reverts=entry.pk)
@@ -89,13 +89,15 @@ def _refuse_moved(found: Edit, row: Any) -> None:
         if column not in _KEPT_BY_US and getattr(row, column) != value
     ]
     if moved:
-        raise Conflict(f"Changed again since: {', '.join(moved)}. Nothing was written; edit the row itself.")
+        raise Conflict(
+            f"Later edits changed the same fields: {', '.join(moved)}. Nothing was written. Edit the row instead."
+        )
 
 
 def _recreated(found: Edit, row: Any, using: str, by: Actor) -> Any:
     entry = found.entry
     if row is not None:
-        raise Conflict(f"There is a {entry.noun} of this id again. Nothing was changed.")
+        raise Conflict(f"A {entry.noun} with this id exists again. Nothing was changed.")
     columns = {name: value for name, value in (found.before or {}).items() if name != "created_timestamp"}
     return _save(_TABLES[entry.noun](pk=entry.row_id), columns, entry, using, by)
 
@@ -127,5 +129,5 @@ def find(entry_id: int, *, using: str | None = None) -> models.AuditEntry:
         models.AuditEntry.objects.using(using or store_alias()).filter(pk=entry_id).first()
     )
     if entry is None:
-        raise NotFound("There is no audit entry of this number.")
+        raise NotFound("Audit entry not found.")
     return entry

@@ -25,7 +25,7 @@ def save_task(
         # Read inside: what is not given stays as it is now, not as it was before somebody else's save.
         row, before = _task_row(using, task)
         if only_new and before is not None:
-            raise Conflict(f"There is a task “{row.pk[:80]}” already. Nothing was changed.")
+            raise Conflict(f"Task “{row.pk[:80]}” already exists. Nothing was changed.")
         etags.expect(before, if_match)
         wanted = dependency_ids(row.dependencies)
         is_rewired = before is None or before.dependencies != row.dependencies
@@ -42,7 +42,7 @@ def save_task(
 def _task_row(using: str, task: Mapping[str, Any]) -> tuple[models.Task, models.Task | None]:
     known = {field.attname for field in models.Task._meta.concrete_fields if field.editable}
     if unknown := set(task) - known:
-        raise ValidationError(f"A task has no field {min(unknown)}. Nothing was saved.")
+        raise ValidationError(f"Unknown task field {min(unknown)}. Nothing was saved.")
     columns = dict(task)
     for column in ("metadata", "dependencies"):
         if column in columns:
@@ -66,12 +66,12 @@ def _check_choices(task: models.Task, before: models.Task | None) -> None:
         known = [*choices.values, *([getattr(before, column)] if before else [])]
         if getattr(task, column) not in known:
             words = ", ".join(choices.values)
-            raise ValidationError(f"“{getattr(task, column)}” is no {column} of a task; use one of {words}.")
+            raise ValidationError(f"“{getattr(task, column)}” is not a valid task {column}. Use one of {words}.")
 
 
 def move_task(using: str, task_id: str, status: str, *, if_match: str, by: Actor) -> models.Task:
     """Give a task another status, and return it. Raises Moved where it is not the one that was seen."""
     with transactions.writing(using):
         if not models.Task.objects.using(using).filter(pk=task_id).exists():
-            raise NotFound("There is no task of this id any more. Nothing was changed.")
+            raise NotFound("The task was deleted. Nothing was changed.")
         return save_task(using, {"id": task_id, "status": status}, by=by, if_match=if_match)

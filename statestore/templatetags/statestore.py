@@ -2,6 +2,7 @@
 
 import json
 import re
+from datetime import UTC, datetime
 from html import escape, unescape
 from typing import Any, Final
 
@@ -153,6 +154,13 @@ def duration(seconds: Any) -> str:
     return " ".join(parts[:2])
 
 
+@register.filter
+def age(seconds: Any) -> str:
+    """Return how long ago a time was, in its two largest units."""
+    moment = utc(seconds)
+    return duration((datetime.now(UTC) - moment).total_seconds()) if moment else ""
+
+
 @register.simple_tag
 def iso(seconds: Any) -> str:
     """Return a time as a field of a form shows it and takes it back."""
@@ -185,7 +193,7 @@ def moment_link(text: Any) -> SafeString | str:
             return when(seconds, False)
         case _:
             return "now"
-    shown = middle(row_id, 16) if isinstance(row_id, str) else "of a long id"
+    shown = middle(row_id, 16) if isinstance(row_id, str) else "(long id)"
     return format_html('{}<a href="{}">{} {}</a>', before, reverse(noun, args=[row_id]), noun, shown)
 
 

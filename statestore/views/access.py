@@ -41,5 +41,5 @@ def agent_or_404(agent_id: RowId) -> AgentState:
     """Return an agent by the id in a URL."""
     agent = AgentState.objects.all().named(agent_id, "agent_id")
     if agent is None:
-        raise Http404("There is no agent of this id. Its orchestrator may have deleted it.")
+        raise Http404("Agent not found. Its orchestrator may have deleted it.")
     return agent

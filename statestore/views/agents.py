@@ -87,7 +87,7 @@ def change_status(request: HttpRequest, agent_id: RowId) -> HttpResponse:
         raise ValidationError(f"The status was not changed. {_first_error(form)}")
     status, reason = form.cleaned_data["status"], form.cleaned_data["reason"]
     changed = store(request).update_agent_status(agent.agent_id, status, reason=reason)
-    messages.success(request, f"Status changed to {status}." if changed else f"The status was {status} already.")
+    messages.success(request, f"Status changed to {status}." if changed else f"The status is already {status}.")
     return redirect(agent)
 
 
@@ -97,7 +97,7 @@ def delete_agent(request: HttpRequest, agent_id: RowId) -> HttpResponse:
     """Move an agent to the trash."""
     agent, form = agent_or_404(agent_id), ReasonForm(request.POST)
     store(request).delete_agent(agent.agent_id, reason=form.cleaned_data["reason"] if form.is_valid() else "")
-    messages.success(request, f"{agent} is in the trash. Its state and its past are kept.")
+    messages.success(request, f"Moved {agent} to the trash. Its state and history are kept.")
     return redirect("trash")
 
 
@@ -106,7 +106,7 @@ def delete_agent(request: HttpRequest, agent_id: RowId) -> HttpResponse:
 def undelete_agent(request: HttpRequest, agent_id: RowId) -> HttpResponse:
     """Bring an agent back from the trash."""
     agent = store(request).undelete_agent(agent_or_404(agent_id).agent_id)
-    messages.success(request, f"{agent} is back.")
+    messages.success(request, f"Restored {agent} from the trash.")
     return redirect(agent)
 
 
@@ -116,7 +116,7 @@ def purge_agent(request: HttpRequest, agent_id: RowId) -> HttpResponse:
     """Delete an agent in the trash for good."""
     agent = agent_or_404(agent_id)
     store(request).purge_agent(agent.agent_id)
-    messages.success(request, f"{agent} is deleted for good, with its transitions and snapshots.")
+    messages.success(request, f"Permanently deleted {agent} with its transitions and snapshots.")
     return redirect("trash")
 
 
@@ -129,7 +129,7 @@ def bulk_action(request: HttpRequest) -> HttpResponse:
     action, status = form.checked["action"], form.checked["status"]
     acting = require(BULK_PERMISSIONS[action])(store)(request)
     if action == "snapshot":
-        what, outcomes = "Snapshots taken of", bulk.snapshot_each(acting.using, chosen, by=acting.actor)
+        what, outcomes = "Took snapshots of", bulk.snapshot_each(acting.using, chosen, by=acting.actor)
     else:
         what = f"Status set to {status} for"
         outcomes = bulk.change_status_of_each(acting.using, chosen, status, by=acting.actor)
@@ -145,7 +145,7 @@ def _agent_id(address: str) -> str:
     try:
         return str(agent_or_404(from_address(address)).agent_id)
     except ValueError:
-        raise ValidationError("One of the chosen agents has no id that could be. Nothing was changed.") from None
+        raise ValidationError("A selected agent has an invalid id. Nothing was changed.") from None
 
 
 def _first_error(form: Any) -> str:

@@ -56,7 +56,7 @@ def _seen(text: str) -> tuple[str, str]:
     try:
         found = from_address(address)
     except ValueError:
-        raise ValidationError("One of the chosen agents has no id that could be. Nothing was changed.") from None
+        raise ValidationError("A selected agent has an invalid id. Nothing was changed.") from None
     return (found if isinstance(found, str) else agent_or_404(found).agent_id), etag
 
 
@@ -95,9 +95,9 @@ def apply_batch(request: HttpRequest, batch_id: RowId) -> HttpResponse:
 
 def _applied(request: HttpRequest, batch: models.Batch, counts: Mapping[str, int]) -> HttpResponse:
     if left := counts.get("", 0):
-        messages.warning(request, f"{left} agents still wait: go on with them.")
+        messages.warning(request, f"{left} agents are still pending. Continue with them.")
     else:
-        messages.success(request, f"{counts.get('done', 0)} agents were restored.")
+        messages.success(request, f"{counts.get('done', 0)} agents restored.")
     return redirect(batch)
 
 
@@ -106,7 +106,7 @@ def _applied(request: HttpRequest, batch: models.Batch, counts: Mapping[str, int
 def approve_batch(request: HttpRequest, batch_id: RowId) -> HttpResponse:
     """Approve somebody else's batch."""
     batch = restore.approve_batch(_batch_or_404(batch_id), by=actor(request))
-    messages.success(request, "Approved. Anybody who may restore can apply it now.")
+    messages.success(request, "Approved. Any operator can apply it now.")
     return redirect(batch)
 
 
@@ -120,5 +120,5 @@ def undo_batch(request: HttpRequest, batch_id: RowId) -> HttpResponse:
 def _batch_or_404(batch_id: RowId) -> models.Batch:
     batch: models.Batch | None = models.Batch.objects.all().named(batch_id)
     if batch is None:
-        raise Http404("There is no batch of this id.")
+        raise Http404("Batch not found.")
     return batch

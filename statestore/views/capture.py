@@ -31,9 +31,9 @@ def _switch(request: HttpRequest) -> None:
     match request.POST.get("switch"):
         case "on":
             capture.switch_on(by=actor(request))
-            messages.success(request, "Capture is on. Each change of a state from now on is kept.")
+            messages.success(request, "Change capture is on. State changes are recorded from now on.")
         case "off":
             capture.switch_off(by=actor(request))
-            messages.success(request, "Capture is off. What it kept stays.")
+            messages.success(request, "Change capture is off. Captured changes are kept.")
         case _:
-            raise ValidationError("Say whether to switch capture on or off. Nothing was changed.")
+            raise ValidationError("Choose on or off. Nothing was changed.")

@@ -66,5 +66,5 @@ def _meanwhile(query: search.Query) -> Meanwhile:
     if len(found) > TRANSITIONS:
         notes.append(f"the newest {TRANSITIONS} changes")
     if agents.has_more:
-        notes.append(f"only of {len(agents.names)} agents, those of the newest events")
+        notes.append(f"only {len(agents.names)} agents with the newest events")
     return Meanwhile(found[:TRANSITIONS], tuple(notes))

@@ -50,18 +50,18 @@ def _agent(address: str) -> models.AgentState:
     try:
         return agent_or_404(from_address(address.strip()))
     except ValueError:
-        raise ValidationError(f"“{address[:80]}” is no agent's id as it stands in URLs.") from None
+        raise ValidationError(f"“{address[:80]}” is not a valid agent address.") from None
 
 
 def _ignored(paths: list[str]) -> list[str]:
     """Return the paths to leave out, each once. Raises ValidationError for what is none."""
     if len(paths) > MAX_IGNORED:
-        raise ValidationError(f"At most {MAX_IGNORED} paths can be left out of a comparison.")
+        raise ValidationError(f"At most {MAX_IGNORED} paths can be ignored.")
     for path in paths:
         try:
             pointer.split(path)
         except ValueError as error:
-            raise ValidationError(f"“{path[:80]}” cannot be left out: {error}") from None
+            raise ValidationError(f"“{path[:80]}” cannot be ignored: {error}") from None
     return [path for path in dict.fromkeys(paths) if path]
 
 

@@ -18,7 +18,7 @@ def edit_detail(request: HttpRequest, entry_id: int) -> HttpResponse:
     entry = edits.find(entry_id)
     found = edits.edit_of(entry)
     if found is None:
-        raise Http404("This entry is not an edit of a task or a session.")
+        raise Http404("This audit entry is not an edit of a task or session.")
     context = {
         "place": "audit",
         "entry": entry,
@@ -37,5 +37,5 @@ def revert_edit(request: HttpRequest, entry_id: int) -> HttpResponse:
     entry = edits.find(entry_id)
     acting = require(f"change_{entry.noun}")(actor)(request)
     edits.revert(entry, by=acting)
-    messages.success(request, f"Taken back: the {entry.noun} is as it was before this edit.")
+    messages.success(request, "Edit undone. Its fields have their previous values again.")
     return redirect("edit", entry_id=entry.pk)

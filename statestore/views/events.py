@@ -74,7 +74,7 @@ def live(request: HttpRequest) -> HttpResponse:
     """
     form = SearchForm(request.GET)
     if not form.is_valid():
-        raise ValidationError("This query is not understood.")
+        raise ValidationError("Invalid query.")
     query = form.cleaned_data["q"]
     came = search.follow(query, form.cleaned_data["cursor"] or search.tail_from_now())
     rows = search_page.rows(query, search.Found(came.rows, None, None))
@@ -104,7 +104,7 @@ def event_detail(request: HttpRequest, event_id: RowId) -> HttpResponse:
     """Show one event, and what happened around it in its session."""
     event = models.Event.objects.all().named(event_id)
     if event is None:
-        raise Http404("There is no event of this id.")
+        raise Http404("Event not found.")
     others = models.Event.objects.in_session(event.session_id).defer("metadata")
     with translated_errors():
         before = list(search.with_excerpt(others.older_than(event).newest_first(), ())[:AROUND])[::-1]
@@ -131,7 +131,7 @@ def save_view(request: HttpRequest) -> HttpResponse:
         name, errors = next(iter(form.errors.items()))
         raise ValidationError(f"The view was not saved. {name}: {errors[0]}")
     view, _ = saved_searches.save(user_pk(request), form.cleaned_data["name"], str(request.POST.get("q", "")))
-    messages.success(request, f"Saved as {view.name}.")
+    messages.success(request, f"Saved search as {view.name}.")
     return redirect(search_page.address(view.query))
 
 
@@ -140,5 +140,5 @@ def save_view(request: HttpRequest) -> HttpResponse:
 def delete_view(request: HttpRequest, view_id: int) -> HttpResponse:
     """Forget a saved view of one's own."""
     view = saved_searches.delete(user_pk(request), view_id)
-    messages.success(request, f"The view {view.name} is deleted.")
+    messages.success(request, f"Deleted saved view {view.name}.")
     return redirect("events")

@@ -34,9 +34,11 @@ def export_events(request: HttpRequest) -> HttpResponseBase:
     form = SearchForm(request.GET)
     kind = request.GET.get("format", "csv")
     if not form.is_valid():
-        raise ValidationError(f"Nothing was exported. {form.errors['q'][0] if 'q' in form.errors else 'Start again.'}")
+        raise ValidationError(
+            f"Nothing was exported. {form.errors['q'][0] if 'q' in form.errors else 'Run the search again.'}"
+        )
     if kind not in TYPES:
-        raise ValidationError(f"There is no export as “{kind[:20]}”; use csv or ndjson.")
+        raise ValidationError(f"“{kind[:20]}” is not a valid export format. Use csv or ndjson.")
     events = _events(form.cleaned_data["q"])
     response = StreamingHttpResponse(_csv(events) if kind == "csv" else _lines(events), content_type=TYPES[kind])
     response["Content-Disposition"] = f'attachment; filename="events-{search_page.now_text()}.{kind}"'

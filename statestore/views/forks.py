@@ -34,7 +34,7 @@ def fork_agent(request: HttpRequest, agent_id: RowId) -> HttpResponse:
         except StateStoreError as error:
             form.add_error("agent_id", str(error))
         else:
-            messages.success(request, f"{child} was made from {agent}. Its orchestrator can go on with it.")
+            messages.success(request, f"Forked {agent} as {child}. Its orchestrator can continue with it.")
             return redirect(child)
     return render_page(request, "forks/new.html", _context(agent, moment, form), status=422 if form.errors else 200)
 

@@ -34,7 +34,9 @@ def readyz(request: HttpRequest) -> HttpResponse:
 def metrics_page(request: HttpRequest) -> HttpResponse:
     """Answer with all figures, to this machine and to whoever has a token that may read."""
     if not _may_read(request):
-        response = HttpResponse("Metrics are for this machine, or need a token with the scope read.\n", status=401)
+        response = HttpResponse(
+            "Metrics are served to this machine only. From elsewhere, send a token with the scope read.\n", status=401
+        )
         response["WWW-Authenticate"] = 'Bearer realm="Descartes StateStore"'
         response["Content-Type"] = "text/plain; charset=utf-8"
         return response

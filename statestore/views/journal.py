@@ -35,6 +35,6 @@ def audit_log(request: HttpRequest) -> HttpResponse:
     try:
         entries = models.AuditEntry.objects.about(from_address(row)) if row else models.AuditEntry.objects.all()
     except ValueError:
-        raise Http404("No row has this id.") from None
+        raise Http404("No audit entries for this row.") from None
     context = {"place": "audit", "page": PageForm(request.GET).page(entries, ("-id",)), "row": row}
     return render_page(request, "audit/list.html", context, fragment="audit/_rows.html")

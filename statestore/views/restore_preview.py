@@ -1,5 +1,6 @@
 """The preview of a restore: what would change, be overwritten and stay; what to put back of it; then one decision."""
 
+import re
 from typing import Any, Final
 
 from django.contrib import messages
@@ -22,6 +23,7 @@ from statestore.views.states import StateView
 from statestore.views.transitions import transition_or_404
 
 LISTED_TRANSITIONS: Final = 5
+_PART: Final = re.compile(r"(\d+ fields?) of (.*)", re.DOTALL)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -53,7 +55,7 @@ def revert_transition(request: HttpRequest, transition_id: RowId) -> HttpRespons
 def _decide(request: HttpRequest, agent: models.AgentState, transition: models.Transition | None) -> HttpResponse:
     form = RestoreForm(request.POST)
     if not form.is_valid():
-        raise ValidationError("This restore is not complete. Nothing was changed; go back to the preview, try again.")
+        raise ValidationError("The request is incomplete. Nothing was changed. Go back to the preview and try again.")
     values = form.cleaned_data
     try:
         planned = _planned(form, agent, transition)
@@ -68,7 +70,9 @@ def _decide(request: HttpRequest, agent: models.AgentState, transition: models.T
         return _shown(request, preview(planned, form=form, transition=transition))
     try:
         if is_preview:
-            raise restore.Moved("The agent has changed since you looked. Nothing was written; look at what moved.")
+            raise restore.Moved(
+                "The agent has changed since your preview. Nothing was written. Review the changes below."
+            )
         return redirect(_done(request, planned, values))
     except Conflict as conflict:
         return moved(request, planned, values["state_hash"], conflict, form=form, transition=transition)
@@ -84,7 +88,7 @@ def _done(request: HttpRequest, planned: restore.RestorePlan, values: dict[str, 
     reason = values["reason"]
     if values["step"] == "plan":
         kept = restore.save(restore.expecting(planned, values["etag"]), by=actor(request), reason=reason)
-        messages.success(request, "Kept as a plan for a day. Send its address to whoever shall look at it.")
+        messages.success(request, "Plan saved. It expires in 24 hours. Share the link to this page for review.")
         return kept
     try:
         done = restore.apply_at_once(
@@ -92,11 +96,11 @@ def _done(request: HttpRequest, planned: restore.RestorePlan, values: dict[str, 
         )
     except NeedsApproval:
         kept = restore.save(restore.expecting(planned, values["etag"]), by=actor(request), reason=reason)
-        said = "Nothing was restored yet: a second person has to approve it. Send them this address."
+        said = "Not restored yet. A second person must approve this plan. Send them the link to this page."
         messages.warning(request, said)
         return kept
     if done is None:
-        messages.warning(request, "Nothing was changed yet: there is something to know first.")
+        messages.warning(request, "Not restored yet. Review these warnings first.")
         return preview_url(planned.agent.agent_id, values["moment"])
     return done
 
@@ -112,8 +116,8 @@ def _planned(form: RestoreForm, agent: models.AgentState, transition: models.Tra
     base = history.recorded_state(agent.agent_id, values["state_hash"])
     if base is None:
         raise ValidationError(
-            "The state that you saw is not recorded, so that nothing can be merged with it. Nothing was changed; "
-            "start again from what the agent is now."
+            "The state you previewed is not recorded, so it cannot be merged. "
+            "Nothing was changed. Start again from the current state."
         )
     planned = restore.plan(agent.agent_id, moments.parse(values["moment"]), seen=base, **asked)
     return restore.plan_merge(planned, base, sides=form.sides())
@@ -176,10 +180,13 @@ def _consequences(planned: restore.RestorePlan, *, from_moment: bool) -> dict[st
     """Return what a restore overwrites, and what it leaves as it is."""
     agent_id, since = planned.agent.agent_id, planned.target.at
     later = models.Transition.objects.of_agent(agent_id).without_states().newest_first()
-    overwritten = list(later.since(since)[: LISTED_TRANSITIONS + 1]) if since is not None and from_moment else []
+    later = later.since(since) if since is not None and from_moment else later.none()
+    overwritten = list(later[:LISTED_TRANSITIONS])
+    # Most restores overwrite few transitions: then nothing is counted.
+    count = len(overwritten) if len(overwritten) < LISTED_TRANSITIONS else later.count()
     return {
-        "overwritten": overwritten[:LISTED_TRANSITIONS],
-        "more_overwritten": len(overwritten) > LISTED_TRANSITIONS,
+        "overwritten": overwritten,
+        "overwritten_count": count,
         "aftermath": restore.side_effects_of(agent_id, since),
     }
 
@@ -187,17 +194,18 @@ def _consequences(planned: restore.RestorePlan, *, from_moment: bool) -> dict[st
 def _headline(planned: restore.RestorePlan, transition: models.Transition | None) -> str:
     name, label = planned.agent.name or "agent", planned.label
     if transition is not None:
-        return f"Take back “{transition.reason or 'a transition'}” in {name}"
-    words = {"part": f"Put {label} back in {name}", "merge": f"Restore {name} to {label}"}
-    return words.get(planned.kind, f"Restore {name} to {label}")
+        return f"Revert “{transition.reason or 'a transition'}” on {name}"
+    if part := _PART.fullmatch(label):
+        return f"Restore {part[1]} of {name} from {part[2]}"
+    return f"Restore {name} to {label}"
 
 
 def _verb(planned: restore.RestorePlan, comparison: ComparisonView) -> str:
     if planned.kind == "revert":
-        return "Take it back"
+        return "Revert"
     if planned.kind != "whole" or not comparison.total:
         return "Restore"
-    return f"Restore {comparison.total} path{'' if comparison.total == 1 else 's'}"
+    return f"Restore {comparison.total} field{'' if comparison.total == 1 else 's'}"
 
 
 def _action(agent: models.AgentState, transition: models.Transition | None) -> str:
@@ -208,7 +216,7 @@ def _action(agent: models.AgentState, transition: models.Transition | None) -> s
 
 def _clash(clash: restore.MergeConflict) -> dict[str, str]:
     sides = {"base": clash.base, "ours": clash.ours, "theirs": clash.theirs}
-    return {"path": clash.path, **{name: shown(value) or "(not there)" for name, value in sides.items()}}
+    return {"path": clash.path, **{name: shown(value) or "(missing)" for name, value in sides.items()}}
 
 
 def preview_url(agent_id: str, moment: str) -> str:

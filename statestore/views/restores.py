@@ -92,14 +92,14 @@ def apply_plan(request: HttpRequest, restore_id: RowId) -> HttpResponse:
 def approve_plan(request: HttpRequest, restore_id: RowId) -> HttpResponse:
     """Approve somebody else's plan."""
     row = restore.approve(_plan_or_404(restore_id), by=actor(request))
-    messages.success(request, "Approved. Anybody who may restore can apply it now.")
+    messages.success(request, "Approved. Any operator can apply it now.")
     return redirect(row)
 
 
 def _plan_or_404(plan_id: RowId) -> models.SavedPlan:
     row: models.SavedPlan | None = models.SavedPlan.objects.all().named(plan_id)
     if row is None:
-        raise Http404("There is no restore and no plan of this id.")
+        raise Http404("Restore or plan not found.")
     return row
 
 
@@ -120,5 +120,5 @@ def undo_restore(request: HttpRequest, restore_id: RowId) -> HttpResponse:
 def _restore_or_404(restore_id: RowId) -> models.Restore:
     done: models.Restore | None = models.Restore.objects.all().named(restore_id)
     if done is None:
-        raise Http404("There is no restore of this id.")
+        raise Http404("Restore not found.")
     return done

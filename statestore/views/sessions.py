@@ -80,7 +80,7 @@ def _session(address: RowId) -> tuple[models.Session | None, str]:
         return row, str(row.pk)
     event = models.Event.objects.all().named(address, "session_id")
     if event is None:
-        raise Http404("There is no session of this id, and no event names it.")
+        raise Http404("Session not found.")
     return None, str(event.session_id)
 
 

@@ -69,5 +69,5 @@ def delete_snapshot(request: HttpRequest, snapshot_id: RowId) -> HttpResponse:
 def _snapshot_or_404(snapshot_id: RowId) -> models.Snapshot:
     snapshot = models.Snapshot.objects.all().named(snapshot_id)
     if snapshot is None:
-        raise Http404("There is no snapshot of this id. It may have expired and been deleted.")
+        raise Http404("Snapshot not found. It may have expired.")
     return snapshot

@@ -124,7 +124,7 @@ def branch(request: HttpRequest, agent_id: RowId) -> HttpResponse:
     try:
         value = pointer.resolve(parsing.parse(known.text), path)
     except (parsing.NotJson, KeyError, ValueError):
-        raise Http404("There is no such path in this state.") from None
+        raise Http404("This path does not exist in the state.") from None
     name = pointer.split(path)[-1] if path else "state"
     context = {
         "place": "agents",

@@ -107,10 +107,10 @@ def _box(node: Node, is_here: bool, left: int) -> Box:
         "waiting" if node.blocked_by else "free")  # fmt: skip
     label = dict(models.TaskStatus.choices).get(status, status)
     notes = {
-        "missing": "does not exist", "circle": "waits for itself", "waiting": f"waits for {len(node.blocked_by)}",
-        "done": "", "free": "can go on",
+        "missing": "does not exist", "circle": "circular dependency", "waiting": f"blocked by {len(node.blocked_by)}",
+        "done": "", "free": "ready",
     }[state]  # fmt: skip
-    unseen = f", of which {node.unseen} are not drawn" if state == "waiting" and node.unseen else ""
+    unseen = f", {node.unseen} of them not drawn" if state == "waiting" and node.unseen else ""
     return Box(
         node, left + node.layer * STEP_X, MARGIN + node.place * STEP_Y, SIGNS.get(status, "?"), title,
         " · ".join(filter(None, [str(label), notes])), state, f"{title}: {label}. {notes}{unseen}".strip(), is_here,

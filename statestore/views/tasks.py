@@ -118,7 +118,7 @@ def move_task(request: HttpRequest, task_id: RowId) -> HttpResponse:
         raise ValidationError(f"The task was not moved. {name}: {errors[0]}")
     status, etag = form.cleaned_data["status"], form.cleaned_data["etag"]
     moved = task_service.move_task(store_alias(), task.pk, status, if_match=etag, by=actor(request))
-    messages.success(request, f"{moved} is {models.TaskStatus(status).label.lower()} now.")
+    messages.success(request, f"Moved {moved} to {models.TaskStatus(status).label.lower()}.")
     back = request.POST.get("next", "")
     safe = url_has_allowed_host_and_scheme(back, {request.get_host()}, require_https=request.is_secure())
     return redirect(back if safe else moved)
@@ -127,5 +127,5 @@ def move_task(request: HttpRequest, task_id: RowId) -> HttpResponse:
 def _task_or_404(task_id: RowId) -> models.Task:
     task = models.Task.objects.all().named(task_id)
     if task is None:
-        raise Http404("There is no task of this id. Its orchestrator may have deleted it.")
+        raise Http404("Task not found. Its orchestrator may have deleted it.")
     return task

@@ -43,5 +43,5 @@ def token_list(request: HttpRequest) -> HttpResponse:
 def revoke_token(request: HttpRequest, public_id: str) -> HttpResponse:
     """Revoke a token: one's own, or as an administrator anybody's."""
     revoked = tokens.revoke(public_id, by=request.user)
-    messages.success(request, f"{revoked} is revoked: it is useless from now on.")
+    messages.success(request, f"{revoked} is revoked.")
     return redirect("tokens")

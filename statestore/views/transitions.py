@@ -53,5 +53,5 @@ def transition_or_404(transition_id: RowId) -> models.Transition:
     """Return a transition by the id in a URL."""
     transition = history.find_transition(transition_id)
     if transition is None:
-        raise Http404("There is no transition of this id.")
+        raise Http404("Transition not found.")
     return transition

@@ -56,7 +56,7 @@ class _Writer:
             f"{'' if opened else _gist(value)}</summary>"
         )
         if is_far:
-            self.parts.append(f'<div class="leaf"><a href="{escape(self._url(path))}">Open this branch</a></div>')
+            self.parts.append(f'<div class="leaf"><a href="{escape(self._url(path))}">Open branch</a></div>')
         else:
             self.children(value, path, depth)
         # Beside the summary, not in it: a button in a button could not be told from it by a screen reader.
@@ -66,7 +66,7 @@ class _Writer:
         pairs = value.items() if isinstance(value, dict) else ((str(i), item) for i, item in enumerate(value))
         for position, (name, item) in enumerate(pairs):
             if self.left <= 0 and depth == 0 and position:
-                self.parts.append(f'<div class="leaf quiet">{len(value) - position} more; see the raw text</div>')
+                self.parts.append(f'<div class="leaf quiet">{len(value) - position} more; see the raw state</div>')
                 return
             self.node(name, item, f"{path}/{pointer.escape(name)}", depth + 1)
 
@@ -137,7 +137,7 @@ def _text(value: str) -> str:
     quoted = visible(value[:SHOWN_CHARACTERS])
     if len(value) <= LONG_CHARACTERS:
         return f"“{escape(quoted)}”"
-    rest = "" if len(value) <= SHOWN_CHARACTERS else " … cut here; the raw text has all of it"
+    rest = "" if len(value) <= SHOWN_CHARACTERS else " … truncated; see the raw state"
     return (
         f'“{escape(quoted[:LONG_CHARACTERS])}…” <details class="long"><summary>show {len(value):,} characters</summary>'
         f"{escape(quoted)}{rest}</details>"

@@ -19,7 +19,7 @@ document.addEventListener("click", async (event) => {
     await navigator.clipboard.writeText(JSON.parse(button.dataset.copy));
     say("Copied");
   } catch {
-    say("The browser did not allow copying.");
+    say("The browser blocked copying.");
   }
 });
 
@@ -40,7 +40,7 @@ function countChosen(button) {
   const boxes = [...button.form.querySelectorAll(`input[name="${button.dataset.counts}"]`)];
   const chosen = boxes.filter((box) => box.checked).length;
   button.dataset.all ??= button.textContent.trim();
-  button.textContent = chosen === boxes.length ? button.dataset.all : `Restore ${chosen} of ${boxes.length} paths…`;
+  button.textContent = chosen === boxes.length ? button.dataset.all : `Restore ${chosen} of ${boxes.length} fields…`;
   button.disabled = chosen === 0;
 }
 

@@ -88,7 +88,7 @@
       if (bytes <= MOST_BYTES) return;
       event.preventDefault();
       const share = Math.floor((box.value.length * MOST_BYTES) / bytes);
-      box.setCustomValidity(`Too long to be sent: of ${box.value.length} letters like these, ${share} can be. Nothing was searched.`);
+      box.setCustomValidity(`Too long: at most ${share} of these ${box.value.length} characters can be sent. Nothing was searched.`);
       box.reportValidity();
     });
     box.addEventListener("input", () => box.setCustomValidity(""));
@@ -153,7 +153,7 @@
   };
   const release = () => {
     const further = held.filter((row) => !place(row)).length;
-    if (further) say(`${further} new further back in this list, by the time ${further === 1 ? "it" : "they"} bear.`);
+    if (further) say(`${further} new ${further === 1 ? "event" : "events"} further back in this list, by timestamp.`);
     held = [];
     while (body.rows.length > MOST_ROWS) body.lastElementChild.remove();
     const table = body.closest("table");
@@ -162,7 +162,7 @@
   };
   const tell = () => {
     show.hidden = !held.length && !lost;
-    show.textContent = lost ? "Load again" : `${held.length} new`;
+    show.textContent = lost ? "Reload" : `${held.length} new`;
     toggle.textContent = paused ? "Paused" : "Live";
     toggle.setAttribute("aria-pressed", String(!paused));
   };

@@ -64,7 +64,7 @@ def test_a_circle_of_dependencies_is_refused_in_the_form(manager: Client):
     first, second = make_task("First"), make_task("Second")
     save(manager, second, dependencies=first.pk)
     response = save(manager, first, dependencies=second.pk)
-    assert "go in a circle" in errors(response)
+    assert "Circular dependency" in errors(response)
     assert models.TaskDependency.objects.count() == 1
 
 
@@ -72,7 +72,7 @@ def test_a_circle_of_dependencies_is_refused_in_the_form(manager: Client):
     ("change", "words"),
     [
         ({"metadata": "{not json"}, "This is not JSON"),
-        ({"dependencies": "nowhere"}, "no task “nowhere”"),
+        ({"dependencies": "nowhere"}, "Task “nowhere” does not exist"),
         ({"status": "gone"}, "Select a valid choice"),
         ({"title": ""}, "required"),
     ],
@@ -88,7 +88,7 @@ def test_a_task_that_the_orchestrator_saved_meanwhile_is_not_overwritten(manager
     form = task_form(manager, task, title="Mine")
     models.Task.objects.update(title="Theirs")
     response = manager.post(f"/admin/statestore/task/{task.pk}/change/", form)
-    assert "What you saw has changed since" in errors(response)
+    assert "The row has changed since you read it" in errors(response)
     assert models.Task.objects.get().title == "Theirs"
 
 

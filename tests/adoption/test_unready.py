@@ -1,4 +1,4 @@
-"""A store that is not adopted, or not there: one page says so, and nothing is created or changed."""
+"""A store that is not adopted, or missing: one page says so, and nothing is created or changed."""
 
 import json
 import os

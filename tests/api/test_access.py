@@ -187,8 +187,8 @@ def test_every_address_is_a_call_or_known():
 def ids() -> dict[str, str]:
     agent = make_agent("a1", namespace="n", state={"step": 2})
     snapshot = make_snapshot(agent, {"step": 1})
-    plan = restore.save(restore.plan("a1", f"snapshot:{snapshot.pk}"), by=Actor("somebody else"))
-    batch = restore.prepare([("a1", agent.etag())], NOW, by=Actor("somebody else"))
+    plan = restore.save(restore.plan("a1", f"snapshot:{snapshot.pk}"), by=Actor("cannot approve your own"))
+    batch = restore.prepare([("a1", agent.etag())], NOW, by=Actor("cannot approve your own"))
     session = make_session(agent, id="s1", ended_at=None, status="active")
     task = make_task(assigned_to="a1")
     task_service.save_task(store_alias(), {"id": task.pk, "title": "Edited"}, by=SYSTEM)

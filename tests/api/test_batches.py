@@ -74,7 +74,7 @@ def test_an_agent_that_moved_is_left_alone_and_named(script: Script):
     assert script.post(f"{url}/apply").json()["results"] == {"done": 2, "moved": 1}
     (item,) = script.get(f"{url}/agents?result=moved").json()["items"]
     assert (item["agent_id"], item["restore_id"]) == ("moved", None)
-    assert "has changed since you looked" in item["note"]
+    assert "has changed since your preview" in item["note"]
     restored = script.get(f"{url}/agents?result=done&limit=1").json()
     assert restored["next"]
     assert script.get(restored["items"][0]["restore"].removeprefix("/api/v1")).json()["state"] == "applied"

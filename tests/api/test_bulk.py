@@ -43,12 +43,12 @@ def test_one_that_refuses_holds_up_no_other(monkeypatch: pytest.MonkeyPatch, scr
 
     def locked(using: str, agent_id: str, *more: Any, **named: Any) -> models.Snapshot:
         if agent_id == "a1":
-            raise Busy("Another program is writing.")
+            raise Busy("Store is busy.")
         return take(using, agent_id, *more, **named)
 
     monkeypatch.setattr(bulk, "take_snapshot", locked)
     found = script.post("/bulk/snapshots", {"agents": ["a1", "a2"]}).json()
-    assert (found["done"], [one["refused"] for one in found["items"]]) == (1, ["Another program is writing.", None])
+    assert (found["done"], [one["refused"] for one in found["items"]]) == (1, ["Store is busy.", None])
     assert models.Snapshot.objects.get().agent_id == "a2"
 
 
@@ -78,7 +78,7 @@ def test_too_few_and_too_many_are_refused(script: Script, agents: list[str]):
 def test_a_page_that_chose_none_or_too_many_is_told_so(operator: Client):
     make_agent("a1")
     answer = operator.post("/agents/bulk/", {"action": "snapshot"})
-    assert (answer.status_code, b"Choose 1 to 200 agents" in answer.content) == (422, True)
-    with pytest.raises(ValidationError, match="Choose 1 to 200"):
+    assert (answer.status_code, b"Select 1 to 200 agents" in answer.content) == (422, True)
+    with pytest.raises(ValidationError, match="Select 1 to 200"):
         bulk.snapshot_each(store_alias(), [str(number) for number in range(bulk.MAX_AGENTS + 1)], by=SYSTEM)
     assert not models.Snapshot.objects.exists()

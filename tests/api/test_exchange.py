@@ -88,7 +88,7 @@ def test_what_was_cut_is_noticed_and_goes_on_when_sent_again(rows: None):
     emptied()
     report = taken(before[:-4])
     assert not report.is_complete
-    assert "cut" in report.problem
+    assert "truncated" in report.problem
     assert taken(before).is_complete
     assert whole() == before
 
@@ -97,7 +97,7 @@ def test_what_was_changed_on_its_way_is_noticed(rows: None):
     before = whole()
     report = taken([one.replace(b"because", b"BECAUSE") for one in before])
     assert not report.is_complete
-    assert "changed" in report.problem
+    assert "modified" in report.problem
 
 
 def test_a_dry_run_tells_the_same_and_writes_nothing(rows: None):
@@ -121,7 +121,7 @@ def test_what_cannot_be_is_left_out_and_told(rows: None):
     report = taken([*before[:-1], *bad])
     assert [one.line for one in report.refused] == [len(before), len(before) + 1, len(before) + 2, len(before) + 3]
     assert whole() == before
-    with pytest.raises(ValidationError, match="no export"):
+    with pytest.raises(ValidationError, match="not a state store export"):
         taken([b"{}\n"])
 
 
@@ -308,7 +308,7 @@ def test_a_text_that_cannot_be_kept_is_refused_alone(on_sqlite: bool):
 
 def test_a_store_that_is_busy_ends_the_import_and_blames_no_row(monkeypatch: pytest.MonkeyPatch):
     def busy(*_: Any, **__: Any) -> None:
-        raise Busy("Another program is writing.")
+        raise Busy("Store is busy.")
 
     monkeypatch.setattr("statestore.db.vendor.upsert_many", busy)
     with pytest.raises(Busy):

@@ -66,7 +66,7 @@ CASES: dict[str, Case] = {
     "a condition that is none": Case("GET", "/agents/a1/bisect?condition=%2Fa+~+1", None, 422),
     "a list of tags in If-Match": Case("PATCH", "/agents/a1", {"name": "n"}, 422, {"if_match": '"a", "b"'}),
     "a tag that nothing has": Case("PATCH", "/agents/a1", {"name": "n"}, 412, {"if_match": UNKNOWN_ETAG}),
-    "a star for a row that is not there": Case("PUT", "/agents/new", {"state": 1}, 412, {"if_match": "*"}),
+    "a star for a row that is missing": Case("PUT", "/agents/new", {"state": 1}, 412, {"if_match": "*"}),
     "a tag to write only what is new": Case("PUT", "/agents/a1", {"state": 1}, 422, {"if_none_match": '"a"'}),
     "a key with a space": Case("POST", "/agents/a1/snapshots", {}, 422, {"idempotency_key": "a b"}),
     "a key that is empty": Case("POST", "/agents/a1/snapshots", {}, 422, {"idempotency_key": ""}),

@@ -125,7 +125,7 @@ def test_what_failed_half_way_is_finished_and_not_done_again(script: Script, mon
 
     def busy_at_the_second(using: str, rows: Any) -> None:
         if next(chunks) == 1:
-            raise Busy("Another program is writing.")
+            raise Busy("Store is busy.")
         write(using, rows)
 
     monkeypatch.setattr("statestore.events.ingest.write_rows", busy_at_the_second)

@@ -24,7 +24,7 @@ def test_a_session_under_the_id_of_others_events_is_refused(limited: Script):
     event = make_event(actor_id="hidden", session_id="secret")
     for answer in (limited.post("/sessions", {"id": "secret", "agent_id": "own"}),
                    limited.put("/sessions/secret", {"agent_id": "own"})):  # fmt: skip
-        assert (answer.status_code, "taken" in answer.json()["detail"]) == (409, True)
+        assert (answer.status_code, "already in use" in answer.json()["detail"]) == (409, True)
     assert limited.get(f"/events/{event.pk}").status_code == 404
     make_event(actor_id="own", session_id="fine")
     assert limited.post("/sessions", {"id": "fine", "agent_id": "own"}).status_code == 201

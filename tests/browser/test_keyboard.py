@@ -78,7 +78,7 @@ def test_a_restore_needs_no_mouse(open_page: OpenPage, told: Story):
     page.keyboard.press("Enter")
     page.get_by_label("Reason").focus()
     page.keyboard.press("Tab")
-    expect(page.get_by_role("button", name=re.compile("Restore . path|Restore .. paths"))).to_be_focused()
+    expect(page.get_by_role("button", name=re.compile("Restore . field|Restore .. fields"))).to_be_focused()
 
 
 def test_an_open_menu_closes_with_escape_and_by_looking_elsewhere(open_page: OpenPage):

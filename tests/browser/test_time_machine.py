@@ -35,7 +35,7 @@ def put_lost_agent(site: Site, agent_id: str) -> None:
 
 
 def restored(page: Page) -> None:
-    expect(page.get_by_text("● still in force")).to_be_visible()
+    expect(page.get_by_text("● Active")).to_be_visible()
 
 
 def test_bisect_finds_when_it_went_wrong_and_compare_says_what_differs(open_page: OpenPage, site: Site):
@@ -46,12 +46,12 @@ def test_bisect_finds_when_it_went_wrong_and_compare_says_what_differs(open_page
     page.get_by_role("button", name="Find when").click()
     first = page.locator(".first-flip")
     expect(first).to_contain_text("context compacted")
-    expect(page.get_by_text("Before that it was not so.")).to_be_visible()
+    expect(page.get_by_text("False before this")).to_be_visible()
     first.get_by_role("link", name="context compacted").click()
     page.get_by_role("link", name="Compare with now").click()
     expect(page.locator(".change").filter(has_text="mode")).to_contain_text('"working"')
     page.locator(".change").filter(has_text="mode").get_by_role("link", name="ignore").click()
-    expect(page.get_by_text("1 left out")).to_be_visible()
+    expect(page.get_by_text("1 ignored")).to_be_visible()
     assert "ignore=%2Fmode" in page.url
     before = page.locator(".facts .number").first.inner_text()
     page.get_by_role("link", name="Swap").click()
@@ -61,7 +61,7 @@ def test_bisect_finds_when_it_went_wrong_and_compare_says_what_differs(open_page
 
 def test_a_condition_that_means_nothing_is_refused_in_words(open_page: OpenPage):
     page = open_page("/agents/coder-2/bisect/?condition=/mode+is+stuck", expected=("422 (",))
-    expect(page.get_by_text("After the path stands one of")).to_be_visible()
+    expect(page.get_by_text("After the path, an operator is expected")).to_be_visible()
 
 
 def test_two_paths_are_put_back_after_the_result_was_shown(open_page: OpenPage, site: Site):
@@ -72,9 +72,9 @@ def test_two_paths_are_put_back_after_the_result_was_shown(open_page: OpenPage, 
     expect(page.get_by_role("button", name="Restore 0 of")).to_be_disabled()
     page.get_by_label("added plan/goal").check()
     page.get_by_label("replaced mode").check()
-    page.get_by_role("button", name="Restore 2 of 4 paths…").click()
-    expect(page.get_by_text("Nothing was changed yet")).to_be_visible()
-    expect(page.get_by_role("region", name="Will change in all").locator(".change")).to_have_count(2)
+    page.get_by_role("button", name="Restore 2 of 4 fields…").click()
+    expect(page.get_by_text("Not restored yet")).to_be_visible()
+    expect(page.get_by_role("region", name="Resulting changes").locator(".change")).to_have_count(2)
     assert "goal" not in state_of(site, "parted")["plan"]
     page.get_by_role("button", name="Restore", exact=True).click()
     restored(page)
@@ -86,17 +86,17 @@ def test_a_corrected_value_is_written_as_typed(open_page: OpenPage, site: Site):
     put_lost_agent(site, "corrected")
     page = open_page("/agents/corrected/", expected=("422 (",))
     row(page, "good").get_by_role("link", name="Preview").click()
-    page.locator("summary", has_text="Correct a value").click()
+    page.locator("summary", has_text="Edit a value").click()
     page.get_by_label("Path", exact=True).fill("/spent")
     page.get_by_label("JSON").fill("not json")
-    page.get_by_role("button", name="Show the result").click()
+    page.get_by_role("button", name="Preview result").click()
     expect(page.get_by_text("The value for /spent is not JSON")).to_be_visible()
     page.go_back()
-    page.locator("summary", has_text="Correct a value").click()
+    page.locator("summary", has_text="Edit a value").click()
     page.get_by_label("Path", exact=True).fill("/spent")
     page.get_by_label("JSON").fill("12.50")
-    page.get_by_role("button", name="Show the result").click()
-    expect(page.get_by_role("region", name="The state that would be written")).to_contain_text("12.50")
+    page.get_by_role("button", name="Preview result").click()
+    expect(page.get_by_role("region", name="Resulting state")).to_contain_text("12.50")
     page.get_by_role("button", name="Restore", exact=True).click()
     restored(page)
     with site.orchestrator() as orchestrator:
@@ -108,14 +108,14 @@ def test_one_transition_is_taken_back_and_the_later_ones_stay(open_page: OpenPag
     put_lost_agent(site, "reverted")
     page = open_page("/agents/reverted/")
     page.get_by_role("link", name="context compacted").click()
-    page.get_by_role("link", name="Take only this back…").click()
+    page.get_by_role("link", name="Revert only this change…").click()
     clashes = page.locator(".clashes tbody tr")
     expect(clashes).to_have_count(2)
     for number in range(2):
         clashes.nth(number).get_by_role("radio").first.check()
-    page.get_by_role("button", name="Show the merged state").click()
+    page.get_by_role("button", name="Preview merged state").click()
     expect(clashes).to_have_count(0)
-    page.get_by_role("button", name="Take it back").click()
+    page.get_by_role("button", name="Revert", exact=True).click()
     restored(page)
     state = state_of(site, "reverted")
     assert (state["plan"], state["mode"]) == ({"step": 5, "goal": GOAL}, "stuck")
@@ -134,9 +134,9 @@ def test_a_choice_made_before_the_agent_moved_is_merged_with_what_it_became(open
         texts = json.dumps(before), json.dumps(after)
         orchestrator.record_transition("merged", *texts, reason="went on", at=now)
         orchestrator.save_agent("merged", texts[1], name="merged", status="idle", at=now)
-    page.get_by_role("button", name="Show the result").click()
-    expect(page.get_by_role("region", name="What moved since you looked")).to_contain_text("notes/2")
-    page.get_by_role("button", name="Merge what you chose").click()
+    page.get_by_role("button", name="Preview result").click()
+    expect(page.get_by_role("region", name="Changes since your preview")).to_contain_text("notes/2")
+    page.get_by_role("button", name="Merge with these changes").click()
     page.get_by_role("button", name="Restore", exact=True).click()
     restored(page)
     state = state_of(site, "merged")
@@ -149,13 +149,13 @@ def test_a_fork_begins_at_a_moment_and_stands_in_the_tree(open_page: OpenPage, s
     page.get_by_role("link", name="← Older").click()
     page.get_by_role("link", name="Fork…").click()
     page.get_by_label("Id", exact=True).fill("forked-again")
-    page.get_by_role("button", name="Fork the agent").click()
+    page.get_by_role("button", name="Fork agent").click()
     expect(page.get_by_role("heading", name="forked-again")).to_be_visible()
     page.get_by_role("link", name="Forks").click()
     expect(page.locator(".lineage li")).to_have_count(2)
     page.get_by_label("Id", exact=True).fill("forked")
-    page.get_by_role("button", name="Fork the agent").click()
-    expect(page.get_by_role("alert")).to_contain_text("There is an agent “forked” already")
+    page.get_by_role("button", name="Fork agent").click()
+    expect(page.get_by_role("alert")).to_contain_text("Agent “forked” already exists")
 
 
 def test_the_slider_and_the_keys_step_through_moments(open_page: OpenPage, site: Site):
@@ -164,7 +164,7 @@ def test_the_slider_and_the_keys_step_through_moments(open_page: OpenPage, site:
     page.keyboard.press("[")
     expect(page.locator("#moment .change").filter(has_text="plan/step")).to_contain_text("4")
     expect(page).to_have_url(re.compile("moment=transition"))
-    slider = page.get_by_label("moment", exact=True)
+    slider = page.get_by_label("Moment", exact=True)
     slider.focus()
     slider.press("Home")
     expect(page.locator("#moment h2").nth(1)).to_have_text(re.compile("step 1"))
@@ -189,8 +189,8 @@ def test_a_plan_is_sent_to_a_colleague_who_applies_it(open_page: OpenPage, site:
     page = open_page("/agents/planned/", role="manager")
     row(page, "good").get_by_role("link", name="Preview").click()
     page.get_by_label("Reason").fill("lost its goal")
-    page.get_by_role("button", name="Keep as a plan").click()
-    expect(page.get_by_text("Kept as a plan for a day")).to_be_visible()
+    page.get_by_role("button", name="Save as plan").click()
+    expect(page.get_by_text("Plan saved")).to_be_visible()
     other = open_page(page.url, role="operator")
     expect(other.get_by_text("made by manager")).to_be_visible()
     other.get_by_role("button", name="Apply this plan").click()
@@ -209,18 +209,18 @@ def test_a_fleet_is_put_back_to_a_time_and_undone_as_one(open_page: OpenPage, si
     page.get_by_role("button", name="Preview").click()
     expect(page.locator("[data-row]")).to_have_count(3)
     expect(page.get_by_text("3 will change")).to_be_visible()
-    page.get_by_role("button", name="Prepare the batch").click()
+    page.get_by_role("button", name="Create batch").click()
     page.get_by_role("button", name="Restore 3 agents").click()
-    expect(page.get_by_text("3 agents were restored.")).to_be_visible()
+    expect(page.get_by_text("3 agents restored.")).to_be_visible()
     assert all(state_of(site, f"fleet-{number}")["plan"]["goal"] == GOAL for number in range(3))
     page.get_by_role("button", name="Undo all").click()
-    expect(page.get_by_text("3 agents were restored.")).to_be_visible()
+    expect(page.get_by_text("3 agents restored.")).to_be_visible()
     assert [state_of(site, f"fleet-{number}") for number in range(3)] == before
 
 
 def test_capture_is_switched_on_sees_a_save_and_is_switched_off(open_page: OpenPage, site: Site):
     page = open_page("/capture/", role="administrator")
-    page.get_by_role("button", name="Switch it on").click()
+    page.get_by_role("button", name="Turn on").click()
     expect(page.get_by_text("Capture is on.")).to_be_visible()
     with site.orchestrator() as orchestrator:
         for step in range(2):
@@ -229,5 +229,5 @@ def test_capture_is_switched_on_sees_a_save_and_is_switched_off(open_page: OpenP
     page.get_by_role("link", name="captured change").click()
     expect(page.locator(".change").filter(has_text="step")).to_be_visible()
     page.goto("/capture/")
-    page.get_by_role("button", name="Switch it off").click()
+    page.get_by_role("button", name="Turn off").click()
     expect(page.get_by_text("Capture is off.")).to_be_visible()

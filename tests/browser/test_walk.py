@@ -52,8 +52,8 @@ def test_a_stranger_finds_what_went_wrong_puts_it_back_and_changes_his_mind(
     page.locator(".crumbs").get_by_role("link", name="Coder 2").click()
     row(page, "before refactor").get_by_role("button", name="Restore").click()
     expect(page.get_by_role("heading", name="Restored: Coder 2")).to_be_visible()
-    expect(page.get_by_text("● still in force")).to_be_visible()
-    expect(page.get_by_role("region", name="Proof")).to_contain_text("read back before it was committed, and equal")
+    expect(page.get_by_text("● Active")).to_be_visible()
+    expect(page.get_by_role("region", name="Proof")).to_contain_text("Verified: read back and matches")
     assert state_of(site, "coder-2")["plan"]["goal"] == GOAL
 
     page.get_by_role("button", name="Undo", exact=True).click()
@@ -61,11 +61,11 @@ def test_a_stranger_finds_what_went_wrong_puts_it_back_and_changes_his_mind(
     assert state_of(site, "coder-2") == wrong
 
     page.get_by_role("button", name="Undo", exact=True).click()
-    expect(page.get_by_text("● still in force")).to_be_visible()
+    expect(page.get_by_text("● Active")).to_be_visible()
     assert state_of(site, "coder-2")["plan"]["goal"] == GOAL
     # Others walk through the same story.
     page.get_by_role("button", name="Undo", exact=True).click()
-    expect(page.get_by_text("● still in force")).to_be_visible()
+    expect(page.get_by_text("● Active")).to_be_visible()
 
 
 def test_one_click_restores_from_the_snapshots_page_and_one_click_undoes_it(open_page: OpenPage, site: Site):
@@ -78,7 +78,7 @@ def test_one_click_restores_from_the_snapshots_page_and_one_click_undoes_it(open
     expect(page.get_by_role("heading", name="Undone: Clicked")).to_be_visible()
     assert state_of(site, "clicked") == {"step": 2}
     page.get_by_role("link", name="an earlier restore").click()
-    expect(page.get_by_text("○ overwritten")).to_be_visible()
+    expect(page.get_by_text("○ Superseded")).to_be_visible()
 
 
 def test_a_running_agent_is_previewed_first_and_restored_with_a_reason(open_page: OpenPage, site: Site):
@@ -87,11 +87,11 @@ def test_a_running_agent_is_previewed_first_and_restored_with_a_reason(open_page
         orchestrator.save_agent("busy", '{"step": 2}', name="Busy", status="running", at=int(time.time()) - 600)
     page = open_page("/agents/busy/")
     row(page, "before the step").get_by_role("button", name="Restore").click()
-    expect(page.get_by_text("Nothing was changed yet")).to_be_visible()
-    expect(page.get_by_text("The agent is marked running")).to_be_visible()
+    expect(page.get_by_text("Not restored yet")).to_be_visible()
+    expect(page.get_by_text("The agent is running")).to_be_visible()
     assert state_of(site, "busy") == {"step": 2}
     page.get_by_label("Reason").fill("it went astray")
-    page.get_by_role("button", name="Restore 1 path").click()
+    page.get_by_role("button", name="Restore 1 field").click()
     expect(page.get_by_role("region", name="Proof")).to_contain_text("it went astray")
     assert state_of(site, "busy") == {"step": 1}
 
@@ -105,16 +105,16 @@ def test_a_save_between_preview_and_click_is_shown_and_nothing_is_written(open_p
         orchestrator.record_transition("moving", '{"step": 2}', moved, reason="another step")
         orchestrator.save_agent("moving", moved, name="Moving", status="idle", at=int(time.time()) - 600)
     with page.expect_response("**/restore/*") as answer:
-        page.get_by_role("button", name="Restore 1 path").click()
+        page.get_by_role("button", name="Restore 1 field").click()
     assert answer.value.status == 409
     expect(page.get_by_role("alert")).to_contain_text("Nothing was written")
-    changed = page.get_by_role("region", name="What moved since you looked")
+    changed = page.get_by_role("region", name="Changes since your preview")
     expect(changed.locator(".change").filter(has_text="found")).to_have_attribute("data-kind", "added")
     expect(changed.locator(".change").filter(has_text="step")).to_contain_text("2 → 3")
     assert state_of(site, "moving") == {"step": 3, "found": "gold"}
 
     expect(page.get_by_role("heading", name="New preview: Restore Moving")).to_be_visible()
-    page.get_by_role("button", name="Restore 2 paths").click()
+    page.get_by_role("button", name="Restore 2 fields").click()
     expect(page.get_by_role("heading", name="Restored: Moving")).to_be_visible()
     assert state_of(site, "moving") == {"step": 1}
 
@@ -140,5 +140,5 @@ def test_either_side_of_a_transition_can_be_put_back(open_page: OpenPage, site: 
     page = open_page(f"/agents/{agent_id}/")
     row(page, "a step").first.get_by_role("link", name="a step").click()
     page.get_by_role("button", name=f"Restore {side}").click()
-    expect(page.get_by_text("● still in force")).to_be_visible()
+    expect(page.get_by_text("● Active")).to_be_visible()
     assert state_of(site, agent_id) == {"step": 1 if side == "before" else 2}

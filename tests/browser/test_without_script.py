@@ -29,8 +29,8 @@ def test_the_list_is_filtered_by_a_button_and_paged_by_links(open_plain: OpenPag
     expect(page.locator("[data-row]")).to_have_count(10)
     page.get_by_label("Status", exact=True).select_option("failed")
     page.get_by_role("button", name="Filter").click()
-    expect(page.get_by_text("No agent matches")).to_be_visible()
-    page.get_by_role("main").get_by_role("link", name="Clear all filters").first.click()
+    expect(page.get_by_text("No matching agents")).to_be_visible()
+    page.get_by_role("main").get_by_role("link", name="Clear filters").first.click()
     page.get_by_label("Status", exact=True).select_option("idle")
     page.get_by_role("button", name="Filter").click()
     expect(page.locator("[data-row]")).to_have_count(50)
@@ -43,9 +43,9 @@ def test_a_state_is_searched_and_a_far_branch_is_a_page(open_plain: OpenPage):
     page.get_by_role("button", name="Find", exact=True).click()
     page.get_by_role("link", name="/needle").click()
     expect(page.get_by_text("“hay”")).to_be_visible()
-    page.get_by_role("link", name="Back to the agent").click()
+    page.get_by_role("link", name="Back to agent").click()
     page.locator("summary").filter(has_text="books").click()
-    page.get_by_role("link", name="Open this branch").click()
+    page.get_by_role("link", name="Open branch").click()
     expect(page.get_by_text("book-0000")).to_be_visible()
 
 
@@ -54,14 +54,14 @@ def test_a_snapshot_is_taken_restored_and_the_restore_undone(open_plain: OpenPag
     page = open_plain("/agents/plain/")
     page.locator("summary", has_text="Snapshot").click()
     page.get_by_label("Description").fill("by hand")
-    page.get_by_role("button", name="Take a snapshot").click()
+    page.get_by_role("button", name="Take snapshot").click()
     expect(page.get_by_text("Snapshot taken: by hand")).to_be_visible()
     with site.orchestrator() as orchestrator:
         at = int(clock.time()) - 600
         orchestrator.save_agent("plain", '{"step": 5}', name="Plain", status="idle", at=at)
     page.reload()
     row(page, "by hand").get_by_role("button", name="Restore").click()
-    expect(page.get_by_text("● still in force")).to_be_visible()
+    expect(page.get_by_text("● Active")).to_be_visible()
     assert state_of(site, "plain") == {"step": 2}
     page.get_by_role("button", name="Undo", exact=True).click()
     expect(page.get_by_role("heading", name="Undone")).to_be_visible()
@@ -74,7 +74,7 @@ def test_times_are_absolute_and_what_needs_a_script_is_not_shown(open_plain: Ope
     assert time.get_attribute("title") == f"{time.inner_text()} UTC"
     expect(page.locator(".copy:visible")).to_have_count(0)
     page.goto("/agents/")
-    expect(page.get_by_label("Choose all shown")).to_be_hidden()
+    expect(page.get_by_label("Select all on this page")).to_be_hidden()
 
 
 def test_the_theme_is_switched_and_kept(open_plain: OpenPage):

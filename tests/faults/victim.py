@@ -65,7 +65,7 @@ def _restore_without_end(variant: str, ledger: int, chance: random.Random) -> No
 
     if variant == "piecemeal":
         broken.piecemeal()
-    rows = models.Snapshot.objects.exclude(description__startswith="Before restore")
+    rows = models.Snapshot.objects.exclude(description__startswith="Safety snapshot before")
     snapshots = list(rows.filter(agent_id__startswith="quiet-").values_list("agent_id", "pk"))
     while True:
         agent_id, snapshot_id = chance.choice(snapshots)

@@ -8,7 +8,7 @@ from typing import Any
 
 Rows = Callable[[str], list[tuple[Any, ...]]]
 
-RESTORED = "(reason LIKE 'restored to%' OR reason LIKE 'undo of a restore%')"
+RESTORED = "(reason LIKE 'restored to%' OR reason LIKE 'Undo: %')"
 
 
 def damage(rows: Rows, *, initial: dict[str, str]) -> list[str]:
@@ -20,7 +20,7 @@ def damage(rows: Rows, *, initial: dict[str, str]) -> list[str]:
     """
     found: list[str] = []
     snapshots: dict[str, str] = dict(
-        rows("SELECT id, state_data FROM state_snapshots WHERE description LIKE 'Before restore%'")
+        rows("SELECT id, state_data FROM state_snapshots WHERE description LIKE 'Safety snapshot before%'")
     )
     transitions = {
         row[0]: row[1:] for row in rows(f"SELECT id, state_before, state_after FROM state_transitions WHERE {RESTORED}")
@@ -81,5 +81,5 @@ def unsound(rows: Rows) -> list[str]:
 
 
 def lost(rows: Rows, acknowledged: Iterable[str]) -> list[str]:
-    """Return the restores that somebody was told of and that are not there."""
+    """Return the restores that somebody was told of and that are missing."""
     return sorted(set(acknowledged) - {row[0] for row in rows("SELECT id FROM dash_restore")})

@@ -361,7 +361,7 @@ def test_text_that_differs_only_in_spacing_and_order_has_no_changes_and_is_not_t
     [
         ("{}", "", "After: It is empty."),
         ("plain", "{}", "Before: It is not JSON: expecting value at line 1, column 1."),
-        ("", "NaN", "Before: It is empty. After: It holds NaN, which is not a JSON number."),
+        ("", "NaN", "Before: It is empty. After: It contains NaN, which is not a JSON number."),
         ("", "", "It is empty."),
     ],
 )

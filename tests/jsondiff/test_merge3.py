@@ -149,7 +149,7 @@ def test_a_choice_where_nothing_conflicts_is_refused():
 def test_more_changes_than_can_be_listed_are_refused():
     base: Any = {f"group {n}": {str(i): 0 for i in range(200)} for n in range(30)}
     side: Any = {group: {i: int(i) % 2 for i in members} for group, members in base.items()}
-    with pytest.raises(Truncated, match="take the whole state"):
+    with pytest.raises(Truncated, match="Restore the whole state"):
         merge(base, side, {})
 
 

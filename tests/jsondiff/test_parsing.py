@@ -88,10 +88,10 @@ def test_a_literal_equals_only_the_same_literal() -> None:
         ("[1,\n x]", "It is not JSON: expecting value at line 2, column 2.", 5),
         ('"abc', "It is not JSON: unterminated string at line 1, column 1.", 0),
         ('"a\x00b"', "It is not JSON: invalid control character at line 1, column 3.", 2),
-        ("{} {}", "Other text follows the JSON value at line 1, column 4.", 3),
-        ("[NaN]", "It holds NaN, which is not a JSON number.", None),
-        ("-Infinity", "It holds -Infinity, which is not a JSON number.", None),
-        ('[{"a": 1, "b\\n": 2, "b\\n": 2}]', 'It names the key "b\\n" twice in one object.', None),
+        ("{} {}", "Unexpected text after the JSON value at line 1, column 4.", 3),
+        ("[NaN]", "It contains NaN, which is not a JSON number.", None),
+        ("-Infinity", "It contains -Infinity, which is not a JSON number.", None),
+        ('[{"a": 1, "b\\n": 2, "b\\n": 2}]', 'It has the key "b\\n" twice in one object.', None),
     ],
 )
 def test_text_that_is_refused_says_why_and_where(text: str, reason: str, position: int | None) -> None:

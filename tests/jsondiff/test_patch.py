@@ -39,7 +39,7 @@ def test_changes_of_another_state_do_not_fit(state: Json) -> None:
 
 
 def test_a_change_whose_old_value_has_the_wrong_type_does_not_fit() -> None:
-    with pytest.raises(DoesNotFit, match="/a is not the one"):
+    with pytest.raises(DoesNotFit, match="/a has changed since the comparison"):
         apply({"a": True}, diff({"a": 1}, {"a": 2}))
 
 

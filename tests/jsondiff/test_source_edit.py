@@ -67,7 +67,7 @@ def test_a_list_keeps_its_line_breaks_when_items_come_and_go():
 
 def test_changes_of_another_state_are_refused():
     changes = list(diff({"a": 1}, {"a": 2}))
-    with pytest.raises(DoesNotFit, match="not the one that was compared"):
+    with pytest.raises(DoesNotFit, match="has changed since the comparison"):
         rewrite('{"a": 3}', changes)
 
 

@@ -147,7 +147,7 @@ def test_a_damaged_file_is_found(path: Path) -> None:
 
 def test_a_store_that_is_not_adopted_is_the_only_finding(tmp_path: Path) -> None:
     path = orchestrator.create(tmp_path / "store.db")
-    assert complaints(path) == {"The store cannot be used": "error"}
+    assert complaints(path) == {"The store is not usable": "error"}
 
 
 def test_hostile_content_neither_stops_the_doctor_nor_reaches_the_terminal(tmp_path: Path) -> None:

@@ -57,7 +57,7 @@ def test_a_batch_restores_each_agent_and_is_undone_as_one():
     undo = restore.prepare_undo(batch, by=BERT)
     assert restore.apply_batch(undo, by=BERT) == {"done": 2}
     assert states() == before
-    with pytest.raises(Conflict, match="undone already"):
+    with pytest.raises(Conflict, match="already been undone"):
         restore.prepare_undo(batch, by=BERT)
 
 
@@ -67,7 +67,7 @@ def test_an_agent_that_moved_since_the_preview_is_left_alone_and_named():
     models.AgentState.objects.filter(pk=fleet["moved"].pk).update(state_data='{"n": 3}')
     assert restore.apply_batch(batch, by=ANNA) == {"done": 1, "moved": 1}
     assert states()["moved"] == '{"n": 3}'
-    assert "has changed since you looked" in batch.items.get(agent_id="moved").note
+    assert "has changed since your preview" in batch.items.get(agent_id="moved").note
 
 
 def test_an_agent_that_is_gone_fails_alone():
@@ -99,7 +99,7 @@ def test_an_undo_leaves_what_moved_after_the_batch():
 
 def test_a_batch_needs_agents_and_holds_for_a_day():
     make_fleet()
-    with pytest.raises(ValidationError, match="Choose 1 to 5,000 agents"):
+    with pytest.raises(ValidationError, match="Select 1 to 5,000 agents"):
         restore.prepare([], NOW, by=ANNA)
     batch = restore.prepare(chosen(), NOW, by=ANNA)
     batch.created_at = NOW
@@ -113,6 +113,6 @@ def test_where_two_must_agree_a_batch_waits_for_the_second(settings: Any):
     batch = restore.prepare(chosen(), NOW, by=ANNA)
     with pytest.raises(NeedsApproval):
         restore.apply_batch(batch, by=ANNA)
-    with pytest.raises(Conflict, match="somebody else"):
+    with pytest.raises(Conflict, match="cannot approve your own"):
         restore.approve_batch(batch, by=ANNA)
     assert restore.apply_batch(restore.approve_batch(batch, by=BERT), by=ANNA) == {"done": 2}

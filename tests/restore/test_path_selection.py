@@ -40,7 +40,7 @@ def test_only_the_chosen_paths_come_back_and_the_rest_stays_as_typed():
     agent = make_agent(state='{"a": 1,  "plan": {"goal": "x", "step": 7.0}, "n": 1e2}')
     snapshot = make_snapshot(agent, {"a": 0, "plan": {"goal": "y", "step": 1}, "n": 3})
     plan = restore.plan(agent.agent_id, f"snapshot:{snapshot.pk}", paths=["/plan/goal"])
-    assert (plan.kind, plan.label) == ("part", "1 path of snapshot")
+    assert (plan.kind, plan.label) == ("part", "1 field of snapshot")
     restore.apply(plan, by=ANNA)
     text = models.AgentState.objects.get(pk=agent.pk).state_data
     assert text == '{"a": 1,  "plan": {"goal": "y", "step": 7.0}, "n": 1e2}'
@@ -57,8 +57,8 @@ def test_a_path_stands_for_all_that_is_below_it():
     ("paths", "said"),
     [
         ([], "at least one path"),
-        (["/a"], "Nothing differs at “/a”"),
-        (["/nowhere"], "Nothing differs at"),
+        (["/a"], "“/a” no longer differs"),
+        (["/nowhere"], "no longer differs"),
         ([f"/{n}" for n in range(10_000)], "At most 2,000 paths"),
     ],
 )
@@ -84,7 +84,8 @@ def test_a_corrected_value_is_written_as_typed():
 
 
 @pytest.mark.parametrize(
-    ("edit", "said"), [(("/a", "nope"), "is not JSON"), (("/z", "1"), "There is no “/z”"), (("a", "1"), "There is no")]
+    ("edit", "said"),
+    [(("/a", "nope"), "is not JSON"), (("/z", "1"), "“/z” does not exist"), (("a", "1"), "does not exist")],
 )
 def test_a_correction_that_cannot_be_is_refused(edit: tuple[str, str], said: str):
     agent = make_agent(state={"a": 1})
@@ -110,7 +111,7 @@ def test_taking_back_what_changed_again_needs_a_choice():
     plan = restore.plan_revert(agent.agent_id, first.pk)
     (clash,) = plan.clashes
     assert (clash.path, clash.base, clash.ours, clash.theirs) == ("/goal", "y", "z", "x")
-    with pytest.raises(Conflict, match="choose one for each first"):
+    with pytest.raises(Conflict, match="Resolve the conflicts first"):
         restore.apply(plan, by=ANNA)
     assert now_of(agent) == {"goal": "z"}
     restore.apply(restore.plan_revert(agent.agent_id, first.pk, sides={"/goal": "theirs"}), by=ANNA)
@@ -120,7 +121,7 @@ def test_taking_back_what_changed_again_needs_a_choice():
 def test_a_side_where_nothing_clashes_is_refused():
     agent = make_agent(state={"goal": "z"})
     first = make_transition(agent, {"goal": "x"}, {"goal": "y"}, timestamp=NOW)
-    with pytest.raises(ValidationError, match="Nothing clashes at '/other'"):
+    with pytest.raises(ValidationError, match="“/other” is no longer in conflict"):
         restore.plan_revert(agent.agent_id, first.pk, sides={"/other": "ours"})
 
 
@@ -141,7 +142,7 @@ def test_a_plan_is_kept_applied_once_and_under_its_own_id():
     row = restore.save(restore.plan(agent.agent_id, f"snapshot:{snapshot.pk}"), by=ANNA, reason="r")
     restored = restore.apply_saved(row, by=BERT)
     assert (restored.pk, restored.actor, restored.reason) == (row.pk, "bert", "r")
-    with pytest.raises(Conflict, match="applied already"):
+    with pytest.raises(Conflict, match="already been applied"):
         restore.apply_saved(row, by=BERT)
     assert models.Restore.objects.count() == 1
 
@@ -170,10 +171,10 @@ def test_a_plan_whose_snapshot_is_gone_or_another_now_is_refused():
     snapshot = make_snapshot(agent, {"a": 0})
     row = restore.save(restore.plan(agent.agent_id, f"snapshot:{snapshot.pk}"), by=ANNA)
     models.Snapshot.objects.filter(pk=snapshot.pk).update(state_data='{"a": "poisoned"}')
-    with pytest.raises(Conflict, match="not what it was when the plan was made"):
+    with pytest.raises(Conflict, match="has changed since the plan was made"):
         restore.apply_saved(row, by=ANNA)
     snapshot.delete()
-    with pytest.raises(NotFound, match="snapshot is gone"):
+    with pytest.raises(NotFound, match="Snapshot not found"):
         restore.apply_saved(row, by=ANNA)
 
 
@@ -185,7 +186,7 @@ def test_where_two_must_agree_only_a_second_person_can_approve(settings: Any):
     with pytest.raises(NeedsApproval):
         restore.apply(planned, by=ANNA)
     row = restore.save(planned, by=ANNA)
-    with pytest.raises(Conflict, match="somebody else"):
+    with pytest.raises(Conflict, match="cannot approve your own"):
         restore.approve(row, by=ANNA)
     with pytest.raises(NeedsApproval):
         restore.apply_saved(row, by=BERT)

@@ -40,7 +40,7 @@ def test_restore_refuses_an_agent_that_moved_and_writes_nothing():
     planned = restore.plan(agent.agent_id, f"snapshot:{snapshot.pk}")
     # In the same second, with the same version: only the hash can tell.
     models.AgentState.objects.filter(pk=agent.pk).update(state_data='{"step": 10}')
-    with pytest.raises(Conflict, match=r"has changed since you looked\. Nothing was written"):
+    with pytest.raises(Conflict, match=r"has changed since your preview\. Nothing was written"):
         restore.apply(planned, by=ADA)
     assert models.AgentState.objects.get(pk=agent.pk).state_data == '{"step": 10}'
     assert not models.Transition.objects.exists()
@@ -108,7 +108,7 @@ def test_a_restore_that_cannot_be_read_back_is_rolled_back(monkeypatch: pytest.M
     snapshot = make_snapshot(agent, {"step": 1})
     planned = restore.plan(agent.agent_id, f"snapshot:{snapshot.pk}")
     monkeypatch.setattr(models.AgentState, "state_hash", lambda self: "0" * 64)
-    with pytest.raises(DatabaseError, match="reads back differently"):
+    with pytest.raises(DatabaseError, match="state read back differs"):
         restore.apply(planned, by=ADA)
     assert models.AgentState.objects.get(pk=agent.pk).state_data == '{"step": 9}'
     assert not models.Restore.objects.exists()
@@ -142,7 +142,7 @@ def test_a_restore_of_an_agent_that_is_gone_says_so():
     done = restore.apply(restore.plan(agent.agent_id, f"snapshot:{snapshot.pk}"), by=ADA)
     models.AgentState.objects.all().delete()
     assert restore.verify(done).agent_gone
-    with pytest.raises(NotFound, match="its orchestrator deleted it"):
+    with pytest.raises(NotFound, match="orchestrator deleted this agent"):
         restore.plan_undo(done)
 
 
@@ -180,7 +180,7 @@ def test_what_speaks_against_a_restore_is_named():
 
 @pytest.mark.parametrize(
     ("then", "words"),
-    [('{"goal": 1}', "without “step”, with “goal”"), ("[1]", "another kind"), ("plain text", "another kind")],
+    [('{"goal": 1}', "without “step”, with “goal”"), ("[1]", "JSON"), ("plain text", "JSON")],
 )
 def test_a_state_of_another_shape_warns(then: str, words: str):
     agent = make_agent(state={"step": 9})
@@ -193,7 +193,7 @@ def test_a_state_of_another_shape_warns(then: str, words: str):
 def test_another_agents_snapshot_is_not_found():
     agent, other = make_agent(), make_agent()
     snapshot = make_snapshot(other)
-    with pytest.raises(NotFound, match="another agent's"):
+    with pytest.raises(NotFound, match="not found for this agent"):
         restore.plan(agent.agent_id, f"snapshot:{snapshot.pk}")
 
 

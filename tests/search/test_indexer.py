@@ -295,7 +295,7 @@ def test_of_too_many_large_events_some_are_searched_in_part_and_the_answer_says_
     monkeypatch.setattr(coverage, "MOST_CUT_BYTES", CONTENT_BYTES * 2 - 1)
     found = search.find(search.parse("omega"))
     assert [event.pk for event in found] == ["e2"]
-    assert found.notes[0].startswith("2 events have more than a megabyte")
+    assert found.notes[0].startswith("2 events have more than 1 MB")
     assert [event.pk for event in search.find_all(search.parse("omega"))] == ["e2", "e1", "e0"], "an export is whole"
 
 

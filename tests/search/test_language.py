@@ -46,17 +46,17 @@ def test_what_is_not_after_a_time_is_before_it():
 @pytest.mark.parametrize(
     ("text", "position", "message"),
     [
-        ('say "hello', 4, "not closed"),
+        ('say "hello', 4, "Unclosed"),
         ("type:", 5, "needs a value"),
         ("x type: y", 7, "needs a value"),
         ("after:", 6, "needs a time"),
-        ("after:soon", 6, "no time"),
-        ("a before:tomorrow", 9, "no time"),
+        ("after:soon", 6, "not a valid time"),
+        ("a before:tomorrow", 9, "not a valid time"),
         ("ab\0cd", 2, "NUL"),
-        ('""', 0, "nothing between"),
+        ('""', 0, "Empty quotation marks"),
         ("x" * 10_001, 10_000, "10,000"),
         ("x " * 51, 100, "50 terms"),
-        ("a\ud800", 1, "no character"),
+        ("a\ud800", 1, "Invalid character"),
     ],
 )
 def test_a_mistake_is_named_with_its_position(text: str, position: int, message: str):
@@ -75,7 +75,7 @@ def test_what_other_languages_find_special_is_plain_text(text: str):
 def test_an_unknown_filter_is_searched_as_text_and_said():
     query = parse("typ:error")
     assert query.words == ("typ:error",)
-    assert "no filter" in query.hints[0]
+    assert "not a filter" in query.hints[0]
     assert not parse("http://example.org").hints
 
 

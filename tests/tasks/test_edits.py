@@ -44,7 +44,7 @@ def test_an_edit_of_a_column_that_changed_again_is_refused_by_name():
     task = make_task("Parser")
     entry = save(id=task.pk, title="Lexer")
     save(id=task.pk, title="Scanner")
-    with pytest.raises(Conflict, match="Changed again since: title"):
+    with pytest.raises(Conflict, match="Later edits changed the same fields: title"):
         edits.revert(entry, by=ANNA)
     task.refresh_from_db()
     assert task.title == "Scanner"
@@ -70,7 +70,7 @@ def test_what_comes_back_is_the_row_that_was_deleted_not_one_seen_before():
 def test_what_is_gone_is_deleted_by_nobody():
     task = make_task()
     models.Task.objects.all().delete()
-    with pytest.raises(NotFound, match="gone already"):
+    with pytest.raises(NotFound, match="already been deleted"):
         audited_rows.delete(store_alias(), task, by=ANNA)
     assert not models.AuditEntry.objects.exists()
 
@@ -83,7 +83,7 @@ def test_a_created_task_is_deleted_again_but_not_after_an_edit():
     save(id="t1", title="made")
     edits.revert(entry, by=ANNA)
     assert not models.Task.objects.filter(pk="t1").exists()
-    with pytest.raises(NotFound, match="The task is gone"):
+    with pytest.raises(NotFound, match="The task was deleted"):
         edits.revert(entry, by=ANNA)
 
 
@@ -122,7 +122,7 @@ def test_the_end_of_a_session_that_moved_is_refused_with_what_it_is_now():
 def test_an_entry_that_is_no_edit_is_refused():
     make_agent("a1")
     StateStore().create_snapshot("a1")
-    with pytest.raises(ValidationError, match="not an edit"):
+    with pytest.raises(ValidationError, match="cannot be undone"):
         edits.revert(last(), by=ANNA)
 
 

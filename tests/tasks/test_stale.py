@@ -32,7 +32,7 @@ def test_a_stale_task_is_refused_on_the_board_in_the_admin_and_by_the_api(manage
     api = script.patch("/tasks/t1", {"status": "Done"}, if_match=f'"{stale}"')
     assert (board.status_code, admin.status_code, api.status_code) == (409, 200, 412)
     for answer in (board, admin, api):
-        assert "What you saw has changed since. Nothing was changed; read it again." in answer.content.decode()
+        assert "The row has changed since you read it. Nothing was changed. Read it again." in answer.content.decode()
     assert models.Task.objects.get().status == "Todo"
     assert not models.AuditEntry.objects.exists()
 

@@ -35,7 +35,7 @@ def test_agents_are_filtered_by_status_by_namespace_and_by_text(viewer: Client):
     assert rows(viewer.get("/agents/?namespace=*").content) == 4
     assert rows(viewer.get("/agents/?q=CODER").content) == 2
     assert rows(viewer.get("/agents/?q=%25").content) == 0
-    assert "No agent matches" in viewer.get("/agents/?q=nobody").content.decode()
+    assert "No matching agents" in viewer.get("/agents/?q=nobody").content.decode()
 
 
 def test_pages_go_on_and_back_by_key_and_see_each_agent_once(viewer: Client):
@@ -204,7 +204,7 @@ def test_a_state_that_is_no_json_is_shown_as_text(viewer: Client):
     assert "plain &lt;b&gt;text&lt;/b&gt;" in page
 
 
-# What can be done
+# Actions
 
 
 def test_a_snapshot_is_taken_with_description_and_expiry(operator: Client):
@@ -241,7 +241,7 @@ def test_an_agent_that_its_orchestrator_saved_again_is_shown_as_revived(operator
     operator.post("/agents/a1/delete/")
     models.AgentState.objects.update(is_deleted=0)
     assert "Revived by its orchestrator" in operator.get("/agents/a1/").content.decode()
-    assert "Revived by their orchestrator" in operator.get("/trash/").content.decode()
+    assert "saved again by their orchestrator" in operator.get("/trash/").content.decode()
 
 
 @pytest.mark.parametrize("verb", ["snapshot", "status", "delete", "undelete", "purge", "restore"])

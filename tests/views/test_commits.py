@@ -37,4 +37,4 @@ def test_where_not_all_agents_are_looked_at_the_page_says_so(viewer: Client, mon
         make_transition(f"agent-{number}", timestamp=NOW + number)
     html = viewer.get(f"/commits/{SHA}/").content.decode()
     assert "the newest 1 changes" in html
-    assert "only of 2 agents, those of the newest events" in html
+    assert "only 2 agents with the newest events" in html

@@ -36,8 +36,8 @@ def test_one_click_leads_to_the_preview_where_something_warns(operator: Client):
     assert models.AgentState.objects.get().state_data == '{"step": 9}'
     page = operator.get(response["Location"]).content.decode()
     page = " ".join(page.split())
-    assert "it may write its memory over what is restored" in page
-    assert "Restore 1 path " in page
+    assert "may overwrite the restored state" in page
+    assert "Restore 1 field " in page
 
 
 def test_a_confirmed_restore_is_done_although_something_warns(operator: Client):
@@ -60,8 +60,8 @@ def test_an_agent_that_moved_is_a_conflict_that_shows_what_moved(operator: Clien
     )
     page = response.content.decode()
     assert response.status_code == 409
-    assert "has changed since you looked. Nothing was written" in page
-    assert "What moved since you looked" in page
+    assert "has changed since your preview. Nothing was written" in page
+    assert "Changes since your preview" in page
     assert "mode" in page
     assert "New preview" in page
     assert models.AgentState.objects.get().state_data == '{"step": 10, "mode": "busy"}'
@@ -81,7 +81,7 @@ def test_the_result_shows_the_proof_and_undo_puts_it_back(operator: Client):
     snapshot = make_snapshot(agent, {"step": 1})
     page = operator.get(restore(operator, agent, snapshot)["Location"]).content.decode()
     done = models.Restore.objects.get()
-    assert "still in force" in page
+    assert "● Active" in page
     assert done.safety_snapshot_id in page
     etag = models.AgentState.objects.get().etag()
     response = operator.post(f"/restores/{done.pk}/undo/", {"etag": etag})
@@ -123,7 +123,7 @@ def test_a_viewer_sees_the_preview_without_the_button_and_is_refused_when_forcin
     agent = make_agent(state={"step": 9})
     snapshot = make_snapshot(agent, {"step": 1})
     page = viewer.get(f"/agents/{agent.agent_id}/restore/?moment={moment(snapshot)}").content.decode()
-    assert "Will change" in page
+    assert "Resulting changes" in page
     assert '<button data-kind="primary"' not in page
     assert restore(viewer, agent, snapshot).status_code == 403
     assert models.AgentState.objects.get().state_data == '{"step": 9}'
@@ -135,5 +135,5 @@ def test_restores_are_listed_with_whether_they_stand(operator: Client):
         restore(operator, agent, make_snapshot(agent, {"step": 1}))
     models.AgentState.objects.filter(pk=second.pk).update(state_data="{}")
     page = " ".join(operator.get("/restores/").content.decode().split())
-    assert page.count("● in force") == 1
-    assert page.count("○ overwritten") == 1
+    assert page.count("● Active") == 1
+    assert page.count("○ Superseded") == 1

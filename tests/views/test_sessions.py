@@ -255,7 +255,7 @@ def test_changes_too_many_for_a_page_are_not_left_out_silently(viewer: Client, m
     html = viewer.get("/sessions/s-1/").content.decode()
     assert "change 2" in html
     assert "change 3" not in html
-    assert "Only the first 3 changes of state on this page are shown" in html
+    assert "Only the first 3 state changes on this page are shown" in html
 
 
 def test_an_agent_that_took_part_long_ago_or_after_twenty_others_has_its_changes_shown(

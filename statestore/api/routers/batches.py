@@ -89,7 +89,7 @@ def _verdict(verdict: restore.BatchPreview) -> dict[str, Any]:
 
 @calls.call("GET", "/batches/{batch_id}", {200: FleetBatchOut}, may="view_restore", tagged=True)
 def get_batch(request: HttpRequest, batch_id: str) -> HttpResponse:
-    """Read a batch, and how many of its agents were restored."""
+    """Read a batch, and how many of its agents restored."""
     return tagged(request, _batch(_found(request, batch_id)))
 
 

@@ -139,7 +139,7 @@ def _plan(request: HttpRequest, address: str) -> models.SavedPlan:
     """Return a plan that is still one. Raises Conflict for one that was applied."""
     found = _found(request, address)
     if isinstance(found, models.Restore):
-        raise Conflict("This plan was applied already. Nothing was written again.")
+        raise Conflict("This plan has already been applied. Nothing was changed.")
     return found
 
 

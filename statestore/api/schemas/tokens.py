@@ -13,7 +13,7 @@ Scope = Literal["read", "write", "restore", "admin"]
 class TokenIn(In):
     """A token to make."""
 
-    name: Annotated[str, Field(min_length=1, max_length=100, description="Which script uses it?")]
+    name: Annotated[str, Field(min_length=1, max_length=100, description="The script that uses it.")]
     scopes: Annotated[list[Scope], Field(min_length=1, max_length=4)]
     namespaces: Annotated[
         list[Annotated[str, Field(max_length=500)]] | None,

@@ -52,7 +52,7 @@ def when(seconds: Any) -> str:
     try:
         return f"{datetime.fromtimestamp(int(seconds), UTC):%Y-%m-%d %H:%M:%S} UTC"
     except (OverflowError, ValueError, OSError):
-        return "a time that no calendar holds"
+        return "an invalid time"
 
 
 def key(timestamp: Any, rowid: int) -> tuple[int, Any, int]:

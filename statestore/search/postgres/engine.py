@@ -55,14 +55,12 @@ def ask(using: str, query: Query, cursor: Cursor, question: Callable[[EventQuery
             with transactions.in_time(using, SECONDS):
                 return Read(question(events))
         except TooSlow:
-            why = f"the database did not find them all within {SECONDS:.0f} s"
+            why = f"the database needed more than {SECONDS:.0f} s"
     edge = _edge(using, query, cursor)
     if edge is None:
         return Read(question(events))
     why = why or _why(query)
-    note = (
-        f"Only {planner.MOST_READ:,} events were read for this page ({why}), back to {ordering.when(edge.timestamp)}."
-    )
+    note = f"This page covers only {planner.MOST_READ:,} events ({why}), back to {ordering.when(edge.timestamp)}."
     return Read(question(events.filter(_up_to(edge, cursor))), edge, note)
 
 
@@ -75,8 +73,8 @@ def helps(query: Query) -> bool:
 
 def _why(query: Query) -> str:
     if all(len(word) < planner.SHORTEST_WORD for word in query.words or query.unwanted):
-        return "words of fewer than three characters are in no index"
-    return "words without three letters or digits in a row are in no index"
+        return "words of fewer than three characters are not indexed"
+    return "words without three consecutive letters or digits are not indexed"
 
 
 def _edge(using: str, query: Query, cursor: Cursor) -> Place | None:
