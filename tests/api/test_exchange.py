@@ -217,7 +217,7 @@ def test_packing_and_unpacking_are_inverse(encoding: str):
 
 def test_an_import_is_noted(rows: None):
     taken(whole())
-    entry = models.AuditEntry.objects.filter(verb="import").get()
+    entry = models.AuditEntry.objects.filter(action="import").get()
     assert entry.noun == "store"
 
 
@@ -294,7 +294,7 @@ def test_a_number_that_is_none_is_refused_alone_where_it_cannot_be_kept(on_sqlit
         assert whole()[1:-1] == sent
     else:
         assert [one.reason for one in report.refused] == [
-            "events: created_at holds no number, which PostgreSQL cannot keep."
+            "events: created_at is not a number, which PostgreSQL cannot store."
         ]
         assert whole()[1:-1] == [sent[0], sent[2]]
 

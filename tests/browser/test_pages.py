@@ -55,7 +55,7 @@ def addresses(site: Site, told: Story, browser: Any) -> dict[str, str]:
     page.goto("/agents/thrown/")
     page.locator("summary", has_text="Delete").click()
     page.get_by_role("button", name="Move to trash").click()
-    expect(page.get_by_text("is in the trash")).to_be_visible()
+    expect(page.get_by_text("to the trash. Its state and history are kept")).to_be_visible()
     context.close()
     with site.orchestrator() as orchestrator:
         ((task,),) = orchestrator.rows("SELECT id FROM tasks LIMIT 1")

@@ -60,7 +60,8 @@ def ask(using: str, query: Query, cursor: Cursor, question: Callable[[EventQuery
     if edge is None:
         return Read(question(events))
     why = why or _why(query)
-    note = f"This page covers only {planner.MOST_READ:,} events ({why}), back to {ordering.when(edge.timestamp)}."
+    back = ordering.when(edge.timestamp)
+    note = f"Only {planner.MOST_READ:,} events were read for this page ({why}), back to {back}."
     return Read(question(events.filter(_up_to(edge, cursor))), edge, note)
 
 
