@@ -11,7 +11,7 @@ import sys
 def _prefer_fixed_sqlite() -> None:
     """Put pysqlite3 (SQLite 3.51.3 or later) in place of the standard library's where its wheel is installed."""
     if "sqlite3" in sys.modules:
-        return  # Somebody chose already: mixing would be worse than an old library.
+        return  # sqlite3 is imported already: two SQLite libraries in one process would be worse than an old one.
     try:
         fixed = importlib.import_module("pysqlite3")
     except ImportError:

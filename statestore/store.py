@@ -213,7 +213,7 @@ class StateStore:
         snapshots.delete_snapshot(self.using, snapshot_id, by=self.actor, among=self._snapshots(), if_match=if_match)
 
     def restore_snapshot(self, snapshot_id: str, *, reason: str = "") -> models.Restore:
-        """Put a snapshot's state back over whatever the agent is now, safely, and return the restore."""
+        """Replace the agent's present state by a snapshot's, keep it as a safety snapshot, and return the restore."""
         snapshot = self._snapshots().without_state().filter(pk=snapshot_id).first()
         if snapshot is None:
             raise NotFound(f"Snapshot “{snapshot_id[:80]}” not found. Use list_snapshots to see all snapshots.")

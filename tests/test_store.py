@@ -105,7 +105,7 @@ def test_a_change_of_status_is_recorded_and_audited(store: StateStore):
     assert (transition.state_before, transition.state_after) == ('{"step": 1}', '{"step": 1}')
     assert transition.reason == "status: idle → paused (lunch)"
     assert store.load_agent_state("a1").status == "paused"
-    assert models.AuditEntry.objects.get().verb == "status"
+    assert models.AuditEntry.objects.get().action == "status"
 
 
 def test_the_same_status_again_changes_nothing(store: StateStore):
@@ -146,7 +146,7 @@ def test_only_an_agent_in_the_trash_can_be_purged(store: StateStore):
     store.purge_agent("a1")
     assert not models.AgentState.objects.exists()
     assert not models.Snapshot.objects.exists()
-    assert [entry.verb for entry in models.AuditEntry.objects.order_by("id")] == ["delete", "purge"]
+    assert [entry.action for entry in models.AuditEntry.objects.order_by("id")] == ["delete", "purge"]
 
 
 # Transitions and snapshots
@@ -179,7 +179,7 @@ def test_expired_snapshots_are_deleted_and_audited(store: StateStore):
     assert store.delete_expired_snapshots() == 1
     assert store.delete_expired_snapshots() == 0
     assert models.Snapshot.objects.get() == kept
-    assert models.AuditEntry.objects.get().verb == "expire"
+    assert models.AuditEntry.objects.get().action == "expire"
 
 
 def test_a_snapshot_that_would_expire_at_once_is_refused(store: StateStore):

@@ -1,46 +1,62 @@
 """Who did what: one append-only entry for each thing that a person did to the store, in the transaction that did it."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from statestore import models
 from statestore.db.routers import store_alias
+from statestore.models.audit import Action
 
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who acts, by name (no key joins the two databases), and the network address that the request came from."""
+    """Who acts, by name (no key joins the two databases), and the IP address that the request came from."""
 
     name: str
-    address: str = ""
+    ip_address: str = ""
 
 
 SYSTEM = Actor("system")
 
 
 def record(
-    verb: str,
+    action: Action,
     row: Any,
     *,
     by: Actor,
     row_id: str | None = None,
     hash_before: str = "",
     hash_after: str = "",
+    before: Mapping[str, Any] | None = None,
+    after: Mapping[str, Any] | None = None,
+    reverts: int | None = None,
+    detail: Mapping[str, Any] | None = None,
     using: str | None = None,
-    **detail: Any,
 ) -> models.AuditEntry:
-    """Add an entry about one row and return it; call it inside the transaction that changes the row."""
+    """Add an entry about a row, or about what `row` names, and return it.
+
+    Call it inside the transaction that makes the change.
+    `before` and `after` are the changed columns; `detail` is what else is worth knowing.
+    """
     entry = models.AuditEntry(
         at=models.now(),
         actor=by.name,
-        address=by.address,
-        verb=verb,
-        noun=row._meta.verbose_name,
+        ip_address=by.ip_address,
+        action=action,
+        noun=row if isinstance(row, str) else row._meta.verbose_name,
         row_id=getattr(row, "agent_id", row.pk) if row_id is None else row_id,
         hash_before=hash_before,
         hash_after=hash_after,
-        detail=json.dumps(detail, default=str) if detail else "",
+        before=_as_json(before),
+        after=_as_json(after),
+        reverts=reverts,
+        detail=_as_json(detail) or "",
     )
     entry.save(using=using or store_alias(), force_insert=True)
     return entry
+
+
+def _as_json(columns: Mapping[str, Any] | None) -> str | None:
+    return None if columns is None else json.dumps(dict(columns), default=str)

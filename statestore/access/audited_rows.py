@@ -1,6 +1,5 @@
-"""Rows of tasks and sessions that are written and deleted with an audit entry of their columns before and after."""
+"""Rows of tasks and sessions, written and deleted with an audit entry of their columns before and after."""
 
-from collections.abc import Mapping
 from typing import Any
 
 from statestore import models
@@ -8,40 +7,47 @@ from statestore.access import audit, etags
 from statestore.access.audit import Actor
 from statestore.db import transactions
 from statestore.errors import NotFound
+from statestore.models.audit import Action
 
 
-def write(using: str, row: Any, before: Any, by: Actor, also: Mapping[str, Any]) -> None:
-    """Write a row that was made or edited, and say so in the audit log, with its columns before and after."""
-    if before is None:
+def write(using: str, row: Any, stored: Any, *, by: Actor, reverts: int | None = None) -> None:
+    """Write a new row, or the changed columns of one that is stored, and record it in the audit log."""
+    if stored is None:
         row.save(using=using, force_insert=True)
-        audit.record("create", row, by=by, row_id=row.pk, using=using, **columns_of(row), **also)
+        after = columns_of(row)
+        audit.record(Action.CREATE, row, by=by, row_id=row.pk, after=after, reverts=reverts, using=using)
         return
-    changed = changed_columns(before, row)
-    told = {column: values for column, values in changed.items() if column != "updated_at"}
-    if changed:
-        row.save(using=using, force_update=True, update_fields=list(changed))
-    # To change the status alone is one deed, wherever it is done: on the board, in the admin, by the API.
-    verb = "move" if isinstance(row, models.Task) and told.keys() == {"status"} else "edit"
-    audit.record(verb, row, by=by, row_id=row.pk, using=using, **(told if verb == "move" else changed), **also)
+    before, after = changed_columns(stored, row)
+    if after:
+        row.save(using=using, force_update=True, update_fields=list(after))
+    action = Action.EDIT
+    if isinstance(row, models.Task) and after.keys() - {"updated_at"} == {"status"}:
+        # A change of the status alone is one action wherever it is made: on the board, in the admin, by the API.
+        action = Action.MOVE
+        before, after = {"status": stored.status}, {"status": row.status}
+    audit.record(action, row, by=by, row_id=row.pk, before=before, after=after, reverts=reverts, using=using)
+
+
+def delete(using: str, row: Any, *, by: Actor, if_match: str | None = None, reverts: int | None = None) -> None:
+    """Delete a task with the edges from and to it, or a session; its events stay. Raises NotFound if it is gone."""
+    with transactions.writing(using):
+        # Read again inside the transaction: undoing the deletion brings back the row as it is now.
+        stored = type(row).objects.using(using).select_for_update().filter(pk=row.pk).first()
+        etags.expect(stored, if_match)
+        if stored is None:
+            raise NotFound(f"The {row._meta.verbose_name} has already been deleted. Nothing was changed.")
+        before = columns_of(stored)
+        audit.record(Action.DELETE, stored, by=by, row_id=stored.pk, before=before, reverts=reverts, using=using)
+        stored.delete(using=using)
 
 
 def columns_of(row: Any) -> dict[str, Any]:
+    """Return {column: value} of a row, without those that the database generates."""
     return {field.attname: getattr(row, field.attname) for field in row._meta.concrete_fields if not field.generated}
 
 
-def delete(using: str, row: Any, *, by: Actor, if_match: str | None = None, **also: Any) -> None:
-    """Delete a task with the edges from and to it, or a session; its events stay. Raises NotFound where it is gone."""
-    with transactions.writing(using):
-        # Read inside: what is kept for bringing it back is what it is now, not what somebody saw before.
-        present = type(row).objects.using(using).select_for_update().filter(pk=row.pk).first()
-        etags.expect(present, if_match)
-        if present is None:
-            raise NotFound(f"The {row._meta.verbose_name} has already been deleted. Nothing was changed.")
-        audit.record("delete", present, by=by, row_id=present.pk, using=using, **columns_of(present), **also)
-        present.delete(using=using)
-
-
-def changed_columns(before: Any, after: Any) -> dict[str, Any]:
-    """Return {column: [before, after]} for what differs between two versions of a row."""
-    old, new = columns_of(before), columns_of(after)
-    return {column: [old[column], new[column]] for column in new if old[column] != new[column]}
+def changed_columns(stored: Any, row: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the columns that differ between two versions of a row: {column: value} before, and after."""
+    old, new = columns_of(stored), columns_of(row)
+    changed = [column for column in new if old[column] != new[column]]
+    return {column: old[column] for column in changed}, {column: new[column] for column in changed}

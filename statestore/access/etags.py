@@ -5,7 +5,7 @@ from typing import Any, Final
 from statestore import models
 from statestore.errors import Moved
 
-# Matches whatever the row is, as long as there is one.
+# Matches any version of an existing row.
 ANY: Final = "*"
 
 

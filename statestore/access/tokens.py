@@ -18,6 +18,7 @@ from statestore.access.audit import SYSTEM, Actor
 from statestore.db import fast_rows, transactions
 from statestore.db.routers import store_alias
 from statestore.errors import NotFound, StateStoreError, ValidationError
+from statestore.models.audit import Action
 from statestore.models.tokens import PREFIX
 
 log = logging.getLogger(__name__)
@@ -42,7 +43,7 @@ def create(
     seed: str | None = None,
     by: Actor | None = None,
 ) -> tuple[models.ApiToken, str]:
-    """Make a token and return it with its text, which nobody can ever read again.
+    """Create a token and return it with its secret, which is not stored and cannot be shown again.
 
     `seed`: hex digits that its id is made of, for a call that may be repeated; `made_of` finds it again. `by` stands in
     the audit log.
@@ -67,7 +68,7 @@ def create(
         created_at=now, expires_at=now + days * DAY_SECONDS,
     )  # fmt: skip
     if by is not None:
-        _note("create", token, by)
+        _note(Action.CREATE, token, by)
     return token, f"{PREFIX}.{token.public_id}.{secret}"
 
 
@@ -143,7 +144,7 @@ def find(tokens: QuerySet[models.ApiToken], public_id: str) -> models.ApiToken:
 
 
 def revoke(public_id: str, *, by: Any = None) -> models.ApiToken:
-    """Revoke a token at once and return it. Raises NotFound, also where it is not `by` somebody who may."""
+    """Revoke a token and return it. Raises NotFound, also if `by` may not revoke it."""
     tokens = models.ApiToken.objects.select_related("user")
     if by is not None and not by.has_perm("statestore.change_apitoken"):
         tokens = tokens.filter(user=by)
@@ -151,15 +152,16 @@ def revoke(public_id: str, *, by: Any = None) -> models.ApiToken:
     if token.revoked_at is None:
         token.revoked_at = models.now()
         token.save(update_fields=["revoked_at"])
-        _note("revoke", token, SYSTEM if by is None else Actor(by.get_username()))
+        _note(Action.REVOKE, token, SYSTEM if by is None else Actor(by.get_username()))
     return token
 
 
-def _note(verb: str, token: models.ApiToken, by: Actor) -> None:
+def _note(action: Action, token: models.ApiToken, by: Actor) -> None:
     """Note who did what to a token. It lies in our own database: where the store cannot be written it is done still."""
     try:
         with transactions.writing(store_alias()):
-            audit.record(verb, token, by=by, row_id=token.prefix, name=token.name, user=token.user.get_username(),
-                         scopes=token.scopes, namespaces=token.namespaces)  # fmt: skip
+            detail: dict[str, Any] = {"name": token.name, "user": token.user.get_username()}
+            detail |= {"scopes": token.scopes, "namespaces": token.namespaces}
+            audit.record(action, token, by=by, row_id=token.prefix, detail=detail)
     except StateStoreError as error:
-        log.warning("Could not write %s of token %s to the audit log: %s", verb, token.prefix, error)
+        log.warning("Could not write %s of token %s to the audit log: %s", action, token.prefix, error)

@@ -21,7 +21,7 @@ from statestore.db import orchestrator_schema as schema
 from statestore.db import transactions, vendor
 from statestore.errors import Conflict, MigrationError
 
-# Columns whose values the database fills in by itself: losing them loses nothing that somebody put there.
+# Columns whose values the database fills in by itself: they hold no data of their own.
 _FILLED_BY_ITSELF: Final = {"created_at", "created_timestamp"}
 # SQLite cannot drop its own table of counters; only a VACUUM does. Above this size that would hold the lock for long.
 _QUICK_VACUUM_BYTES: Final = 32 * 1024 * 1024
@@ -72,7 +72,7 @@ def ours(using: str) -> list[str]:
 
 
 def losses(using: str) -> list[str]:
-    """Return what somebody has put into tables and columns that leaving takes away, in sentences."""
+    """Return, in sentences, the data in tables and columns that leaving removes."""
     found = found_at_adoption(using)
     if found is None:
         return []
@@ -107,7 +107,7 @@ def _lost_values(cursor: Executes, found: Found) -> Iterator[str]:
 def leave(using: str, *, accept_losses: bool = False, vacuum: bool = False) -> Left:
     """Take away all that is ours and undo what adoption added, in one transaction; prove the schema.
 
-    Raises Conflict where data would be lost that somebody put into what adoption added, unless that is accepted;
+    Raises Conflict if data in what adoption added would be lost, unless that is accepted;
     MigrationError where the schema would not be as found. Nothing is changed then.
     """
     connection = connections[using]

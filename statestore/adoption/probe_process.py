@@ -1,4 +1,4 @@
-"""The look at a file that nobody trusts yet, run as `python -m statestore.adoption.probe_process FILE`.
+"""Inspection of an untrusted file, run as `python -m statestore.adoption.probe_process FILE`.
 
 It has a process of its own: closing a file that was read with open() drops the locks of every SQLite connection that
 the process has to it, and a hostile schema may run for ever. It prints its findings as JSON and writes nothing.
@@ -62,11 +62,11 @@ _KINDS = (
 
 
 def _sniff(path: Path) -> bool:
-    """Return whether the header says WAL; refuse whatever is not a readable, regular SQLite file."""
+    """Return whether the header says WAL; refuse anything but a readable, regular SQLite file."""
     try:
         mode = path.lstat().st_mode
     except OSError as error:
-        raise Refused(f"There is no file here that can be reached: {error.strerror}.") from None
+        raise Refused(f"The file cannot be read: {error.strerror}.") from None
     if stat.S_ISLNK(mode):
         raise Refused("It is a symbolic link. Name the file that it points to.")
     for is_kind, kind in _KINDS:
@@ -96,7 +96,7 @@ def _header(path: Path) -> bytes:
 
 def _open(path: Path, *, in_wal: bool) -> sqlite3.Connection:
     wal = path.with_name(path.name + "-wal")
-    # Without a -wal file nobody has it open; reading it as immutable then leaves no -wal and -shm behind.
+    # Without a -wal file no program has it open; opening it as immutable leaves no -wal and -shm behind.
     options = "mode=ro&immutable=1" if in_wal and not wal.exists() else "mode=ro"
     connection = sqlite3.connect(f"file:{quote(str(path))}?{options}", uri=True, timeout=5, isolation_level=None)
     connection.text_factory = lambda raw: raw.decode("utf-8", "surrogateescape")
@@ -119,7 +119,7 @@ def _read(connection: sqlite3.Connection, found: dict[str, Any]) -> None:
     found.update(layout=recognised.layout, adopted=bool(applied), objects=objects)
     found["unapplied"] = [name for name in schema_detection.our_migrations() if name not in applied]
     _refuse_strangers(recognised, objects, adopted=bool(applied))
-    # What adoption will add is no quirk.
+    # What adoption adds is not reported.
     found["quirks"] = _quirks(objects) if recognised.layout == schema_detection.VERSION_5 else []
 
 

@@ -128,7 +128,7 @@ def _layout_of(shapes: Mapping[str, Shape]) -> Recognised:
 def _differences(shapes: Mapping[str, Shape], expected: Mapping[str, Shape]) -> Iterable[str]:
     for table, shape in expected.items():
         if table not in shapes:
-            yield f"there is no table {table}"
+            yield f"table {table} is missing"
             continue
         found = shapes[table]
         missing, strange = sorted(set(shape) - set(found)), sorted(set(found) - set(shape))

@@ -55,7 +55,7 @@ def _look(connection: BaseDatabaseWrapper, name: str) -> StoreStatus:
     is_file = vendor.is_sqlite(connection) and not name.startswith("file:") and name != ":memory:"
     # SQLite would create a missing file at the first question.
     if is_file and not Path(name).exists():
-        return StoreStatus("missing", f"There is no file {name}.", _CREATE)
+        return StoreStatus("missing", f"{name} does not exist.", _CREATE)
     if is_file and not Path(name).is_file():
         return StoreStatus("unreadable", f"{name} is not a file.", "Let STORE_URL name the orchestrator's file.")
     try:

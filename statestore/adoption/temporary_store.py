@@ -1,4 +1,4 @@
-"""A file as Django's store for the length of a block, whatever STORE_URL names."""
+"""A file as Django's store within a `with` block, instead of the one that STORE_URL names."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -34,7 +34,7 @@ def store_at(path: Path) -> Iterator[str]:
 
 @contextmanager
 def foreign_keys_off(connection: BaseDatabaseWrapper) -> Iterator[None]:
-    """Let the schema change without cascades, and past rows that point nowhere: somebody's tool left them, not we."""
+    """Let the schema change without cascades, and despite dangling foreign keys that other programs left."""
     connection.ensure_connection()
     connection.disable_constraint_checking()
     check = connection.check_constraints

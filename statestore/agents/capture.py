@@ -24,6 +24,7 @@ from statestore.db import orchestrator_schema as schema
 from statestore.db import transactions, vendor
 from statestore.db.errors import translated_errors
 from statestore.db.routers import store_alias
+from statestore.models.audit import Action
 
 TRIGGERS: Final = ("dash_capture_replace", "dash_capture_update")
 MEASURED_BYTES: Final = (10 * 1024, 1024 * 1024, 10 * 1024 * 1024)
@@ -135,14 +136,14 @@ def statements(*, is_sqlite: bool, in_schema: str = "") -> Iterator[str]:
 
 
 def switch_on(*, by: Actor, using: str | None = None) -> None:
-    """Install the triggers, with the bounds of the settings; where they are installed, make them anew."""
+    """Install the triggers, with the bounds of the settings; existing ones are replaced."""
     using = using or store_alias()
     prune(using=using)
     with transactions.writing(using), connections[using].cursor() as cursor:
         drop_triggers(cursor, is_sqlite=vendor.is_sqlite(connections[using]))
         for statement in statements(is_sqlite=vendor.is_sqlite(connections[using])):
             cursor.execute(statement)
-        audit.record("capture on", models.CapturedChange(), by=by, row_id="store", using=using)
+        audit.record(Action.CAPTURE_ON, models.CapturedChange(), by=by, row_id="store", using=using)
 
 
 def switch_off(*, by: Actor, using: str | None = None) -> None:
@@ -150,7 +151,7 @@ def switch_off(*, by: Actor, using: str | None = None) -> None:
     using = using or store_alias()
     with transactions.writing(using), connections[using].cursor() as cursor:
         drop_triggers(cursor, is_sqlite=vendor.is_sqlite(connections[using]))
-        audit.record("capture off", models.CapturedChange(), by=by, row_id="store", using=using)
+        audit.record(Action.CAPTURE_OFF, models.CapturedChange(), by=by, row_id="store", using=using)
 
 
 def drop_triggers(cursor: Any, *, is_sqlite: bool) -> None:

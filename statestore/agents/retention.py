@@ -7,6 +7,7 @@ from statestore.access import audit
 from statestore.access.audit import Actor
 from statestore.db import transactions
 from statestore.errors import Conflict
+from statestore.models.audit import Action
 from statestore.models.snapshots import SnapshotQuerySet
 
 CHUNK_ROWS = 200
@@ -15,7 +16,7 @@ CHUNK_ROWS = 200
 def purge_agent(using: str, find: Callable[[], models.AgentState], *, by: Actor) -> None:
     """Delete an agent in the trash with its transitions and snapshots; its events and restores stay.
 
-    The past goes first, chunk by chunk; a purge that was interrupted can be repeated. `find` reads the agent anew.
+    The past goes first, chunk by chunk; a purge that was interrupted can be repeated. `find` reads the agent again.
     """
     agent_id = _in_trash(find()).agent_id
     for rows in (models.Transition.objects.using(using), models.Snapshot.objects.using(using)):
@@ -25,7 +26,7 @@ def purge_agent(using: str, find: Callable[[], models.AgentState], *, by: Actor)
                 rows.filter(pk__in=ids).delete()
     with transactions.writing(using):
         agent = _in_trash(find())
-        audit.record("purge", agent, by=by, using=using, hash_before=agent.etag())
+        audit.record(Action.PURGE, agent, by=by, using=using, hash_before=agent.etag())
         models.Tombstone.objects.using(using).filter(agent_id=agent_id).delete()
         agent.delete(using=using)
 
@@ -42,7 +43,7 @@ def delete_expired_snapshots(using: str, snapshots: SnapshotQuerySet, *, by: Act
     while rows := list(snapshots.expired(models.now()).without_state()[:CHUNK_ROWS]):
         with transactions.writing(using):
             for row in rows:
-                audit.record("expire", row, by=by, using=using, snapshot=row.pk)
+                audit.record(Action.EXPIRE, row, by=by, using=using, detail={"snapshot": row.pk})
             models.SnapshotExpiry.objects.using(using).filter(pk__in=[row.pk for row in rows]).delete()
             deleted += models.Snapshot.objects.using(using).filter(pk__in=[row.pk for row in rows]).delete()[0]
     return deleted

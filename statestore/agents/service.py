@@ -10,6 +10,7 @@ from statestore.access.audit import Actor
 from statestore.db import fast_rows, transactions
 from statestore.db.json_columns import as_text
 from statestore.errors import Conflict, Moved, NotFound, ValidationError
+from statestore.models.audit import Action
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,18 +59,19 @@ def save_agent(
 def change_agent(
     using: str, agent_id: str, columns: Mapping[str, Any], *, by: Actor, reason: str = "", if_match: str | None = None
 ) -> Saved:
-    """Change some columns of an agent on behalf of somebody, who stands in the audit log.
+    """Change some columns of an agent, recorded in the audit log.
 
-    Raises Conflict for one in the trash: an orchestrator's save brings it back, a person says so.
+    Raises Conflict for an agent in the trash: only its orchestrator brings it back by saving it.
     """
     with transactions.writing(using):
         found = models.AgentState.objects.using(using).select_for_update().filter(agent_id=agent_id).first()
         check_alive(found)
         saved = save_agent(using, agent_id, columns, reason=reason or None, record=True, if_match=if_match)
-        hashes = {"hash_before": found.etag() if found else "", "hash_after": saved.agent.etag()}
         audit.record(
-            "change", saved.agent, by=by, using=using, columns=", ".join(sorted(columns)), reason=reason, **hashes
-        )
+            Action.CHANGE, saved.agent, by=by, using=using,
+            hash_before=found.etag() if found else "", hash_after=saved.agent.etag(),
+            detail={"columns": ", ".join(sorted(columns)), "reason": reason},
+        )  # fmt: skip
     return saved
 
 
@@ -112,8 +114,10 @@ def change_status(
         words = f"status: {before} → {status}" + (f" ({reason})" if reason else "")
         statuses = {"before": before, "after": status}
         transition = record_change(using, agent, agent.state_data, words, status=statuses)
-        hashes = {"hash_before": hash_before, "hash_after": agent.etag()}
-        audit.record("status", agent, by=by, using=using, before=before, after=status, **hashes)
+        audit.record(
+            Action.STATUS, agent, by=by, using=using, before={"status": before}, after={"status": status},
+            hash_before=hash_before, hash_after=agent.etag(),
+        )  # fmt: skip
     return transition
 
 
@@ -127,8 +131,10 @@ def move_to_trash(
         hash_before = agent.etag()
         models.Tombstone(agent_id=agent_id, at=models.now(), actor=by.name, reason=reason).save(using=using)
         _set_deleted(using, agent, 1)
-        hashes = {"hash_before": hash_before, "hash_after": agent.etag()}
-        audit.record("delete", agent, by=by, using=using, reason=reason, **hashes)
+        audit.record(
+            Action.DELETE, agent, by=by, using=using, hash_before=hash_before, hash_after=agent.etag(),
+            detail={"reason": reason},
+        )  # fmt: skip
 
 
 def bring_back(
@@ -140,7 +146,7 @@ def bring_back(
         hash_before = agent.etag()
         models.Tombstone.objects.using(using).filter(agent_id=agent_id).delete()
         _set_deleted(using, agent, 0)
-        audit.record("undelete", agent, by=by, using=using, hash_before=hash_before, hash_after=agent.etag())
+        audit.record(Action.UNDELETE, agent, by=by, using=using, hash_before=hash_before, hash_after=agent.etag())
     return agent
 
 

@@ -6,6 +6,7 @@ from statestore.access.audit import Actor
 from statestore.agents.service import find_agent
 from statestore.db import transactions
 from statestore.errors import NotFound, ValidationError
+from statestore.models.audit import Action
 from statestore.models.snapshots import SnapshotQuerySet
 
 
@@ -44,7 +45,9 @@ def take_snapshot(
         snapshot.save(using=using, force_insert=True)
         if expires_at is not None:
             models.SnapshotExpiry(snapshot_id=snapshot.pk, expires_at=expires_at).save(using=using, force_insert=True)
-        audit.record("snapshot", agent, by=by, using=using, hash_before=agent.etag(), snapshot=snapshot.pk)
+        audit.record(
+            Action.SNAPSHOT, agent, by=by, using=using, hash_before=agent.etag(), detail={"snapshot": snapshot.pk}
+        )
     return snapshot
 
 
@@ -60,7 +63,8 @@ def delete_snapshot(
         etags.expect(snapshot, if_match)
         before = models.sha256(snapshot.state_data)
         audit.record(
-            "delete", snapshot, by=by, using=using, row_id=snapshot.agent_id, hash_before=before, snapshot=snapshot.pk
-        )
+            Action.DELETE, snapshot, by=by, using=using, row_id=snapshot.agent_id, hash_before=before,
+            detail={"snapshot": snapshot.pk},
+        )  # fmt: skip
         models.SnapshotExpiry.objects.using(using).filter(pk=snapshot.pk).delete()
         snapshot.delete(using=using)

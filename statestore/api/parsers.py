@@ -11,8 +11,9 @@ from django.http import HttpRequest
 from ninja.parser import Parser
 
 from statestore.api.problems import Problem
+from statestore.jsondiff import limits as jsondiff_limits
 from statestore.jsondiff import parsing, pointer
-from statestore.jsondiff.parsing import MAX_DEPTH, Json
+from statestore.jsondiff.parsing import Json
 
 MAX_BODY_BYTES: Final = 64 * 1024 * 1024
 MAX_STATE_BYTES: Final = 50 * 1024 * 1024
@@ -82,8 +83,8 @@ def parsed(text: str) -> tuple[Json, dict[str, str]]:
     """Return a body's value, and the text of those members that are stored as they were sent."""
     value, sent = read(text)
     for name in sent:
-        if isinstance(value, dict) and parsing.depth_exceeds(value[name], MAX_DEPTH):
-            raise _refused((name,), f"nests deeper than {MAX_DEPTH} levels.")
+        if isinstance(value, dict) and parsing.depth_exceeds(value[name], jsondiff_limits.MAX_DEPTH):
+            raise _refused((name,), f"nests deeper than {jsondiff_limits.MAX_DEPTH} levels.")
     _check_texts(text, value)
     for name, part in sent.items():
         if len(part) > MAX_STATE_BYTES or len(part.encode()) > MAX_STATE_BYTES:
@@ -96,10 +97,12 @@ def read(text: str) -> tuple[Json, dict[str, str]]:
     """Return the same of a body whose texts are checked one by one by whoever takes them."""
     try:
         # What is stored as it was sent is one level down.
-        return parsing.members(text, _AS_SENT, max_bytes=MAX_BODY_BYTES, max_depth=MAX_DEPTH + _ENVELOPE_LEVELS)
+        return parsing.members(
+            text, _AS_SENT, max_bytes=MAX_BODY_BYTES, max_depth=jsondiff_limits.MAX_DEPTH + _ENVELOPE_LEVELS
+        )
     except parsing.NotJson as error:
         if "levels" in error.reason:
-            error = parsing.NotJson(f"It nests deeper than {MAX_DEPTH} levels.")
+            error = parsing.NotJson(f"It nests deeper than {jsondiff_limits.MAX_DEPTH} levels.")
         raise _unread(text, error) from None
 
 
@@ -159,7 +162,7 @@ def _position(text: str) -> int | None:
         word = token[0]
         if word in "[{":
             level += 1
-            if level > MAX_DEPTH + _ENVELOPE_LEVELS:
+            if level > jsondiff_limits.MAX_DEPTH + _ENVELOPE_LEVELS:
                 return token.start()
         elif word in "]}":
             level -= 1

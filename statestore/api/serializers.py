@@ -1,6 +1,7 @@
 """Rows as JSON: text that any reader can take, and beside it, where that is not the whole truth, the stored bytes."""
 
 import base64
+import json
 import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -10,6 +11,7 @@ from statestore import history, models, restore
 from statestore.api.responses import Verbatim
 from statestore.db.fields import StoredBlob, text_bytes
 from statestore.db.ids import to_address
+from statestore.jsondiff import limits as jsondiff_limits
 from statestore.jsondiff import parsing
 from statestore.jsondiff.diff import Change, Missing
 from statestore.jsondiff.parsing import Json
@@ -18,7 +20,7 @@ from statestore.sessions import Listed
 
 BASE: Final = "/api/v1"
 # A state above this is given as text alone.
-PARSED_BYTES: Final = parsing.MAX_PARSED_BYTES
+PARSED_BYTES: Final = jsondiff_limits.MAX_PARSED_BYTES
 _LONE: Final = re.compile("[\ud800-\udfff]")
 _SURROGATE_ESCAPE: Final = re.compile(r"\\u[dD][89a-fA-F]")
 
@@ -366,18 +368,28 @@ def origin(found: history.Cause) -> dict[str, Any]:
     }
 
 
+def changed_columns(stored: str | None) -> dict[str, Any] | None:
+    """Return one side of an audit entry, {column: value}, None where there was no row."""
+    if stored is None:
+        return None
+    return {column: text(value) if isinstance(value, str) else value for column, value in json.loads(stored).items()}
+
+
 def audit(row: models.AuditEntry) -> dict[str, Any]:
     """Return one entry of the audit log."""
     return {
         "id": row.pk,
         **times(row, "at"),
         "actor": text(row.actor),
-        "address": text(row.address),
-        "verb": row.verb,
+        "address": text(row.ip_address),
+        "verb": row.action,
         "noun": row.noun,
         "row_id": text(row.row_id),
         "row_address": to_address(row.row_id),
         "hash_before": row.hash_before or None,
         "hash_after": row.hash_after or None,
+        "before": changed_columns(row.before),
+        "after": changed_columns(row.after),
+        "reverts": row.reverts,
         "detail": text(row.detail) or None,
     }

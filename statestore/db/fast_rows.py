@@ -1,7 +1,7 @@
 """Single rows by statements that are compiled once, for the writes that must be fast.
 
-The ORM makes the SQL of each statement anew, which takes longer than the database needs for it: a save took 1.8 ms, of
-which SQLite used 0.5. Values are read through the same fields; what a field has to prepare goes through the ORM.
+The ORM compiles the SQL of each statement again, which takes longer than running it: a save took 1.8 ms, of which
+SQLite used 0.5. Values are read through the same fields; values that a field has to prepare go through the ORM.
 """
 
 from collections.abc import Iterable, Sequence
@@ -18,7 +18,7 @@ Row = TypeVar("Row", bound=Model)
 
 
 def find(model: type[Row], using: str, column: str, value: Any, *, lock: bool = False) -> Row | None:
-    """Return the row with a value in a column, None without one; with `lock` nobody else changes it meanwhile."""
+    """Return the row with a value in a column, None without one; with `lock` it is locked against other writers."""
     if not bindable(value):
         rows = model._default_manager.using(using)
         return (rows.select_for_update() if lock else rows).filter(**{column: value}).first()

@@ -76,7 +76,7 @@ def _seconds_of(raw: Any) -> int | None:
 
 
 class _TextBytes(bytes):
-    """Bytes that must be bound as text although they are no valid UTF-8."""
+    """Bytes that are bound as text although they are not valid UTF-8."""
 
 
 def text_bytes(text: str) -> bytes:
@@ -198,7 +198,7 @@ class _Holds(Lookup):
 
 
 class LenientInteger(models.BigIntegerField):  # type: ignore[type-arg]
-    """An integer of 64 bits, or whatever else was put into its column."""
+    """A 64-bit integer, or any other value stored in its column."""
 
     def from_db_value(self, value: Any, expression: Any, connection: BaseDatabaseWrapper) -> int | None:
         return value if value is None or isinstance(value, int) else NonInteger(value)

@@ -1,7 +1,7 @@
-"""Ids in URLs: as they are where they are tame, else base64url after a tilde; very long ones by prefix and hash.
+"""Ids in URLs: simple ones as they are, others as base64url after a tilde, very long ones as prefix and hash.
 
-An agent's id is whatever a program wrote: it may be empty, contain slashes, control characters or invalid UTF-8, or be
-100 KB long. None of them may take down a page that links to it.
+An agent's id is any text that a program wrote: it may be empty, contain slashes, control characters or invalid UTF-8,
+or be 100 KB long. A page that links to it must work.
 """
 
 import base64
@@ -52,7 +52,7 @@ def to_address(value: str | HashedId) -> str:
 
 
 def from_address(address: str) -> RowId:
-    """Return the id that a part of a URL names. Raises ValueError where none could: each id has one address only."""
+    """Decode the id in a part of a URL. Raises ValueError if it is not the canonical address of an id."""
     found = _named(address)
     if to_address(found) != address:
         raise ValueError(address)

@@ -30,7 +30,7 @@ def row_lock(using: str) -> str:
 
 
 def prepare_connection(connection: BaseDatabaseWrapper, **_: Any) -> None:
-    """Make a new connection read whatever bytes a text column holds, and never run what a foreign schema says."""
+    """Prepare a new connection: read any bytes in text columns, and distrust the schema's triggers and views."""
     if not is_sqlite(connection):
         return
     raw = connection.connection
@@ -48,7 +48,7 @@ def sqlite_checkpoints_safely() -> bool:
 
 
 def decoded(raw: bytes) -> str:
-    """Return the text that bytes of a text column stand for, whatever they are."""
+    """Decode the bytes of a text column; invalid UTF-8 becomes surrogates."""
     return raw.decode("utf-8", "surrogateescape")
 
 
@@ -102,7 +102,7 @@ def upsert_many(
 ) -> None:
     """Insert rows of plain values, each over one of the same key, of which the `kept` columns stay.
 
-    One statement, compiled once: the ORM's own form would bind and check each value of each row anew.
+    One statement, compiled once: the ORM's own form would bind and check each value of each row again.
     """
     if not rows:
         return

@@ -173,7 +173,7 @@ def _write_chunk(
 
 
 def _outside(scope: Scope, rows: Iterable[tuple[Any, ...]]) -> set[str]:
-    """Return the ids of the events that are of nobody in reach, or that would overwrite one which is not."""
+    """Return the ids of events whose actor is out of scope, or that would overwrite an event out of scope."""
     rows = list(rows)
     actors = {row[1 + COLUMNS.index("actor_id")] for row in rows}
     sessions = {row[1 + COLUMNS.index("session_id")] for row in rows}

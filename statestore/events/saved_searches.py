@@ -13,12 +13,12 @@ LONGEST_NAME: Final = 80
 
 
 def of_user(user_pk: int) -> QuerySet[models.SavedSearch]:
-    """Return somebody's views, by name."""
+    """Return a user's saved searches, by name."""
     return models.SavedSearch.objects.filter(user_id=user_pk)
 
 
 def find(user_pk: int, view_id: int) -> models.SavedSearch:
-    """Return a view of somebody's own. Raises NotFound, also for another's."""
+    """Return a user's own saved search. Raises NotFound, also for another user's."""
     view = of_user(user_pk).filter(pk=view_id).first()
     if view is None:
         raise NotFound("Saved view not found.")
@@ -41,7 +41,7 @@ def save(user_pk: int, name: str, text: str) -> tuple[models.SavedSearch, bool]:
 
 
 def delete(user_pk: int, view_id: int, *, if_match: str | None = None) -> models.SavedSearch:
-    """Forget a view of somebody's own, and return what it was."""
+    """Delete a user's own saved search, and return what it was."""
     view = find(user_pk, view_id)
     etags.expect(view, if_match)
     view.delete()

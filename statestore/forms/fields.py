@@ -53,7 +53,7 @@ class QueryField(forms.CharField):
         try:
             return search.parse(self.to_python(value) or "")
         except search.QueryError as error:
-            # A message with parameters is a format: a percent sign that somebody typed must be doubled.
+            # A message with parameters is a format: a percent sign in the input must be doubled.
             raise forms.ValidationError(error.reason.replace("%", "%%"), params={"position": error.position}) from None
 
 

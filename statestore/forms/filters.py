@@ -134,7 +134,7 @@ class TaskFilterForm(PageForm):
     layout = forms.ChoiceField(required=False, choices=[("list", "list"), ("board", "board")])
 
     def tasks(self, *, using: str | None = None) -> Any:
-        """Return the tasks that the checked values ask for, whatever their status on a board."""
+        """Return the tasks that match the filters; on the board, of every status."""
         values = self.cleaned_data
         tasks = models.Task.objects.using(using or store_alias()).with_text(values["q"])
         exact = {"priority": values["priority"], "assigned_to": values["agent"]}

@@ -1,4 +1,4 @@
-"""Rows that people edit in the admin, refused where somebody else changed them meanwhile."""
+"""Forms of rows that people edit in the admin; a form whose row has changed since is refused."""
 
 from contextlib import suppress
 from typing import Any, Final

@@ -16,24 +16,11 @@ from statestore.history.blame import Blame, blame
 from statestore.history.commits import commits
 from statestore.history.past import Position, Record
 from statestore.history.state_at import KnownState, find_transition, recorded_state, state_at, states_at
-from statestore.history.timeline import (
-    LANE_COLUMNS,
-    LANE_MOST,
-    Lane,
-    Span,
-    lanes,
-    latest_events,
-    neighbours,
-    span_of,
-    stop_at,
-    timeline,
-)
+from statestore.history.timeline import Lane, Span, lanes, latest_events, neighbours, span_of, stop_at, timeline
 from statestore.history.value_history import PathHistory, ValueChange, path_history
 from statestore.history.walk import Cause
 
 __all__ = [
-    "LANE_COLUMNS",
-    "LANE_MOST",
     "Blame",
     "Cause",
     "Flip",

@@ -5,8 +5,9 @@ from functools import lru_cache
 
 from statestore import models
 from statestore.db.routers import store_alias
+from statestore.history import limits
 from statestore.history.past import Position
-from statestore.history.walk import BUDGET_SECONDS, Cause, HistoryWalk, pairs, start_of, state_parser
+from statestore.history.walk import Cause, HistoryWalk, pairs, start_of, state_parser
 from statestore.jsondiff.predicate import Condition
 
 
@@ -43,7 +44,7 @@ def bisect(
     *,
     start: Position | None = None,
     using: str | None = None,
-    budget_seconds: float | None = BUDGET_SECONDS,
+    budget_seconds: float | None = limits.WALK_SECONDS,
 ) -> Flips:
     """Return when a condition became true and false, back from now or from where an earlier reading stopped."""
     using = using or store_alias()

@@ -6,24 +6,20 @@ they move. What nobody has explained when the time is over is looked for by the 
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Final, TypeAlias
+from typing import TypeAlias
 
 from django.core.cache import cache
 
 from statestore import models
 from statestore.db.routers import store_alias
 from statestore.errors import ValidationError
+from statestore.history import limits
 from statestore.history.past import Position
-from statestore.history.walk import BUDGET_SECONDS, Cause, HistoryWalk, pairs, start_of, state_parser
+from statestore.history.walk import Cause, HistoryWalk, pairs, start_of, state_parser
 from statestore.jsondiff import parsing, pointer
 from statestore.jsondiff.alignment import align
 from statestore.jsondiff.lcs import Budget
 from statestore.jsondiff.parsing import Json, equal_fast
-
-# A state with more leaves than this is read branch by branch.
-MAX_LEAVES: Final = 20_000
-CACHED_SECONDS: Final = 24 * 3600
-_EFFORT_UNITS: Final = 300_000
 
 # The places still to be explained: each key or index of the state at hand leads to a branch, or to the path of a leaf
 # in the state that was asked about.
@@ -56,7 +52,7 @@ class Blame:
 
 
 def blame(
-    agent: models.AgentState, *, using: str | None = None, budget_seconds: float | None = BUDGET_SECONDS
+    agent: models.AgentState, *, using: str | None = None, budget_seconds: float | None = limits.WALK_SECONDS
 ) -> Blame:
     """Return what set each leaf of an agent's state now, as far as the budget goes; ask again for the rest.
 
@@ -78,7 +74,7 @@ def blame(
         found = Blame(unknown=_places(parsing.parse(agent.state_data)))
     if not found.is_complete:
         _read_on(found, agent, using, budget_seconds)
-        cache.set(key, found, CACHED_SECONDS)
+        cache.set(key, found, limits.BLAME_CACHE_SECONDS)
     return found
 
 
@@ -101,9 +97,10 @@ def _places(value: Json) -> Places:
         pairs = _members(value)
         if not pairs:
             count += 1
-            if count > MAX_LEAVES:
+            if count > limits.BLAMED_LEAVES:
                 raise ValidationError(
-                    f"This state has more than {MAX_LEAVES:,} values. Open the history of a single path instead."
+                    f"This state has more than {limits.BLAMED_LEAVES:,} values."
+                    " Open the history of a single path instead."
                 )
             return path
         return {part: below(item, f"{path}/{pointer.escape(part)}") for part, item in pairs}
@@ -126,7 +123,7 @@ def _explained(before: Json, after: Json, places: Places, origin: Cause, origins
             return places
         _note(places, origin, origins)
         return {}
-    budget = Budget(_EFFORT_UNITS)
+    budget = Budget(limits.COMPARISON_UNITS)
     kept = _kept(before, after, places, origin, origins, budget)
     return kept if isinstance(kept, dict) else {}
 

@@ -7,20 +7,17 @@ from typing import Any, Final
 from statestore import models
 from statestore.db.errors import translated_errors
 from statestore.db.routers import store_alias
+from statestore.history import limits
 from statestore.jsondiff import parsing
 
 # Members of a transition's metadata that hold a commit.
 _MEMBERS: Final = ("git_commit", "commit")
-# No index has (actor, time): only the events inserted last are looked at.
-_EVENTS: Final = 1_000
-# SQLite takes so many parameters in one statement on every version that is in the field.
-_MOST_STEPS: Final = 900
 
 
 def commits(agent_id: str, step_ids: Iterable[str], *, using: str | None = None) -> dict[str, str]:
     """Return {step id: commit} for those of an agent's steps of which one is known; at most 900 are looked up."""
     using = using or store_alias()
-    wanted = list(dict.fromkeys(step_ids))[:_MOST_STEPS]
+    wanted = list(dict.fromkeys(step_ids))[: limits.COMMIT_TRANSITIONS]
     if not wanted:
         return {}
     with translated_errors():
@@ -39,7 +36,7 @@ def commits(agent_id: str, step_ids: Iterable[str], *, using: str | None = None)
 
 def _named_by_events(agent_id: str, using: str) -> list[tuple[int, str]]:
     events = models.Event.objects.using(using).by_actor(agent_id).last_inserted()
-    rows = events.values_list("timestamp", "git_commit")[:_EVENTS]
+    rows = events.values_list("timestamp", "git_commit")[: limits.NEWEST_EVENTS]
     return sorted((int(at), str(commit)) for at, commit in rows if commit)
 
 

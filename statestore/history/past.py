@@ -16,14 +16,11 @@ from statestore import models
 from statestore.db.errors import translated_errors
 from statestore.db.routers import store_alias
 from statestore.errors import ValidationError
-from statestore.history import moments
+from statestore.history import limits, moments
 
 Kind: TypeAlias = Literal["snapshot", "captured", "transition", "now"]
 # From old to new, where texts do not decide.
 RANKS: Final[dict[Kind, int]] = {"snapshot": 0, "captured": 1, "transition": 2, "now": 3}
-GROUP_ROWS: Final = 50
-# Texts of one second are compared up to this size; beyond, the kinds decide.
-GROUP_BYTES: Final = 16 * 1024 * 1024
 
 
 class Position(NamedTuple):
@@ -113,7 +110,7 @@ class Past:
 
     def page(self, limit: int, before: Position | None = None) -> list[Record]:
         """Return the newest records older than a position, newest first, up to a limit."""
-        fetched = limit + GROUP_ROWS + 1
+        fetched = limit + limits.ORDERED_ROWS + 1
         seconds: dict[int, list[Record]] = defaultdict(list)
         horizon: int | None = None
         for kind, rows in self._older(before).items():
@@ -188,8 +185,8 @@ class Past:
         """Return the records of one second, oldest first; None where it has so many that their kinds decide."""
         group: list[Record] = []
         for kind, rows in self.sources.items():
-            found = list(rows.filter(**{_COLUMNS[kind]: at}).newest_first()[: GROUP_ROWS + 1])
-            if len(found) > GROUP_ROWS:
+            found = list(rows.filter(**{_COLUMNS[kind]: at}).newest_first()[: limits.ORDERED_ROWS + 1])
+            if len(found) > limits.ORDERED_ROWS:
                 return None
             group += [Record(kind, row) for row in found]
         return self._arranged({at: group})[at]
@@ -235,7 +232,7 @@ class Past:
     def _texts(self, groups: list[dict[Kind, list[Record]]]) -> dict[tuple[Kind, Any], tuple[Any, Any]]:
         """Return {(kind, pk): (state before, state after)} of some groups; of a snapshot both are its state."""
         found: dict[tuple[Kind, Any], tuple[Any, Any]] = {}
-        small = [kinds for kinds in groups if _bytes(kinds) <= GROUP_BYTES]
+        small = [kinds for kinds in groups if _bytes(kinds) <= limits.ORDERED_BYTES]
         for kind in ("captured", "transition", "snapshot"):
             pks = [record.row.pk for kinds in small for record in kinds.get(kind, ())]
             if not pks:
@@ -263,7 +260,7 @@ def _by_kind(records: Iterable[Record]) -> dict[Kind, list[Record]]:
 
 
 def _needs_texts(kinds: dict[Kind, list[Record]]) -> bool:
-    return len(kinds) > 1 and all(len(records) <= GROUP_ROWS for records in kinds.values())
+    return len(kinds) > 1 and all(len(records) <= limits.ORDERED_ROWS for records in kinds.values())
 
 
 def _is_settled(kinds: dict[Kind, list[Record]], restored: dict[str, str]) -> bool:

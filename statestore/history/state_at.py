@@ -10,11 +10,8 @@ from statestore import models
 from statestore.db.ids import RowId
 from statestore.db.routers import store_alias
 from statestore.errors import NotFound
-from statestore.history import moments
+from statestore.history import limits, moments
 from statestore.history.past import CHANGES, Past, Record
-
-# So many of the newest transitions are searched for a state that somebody saw before the agent moved.
-RECENT_TRANSITIONS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,7 +232,7 @@ def _by_key(table: type[Any], keys: list[Any], without: str | None, using: str) 
 def recorded_state(agent_id: str, state_hash: str, *, using: str | None = None) -> str | None:
     """Return the state with a hash from either side of the agent's newest transitions, or None where it is in none."""
     transitions = models.Transition.objects.using(using or store_alias()).of_agent(agent_id).newest_first()
-    for transition in transitions[:RECENT_TRANSITIONS] if state_hash else ():
+    for transition in transitions[: limits.HASHED_TRANSITIONS] if state_hash else ():
         for text in (transition.state_after, transition.state_before):
             if models.sha256(text) == state_hash:
                 return str(text)

@@ -3,23 +3,18 @@
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 from statestore import models
 from statestore.db.counts import bounded_counts
 from statestore.db.ids import RowId
 from statestore.db.routers import store_alias
-from statestore.history import moments
+from statestore.history import limits, moments
 from statestore.history.past import Past, Position, Record
 from statestore.history.state_at import state_at
+from statestore.models.audit import Action
 from statestore.models.querysets import first_values
 from statestore.models.rows import LAST_SECOND
-
-LANE_COLUMNS: Final = 160
-# A column is full at so many rows; more are not counted.
-LANE_MOST: Final = 25
-# No index has (actor, time): of an agent's events only those inserted last are looked at.
-LANE_EVENTS: Final = 1_000
 
 
 def timeline(
@@ -50,12 +45,12 @@ class Span:
     @property
     def end(self) -> int:
         """The last second of the last column."""
-        return min(self.start + self.width_seconds * LANE_COLUMNS - 1, LAST_SECOND)
+        return min(self.start + self.width_seconds * limits.LANE_COLUMNS - 1, LAST_SECOND)
 
     def column(self, at: int) -> int | None:
         """Return the column that a time is in, or None where it is outside."""
         column = (at - self.start) // self.width_seconds
-        return column if 0 <= column < LANE_COLUMNS else None
+        return column if 0 <= column < limits.LANE_COLUMNS else None
 
     def moved(self, seconds: int) -> tuple[int, int]:
         """Return the first and last second of a stretch as long as this one, earlier or later by some seconds."""
@@ -81,7 +76,7 @@ def span_of(agent: models.AgentState, start: int | None, end: int | None, *, usi
         end = max([*lasts, int(agent.updated_at)]) if end is None else end
     # A program may have written any number as a time.
     start, end = (min(max(bound, 0), LAST_SECOND) for bound in (start, max(end, start)))
-    return Span(start, max(1, -(-(end + 1 - start) // LANE_COLUMNS)))
+    return Span(start, max(1, -(-(end + 1 - start) // limits.LANE_COLUMNS)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,15 +92,15 @@ def lanes(agent_id: str, span: Span, *, using: str | None = None) -> list[Lane]:
     """Return what happened to an agent over a span, a lane for each kind; the cost does not grow with the past."""
     using = using or store_alias()
     spoken = models.Event.objects.using(using).by_actor(agent_id).last_inserted()
-    events = list(spoken.values_list("timestamp", "git_commit")[:LANE_EVENTS])
-    cut = f"only the {LANE_EVENTS:,} events inserted last" if len(events) == LANE_EVENTS else ""
-    statuses = models.AuditEntry.objects.using(using).about(agent_id).with_verb("status")
+    events = list(spoken.values_list("timestamp", "git_commit")[: limits.NEWEST_EVENTS])
+    cut = f"only the {limits.NEWEST_EVENTS:,} events inserted last" if len(events) == limits.NEWEST_EVENTS else ""
+    statuses = models.AuditEntry.objects.using(using).about(agent_id).with_action(Action.STATUS)
     return [
         Lane("transitions", _counted(models.Transition.objects.using(using).of_agent(agent_id), "timestamp", span)),
         *_captured_lane(agent_id, span, using),
         Lane("snapshots", _counted(models.Snapshot.objects.using(using).of_agent(agent_id), "created_at", span)),
         Lane("restores", _counted(models.Restore.objects.using(using).of_agent(agent_id), "at", span)),
-        Lane("status", _gathered(statuses.newest_first().values_list("at", flat=True)[:LANE_EVENTS], span)),
+        Lane("status", _gathered(statuses.newest_first().values_list("at", flat=True)[: limits.NEWEST_EVENTS], span)),
         Lane("events", _gathered((at for at, _ in events), span), cut),
         Lane("commits", _gathered((at for at, commit in events if commit), span), cut),
     ]
@@ -120,13 +115,18 @@ def _captured_lane(agent_id: str, span: Span, using: str) -> list[Lane]:
 
 def _counted(rows: Any, column: str, span: Span) -> dict[int, int]:
     return bounded_counts(
-        rows, column, start=span.start, width_seconds=span.width_seconds, columns=LANE_COLUMNS, most=LANE_MOST
+        rows,
+        column,
+        start=span.start,
+        width_seconds=span.width_seconds,
+        columns=limits.LANE_COLUMNS,
+        most=limits.LANE_COLUMN_ROWS,
     )
 
 
 def _gathered(times: Iterable[Any], span: Span) -> dict[int, int]:
     counts = Counter(span.column(int(at)) for at in times)
-    return {column: min(count, LANE_MOST) for column, count in counts.items() if column is not None}
+    return {column: min(count, limits.LANE_COLUMN_ROWS) for column, count in counts.items() if column is not None}
 
 
 def stop_at(agent: models.AgentState, moment: moments.Moment, *, using: str | None = None) -> Record | None:

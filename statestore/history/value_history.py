@@ -5,15 +5,14 @@ from dataclasses import dataclass, field
 from statestore import models
 from statestore.db.routers import store_alias
 from statestore.errors import ValidationError
+from statestore.history import limits
 from statestore.history.blame import item_places
 from statestore.history.past import Position
-from statestore.history.walk import BUDGET_SECONDS, Cause, HistoryWalk, pairs, start_of, state_parser
+from statestore.history.walk import Cause, HistoryWalk, pairs, start_of, state_parser
 from statestore.jsondiff import parsing, pointer
 from statestore.jsondiff.diff import MISSING, Missing
 from statestore.jsondiff.lcs import Budget
 from statestore.jsondiff.parsing import Json, equal_fast
-
-_EFFORT_UNITS = 300_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +47,11 @@ def path_history(
     *,
     start: Position | None = None,
     using: str | None = None,
-    budget_seconds: float | None = BUDGET_SECONDS,
+    budget_seconds: float | None = limits.WALK_SECONDS,
 ) -> PathHistory:
     """Return what the place at a JSON Pointer was, back from now or from where an earlier reading stopped.
 
-    Raises ValidationError for a path that is no JSON Pointer.
+    Raises ValidationError for a path that is not a JSON Pointer.
     """
     using = using or store_alias()
     check_path(path)
@@ -105,7 +104,7 @@ def _place_before(before: Json, after: Json, path: str) -> str | None:
         if equal_fast(before, after):
             break
         if isinstance(before, list) and isinstance(after, list) and part.isdecimal() and int(part) < len(after):
-            then = item_places(before, after, Budget(_EFFORT_UNITS)).get(str(int(part)))
+            then = item_places(before, after, Budget(limits.COMPARISON_UNITS)).get(str(int(part)))
             if then is None:
                 return None
             parts[depth] = then

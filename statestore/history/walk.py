@@ -1,26 +1,22 @@
 """An agent's recorded changes, walked from the newest back within a request's time budget."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from math import inf
 from typing import Final
 
 from statestore import models
+from statestore.db.batching import batched
 from statestore.db.errors import translated_errors
 from statestore.db.routers import store_alias
 from statestore.errors import NotFound
+from statestore.history import limits
 from statestore.history.past import CHANGES, Past, Position, Record
 from statestore.jsondiff import parsing
 from statestore.jsondiff.parsing import Json
 
-# So long may one page read the past; what is left is read by the next request, from where this one stopped.
-BUDGET_SECONDS: Final = 0.25
-# A question that is open makes the orchestrator wait in rollback-journal mode: each is over after so many rows.
-QUESTION_ROWS: Final = 500
-# A state may have 50 MB: only so many rows are in memory at once.
-FETCHED_ROWS: Final = 4
 # What stands for the reason of a change that only a trigger saw.
 CAPTURED: Final = "captured"
 _BEFORE_ALL: Final = -(2**62)
@@ -54,7 +50,7 @@ class HistoryWalk:
     agent_id: str
     using: str = field(default_factory=store_alias)
     start: Position | None = None
-    budget_seconds: float | None = BUDGET_SECONDS
+    budget_seconds: float | None = limits.WALK_SECONDS
     reached: Position | None = None
     read: int = 0
 
@@ -83,18 +79,17 @@ class HistoryWalk:
         steps = models.Transition.objects.using(self.using).of_agent(self.agent_id)
         if position is not None:
             steps = steps.older_than(position.at, position.number if position.kind == "transition" else _BEFORE_ALL)
-        rows = steps.newest_first().values_list(*_COLUMNS)[:QUESTION_ROWS]
-        yield from (RecordedChange(*row) for row in rows.iterator(chunk_size=FETCHED_ROWS))
+        rows = steps.newest_first().values_list(*_COLUMNS)[: limits.QUERY_ROWS]
+        yield from (RecordedChange(*row) for row in rows.iterator(chunk_size=limits.ROWS_IN_MEMORY))
 
     def _chained(self, past: Past, position: Position | None) -> Iterator[RecordedChange]:
         """Yield transitions and captured changes in the order of the past, with the states of a few in memory."""
-        records = past.page(QUESTION_ROWS, position)
-        for start in range(0, len(records), FETCHED_ROWS):
-            few = records[start : start + FETCHED_ROWS]
-            steps = {step.position: step for step in self._loaded(few)}
-            yield from (steps[record.position] for record in few if record.position in steps)
+        records = past.page(limits.QUERY_ROWS, position)
+        for batch in batched(records, limits.ROWS_IN_MEMORY):
+            steps = {step.position: step for step in self._loaded(batch)}
+            yield from (steps[record.position] for record in batch if record.position in steps)
 
-    def _loaded(self, records: list[Record]) -> Iterator[RecordedChange]:
+    def _loaded(self, records: Sequence[Record]) -> Iterator[RecordedChange]:
         pks = {kind: [one.row.pk for one in records if one.kind == kind] for kind in CHANGES}
         transitions = models.Transition.objects.using(self.using).filter(pk__in=pks["transition"])
         yield from (RecordedChange(*row) for row in transitions.values_list(*_COLUMNS))

@@ -1,6 +1,6 @@
 """The store as lines of JSON, to be kept, read and put into another store.
 
-codec           one row as one line, byte for byte, whatever its columns hold
+codec           one row as one line, byte for byte, whichever types its columns hold
 tables          which tables, in which order, by which keys
 exporter        the lines of a store, in short reads
 importer        lines into a store: upserts in short writes, a dry run, a report

@@ -12,13 +12,14 @@ from typing import Any, Final
 
 from django.db import IntegrityError, transaction
 
-from statestore import models
+from statestore.access import audit
 from statestore.access.audit import Actor
 from statestore.db import transactions, vendor
 from statestore.db.fields import NonInteger, bindable
 from statestore.errors import DatabaseError, SerializationError, Unavailable, ValidationError
 from statestore.import_export import codec, original_types
 from statestore.import_export.tables import AUDIT, BY_NAME, Table
+from statestore.models.audit import Action
 
 WRITTEN_ROWS: Final = 200
 WRITTEN_BYTES: Final = 4 * 1024 * 1024
@@ -248,7 +249,4 @@ def _finish(end: Any, digest: str, report: Report) -> None:
 def _note(using: str, by: Actor, report: Report) -> None:
     counts = {"inserted": report.inserted, "updated": report.updated, "refused": report.refused_count}
     with transactions.writing(using):
-        models.AuditEntry(
-            at=models.now(), actor=by.name, address=by.address, verb="import", noun="store", row_id="",
-            detail=json.dumps(counts),
-        ).save(using=using, force_insert=True)  # fmt: skip
+        audit.record(Action.IMPORT, "store", by=by, row_id="", using=using, detail=counts)

@@ -10,7 +10,7 @@ from statestore.access.scope import Scope
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """One table: its model, how to find its rows in somebody's reach, the columns that hold states, its key."""
+    """One table: its model, how to find its rows within a scope, the columns that hold states, its key."""
 
     model: Any
     rows: Callable[[Scope], Any]

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from operator import eq
 from typing import Final, NamedTuple, TypeAlias
 
+from statestore.jsondiff import limits
 from statestore.jsondiff.lcs import Budget, Match, common_ends, common_subsequence, pair_occurrences
 from statestore.jsondiff.parsing import Json, canonical, equal_fast, fingerprint
 
@@ -14,19 +15,6 @@ IDENTITY_FIELDS: Final = ("id", "key", "name", "path")
 
 # Items that differ in one of these are never one item; a name or a path may be edited.
 FIXED_FIELDS: Final = ("id", "key")
-
-# Gaps with more cells (removed times added items) are paired by position instead of by likeness.
-MAX_CELLS: Final = 10_000
-
-# Past this many moved items, matching all again takes no longer than looking whether that is called for.
-MAX_MOVED_LOOKED_UP: Final = 10
-
-# As much is compared at either end of long texts.
-GLIMPSE_CHARS: Final = 1_000
-
-# How alike two values in one place of a list are at least. Two objects may be less so, and are not paired then.
-_LEAST_LIKENESS: Final = 0.3
-_ENOUGH_LIKENESS: Final = 0.25
 
 
 class Move(NamedTuple):
@@ -119,7 +107,7 @@ def _by_key(left: _Keys, right: _Keys, budget: Budget) -> list[Match]:
 
 def _any_reordered(moved: list[Json], items: list[Json]) -> bool:
     """Return whether a moved item may also stand among the items with its keys in another order."""
-    if len(moved) > MAX_MOVED_LOOKED_UP:
+    if len(moved) > limits.MAX_MOVED_LOOKED_UP:
         return True
     spelled = [(item, fingerprint(item)) for item in moved]
     return any(item == other and fingerprint(other) != known for item, known in spelled for other in items)
@@ -210,9 +198,9 @@ def _alike(lefts: _Items, rights: _Items, budget: Budget) -> list[Match]:
     """Return the pairs, rising on both sides, whose likeness is the most together."""
     size = sum(len(item) if isinstance(item, dict | list) else 1 for _, item in lefts)
     cells = len(lefts) * len(rights)
-    if cells > MAX_CELLS or not budget.consume(20 * cells + 20 * size * len(rights)):
+    if cells > limits.MAX_CELLS or not budget.consume(20 * cells + 20 * size * len(rights)):
         beside = zip(lefts, rights, strict=False)
-        return [(i, j) for (i, left), (j, right) in beside if likeness(left, right) >= _ENOUGH_LIKENESS]
+        return [(i, j) for (i, left), (j, right) in beside if likeness(left, right) >= limits.MIN_OBJECT_SIMILARITY]
     likenesses = [[likeness(left, right) for _, right in rights] for _, left in lefts]
     return [(lefts[i][0], rights[j][0]) for i, j in _heaviest(likenesses)]
 
@@ -223,12 +211,12 @@ def _heaviest(weights: list[list[float]]) -> list[Match]:
     for i in reversed(range(height)):
         for j in reversed(range(width)):
             weight = weights[i][j]
-            together = weight + best[i + 1][j + 1] if weight >= _ENOUGH_LIKENESS else 0.0
+            together = weight + best[i + 1][j + 1] if weight >= limits.MIN_OBJECT_SIMILARITY else 0.0
             best[i][j] = max(together, best[i + 1][j], best[i][j + 1])
     pairs: list[Match] = []
     i = j = 0
     while i < height and j < width:
-        if weights[i][j] >= _ENOUGH_LIKENESS and best[i][j] == weights[i][j] + best[i + 1][j + 1]:
+        if weights[i][j] >= limits.MIN_OBJECT_SIMILARITY and best[i][j] == weights[i][j] + best[i + 1][j + 1]:
             pairs.append((i, j))
             i, j = i + 1, j + 1
         elif best[i][j] == best[i + 1][j]:
@@ -247,11 +235,13 @@ def likeness(left: Json, right: Json) -> float:
         return _at_least(sum(common_ends(left, right, eq)), max(len(left), len(right)))
     if isinstance(left, list) and isinstance(right, list):
         return _at_least(sum(common_ends(left, right, eq)), max(len(left), len(right)))
-    return 1.0 if type(left) is type(right) and left == right else _LEAST_LIKENESS
+    return 1.0 if type(left) is type(right) and left == right else limits.MIN_SIMILARITY
 
 
 def _glimpse(text: str) -> str:
-    return text if len(text) <= 2 * GLIMPSE_CHARS else text[:GLIMPSE_CHARS] + text[-GLIMPSE_CHARS:]
+    return (
+        text if len(text) <= 2 * limits.GLIMPSE_CHARS else text[: limits.GLIMPSE_CHARS] + text[-limits.GLIMPSE_CHARS :]
+    )
 
 
 def _object_likeness(left: dict[str, Json], right: dict[str, Json]) -> float:
@@ -275,4 +265,4 @@ def _member_likeness(left: Json, right: Json) -> float:
 
 
 def _at_least(part: int, whole: int) -> float:
-    return _LEAST_LIKENESS + (1 - _LEAST_LIKENESS) * (part / whole if whole else 1.0)
+    return limits.MIN_SIMILARITY + (1 - limits.MIN_SIMILARITY) * (part / whole if whole else 1.0)

@@ -3,29 +3,18 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import chain
-from typing import Final, NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias
 
+from statestore.jsondiff import limits
 from statestore.jsondiff.alignment import align
 from statestore.jsondiff.lcs import Budget
-from statestore.jsondiff.parsing import MAX_DEPTH, Json, NotJson, depth_exceeds, equal, equal_fast, fingerprint, parse
-from statestore.jsondiff.patch import (
-    MAX_CHANGES,
-    MISSING,
-    Change,
-    Diff,
-    DoesNotFit,
-    Kind,
-    Missing,
-    Truncated,
-    apply,
-    invert,
-)
+from statestore.jsondiff.parsing import Json, NotJson, depth_exceeds, equal, equal_fast, fingerprint, parse
+from statestore.jsondiff.patch import MISSING, Change, Diff, DoesNotFit, Kind, Missing, Truncated, apply, invert
 from statestore.jsondiff.pointer import escape
 from statestore.jsondiff.textdiff import TextDiff, diff_lines, diff_words
 
-# Whoever reads differences needs this one module.
+# Callers need only this module.
 __all__ = [
-    "MAX_CHANGES",
     "MISSING",
     "Change",
     "Comparison",
@@ -45,17 +34,6 @@ __all__ = [
     "equal",
     "invert",
 ]  # fmt: skip
-
-# A container with more changes of its own than this, and more than half as many as it has members, is replaced whole:
-# nobody reads or picks among so many.
-MAX_CHANGES_IN_UNLIKE: Final = 200
-
-# About a second. What is left to compare after that is replaced whole.
-EFFORT_UNITS: Final = 6_000_000
-
-
-# Each level compares all that is below it again. Where that is much, and far down, it counts.
-LEVELS_UNCHARGED: Final = 4
 
 
 class TooDeep(ValueError):
@@ -81,9 +59,9 @@ def diff(before: Json, after: Json) -> Diff:
     that one insertion is one change. Raises TooDeep for a change below MAX_DEPTH levels.
     """
     try:
-        return _walk(before, after, Budget(EFFORT_UNITS))
+        return _walk(before, after, Budget(limits.DIFF_UNITS))
     except RecursionError:
-        raise TooDeep(f"The states nest deeper than {MAX_DEPTH} levels.") from None
+        raise TooDeep(f"The states nest deeper than {limits.MAX_DEPTH} levels.") from None
 
 
 def _walk(before: Json, after: Json, budget: Budget) -> Diff:
@@ -96,13 +74,13 @@ def _walk(before: Json, after: Json, budget: Budget) -> Diff:
         if step is None:
             levels.pop()
         elif isinstance(step, Change):
-            if len(changes) == MAX_CHANGES:
+            if len(changes) == limits.MAX_CHANGES:
                 return Diff(tuple(changes), truncated=True, coarse=coarse)
             _refuse_deep(len(levels) - 1, step.before, step.after)
             changes.append(step)
         else:
             _refuse_deep(len(levels) - 1, [])
-            if len(levels) > LEVELS_UNCHARGED:
+            if len(levels) > limits.LEVELS_UNCHARGED:
                 budget.consume(len(fingerprint(step.before)) // 8)
             steps = _steps_inside(step, budget) if budget.consume(0) else None
             if steps is not None:
@@ -115,8 +93,10 @@ def _walk(before: Json, after: Json, budget: Budget) -> Diff:
 
 def _refuse_deep(level: int, *values: Json | Missing) -> None:
     for value in values:
-        if isinstance(value, dict | list) and (level >= MAX_DEPTH or depth_exceeds(value, MAX_DEPTH - level)):
-            raise TooDeep(f"A change is nested deeper than {MAX_DEPTH} levels.")
+        if isinstance(value, dict | list) and (
+            level >= limits.MAX_DEPTH or depth_exceeds(value, limits.MAX_DEPTH - level)
+        ):
+            raise TooDeep(f"A change is nested deeper than {limits.MAX_DEPTH} levels.")
 
 
 def _steps_at(before_path: str, after_path: str, before: Json, after: Json) -> list[_Step]:
@@ -142,7 +122,7 @@ def _steps_inside(place: _Place, budget: Budget) -> list[_Step] | None:
     elif isinstance(before, list) and isinstance(after, list):
         steps, size = _list_steps(place, before, after, budget), max(len(before), len(after))
     changes = sum(isinstance(step, Change) for step in steps or ())
-    if changes > MAX_CHANGES or (changes > MAX_CHANGES_IN_UNLIKE and 2 * changes > size):
+    if changes > limits.MAX_CHANGES or (changes > limits.MAX_CHANGES_IN_UNLIKE and 2 * changes > size):
         return None
     return steps
 

@@ -3,10 +3,9 @@
 from bisect import bisect_left
 from collections import defaultdict, deque
 from collections.abc import Callable, Hashable, Iterable, Sequence
-from typing import Any, Final, TypeAlias
+from typing import Any, TypeAlias
 
-# Past this many insertions and deletions the longest match gives way to a good one: exactness costs their square.
-MAX_EDITS: Final = 400
+from statestore.jsondiff import limits
 
 Match: TypeAlias = tuple[int, int]
 
@@ -86,7 +85,7 @@ def _equal(left: object, right: object) -> bool:
 def _longest(left: list[Hashable], right: list[Hashable], budget: Budget) -> list[Match] | None:
     """Return the longest match, by Myers's greedy walk through the edit graph; None where that takes too much."""
     width, height = len(left), len(right)
-    most = min(MAX_EDITS, width + height)
+    most = min(limits.MAX_EDITS, width + height)
     # Diagonals run from -most to most: Python's negative indexes hold the negative ones.
     reached = [0] * (2 * most + 3)
     runs: list[_Run | None] = [None] * (2 * most + 3)

@@ -13,8 +13,7 @@ from json.encoder import encode_basestring
 from math import isfinite, nan
 from typing import Any, NoReturn, Self, TypeAlias, cast
 
-MAX_PARSED_BYTES = 8 * 1024 * 1024
-MAX_DEPTH = 100
+from statestore.jsondiff import limits
 
 _SHOWN_KEY_CHARS = 80
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -59,7 +58,7 @@ class NotJson(ValueError):
         self.position = position
 
 
-def parse(text: str, *, max_bytes: int = MAX_PARSED_BYTES, max_depth: int = MAX_DEPTH) -> Json:
+def parse(text: str, *, max_bytes: int = limits.MAX_PARSED_BYTES, max_depth: int = limits.MAX_DEPTH) -> Json:
     """Return the value that the text stands for; every number compares and prints as it was written.
 
     Raises NotJson, and nothing else, for text that is not JSON, is over `max_bytes` of UTF-8, nests deeper than
@@ -79,7 +78,7 @@ def parse(text: str, *, max_bytes: int = MAX_PARSED_BYTES, max_depth: int = MAX_
 
 
 def members(
-    text: str, names: Iterable[str], *, max_bytes: int = MAX_PARSED_BYTES, max_depth: int = MAX_DEPTH
+    text: str, names: Iterable[str], *, max_bytes: int = limits.MAX_PARSED_BYTES, max_depth: int = limits.MAX_DEPTH
 ) -> tuple[Json, dict[str, str]]:
     """Return the value of a text as `parse` does, and of an object's members so named the text as it stands there."""
     value = parse(text, max_bytes=max_bytes, max_depth=max_depth)

@@ -8,10 +8,9 @@ from enum import Enum, StrEnum
 from operator import itemgetter
 from typing import Final
 
+from statestore.jsondiff import limits
 from statestore.jsondiff.parsing import Json, equal
 from statestore.jsondiff.pointer import split
-
-MAX_CHANGES: Final = 2_000
 
 
 class Kind(StrEnum):
@@ -137,7 +136,8 @@ def apply(state: Json, changes: Iterable[Change]) -> Json:
     """
     if isinstance(changes, Diff) and changes.truncated:
         raise Truncated(
-            f"There are more than {MAX_CHANGES:,} changes, and not all are listed. Restore the whole state instead."
+            f"There are more than {limits.MAX_CHANGES:,} changes, and not all are listed."
+            " Restore the whole state instead."
         )
     return _rebuilt(state, planned(changes))
 

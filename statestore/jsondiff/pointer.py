@@ -38,7 +38,7 @@ def leaf_paths(value: Json, path: str = "") -> Iterator[str]:
 
 
 def resolve(value: Json, path: str) -> Json:
-    """Return what lies at the JSON Pointer. Raises KeyError where nothing does, also for a path that is no pointer."""
+    """Return the value at the JSON Pointer. Raises KeyError if there is none, or if the path is not a pointer."""
     try:
         parts = split(path)
     except ValueError:

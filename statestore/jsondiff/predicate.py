@@ -5,7 +5,7 @@
     operator   =  "=" | "!=" | "<" | "<=" | ">" | ">=" | "contains"
     value      =  JSON
 
-Numbers compare as numbers whatever their spelling, texts by their characters. A path that is not there fulfils
+Numbers compare by value, not by spelling, texts by their characters. A path that is not there fulfils
 `missing` and nothing else, so that a condition never holds by accident before its subject exists.
 """
 

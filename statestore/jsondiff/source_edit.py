@@ -1,6 +1,6 @@
 """Changes made to the stored text of a state, byte for byte outside of the edited places.
 
-Writing a parsed state anew would respace the text, respell its numbers and escapes, and so change what nobody chose.
+Dumping a parsed state would change whitespace, number spellings and escapes outside the edit.
 Here the text is cut and filled at positions, which count characters from 0. Raises NotJson for a text that can't be
 parsed, DoesNotFit and Truncated as `apply` does.
 """

@@ -8,19 +8,11 @@ from itertools import groupby
 from operator import eq, itemgetter
 from typing import Final, NamedTuple
 
+from statestore.jsondiff import limits
 from statestore.jsondiff.lcs import Budget, Match, common_ends, common_subsequence
-
-MAX_COMPARED_LINES: Final = 50_000
-MAX_SHOWN_LINES: Final = 2_000
-MAX_LINE_CHARS: Final = 2_000
-MAX_COMPARED_CHARS: Final = 200_000
-
-# About half a second; after that the match is good instead of the longest.
-EFFORT_UNITS: Final = 5_000_000
 
 # A word takes the space behind it along: else the spaces between unlike words would match, and chop them up.
 _WORD: Final = re.compile(r"\w+\s*|[^\w\s]\s*|\s+")
-_MAX_WORD_CHARS: Final = 200
 
 
 class Op(StrEnum):
@@ -79,12 +71,12 @@ def diff_lines(before: str, after: str, context: int = 3) -> TextDiff:
     if before == after:
         return TextDiff(())
     window = _window(before, after, context)
-    matches = common_subsequence(window.before, window.after, Budget(EFFORT_UNITS))
+    matches = common_subsequence(window.before, window.after, Budget(limits.TEXT_DIFF_UNITS))
     if window.truncated and matches:
         # Behind the last match the one text may only lack what was cut off of it.
         window = window._replace(before=window.before[: matches[-1][0] + 1], after=window.after[: matches[-1][1] + 1])
     hunks: list[Hunk] = []
-    room = MAX_SHOWN_LINES
+    room = limits.MAX_SHOWN_LINES
     for hunk in _hunks(list(_lines(window, matches)), context):
         if len(hunk.lines) > room:
             hunks += [Hunk(hunk.lines[:room])] if room else []
@@ -98,13 +90,13 @@ def _window(before: str, after: str, context: int) -> _Window:
     head, tail = common_ends(before, after, eq)
     start = _line_start(before, head, context)
     end = _line_end(before, len(before) - tail, context)
-    left_lines = before[start:end].split("\n", MAX_COMPARED_LINES)
-    right_lines = after[start : end + len(after) - len(before)].split("\n", MAX_COMPARED_LINES)
+    left_lines = before[start:end].split("\n", limits.MAX_COMPARED_LINES)
+    right_lines = after[start : end + len(after) - len(before)].split("\n", limits.MAX_COMPARED_LINES)
     return _Window(
         number=before.count("\n", 0, start) + 1,
-        before=left_lines[:MAX_COMPARED_LINES],
-        after=right_lines[:MAX_COMPARED_LINES],
-        truncated=max(len(left_lines), len(right_lines)) > MAX_COMPARED_LINES,
+        before=left_lines[: limits.MAX_COMPARED_LINES],
+        after=right_lines[: limits.MAX_COMPARED_LINES],
+        truncated=max(len(left_lines), len(right_lines)) > limits.MAX_COMPARED_LINES,
     )
 
 
@@ -138,7 +130,7 @@ def _lines(window: _Window, matches: list[Match]) -> Iterator[Line]:
 
 
 def _line(op: Op, text: str, before_number: int | None, after_number: int | None) -> Line:
-    return Line(op, text[:MAX_LINE_CHARS], before_number, after_number, cut=len(text) > MAX_LINE_CHARS)
+    return Line(op, text[: limits.MAX_LINE_CHARS], before_number, after_number, cut=len(text) > limits.MAX_LINE_CHARS)
 
 
 def _hunks(lines: list[Line], context: int) -> Iterator[Hunk]:
@@ -164,7 +156,7 @@ def diff_words(before: str, after: str) -> list[Segment]:
     head, tail = _common_words(before, after)
     left, right = before[head : len(before) - tail], after[head : len(after) - tail]
     pieces = [(Op.EQUAL, before[:head])]
-    if len(left) + len(right) > MAX_COMPARED_CHARS:
+    if len(left) + len(right) > limits.MAX_COMPARED_CHARS:
         pieces += [(Op.DELETE, left), (Op.INSERT, right)]
     else:
         pieces += _word_pieces(_WORD.findall(left), _WORD.findall(right))
@@ -174,14 +166,14 @@ def diff_words(before: str, after: str) -> list[Segment]:
 def _common_words(before: str, after: str) -> tuple[int, int]:
     """Return how many characters both texts begin and end with, short of cutting a word in two."""
     head, tail = common_ends(before, after, eq)
-    begun = re.search(r"\w*\Z", before[max(head - _MAX_WORD_CHARS, 0) : head])
-    ended = re.match(r"\w*", before[len(before) - tail : len(before) - tail + _MAX_WORD_CHARS])
+    begun = re.search(r"\w*\Z", before[max(head - limits.MAX_WORD_CHARS, 0) : head])
+    ended = re.match(r"\w*", before[len(before) - tail : len(before) - tail + limits.MAX_WORD_CHARS])
     return head - len(begun[0] if begun else ""), tail - len(ended[0] if ended else "")
 
 
 def _word_pieces(left: list[str], right: list[str]) -> Iterator[tuple[Op, str]]:
     i = j = 0
-    matches = common_subsequence(left, right, Budget(EFFORT_UNITS))
+    matches = common_subsequence(left, right, Budget(limits.TEXT_DIFF_UNITS))
     for match_i, match_j in (*matches, (len(left), len(right))):
         yield Op.DELETE, "".join(left[i:match_i])
         yield Op.INSERT, "".join(right[j:match_j])

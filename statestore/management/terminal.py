@@ -1,4 +1,4 @@
-"""Talking to whoever sits at the terminal: asking before something is changed, and showing what cannot be trusted."""
+"""The terminal: confirmation before a change, and safe display of untrusted text."""
 
 import sys
 
@@ -11,9 +11,9 @@ def one_line(text: str) -> str:
 
 
 def agreed(question: str) -> bool:
-    """Return True when the answer was yes. Raises CommandError when it was not, or where nobody can be asked."""
+    """Return True if the answer is yes. Raises CommandError otherwise, and where there is no terminal to ask on."""
     if not sys.stdin.isatty():
-        raise CommandError("Nobody can be asked here. Nothing was changed; say --yes to go on without asking.")
+        raise CommandError("There is no terminal to confirm on. Nothing was changed. Pass --yes to skip the question.")
     if input(f"{question} [y/N] ").strip().lower() in {"y", "yes"}:
         return True
     raise CommandError("Nothing was changed.")

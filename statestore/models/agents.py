@@ -66,7 +66,7 @@ class AgentQuerySet(AddressedQuerySet["AgentState"]):
         return key_prefixes(self.db, limit)
 
     def matching(self, text: str) -> Self:
-        """Keep agents with the text anywhere in id or name, whatever the case of ASCII letters."""
+        """Keep agents with the text anywhere in id or name; ASCII letters match in either case."""
         return self.filter(Q(agent_id__icontains=text) | Q(name__icontains=text)) if text else self
 
     def without_state(self) -> Self:

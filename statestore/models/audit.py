@@ -1,5 +1,7 @@
 """The audit log."""
 
+import json
+from enum import StrEnum
 from typing import Self
 
 from django.db import models
@@ -7,6 +9,31 @@ from django.db.models import QuerySet
 
 from statestore.db.fields import LenientText, UnixSeconds
 from statestore.db.ids import HashedId, RowId
+
+
+class Action(StrEnum):
+    """Everything that an entry can say was done."""
+
+    CREATE = "create"
+    EDIT = "edit"
+    MOVE = "move"  # a task's status alone
+    END = "end"
+    DELETE = "delete"
+    UNDELETE = "undelete"
+    PURGE = "purge"
+    EXPIRE = "expire"
+    CHANGE = "change"
+    STATUS = "status"
+    SNAPSHOT = "snapshot"
+    PLAN = "plan"
+    APPROVE = "approve"
+    RESTORE = "restore"
+    UNDO = "undo"
+    FORK = "fork"
+    IMPORT = "import"
+    CAPTURE_ON = "capture on"
+    CAPTURE_OFF = "capture off"
+    REVOKE = "revoke"
 
 
 class AuditQuerySet(QuerySet["AuditEntry"]):
@@ -18,25 +45,35 @@ class AuditQuerySet(QuerySet["AuditEntry"]):
             return self.filter(row_id__gte=row_id.prefix, row_id__lt=row_id.prefix + "\U0010ffff")
         return self.filter(row_id=row_id)
 
-    def with_verb(self, verb: str) -> Self:
-        return self.filter(verb=verb)
+    def with_action(self, action: str) -> Self:
+        return self.filter(action=action)
 
     def newest_first(self) -> Self:
         return self.order_by("-id")
 
 
 class AuditEntry(models.Model):
-    """Who did what, when, from where, to which row. Append-only: triggers refuse to change or delete one."""
+    """Who did what, when, from where, to which row. Append-only: triggers refuse to change or delete one.
+
+    `before` and `after` are JSON objects of the columns that the action changed: both for an edit, `after` alone for a
+    new row, `before` alone for a deleted one. The columns `verb` and `address` keep their first names: to rename a
+    column SQLite parses the whole schema, and fails on a broken view of another program.
+    """
 
     id = models.BigAutoField(primary_key=True)
     at = UnixSeconds()
     actor = LenientText()
-    address = LenientText(blank=True, default="", help_text="The network address that the request came from.")
-    verb = models.CharField(max_length=40)
+    ip_address = LenientText(
+        blank=True, default="", db_column="address", help_text="The network address that the request came from."
+    )
+    action = models.CharField(max_length=40, db_column="verb")
     noun = models.CharField(max_length=40, help_text="The kind of row: agent, snapshot, task …")
     row_id = LenientText()
     hash_before = models.CharField(max_length=64, blank=True, default="")
     hash_after = models.CharField(max_length=64, blank=True, default="")
+    before = LenientText(null=True, blank=True, help_text="The changed columns before, as JSON.")
+    after = LenientText(null=True, blank=True, help_text="The changed columns after, as JSON.")
+    reverts = models.BigIntegerField(null=True, blank=True, help_text="The id of the entry that this one undid.")
     detail = LenientText(blank=True, default="", help_text="What else is worth knowing, as JSON.")
 
     objects = AuditQuerySet.as_manager()
@@ -47,4 +84,14 @@ class AuditEntry(models.Model):
         indexes = [models.Index(fields=["row_id", "id"], name="dash_audit_row")]
 
     def __str__(self) -> str:
-        return f"{self.actor} {self.verb} {self.noun} {self.row_id}"
+        return f"{self.actor} {self.action} {self.noun} {self.row_id}"
+
+    @property
+    def summary(self) -> str:
+        """What was changed and what else is known, in one line."""
+        before, after, detail = (json.loads(text or "{}") for text in (self.before, self.after, self.detail))
+        if before and after:
+            parts = [f"{column}: {before[column]} → {after[column]}" for column in after if column != "updated_at"]
+        else:
+            parts = [f"{name}: {value}" for name, value in (before | after).items() if value not in (None, "")]
+        return ", ".join([*parts, *(f"{name}: {value}" for name, value in detail.items() if value not in (None, ""))])

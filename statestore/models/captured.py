@@ -56,7 +56,7 @@ class CapturedChangeQuerySet(AddressedQuerySet["CapturedChange"]):
 
 
 class CapturedChange(models.Model):
-    """A change of an agent's state that a trigger saw, whoever made it. A state that was too long is not kept."""
+    """A change of an agent's state, recorded by a trigger. States above the size limit are not kept."""
 
     PREFIX: ClassVar = "captured:"
 
@@ -80,7 +80,7 @@ class CapturedChange(models.Model):
         return str(reverse("transition", args=[f"{self.PREFIX}{self.pk}"]))
 
     def as_transition(self) -> "Transition":
-        """Return the change as the transition that nobody recorded; it cannot be saved."""
+        """Return the change as an unsaved Transition."""
         return Transition(
             id=f"{self.PREFIX}{self.pk}", agent_id=self.agent_id, state_before=self.state_before,
             state_after=self.state_after, reason=None, timestamp=self.at, rowid=self.pk,

@@ -71,7 +71,7 @@ class Restore(models.Model):
 
 
 class SavedPlanQuerySet(AddressedQuerySet["SavedPlan"]):
-    """Restores that somebody prepared."""
+    """Prepared restores."""
 
     def waiting(self, now: int) -> Self:
         """Keep those that can still be applied, newest first, without the states to write."""
@@ -82,7 +82,7 @@ class SavedPlanQuerySet(AddressedQuerySet["SavedPlan"]):
 
 
 class SavedPlan(models.Model):
-    """A restore that somebody prepared: applied at most once, under this id, while the agent's row is as it was."""
+    """A prepared restore: applied at most once, under this id, while the agent's row is unchanged."""
 
     id = LenientText(primary_key=True, default=new_id)
     agent_id = LenientText()

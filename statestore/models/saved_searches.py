@@ -5,7 +5,7 @@ from django.db import models
 
 
 class SavedSearch(models.Model):
-    """A query of the search page that somebody keeps under a name."""
+    """A query of the search page, saved by a user under a name."""
 
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="saved_searches")
     name = models.CharField(max_length=80)

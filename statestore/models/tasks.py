@@ -48,7 +48,7 @@ class TaskQuerySet(AddressedQuerySet["Task"]):
         return self.order_by(*BY_CHANGE)
 
     def with_text(self, text: str) -> Self:
-        """Keep tasks with the text in title or id, whatever the case of ASCII letters."""
+        """Keep tasks with the text in title or id; ASCII letters match in either case."""
         return self.filter(Q(title__holds=text) | Q(pk__holds=text)) if text else self
 
     def counts_by_status(self) -> dict[str, int]:
@@ -102,7 +102,7 @@ class TaskDependency(models.Model):
 
 
 def dependency_ids(text: str | None) -> list[str]:
-    """Return the task ids in a task's `dependencies` column. Raises ValidationError where it is no list of texts."""
+    """Return the task ids in a task's `dependencies` column. Raises ValidationError if it is not a list of strings."""
     try:
         ids = json.loads(text or "[]")
     except (ValueError, RecursionError):

@@ -85,5 +85,5 @@ class Transition(models.Model):
 
     @property
     def is_captured(self) -> bool:
-        """Whether a trigger of ours saw the change, and nobody recorded it."""
+        """Whether the change was captured by a trigger instead of recorded by its author."""
         return self._state.adding and str(self.pk).startswith("captured:")

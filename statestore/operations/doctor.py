@@ -92,7 +92,7 @@ def check_journal_mode(connection: BaseDatabaseWrapper) -> Iterator[Finding]:
     yield Finding(
         "warn",
         f"The journal mode is {mode}",
-        "While somebody reads, the orchestrator's saves wait, and after 5 seconds fail.",
+        "While anything reads the file, the orchestrator's saves wait, and fail after 5 seconds.",
         f"Run `manage.py adopt {_file(connection)} --wal`. The orchestrator works on as before.",
     )
 
@@ -106,7 +106,7 @@ def check_wal_size(connection: BaseDatabaseWrapper) -> Iterator[Finding]:
         yield Finding(
             "warn",
             f"The write-ahead log has grown to {size // MEGABYTE} MB",
-            "Nobody moves its content into the database: a reader never ends, or all programs leave it to each other.",
+            "It is not being checkpointed: a long read blocks that, or no program starts one.",
             "Close programs that keep the file open; the last one to close it empties the log.",
         )
 
@@ -173,7 +173,7 @@ def check_triggers(connection: BaseDatabaseWrapper) -> Iterator[Finding]:
             "warn",
             f"Another program's triggers are on the orchestrator's tables: {', '.join(strange[:8])}",
             "They run with every write, the dashboard's restores included.",
-            "Find out who made them; drop them if nobody did.",
+            "Find out which program created them; drop them if none needs them.",
         )
 
 
@@ -317,7 +317,7 @@ def check_dependencies(connection: BaseDatabaseWrapper) -> Iterator[Finding]:
         yield Finding(
             "warn",
             f"{dangling} dependency edges and {named} tasks name a task that does not exist",
-            "Such a task waits for ever.",
+            "Such tasks can never start.",
             "Edit those tasks, or delete the edges: PRAGMA foreign_key_check lists them.",
         )
     else:

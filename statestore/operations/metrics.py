@@ -15,7 +15,7 @@ from statestore.operations import doctor, readiness
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 HOUR_SECONDS: Final = 3600
-# Statuses are whatever agents write: only so many become time series.
+# Agents write arbitrary statuses: the number of time series is bounded.
 MOST_STATUSES: Final = 20
 
 

@@ -13,9 +13,7 @@ batches         many agents put back to one time
 from statestore.errors import Moved
 from statestore.restore.apply import Verification, apply, apply_at_once, plan_undo, undo, verify
 from statestore.restore.batches import (
-    BUDGET_SECONDS,
     KINDS,
-    MAX_AGENTS,
     BatchPreview,
     apply_batch,
     approve_batch,
@@ -33,9 +31,7 @@ from statestore.restore.saved_plans import apply_saved, approve, reopen, save
 from statestore.restore.side_effects import SideEffects, side_effects_of
 
 __all__ = [
-    "BUDGET_SECONDS",
     "KINDS",
-    "MAX_AGENTS",
     "BatchPreview",
     "Caution",
     "Edits",

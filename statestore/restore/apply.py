@@ -14,11 +14,12 @@ from statestore.db import transactions
 from statestore.db.routers import store_alias
 from statestore.errors import Conflict, DatabaseError
 from statestore.history import moments
+from statestore.models.audit import Action
 from statestore.restore import rules
 from statestore.restore.plans import RestorePlan, agent_now, expecting, plan
 
 MOVED: Final = "The agent has changed since your preview. Nothing was written. Review the new differences."
-SAFETY_DESCRIPTION: Final = "Before restore"
+SAFETY_DESCRIPTION: Final = "Safety snapshot before"
 _VERBS: Final = {"part": "restored", "revert": "reverted:"}
 _NOUNS: Final = {"part": "restore of", "revert": "revert to"}
 
@@ -26,7 +27,7 @@ _NOUNS: Final = {"part": "restore of", "revert": "revert to"}
 def apply_at_once(
     planned: RestorePlan, etag: str, *, by: Actor, confirmed: bool, reason: str = ""
 ) -> models.Restore | None:
-    """Apply a plan to the row that somebody saw, or return None and write nothing where they should look first.
+    """Apply a plan to the row that was previewed, or return None and write nothing if a preview is needed first.
 
     That is so where something speaks against it and they have not confirmed it. Raises Conflict as `apply` does.
     """
@@ -40,7 +41,7 @@ def apply(planned: RestorePlan, *, by: Actor, reason: str = "", undoes: models.R
     """Put the planned state back and return the restore, proved by reading back.
 
     Raises Moved, and writes nothing, where the agent's row is not the one that the plan was made against; Conflict
-    where places clash that nobody chose between; NeedsApproval where a second person must approve and has not.
+    if conflicting paths are unresolved; NeedsApproval where a second person must approve and has not.
     """
     using = planned.using
     if planned.clashes:
@@ -86,8 +87,9 @@ def _write(
         row.save(using=using, force_insert=True)
     agent.save(using=using, update_fields=["state_data", "updated_at"])
     audit.record(
-        "undo" if undoes else "restore", agent, by=by, using=using, hash_before=etag_before, hash_after=agent.etag(),
-        restore=restored.pk, moment=restored.moment, kind=planned.kind, reason=reason,
+        Action.UNDO if undoes else Action.RESTORE, agent, by=by, using=using,
+        hash_before=etag_before, hash_after=agent.etag(),
+        detail={"restore": restored.pk, "moment": restored.moment, "kind": planned.kind, "reason": reason},
     )  # fmt: skip
     return restored
 

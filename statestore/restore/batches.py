@@ -7,30 +7,24 @@ goes on where it stopped. Several agents share a transaction, to sync the disk l
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 from statestore import history, models
 from statestore.access import audit
 from statestore.access.audit import Actor
 from statestore.db import transactions
+from statestore.db.batching import batched
 from statestore.db.errors import translated_errors
 from statestore.db.routers import store_alias
 from statestore.errors import Busy, Conflict, NotFound, StateStoreError, ValidationError
 from statestore.history import moments
-from statestore.restore import rules
+from statestore.models.audit import Action
+from statestore.restore import limits, rules
 from statestore.restore.apply import apply
 from statestore.restore.plans import RestorePlan, agent_now
 
-Row = TypeVar("Row")
-
-MAX_AGENTS: Final = 5_000
-# The orchestrator waits for each of our transactions: after so long the next agents get one of their own.
-HOLD_SECONDS: Final = 0.05
-# So long may one request restore; what is left is restored by the next.
-BUDGET_SECONDS: Final = 10
 # What a batch would do to an agent, what matters most first.
 KINDS: Final = ("change", "running", "unchanged", "unknown")
-_AGENTS_AT_ONCE: Final = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,18 +47,14 @@ def preview(agents: Any, seconds: int) -> list[BatchPreview]:
 
     Raises ValidationError for more than MAX_AGENTS agents.
     """
-    chosen = list(agents[: MAX_AGENTS + 1])
-    if len(chosen) > MAX_AGENTS:
-        raise ValidationError(f"More than {MAX_AGENTS:,} agents match. Nothing was changed. Narrow the filter.")
+    chosen = list(agents[: limits.MAX_AGENTS + 1])
+    if len(chosen) > limits.MAX_AGENTS:
+        raise ValidationError(f"More than {limits.MAX_AGENTS:,} agents match. Nothing was changed. Narrow the filter.")
     using = agents.db
-    verdicts = [verdict for some in _groups(chosen) for verdict in _verdicts(some, seconds, using)]
+    verdicts = [
+        verdict for some in batched(chosen, limits.AGENTS_AT_ONCE) for verdict in _verdicts(some, seconds, using)
+    ]
     return sorted(verdicts, key=lambda verdict: KINDS.index(verdict.kind))
-
-
-def _groups(rows: Sequence[Row]) -> Iterator[Sequence[Row]]:
-    """Yield the rows some at a time: of their states only so many are in memory at once."""
-    for start in range(0, len(rows), _AGENTS_AT_ONCE):
-        yield rows[start : start + _AGENTS_AT_ONCE]
 
 
 def _verdicts(listed: Sequence[models.AgentState], seconds: int, using: str) -> Iterator[BatchPreview]:
@@ -97,8 +87,8 @@ def prepare(
 ) -> models.Batch:
     """Keep a batch of (agent id, etag seen) pairs for a day, to be looked at, approved and applied; return it."""
     using, pairs = using or store_alias(), list(dict(chosen).items())
-    if not pairs or len(pairs) > MAX_AGENTS:
-        raise ValidationError(f"Select 1 to {MAX_AGENTS:,} agents. Nothing was changed.")
+    if not pairs or len(pairs) > limits.MAX_AGENTS:
+        raise ValidationError(f"Select 1 to {limits.MAX_AGENTS:,} agents. Nothing was changed.")
     moment = str(moments.AtTime(seconds))
     batch = models.Batch(created_at=models.now(), actor=by.name, reason=reason, moment=moment, scope=scope)
     items = [
@@ -130,11 +120,11 @@ def undo_batch(
     With it comes the number of agents by result, as from `apply_batch`. Raises Conflict where nothing can be undone.
     """
     undo = prepare_undo(batch, by=by, reason=reason, using=using)
-    return undo, apply_batch(undo, by=by, budget_seconds=BUDGET_SECONDS, using=using)
+    return undo, apply_batch(undo, by=by, budget_seconds=limits.REQUEST_SECONDS, using=using)
 
 
 def _restores(done: Iterable[Any], using: str) -> Iterator[models.Restore]:
-    for ids in _groups([one for one in done if one]):
+    for ids in batched([restore_id for restore_id in done if restore_id], limits.AGENTS_AT_ONCE):
         yield from models.Restore.objects.using(using).filter(pk__in=ids)
 
 
@@ -155,10 +145,13 @@ def _undo_item(undo: models.Batch, restored: models.Restore, using: str) -> mode
 def _kept(batch: models.Batch, items: list[models.BatchItem], by: Actor, using: str) -> models.Batch:
     with transactions.writing(using):
         batch.save(using=using, force_insert=True)
-        audit.record("plan", batch, by=by, row_id=batch.pk, using=using, agents=len(items), moment=batch.moment)
-    for start in range(0, len(items), 500):
+        audit.record(
+            Action.PLAN, batch, by=by, row_id=batch.pk, using=using,
+            detail={"agents": len(items), "moment": batch.moment},
+        )  # fmt: skip
+    for rows in batched(items, 500):
         with transactions.writing(using):
-            models.BatchItem.objects.using(using).bulk_create(items[start : start + 500])
+            models.BatchItem.objects.using(using).bulk_create(rows)
     return batch
 
 
@@ -174,7 +167,7 @@ def apply_batch(
     _check_applicable(batch, using)
     ends_at = time.monotonic() + (float("inf") if budget_seconds is None else budget_seconds)
     # Each call gets on with at least one group, however short its budget.
-    while items := list(batch.items.using(using).waiting()[:_AGENTS_AT_ONCE]):
+    while items := list(batch.items.using(using).waiting()[: limits.AGENTS_AT_ONCE]):
         plans = _plans(batch, items, using)
         while items:
             with transactions.writing(using):
@@ -188,7 +181,7 @@ def _check_applicable(batch: models.Batch, using: str) -> None:
     is_undo = batch.undoes_id is not None
     rules.check_approved(batch.approved_by, is_undo=is_undo, how="Send them the link to this batch.")
     if not batch.items.using(using).exclude(result="").exists():
-        rules.check_not_expired(int(batch.created_at) + rules.PLAN_SECONDS, "batch")
+        rules.check_not_expired(int(batch.created_at) + limits.PLAN_SECONDS, "batch")
 
 
 def _plans(batch: models.Batch, items: list[models.BatchItem], using: str) -> dict[int, RestorePlan]:
@@ -233,7 +226,7 @@ def _apply_some(
     # Another process may apply the same batch: the lock is ours now, so what is still waiting stays so.
     waiting = models.BatchItem.objects.using(using).filter(pk__in=[item.pk for item in items]).waiting()
     still = set(waiting.values_list("pk", flat=True))
-    while items and time.monotonic() - began < HOLD_SECONDS:
+    while items and time.monotonic() - began < limits.HOLD_SECONDS:
         item = items.pop(0)
         if item.pk in still:
             _apply_one(item, plans.get(item.pk), by, reason, using)
@@ -267,11 +260,11 @@ def batch_needs_approval(batch: models.Batch) -> bool:
 
 
 def approve_batch(batch: models.Batch, *, by: Actor, using: str | None = None) -> models.Batch:
-    """Approve somebody else's batch, and return it. Raises Conflict for one's own."""
+    """Approve another user's batch and return it. Raises Conflict for your own batch."""
     using = using or store_alias()
     rules.check_approver(by.name, batch.actor, "batch")
     with transactions.writing(using):
         batch.approved_by = by.name
         batch.save(using=using, update_fields=["approved_by"])
-        audit.record("approve", batch, by=by, row_id=batch.pk, using=using)
+        audit.record(Action.APPROVE, batch, by=by, row_id=batch.pk, using=using)
     return batch

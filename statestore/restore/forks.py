@@ -1,7 +1,6 @@
 """Forks: a new agent from any moment of another one, and the tree of where each came from."""
 
 from dataclasses import dataclass
-from typing import Final
 
 from statestore import history, models
 from statestore.access import audit
@@ -11,11 +10,8 @@ from statestore.db.errors import translated_errors
 from statestore.db.routers import store_alias
 from statestore.errors import Conflict, ValidationError
 from statestore.history import moments
-
-MAX_ID_CHARACTERS: Final = 500
-MAX_SHOWN_DEPTH: Final = 6
-# A tree has at most so many agents and levels; a chain of forks that goes in a circle ends here too.
-_MOST: Final = 200
+from statestore.models.audit import Action
+from statestore.restore import limits
 
 
 def fork(
@@ -34,8 +30,10 @@ def fork(
     """
     using = using or store_alias()
     parsed = moments.parse(moment) if isinstance(moment, str) else moment
-    if not new_id.strip() or len(new_id) > MAX_ID_CHARACTERS:
-        raise ValidationError(f"The new agent needs an id of 1 to {MAX_ID_CHARACTERS} characters. Nothing was created.")
+    if not new_id.strip() or len(new_id) > limits.MAX_ID_CHARACTERS:
+        raise ValidationError(
+            f"The new agent needs an id of 1 to {limits.MAX_ID_CHARACTERS} characters. Nothing was created."
+        )
     with transactions.writing(using):
         known = history.state_at(agent_id, parsed, using=using)
         child = _child(agent_id, new_id, name or new_id, known.text, using)
@@ -49,7 +47,10 @@ def fork(
             agent_id=new_id, parent_id=agent_id, moment=str(parsed), at=child.created_at, actor=by.name, reason=reason,
             state_hash=child.state_hash(),
         ).save(using=using)  # fmt: skip
-        audit.record("fork", child, by=by, using=using, hash_after=child.etag(), parent=agent_id, moment=str(parsed))
+        audit.record(
+            Action.FORK, child, by=by, using=using, hash_after=child.etag(),
+            detail={"parent": agent_id, "moment": str(parsed)},
+        )  # fmt: skip
     return child
 
 
@@ -80,7 +81,7 @@ class Lineage:
     @property
     def shown_depth(self) -> int:
         """The depth as far as a page can indent it."""
-        return min(self.depth, MAX_SHOWN_DEPTH)
+        return min(self.depth, limits.MAX_FORK_DEPTH)
 
 
 def lineage(agent_id: str, *, using: str | None = None) -> list[Lineage]:
@@ -89,14 +90,18 @@ def lineage(agent_id: str, *, using: str | None = None) -> list[Lineage]:
     forks = models.Fork.objects.using(using)
     with translated_errors():
         root, seen = agent_id, {agent_id}
-        while (up := forks.filter(pk=root).first()) is not None and up.parent_id not in seen and len(seen) < _MOST:
+        while (
+            (up := forks.filter(pk=root).first()) is not None
+            and up.parent_id not in seen
+            and len(seen) < limits.MAX_FORKS
+        ):
             root = up.parent_id
             seen.add(root)
         found = {one.agent_id: one for one in forks.filter(pk=root)}
         children: dict[str, list[models.Fork]] = {}
         level = [root]
-        while level and len(found) < _MOST:
-            below = list(forks.filter(parent_id__in=level).order_by("at", "agent_id")[:_MOST])
+        while level and len(found) < limits.MAX_FORKS:
+            below = list(forks.filter(parent_id__in=level).order_by("at", "agent_id")[: limits.MAX_FORKS])
             level = [one.agent_id for one in below if one.agent_id not in found and one.agent_id != root]
             for one in below:
                 if one.agent_id in level:

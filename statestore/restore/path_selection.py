@@ -1,6 +1,6 @@
 """States made of states: some paths of one, one with a value corrected, two that went apart from a third.
 
-All are made in the stored text, so that whatever is not touched stays as it was typed, byte for byte.
+All edits are made in the stored text, so that everything else stays as it was, byte for byte.
 """
 
 from collections.abc import Mapping, Sequence
@@ -8,13 +8,14 @@ from typing import Final, TypeAlias
 
 from statestore.errors import ValidationError
 from statestore.jsondiff import diff, merge3, parsing, source_edit
+from statestore.jsondiff import limits as jsondiff_limits
 from statestore.jsondiff.diff import Change, Kind
+from statestore.restore import limits
 
 Edits: TypeAlias = Sequence[tuple[str, str]]
 Side: TypeAlias = merge3.Side
 MergeConflict: TypeAlias = merge3.Conflict
 
-MAX_EDITS: Final = 100
 # In front of a path, one of these chooses only the change of that kind; a path alone chooses all that is there.
 SIGNS: Final = {Kind.ADDED: "+", Kind.REMOVED: "-", Kind.REPLACED: "~", Kind.MOVED: ">"}
 
@@ -27,14 +28,16 @@ def sign_of(change: Change) -> str:
 def select(now: str, then: str, paths: Sequence[str]) -> tuple[str, int]:
     """Return the present text with some paths put back to what they were then, and how many changes that is.
 
-    A path stands for all that is at and below it, in either state. Raises ValidationError for states that are no JSON,
+    A path stands for all that is at and below it, in either state. Raises ValidationError for states that are not JSON,
     for no path, too many, and one at which nothing differs.
     """
     found = _changes(now, then)
     if not paths:
         raise ValidationError("Choose at least one path to restore. Nothing was changed.")
-    if len(paths) > diff.MAX_CHANGES:
-        raise ValidationError(f"At most {diff.MAX_CHANGES:,} paths can be chosen. Restore the whole state instead.")
+    if len(paths) > jsondiff_limits.MAX_CHANGES:
+        raise ValidationError(
+            f"At most {jsondiff_limits.MAX_CHANGES:,} paths can be chosen. Restore the whole state instead."
+        )
     wanted = dict.fromkeys(paths)
     picked = [change for change in found if any(path in wanted for path in _names(change))]
     used = {path for change in picked for path in _names(change)}
@@ -72,8 +75,8 @@ def _rewritten(text: str, changes: Sequence[Change], source: str | None = None) 
 
 def correct(text: str, edits: Edits) -> str:
     """Return the text with the values at some paths replaced by JSON as it was typed. Raises ValidationError."""
-    if len(edits) > MAX_EDITS:
-        raise ValidationError(f"At most {MAX_EDITS} values can be edited at once. Nothing was changed.")
+    if len(edits) > limits.MAX_EDITS:
+        raise ValidationError(f"At most {limits.MAX_EDITS} values can be edited at once. Nothing was changed.")
     for path, typed in edits:
         try:
             text = source_edit.replace_value(text, path, typed)
@@ -89,7 +92,7 @@ def merge(
 ) -> tuple[str, tuple[MergeConflict, ...]]:
     """Return `ours` with what `theirs` changed since `base`, and the places where both did, less those with a side.
 
-    Raises ValidationError where one of the three is no JSON, and for a side chosen where nothing clashes.
+    Raises ValidationError if one of the three is not JSON, and for a side chosen at a path without a conflict.
     """
     if ours in (base, theirs):
         return theirs, ()

@@ -7,7 +7,6 @@ is written.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
 
 from statestore import history, models
 from statestore.db.errors import translated_errors
@@ -15,11 +14,8 @@ from statestore.db.routers import store_alias
 from statestore.errors import NotFound
 from statestore.history import moments
 from statestore.jsondiff import parsing
-from statestore.restore import path_selection
+from statestore.restore import limits, path_selection
 from statestore.restore.path_selection import Edits, MergeConflict, Side
-
-# A running agent may write its memory over what is restored; one that changed so lately is likely to.
-FRESH_SECONDS: Final = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +88,7 @@ def plan_revert(
     """Return the plan to take one transition's changes back and keep the later ones.
 
     Where later changes touched the same places the plan has clashes: call again with a side chosen for each, `ours`
-    to keep the present, `theirs` to take back. Raises NotFound, and ValidationError where a state is no JSON.
+    to keep the present, `theirs` to take back. Raises NotFound, and ValidationError if a state is not JSON.
     """
     using = using or store_alias()
     with translated_errors():
@@ -122,7 +118,7 @@ def _made(
 
 
 def expecting(planned: RestorePlan, etag: str) -> RestorePlan:
-    """Return the plan as it was shown to somebody: it applies only to the row with that etag."""
+    """Return the plan bound to the row that was previewed: it applies only while the row has this ETag."""
     return replace(planned, expected_etag=etag)
 
 
@@ -141,7 +137,7 @@ def _warnings(agent: models.AgentState, target: history.KnownState, text: str, u
     if agent.status == models.AgentStatus.RUNNING:
         found.append(Caution("running", "The agent is running and may overwrite the restored state."))
     age_seconds = now - int(agent.updated_at)
-    if 0 <= age_seconds < FRESH_SECONDS:
+    if 0 <= age_seconds < limits.FRESH_SECONDS:
         found.append(Caution("fresh", f"The agent changed {age_seconds} s ago and may be in use."))
     if models.Session.objects.using(using).of_agent(agent.agent_id).open().exists():
         found.append(Caution("session", "The agent has an open session."))

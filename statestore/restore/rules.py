@@ -1,14 +1,9 @@
 """Whether a plan or a batch may be applied: approved, not applied before, not expired."""
 
-from typing import Final
-
 from django.conf import settings
 
 from statestore import models
 from statestore.errors import Conflict, NeedsApproval
-
-# Plans and batches can be applied for a day.
-PLAN_SECONDS: Final = 24 * 3600
 
 
 def needs_approval(approved_by: str, *, is_undo: bool = False) -> bool:

@@ -9,7 +9,8 @@ from statestore.db import transactions
 from statestore.db.routers import store_alias
 from statestore.errors import Conflict, NotFound
 from statestore.history import moments
-from statestore.restore import rules
+from statestore.models.audit import Action
+from statestore.restore import limits, rules
 from statestore.restore.apply import apply
 from statestore.restore.plans import RestorePlan, agent_now, expecting, plan
 
@@ -22,7 +23,7 @@ def save(planned: RestorePlan, *, by: Actor, reason: str = "") -> models.SavedPl
     row = models.SavedPlan(
         agent_id=planned.agent.agent_id,
         created_at=now,
-        expires_at=now + rules.PLAN_SECONDS,
+        expires_at=now + limits.PLAN_SECONDS,
         actor=by.name,
         reason=reason,
         kind=planned.kind,
@@ -35,7 +36,10 @@ def save(planned: RestorePlan, *, by: Actor, reason: str = "") -> models.SavedPl
     )
     with transactions.writing(planned.using):
         row.save(using=planned.using, force_insert=True)
-        audit.record("plan", planned.agent, by=by, using=planned.using, plan=row.pk, moment=row.moment, kind=row.kind)
+        audit.record(
+            Action.PLAN, planned.agent, by=by, using=planned.using,
+            detail={"plan": row.pk, "moment": row.moment, "kind": row.kind},
+        )  # fmt: skip
     return row
 
 
@@ -71,7 +75,7 @@ def apply_saved(row: models.SavedPlan, *, by: Actor, using: str | None = None) -
 
 
 def approve(row: models.SavedPlan, *, by: Actor, using: str | None = None) -> models.SavedPlan:
-    """Approve somebody else's plan, and return it. Raises Conflict for one's own, an applied or an expired one."""
+    """Approve another user's plan and return it. Raises Conflict for your own, an applied or an expired plan."""
     using = using or store_alias()
     with transactions.writing(using):
         row = find(row.pk, using=using)
@@ -79,7 +83,7 @@ def approve(row: models.SavedPlan, *, by: Actor, using: str | None = None) -> mo
         rules.check_approver(by.name, row.actor, "plan")
         row.approved_by, row.approved_at = by.name, models.now()
         row.save(using=using, update_fields=["approved_by", "approved_at"])
-        audit.record("approve", agent_now(row.agent_id, using), by=by, using=using, plan=row.pk)
+        audit.record(Action.APPROVE, agent_now(row.agent_id, using), by=by, using=using, detail={"plan": row.pk})
     return row
 
 

@@ -1,4 +1,4 @@
-"""What happened after a moment and stays, whatever is restored: what was said and done, finished and committed."""
+"""What a restore does not undo: events, finished tasks and commits after the restored moment."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -6,10 +6,7 @@ from typing import Final
 from statestore import models
 from statestore.db.errors import translated_errors
 from statestore.db.routers import store_alias
-
-# No index has (actor, time): only the events inserted last are looked at.
-_EVENTS: Final = 1_000
-_SHOWN: Final = 20
+from statestore.restore import limits
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,15 +28,15 @@ def side_effects_of(agent_id: str, since: int | None, *, using: str | None = Non
     using, since = using or store_alias(), int(since or 0)
     with translated_errors():
         events = models.Event.objects.using(using).by_actor(agent_id).last_inserted()
-        rows = list(events.values_list("timestamp", "event_type", "git_commit")[:_EVENTS])
+        rows = list(events.values_list("timestamp", "event_type", "git_commit")[: limits.NEWEST_EVENTS])
         tasks = models.Task.objects.using(using).assigned_to(agent_id).done_after(since).last_changed_first()
         later = [(str(kind), commit) for at, kind, commit in rows if int(at) > since]
         return SideEffects(
             events=len(later),
             tool_calls=sum(kind.lower() in _TOOL_CALLS for kind, _ in later),
-            commits=tuple(dict.fromkeys(str(commit) for _, commit in later if commit))[:_SHOWN],
-            tasks=tuple(tasks[:_SHOWN]),
-            at_least=len(later) == _EVENTS,
+            commits=tuple(dict.fromkeys(str(commit) for _, commit in later if commit))[: limits.SHOWN_SIDE_EFFECTS],
+            tasks=tuple(tasks[: limits.SHOWN_SIDE_EFFECTS]),
+            at_least=len(later) == limits.NEWEST_EVENTS,
         )
 
 

@@ -6,20 +6,12 @@ listing       all sessions, last active first, page by page
 conversation  one session, oldest first, with what changed in its agents
 """
 
-from statestore.sessions.conversation import (
-    CONVERSATION_ROWS,
-    SHOWN_CHARACTERS,
-    Conversation,
-    ConversationEntry,
-    conversation,
-)
+from statestore.sessions.conversation import Conversation, ConversationEntry, conversation
 from statestore.sessions.listing import NOT_RECORDED, Listed, Listing, listed, of_events, of_rows
 from statestore.sessions.participants import Summary, Tally, summary
 
 __all__ = [
-    "CONVERSATION_ROWS",
     "NOT_RECORDED",
-    "SHOWN_CHARACTERS",
     "Conversation",
     "ConversationEntry",
     "Listed",

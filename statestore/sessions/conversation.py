@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 from statestore import models
 from statestore.db import pagination
@@ -10,13 +10,7 @@ from statestore.db.errors import translated_errors
 from statestore.db.routers import store_alias
 from statestore.models.events import EventQuerySet
 from statestore.models.transitions import TransitionQuerySet
-
-CONVERSATION_ROWS: Final = 100
-GAP_SECONDS: Final = 300
-SHOWN_CHARACTERS: Final = 20_000
-# On one page.
-MOST_TRANSITIONS: Final = 200
-MOST_AGENTS: Final = 300
+from statestore.sessions import limits
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +37,12 @@ class Conversation:
 
 
 def conversation(
-    session_id: str, agents: list[str], *, cursor: str = "", limit: int = CONVERSATION_ROWS, using: str | None = None
+    session_id: str,
+    agents: list[str],
+    *,
+    cursor: str = "",
+    limit: int = limits.CONVERSATION_ROWS,
+    using: str | None = None,
 ) -> Conversation:
     """Return what was said and done in a session, oldest first, with the transitions of its agents in between.
 
@@ -52,15 +51,15 @@ def conversation(
     events = models.Event.objects.using(using or store_alias()).in_session(session_id)
     with translated_errors():
         page = pagination.page(
-            events.with_beginning(SHOWN_CHARACTERS + 1), ("timestamp", "rowid"), cursor=cursor, size=limit
+            events.with_beginning(limits.SHOWN_CHARACTERS + 1), ("timestamp", "rowid"), cursor=cursor, size=limit
         )
         if not page.rows:
             return Conversation([], page.newer, page.older)
         stretch = _stretch(events, page.rows, agents)
         transitions = stretch.transitions()
-        merged = list(_merged(page.rows, transitions[:MOST_TRANSITIONS]))
+        merged = list(_merged(page.rows, transitions[: limits.PAGE_TRANSITIONS]))
         entries = list(_with_gaps(merged, stretch.before()))
-    return Conversation(entries, page.newer, page.older, len(transitions) > MOST_TRANSITIONS)
+    return Conversation(entries, page.newer, page.older, len(transitions) > limits.PAGE_TRANSITIONS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +80,7 @@ class _Stretch:
         """Return what changed within it, oldest first, and one more than are shown where there are more."""
         rows = self._rows().since(self.first)
         rows = rows.until(self.last) if self.following is None else rows.filter(timestamp__lt=self.following)
-        return list(rows.without_states().with_sizes().oldest_first()[: MOST_TRANSITIONS + 1])
+        return list(rows.without_states().with_sizes().oldest_first()[: limits.PAGE_TRANSITIONS + 1])
 
     def before(self) -> int | None:
         """Return when anything was said or done last before it, or None."""
@@ -103,7 +102,9 @@ def _stretch(events: EventQuerySet, rows: list[models.Event], agents: list[str])
     acting += [one[1:] for one in (previous, following) if one is not None]
     names = dict.fromkeys([actor for kind, actor in acting if kind == "Agent"] + agents)
     ends = [None if one is None else one[0] for one in (previous, following)]
-    return _Stretch(events.db, list(names)[:MOST_AGENTS], ends[0], rows[0].timestamp, rows[-1].timestamp, ends[1])
+    return _Stretch(
+        events.db, list(names)[: limits.PAGE_AGENTS], ends[0], rows[0].timestamp, rows[-1].timestamp, ends[1]
+    )
 
 
 def _merged(events: list[models.Event], transitions: list[models.Transition]) -> Iterator[tuple[int, Any, Any]]:
@@ -115,6 +116,6 @@ def _merged(events: list[models.Event], transitions: list[models.Transition]) ->
 
 def _with_gaps(entries: list[tuple[int, Any, Any]], before: int | None) -> Iterator[ConversationEntry]:
     for at, event, transition in entries:
-        gap = at - before if before is not None and at - before >= GAP_SECONDS else None
+        gap = at - before if before is not None and at - before >= limits.GAP_SECONDS else None
         yield ConversationEntry(at, event, transition, gap)
         before = at

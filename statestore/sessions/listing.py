@@ -1,6 +1,7 @@
-"""All sessions, recorded or known from their events alone, those of the last event first.
+"""All sessions, recorded or known from their events alone, ordered by their last event, newest first.
 
-The index of events by session and time is walked from one session to the next: a step for each, whatever is in it.
+The index of events by session and time is walked from one session to the next: one lookup per session, however many
+events it has.
 """
 
 from collections.abc import Iterable, Iterator
@@ -17,13 +18,10 @@ from statestore.db.fields import LenientText, StoredBlob
 from statestore.db.ids import RowId
 from statestore.db.routers import store_alias
 from statestore.errors import ValidationError
+from statestore.sessions import limits
 from statestore.sessions.participants import Tally, summary, tallies
 
 NOT_RECORDED: Final = "not recorded"
-# Sessions that are walked for one list; those after them, by id, are a list of their own.
-MOST_WALKED: Final = 100_000
-# In so many of an agent's newest events its sessions are looked for: no index has agents and sessions.
-AGENT_EVENTS: Final = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,12 +211,12 @@ def _id(raw: Any) -> str:
 def _walk(sql: _Sql, beyond: str) -> None:
     """Begin a statement that has all sessions as `one`, and where they end as `edge`."""
     if not beyond:
-        sql.add(_WALK.format(in_events="1 = 1", in_sessions="1 = 1"), *[MOST_WALKED] * 3)
+        sql.add(_WALK.format(in_events="1 = 1", in_sessions="1 = 1"), *[limits.WALKED_SESSIONS] * 3)
         return
     _, (first,) = pagination.decode_cursor(beyond, 1)
     place, bound = sql.text(first if isinstance(first, str) else str(first))
     walk = _WALK.format(in_events=f"session_id >= {place}", in_sessions=f"sessions.id >= {place}")
-    sql.add(walk, bound, *[MOST_WALKED] * 3, bound)
+    sql.add(walk, bound, *[limits.WALKED_SESSIONS] * 3, bound)
 
 
 def _page(sql: _Sql, asked: _Asked, key: tuple[int, str] | None, backwards: bool, limit: int) -> None:
@@ -244,11 +242,11 @@ def _narrow(sql: _Sql, asked: _Asked) -> None:
         sql.add(f"AND {_RECORDED} AND status = {place})", bound)
     if asked.agent:
         place, bound = sql.text(asked.agent)
-        sql.add(_OF_AGENT.format(agent=place), bound, AGENT_EVENTS, bound)
+        sql.add(_OF_AGENT.format(agent=place), bound, limits.AGENT_EVENTS, bound)
 
 
 def _has_many_events(agent: str, using: str) -> bool:
-    return models.Event.objects.using(using).by_actor(agent)[AGENT_EVENTS : AGENT_EVENTS + 1].exists()
+    return models.Event.objects.using(using).by_actor(agent)[limits.AGENT_EVENTS : limits.AGENT_EVENTS + 1].exists()
 
 
 def _listed(found: list[_Found], agent: str, using: str) -> Iterator[Listed]:

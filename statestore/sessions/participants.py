@@ -8,10 +8,8 @@ from statestore import models
 from statestore.db.errors import translated_errors
 from statestore.db.routers import store_alias
 from statestore.models.querysets import some_of_each
+from statestore.sessions import limits
 
-# Of an events-only session, so many events tell who took part and how often.
-COUNTED_EVENTS: Final = 2_000
-LISTED_EVENTS: Final = 200
 _SPOKEN: Final = ("event_type", "actor_type", "actor_id")
 
 
@@ -44,16 +42,18 @@ def summary(session_id: str, *, using: str | None = None) -> Summary:
     events = models.Event.objects.using(using or store_alias()).in_session(session_id)
     with translated_errors():
         first = events.oldest_first().values_list("timestamp", flat=True).first()
-        rows = list(events.newest_first().values_list("timestamp", *_SPOKEN)[: COUNTED_EVENTS + 1])
+        rows = list(events.newest_first().values_list("timestamp", *_SPOKEN)[: limits.COUNTED_EVENTS + 1])
     last = int(rows[0][0]) if rows else None
-    return Summary(None if first is None else int(first), last, _tally([row[1:] for row in rows], COUNTED_EVENTS))
+    return Summary(
+        None if first is None else int(first), last, _tally([row[1:] for row in rows], limits.COUNTED_EVENTS)
+    )
 
 
 def tallies(session_ids: list[str], using: str) -> list[Tally]:
     """Return the tally of each of some sessions, in one query."""
     spoken = models.Event.objects.using(using).values_list(*_SPOKEN)
-    found = some_of_each(spoken, "session_id", session_ids, LISTED_EVENTS + 1)
-    return [_tally(rows, LISTED_EVENTS) for rows in found]
+    found = some_of_each(spoken, "session_id", session_ids, limits.LISTED_EVENTS + 1)
+    return [_tally(rows, limits.LISTED_EVENTS) for rows in found]
 
 
 def _tally(spoken: list[tuple[Any, ...]], most: int) -> Tally:

@@ -8,6 +8,7 @@ from statestore.access.audit import Actor
 from statestore.db import transactions
 from statestore.db.json_columns import optional_text
 from statestore.errors import Conflict, NotFound, ValidationError
+from statestore.models.audit import Action
 
 
 def start_session(using: str, agent_id: str, *, session_id: str | None, metadata: Any, by: Actor) -> models.Session:
@@ -19,7 +20,7 @@ def start_session(using: str, agent_id: str, *, session_id: str | None, metadata
     with transactions.writing(using):
         if models.Session.objects.using(using).filter(pk=session.pk).exists():
             raise Conflict(f"Session “{session.pk[:80]}” already exists. Nothing was changed.")
-        audited_rows.write(using, session, None, by, {})
+        audited_rows.write(using, session, None, by=by)
     return session
 
 
@@ -33,21 +34,21 @@ def end_session(using: str, session_id: str, *, status: str, by: Actor, if_match
         if session.ended_at is not None:
             raise Conflict("This session has already ended. Nothing was changed.")
         before = {"ended_at": None, "status": session.status}
-        session.ended_at, session.status = max(models.now(), int(session.started_at)), status
-        session.save(using=using, update_fields=["ended_at", "status"])
-        changed: dict[str, Any] = {column: [old, getattr(session, column)] for column, old in before.items()}
-        audit.record("end", session, by=by, row_id=session.pk, using=using, **changed)
+        after = {"ended_at": max(models.now(), int(session.started_at)), "status": status}
+        session.ended_at, session.status = after["ended_at"], status
+        session.save(using=using, update_fields=list(after))
+        audit.record(Action.END, session, by=by, row_id=session.pk, before=before, after=after, using=using)
     return session
 
 
 def save_session(
-    using: str, session: models.Session, *, by: Actor, if_match: str | None = None, **also: Any
+    using: str, session: models.Session, *, by: Actor, if_match: str | None = None, reverts: int | None = None
 ) -> models.Session:
-    """Save a session that somebody edited, and return it. Its end may not come before its start."""
+    """Save an edited session and return it. Raises ValidationError if it ends before it starts."""
     if session.ended_at is not None and session.ended_at < session.started_at:
         raise ValidationError("A session cannot end before it started. Nothing was saved.")
     with transactions.writing(using):
-        before = models.Session.objects.using(using).filter(pk=session.pk).first()
-        etags.expect(before, if_match)
-        audited_rows.write(using, session, before, by, also)
+        stored = models.Session.objects.using(using).filter(pk=session.pk).first()
+        etags.expect(stored, if_match)
+        audited_rows.write(using, session, stored, by=by, reverts=reverts)
     return session

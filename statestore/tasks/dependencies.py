@@ -1,11 +1,12 @@
 """What waits for what as it was written down: in each task's own list, and in the table of edges."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from statestore import models
+from statestore.db.batching import batched
 from statestore.db.errors import translated_errors
 from statestore.errors import ValidationError
 from statestore.models.tasks import dependency_ids
@@ -66,8 +67,8 @@ def edges(using: str, tasks: dict[str, models.Task | None]) -> list[Edge]:
     """Return all that some tasks wait for, by their own lists and by the table."""
     table: set[tuple[str, str]] = set()
     with translated_errors():
-        for part in _portions(tasks):
-            rows = models.TaskDependency.objects.using(using).filter(task_id__in=part)
+        for ids in batched(list(tasks), _AT_ONCE):
+            rows = models.TaskDependency.objects.using(using).filter(task_id__in=ids)
             table.update(rows.values_list("task_id", "depends_on_id"))
     listed = {(one, other) for one, task in tasks.items() if task is not None for other in _named(task.dependencies)}
     return [Edge(*pair, pair in listed, pair in table) for pair in sorted(table | listed)]
@@ -78,15 +79,9 @@ def load(using: str, ids: Iterable[str]) -> dict[str, models.Task | None]:
     ids = list(ids)
     rows: dict[str, models.Task] = {}
     with translated_errors():
-        for part in _portions(ids):
-            rows |= {task.pk: task for task in models.Task.objects.using(using).filter(pk__in=part)}
-    return {one: rows.get(one) for one in ids}
-
-
-def _portions(ids: Iterable[str]) -> Iterator[list[str]]:
-    ids = list(ids)
-    for start in range(0, len(ids), _AT_ONCE):
-        yield ids[start : start + _AT_ONCE]
+        for batch in batched(ids, _AT_ONCE):
+            rows |= {task.pk: task for task in models.Task.objects.using(using).filter(pk__in=batch)}
+    return {task_id: rows.get(task_id) for task_id in ids}
 
 
 def _named(text: Any) -> list[str]:

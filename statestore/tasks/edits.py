@@ -1,4 +1,4 @@
-"""What people edit, tasks and sessions: each edit as the audit log has it, seen as a difference, and taken back."""
+"""Edits of tasks and sessions: what the audit log says of each, as a difference, and how to undo it."""
 
 import json
 from dataclasses import dataclass
@@ -10,33 +10,30 @@ from statestore.access.audit import Actor
 from statestore.db import transactions
 from statestore.db.routers import store_alias
 from statestore.errors import Conflict, NotFound, ValidationError
+from statestore.models.audit import AuditQuerySet
 from statestore.sessions import service as session_service
 from statestore.tasks import service as task_service
 
 _TABLES: Final[dict[str, type[Any]]] = {"task": models.Task, "session": models.Session}
 NOUNS: Final = tuple(_TABLES)
-# What changed some columns says which, before and after; the others, what the whole row was.
-_CHANGES: Final = ("edit", "move", "end")
-VERBS: Final = (*_CHANGES, "create", "delete")
-# The database and the verbs fill these in by themselves.
-_KEPT_BY_US: Final = {"updated_at", "created_timestamp", "created_at"}
+# The database and the services fill these in: undoing an edit does not bring their old values back.
+_MANAGED_COLUMNS: Final = {"updated_at", "created_timestamp", "created_at"}
 
 
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """One edit of a row: its columns before and after, as far as they differ; all of them where it came or went.
+    """One edit of a row: the columns that it changed, before and after.
 
-    `reverts` is the number of the entry that it took back, None for any other edit.
+    A new row has no `before`, a deleted one no `after`.
     """
 
     entry: models.AuditEntry
     before: dict[str, Any] | None
     after: dict[str, Any] | None
-    reverts: int | None = None
 
     @property
     def is_revertible(self) -> bool:
-        """Whether there is something to go back to."""
+        """Whether the log says what was changed: entries of early releases may not."""
         return self.before is not None or self.after is not None
 
     @property
@@ -47,58 +44,51 @@ class Edit:
 
 
 def edit_of(entry: models.AuditEntry) -> Edit | None:
-    """Return what an audit entry says was edited, or None for an entry of another kind."""
-    if entry.noun not in _TABLES or entry.verb not in VERBS:
+    """Return the edit that an audit entry records, or None for an entry about another kind of row."""
+    if entry.noun not in _TABLES:
         return None
-    detail: dict[str, Any] = json.loads(entry.detail or "{}")
-    reverts = detail.pop("reverts", None)
-    if entry.verb in _CHANGES:
-        pairs = {column: pair for column, pair in detail.items() if isinstance(pair, list)}
-        before, after = ({column: pair[side] for column, pair in pairs.items()} for side in (0, 1))
-        return Edit(entry, before, after, reverts)
-    return Edit(entry, detail, None, reverts) if entry.verb == "delete" else Edit(entry, None, detail or None, reverts)
+    before, after = (None if side is None else json.loads(side) for side in (entry.before, entry.after))
+    return Edit(entry, before, after)
 
 
 def revert(entry: models.AuditEntry, *, by: Actor, if_match: str | None = None, using: str | None = None) -> Any:
-    """Take one edit back and keep the later ones; return the row, or None where it is gone again.
+    """Undo one edit and keep later ones; return the row, or None if undoing deleted it.
 
-    Raises Moved where the row has not the etag `if_match`, and Conflict, naming the columns, where later edits changed
-    the same ones; nothing is written then.
+    Raises Moved if the row's ETag is not `if_match`, and Conflict, which names the columns, if later edits changed the
+    same ones. Nothing is written then.
     """
-    using, found = using or store_alias(), edit_of(entry)
-    if found is None or not found.is_revertible:
+    using, edit = using or store_alias(), edit_of(entry)
+    if edit is None or not edit.is_revertible:
         raise ValidationError("This audit entry cannot be undone. Nothing was changed.")
     with transactions.writing(using):
         row = _TABLES[entry.noun].objects.using(using).select_for_update().filter(pk=entry.row_id).first()
         etags.expect(row, if_match)
-        if entry.verb == "delete":
-            return _recreated(found, row, using, by)
+        if edit.after is None:
+            return _recreate(edit, row, using, by)
         if row is None:
             raise NotFound(f"The {entry.noun} was deleted. Nothing was changed. Undo the deletion first.")
-        _refuse_moved(found, row)
-        if entry.verb == "create":
+        _expect_unchanged(edit.after, row)
+        if edit.before is None:
             return audited_rows.delete(using, row, by=by, reverts=entry.pk)
-        columns = {column: value for column, value in (found.before or {}).items() if column not in _KEPT_BY_US}
+        columns = {column: value for column, value in edit.before.items() if column not in _MANAGED_COLUMNS}
         return _save(row, columns, entry, using, by)
 
 
-def _refuse_moved(found: Edit, row: Any) -> None:
-    moved = [
-        column
-        for column, value in (found.after or {}).items()
-        if column not in _KEPT_BY_US and getattr(row, column) != value
-    ]
-    if moved:
+def _expect_unchanged(after: dict[str, Any], row: Any) -> None:
+    """Raise Conflict if a later edit changed one of the columns."""
+    written = {column: value for column, value in after.items() if column not in _MANAGED_COLUMNS}
+    changed = [column for column, value in written.items() if getattr(row, column) != value]
+    if changed:
         raise Conflict(
-            f"Later edits changed the same fields: {', '.join(moved)}. Nothing was written. Edit the row instead."
+            f"Later edits changed the same fields: {', '.join(changed)}. Nothing was written. Edit the row instead."
         )
 
 
-def _recreated(found: Edit, row: Any, using: str, by: Actor) -> Any:
-    entry = found.entry
+def _recreate(edit: Edit, row: Any, using: str, by: Actor) -> Any:
+    entry = edit.entry
     if row is not None:
         raise Conflict(f"A {entry.noun} with this id exists again. Nothing was changed.")
-    columns = {name: value for name, value in (found.before or {}).items() if name != "created_timestamp"}
+    columns = {name: value for name, value in (edit.before or {}).items() if name != "created_timestamp"}
     return _save(_TABLES[entry.noun](pk=entry.row_id), columns, entry, using, by)
 
 
@@ -110,17 +100,16 @@ def _save(row: Any, columns: dict[str, Any], entry: models.AuditEntry, using: st
     return session_service.save_session(using, row, by=by, reverts=entry.pk)
 
 
-def entries(among: Any = None, *, using: str | None = None) -> Any:
-    """Return the audit entries that are edits, of those given."""
+def entries(among: AuditQuerySet | None = None, *, using: str | None = None) -> AuditQuerySet:
+    """Return the audit entries that record edits, of all or of those given."""
     rows = models.AuditEntry.objects.using(using or store_alias()) if among is None else among
-    return rows.filter(noun__in=NOUNS, verb__in=VERBS)
+    return rows.filter(noun__in=NOUNS)
 
 
 def history_of(noun: str, row_id: str, *, limit: int = 50, using: str | None = None) -> list[Edit]:
     """Return the newest edits of one task or session."""
-    entries = models.AuditEntry.objects.using(using or store_alias()).about(row_id).newest_first()
-    found = (edit_of(entry) for entry in entries.filter(noun=noun)[:limit])
-    return [one for one in found if one is not None]
+    rows = models.AuditEntry.objects.using(using or store_alias()).about(row_id).filter(noun=noun).newest_first()
+    return [edit for entry in rows[:limit] if (edit := edit_of(entry)) is not None]
 
 
 def find(entry_id: int, *, using: str | None = None) -> models.AuditEntry:

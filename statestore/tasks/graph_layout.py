@@ -48,7 +48,7 @@ def _walked(waits: Waits) -> tuple[list[str], set[tuple[str, str]]]:
     order: list[str] = []
     backs: set[tuple[str, str]] = set()
     begun, ended = set[str](), set[str]()
-    # From those that nobody waits for: so a circle is entered where it is entered from outside.
+    # Starting from tasks without dependents, so that a cycle is entered where an outside task enters it.
     for start in sorted(waits, key=lambda one: (one in awaited, one)):
         if start in begun:
             continue

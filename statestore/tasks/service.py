@@ -14,15 +14,21 @@ from statestore.tasks.dependencies import check_dependencies, replace_edges
 
 
 def save_task(
-    using: str, task: Mapping[str, Any], *, by: Actor, if_match: str | None = None, only_new: bool = False, **also: Any
+    using: str,
+    task: Mapping[str, Any],
+    *,
+    by: Actor,
+    if_match: str | None = None,
+    only_new: bool = False,
+    reverts: int | None = None,
 ) -> models.Task:
     """Save a task and its edges over an earlier one of the same id, and return it; with `only_new` that is a Conflict.
 
-    `dependencies` is a list of task ids; where it is not given, those that the task has stay. `also` goes into the
-    audit entry, beside what changed.
+    `dependencies` is a list of task ids; without it the task keeps those that it has. `reverts` is the id of the audit
+    entry that this save undoes.
     """
     with transactions.writing(using):
-        # Read inside: what is not given stays as it is now, not as it was before somebody else's save.
+        # Read inside the transaction: columns that are not given keep their present values, not those seen earlier.
         row, before = _task_row(using, task)
         if only_new and before is not None:
             raise Conflict(f"Task “{row.pk[:80]}” already exists. Nothing was changed.")
@@ -32,7 +38,7 @@ def save_task(
         if is_rewired:
             check_dependencies(using, row.pk, wanted)
         row.updated_at = models.now()
-        audited_rows.write(using, row, before, by, also)
+        audited_rows.write(using, row, before, by=by, reverts=reverts)
         if is_rewired:
             # Only then: the orchestrator saves a row and its edges in separate statements, between which we may come.
             replace_edges(using, row.pk, wanted)

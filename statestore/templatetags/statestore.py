@@ -24,7 +24,7 @@ for _filter in (visible, line, middle, size):
     register.filter(_filter)
 
 STATUS_SIGNS: Final = {"idle": "○", "running": "●", "paused": "◐", "completed": "✓", "failed": "✕"}
-# Whatever is longer is no commit: it is shown, and leads nowhere.
+# Longer texts are not commits: they are shown without a link.
 LONGEST_COMMIT: Final = 200
 _COMMIT: Final = re.compile("[0-9a-fA-F]{4,64}")
 
@@ -218,7 +218,7 @@ def query_and(context: dict[str, Any], name: str, value: Any) -> str:
 
 @register.inclusion_tag("statestore/history/_origin.html")
 def origin(found: Any, agent_id: Any, commit: Any = "") -> dict[str, Any]:
-    """Return what made a change: its transition with time, reason and commit, or that nobody recorded it."""
+    """Return what made a change: its transition with time, reason and commit, or that it was not recorded."""
     return {"origin": found, "agent_id": agent_id, "git_commit": commit}
 
 

@@ -28,7 +28,7 @@ def actor(request: HttpRequest) -> Actor:
 
 
 def user_pk(request: HttpRequest) -> int:
-    """Return the number of the person who asks; nobody has none of the rows that belong to somebody."""
+    """Return the id of the signed-in user; 0 for anonymous users, who own no rows."""
     return int(request.user.pk or 0)
 
 

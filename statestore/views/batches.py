@@ -13,6 +13,7 @@ from statestore import models, restore
 from statestore.db.ids import RowId, from_address
 from statestore.errors import NeedsApproval, ValidationError
 from statestore.forms import BatchForm, FleetForm, PageForm, sent
+from statestore.restore import limits as restore_limits
 from statestore.views.access import actor, agent_or_404, require
 from statestore.views.htmx import render_page
 
@@ -86,7 +87,7 @@ def apply_batch(request: HttpRequest, batch_id: RowId) -> HttpResponse:
     """Apply what waits of a batch, agent by agent."""
     batch = _batch_or_404(batch_id)
     try:
-        counts = restore.apply_batch(batch, by=actor(request), budget_seconds=restore.BUDGET_SECONDS)
+        counts = restore.apply_batch(batch, by=actor(request), budget_seconds=restore_limits.REQUEST_SECONDS)
     except NeedsApproval as error:
         messages.warning(request, str(error))
         return redirect(batch)
@@ -104,7 +105,7 @@ def _applied(request: HttpRequest, batch: models.Batch, counts: Mapping[str, int
 @require_POST
 @require("restore_agent")
 def approve_batch(request: HttpRequest, batch_id: RowId) -> HttpResponse:
-    """Approve somebody else's batch."""
+    """Approve another user's batch."""
     batch = restore.approve_batch(_batch_or_404(batch_id), by=actor(request))
     messages.success(request, "Approved. Any operator can apply it now.")
     return redirect(batch)

@@ -24,7 +24,7 @@ MARGIN_SECONDS: Final = 60
 def commit_detail(request: HttpRequest, sha: RowId) -> HttpResponse:
     """Show the events at a commit, who took part in which sessions, and what changed in the agents meanwhile."""
     if isinstance(sha, HashedId):
-        raise Http404("This is no commit.")
+        raise Http404("This is not a commit hash.")
     query = search.Query((search.Term("commit", sha),))
     form = PageForm(request.GET)
     cursor = form.cleaned_data["cursor"] if form.is_valid() else ""

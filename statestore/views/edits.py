@@ -16,15 +16,15 @@ from statestore.views.htmx import render_page
 def edit_detail(request: HttpRequest, entry_id: int) -> HttpResponse:
     """Show what one edit changed, column by column."""
     entry = edits.find(entry_id)
-    found = edits.edit_of(entry)
-    if found is None:
+    edit = edits.edit_of(entry)
+    if edit is None:
         raise Http404("This audit entry is not an edit of a task or session.")
     context = {
         "place": "audit",
         "entry": entry,
-        "edit": found,
-        "comparison": ComparisonView(*found.texts),
-        "can_revert": found.is_revertible and request.user.has_perm(f"statestore.change_{entry.noun}"),
+        "edit": edit,
+        "comparison": ComparisonView(*edit.texts),
+        "can_revert": edit.is_revertible and request.user.has_perm(f"statestore.change_{entry.noun}"),
         "others": [other for other in edits.history_of(entry.noun, entry.row_id) if other.entry.pk != entry.pk],
     }
     return render_page(request, "audit/edit.html", context)

@@ -138,7 +138,7 @@ def save_view(request: HttpRequest) -> HttpResponse:
 @require_POST
 @require("view_event")
 def delete_view(request: HttpRequest, view_id: int) -> HttpResponse:
-    """Forget a saved view of one's own."""
+    """Delete one of the user's own saved searches."""
     view = saved_searches.delete(user_pk(request), view_id)
     messages.success(request, f"Deleted saved view {view.name}.")
     return redirect("events")

@@ -1,6 +1,6 @@
 """What was found, as a file: all of it, streamed, of any size.
 
-Bytes that are no UTF-8 stand in CSV as they are in the store, and in JSON as \\udc80 to \\udcff.
+Invalid UTF-8 is exported to CSV as stored, and to JSON as \\udc80 to \\udcff.
 """
 
 import csv

@@ -32,7 +32,7 @@ def readyz(request: HttpRequest) -> HttpResponse:
 @require_safe
 @login_not_required
 def metrics_page(request: HttpRequest) -> HttpResponse:
-    """Answer with all figures, to this machine and to whoever has a token that may read."""
+    """Return all metrics, to this machine and to holders of a token with the read scope."""
     if not _may_read(request):
         response = HttpResponse(
             "Metrics are served to this machine only. From elsewhere, send a token with the scope read.\n", status=401

@@ -46,6 +46,6 @@ def _first(agents: AgentQuerySet) -> list[models.AgentState]:
 
 
 def _counts(counts: dict[str, int]) -> list[tuple[str, int]]:
-    """Return the statuses with their numbers: the known ones always, in their order, then whatever else occurs."""
+    """Return the statuses with their numbers: the known ones always, in their order, then any others."""
     known = [(str(status), counts.pop(str(status), 0)) for status in models.AgentStatus.values]
     return known + sorted(counts.items(), key=lambda pair: -pair[1])[:10]

@@ -233,7 +233,7 @@ def moved(
     form: RestoreForm | None = None,
     transition: models.Transition | None = None,
 ) -> HttpResponse:
-    """Show what the agent has become since somebody looked, with a fresh preview below, and the offer to merge."""
+    """Say that the agent changed since the preview, and show a new preview with the option to merge."""
     agent_id = planned.agent.agent_id
     seen = history.recorded_state(agent_id, seen_hash)
     can_merge = seen is not None and transition is None and (form is not None or planned.kind == "whole")

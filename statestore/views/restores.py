@@ -90,7 +90,7 @@ def apply_plan(request: HttpRequest, restore_id: RowId) -> HttpResponse:
 @require_POST
 @require("restore_agent")
 def approve_plan(request: HttpRequest, restore_id: RowId) -> HttpResponse:
-    """Approve somebody else's plan."""
+    """Approve another user's plan."""
     row = restore.approve(_plan_or_404(restore_id), by=actor(request))
     messages.success(request, "Approved. Any operator can apply it now.")
     return redirect(row)

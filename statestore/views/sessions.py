@@ -11,6 +11,7 @@ from statestore import models, search, sessions
 from statestore.db.ids import RowId
 from statestore.forms import PageForm, SessionFilterForm
 from statestore.jsondiff import parsing
+from statestore.sessions import limits as session_limits
 from statestore.views import search_page
 from statestore.views.access import require
 from statestore.views.htmx import render_live
@@ -89,12 +90,12 @@ def _shown(said: sessions.ConversationEntry) -> Shown:
         return Shown(said, "transition", None, "", False, False, "")
     event: Any = said.event
     text = str(event.beginning or "")
-    is_cut = len(text) > sessions.SHOWN_CHARACTERS
+    is_cut = len(text) > session_limits.SHOWN_CHARACTERS
     value = None if is_cut else _structure(text)
     role = _role(event)
     drawn = tree(value, name="content") if value is not None else None
     is_folded = role == "tool" or len(text) > FOLDED_CHARACTERS
-    return Shown(said, role, drawn, text[: sessions.SHOWN_CHARACTERS], is_folded, is_cut, text[:160])
+    return Shown(said, role, drawn, text[: session_limits.SHOWN_CHARACTERS], is_folded, is_cut, text[:160])
 
 
 def _role(event: models.Event) -> str:

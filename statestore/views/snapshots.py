@@ -59,7 +59,7 @@ def snapshot_detail(request: HttpRequest, snapshot_id: RowId) -> HttpResponse:
 @require_POST
 @require("snapshot_agent")
 def delete_snapshot(request: HttpRequest, snapshot_id: RowId) -> HttpResponse:
-    """Delete a snapshot that nobody needs any more."""
+    """Delete a snapshot."""
     snapshot = _snapshot_or_404(snapshot_id)
     store(request).delete_snapshot(snapshot.pk)
     messages.success(request, f"Snapshot deleted: {snapshot}.")

@@ -110,7 +110,7 @@ def raw_state(request: HttpRequest, agent_id: RowId) -> HttpResponse:
     name = "".join(c if c.isascii() and (c.isalnum() or c in "-_") else "_" for c in to_address(agent))[:80]
     kind = "attachment" if "download" in request.GET else "inline"
     response["Content-Disposition"] = f'{kind}; filename="{name or "state"}.json"'
-    # The text is an agent's: whatever it holds, it is not a page.
+    # The text is an agent's: browsers must not interpret it.
     response["Content-Security-Policy"] = "default-src 'none'; sandbox"
     return response
 

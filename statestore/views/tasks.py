@@ -37,7 +37,7 @@ class Card:
 
     @property
     def anchor(self) -> str:
-        """The card's place on the page: the same after a move, whatever the task's id is."""
+        """The card's anchor on the page: the same after a move, safe for any task id."""
         return "card-" + hashlib.sha256(text_bytes(str(self.task.pk))).hexdigest()[:16]
 
 

@@ -14,6 +14,7 @@ from statestore import history, models
 from statestore.db.ids import RowId
 from statestore.errors import NotFound
 from statestore.forms import TimelineForm
+from statestore.history import limits as history_limits
 from statestore.history import moments
 from statestore.views.access import agent_or_404, require_viewer
 from statestore.views.diff_view import ComparisonView
@@ -58,7 +59,7 @@ def _axis(agent: models.AgentState, span: history.Span, asked: dict[str, int | N
         "span": span,
         "kept": kept,
         "lanes": [_lane(agent, lane, span, kept) for lane in history.lanes(agent.agent_id, span)],
-        "drawing": f"0 0 {history.LANE_COLUMNS * MARK_WIDTH} {LANE_HEIGHT}",
+        "drawing": f"0 0 {history_limits.LANE_COLUMNS * MARK_WIDTH} {LANE_HEIGHT}",
         "earlier": span.moved(-half),
         "later": span.moved(half),
     }
@@ -67,7 +68,7 @@ def _axis(agent: models.AgentState, span: history.Span, asked: dict[str, int | N
 def _near(span: history.Span, stop: history.Record | None) -> tuple[int, int] | None:
     """Return the quarter of the span around a stop, or None where that would be no narrower."""
     quarter = (span.end - span.start) // 4
-    if stop is None or quarter < history.LANE_COLUMNS // 4:
+    if stop is None or quarter < history_limits.LANE_COLUMNS // 4:
         return None
     at = min(max(int(stop.at), span.start), span.end)
     return max(at - quarter // 2, 0), at + quarter // 2
@@ -82,8 +83,8 @@ def _lane(agent: models.AgentState, lane: history.Lane, span: history.Span, kept
 def _mark(base: str, lane: history.Lane, span: history.Span, column: int) -> str:
     """Return one column of a lane as a link, which is `base` and a time. Written out: a page has hundreds of them."""
     count = lane.counts[column]
-    height = 4 + round((LANE_HEIGHT - 6) * count / history.LANE_MOST)
-    label = escape(f"{count} {'or more ' if count == history.LANE_MOST else ''}{lane.name}")
+    height = 4 + round((LANE_HEIGHT - 6) * count / history_limits.LANE_COLUMN_ROWS)
+    label = escape(f"{count} {'or more ' if count == history_limits.LANE_COLUMN_ROWS else ''}{lane.name}")
     return (
         f'<a href="{base}{span.ends_at(column)}" tabindex="-1"><title>{label}</title>'
         f'<rect x="{column * MARK_WIDTH}" y="{LANE_HEIGHT - height}" width="4" height="{height}"/></a>'

@@ -1,4 +1,4 @@
-"""Tokens: one's own keys for scripts, made, shown once, revoked; an administrator's page shows everybody's."""
+"""API tokens: created, shown once, revoked. Administrators see every user's."""
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
@@ -41,7 +41,7 @@ def token_list(request: HttpRequest) -> HttpResponse:
 
 @require_POST
 def revoke_token(request: HttpRequest, public_id: str) -> HttpResponse:
-    """Revoke a token: one's own, or as an administrator anybody's."""
+    """Revoke a token: your own, or as an administrator any user's."""
     revoked = tokens.revoke(public_id, by=request.user)
     messages.success(request, f"{revoked} is revoked.")
     return redirect("tokens")

@@ -120,6 +120,7 @@ def test_making_and_revoking_stand_in_the_audit_log_without_the_secret(people: d
     secret, _ = run("create", "ci", "--user", "operator")
     tokens.revoke(secret.split(".")[1], by=people["operator"])
     revoked, made = models.AuditEntry.objects.newest_first()
-    assert [(made.verb, made.actor), (revoked.verb, revoked.actor)] == [("create", "system"), ("revoke", "operator")]
+    assert (made.action, made.actor) == ("create", "system")
+    assert (revoked.action, revoked.actor) == ("revoke", "operator")
     assert made.row_id == revoked.row_id == secret.rpartition(".")[0]
     assert secret.strip().rpartition(".")[2] not in made.detail + revoked.detail

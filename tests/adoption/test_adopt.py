@@ -313,7 +313,7 @@ def test_the_status_of_a_store_says_what_it_is_and_what_to_do(version_5: Path, i
     expected = {
         version_5: ("not adopted", "version 5"),
         init: ("not adopted", "the init layout"),
-        tmp_path / "none.db": ("missing", "There is no file"),
+        tmp_path / "none.db": ("missing", "does not exist"),
         tmp_path: ("unreadable", "is not a file"),
         tmp_path / "text.db": ("unreadable", "not a database"),
     }

@@ -177,7 +177,7 @@ def test_the_audit_log_goes_although_it_is_append_only(tmp_path: Path) -> None:
     schema = orchestrator.schema_objects(path)
     move_in(path)
     with store_at(path) as using:
-        models.AuditEntry.objects.using(using).create(at=1, actor="ada", verb="edit", noun="task", row_id="t")
+        models.AuditEntry.objects.using(using).create(at=1, actor="ada", action="edit", noun="task", row_id="t")
     move_out(path)
     assert orchestrator.schema_objects(path) == schema
 

@@ -96,7 +96,7 @@ def _replaced(path: Path, *statements: str) -> None:
 ENDLESS = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT x AS key FROM n"
 
 REFUSALS: dict[str, tuple[Callable[[Path], None], str]] = {
-    "missing": (_missing, "There is no file here"),
+    "missing": (_missing, "The file cannot be read"),
     "symlink": (_symlink, "symbolic link"),
     "pipe": (_pipe, "a named pipe"),
     "directory": (_directory, "a directory"),
@@ -109,7 +109,7 @@ REFUSALS: dict[str, tuple[Callable[[Path], None], str]] = {
     "another program": (lambda p: _replaced(p, "CREATE TABLE songs (title)"), "none of its tables .* songs"),
     "shared names": (
         lambda p: _replaced(p, "CREATE TABLE events (id INTEGER PRIMARY KEY, name TEXT)", "CREATE TABLE agents (id)"),
-        "events lacks actor_id.*there is no table tasks",
+        "events lacks actor_id.*table tasks is missing",
     ),
     "state machine": (
         lambda p: _replaced(p, "CREATE TABLE state_transitions (workflow_id TEXT, from_state TEXT, to_state TEXT)"),

@@ -66,7 +66,7 @@ def test_a_store_that_is_not_adopted_says_so_on_every_page_and_is_left_alone(tmp
 
 
 def test_a_store_that_is_missing_is_not_created(tmp_path: Path):
-    check(visit(tmp_path / "nowhere.db", tmp_path), "There is no file")
+    check(visit(tmp_path / "nowhere.db", tmp_path), "does not exist")
     assert not (tmp_path / "nowhere.db").exists()
 
 

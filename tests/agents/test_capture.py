@@ -94,7 +94,7 @@ def test_switched_off_nothing_is_seen_and_what_was_kept_stays(capturing: None):
     execute("UPDATE agent_states SET state_data = 'three'")
     assert changes() == [("one", "two")]
     assert not capture.status().is_on
-    assert [entry.verb for entry in models.AuditEntry.objects.newest_first()] == ["capture off", "capture on"]
+    assert [entry.action for entry in models.AuditEntry.objects.newest_first()] == ["capture off", "capture on"]
 
 
 def test_switching_on_twice_leaves_it_on(capturing: None):

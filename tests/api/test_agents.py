@@ -79,8 +79,8 @@ def test_a_patch_of_the_status_is_recorded_and_audited(script: Script):
     assert answer.json()["status"] == "paused"
     assert models.Transition.objects.get().reason == "status: running → paused (lunch)"
     entry = models.AuditEntry.objects.get()
-    assert (entry.verb, entry.actor) == ("status", "administrator")
-    assert "(token dss." in entry.address
+    assert (entry.action, entry.actor) == ("status", "administrator")
+    assert "(token dss." in entry.ip_address
 
 
 def test_a_patch_of_what_is_not_there_makes_nothing(script: Script):
@@ -170,7 +170,7 @@ def test_a_change_says_who_made_it(script: Script):
     make_agent("a1")
     assert script.patch("/agents/a1", {"name": "N", "state": 2, "reason": "why"}).status_code == 200
     entry = models.AuditEntry.objects.get()
-    assert (entry.verb, entry.row_id, entry.actor) == ("change", "a1", "administrator")
+    assert (entry.action, entry.row_id, entry.actor) == ("change", "a1", "administrator")
     assert json.loads(entry.detail) == {"columns": "name, state_data", "reason": "why"}
 
 

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import User
 
-from statestore import models, restore
+from statestore import models
+from statestore.restore import limits as restore_limits
 from tests.api.conftest import Script, script_of
 from tests.builders import NOW, make_agent, make_transition
 
@@ -138,7 +139,7 @@ def test_a_token_of_a_namespace_sees_only_batches_that_lie_within(script: Script
         ({"agents": [{"agent": "nowhere", "etag": "0" * 64}]}, 404),
         ({"agents": [{"agent": "~a", "etag": "0" * 64}]}, 404),
         ({"agents": [{"agent": "moved", "etag": "x"}]}, 422),
-        ({"agents": [{"agent": "moved", "etag": "0" * 64}] * (restore.MAX_AGENTS + 1)}, 422),
+        ({"agents": [{"agent": "moved", "etag": "0" * 64}] * (restore_limits.MAX_AGENTS + 1)}, 422),
     ],
 )  # fmt: skip
 def test_a_batch_that_cannot_be_is_refused(script: Script, change: dict[str, Any], status: int):

@@ -22,7 +22,7 @@ def test_capture_is_switched_on_keeps_changes_and_is_switched_off(script: Script
     off = script.post("/capture/off")
     assert (off.json()["is_on"], off.json()["kept"]) == (False, 1)
     assert off["ETag"] == script.get("/capture")["ETag"] != found["ETag"]
-    verbs = [(entry.verb, entry.actor) for entry in models.AuditEntry.objects.order_by("id")]
+    verbs = [(entry.action, entry.actor) for entry in models.AuditEntry.objects.order_by("id")]
     assert verbs == [("capture on", "administrator"), ("capture off", "administrator")]
 
 
@@ -43,7 +43,7 @@ def test_a_captured_change_stands_in_the_timeline_and_can_be_read(script: Script
 def test_a_repeated_switch_switches_once(script: Script):
     answers = [script.post("/capture/on", idempotency_key="k") for _ in range(2)]
     assert [answer.get("Idempotency-Replayed") for answer in answers] == [None, "true"]
-    assert models.AuditEntry.objects.with_verb("capture on").count() == 1
+    assert models.AuditEntry.objects.with_action("capture on").count() == 1
 
 
 def test_what_it_costs_is_measured(script: Script):

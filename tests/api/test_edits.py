@@ -86,7 +86,7 @@ def test_edits_are_listed_by_noun_and_nothing_else_is_one(script: Script):
     assert [one["verb"] for one in listed["items"]] == ["end"]
     assert [one["noun"] for one in script.get(f"/edits?cursor={listed['next']}").json()["items"]] == ["task"]
     assert [one["row_id"] for one in script.get("/edits?noun=task").json()["items"]] == [task.pk]
-    snapshot = models.AuditEntry.objects.with_verb("snapshot").get()
+    snapshot = models.AuditEntry.objects.with_action("snapshot").get()
     assert script.get(f"/edits/{snapshot.pk}").status_code == 404
     assert script.get("/edits/0").status_code == script.get("/edits/x").status_code == 422
 

@@ -230,7 +230,7 @@ def test_a_task_is_made_changed_and_deleted(script: Script):
     assert script.put(url, {"title": "New"}).json()["status"] == "Done"
     assert script.put(f"/tasks/{first.pk}", {"title": "F", "dependencies": [made.json()["id"]]}).status_code == 422
     assert script.delete(url).status_code == 204
-    assert [entry.verb for entry in models.AuditEntry.objects.order_by("id")] == ["create", "move", "edit", "delete"]
+    assert [entry.action for entry in models.AuditEntry.objects.order_by("id")] == ["create", "move", "edit", "delete"]
 
 
 def test_a_task_of_an_id_that_is_taken_is_a_conflict(script: Script):
@@ -285,7 +285,7 @@ def test_a_session_whose_words_are_blobs_is_listed(script: Script):
 
 
 def test_more_sessions_than_are_sorted_together_are_paged_on(script: Script, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("statestore.sessions.listing.MOST_WALKED", 3)
+    monkeypatch.setattr("statestore.sessions.limits.WALKED_SESSIONS", 3)
     for number in range(8):
         make_event(session_id=f"s{number}", timestamp=NOW + number)
     found: list[str] = []
@@ -305,10 +305,12 @@ def test_what_a_script_does_to_tasks_and_sessions_is_kept_before_and_after_and_t
     assert script.post(f"/sessions/{session.pk}/end", {"status": "failed"}, if_match=f'"{"0" * 64}"').status_code == 412
     assert script.post(f"/sessions/{session.pk}/end", {"status": "failed"}).status_code == 200
     end, move = models.AuditEntry.objects.newest_first()
-    assert (move.verb, json.loads(move.detail)["status"]) == ("move", ["Todo", "Done"])
-    assert (end.verb, json.loads(end.detail)["status"]) == ("end", ["active", "failed"])
+    assert (move.action, move.before, move.after) == ("move", '{"status": "Todo"}', '{"status": "Done"}')
+    assert (end.action, json.loads(end.before), json.loads(end.after)["status"]) == (
+        "end", {"ended_at": None, "status": "active"}, "failed",
+    )  # fmt: skip
     assert {end.actor, move.actor} == {"administrator"}
-    assert "(token dss." in end.address
+    assert "(token dss." in end.ip_address
     for entry in (end, move):
         edits.revert(entry, by=SYSTEM)
     task.updated_at = models.Task.objects.get().updated_at

@@ -82,6 +82,38 @@ def test_taking_back_while_capture_is_on_leaves_saves_working(tmp_path: Path):
         assert saving.rows("SELECT name FROM sqlite_master WHERE name LIKE 'dash_%'") == []
 
 
+EARLY_ENTRIES: Final = {
+    # noun, verb, detail in the form of the first releases: before, after, reverts
+    ("task", "move", '{"status": ["Todo", "Done"]}'): ('{"status": "Todo"}', '{"status": "Done"}', None),
+    ("task", "edit", '{"title": ["a", null], "reverts": 1}'): ('{"title": "a"}', '{"title": null}', 1),
+    ("session", "create", '{"id": "s", "ended_at": null}'): (None, '{"id": "s", "ended_at": null}', None),
+    ("task", "delete", '{"id": "t", "title": "\\u00e9"}'): ('{"id": "t", "title": "\\u00e9"}', None, None),
+    ("agent", "status", '{"before": "idle", "after": "paused"}'): (
+        '{"status": "idle"}', '{"status": "paused"}', None,
+    ),
+    ("agent", "restore", '{"restore": "r"}'): (None, None, None),
+}  # fmt: skip
+
+
+def test_edits_of_an_earlier_release_become_columns_and_details_again(tmp_path: Path):
+    manage(urls(tmp_path), ("migrate", "statestore", "0010", *STORE[1:]))
+    insert = "INSERT INTO dash_audit (at, actor, address, verb, noun, row_id, hash_before, hash_after, detail)"
+    with sqlite3.connect(tmp_path / "store.db") as connection:
+        for noun, verb, detail in EARLY_ENTRIES:
+            connection.execute(f"{insert} VALUES (1, 'ada', '', ?, ?, 'x', '', '', ?)", (verb, noun, detail))
+    manage(urls(tmp_path), STORE)
+    with sqlite3.connect(tmp_path / "store.db") as connection:
+        columns = connection.execute("SELECT before, after, reverts FROM dash_audit ORDER BY id").fetchall()
+        with pytest.raises(sqlite3.IntegrityError, match="append-only"):
+            connection.execute("UPDATE dash_audit SET actor = 'eve'")
+    assert columns == list(EARLY_ENTRIES.values())
+    manage(urls(tmp_path), ("migrate", "statestore", "0010", *STORE[1:]))
+    with sqlite3.connect(tmp_path / "store.db") as connection:
+        assert connection.execute("SELECT noun, verb, detail FROM dash_audit ORDER BY id").fetchall() == list(
+            EARLY_ENTRIES
+        )
+
+
 @pytest.mark.parametrize("name", schema_detection.our_migrations())
 def test_a_migration_imports_nothing_of_the_project_but_its_fields(name: str):
     """A migration that read its SQL from live code would do something else once that code is edited."""

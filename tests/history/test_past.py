@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from statestore import history, models
 from statestore.db.routers import store_alias
 from statestore.errors import NotFound
+from statestore.history import limits as history_limits
 from statestore.history import moments
-from statestore.history.past import GROUP_ROWS, Past, Position, Record
+from statestore.history.past import Past, Position, Record
 from statestore.history.timeline import own_record
 from statestore.history.walk import HistoryWalk
 from tests.builders import NOW, make_agent
@@ -187,7 +188,7 @@ def test_a_state_that_nothing_recorded_is_a_stop_of_its_own():
 
 
 def test_a_second_with_many_records_of_each_kind_is_told_once_and_stepped_through():
-    many = GROUP_ROWS + 5
+    many = history_limits.ORDERED_ROWS + 5
     agent, _ = lived([("transition", number, 0) for number in range(many)] + [("snapshot", 0, 0)] * many)
     records = list(Past(agent.agent_id).newest_first(at_once=7))
     assert len(records) == len({record.position for record in records}) == 2 * many

@@ -6,10 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from statestore.jsondiff import alignment
 from statestore.jsondiff import diff as diff_module
+from statestore.jsondiff import limits
 from statestore.jsondiff.diff import (
-    MAX_CHANGES,
     MISSING,
     Diff,
     JsonComparison,
@@ -23,7 +22,7 @@ from statestore.jsondiff.diff import (
     invert,
 )
 from statestore.jsondiff.lcs import Budget
-from statestore.jsondiff.parsing import MAX_DEPTH, Json, Number, dump, equal
+from statestore.jsondiff.parsing import Json, Number, dump, equal
 from statestore.jsondiff.pointer import resolve
 from tests.examples import thoroughly
 
@@ -266,17 +265,17 @@ def test_an_edited_item_is_told_from_an_inserted_one_by_likeness() -> None:
 
 
 def test_too_many_changes_are_cut_and_the_rest_is_not_applied_silently() -> None:
-    before: Json = [{"n": n, "v": 1} for n in range(MAX_CHANGES + 1)]
-    changes = diff(before, [{"n": n, "v": 2} for n in range(MAX_CHANGES + 1)])
+    before: Json = [{"n": n, "v": 1} for n in range(limits.MAX_CHANGES + 1)]
+    changes = diff(before, [{"n": n, "v": 2} for n in range(limits.MAX_CHANGES + 1)])
     assert changes.truncated
-    assert len(changes) == MAX_CHANGES
+    assert len(changes) == limits.MAX_CHANGES
     with pytest.raises(Truncated, match="more than 2,000 changes"):
         apply(before, changes)
 
 
 def test_as_many_changes_as_may_be_are_all_listed() -> None:
-    before: Json = [{"n": n, "v": 1} for n in range(MAX_CHANGES)]
-    after: Json = [{"n": n, "v": 2} for n in range(MAX_CHANGES)]
+    before: Json = [{"n": n, "v": 1} for n in range(limits.MAX_CHANGES)]
+    after: Json = [{"n": n, "v": 2} for n in range(limits.MAX_CHANGES)]
     changes = diff(before, after)
     assert not changes.truncated
     assert equal(apply(before, changes), after)
@@ -305,7 +304,7 @@ def test_containers_with_hardly_anything_in_common_are_replaced_whole(before: Js
 
 
 def test_long_gaps_are_paired_by_position() -> None:
-    count = 2 * alignment.MAX_CELLS // 100
+    count = 2 * limits.MAX_CELLS // 100
     before, after = _items(count), _items(count)
     for old, new in zip(before, after, strict=True):
         assert isinstance(old, dict)
@@ -325,19 +324,19 @@ def _nested(levels: int, innermost: Json) -> Json:
 
 
 def test_changes_down_to_the_bound_are_told_and_deeper_ones_refused() -> None:
-    changes = diff(_nested(MAX_DEPTH, 1), _nested(MAX_DEPTH, 2))
+    changes = diff(_nested(limits.MAX_DEPTH, 1), _nested(limits.MAX_DEPTH, 2))
     assert len(changes) == 1
-    assert equal(apply(_nested(MAX_DEPTH, 1), changes), _nested(MAX_DEPTH, 2))
-    for levels in (MAX_DEPTH + 1, 100_000):
+    assert equal(apply(_nested(limits.MAX_DEPTH, 1), changes), _nested(limits.MAX_DEPTH, 2))
+    for levels in (limits.MAX_DEPTH + 1, 100_000):
         with pytest.raises(TooDeep, match="deeper than 100 levels"):
             diff(_nested(levels, 1), _nested(levels, 2))
     with pytest.raises(TooDeep):
-        diff({"a": 1}, {"a": _nested(MAX_DEPTH, 1)})
+        diff({"a": 1}, {"a": _nested(limits.MAX_DEPTH, 1)})
 
 
 def test_a_deep_container_is_replaced_whole_where_it_is_still_in_bounds() -> None:
     before, after = _shuffled(3_000)
-    changes = diff(_nested(MAX_DEPTH - 1, before), _nested(MAX_DEPTH - 1, after))
+    changes = diff(_nested(limits.MAX_DEPTH - 1, before), _nested(limits.MAX_DEPTH - 1, after))
     assert changes.coarse
     assert len(changes) == 1
 

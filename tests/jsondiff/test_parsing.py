@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from statestore.jsondiff.parsing import MAX_DEPTH, Json, NotJson, Number, canonical, dump, equal, members, parse
+from statestore.jsondiff import limits as jsondiff_limits
+from statestore.jsondiff.parsing import Json, NotJson, Number, canonical, dump, equal, members, parse
 from statestore.jsondiff.pointer import join, resolve, split
 from tests.examples import thoroughly
 
@@ -108,7 +109,7 @@ def test_a_long_repeated_key_is_cut_in_the_reason() -> None:
 
 
 @pytest.mark.parametrize("opening", ["[", '{"a":', '[{"a":'])
-@pytest.mark.parametrize("levels", [MAX_DEPTH + 1, 10_000])
+@pytest.mark.parametrize("levels", [jsondiff_limits.MAX_DEPTH + 1, 10_000])
 def test_deep_nesting_is_refused(opening: str, levels: int) -> None:
     closing = {"[": "]", "{": "}"}
     text = opening * levels + "1" + "".join(closing[c] for c in reversed(opening) if c in closing) * levels
@@ -117,10 +118,10 @@ def test_deep_nesting_is_refused(opening: str, levels: int) -> None:
 
 
 def test_nesting_up_to_the_bound_is_shown() -> None:
-    text = "[" * MAX_DEPTH + "]" * MAX_DEPTH
+    text = "[" * jsondiff_limits.MAX_DEPTH + "]" * jsondiff_limits.MAX_DEPTH
     assert dump(parse(text), indent=None) == text
     with pytest.raises(NotJson):
-        parse(text, max_depth=MAX_DEPTH - 1)
+        parse(text, max_depth=jsondiff_limits.MAX_DEPTH - 1)
 
 
 def test_unclosed_brackets_by_the_thousand_are_refused() -> None:

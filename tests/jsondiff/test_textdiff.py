@@ -5,16 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from statestore.jsondiff.textdiff import (
-    MAX_COMPARED_CHARS,
-    MAX_COMPARED_LINES,
-    MAX_LINE_CHARS,
-    MAX_SHOWN_LINES,
-    Line,
-    Op,
-    diff_lines,
-    diff_words,
-)
+from statestore.jsondiff import limits as jsondiff_limits
+from statestore.jsondiff.textdiff import Line, Op, diff_lines, diff_words
 from tests.examples import thoroughly
 
 words = st.lists(st.sampled_from(["one", "two", "three", " ", "  ", "\n", ".", "é", "\ud800", "x_1"]), max_size=25)
@@ -57,7 +49,7 @@ def test_the_same_text_is_one_segment_and_no_text_is_none() -> None:
 
 
 def test_a_long_difference_is_one_deletion_and_one_insertion() -> None:
-    before, after = "p q" + "a " * MAX_COMPARED_CHARS + "end", "p q" + "b " * 9 + "end"
+    before, after = "p q" + "a " * jsondiff_limits.MAX_COMPARED_CHARS + "end", "p q" + "b " * 9 + "end"
     segments = diff_words(before, after)
     assert [op for op, _ in segments] == [Op.EQUAL, Op.DELETE, Op.INSERT, Op.EQUAL]
     assert segments[0].text == "p "
@@ -102,7 +94,7 @@ def test_the_end_of_the_last_line_is_a_difference() -> None:
 
 
 def test_a_line_ahead_of_a_text_of_any_length_is_one_insertion() -> None:
-    text = "line\n" * (2 * MAX_COMPARED_LINES)
+    text = "line\n" * (2 * jsondiff_limits.MAX_COMPARED_LINES)
     result = diff_lines(text, "new\n" + text)
     assert not result.truncated
     assert [line.op for hunk in result.hunks for line in hunk.lines] == [Op.INSERT, *[Op.EQUAL] * 3]
@@ -111,18 +103,18 @@ def test_a_line_ahead_of_a_text_of_any_length_is_one_insertion() -> None:
 def test_long_lines_are_cut_and_say_so() -> None:
     result = diff_lines("x" * 3_000, "y")
     deleted, inserted = result.hunks[0].lines
-    assert (len(deleted.text), deleted.cut, inserted.cut) == (MAX_LINE_CHARS, True, False)
+    assert (len(deleted.text), deleted.cut, inserted.cut) == (jsondiff_limits.MAX_LINE_CHARS, True, False)
 
 
-@pytest.mark.parametrize("lines", [MAX_SHOWN_LINES + 1, MAX_COMPARED_LINES + 1])
+@pytest.mark.parametrize("lines", [jsondiff_limits.MAX_SHOWN_LINES + 1, jsondiff_limits.MAX_COMPARED_LINES + 1])
 def test_a_long_list_of_lines_is_cut_and_says_so(lines: int) -> None:
     result = diff_lines("\n".join(f"a{n}" for n in range(lines)), "\n".join(f"b{n}" for n in range(lines)))
     assert result.truncated
-    assert sum(len(hunk.lines) for hunk in result.hunks) == MAX_SHOWN_LINES
+    assert sum(len(hunk.lines) for hunk in result.hunks) == jsondiff_limits.MAX_SHOWN_LINES
 
 
 def test_what_was_cut_off_of_one_text_is_not_told_as_missing_from_the_other() -> None:
-    rest = [str(n) for n in range(MAX_COMPARED_LINES)]
+    rest = [str(n) for n in range(jsondiff_limits.MAX_COMPARED_LINES)]
     result = diff_lines("\n".join(["old", *rest, "end"]), "\n".join([*["new"] * 10, *rest, "END"]))
     told = [line.text for hunk in result.hunks for line in hunk.lines if line.op is not Op.EQUAL]
     assert told == ["old", *["new"] * 10]

@@ -64,7 +64,8 @@ def test_restore_is_audited_with_both_hashes():
     etag = agent.etag()
     done = restore.apply(restore.plan(agent.agent_id, f"snapshot:{snapshot.pk}"), by=ADA, reason="why")
     entry = models.AuditEntry.objects.get()
-    assert (entry.actor, entry.address, entry.verb, entry.row_id) == ("ada", "127.0.0.1", "restore", agent.agent_id)
+    assert (entry.actor, entry.ip_address) == ("ada", "127.0.0.1")
+    assert (entry.action, entry.row_id) == ("restore", agent.agent_id)
     assert entry.hash_before == etag
     assert entry.hash_after == models.AgentState.objects.get(pk=agent.pk).etag()
     assert done.pk in entry.detail

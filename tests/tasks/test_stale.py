@@ -61,4 +61,5 @@ def test_a_change_of_status_alone_is_one_deed_wherever_it_is_done(manager: Clien
         else:
             script.patch(f"/tasks/{task_id}", {"status": "Done"})
     entries = models.AuditEntry.objects.order_by("id")
-    assert [(entry.verb, entry.detail) for entry in entries] == [("move", '{"status": ["Todo", "Done"]}')] * 3
+    moves = [(entry.action, entry.before, entry.after) for entry in entries]
+    assert moves == [("move", '{"status": "Todo"}', '{"status": "Done"}')] * 3

@@ -2,7 +2,6 @@
 
 import re
 from html import unescape
-from importlib import import_module
 
 import pytest
 from django.db import connections
@@ -11,7 +10,7 @@ from django.test.utils import CaptureQueriesContext
 
 from statestore import sessions
 from statestore.db.routers import store_alias
-from statestore.sessions import listing, participants
+from statestore.sessions import limits as session_limits
 from tests.builders import NOW, make_agent, make_event, make_session, make_transition
 
 pytestmark = pytest.mark.django_db
@@ -62,7 +61,7 @@ def test_the_list_says_how_much_was_said_and_by_whom(viewer: Client):
 
 
 def test_a_count_stops_where_it_says_so(viewer: Client, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(participants, "LISTED_EVENTS", 2)
+    monkeypatch.setattr(session_limits, "LISTED_EVENTS", 2)
     make_session("agent-1", id="busy")
     for number in range(4):
         make_event(session_id="busy", actor_id=f"actor-{number}")
@@ -140,7 +139,7 @@ def test_the_list_is_walked_back_as_it_was_walked_there():
 
 
 def test_a_session_begins_with_its_first_event_and_ends_with_its_last(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(participants, "LISTED_EVENTS", 2)
+    monkeypatch.setattr(session_limits, "LISTED_EVENTS", 2)
     for at in (500, 0, 900, 300):
         make_event(session_id="s-1", timestamp=NOW + at)
     (one,) = sessions.listed().rows
@@ -156,7 +155,7 @@ def test_the_sessions_of_an_agent_are_all_in_which_it_took_part(viewer: Client, 
     make_session("agent-1", id="recorded", ended_at=None)
     assert names(viewer, agent="agent-1") == ["took-part", "recorded"]
     assert not sessions.listed(agent="agent-1").is_partial
-    monkeypatch.setattr(listing, "AGENT_EVENTS", 1)
+    monkeypatch.setattr(session_limits, "AGENT_EVENTS", 1)
     assert sessions.listed(agent="agent-1").is_partial
 
 
@@ -170,7 +169,7 @@ def test_the_list_is_narrowed_by_id_and_status(viewer: Client):
 
 
 def test_where_there_are_too_many_to_sort_the_others_are_on_lists_of_their_own(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(listing, "MOST_WALKED", 3)
+    monkeypatch.setattr(session_limits, "WALKED_SESSIONS", 3)
     for number in range(7):
         make_event(session_id=f"s-{number}", timestamp=NOW - number)
     for name in ("r-0", "s-4-recorded", "t"):
@@ -247,7 +246,7 @@ def test_a_silence_across_two_pages_is_seen():
 
 
 def test_changes_too_many_for_a_page_are_not_left_out_silently(viewer: Client, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(import_module("statestore.sessions.conversation"), "MOST_TRANSITIONS", 3)
+    monkeypatch.setattr(session_limits, "PAGE_TRANSITIONS", 3)
     make_event(session_id="s-1", timestamp=NOW)
     make_event(session_id="s-1", timestamp=NOW + 100)
     for number in range(5):
@@ -261,7 +260,7 @@ def test_changes_too_many_for_a_page_are_not_left_out_silently(viewer: Client, m
 def test_an_agent_that_took_part_long_ago_or_after_twenty_others_has_its_changes_shown(
     viewer: Client, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(participants, "COUNTED_EVENTS", 30)
+    monkeypatch.setattr(session_limits, "COUNTED_EVENTS", 30)
     make_event(session_id="s-1", actor_id="early", timestamp=NOW)
     make_transition("early", reason="early change", timestamp=NOW + 1)
     for number in range(30):

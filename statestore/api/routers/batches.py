@@ -29,6 +29,7 @@ from statestore.db.ids import to_address
 from statestore.errors import NotFound
 from statestore.forms import FleetForm
 from statestore.history import moments
+from statestore.restore import limits as restore_limits
 
 calls = Calls("batches")
 ORDER = ("-created_at", "-id")
@@ -114,7 +115,7 @@ def apply_batch(request: HttpRequest, batch_id: str) -> HttpResponse:
 
     def work(seed: str | None) -> HttpResponse:
         batch = _seen(request, batch_id)
-        restore.apply_batch(batch, by=caller(request).actor, budget_seconds=restore.BUDGET_SECONDS)
+        restore.apply_batch(batch, by=caller(request).actor, budget_seconds=restore_limits.REQUEST_SECONDS)
         return written(_batch(_found(request, batch_id)))
 
     return run_resumable(request, work)

@@ -73,26 +73,20 @@ def _found(request: HttpRequest, entry_id: int) -> models.AuditEntry:
 
 
 def _edit(entry: models.AuditEntry) -> dict[str, Any]:
-    found = edits.edit_of(entry)
-    assert found is not None
+    edit = edits.edit_of(entry)
+    assert edit is not None
     return {
         "id": entry.pk,
         **serializers.times(entry, "at"),
         "actor": serializers.text(entry.actor),
-        "verb": entry.verb,
+        "verb": entry.action,
         "noun": entry.noun,
         "row_id": serializers.text(entry.row_id),
         "row": f"{serializers.BASE}/{entry.noun}s/{to_address(entry.row_id)}",
-        "before": _columns(found.before),
-        "after": _columns(found.after),
-        "reverts": found.reverts,
-        "can_be_reverted": found.is_revertible,
+        "before": serializers.changed_columns(entry.before),
+        "after": serializers.changed_columns(entry.after),
+        "reverts": entry.reverts,
+        "can_be_reverted": edit.is_revertible,
         "url": f"{serializers.BASE}/edits/{entry.pk}",
         "page": f"/audit/{entry.pk}/",
     }
-
-
-def _columns(side: dict[str, Any] | None) -> dict[str, Any] | None:
-    if side is None:
-        return None
-    return {column: serializers.text(value) if isinstance(value, str) else value for column, value in side.items()}

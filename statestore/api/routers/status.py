@@ -65,7 +65,7 @@ def list_audit(request: HttpRequest, asked: Query[AuditIn]) -> HttpResponse:
     if asked.row:
         rows = rows.about(id_of(asked.row, "row"))
     if asked.verb:
-        rows = rows.with_verb(asked.verb)
+        rows = rows.with_action(asked.verb)
     return answer(listed(pagination.page(rows, ("-id",), cursor=asked.cursor, size=asked.limit), serializers.audit))
 
 

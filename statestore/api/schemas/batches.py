@@ -6,7 +6,7 @@ from pydantic import BaseModel, Field
 
 from statestore.api.schemas.common import ADDRESS, In, Out, PageIn, Reason, Seconds, StoredSeconds, Time
 from statestore.api.schemas.restores import Hash
-from statestore.restore import MAX_AGENTS
+from statestore.restore import limits as restore_limits
 
 Kind = Literal["change", "running", "unchanged", "unknown"]
 Result = Literal["waiting", "done", "unchanged", "moved", "failed"]
@@ -58,7 +58,7 @@ class NewBatchIn(In):
     """A batch to keep: the time, and which agents as they were seen."""
 
     at: Seconds | When
-    agents: Annotated[list[SeenIn], Field(min_length=1, max_length=MAX_AGENTS)]
+    agents: Annotated[list[SeenIn], Field(min_length=1, max_length=restore_limits.MAX_AGENTS)]
     reason: Reason = ""
     scope: Scope = ""
 

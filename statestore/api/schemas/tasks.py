@@ -262,6 +262,9 @@ class AuditOut(Out):
     row_address: str
     hash_before: str | None
     hash_after: str | None
+    before: Annotated[dict[str, Any] | None, Field(description="The changed columns before, where they are known.")]
+    after: Annotated[dict[str, Any] | None, Field(description="The changed columns after, where they are known.")]
+    reverts: Annotated[int | None, Field(description="The id of the entry that this one undid.")]
     detail: str | None
 
 

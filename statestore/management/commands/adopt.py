@@ -17,7 +17,7 @@ class Command(BaseCommand):
     requires_system_checks = ()
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("path", help="the orchestrator's file, whatever STORE_URL names")
+        parser.add_argument("path", help="the orchestrator's file; STORE_URL is not read")
         parser.add_argument("--yes", action="store_true", help="do not ask")
         parser.add_argument("--dry-run", action="store_true", help="look and say what would be done; write nothing")
         parser.add_argument("--wal", action="store_true", help="also switch the file to WAL")

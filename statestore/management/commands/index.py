@@ -1,4 +1,4 @@
-"""`manage.py index`: bring the search index up to date and exit; `--rebuild` makes it anew."""
+"""`manage.py index`: bring the search index up to date and exit; `--rebuild` rebuilds it."""
 
 import sys
 import threading
@@ -42,7 +42,7 @@ class Command(BaseCommand):
             return True
         if not rebuild:
             return False
-        # The dashboard's own indexer has the lease: it builds anew what is deleted under it.
+        # The dashboard's own indexer has the lease: it rebuilds a deleted index.
         if daemon.rebuild_elsewhere(self._tell, threading.Event()):
             return True
         self.stdout.write("The dashboard has stopped; the index is built here.")

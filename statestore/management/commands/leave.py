@@ -75,7 +75,7 @@ def _store(path: str | None, *, stopped: bool) -> Iterator[str]:
         using = store_alias()
         name = Path(str(connections[using].settings_dict["NAME"]))
         if vendor.is_sqlite(connections[using]) and not name.is_file():
-            raise CommandError(one_line(f"There is no file {name}."))
+            raise CommandError(one_line(f"{name} does not exist."))
         yield using
         return
     found = look(path, stopped=stopped)

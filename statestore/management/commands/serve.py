@@ -34,7 +34,7 @@ class Command(BaseCommand):
         self._say_what_is_missing()
         self.stdout.write(f"Serving on http://{options['host']}:{options['port']} (Ctrl-C stops it)")
         self.stdout.flush()
-        os.environ[daemon.VARIABLE] = "1"  # The search index is kept up to date as long as somebody serves.
+        os.environ[daemon.VARIABLE] = "1"  # The search index is updated while a server runs.
         # WSGI: the ORM is synchronous, and an ASGI server ran these views six times slower.
         os.execv(  # noqa: S606 (the server takes this process's place, so that Ctrl-C and SIGTERM reach it)
             sys.executable,
@@ -51,7 +51,7 @@ class Command(BaseCommand):
         if not status.is_ready:
             self.stderr.write(f"{status.found} {status.remedy}")
         if not get_user_model().objects.exists():
-            self.stdout.write("Nobody can sign in yet: run `manage.py createsuperuser`.")
+            self.stdout.write("There are no users yet. Run `manage.py createsuperuser`.")
 
 
 def collect_if_changed() -> None:

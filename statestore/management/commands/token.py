@@ -37,7 +37,7 @@ class Command(BaseCommand):
     def _create(self, options: dict[str, Any]) -> None:
         user = get_user_model().objects.filter(username=options["user"]).first()
         if user is None:
-            raise CommandError(f"There is no user {one_line(options['user'])}. `manage.py createsuperuser` makes one.")
+            raise CommandError(f"User {one_line(options['user'])} not found. `manage.py createsuperuser` creates one.")
         scopes = [scope.strip() for scope in options["scopes"].split(",") if scope.strip()]
         namespaces = options["namespaces"]
         limited = None if namespaces is None else [namespace.strip() for namespace in namespaces.split(",")]

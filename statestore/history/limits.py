@@ -1,0 +1,27 @@
+"""How much of an agent's past one request reads, and how much of it is shown."""
+
+from typing import Final
+
+# One page reads the past for this long. The next request goes on where it stopped.
+WALK_SECONDS: Final = 0.25
+# In rollback-journal mode an open query makes the orchestrator wait: each ends after this many rows.
+QUERY_ROWS: Final = 500
+# A state may have 50 MB: no more rows than this are in memory at once.
+ROWS_IN_MEMORY: Final = 4
+# Records of one second are ordered by their texts up to this many rows and bytes, beyond that by kind.
+ORDERED_ROWS: Final = 50
+ORDERED_BYTES: Final = 16 * 1024 * 1024
+# A state with more leaves is blamed branch by branch.
+BLAMED_LEAVES: Final = 20_000
+BLAME_CACHE_SECONDS: Final = 24 * 3600
+# The effort (`jsondiff.lcs.Budget`) of comparing two neighbouring states.
+COMPARISON_UNITS: Final = 300_000
+# A state known by its hash alone is searched in this many of the newest transitions.
+HASHED_TRANSITIONS: Final = 20
+LANE_COLUMNS: Final = 160
+# A column is full at this many rows; more are not counted.
+LANE_COLUMN_ROWS: Final = 25
+# No index has (actor, time): only the events inserted last are read.
+NEWEST_EVENTS: Final = 1_000
+# Every SQLite version in use takes this many parameters in one statement.
+COMMIT_TRANSITIONS: Final = 900
