@@ -3,9 +3,8 @@
 import gzip
 import io
 import json
+import shutil
 import sqlite3
-import subprocess
-import sys
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -25,8 +24,10 @@ from statestore.import_export.tables import BY_NAME, TABLES
 from statestore.tasks import service as task_service
 from tests.api.conftest import Script, script_of
 from tests.builders import make_agent, make_event, make_session, make_snapshot, make_task, make_transition
-from tests.faults.sites import ROOT
+from tests.commands import manage
+from tests.conftest import migrate_into
 from tests.foreign import population
+from tests.templates import Templates
 
 pytestmark = pytest.mark.django_db
 NDJSON = "application/x-ndjson"
@@ -221,33 +222,25 @@ def test_an_import_is_noted(rows: None):
     assert entry.noun == "store"
 
 
-def manage(store: str, own: Path, *words: str) -> str:
-    """Run a command in a process of its own, on databases of its own."""
-    import os
-
-    environment = {**os.environ, "STORE_URL": store, "DATABASE_URL": f"sqlite:///{own}"}
-    command = [sys.executable, "manage.py", *words]
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
-
-
 @pytest.fixture
-def foreign(tmp_path: Path) -> Path:
+def foreign(tmp_path: Path, templates: Templates) -> Path:
     """An SQLite store as our own migrations make it, with rows that an orchestrator wrote."""
     path = tmp_path / "one.db"
-    manage(f"sqlite:///{path}", tmp_path / "own.db", "migrate", "-v0", "--database", "store")
+    shutil.copy(templates.get("migrated", migrate_into) / "store.db", path)
     population.populate(path)
     return path
 
 
-def test_sqlite_to_the_other_database_and_back_is_equal(foreign: Path, tmp_path: Path, on_sqlite: bool):
+def test_sqlite_to_the_other_database_and_back_is_equal(
+    foreign: Path, templates: Templates, tmp_path: Path, on_sqlite: bool
+):
     """On PostgreSQL the rows go through the test's own store; on SQLite through a second file."""
     with closing(sqlite3.connect(foreign)) as connection:
         (texts,) = connection.execute("SELECT count(*) FROM events WHERE typeof(created_at) = 'text'").fetchone()
     assert texts, "CURRENT_TIMESTAMP fills in text"
-    own, there, back = tmp_path / "own.db", tmp_path / "there.ndjson", tmp_path / "back.ndjson.zst"
-    manage(f"sqlite:///{foreign}", own, "export", str(there))
+    there, back, again = tmp_path / "there.ndjson", tmp_path / "back.ndjson.zst", tmp_path / "again.ndjson"
+    own = {"DATABASE_URL": f"sqlite:///{tmp_path / 'own.db'}"}
+    manage({**own, "STORE_URL": f"sqlite:///{foreign}"}, ("export", str(there)))
     report = taken(list(split_lines(iter([there.read_bytes()]))))
     left_out = {one.line for one in report.refused}
     kept = [
@@ -259,11 +252,10 @@ def test_sqlite_to_the_other_database_and_back_is_equal(foreign: Path, tmp_path:
     middle = whole()
     assert middle[1:-1] == kept
     back.write_bytes(b"".join(packed(middle, "zstd")))
-    second = f"sqlite:///{tmp_path / 'two.db'}"
-    manage(second, own, "migrate", "-v0", "--database", "store")
-    manage(second, own, "import", "--yes", str(back))
-    manage(second, own, "export", str(tmp_path / "again.ndjson"))
-    assert (tmp_path / "again.ndjson").read_bytes() == b"".join(middle)
+    shutil.copy(templates.get("migrated", migrate_into) / "store.db", tmp_path / "two.db")
+    second = {**own, "STORE_URL": f"sqlite:///{tmp_path / 'two.db'}"}
+    manage(second, ("import", "--yes", str(back)), ("export", str(again)))
+    assert again.read_bytes() == b"".join(middle)
 
 
 def _event(event_id: str, created_at: Any) -> bytes:
