@@ -1,97 +1,107 @@
-"""What somebody may reach: all of the store, or what belongs to agents of some namespaces.
+"""The rows that a caller may see and change: the whole store, or what belongs to the agents of some namespaces.
 
-A row outside of it is as if it were not there: it is in no list, and by its id it is not found.
+A row out of scope does not exist for the caller: no list has it, and its id is not found.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import reduce
 from operator import or_
-from typing import Any
+from typing import Any, TypeVar
 
-from django.db.models import Q
+from django.db.models import Model, Q, QuerySet
 
 from statestore import models
 from statestore.db.errors import translated_errors
 from statestore.db.ids import RowId
 from statestore.db.routers import store_alias
 from statestore.errors import Conflict, Forbidden, NotFound, ValidationError
-from statestore.models.tasks import dependency_ids
+from statestore.models.agents import AgentQuerySet
+from statestore.models.audit import AuditQuerySet
+from statestore.models.batches import BatchQuerySet
+from statestore.models.events import EventQuerySet
+from statestore.models.restores import RestoreQuerySet, SavedPlanQuerySet
+from statestore.models.sessions import SessionQuerySet
+from statestore.models.snapshots import SnapshotQuerySet
+from statestore.models.tasks import TaskQuerySet, dependency_ids
+from statestore.models.transitions import TransitionQuerySet
+
+Rows = TypeVar("Rows", bound=QuerySet[Any])
 
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """The rows of some namespaces as querysets; of all where `namespaces` is None."""
+    """The rows in scope, as querysets; `namespaces` is None for the whole store."""
 
     namespaces: tuple[str, ...] | None = None
     using: str = field(default_factory=store_alias)
 
     @property
     def is_unrestricted(self) -> bool:
-        """Whether nothing is hidden."""
+        """Whether the scope is the whole store."""
         return self.namespaces is None
 
-    def agents(self, rows: Any = None) -> Any:
+    def agents(self, rows: AgentQuerySet | None = None) -> AgentQuerySet:
         """Return the agents, those in the trash included."""
         rows = models.AgentState.objects.using(self.using) if rows is None else rows
         return rows if self.namespaces is None else rows.in_namespaces(self.namespaces)
 
     def includes(self, agent_id: str) -> bool:
-        """Return whether what belongs to an agent is in reach; of one that is gone only where nothing is hidden."""
+        """Return whether rows of an agent are in scope; those of a deleted agent only in the whole store."""
         return self.is_unrestricted or bool(self.agents().filter(agent_id=agent_id).exists())
 
-    def _ids(self) -> Any:
+    def _ids(self) -> QuerySet[models.AgentState, Any]:
         return self.agents().order_by().values("agent_id")
 
-    def _of_agents(self, rows: Any, column: str = "agent_id") -> Any:
+    def _of_agents(self, rows: Rows, column: str = "agent_id") -> Rows:
         return rows if self.is_unrestricted else rows.filter(**{f"{column}__in": self._ids()})
 
-    def transitions(self) -> Any:
+    def transitions(self) -> TransitionQuerySet:
         return self._of_agents(models.Transition.objects.using(self.using))
 
-    def snapshots(self) -> Any:
+    def snapshots(self) -> SnapshotQuerySet:
         return self._of_agents(models.Snapshot.objects.using(self.using))
 
-    def sessions(self) -> Any:
+    def sessions(self) -> SessionQuerySet:
         return self._of_agents(models.Session.objects.using(self.using))
 
-    def tasks(self) -> Any:
-        """Return the tasks; within namespaces those that are assigned to one of its agents."""
+    def tasks(self) -> TaskQuerySet:
+        """Return the tasks; in namespaces those assigned to their agents."""
         return self._of_agents(models.Task.objects.using(self.using), "assigned_to")
 
-    def events(self) -> Any:
-        """Return the events; within namespaces those that an agent of them caused, or that are in its sessions."""
+    def events(self) -> EventQuerySet:
+        """Return the events; in namespaces those by their agents, or in sessions of these."""
         rows = models.Event.objects.using(self.using)
         if self.is_unrestricted:
             return rows
         return rows.filter(Q(actor_id__in=self._ids()) | Q(session_id__in=self.sessions().order_by().values("pk")))
 
-    def restores(self) -> Any:
+    def restores(self) -> RestoreQuerySet:
         return self._of_agents(models.Restore.objects.using(self.using))
 
-    def plans(self) -> Any:
+    def plans(self) -> SavedPlanQuerySet:
         return self._of_agents(models.SavedPlan.objects.using(self.using))
 
-    def batches(self) -> Any:
-        """Return the batches; within namespaces those of whose agents none is outside."""
+    def batches(self) -> BatchQuerySet:
+        """Return the batches; in namespaces those whose agents are all in scope."""
         rows = models.Batch.objects.using(self.using)
         return rows if self.is_unrestricted else rows.only_of_agents(self._ids())
 
-    def audit(self) -> Any:
-        """Return the audit entries; within namespaces those about its agents, and about tasks and sessions of theirs.
+    def audit(self) -> AuditQuerySet:
+        """Return the audit entries; in namespaces those about their agents, and about tasks and sessions of these.
 
-        What was done to a task or session that is gone is not among these: nobody can say any more whose it was.
+        Entries about deleted tasks and sessions are left out: whose they were is no longer known.
         """
         rows = models.AuditEntry.objects.using(self.using)
         if self.is_unrestricted:
             return rows
-        own = {"task": self.tasks(), "session": self.sessions()}
+        own: dict[str, QuerySet[Any]] = {"task": self.tasks(), "session": self.sessions()}
         about_agents = Q(row_id__in=self._ids()) & ~Q(noun__in=own)
         about_work = (Q(noun=noun, row_id__in=found.order_by().values("pk")) for noun, found in own.items())
         return rows.filter(reduce(or_, about_work, about_agents))
 
     def namespace_for(self, wanted: str | None) -> str | None:
-        """Return the namespace in which a new agent is made, None for none. Raises Forbidden outside of the reach."""
+        """Return the namespace of a new agent, None for none. Raises Forbidden for a namespace out of scope."""
         if self.namespaces is None:
             return wanted or None
         if wanted is None and len(self.namespaces) == 1:
@@ -103,11 +113,11 @@ class Scope:
         return wanted or None
 
     def agent_ids(self, wanted: Sequence[RowId]) -> list[str]:
-        """Return the ids of some agents as addresses name them, in order. Raises NotFound for one that is not here."""
-        plain = [one for one in wanted if isinstance(one, str)]
+        """Return the ids of agents in the order of their addresses. Raises NotFound for an agent out of scope."""
+        plain = [row_id for row_id in wanted if isinstance(row_id, str)]
         with translated_errors():
-            here = set(self.agents().filter(agent_id__in=plain).order_by().values_list("agent_id", flat=True))
-        return [one if isinstance(one, str) and one in here else self._named(one) for one in wanted]
+            known = set(self.agents().filter(agent_id__in=plain).order_by().values_list("agent_id", flat=True))
+        return [row_id if isinstance(row_id, str) and row_id in known else self._named(row_id) for row_id in wanted]
 
     def _named(self, wanted: RowId) -> str:
         agent = None if isinstance(wanted, str) else self.agents().without_state().named(wanted, "agent_id")
@@ -117,38 +127,34 @@ class Scope:
         return str(agent.agent_id)
 
     def require_agent(self, agent_id: str | None, what: str) -> None:
-        """Raise Forbidden unless everything is in reach, or the agent is: of nobody's rows none may be made here."""
+        """Raise Forbidden unless the agent is in scope. Rows of no agent may be made in the whole store only."""
         if self.is_unrestricted:
             return
         if agent_id is None or not self.agents().filter(agent_id=agent_id).exists():
             raise Forbidden(f"{what} must belong to an agent in your token's namespaces. Nothing was changed.")
 
     def require_tasks(self, wanted: Sequence[str], *, besides: models.Task | None) -> None:
-        """Raise ValidationError for a dependency that is out of reach, as for one that is not there.
+        """Raise ValidationError for a dependency out of scope, as for one that does not exist.
 
-        Those that the task has already stay, whoever made them.
+        Dependencies that the task already has may stay.
         """
         kept = besides.dependencies or "" if besides is not None else ""
         ids = set(wanted) - set(_ids_in(kept))
-        here = set(self.tasks().filter(pk__in=ids).order_by().values_list("pk", flat=True))
-        if missing := sorted(ids - here):
+        known = set(self.tasks().filter(pk__in=ids).order_by().values_list("pk", flat=True))
+        if missing := sorted(ids - known):
             raise ValidationError(f"Task “{missing[0][:80]}” does not exist. Nothing was saved.", field="dependencies")
 
     def require_new_agent(self, agent_id: str) -> None:
-        """Raise Conflict where rows out of reach name an id: with an agent of it they would come into reach."""
+        """Raise Conflict if rows out of scope name this agent id: a new agent would bring them into scope."""
         if self.is_unrestricted:
             return
-        named = {"agent_id": agent_id}
-        rows = [model.objects.using(self.using).filter(**named) for model in _OF_AGENTS]
-        rows += [
-            models.Event.objects.using(self.using).filter(actor_id=agent_id),
-            models.Task.objects.using(self.using).filter(assigned_to=agent_id),
-        ]
-        if any(some.exists() for some in rows):
+        if any(
+            model._base_manager.using(self.using).filter(**{column: agent_id}).exists() for model, column in _OF_AGENTS
+        ):
             raise Conflict(_TAKEN.format(agent_id[:80]))
 
     def require_new_session(self, session_id: str) -> None:
-        """Raise Conflict where events out of reach name an id: with a session of it they would come into reach."""
+        """Raise Conflict if events out of scope name this session id: a new session would bring them into scope."""
         if self.is_unrestricted:
             return
         events = models.Event.objects.using(self.using).in_session(session_id)
@@ -157,8 +163,11 @@ class Scope:
 
 
 _TAKEN = "The id “{}” is already in use. Nothing was changed. Choose another id."
-_OF_AGENTS: tuple[Any, ...] = (
-    models.AgentState, models.Transition, models.Snapshot, models.Session, models.Restore, models.SavedPlan,
+# Each model whose rows belong to an agent, with the column that names it.
+_OF_AGENTS: tuple[tuple[type[Model], str], ...] = (
+    (models.AgentState, "agent_id"), (models.Transition, "agent_id"), (models.Snapshot, "agent_id"),
+    (models.Session, "agent_id"), (models.Restore, "agent_id"), (models.SavedPlan, "agent_id"),
+    (models.Event, "actor_id"), (models.Task, "assigned_to"),
 )  # fmt: skip
 
 
