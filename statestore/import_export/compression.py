@@ -1,9 +1,11 @@
-"""gzip and zstd, while streaming: what goes out is packed as it is made, what comes in is bounded as it is unpacked."""
+"""gzip and zstd as streams: output is compressed while it is made, input is read line by line, each of bounded size."""
 
+import gzip
+import io
 import sys
 import zlib
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Final
+from typing import Any, BinaryIO, Final, cast
 
 from statestore.errors import ValidationError
 
@@ -12,17 +14,17 @@ if sys.version_info >= (3, 14):
 else:
     from backports import zstd
 
-# One line has one row, which has two states at most.
-MOST_LINE_BYTES: Final = 256 * 1024 * 1024
+# One line is one row, which has two states at most.
+MAX_LINE_BYTES: Final = 256 * 1024 * 1024
 READ_BYTES: Final = 256 * 1024
 PIECE_BYTES: Final = 64 * 1024
-GZIP: Final = 31  # zlib's word for gzip with its header
+GZIP_WBITS: Final = 31  # zlib's value for gzip with its header
 
 
 def packed(pieces: Iterable[bytes], encoding: str) -> Iterator[bytes]:
     """Yield the pieces in an encoding, `gzip`, `zstd` or as they are, some 64 KB at a time."""
     if encoding == "gzip":
-        return _flushed(pieces, *_methods(zlib.compressobj(wbits=GZIP)))
+        return _flushed(pieces, *_methods(zlib.compressobj(wbits=GZIP_WBITS)))
     if encoding == "zstd":
         return _flushed(pieces, *_methods(zstd.ZstdCompressor()))
     return _flushed(pieces, lambda piece: piece, lambda: b"")
@@ -46,51 +48,43 @@ def _flushed(
     yield b"".join([*kept, flush()])
 
 
-def unpacked(read: Callable[[int], bytes], encoding: str) -> Iterator[bytes]:
-    """Yield what is read, unpacked, piece by piece; a small file that unpacks to a huge one fills no memory."""
-    if encoding in ("", "identity"):
-        while piece := read(READ_BYTES):
-            yield piece
-        return
-    if encoding not in ("gzip", "zstd"):
+class _Readable(io.RawIOBase):
+    """A `read(size)` function, such as a request's, as a file."""
+
+    def __init__(self, read: Callable[[int], bytes]) -> None:
+        self._read = read
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        piece = self._read(len(buffer))
+        buffer[: len(piece)] = piece
+        return len(piece)
+
+
+def unpacked_lines(read: Callable[[int], bytes], encoding: str) -> Iterator[bytes]:
+    """Yield the lines of a stream in an encoding, each with its end.
+
+    Raises ValidationError for an unknown encoding, damaged data, and a line over 256 MB: a small file that unpacks to a
+    huge line fills no memory.
+    """
+    if encoding not in ("", "identity", "gzip", "zstd"):
         raise ValidationError(f"Unknown encoding {encoding[:40]}. Use gzip, zstd or none.")
+    source = io.BufferedReader(_Readable(read), READ_BYTES)
     try:
-        yield from (_ungzipped if encoding == "gzip" else _unzstd)(read)
-    except (zlib.error, zstd.ZstdError, EOFError):
+        file = _unpacking(source, encoding)
+        while line := file.readline(MAX_LINE_BYTES + 1):
+            if len(line) > MAX_LINE_BYTES:
+                raise ValidationError("A line is longer than 256 MB. No store has such a row.")
+            yield line
+    except (gzip.BadGzipFile, zlib.error, zstd.ZstdError, EOFError):
         raise ValidationError(f"The data is not valid {encoding}, or is damaged.") from None
 
 
-def _ungzipped(read: Callable[[int], bytes]) -> Iterator[bytes]:
-    unpack = zlib.decompressobj(wbits=GZIP)
-    while piece := read(READ_BYTES):
-        while piece:
-            yield unpack.decompress(piece, READ_BYTES)
-            piece = unpack.unconsumed_tail
-    yield unpack.flush()
-
-
-def _unzstd(read: Callable[[int], bytes]) -> Iterator[bytes]:
-    unpack = zstd.ZstdDecompressor()
-    while piece := read(READ_BYTES):
-        yield unpack.decompress(piece, READ_BYTES)
-        while not unpack.needs_input and not unpack.eof:
-            yield unpack.decompress(b"", READ_BYTES)
-        if unpack.eof:
-            return
-
-
-def split_lines(pieces: Iterable[bytes]) -> Iterator[bytes]:
-    """Yield the lines of a stream, each with its end."""
-    rest: list[bytes] = []
-    size = 0
-    for piece in pieces:
-        *whole, last = piece.split(b"\n")
-        for part in whole:
-            yield b"".join([*rest, part, b"\n"])
-            rest, size = [], 0
-        rest.append(last)
-        size += len(last)
-        if size > MOST_LINE_BYTES:
-            raise ValidationError("A line is longer than 256 MB. No store has such a row.")
-    if any(rest):
-        yield b"".join(rest)
+def _unpacking(source: BinaryIO, encoding: str) -> BinaryIO:
+    if encoding == "gzip":
+        return cast(BinaryIO, gzip.GzipFile(fileobj=source))
+    if encoding == "zstd":
+        return cast(BinaryIO, zstd.ZstdFile(source))
+    return source

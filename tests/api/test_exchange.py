@@ -19,7 +19,7 @@ from statestore.db.routers import store_alias
 from statestore.errors import Busy, ValidationError
 from statestore.import_export import Wanted, export_lines, import_lines
 from statestore.import_export.codec import FORMAT, line
-from statestore.import_export.compression import packed, split_lines, unpacked, zstd
+from statestore.import_export.compression import packed, unpacked_lines, zstd
 from statestore.import_export.tables import BY_NAME, TABLES
 from statestore.tasks import service as task_service
 from tests.api.conftest import Script, script_of
@@ -213,7 +213,7 @@ def test_damaged_data_is_refused_in_words(script: Script):
 def test_packing_and_unpacking_are_inverse(encoding: str):
     lines = [line({"n": number, "text": "é" * (number % 50)}) for number in range(5_000)]
     stream = io.BytesIO(b"".join(packed(lines, encoding)))
-    assert list(split_lines(unpacked(stream.read, encoding))) == lines
+    assert list(unpacked_lines(stream.read, encoding)) == lines
 
 
 def test_an_import_is_noted(rows: None):
@@ -241,7 +241,7 @@ def test_sqlite_to_the_other_database_and_back_is_equal(
     there, back, again = tmp_path / "there.ndjson", tmp_path / "back.ndjson.zst", tmp_path / "again.ndjson"
     own = {"DATABASE_URL": f"sqlite:///{tmp_path / 'own.db'}"}
     manage({**own, "STORE_URL": f"sqlite:///{foreign}"}, ("export", str(there)))
-    report = taken(list(split_lines(iter([there.read_bytes()]))))
+    report = taken(there.read_bytes().splitlines(keepends=True))
     left_out = {one.line for one in report.refused}
     kept = [
         one for number, one in enumerate(there.read_bytes().splitlines(True)[1:-1], start=2) if number not in left_out

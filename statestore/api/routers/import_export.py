@@ -17,7 +17,7 @@ from statestore.api.responses import answer
 from statestore.api.routers.agents import found_agent
 from statestore.api.schemas.import_export import ExportIn, ImportIn, ImportOut
 from statestore.import_export import Report, Wanted, export_lines, import_lines
-from statestore.import_export.compression import packed, split_lines, unpacked
+from statestore.import_export.compression import packed, unpacked_lines
 
 calls = Calls("export and import")
 NDJSON: Final = "application/x-ndjson"
@@ -74,7 +74,7 @@ def import_store(request: HttpRequest, asked: Query[ImportIn]) -> HttpResponse:
     encoding = request.headers.get("Content-Encoding", "").strip().lower()
 
     def work(seed: str | None) -> HttpResponse:
-        lines = split_lines(unpacked(reader(request), encoding))
+        lines = unpacked_lines(reader(request), encoding)
         report = import_lines(lines, using=who.scope.using, by=who.actor, dry_run=asked.dry_run)
         return answer(_told(report))
 

@@ -12,7 +12,7 @@ from statestore.access.audit import Actor
 from statestore.db.routers import store_alias
 from statestore.errors import StateStoreError
 from statestore.import_export import Report, import_lines
-from statestore.import_export.compression import split_lines, unpacked
+from statestore.import_export.compression import unpacked_lines
 from statestore.management.commands.export import ENCODINGS
 from statestore.management.terminal import agreed, one_line
 
@@ -33,7 +33,7 @@ class Command(BaseCommand):
         try:
             with ExitStack() as stack:
                 file = sys.stdin.buffer if path == "-" else stack.enter_context(Path(path).open("rb"))
-                lines = split_lines(unpacked(file.read, ENCODINGS.get(Path(path).suffix, "")))
+                lines = unpacked_lines(file.read, ENCODINGS.get(Path(path).suffix, ""))
                 report = import_lines(lines, using=store_alias(), by=Actor("command"), dry_run=dry_run)
         except (StateStoreError, OSError) as error:
             raise CommandError(one_line(str(error))) from error
