@@ -46,7 +46,7 @@ class Scope:
     def _of_agents(self, rows: Any, column: str = "agent_id") -> Any:
         return rows if self.is_unrestricted else rows.filter(**{f"{column}__in": self._ids()})
 
-    def transitions(self) -> Any:
+    def transitions(self) -> object:
         return self._of_agents(models.Transition.objects.using(self.using))
 
     def snapshots(self) -> Any:
