@@ -44,13 +44,13 @@ class BoundedPaginator(Paginator):  # type: ignore[type-arg]
         return len(rows.order_by().values_list("pk")[: COUNTED_ROWS + 1])
 
 
-def _choose(column: str, choices: Any, title: str) -> type[admin.SimpleListFilter]:
+def _choose(column: str, choices: object, title: str) -> type[admin.SimpleListFilter]:
     """Return a filter of known words: asking a million rows which values occur would read them all."""
 
     class Chosen(admin.SimpleListFilter):
         parameter_name = column
 
-        def lookups(self, request: HttpRequest, model_admin: Any) -> Any:
+        def lookups(self, request: HttpRequest, model_admin: object) -> Any:
             return choices
 
         def queryset(self, request: HttpRequest, queryset: Any) -> Any:
@@ -66,7 +66,7 @@ class EndedFilter(admin.SimpleListFilter):
     title = "end"
     parameter_name = "ended"
 
-    def lookups(self, request: HttpRequest, model_admin: Any) -> Any:
+    def lookups(self, request: HttpRequest, model_admin: object) -> Any:
         return [("no", "Open"), ("yes", "Ended")]
 
     def queryset(self, request: HttpRequest, queryset: Any) -> Any:
@@ -96,7 +96,7 @@ class StoreAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     def get_queryset(self, request: HttpRequest) -> Any:
         return super().get_queryset(request).defer(*self.heavy)
 
-    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+    def get_changelist(self, request: HttpRequest, **kwargs: object) -> type[ChangeList]:
         return AddressedList
 
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
@@ -125,7 +125,7 @@ class ReadOnlyAdmin(StoreAdmin):
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
 
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+    def has_delete_permission(self, request: HttpRequest, obj: object = None) -> bool:
         return False
 
     @admin.display(description="page")
@@ -133,21 +133,21 @@ class ReadOnlyAdmin(StoreAdmin):
         return format_html('<a href="{}">open</a>', row.get_absolute_url())
 
 
-def _shown(column: str, description: str, *, shorten: Any = line) -> Any:
+def _shown(column: str, description: str, *, shorten: Any = line) -> object:
     """Return a list column that shows any text in one visible line."""
 
     @admin.display(description=description, ordering=column)
-    def cell(self: Any, row: Any) -> Any:
+    def cell(self: object, row: object) -> object:
         return shorten(getattr(row, column)) or "—"
 
     return cell
 
 
-def _time(column: str, description: str) -> Any:
+def _time(column: str, description: str) -> object:
     """Return a list column that shows seconds as a date."""
 
     @admin.display(description=description, ordering=column)
-    def cell(self: Any, row: Any) -> Any:
+    def cell(self: object, row: object) -> object:
         return when(getattr(row, column), False) if getattr(row, column) is not None else "—"
 
     return cell
@@ -236,13 +236,13 @@ class EditedAdmin(StoreAdmin):
     A row whose text would not come back from a form as it is can be looked at, not edited: nothing of it is lost.
     """
 
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+    def has_change_permission(self, request: HttpRequest, obj: object = None) -> bool:
         return super().has_change_permission(request, obj) and (obj is None or _is_tame(obj))
 
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+    def has_delete_permission(self, request: HttpRequest, obj: object = None) -> bool:
         return super().has_delete_permission(request, obj) and (obj is None or _is_tame(obj))
 
-    def delete_model(self, request: HttpRequest, obj: Any) -> None:
+    def delete_model(self, request: HttpRequest, obj: object) -> None:
         audited_rows.delete(store_alias(), obj, by=actor(request))
 
     def delete_queryset(self, request: HttpRequest, queryset: Any) -> None:

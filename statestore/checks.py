@@ -1,7 +1,5 @@
 """What is checked when a process starts: configuration that would fail later, in words."""
 
-from typing import Any
-
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, register
 from django.core.exceptions import ImproperlyConfigured
@@ -12,7 +10,7 @@ SHORTEST_KEY = 32
 
 
 @register(Tags.security)
-def check_configuration(**_: Any) -> list[CheckMessage]:
+def check_configuration(**_: object) -> list[CheckMessage]:
     """Return what is wrong with the environment's variables."""
     found: list[CheckMessage] = []
     if len(settings.SECRET_KEY) < SHORTEST_KEY:

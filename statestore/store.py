@@ -92,11 +92,11 @@ class StateStore:
     def save_agent_state(
         self,
         agent_id: str,
-        state: Any,
+        state: object,
         *,
         name: str | None = None,
         status: str | None = None,
-        metadata: Any = None,
+        metadata: object = None,
         version: int | None = None,
         reason: str | None = None,
         if_match: str | None = None,
@@ -156,7 +156,12 @@ class StateStore:
     # Transitions
 
     def record_state_transition(
-        self, agent_id: str, state_before: Any, state_after: Any, reason: str | None = None, metadata: Any = None
+        self,
+        agent_id: str,
+        state_before: object,
+        state_after: object,
+        reason: str | None = None,
+        metadata: object = None,
     ) -> models.Transition:
         """Record a change of an agent's state that happened elsewhere, and return the transition."""
         transition = models.Transition(
@@ -220,7 +225,7 @@ class StateStore:
         plan = restore.plan(snapshot.agent_id, moments.AtSnapshot(snapshot_id), using=self.using)
         return restore.apply(plan, by=self.actor, reason=reason)
 
-    def delete_expired_snapshots(self, among: Any = None) -> int:
+    def delete_expired_snapshots(self, among: object = None) -> int:
         """Delete the snapshots whose time is over, in chunks, and return how many went."""
         rows = models.Snapshot.objects.using(self.using).all() if among is None else among
         with translated_errors():
@@ -235,11 +240,11 @@ class StateStore:
         own = models.Session.objects.using(self.using).filter(agent_id__in=self.agents().values("agent_id"))
         return events.filter(Q(actor_id__in=self.agents().values("agent_id")) | Q(session_id__in=own.values("pk")))
 
-    def save_event(self, event: Mapping[str, Any]) -> None:
+    def save_event(self, event: Mapping[str, object]) -> None:
         """Save one event, over an earlier one of the same id, as the orchestrator does."""
         self.save_events([event])
 
-    def save_events(self, events: Iterable[Mapping[str, Any]]) -> int:
+    def save_events(self, events: Iterable[Mapping[str, object]]) -> int:
         """Save events in one transaction, each over an earlier one of the same id, and return how many."""
         return ingest.save_events(self.using, events)
 
@@ -260,7 +265,7 @@ class StateStore:
 
     # Tasks
 
-    def save_task(self, task: Mapping[str, Any]) -> models.Task:
+    def save_task(self, task: Mapping[str, object]) -> models.Task:
         """Save a task and its dependencies, over an earlier one of the same id, and return it."""
         return task_service.save_task(self.using, task, by=self.actor)
 
@@ -276,7 +281,7 @@ class StateStore:
 
     # Sessions
 
-    def start_session(self, agent_id: str, *, session_id: str | None = None, metadata: Any = None) -> models.Session:
+    def start_session(self, agent_id: str, *, session_id: str | None = None, metadata: object = None) -> models.Session:
         """Open a session of an agent and return it."""
         if self.prefix is not None:
             self._agent(agent_id)

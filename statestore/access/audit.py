@@ -29,10 +29,10 @@ def record(
     row_id: str | None = None,
     hash_before: str = "",
     hash_after: str = "",
-    before: Mapping[str, Any] | None = None,
-    after: Mapping[str, Any] | None = None,
+    before: Mapping[str, object] | None = None,
+    after: Mapping[str, object] | None = None,
     reverts: int | None = None,
-    detail: Mapping[str, Any] | None = None,
+    detail: Mapping[str, object] | None = None,
     using: str | None = None,
 ) -> models.AuditEntry:
     """Add an entry about a row, or about what `row` names, and return it.
@@ -58,5 +58,5 @@ def record(
     return entry
 
 
-def _as_json(columns: Mapping[str, Any] | None) -> str | None:
+def _as_json(columns: Mapping[str, object] | None) -> str | None:
     return None if columns is None else json.dumps(dict(columns), default=str)

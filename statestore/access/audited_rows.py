@@ -41,12 +41,12 @@ def delete(using: str, row: Any, *, by: Actor, if_match: str | None = None, reve
         stored.delete(using=using)
 
 
-def columns_of(row: Any) -> dict[str, Any]:
+def columns_of(row: Any) -> dict[str, object]:
     """Return {column: value} of a row, without those that the database generates."""
     return {field.attname: getattr(row, field.attname) for field in row._meta.concrete_fields if not field.generated}
 
 
-def changed_columns(stored: Any, row: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+def changed_columns(stored: object, row: object) -> tuple[dict[str, object], dict[str, object]]:
     """Return the columns that differ between two versions of a row: {column: value} before, and after."""
     old, new = columns_of(stored), columns_of(row)
     changed = [column for column in new if old[column] != new[column]]

@@ -9,7 +9,6 @@ from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote
 
 from statestore.db import orchestrator_schema as schema
@@ -103,7 +102,7 @@ def _sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _write_manifest(backup: Path, **facts: Any) -> Path:
+def _write_manifest(backup: Path, **facts: object) -> Path:
     """Write what the copy holds beside it, as JSON that a person can read and `sha256sum` can confirm."""
     manifest = backup.with_name(backup.name + ".json")
     made_at = datetime.now(UTC).isoformat(timespec="seconds")

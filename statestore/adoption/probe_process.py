@@ -111,7 +111,7 @@ def _limit(connection: sqlite3.Connection, seconds: float) -> None:
     connection.set_progress_handler(lambda: time.monotonic() > deadline, 1_000)
 
 
-def _read(connection: sqlite3.Connection, found: dict[str, Any]) -> None:
+def _read(connection: sqlite3.Connection, found: dict[str, object]) -> None:
     _limit(connection, STRUCTURE_SECONDS)
     objects = schema_detection.read_objects(connection)
     applied = schema_detection.applied_migrations(connection, objects)

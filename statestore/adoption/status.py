@@ -73,7 +73,7 @@ _MIGRATE: Final = "Run `manage.py migrate --database {alias}`."
 _LOOK: Final = "`manage.py adopt --dry-run {name}` says more."
 
 
-def _status_of(connection: BaseDatabaseWrapper, cursor: Any, name: str) -> StoreStatus:
+def _status_of(connection: BaseDatabaseWrapper, cursor: object, name: str) -> StoreStatus:
     applied = _applied(connection, cursor)
     unapplied = [migration for migration in schema_detection.our_migrations() if migration not in applied]
     if not unapplied:

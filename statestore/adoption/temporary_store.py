@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from django.conf import settings
 from django.db import connections
@@ -46,7 +46,7 @@ def foreign_keys_off(connection: BaseDatabaseWrapper) -> Iterator[None]:
         connection.enable_constraint_checking()
 
 
-def _database(path: Path) -> dict[str, Any]:
+def _database(path: Path) -> dict[str, object]:
     return {
         "ENGINE": "django.db.backends.sqlite3",
         "NAME": str(path),

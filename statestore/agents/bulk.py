@@ -42,14 +42,14 @@ def change_status_of_each(
     return _each(agent_ids, lambda agent_id: change_status(using, agent_id, status, by=by, reason=reason))
 
 
-def _each(agent_ids: Sequence[str], verb: Callable[[str], Any]) -> list[Outcome]:
+def _each(agent_ids: Sequence[str], verb: Callable[[str], object]) -> list[Outcome]:
     chosen = list(dict.fromkeys(agent_ids))
     if not 1 <= len(chosen) <= MAX_AGENTS:
         raise ValidationError(f"Select 1 to {MAX_AGENTS} agents. Nothing was changed.")
     return [_outcome(agent_id, verb) for agent_id in chosen]
 
 
-def _outcome(agent_id: str, verb: Callable[[str], Any]) -> Outcome:
+def _outcome(agent_id: str, verb: Callable[[str], object]) -> Outcome:
     try:
         return Outcome(agent_id, verb(agent_id))
     except StateStoreError as error:

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from statestore import models
 from statestore.access import audit, etags
@@ -25,7 +24,7 @@ class Saved:
 def save_agent(
     using: str,
     agent_id: str,
-    columns: Mapping[str, Any],
+    columns: Mapping[str, object],
     *,
     prefix: str | None = None,
     reason: str | None = None,
@@ -57,7 +56,13 @@ def save_agent(
 
 
 def change_agent(
-    using: str, agent_id: str, columns: Mapping[str, Any], *, by: Actor, reason: str = "", if_match: str | None = None
+    using: str,
+    agent_id: str,
+    columns: Mapping[str, object],
+    *,
+    by: Actor,
+    reason: str = "",
+    if_match: str | None = None,
 ) -> Saved:
     """Change some columns of an agent, recorded in the audit log.
 
@@ -174,7 +179,7 @@ def _check(
     etags.expect(found, if_match)
 
 
-def _insert(using: str, agent_id: str, prefix: str | None, columns: Mapping[str, Any]) -> models.AgentState:
+def _insert(using: str, agent_id: str, prefix: str | None, columns: Mapping[str, object]) -> models.AgentState:
     key = agent_id if prefix is None else f"{prefix}:{agent_id}"
     now = models.now()
     columns = {"name": agent_id, **columns}
@@ -183,7 +188,7 @@ def _insert(using: str, agent_id: str, prefix: str | None, columns: Mapping[str,
     return agent
 
 
-def update(using: str, agent: models.AgentState, columns: Mapping[str, Any]) -> models.AgentState:
+def update(using: str, agent: models.AgentState, columns: Mapping[str, object]) -> models.AgentState:
     """Write some columns of an agent, and when."""
     written = {**columns, "updated_at": models.now()}
     for column, value in written.items():
@@ -193,7 +198,7 @@ def update(using: str, agent: models.AgentState, columns: Mapping[str, Any]) -> 
 
 
 def record_change(
-    using: str, agent: models.AgentState, state_before: str, reason: str | None, **metadata: Any
+    using: str, agent: models.AgentState, state_before: str, reason: str | None, **metadata: object
 ) -> models.Transition:
     """Record that an agent's state became what it is, and return the transition."""
     transition = models.Transition(

@@ -46,7 +46,7 @@ def find_with(model: type[Row], using: str, related: str, column: str, value: st
 _Fields = list[tuple[str, Any]]
 
 
-def _row(model: type[Row], using: str, fields: _Fields, found: Sequence[Any]) -> Row:
+def _row(model: type[Row], using: str, fields: _Fields, found: Sequence[object]) -> Row:
     connection = connections[using]
     values = [
         convert(raw, None, connection) if convert else raw for (_, convert), raw in zip(fields, found, strict=True)

@@ -54,10 +54,10 @@ class NonInteger(int):
     `readable` is False where no number could be made of it; it then counts as 0.
     """
 
-    raw: Any
+    raw: object
     readable: bool
 
-    def __new__(cls, raw: Any) -> Self:
+    def __new__(cls, raw: object) -> Self:
         number = _seconds_of(raw)
         self = super().__new__(cls, number or 0)
         self.raw = raw
@@ -65,7 +65,7 @@ class NonInteger(int):
         return self
 
 
-def _seconds_of(raw: Any) -> int | None:
+def _seconds_of(raw: object) -> int | None:
     """Return the number that a wrongly typed value stands for: SQLite's CURRENT_TIMESTAMP text is UTC seconds."""
     try:
         if isinstance(raw, str) and _SQLITE_TIME.fullmatch(raw):
@@ -87,7 +87,7 @@ def text_bytes(text: str) -> bytes:
 _CONTROL: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff]")
 
 
-def survives_form(text: Any) -> bool:
+def survives_form(text: object) -> bool:
     """Return whether a text comes back from a browser's form as it was sent."""
     return not isinstance(text, StoredBlob) and not (isinstance(text, str) and _CONTROL.search(text))
 
@@ -95,12 +95,12 @@ def survives_form(text: Any) -> bool:
 class LenientText(models.TextField):  # type: ignore[type-arg]
     """Text that may hold anything: valid text, invalid UTF-8 (kept by surrogate escapes), or a blob."""
 
-    def from_db_value(self, value: Any, expression: Any, connection: BaseDatabaseWrapper) -> str | None:
+    def from_db_value(self, value: object, expression: object, connection: BaseDatabaseWrapper) -> str | None:
         if value is None or isinstance(value, str):
             return value
         return StoredBlob(value) if isinstance(value, bytes) else str(value)
 
-    def get_db_prep_value(self, value: Any, connection: BaseDatabaseWrapper, prepared: bool = False) -> Any:
+    def get_db_prep_value(self, value: object, connection: BaseDatabaseWrapper, prepared: bool = False) -> object:
         if type(value) is str and value.isascii() and "\0" not in value:
             return value  # As most are; a search binds 1,500 ids, and the way below took half of its time.
         raw = value
@@ -120,7 +120,7 @@ class LenientText(models.TextField):  # type: ignore[type-arg]
             )
         return str(value)
 
-    def get_placeholder(self, value: Any, compiler: Any, connection: BaseDatabaseWrapper) -> str:
+    def get_placeholder(self, value: object, compiler: object, connection: BaseDatabaseWrapper) -> str:
         return "CAST(%s AS TEXT)" if isinstance(value, _TextBytes) else "%s"
 
 
@@ -129,7 +129,7 @@ def _has_surrogate(value: str) -> bool:
     return not value.isascii() and _SURROGATE.search(value) is not None
 
 
-def bindable(value: Any) -> bool:
+def bindable(value: object) -> bool:
     """Return whether either database takes a value bound as it is: anything but a text with NUL or invalid UTF-8."""
     if type(value) is not str:
         return not isinstance(value, str)
@@ -144,7 +144,7 @@ def _encode(value: str) -> bytes:
         return value.encode("utf-8", "surrogatepass")
 
 
-def _cast(sql: str, parameter: Any) -> str:
+def _cast(sql: str, parameter: object) -> str:
     return f"CAST({sql} AS TEXT)" if isinstance(parameter, _TextBytes) else sql
 
 
@@ -200,17 +200,17 @@ class _Holds(Lookup):
 class LenientInteger(models.BigIntegerField):  # type: ignore[type-arg]
     """A 64-bit integer, or any other value stored in its column."""
 
-    def from_db_value(self, value: Any, expression: Any, connection: BaseDatabaseWrapper) -> int | None:
+    def from_db_value(self, value: object, expression: object, connection: BaseDatabaseWrapper) -> int | None:
         return value if value is None or isinstance(value, int) else NonInteger(value)
 
-    def get_prep_value(self, value: Any) -> Any:
+    def get_prep_value(self, value: object) -> object:
         return value.raw if isinstance(value, NonInteger) else super().get_prep_value(value)
 
 
 class UnixSecondsFormField(forms.SplitDateTimeField):
     """A date and a time of day in UTC, for a column of seconds."""
 
-    def prepare_value(self, value: Any) -> Any:
+    def prepare_value(self, value: object) -> object:
         if not isinstance(value, int):
             return value
         try:
@@ -222,14 +222,14 @@ class UnixSecondsFormField(forms.SplitDateTimeField):
         moment = super().compress(data_list)
         return None if moment is None else int(moment.replace(tzinfo=UTC).timestamp())
 
-    def has_changed(self, initial: Any, data: Any) -> bool:
+    def has_changed(self, initial: object, data: object) -> bool:
         return super().has_changed(self.prepare_value(initial), data)
 
 
 class UnixSeconds(LenientInteger):
     """A moment in whole seconds since 1970 UTC, as the orchestrator writes it."""
 
-    def formfield(self, **kwargs: Any) -> Any:
+    def formfield(self, **kwargs: object) -> Any:
         return UnixSecondsFormField(required=not self.blank, label=capfirst(self.verbose_name), help_text="UTC")
 
 

@@ -1,12 +1,11 @@
 """Values of Python as columns of JSON text hold them."""
 
 import json
-from typing import Any
 
 from statestore.errors import SerializationError
 
 
-def as_text(value: Any, what: str = "state") -> str:
+def as_text(value: object, what: str = "state") -> str:
     """Return a value as the column holds it: text stays as it is, anything else becomes JSON."""
     if isinstance(value, str):
         return value
@@ -16,6 +15,6 @@ def as_text(value: Any, what: str = "state") -> str:
         raise SerializationError(f"The {what} cannot be written as JSON: {error}. Nothing was changed.") from None
 
 
-def optional_text(value: Any, what: str = "metadata") -> str | None:
+def optional_text(value: object, what: str = "metadata") -> str | None:
     """Return a value as its column holds it, or None for none."""
     return None if value is None else as_text(value, what)

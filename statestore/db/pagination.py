@@ -60,7 +60,7 @@ def page(rows: QuerySet[Row], order: Sequence[str], *, cursor: str = "", size: i
     )
 
 
-def _fetch(rows: QuerySet[Row], pks: list[Any]) -> list[Row]:
+def _fetch(rows: QuerySet[Row], pks: list[object]) -> list[Row]:
     """Return the rows of some keys, in the order of the keys.
 
     Keys come first and columns second: a sort would otherwise carry every row's columns and subqueries along.
@@ -72,7 +72,7 @@ def _fetch(rows: QuerySet[Row], pks: list[Any]) -> list[Row]:
     return [by_key[_identity(pk)] for pk in pks if _identity(pk) in by_key]
 
 
-def _identity(pk: Any) -> tuple[bool, Any]:
+def _identity(pk: object) -> tuple[bool, object]:
     """Return a key by which a text and a blob of the same bytes are two."""
     return isinstance(pk, StoredBlob), pk
 
@@ -86,7 +86,7 @@ def _reversed(order: Sequence[str]) -> list[str]:
     return [name[1:] if name.startswith("-") else f"-{name}" for name in order]
 
 
-def _beyond(names: list[str], key: list[Any], *, descending: bool) -> Q:
+def _beyond(names: list[str], key: list[object], *, descending: bool) -> Q:
     """Return the condition for rows after `key`; its first clause alone bounds the index range."""
     strict, loose = ("lt", "lte") if descending else ("gt", "gte")
     head, *rest = names
@@ -102,14 +102,14 @@ def _encode(row: Model, names: list[str], *, backwards: bool) -> str:
     return encode_cursor([getattr(row, name) for name in names], backwards=backwards)
 
 
-def encode_cursor(values: Sequence[Any], *, backwards: bool) -> str:
+def encode_cursor(values: Sequence[object], *, backwards: bool) -> str:
     """Return the cursor of the page that begins beyond some values, in either direction."""
     key = [_plain(value) for value in values]
     text = json.dumps([int(backwards), *key], separators=(",", ":"))
     return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
 
-def decode_cursor(cursor: str, length: int) -> tuple[bool, list[Any]]:
+def decode_cursor(cursor: str, length: int) -> tuple[bool, list[object]]:
     """Return a cursor's direction and values. Raises ValidationError for one that was not made here."""
     try:
         text = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
@@ -123,14 +123,14 @@ def decode_cursor(cursor: str, length: int) -> tuple[bool, list[Any]]:
         ) from None
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: object) -> object:
     if isinstance(value, NonInteger):
         return {"odd": _plain(value.raw)}
     raw = value.raw if isinstance(value, StoredBlob) else value
     return {"blob": base64.b64encode(raw).decode()} if isinstance(raw, bytes) else raw
 
 
-def _stored(part: Any) -> Any:
+def _stored(part: object) -> object:
     if isinstance(part, dict):
         if "odd" in part:
             inner = _stored(part["odd"]) if part["odd"] is not None else None

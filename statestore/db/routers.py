@@ -16,15 +16,15 @@ def store_alias() -> str:
 class StoreRouter:
     """Sends the store's models to the store and everything else to `default`; nothing joins across."""
 
-    def db_for_read(self, model: Any, **hints: Any) -> str:
+    def db_for_read(self, model: Any, **hints: object) -> str:
         return store_alias() if self._in_store(model._meta.app_label, model._meta.model_name) else "default"
 
     db_for_write = db_for_read
 
-    def allow_relation(self, one: Any, other: Any, **hints: Any) -> bool:
+    def allow_relation(self, one: object, other: object, **hints: object) -> bool:
         return self.db_for_read(one) == self.db_for_read(other)
 
-    def allow_migrate(self, db: str, app_label: str, model_name: str | None = None, **hints: Any) -> bool:
+    def allow_migrate(self, db: str, app_label: str, model_name: str | None = None, **hints: object) -> bool:
         if "place" in hints:
             return db == (store_alias() if hints["place"] == "store" else "default")
         return db == (store_alias() if self._in_store(app_label, model_name) else "default")

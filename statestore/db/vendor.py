@@ -29,7 +29,7 @@ def row_lock(using: str) -> str:
     return "" if is_sqlite(connections[using]) else " FOR UPDATE"
 
 
-def prepare_connection(connection: BaseDatabaseWrapper, **_: Any) -> None:
+def prepare_connection(connection: BaseDatabaseWrapper, **_: object) -> None:
     """Prepare a new connection: read any bytes in text columns, and distrust the schema's triggers and views."""
     if not is_sqlite(connection):
         return

@@ -6,7 +6,6 @@ import random
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 from statestore import models
 from statestore.demo import script
@@ -49,7 +48,7 @@ CAST = (
 )
 
 
-def live(cast: Cast, chance: random.Random, now: int) -> Iterator[Any]:
+def live(cast: Cast, chance: random.Random, now: int) -> Iterator[object]:
     """Yield all rows of one agent's life, oldest first within each table."""
     state = script.first_state(cast.role, chance)
     times = _times(cast, chance, now)
@@ -75,7 +74,7 @@ def live(cast: Cast, chance: random.Random, now: int) -> Iterator[Any]:
     )
 
 
-def _act(cast: Cast, state: dict[str, Any], turn: int, chance: random.Random) -> tuple[str, list[script.Utterance]]:
+def _act(cast: Cast, state: dict[str, object], turn: int, chance: random.Random) -> tuple[str, list[script.Utterance]]:
     if cast.goes_wrong and turn == WRONG_TURN:
         return script.lose_the_goal(state)
     if cast.goes_wrong and turn > WRONG_TURN:
@@ -96,7 +95,7 @@ def _times(cast: Cast, chance: random.Random, now: int) -> list[int]:
     return times[::-1]
 
 
-def _text(state: dict[str, Any]) -> str:
+def _text(state: dict[str, object]) -> str:
     return json.dumps(state, ensure_ascii=False, separators=(",", ":"))
 
 
@@ -105,7 +104,7 @@ def _id(chance: random.Random) -> str:
 
 
 def _transition(
-    cast: Cast, before: dict[str, Any], after: dict[str, Any], reason: str, at: int, chance: random.Random
+    cast: Cast, before: dict[str, object], after: dict[str, object], reason: str, at: int, chance: random.Random
 ) -> models.Transition:
     return models.Transition(
         id=_id(chance),
@@ -138,7 +137,9 @@ def _events(
         )
 
 
-def _snapshots(cast: Cast, state: dict[str, Any], turn: int, at: int, now: int, chance: random.Random) -> Iterator[Any]:
+def _snapshots(
+    cast: Cast, state: dict[str, object], turn: int, at: int, now: int, chance: random.Random
+) -> Iterator[object]:
     descriptions = {10: "after planning", 20: "nightly"}
     if cast.goes_wrong:
         descriptions[WRONG_TURN - 2] = "before refactor"

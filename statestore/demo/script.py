@@ -49,11 +49,11 @@ class Utterance:
     kind: str
     content: str
     by: str = "agent"
-    metadata: dict[str, Any] = field(default_factory=dict)
+    metadata: dict[str, object] = field(default_factory=dict)
     commit: str | None = None
 
 
-def first_state(role: str, chance: random.Random) -> dict[str, Any]:
+def first_state(role: str, chance: random.Random) -> dict[str, object]:
     """Return an agent's state before its first turn."""
     steps = chance.sample(STEPS, 6)
     return {

@@ -55,7 +55,7 @@ class Ingested:
     refused: list[Refusal] = field(default_factory=list)
 
 
-def save_events(using: str, events: Iterable[Mapping[str, Any]]) -> int:
+def save_events(using: str, events: Iterable[Mapping[str, object]]) -> int:
     """Save events in one transaction, each over an earlier one of the same id, and return how many."""
     rows = []
     for position, event in enumerate(events):
@@ -69,7 +69,7 @@ def save_events(using: str, events: Iterable[Mapping[str, Any]]) -> int:
 
 
 def ingest(
-    using: str, events: Sequence[Any], *, scope: Scope | None = None, whole: bool = False, seed: str | None = None
+    using: str, events: Sequence[object], *, scope: Scope | None = None, whole: bool = False, seed: str | None = None
 ) -> Ingested:
     """Save those of the events that can be, and return what became of each.
 
@@ -81,7 +81,7 @@ def ingest(
         raise ValidationError(
             f"At most {MOST_EVENTS:,} events per call; this call has {len(events):,}. Nothing was saved."
         )
-    done, rows = Ingested(), list[tuple[Any, ...] | None]()
+    done, rows = Ingested(), list[tuple[object, ...] | None]()
     for position, event in enumerate(events):
         row = _checked(position, event, seed, done)
         if row is None and whole:
@@ -94,7 +94,7 @@ def ingest(
     return done
 
 
-def _checked(position: int, event: Any, seed: str | None, done: Ingested) -> tuple[Any, ...] | None:
+def _checked(position: int, event: object, seed: str | None, done: Ingested) -> tuple[Any, ...] | None:
     try:
         if isinstance(event, StateStoreError):
             raise event
@@ -107,7 +107,7 @@ def _checked(position: int, event: Any, seed: str | None, done: Ingested) -> tup
         return None
 
 
-def event_row(event: Any, made_id: str | None = None) -> tuple[Any, ...]:
+def event_row(event: object, made_id: str | None = None) -> tuple[object, ...]:
     """Return an event's columns as they are inserted. Raises ValidationError with what is wrong, as half a sentence."""
     if not isinstance(event, Mapping):
         raise ValidationError("is not an object.")
@@ -144,7 +144,7 @@ def _check_bounds(row: tuple[Any, ...]) -> None:
         raise ValidationError("has a timestamp outside the years 1970 to 9999, in seconds.")
 
 
-def _check_text(column: str, value: Any, *, required: bool) -> None:
+def _check_text(column: str, value: object, *, required: bool) -> None:
     if value is None:
         if required:
             raise ValidationError(f"has no {column}.")
@@ -153,7 +153,13 @@ def _check_text(column: str, value: Any, *, required: bool) -> None:
 
 
 def _write_chunk(
-    using: str, rows: Sequence[tuple[Any, ...] | None], start: int, scope: Scope | None, done: Ingested, *, whole: bool
+    using: str,
+    rows: Sequence[tuple[object, ...] | None],
+    start: int,
+    scope: Scope | None,
+    done: Ingested,
+    *,
+    whole: bool,
 ) -> None:
     good = [(start + n, row) for n, row in enumerate(rows) if row is not None]
     if not good:
@@ -187,10 +193,10 @@ def _outside(scope: Scope, rows: Iterable[tuple[Any, ...]]) -> set[str]:
     return strange | hidden
 
 
-def write_rows(using: str, rows: Sequence[tuple[Any, ...]]) -> None:
+def write_rows(using: str, rows: Sequence[tuple[object, ...]]) -> None:
     """Insert rows as `event_row` makes them, each over one of the same id; call it inside a transaction."""
-    plain: list[tuple[Any, ...]] = []
-    odd: list[tuple[Any, ...]] = []
+    plain: list[tuple[object, ...]] = []
+    odd: list[tuple[object, ...]] = []
     for row in rows:
         (plain if all(bindable(value) for value in row) else odd).append(row)
     vendor.upsert_many(using, "events", _INSERTED, plain, key="id", kept=("created_at",))
@@ -200,6 +206,6 @@ def write_rows(using: str, rows: Sequence[tuple[Any, ...]]) -> None:
         )
 
 
-def _events(rows: Iterable[tuple[Any, ...]]) -> Iterator[models.Event]:
+def _events(rows: Iterable[tuple[object, ...]]) -> Iterator[models.Event]:
     for row in rows:
         yield models.Event(**dict(zip(_INSERTED, row, strict=True)))

@@ -38,8 +38,8 @@ class BulkForm(CheckedForm):
     action = forms.ChoiceField(choices=[(action, action) for action in ("snapshot", "status")])
     status = forms.CharField(required=False, max_length=200)
 
-    def clean(self) -> dict[str, Any]:
-        values: dict[str, Any] = super().clean() or {}
+    def clean(self) -> dict[str, object]:
+        values: dict[str, object] = super().clean() or {}
         if values.get("action") == "status" and values.get("status") not in models.AgentStatus.values:
             raise forms.ValidationError("Choose a status. Nothing was changed.")
         return values

@@ -17,7 +17,7 @@ class MomentField(forms.CharField):
     def __init__(self) -> None:
         super().__init__(required=False, max_length=4000)
 
-    def clean(self, value: Any) -> moments.Moment:
+    def clean(self, value: object) -> moments.Moment:
         """Return the moment."""
         text = super().clean(value)
         try:
@@ -32,7 +32,7 @@ class TimeField(forms.CharField):
     def __init__(self) -> None:
         super().__init__(required=False, max_length=60)
 
-    def clean(self, value: Any) -> int | None:
+    def clean(self, value: object) -> int | None:
         """Return whole seconds since 1970 UTC."""
         text = super().clean(value)
         try:
@@ -48,7 +48,7 @@ class QueryField(forms.CharField):
         super().__init__(required=False)
         self.validators = []  # NUL characters and length are refused in the language's own words.
 
-    def clean(self, value: Any) -> search.Query:
+    def clean(self, value: object) -> search.Query:
         """Return what is asked for; the error's `position` is where it cannot be understood."""
         try:
             return search.parse(self.to_python(value) or "")

@@ -63,7 +63,7 @@ class AgentFilterForm(PageForm):
             agents = agents.in_namespace(values["namespace"]) if values["namespace"] != "*" else agents
         return agents.matching(values["q"])
 
-    def in_trash(self) -> Any:
+    def in_trash(self) -> object:
         """Return the agents in the trash that the checked values ask for."""
         values = self.cleaned_data
         agents = models.AgentState.objects.in_trash()

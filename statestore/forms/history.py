@@ -16,7 +16,7 @@ class TimelineForm(CheckedForm):
     moment = MomentField()
     at = TimeField()
 
-    def clean(self) -> dict[str, Any]:
+    def clean(self) -> dict[str, object]:
         values: dict[str, Any] = super().clean() or {}
         start, end = values.get("start"), values.get("end")
         if start is not None and end is not None and end < start:

@@ -57,7 +57,7 @@ class RowForm(forms.ModelForm):  # type: ignore[type-arg]
         return values
 
 
-def _as_it_was(typed: str, stored: Any) -> str | None:
+def _as_it_was(typed: str, stored: object) -> str | None:
     """Return the stored text where only a browser's line ends differ from it, else the typed one with plain ones.
 
     A browser sends nothing for none, which stays none.
@@ -82,7 +82,7 @@ class TaskForm(RowForm):
         model = models.Task
         fields = ["title", "description", "status", "priority", "complexity", "assigned_to", "dependencies", "metadata"]
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: object, **kwargs: object) -> None:
         super().__init__(*args, **kwargs)
         for name, choices in CHOICES.items():
             stored = getattr(self.instance, name)
@@ -115,7 +115,7 @@ class SessionForm(RowForm):
         model = models.Session
         fields = ["agent_id", "started_at", "ended_at", "status", "metadata"]
 
-    def clean(self) -> dict[str, Any]:
+    def clean(self) -> dict[str, object]:
         values = super().clean()
         started, ended = values.get("started_at"), values.get("ended_at")
         if started is not None and ended is not None and ended < started:

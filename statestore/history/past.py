@@ -95,10 +95,10 @@ class Past:
         self.using = using or store_alias()
         self.sources: dict[Kind, Any] = {kind: rows for kind, rows in self._rows().items() if kind in kinds}
 
-    def _rows(self) -> dict[Kind, Any]:
+    def _rows(self) -> dict[Kind, object]:
         snapshots = models.Snapshot.objects.using(self.using).of_agent(self.agent_id)
         transitions = models.Transition.objects.using(self.using).of_agent(self.agent_id)
-        rows: dict[Kind, Any] = {
+        rows: dict[Kind, object] = {
             "snapshot": snapshots.without_state().with_size(),
             "transition": transitions.without_states().with_sizes(),
         }
@@ -229,9 +229,9 @@ class Past:
             restores = models.Restore.objects.using(self.using).filter(agent_id=self.agent_id, transition_id__in=ids)
             return dict(restores.values_list("safety_snapshot_id", "transition_id"))
 
-    def _texts(self, groups: list[dict[Kind, list[Record]]]) -> dict[tuple[Kind, Any], tuple[Any, Any]]:
+    def _texts(self, groups: list[dict[Kind, list[Record]]]) -> dict[tuple[Kind, object], tuple[object, object]]:
         """Return {(kind, pk): (state before, state after)} of some groups; of a snapshot both are its state."""
-        found: dict[tuple[Kind, Any], tuple[Any, Any]] = {}
+        found: dict[tuple[Kind, object], tuple[object, object]] = {}
         small = [kinds for kinds in groups if _bytes(kinds) <= limits.ORDERED_BYTES]
         for kind in ("captured", "transition", "snapshot"):
             pks = [record.row.pk for kinds in small for record in kinds.get(kind, ())]
@@ -278,14 +278,14 @@ def _bytes(kinds: dict[Kind, list[Record]]) -> int:
     )
 
 
-_Texts: TypeAlias = dict[tuple[Kind, Any], tuple[Any, Any]]
+_Texts: TypeAlias = dict[tuple[Kind, object], tuple[object, object]]
 
 
 def _chained(captured: list[Record], transitions: list[Record], texts: _Texts) -> list[Record]:
     """Return captured changes and transitions of one second as one chain, each kind in its own order."""
     chain: list[Record] = []
     heads = list(captured), list(transitions)
-    now: Any = None
+    now: object = None
     while heads[0] and heads[1]:
         states = [_states(records[0], texts) for records in heads]
         fits = [_same(now, before) for before, _ in states]
@@ -315,13 +315,13 @@ def _with_snapshots(
     return ordered
 
 
-def _fitting(states: list[tuple[Any, Any]], text: Any) -> int:
+def _fitting(states: list[tuple[object, object]], text: object) -> int:
     """Return the last place between changes at which the state was a text, the first place where it never was."""
     fits = [place + 1 for place, (_, after) in enumerate(states) if _same(after, text)]
     return max(fits, default=0)
 
 
-def _states(record: Record, texts: _Texts) -> tuple[Any, Any]:
+def _states(record: Record, texts: _Texts) -> tuple[object, object]:
     return texts.get((record.kind, record.row.pk), (None, None))
 
 

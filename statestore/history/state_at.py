@@ -217,14 +217,14 @@ def _time(row: Any) -> Any:
     return row.timestamp if isinstance(row, models.Transition) else row.created_at
 
 
-def _pasts(agent_id: Any, using: str) -> tuple[Any, Any, Any]:
+def _pasts(agent_id: object, using: str) -> tuple[Any, Any, Any]:
     """Return an agent's transitions, snapshots and captured changes."""
     tables: tuple[Any, ...] = (models.Transition, models.Snapshot, models.CapturedChange)
     transitions, snapshots, captured = (table.objects.using(using).of_agent(agent_id) for table in tables)
     return transitions, snapshots, captured
 
 
-def _by_key(table: type[Any], keys: list[Any], without: str | None, using: str) -> dict[Any, Any]:
+def _by_key(table: type[Any], keys: list[object], without: str | None, using: str) -> dict[object, object]:
     rows = table.objects.using(using).filter(pk__in=[key for key in keys if key is not None])
     return {row.pk: row for row in (rows.defer(without) if without else rows)}
 

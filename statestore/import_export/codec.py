@@ -13,17 +13,17 @@ FORMAT: Final = {"statestore_export": 1}
 _LONE: Final = re.compile("[\ud800-\udfff]")
 
 
-def line(payload: Mapping[str, Any]) -> bytes:
+def line(payload: Mapping[str, object]) -> bytes:
     """Return a payload as one line."""
     return json.dumps(payload, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
 
 
-def row_line(table: str, columns: Sequence[str], values: Sequence[Any]) -> bytes:
+def row_line(table: str, columns: Sequence[str], values: Sequence[object]) -> bytes:
     """Return a row as one line."""
     return line({"table": table, "row": dict(zip(columns, map(to_json, values), strict=True))})
 
 
-def to_json(value: Any) -> Any:
+def to_json(value: object) -> object:
     """Return a stored value as JSON; what no JSON value stands for becomes an object that names what it is."""
     if isinstance(value, NonInteger):
         return {"odd": to_json(value.raw if not isinstance(value.raw, bytes) else StoredBlob(value.raw))}
@@ -36,7 +36,7 @@ def to_json(value: Any) -> Any:
     return value
 
 
-def from_json(value: Any) -> Any:
+def from_json(value: object) -> Any:
     """Return the stored value that a line's JSON stands for. Raises ValidationError."""
     if value is None or isinstance(value, str) or (isinstance(value, int) and not isinstance(value, bool)):
         return value

@@ -8,7 +8,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 from django.db import IntegrityError, transaction
 
@@ -58,7 +58,7 @@ class Report:
 @dataclass(frozen=True, slots=True)
 class _Row:
     number: int
-    values: dict[str, Any]
+    values: dict[str, object]
     stored_as: str | None = None
 
 
@@ -94,7 +94,7 @@ def import_lines(source: Iterable[bytes], *, using: str, by: Actor, dry_run: boo
     return report
 
 
-def _payload(number: int, raw: bytes, report: Report) -> dict[str, Any] | None:
+def _payload(number: int, raw: bytes, report: Report) -> dict[str, object] | None:
     if number == 1:
         try:
             is_right = json.loads(raw) == codec.FORMAT
@@ -114,7 +114,7 @@ def _payload(number: int, raw: bytes, report: Report) -> dict[str, Any] | None:
     return payload
 
 
-def _table(number: int, payload: dict[str, Any], report: Report) -> Table | None:
+def _table(number: int, payload: dict[str, object], report: Report) -> Table | None:
     name = payload.get("table")
     if name == AUDIT.name:
         report.skipped_audit += 1
@@ -125,7 +125,7 @@ def _table(number: int, payload: dict[str, Any], report: Report) -> Table | None
     return table
 
 
-def _row(number: int, payload: dict[str, Any], table: Table, using: str, report: Report) -> _Row | None:
+def _row(number: int, payload: dict[str, object], table: Table, using: str, report: Report) -> _Row | None:
     row = payload.get("row")
     try:
         if not isinstance(row, dict) or set(row) != set(table.columns):
@@ -137,7 +137,7 @@ def _row(number: int, payload: dict[str, Any], table: Table, using: str, report:
         return None
 
 
-def _normalised(number: int, values: dict[str, Any], report: Report) -> _Row:
+def _normalised(number: int, values: dict[str, object], report: Report) -> _Row:
     """Return a row whose numbers are numbers, with what they were. Raises ValidationError for what is none."""
     odd = {column: value for column, value in values.items() if isinstance(value, NonInteger)}
     for column, value in odd.items():
@@ -185,11 +185,11 @@ def _write_one(table: Table, row: _Row, using: str, report: Report) -> None:
     _count(table, [row], there, report)
 
 
-def _key(table: Table, row: _Row) -> tuple[Any, ...]:
+def _key(table: Table, row: _Row) -> tuple[object, ...]:
     return tuple(row.values[column] for column in table.key_columns)
 
 
-def _present(table: Table, rows: list[_Row], using: str) -> set[Any]:
+def _present(table: Table, rows: list[_Row], using: str) -> set[object]:
     """Return the keys of those rows that are there already."""
     found = table.model.objects.using(using)
     columns = [next(f.attname for f in table.fields if f.column == column) for column in table.key_columns]
@@ -197,7 +197,7 @@ def _present(table: Table, rows: list[_Row], using: str) -> set[Any]:
     return set(found.filter(**{f"{columns[0]}__in": first}).values_list(*columns))
 
 
-def _count(table: Table, rows: list[_Row], there: set[Any], report: Report) -> None:
+def _count(table: Table, rows: list[_Row], there: set[object], report: Report) -> None:
     old = sum(_key(table, row) in there for row in rows)
     report.updated[table.name] = report.updated.get(table.name, 0) + old
     report.inserted[table.name] = report.inserted.get(table.name, 0) + len(rows) - old
@@ -240,7 +240,7 @@ def _upsert_odd(table: Table, rows: list[_Row], using: str) -> None:
     table.model.objects.using(using).bulk_create(made, update_conflicts=True, unique_fields=unique, update_fields=names)
 
 
-def _finish(end: Any, digest: str, report: Report) -> None:
+def _finish(end: object, digest: str, report: Report) -> None:
     report.is_complete = isinstance(end, dict) and end.get("sha256") == digest
     if not report.is_complete:
         report.problem = "The last line does not match the others: the export was modified."

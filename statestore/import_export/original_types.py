@@ -6,7 +6,7 @@ the seconds, and `stored_as` what they were; it counts as long as the number is 
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Final
 
 from django.db import connections
 
@@ -31,7 +31,7 @@ def dumped(odd: Mapping[str, NonInteger]) -> str | None:
     return json.dumps({column: codec.to_json(value) for column, value in odd.items()}) if odd else None
 
 
-def of(table: Table, using: str, keys: Sequence[Any]) -> dict[Any, dict[str, NonInteger]]:
+def of(table: Table, using: str, keys: Sequence[object]) -> dict[object, dict[str, NonInteger]]:
     """Return {key: {column: original}} of those rows among some that have any."""
     if not are_kept(table, using) or not keys:
         return {}
@@ -46,7 +46,7 @@ def _loaded(text: str) -> dict[str, NonInteger]:
     return {column: codec.from_json(value) for column, value in json.loads(text).items()}
 
 
-def given_back(table: Table, values: Sequence[Any], originals: Mapping[str, NonInteger]) -> list[Any]:
+def given_back(table: Table, values: Sequence[object], originals: Mapping[str, NonInteger]) -> list[object]:
     """Return a row's values, each number that is still what it was made of as that."""
     return [
         original if (original := originals.get(column)) is not None and int(original) == value else value

@@ -41,20 +41,20 @@ class Table:
         return self.key or (str(self.model._meta.pk.column),)
 
 
-def _of_agents(model: Any, column: str = "agent_id") -> Callable[[Scope], Any]:
-    def rows(scope: Scope) -> Any:
+def _of_agents(model: Any, column: str = "agent_id") -> Callable[[Scope], object]:
+    def rows(scope: Scope) -> object:
         found = model.objects.using(scope.using)
         return found if scope.is_unrestricted else found.filter(**{f"{column}__in": scope.agents().values("agent_id")})
 
     return rows
 
 
-def _expiries(scope: Scope) -> Any:
+def _expiries(scope: Scope) -> object:
     found = models.SnapshotExpiry.objects.using(scope.using)
     return found if scope.is_unrestricted else found.filter(snapshot_id__in=scope.snapshots().values("pk"))
 
 
-def _edges(scope: Scope) -> Any:
+def _edges(scope: Scope) -> object:
     found = models.TaskDependency.objects.using(scope.using)
     return found if scope.is_unrestricted else found.filter(task_id__in=scope.tasks().values("pk"))
 

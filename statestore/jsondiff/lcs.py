@@ -67,7 +67,7 @@ def common_ends(left: Any, right: Any, equal: Callable[[Any, Any], bool]) -> tup
     return head, _common_head(left[head:][::-1], right[head:][::-1], equal)
 
 
-def _common_head(left: Any, right: Any, equal: Callable[[Any, Any], bool]) -> int:
+def _common_head(left: Any, right: Any, equal: Callable[[object, object], bool]) -> int:
     low, high = 0, min(len(left), len(right))
     while low < high:
         middle = (low + high + 1) // 2

@@ -130,7 +130,7 @@ def _is_equal(found: Json, value: Json) -> bool:
     return eq(left, right) if left is not None and right is not None else parsing.equal(found, value)
 
 
-def _in_order(order: Callable[[Any, Any], bool], found: Json, value: Json) -> bool:
+def _in_order(order: Callable[[object, object], bool], found: Json, value: Json) -> bool:
     if isinstance(found, str) and isinstance(value, str):
         return order(found, value)
     left, right = _number(found), _number(value)

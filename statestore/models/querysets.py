@@ -68,8 +68,8 @@ def hourly(rows: QuerySet[Row], column: str, start: int) -> dict[int, int]:
 
 
 def some_of_each(
-    rows: QuerySet[Any, Any], column: str, values: Sequence[Any], most: int
-) -> list[list[tuple[Any, ...]]]:
+    rows: QuerySet[Any, object], column: str, values: Sequence[object], most: int
+) -> list[list[tuple[object, ...]]]:
     """Return, for each of some values of a column, the columns of up to `most` rows that have it, in one query.
 
     `rows` is a `values_list`. A window over the rows of all values would read every one of them to give a few.
@@ -82,7 +82,7 @@ def some_of_each(
             continue
         parts.append(f"SELECT {number} AS part, few{number}.* FROM ({sql}) AS few{number}")  # noqa: S608 (made by the ORM)
         parameters += bound
-    found: list[list[tuple[Any, ...]]] = [[] for _ in values]
+    found: list[list[tuple[object, ...]]] = [[] for _ in values]
     if parts:
         with translated_errors(), connections[rows.db].cursor() as cursor:
             cursor.execute(" UNION ALL ".join(parts), parameters)

@@ -1,7 +1,7 @@
 """What any row has: an id, a time, bytes, a hash."""
 
 import hashlib
-from typing import Any, Final
+from typing import Final
 
 from django.db import models
 
@@ -36,7 +36,7 @@ def row_hash(row: models.Model) -> str:
     return digest.hexdigest()
 
 
-def _hashed_bytes(value: Any) -> bytes:
+def _hashed_bytes(value: object) -> bytes:
     if isinstance(value, str):
         return b"s" + text_bytes(value)
     return b"n" if value is None else b"i" + repr(getattr(value, "raw", value)).encode("utf-8", "surrogateescape")

@@ -123,7 +123,7 @@ def undo_batch(
     return undo, apply_batch(undo, by=by, budget_seconds=limits.REQUEST_SECONDS, using=using)
 
 
-def _restores(done: Iterable[Any], using: str) -> Iterator[models.Restore]:
+def _restores(done: Iterable[object], using: str) -> Iterator[models.Restore]:
     for ids in batched([restore_id for restore_id in done if restore_id], limits.AGENTS_AT_ONCE):
         yield from models.Restore.objects.using(using).filter(pk__in=ids)
 

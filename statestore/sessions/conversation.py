@@ -107,7 +107,7 @@ def _stretch(events: EventQuerySet, rows: list[models.Event], agents: list[str])
     )
 
 
-def _merged(events: list[models.Event], transitions: list[models.Transition]) -> Iterator[tuple[int, Any, Any]]:
+def _merged(events: list[models.Event], transitions: list[models.Transition]) -> Iterator[tuple[int, object, object]]:
     entries = [(int(event.timestamp), 0, number, event, None) for number, event in enumerate(events)]
     entries += [(int(one.timestamp), 1, number, None, one) for number, one in enumerate(transitions)]  # type: ignore[misc]
     for at, _, _, event, transition in sorted(entries, key=lambda entry: entry[:3]):

@@ -78,11 +78,11 @@ class _Sql:
         self.parts: list[str] = []
         self.parameters: list[Any] = []
 
-    def add(self, sql: str, *parameters: Any) -> None:
+    def add(self, sql: str, *parameters: object) -> None:
         self.parts.append(sql)
         self.parameters += parameters
 
-    def text(self, value: str) -> tuple[str, Any]:
+    def text(self, value: str) -> tuple[str, object]:
         """Return the placeholder of any text that an id may be, and what is bound to it."""
         bound = _TEXT.get_db_prep_value(value, self.connection)
         return _TEXT.get_placeholder(bound, None, self.connection), bound
@@ -199,12 +199,12 @@ def _key(cursor: str) -> tuple[bool, tuple[int, str] | None]:
     return backwards, (last, pk)
 
 
-def _found(pk: Any, last: int | None, first: int | None) -> _Found:
+def _found(pk: object, last: int | None, first: int | None) -> _Found:
     last = last or 0
     return _Found(_id(pk), last, last if first is None else first)
 
 
-def _id(raw: Any) -> str:
+def _id(raw: object) -> str:
     return StoredBlob(raw) if isinstance(raw, bytes) else str(raw)
 
 

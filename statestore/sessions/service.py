@@ -1,7 +1,5 @@
 """Sessions: opened, ended, edited."""
 
-from typing import Any
-
 from statestore import models
 from statestore.access import audit, audited_rows, etags
 from statestore.access.audit import Actor
@@ -11,9 +9,9 @@ from statestore.errors import Conflict, NotFound, ValidationError
 from statestore.models.audit import Action
 
 
-def start_session(using: str, agent_id: str, *, session_id: str | None, metadata: Any, by: Actor) -> models.Session:
+def start_session(using: str, agent_id: str, *, session_id: str | None, metadata: object, by: Actor) -> models.Session:
     """Open a session of an agent and return it."""
-    columns: dict[str, Any] = {"agent_id": agent_id, "started_at": models.now(), "status": "active"}
+    columns: dict[str, object] = {"agent_id": agent_id, "started_at": models.now(), "status": "active"}
     if session_id is not None:
         columns["id"] = session_id
     session = models.Session(**columns, metadata=optional_text(metadata))

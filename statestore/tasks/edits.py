@@ -28,8 +28,8 @@ class Edit:
     """
 
     entry: models.AuditEntry
-    before: dict[str, Any] | None
-    after: dict[str, Any] | None
+    before: dict[str, object] | None
+    after: dict[str, object] | None
 
     @property
     def is_revertible(self) -> bool:
@@ -74,7 +74,7 @@ def revert(entry: models.AuditEntry, *, by: Actor, if_match: str | None = None, 
         return _save(row, columns, entry, using, by)
 
 
-def _expect_unchanged(after: dict[str, Any], row: Any) -> None:
+def _expect_unchanged(after: dict[str, object], row: object) -> None:
     """Raise Conflict if a later edit changed one of the columns."""
     written = {column: value for column, value in after.items() if column not in _MANAGED_COLUMNS}
     changed = [column for column, value in written.items() if getattr(row, column) != value]
@@ -84,7 +84,7 @@ def _expect_unchanged(after: dict[str, Any], row: Any) -> None:
         )
 
 
-def _recreate(edit: Edit, row: Any, using: str, by: Actor) -> Any:
+def _recreate(edit: Edit, row: object, using: str, by: Actor) -> object:
     entry = edit.entry
     if row is not None:
         raise Conflict(f"A {entry.noun} with this id exists again. Nothing was changed.")
@@ -92,7 +92,7 @@ def _recreate(edit: Edit, row: Any, using: str, by: Actor) -> Any:
     return _save(_TABLES[entry.noun](pk=entry.row_id), columns, entry, using, by)
 
 
-def _save(row: Any, columns: dict[str, Any], entry: models.AuditEntry, using: str, by: Actor) -> Any:
+def _save(row: Any, columns: dict[str, object], entry: models.AuditEntry, using: str, by: Actor) -> object:
     if isinstance(row, models.Task):
         return task_service.save_task(using, {**columns, "id": row.pk}, by=by, reverts=entry.pk)
     for column, value in columns.items():

@@ -1,7 +1,6 @@
 """Tasks: saved with their dependencies, moved from one status to another."""
 
 from collections.abc import Mapping
-from typing import Any
 
 from statestore import models
 from statestore.access import audited_rows, etags
@@ -15,7 +14,7 @@ from statestore.tasks.dependencies import check_dependencies, replace_edges
 
 def save_task(
     using: str,
-    task: Mapping[str, Any],
+    task: Mapping[str, object],
     *,
     by: Actor,
     if_match: str | None = None,
@@ -45,7 +44,7 @@ def save_task(
     return row
 
 
-def _task_row(using: str, task: Mapping[str, Any]) -> tuple[models.Task, models.Task | None]:
+def _task_row(using: str, task: Mapping[str, object]) -> tuple[models.Task, models.Task | None]:
     known = {field.attname for field in models.Task._meta.concrete_fields if field.editable}
     if unknown := set(task) - known:
         raise ValidationError(f"Unknown task field {min(unknown)}. Nothing was saved.")

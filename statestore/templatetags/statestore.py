@@ -30,7 +30,7 @@ _COMMIT: Final = re.compile("[0-9a-fA-F]{4,64}")
 
 
 @register.filter
-def marked(value: Any, words: Any) -> SafeString:
+def marked(value: object, words: Any) -> SafeString:
     """Return a text with the words in it that were searched for marked."""
     parts = search.marked(str(value), words or ())
     return SafeString("".join(f"<mark>{escape(text)}</mark>" if is_word else escape(text) for text, is_word in parts))
@@ -41,7 +41,7 @@ _IN_TREE: Final = re.compile('(<span class="(?:name|literal|gist)"[^>]*>|</summa
 
 
 @register.filter
-def marked_tree(tree: Any, words: Any) -> SafeString:
+def marked_tree(tree: Any, words: object) -> SafeString:
     """Return the HTML of a tree with the words in it that were searched for marked."""
     if not words:
         return SafeString(tree)
@@ -55,13 +55,13 @@ def address(value: Any) -> str:
 
 
 @register.filter
-def as_json(value: Any) -> str:
+def as_json(value: object) -> str:
     """Return a text as an ASCII JSON string, in which it survives any attribute."""
     return json.dumps(str(value))
 
 
 @register.simple_tag
-def status(word: Any) -> SafeString:
+def status(word: object) -> SafeString:
     """Return the badge of a status: sign, word and colour."""
     known = str(word).lower() if str(word).lower() in STATUS_SIGNS else "unknown"
     sign = STATUS_SIGNS.get(known, "?")
@@ -80,7 +80,7 @@ TASK_STATUSES: Final = {
 
 
 @register.simple_tag
-def task_status(word: Any) -> SafeString:
+def task_status(word: object) -> SafeString:
     """Return the badge of a task's status, in the looks of agents' statuses."""
     sign, look, shown = TASK_STATUSES.get(str(word), ("?", "unknown", line(word, 40) or "(empty)"))
     return format_html(
@@ -92,7 +92,7 @@ def task_status(word: Any) -> SafeString:
 
 
 @register.simple_tag
-def chip(value: Any, length: int = 28) -> SafeString:
+def chip(value: object, length: int = 28) -> SafeString:
     """Return an id in monospace, shortened in the middle, with a button that copies all of it."""
     text = str(value)
     return format_html(
@@ -106,7 +106,7 @@ def chip(value: Any, length: int = 28) -> SafeString:
 
 
 @register.simple_tag
-def when(seconds: Any, relative: bool = True) -> SafeString | str:
+def when(seconds: object, relative: bool = True) -> SafeString | str:
     """Return a time element: relative where scripts run, with the absolute UTC time behind it."""
     if seconds is None:
         return "never"
@@ -122,7 +122,7 @@ def when(seconds: Any, relative: bool = True) -> SafeString | str:
 
 
 @register.simple_tag
-def commit(value: Any) -> SafeString | str:
+def commit(value: object) -> SafeString | str:
     """Return a git commit, shortened, with a link to all that happened at it."""
     text = str(value or "")
     shown = format_html("<code>{}</code>", middle(text, 12)) if text else ""
@@ -132,7 +132,7 @@ def commit(value: Any) -> SafeString | str:
 
 
 @register.simple_tag
-def commit_elsewhere(value: Any) -> SafeString | str:
+def commit_elsewhere(value: object) -> SafeString | str:
     """Return the link to a git commit that COMMIT_URL says how to make, or nothing."""
     text = str(value or "")
     if not settings.COMMIT_URL or not _COMMIT.fullmatch(text):
@@ -155,21 +155,21 @@ def duration(seconds: Any) -> str:
 
 
 @register.filter
-def age(seconds: Any) -> str:
+def age(seconds: object) -> str:
     """Return how long ago a time was, in its two largest units."""
     moment = utc(seconds)
     return duration((datetime.now(UTC) - moment).total_seconds()) if moment else ""
 
 
 @register.simple_tag
-def iso(seconds: Any) -> str:
+def iso(seconds: object) -> str:
     """Return a time as a field of a form shows it and takes it back."""
     moment = utc(seconds)
     return moment.strftime("%Y-%m-%d %H:%M:%S") if moment else ""
 
 
 @register.simple_tag
-def growth(before: Any, after: Any) -> SafeString | str:
+def growth(before: object, after: Any) -> SafeString | str:
     """Return by how much a state grew or shrank, with both sizes behind it."""
     if before is None or after is None:
         return ""
@@ -178,7 +178,7 @@ def growth(before: Any, after: Any) -> SafeString | str:
 
 
 @register.simple_tag
-def moment_link(text: Any) -> SafeString | str:
+def moment_link(text: object) -> SafeString | str:
     """Return a moment in words, with a link to the snapshot or the transition that it names."""
     try:
         moment = moments.parse(str(text))
@@ -198,7 +198,7 @@ def moment_link(text: Any) -> SafeString | str:
 
 
 @register.simple_tag(takes_context=True)
-def query(context: dict[str, Any], **changes: Any) -> str:
+def query(context: dict[str, Any], **changes: object) -> str:
     """Return the page's query string with some parameters changed; an empty value takes one away."""
     parameters = context["request"].GET.copy()
     for name, value in changes.items():
@@ -209,7 +209,7 @@ def query(context: dict[str, Any], **changes: Any) -> str:
 
 
 @register.simple_tag(takes_context=True)
-def query_and(context: dict[str, Any], name: str, value: Any) -> str:
+def query_and(context: dict[str, Any], name: str, value: object) -> str:
     """Return the page's query string with one more value of a parameter."""
     parameters = context["request"].GET.copy()
     parameters.appendlist(name, visible(value))
@@ -217,13 +217,13 @@ def query_and(context: dict[str, Any], name: str, value: Any) -> str:
 
 
 @register.inclusion_tag("statestore/history/_origin.html")
-def origin(found: Any, agent_id: Any, commit: Any = "") -> dict[str, Any]:
+def origin(found: object, agent_id: object, commit: object = "") -> dict[str, object]:
     """Return what made a change: its transition with time, reason and commit, or that it was not recorded."""
     return {"origin": found, "agent_id": agent_id, "git_commit": commit}
 
 
 @register.inclusion_tag("statestore/_parts/json_link.html", takes_context=True)
-def json_link(context: dict[str, Any]) -> dict[str, Any]:
+def json_link(context: dict[str, Any]) -> dict[str, object]:
     """Return where this page's data is as JSON, and the curl line for it; nothing for a page without data."""
     request = context.get("request")
     agent = context.get("agent")

@@ -27,7 +27,7 @@ def agent_list(request: HttpRequest) -> HttpResponse:
     """Show a page of agents, filtered and sorted by the query string."""
     form = AgentFilterForm(request.GET)
     counts = models.AgentState.objects.alive().counts_by_status()
-    context: dict[str, Any] = {
+    context: dict[str, object] = {
         "place": "agents",
         "form": form,
         "counts": sorted(counts.items(), key=lambda pair: -pair[1]),

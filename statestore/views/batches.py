@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Mapping
-from typing import Any
 
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
@@ -25,7 +24,7 @@ def fleet(request: HttpRequest) -> HttpResponse:
     if request.method == "POST":
         return redirect(_prepared(request))
     form = FleetForm(request.GET)
-    context: dict[str, Any] = {
+    context: dict[str, object] = {
         "place": "restores",
         "form": form,
         "statuses": models.AgentStatus.choices,

@@ -1,7 +1,7 @@
 """One git commit: all that happened at it."""
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from django.http import Http404, HttpRequest, HttpResponse
 from django.views.decorators.http import require_safe
@@ -30,7 +30,7 @@ def commit_detail(request: HttpRequest, sha: RowId) -> HttpResponse:
     cursor = form.cleaned_data["cursor"] if form.is_valid() else ""
     found = search.find(query, cursor=cursor)
     counted = search.facets(query)
-    context: dict[str, Any] = {
+    context: dict[str, object] = {
         "place": "events",
         "sha": sha,
         "found": found,

@@ -1,7 +1,5 @@
 """Compare: any two moments, of one agent or of two; swapped, with paths left out, as a link that says it all."""
 
-from typing import Any
-
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_safe
 
@@ -24,7 +22,7 @@ OFFERED_STOPS = 15
 def compare(request: HttpRequest) -> HttpResponse:
     """Show how two moments differ; without a second agent both are the first one's."""
     asked = CompareForm(request.GET).checked
-    context: dict[str, Any] = {"place": "agents", "asked": asked, "layout": asked["layout"] or "unified"}
+    context: dict[str, object] = {"place": "agents", "asked": asked, "layout": asked["layout"] or "unified"}
     if asked["left"]:
         left = _agent(asked["left"])
         right = _agent(asked["right"]) if asked["right"] else left

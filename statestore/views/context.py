@@ -1,7 +1,6 @@
 """What every page shows around its content."""
 
 from pathlib import Path
-from typing import Any
 
 from django.conf import settings
 from django.db import connections
@@ -29,7 +28,7 @@ PLACES = (
 THEMES = ("system", "light", "dark")
 
 
-def frame(request: HttpRequest) -> dict[str, Any]:
+def frame(request: HttpRequest) -> dict[str, object]:
     """Return the rail, the store's name and the theme, for each template."""
     user = getattr(request, "user", None)
     theme = request.COOKIES.get("theme", "system")

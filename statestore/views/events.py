@@ -1,6 +1,6 @@
 """Events: the search page, one event with what happened around it, the live tail, and the views that people keep."""
 
-from typing import Any, Final
+from typing import Final
 
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
@@ -29,7 +29,7 @@ def event_search(request: HttpRequest) -> HttpResponse:
     form = SearchForm(request.GET)
     if earlier := form.earlier:
         return redirect(search_page.address(earlier))
-    context: dict[str, Any] = {"place": "events", "text": visible(request.GET.get("q", "")), "form": form}
+    context: dict[str, object] = {"place": "events", "text": visible(request.GET.get("q", "")), "form": form}
     context["views"] = saved_searches.of_user(user_pk(request))
     if form.is_valid():
         context |= _answer(form)
@@ -44,7 +44,7 @@ def event_search(request: HttpRequest) -> HttpResponse:
     return render_page(request, "events/search.html", context, fragment="events/_results.html")
 
 
-def _answer(form: SearchForm) -> dict[str, Any]:
+def _answer(form: SearchForm) -> dict[str, object]:
     query = form.cleaned_data["q"]
     tail = "" if form.cleaned_data["cursor"] else search.tail_from_now()  # Before: what comes meanwhile is in both.
     found = search.find(query, cursor=form.cleaned_data["cursor"], limit=form.cleaned_data["size"])

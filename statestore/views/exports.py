@@ -45,18 +45,18 @@ def export_events(request: HttpRequest) -> HttpResponseBase:
     return response
 
 
-def _events(query: search.Query) -> Iterator[dict[str, Any]]:
+def _events(query: search.Query) -> Iterator[dict[str, object]]:
     for event in search.find_all(query):
         yield {column: _plain(getattr(event, column)) for column in COLUMNS}
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: object) -> object:
     if value is None or type(value) is int:
         return value
     return str(getattr(value, "raw", value) if isinstance(value, int) else value)
 
 
-def _csv(events: Iterator[dict[str, Any]]) -> Iterator[bytes]:
+def _csv(events: Iterator[dict[str, object]]) -> Iterator[bytes]:
     yield _line(COLUMNS)
     for event in events:
         yield _line([_safe(value) for value in event.values()])
@@ -68,10 +68,10 @@ def _line(cells: Any) -> bytes:
     return out.getvalue().encode("utf-8", "surrogateescape")
 
 
-def _safe(value: Any) -> Any:
+def _safe(value: object) -> object:
     return f"'{value}" if isinstance(value, str) and _FORMULA.match(value) else value
 
 
-def _lines(events: Iterator[dict[str, Any]]) -> Iterator[bytes]:
+def _lines(events: Iterator[dict[str, object]]) -> Iterator[bytes]:
     for event in events:
         yield json.dumps(event).encode() + b"\n"

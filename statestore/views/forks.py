@@ -1,7 +1,5 @@
 """Forks: a new agent from any moment of another one."""
 
-from typing import Any
-
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
@@ -39,7 +37,7 @@ def fork_agent(request: HttpRequest, agent_id: RowId) -> HttpResponse:
     return render_page(request, "forks/new.html", _context(agent, moment, form), status=422 if form.errors else 200)
 
 
-def _context(agent: models.AgentState, moment: moments.Moment, form: ForkForm) -> dict[str, Any]:
+def _context(agent: models.AgentState, moment: moments.Moment, form: ForkForm) -> dict[str, object]:
     known = history.state_at(agent.agent_id, moment)
     return {
         "place": "agents",

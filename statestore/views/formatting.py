@@ -23,12 +23,12 @@ def _glyph(match: re.Match[str]) -> str:
     return chr(0x2400 + code) if code < 0x20 else f"⟨U+{code:04X}⟩"
 
 
-def visible(value: Any) -> str:
+def visible(value: object) -> str:
     """Return a text of several lines in which no character is unseen."""
     return _UNSEEN.sub(_glyph, str(value)) if value is not None else ""
 
 
-def line(value: Any, length: int = 120) -> str:
+def line(value: object, length: int = 120) -> str:
     """Return a text as one visible line, cut at the end where it is longer than `length`."""
     text = "" if value is None else str(value)
     cut = text[: length + 1]
@@ -36,7 +36,7 @@ def line(value: Any, length: int = 120) -> str:
     return f"{shown}…" if len(text) > length else shown
 
 
-def middle(value: Any, length: int = 28) -> str:
+def middle(value: object, length: int = 28) -> str:
     """Return an id as one visible line, shortened in the middle."""
     text = str(value)
     if len(text) <= length:

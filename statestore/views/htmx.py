@@ -24,7 +24,7 @@ def render_page(
     return response
 
 
-def render_live(request: HttpRequest, template: str, context: dict[str, Any], *, fragment: str) -> HttpResponse:
+def render_live(request: HttpRequest, template: str, context: dict[str, object], *, fragment: str) -> HttpResponse:
     """Return a page that keeps itself fresh, or its fragment, or nothing where the fragment is the one that is shown.
 
     The page finds the fragment in `rows`, and in `version` what tells whether it is another one.

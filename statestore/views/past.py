@@ -1,7 +1,7 @@
 """Questions to an agent's past: who set each value, what one path was over time, when a condition became true."""
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_safe
@@ -39,7 +39,7 @@ class Leaf:
 def blame(request: HttpRequest, agent_id: RowId) -> HttpResponse:
     """Show for each value of the state which transition set it last; what is not found yet is read on and on."""
     agent, word = agent_or_404(agent_id), request.GET.get("find", "").strip().lower()
-    context: dict[str, Any] = {"place": "agents", "agent": agent, "etag": agent.etag(), "find": word}
+    context: dict[str, object] = {"place": "agents", "agent": agent, "etag": agent.etag(), "find": word}
     try:
         found = history.blame(agent)
     except parsing.NotJson as error:
@@ -167,7 +167,7 @@ def _is_drawable(value: float) -> bool:
 def bisect(request: HttpRequest, agent_id: RowId) -> HttpResponse:
     """Find when a condition on the state became true, and each time that it did."""
     agent, asked = agent_or_404(agent_id), WalkForm(request.GET).checked
-    context: dict[str, Any] = {
+    context: dict[str, object] = {
         "place": "agents",
         "agent": agent,
         "typed": asked["condition"],

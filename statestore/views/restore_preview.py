@@ -78,7 +78,7 @@ def _decide(request: HttpRequest, agent: models.AgentState, transition: models.T
         return moved(request, planned, values["state_hash"], conflict, form=form, transition=transition)
 
 
-def _is_unseen(planned: restore.RestorePlan, values: dict[str, Any]) -> bool:
+def _is_unseen(planned: restore.RestorePlan, values: dict[str, object]) -> bool:
     """Return whether the state to be written is one that was made here and not shown yet."""
     return planned.kind in ("part", "edit", "merge") and values["shown"] != models.sha256(planned.text)
 
@@ -123,7 +123,7 @@ def _planned(form: RestoreForm, agent: models.AgentState, transition: models.Tra
     return restore.plan_merge(planned, base, sides=form.sides())
 
 
-def _shown(request: HttpRequest, context: dict[str, Any], *, status: int = 200) -> HttpResponse:
+def _shown(request: HttpRequest, context: dict[str, object], *, status: int = 200) -> HttpResponse:
     """Render the preview; only who may restore has something to choose."""
     can_pick = context["can_pick"] and request.user.has_perm("statestore.restore_agent")
     return render_page(request, "restores/preview.html", context | {"can_pick": can_pick}, status=status)
@@ -131,7 +131,7 @@ def _shown(request: HttpRequest, context: dict[str, Any], *, status: int = 200) 
 
 def preview(
     planned: restore.RestorePlan, *, form: RestoreForm | None = None, transition: models.Transition | None = None
-) -> dict[str, Any]:
+) -> dict[str, object]:
     """Return what the preview shows: the changes to choose from, the state to be written, and what stays."""
     agent = planned.agent
     from_moment = planned.kind in ("whole", "part", "edit")
@@ -158,7 +158,7 @@ def preview(
     }
 
 
-def _as_asked(form: RestoreForm, planned: restore.RestorePlan) -> dict[str, Any]:
+def _as_asked(form: RestoreForm, planned: restore.RestorePlan) -> dict[str, object]:
     """Return what a form asked for, to be asked again with the next one."""
     is_merge, paths = planned.kind == "merge", form.paths()
     left = {clash.path for clash in planned.clashes}
@@ -176,7 +176,7 @@ def _as_asked(form: RestoreForm, planned: restore.RestorePlan) -> dict[str, Any]
     }
 
 
-def _consequences(planned: restore.RestorePlan, *, from_moment: bool) -> dict[str, Any]:
+def _consequences(planned: restore.RestorePlan, *, from_moment: bool) -> dict[str, object]:
     """Return what a restore overwrites, and what it leaves as it is."""
     agent_id, since = planned.agent.agent_id, planned.target.at
     later = models.Transition.objects.of_agent(agent_id).without_states().newest_first()

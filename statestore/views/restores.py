@@ -1,6 +1,6 @@
 """Restores and plans: the list, one with its proof or what it would do, apply, approve, undo."""
 
-from typing import Any, Final
+from typing import Final
 
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
@@ -58,7 +58,7 @@ def restore_detail(request: HttpRequest, restore_id: RowId) -> HttpResponse:
 def _plan_detail(request: HttpRequest, plan_id: RowId) -> HttpResponse:
     """Show a plan: who made it, when, against which state, and what it would do to the agent as it is now."""
     row = _plan_or_404(plan_id)
-    context: dict[str, Any] = {"place": "restores", "row": row, "is_expired": row.is_expired(models.now())}
+    context: dict[str, object] = {"place": "restores", "row": row, "is_expired": row.is_expired(models.now())}
     try:
         planned = restore.reopen(row)
     except (Conflict, NotFound) as error:

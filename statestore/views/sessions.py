@@ -25,7 +25,7 @@ FOLDED_CHARACTERS: Final = 600
 def session_list(request: HttpRequest) -> HttpResponse:
     """Show all sessions, recorded or known from their events alone, those of the last event first."""
     form = SessionFilterForm(request.GET)
-    context: dict[str, Any] = {"place": "sessions", "form": form}
+    context: dict[str, object] = {"place": "sessions", "form": form}
     if form.is_valid():
         context["page"] = form.sessions()
     return render_live(request, "sessions/list.html", context, fragment="sessions/_rows.html")

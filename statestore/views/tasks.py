@@ -2,7 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
@@ -58,7 +58,7 @@ def task_list(request: HttpRequest) -> HttpResponse:
     """Show tasks as a list, or as a board by status."""
     form = TaskFilterForm(request.GET)
     counts = models.Task.objects.all().counts_by_status()
-    context: dict[str, Any] = {
+    context: dict[str, object] = {
         "place": "tasks", "form": form, "counts": sorted(counts.items(), key=lambda pair: -pair[1]),
         "total": sum(counts.values()), "statuses": models.TaskStatus.choices, "priorities": models.TaskPriority.choices,
     }  # fmt: skip

@@ -51,7 +51,7 @@ class LaneView:
     marks: SafeString
 
 
-def _axis(agent: models.AgentState, span: history.Span, asked: dict[str, int | None]) -> dict[str, Any]:
+def _axis(agent: models.AgentState, span: history.Span, asked: dict[str, int | None]) -> dict[str, object]:
     """Return the lanes, and the links that move and widen the stretch which they show."""
     kept = {name: value for name, value in asked.items() if value is not None}
     half = (span.end - span.start) // 2
@@ -91,7 +91,7 @@ def _mark(base: str, lane: history.Lane, span: history.Span, column: int) -> str
     )
 
 
-def _moment(agent: models.AgentState, moment: moments.Moment) -> dict[str, Any]:
+def _moment(agent: models.AgentState, moment: moments.Moment) -> dict[str, object]:
     """Return the state at a moment, what changed there, and the records on either side."""
     stop = history.stop_at(agent, moment)
     is_now = isinstance(moment, moments.Now)

@@ -40,7 +40,7 @@ def transition_detail(request: HttpRequest, transition_id: RowId) -> HttpRespons
     return render_page(request, "history/transition.html", context)
 
 
-def _sibling(transition: models.Transition, *, older: bool) -> Any:
+def _sibling(transition: models.Transition, *, older: bool) -> object:
     """Return the transition next to one, of the recorded or of the captured ones."""
     rows: Any = models.CapturedChange.objects if transition.is_captured else models.Transition.objects
     siblings = rows.all().of_agent(transition.agent_id).without_states()

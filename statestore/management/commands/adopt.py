@@ -1,7 +1,6 @@
 """`manage.py adopt FILE`: look at an orchestrator's store, say what will be done, and move in."""
 
 from pathlib import Path
-from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
@@ -24,7 +23,7 @@ class Command(BaseCommand):
         parser.add_argument("--backup-dir", type=Path, default=settings.VAR_DIR / "backups")
         parser.add_argument("--stopped", action="store_true", help="no orchestrator is running: take your time")
 
-    def handle(self, *, path: str, wal: bool, stopped: bool, backup_dir: Path, **options: Any) -> None:
+    def handle(self, *, path: str, wal: bool, stopped: bool, backup_dir: Path, **options: object) -> None:
         try:
             found = look(path, stopped=stopped)
             self._show(found)

@@ -21,7 +21,7 @@ class Command(BaseCommand):
         parser.add_argument("what", choices=["status", "measure", "on", "off", "prune"], nargs="?", default="status")
         parser.add_argument("--days", type=int, help="with prune: delete what is older")
 
-    def handle(self, *args: Any, **options: Any) -> None:
+    def handle(self, *args: object, **options: Any) -> None:
         try:
             self._do(options["what"], options["days"])
         except StateStoreError as error:

@@ -1,7 +1,5 @@
 """`manage.py doctor`: say what is unhealthy about the store and what to do."""
 
-from typing import Any
-
 from django.core.management.base import BaseCommand, CommandParser
 
 from statestore.management.terminal import one_line
@@ -15,7 +13,7 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--quick", action="store_true", help="only what takes milliseconds")
 
-    def handle(self, *, quick: bool, **options: Any) -> None:
+    def handle(self, *, quick: bool, **options: object) -> None:
         findings = examine(thorough=not quick)
         for finding in findings:
             self._show(finding)

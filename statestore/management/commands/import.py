@@ -4,7 +4,6 @@ import sys
 from argparse import BooleanOptionalAction
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
@@ -27,7 +26,7 @@ class Command(BaseCommand):
         parser.add_argument("--dry-run", action=BooleanOptionalAction, default=False, help="only tell what it would do")
         parser.add_argument("--yes", action="store_true", help="do not ask")
 
-    def handle(self, *, path: str, dry_run: bool, yes: bool, **options: Any) -> None:
+    def handle(self, *, path: str, dry_run: bool, yes: bool, **options: object) -> None:
         if not dry_run and not yes and path != "-" and not agreed("Rows of the same keys will be overwritten. Go on?"):
             return
         try:

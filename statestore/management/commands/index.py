@@ -4,7 +4,7 @@ import sys
 import threading
 import time
 from argparse import ArgumentParser
-from typing import Any, Final
+from typing import Final
 
 from django.core.management.base import BaseCommand, CommandError
 
@@ -24,7 +24,7 @@ class Command(BaseCommand):
         parser.add_argument("--rebuild", action="store_true", help="throw the index away and build it again")
         parser.add_argument("--follow", action="store_true", help="go on until stdin is closed, as `serve` does")
 
-    def handle(self, *, rebuild: bool, follow: bool, **options: Any) -> None:
+    def handle(self, *, rebuild: bool, follow: bool, **options: object) -> None:
         if follow:
             daemon.follow_until_closed(sys.stdin.buffer)
             return

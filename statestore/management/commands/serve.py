@@ -28,7 +28,7 @@ class Command(BaseCommand):
         parser.add_argument("--port", type=int, default=8000)
         parser.add_argument("--threads", type=int, default=4, help="requests served at the same time")
 
-    def handle(self, *args: Any, **options: Any) -> None:
+    def handle(self, *args: object, **options: Any) -> None:
         call_command("migrate", database="default", verbosity=0)
         collect_if_changed()
         self._say_what_is_missing()

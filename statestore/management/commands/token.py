@@ -28,7 +28,7 @@ class Command(BaseCommand):
         revoke = verbs.add_parser("revoke", help="make a token useless at once")
         revoke.add_argument("token", help="its prefix, as `list` shows it")
 
-    def handle(self, *, verb: str, **options: Any) -> None:
+    def handle(self, *, verb: str, **options: object) -> None:
         try:
             {"create": self._create, "list": self._list, "revoke": self._revoke}[verb](options)
         except StateStoreError as error:
@@ -45,7 +45,7 @@ class Command(BaseCommand):
         self.stderr.write(f"{made.prefix} for {one_line(user.get_username())}: {made.scopes}, until {_day(made)}")
         self.stdout.write(secret)
 
-    def _list(self, options: dict[str, Any]) -> None:
+    def _list(self, options: dict[str, object]) -> None:
         now = models.now()
         for token in models.ApiToken.objects.select_related("user"):
             state = "revoked" if token.revoked_at else "expired" if token.is_expired(now) else f"until {_day(token)}"
