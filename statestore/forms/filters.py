@@ -9,6 +9,7 @@ from statestore import models, search, sessions
 from statestore.db import pagination
 from statestore.db.routers import store_alias
 from statestore.forms.fields import QueryField, TimeField
+from statestore.models.agents import AgentQuerySet
 
 SORTS: Final = {
     "changed": ("-updated_at", "-rowid"),
@@ -49,11 +50,11 @@ class AgentFilterForm(PageForm):
     namespace = forms.CharField(required=False, max_length=1000)
     sort = forms.ChoiceField(required=False, choices=[(name, name) for name in SORTS])
 
-    def agents(self) -> Any:
+    def agents(self) -> AgentQuerySet:
         """Return the agents that the checked values ask for, without their states."""
         return self.chosen().without_state().with_size().with_last_reason()
 
-    def chosen(self) -> Any:
+    def chosen(self) -> AgentQuerySet:
         """Return the agents that the checked values ask for."""
         values = self.cleaned_data
         agents = models.AgentState.objects.walked()
@@ -63,7 +64,7 @@ class AgentFilterForm(PageForm):
             agents = agents.in_namespace(values["namespace"]) if values["namespace"] != "*" else agents
         return agents.matching(values["q"])
 
-    def in_trash(self) -> object:
+    def in_trash(self) -> AgentQuerySet:
         """Return the agents in the trash that the checked values ask for."""
         values = self.cleaned_data
         agents = models.AgentState.objects.in_trash()
