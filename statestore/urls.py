@@ -5,7 +5,10 @@ from django.urls import path, register_converter
 from statestore.db.ids import RowIdConverter
 from statestore.views import (
     agents,
+    audit,
     batches,
+    bisect,
+    blame,
     capture,
     commits,
     compare,
@@ -15,9 +18,8 @@ from statestore.views import (
     exports,
     forks,
     health,
-    journal,
     overview,
-    past,
+    path_history,
     restore_preview,
     restores,
     sessions,
@@ -26,6 +28,7 @@ from statestore.views import (
     tasks,
     timeline,
     transitions,
+    trash,
 )
 from statestore.views import tokens as token_pages
 
@@ -51,9 +54,9 @@ urlpatterns = [
     path("agents/<anyid:agent_id>/purge/", agents.purge_agent, name="purge-agent"),
     # their past
     path("agents/<anyid:agent_id>/timeline/", timeline.agent_timeline, name="timeline"),
-    path("agents/<anyid:agent_id>/blame/", past.blame, name="blame"),
-    path("agents/<anyid:agent_id>/history/", past.path_history, name="path-history"),
-    path("agents/<anyid:agent_id>/bisect/", past.bisect, name="bisect"),
+    path("agents/<anyid:agent_id>/blame/", blame.blame, name="blame"),
+    path("agents/<anyid:agent_id>/history/", path_history.path_history, name="path-history"),
+    path("agents/<anyid:agent_id>/bisect/", bisect.bisect, name="bisect"),
     path("compare/", compare.compare, name="compare"),
     path("transitions/<anyid:transition_id>/", transitions.transition_detail, name="transition"),
     path("snapshots/", snapshots.snapshot_list, name="snapshots"),
@@ -88,8 +91,8 @@ urlpatterns = [
     path("commits/<anyid:sha>/", commits.commit_detail, name="commit"),
     # journals
     path("capture/", capture.capture_page, name="capture"),
-    path("trash/", journal.trash, name="trash"),
-    path("audit/", journal.audit_log, name="audit"),
+    path("trash/", trash.trash, name="trash"),
+    path("audit/", audit.audit_log, name="audit"),
     path("audit/<int:entry_id>/", edits.edit_detail, name="edit"),
     path("audit/<int:entry_id>/revert/", edits.revert_edit, name="revert-edit"),
     # scripts

@@ -1,4 +1,4 @@
-"""What waits for what as it was written down: in each task's own list, and in the table of edges."""
+"""Dependencies between tasks, as they are recorded twice: in each task's own list, and in the table of edges."""
 
 from collections import defaultdict
 from collections.abc import Iterable
@@ -11,17 +11,17 @@ from statestore.db.errors import translated_errors
 from statestore.errors import ValidationError
 from statestore.models.tasks import dependency_ids
 
-# Of either record, so many entries are read to find who waits for a task: no index has what the lists name.
-MOST_RECORDED: Final = 20_000
-_AT_ONCE: Final = 500
+# No index covers what the lists name: this many entries of each record are read to find a task's dependents.
+MAX_RECORDED: Final = 20_000
+_IDS_AT_ONCE: Final = 500
 
 
 @dataclass(frozen=True, slots=True)
 class Edge:
-    """One task waits for another. `sources` say where that is written: the task's own list, the table, or both."""
+    """A task that depends on another, and which of the two records says so."""
 
     task: str
-    waits_for: str
+    depends_on: str
     in_list: bool
     in_table: bool
 
@@ -32,54 +32,59 @@ class Edge:
 
 
 @dataclass(slots=True)
-class Ways:
-    """Who waits for whom, in either direction. With `is_partial`, there may be more than was read."""
+class Relations:
+    """{task id: ids} in both directions. `is_partial` means that there may be more than was read."""
 
-    waits: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
-    awaited: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+    dependencies: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+    dependents: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     is_partial: bool = False
 
     def add(self, pairs: Iterable[tuple[str, str]]) -> None:
-        """Add that one task waits for another, for each pair."""
-        for one, other in pairs:
-            self.waits[one].add(other)
-            self.awaited[other].add(one)
+        """Add pairs of a task and one that it depends on."""
+        for task_id, dependency_id in pairs:
+            self.dependencies[task_id].add(dependency_id)
+            self.dependents[dependency_id].add(task_id)
 
 
-def ways(using: str, task_id: str) -> Ways:
-    """Return who waits for whom, as either record has it: all of it, or the newest and what is next to one task."""
+def relations(using: str, task_id: str) -> Relations:
+    """Return the dependencies in either record: all of them, or the newest and those of one task."""
     with translated_errors():
         table = models.TaskDependency.objects.using(using).values_list("task_id", "depends_on_id")
-        pairs = list(table.order_by("-pk")[: MOST_RECORDED + 1])
+        pairs = list(table.order_by("-pk")[: MAX_RECORDED + 1])
         tasks = models.Task.objects.using(using)
         rows = tasks.filter(dependencies__holds='"').order_by("-rowid").values_list("pk", "dependencies")
-        lists = list(rows[: MOST_RECORDED + 1])
-        found = Ways(is_partial=max(len(pairs), len(lists)) > MOST_RECORDED)
-        if found.is_partial:
-            pairs += [*table.filter(task_id=task_id), *table.filter(depends_on_id=task_id)[:MOST_RECORDED]]
+        lists = list(rows[: MAX_RECORDED + 1])
+        recorded = Relations(is_partial=max(len(pairs), len(lists)) > MAX_RECORDED)
+        if recorded.is_partial:
+            pairs += [*table.filter(task_id=task_id), *table.filter(depends_on_id=task_id)[:MAX_RECORDED]]
             lists += list(tasks.filter(pk=task_id).values_list("pk", "dependencies"))
-    found.add(pairs)
-    found.add((one, other) for one, text in lists for other in _named(text))
-    return found
+    recorded.add(pairs)
+    recorded.add((owner, dependency) for owner, text in lists for dependency in _named(text))
+    return recorded
 
 
 def edges(using: str, tasks: dict[str, models.Task | None]) -> list[Edge]:
-    """Return all that some tasks wait for, by their own lists and by the table."""
+    """Return the edges from some tasks to what they depend on, from both records."""
     table: set[tuple[str, str]] = set()
     with translated_errors():
-        for ids in batched(list(tasks), _AT_ONCE):
+        for ids in batched(list(tasks), _IDS_AT_ONCE):
             rows = models.TaskDependency.objects.using(using).filter(task_id__in=ids)
             table.update(rows.values_list("task_id", "depends_on_id"))
-    listed = {(one, other) for one, task in tasks.items() if task is not None for other in _named(task.dependencies)}
+    listed = {
+        (task_id, dependency)
+        for task_id, task in tasks.items()
+        if task is not None
+        for dependency in _named(task.dependencies)
+    }
     return [Edge(*pair, pair in listed, pair in table) for pair in sorted(table | listed)]
 
 
 def load(using: str, ids: Iterable[str]) -> dict[str, models.Task | None]:
-    """Return the tasks of some ids; None for one that does not exist."""
+    """Return {id: task}; None for a task that does not exist."""
     ids = list(ids)
     rows: dict[str, models.Task] = {}
     with translated_errors():
-        for batch in batched(ids, _AT_ONCE):
+        for batch in batched(ids, _IDS_AT_ONCE):
             rows |= {task.pk: task for task in models.Task.objects.using(using).filter(pk__in=batch)}
     return {task_id: rows.get(task_id) for task_id in ids}
 
@@ -92,35 +97,39 @@ def _named(text: Any) -> list[str]:
 
 
 def check_dependencies(using: str, task_id: str, wanted: list[str]) -> None:
-    """Raise ValidationError where a dependency does not exist, or where a task would wait for itself in the end."""
+    """Raise ValidationError if a dependency does not exist, or if the task would depend on itself."""
     present = set(models.Task.objects.using(using).filter(pk__in=wanted).values_list("pk", flat=True))
-    if missing := [one for one in wanted if one not in present and one != task_id]:
+    if missing := [name for name in wanted if name not in present and name != task_id]:
         raise ValidationError(f"Task “{missing[0][:80]}” does not exist. Nothing was saved.", field="dependencies")
-    if circle := _circle(using, task_id, wanted):
+    if cycle := _cycle(using, task_id, wanted):
         raise ValidationError(
-            "Circular dependency: " + " → ".join(circle) + ". Nothing was saved.", field="dependencies"
+            "Circular dependency: " + " → ".join(cycle) + ". Nothing was saved.", field="dependencies"
         )
 
 
-def _circle(using: str, task_id: str, wanted: list[str]) -> list[str]:
-    """Return the path by which `task_id` would come to wait for itself, or nothing."""
-    paths = {one: [task_id, one] for one in wanted}
+def _cycle(using: str, task_id: str, wanted: list[str]) -> list[str]:
+    """Return the path by which a task would depend on itself, or nothing.
+
+    A breadth-first search that reads one level at a time: graphlib would need the whole table.
+    """
+    paths = {name: [task_id, name] for name in wanted}
     front = list(paths)
     while front:
         if task_id in front:
             return paths[task_id]
         edges = models.TaskDependency.objects.using(using).filter(task_id__in=front)
         front = []
-        for task, other in edges.values_list("task_id", "depends_on_id"):
-            if other not in paths:
-                paths[other] = [*paths[task], other]
-                front.append(other)
+        for owner, dependency in edges.values_list("task_id", "depends_on_id"):
+            if dependency not in paths:
+                paths[dependency] = [*paths[owner], dependency]
+                front.append(dependency)
     return []
 
 
 def replace_edges(using: str, task_id: str, wanted: list[str]) -> None:
-    """Make the edges of a task those that its dependencies name."""
+    """Make the task's edges in the table those of its dependencies; edges that stay are not touched."""
     edges = models.TaskDependency.objects.using(using)
     edges.filter(task_id=task_id).exclude(depends_on_id__in=wanted).delete()
     present = set(edges.filter(task_id=task_id).values_list("depends_on_id", flat=True))
-    edges.bulk_create(models.TaskDependency(task_id=task_id, depends_on_id=one) for one in wanted if one not in present)
+    missing = [name for name in wanted if name not in present]
+    edges.bulk_create(models.TaskDependency(task_id=task_id, depends_on_id=name) for name in missing)

@@ -1,4 +1,4 @@
-"""The graph around one task: all that it waits for, all that wait for it, and what each of them waits for besides."""
+"""The graph around one task: everything it depends on, and everything that depends on it, in layers."""
 
 from dataclasses import dataclass, field
 from typing import Final
@@ -9,52 +9,52 @@ from statestore.tasks import dependencies as task_dependencies
 from statestore.tasks import graph_layout
 from statestore.tasks.dependencies import Edge
 
-MOST_TASKS: Final = 300
+MAX_TASKS: Final = 300
 DONE: Final = models.TaskStatus.DONE.value
 
 
 @dataclass(slots=True)
 class Node:
-    """A task in the graph. `layer` 0 waits for nothing; `is_missing` is one that is waited for and does not exist.
+    """A task in the graph. Layer 0 has no dependencies; the task is None if it does not exist.
 
-    `blocked_by` are all unfinished tasks that it waits for, of which `unseen` are not in the graph.
+    `blocked_by` are its unfinished dependencies, of which `not_drawn` are outside of the graph.
     """
 
     task_id: str
     task: models.Task | None
     layer: int = 0
     place: int = 0
-    in_circle: bool = False
+    in_cycle: bool = False
     blocked_by: list[str] = field(default_factory=list)
-    unseen: int = 0
+    not_drawn: int = 0
 
     @property
     def is_missing(self) -> bool:
-        """Whether something waits for it although it does not exist."""
+        """Whether a dependency names it although it does not exist."""
         return self.task is None
 
     @property
     def is_done(self) -> bool:
-        """Whether nothing has to wait for it any more."""
+        """Whether it no longer blocks its dependents."""
         return is_done(self.task)
 
 
 def is_done(task: models.Task | None) -> bool:
-    """Return whether nothing has to wait for a task any more."""
+    """Return whether a task no longer blocks its dependents."""
     return task is not None and task.status == DONE
 
 
 @dataclass(frozen=True, slots=True)
 class Graph:
-    """Tasks with what they wait for. `has_more` tells that not all that belong to it are there.
+    """Tasks and their dependencies. `has_more` means that the graph was cut.
 
-    `ways` are the (layer, place) pairs through which an edge passes that skips layers, by (task, waits for).
+    `waypoints` are the (layer, place) pairs through which an edge passes that skips layers, by (task, dependency).
     """
 
     nodes: dict[str, Node]
     edges: list[Edge]
     has_more: bool = False
-    ways: graph_layout.Ways = field(default_factory=dict)
+    waypoints: graph_layout.Waypoints = field(default_factory=dict)
 
     @property
     def disagreements(self) -> list[Edge]:
@@ -62,62 +62,60 @@ class Graph:
         return [edge for edge in self.edges if not edge.agrees]
 
     @property
-    def circles(self) -> list[Node]:
-        """The tasks that wait for themselves in the end."""
-        return [node for node in self.nodes.values() if node.in_circle]
+    def cycles(self) -> list[Node]:
+        """The tasks that depend on themselves."""
+        return [node for node in self.nodes.values() if node.in_cycle]
 
     def goes_back(self, edge: Edge) -> bool:
-        """Return whether an edge closes a circle: what it waits for comes after it."""
-        return self.nodes[edge.waits_for].layer >= self.nodes[edge.task].layer
+        """Return whether an edge closes a cycle: the dependency is drawn after the task."""
+        return self.nodes[edge.depends_on].layer >= self.nodes[edge.task].layer
 
 
 def around(task_id: str, *, using: str | None = None) -> Graph:
-    """Return the graph of all tasks that one waits for, and of all that wait for it."""
+    """Return the graph of a task's dependencies and dependents, direct and indirect."""
     using = using or store_alias()
-    ways = task_dependencies.ways(using, task_id)
-    ids, has_more = _reached(task_id, ways)
+    relations = task_dependencies.relations(using, task_id)
+    ids, has_more = _reachable(task_id, relations)
     tasks = task_dependencies.load(using, ids)
     edges = task_dependencies.edges(using, tasks)
-    others = task_dependencies.load(using, {edge.waits_for for edge in edges} - set(ids))
-    return _graph(tasks, edges, others, has_more=has_more or ways.is_partial)
+    outside = task_dependencies.load(using, {edge.depends_on for edge in edges} - set(ids))
+    return _graph(tasks, edges, outside, has_more=has_more or relations.is_partial)
 
 
-def _reached(start: str, ways: task_dependencies.Ways) -> tuple[list[str], bool]:
-    """Return the tasks that lie before and behind one, the nearest first, and whether there are others."""
-    found = {start: None}
-    fronts, seen = [[start], [start]], [{start}, {start}]
+def _reachable(start: str, relations: task_dependencies.Relations) -> tuple[list[str], bool]:
+    """Return a task's dependencies and dependents at any distance, the nearest first, and whether there are more."""
+    reached = {start: None}
+    fronts, visited = [[start], [start]], [{start}, {start}]
     while any(fronts):
-        for number, steps in enumerate((ways.waits, ways.awaited)):
-            following = []
-            for one in fronts[number]:
-                for other in sorted(steps.get(one, set()) - seen[number]):
-                    if other not in found and len(found) >= MOST_TASKS:
-                        return list(found), True
-                    found[other] = None
-                    seen[number].add(other)
-                    following.append(other)
-            fronts[number] = following
-    return list(found), False
+        for number, neighbours in enumerate((relations.dependencies, relations.dependents)):
+            next_front = []
+            for task_id in fronts[number]:
+                for neighbour in sorted(neighbours.get(task_id, set()) - visited[number]):
+                    if neighbour not in reached and len(reached) >= MAX_TASKS:
+                        return list(reached), True
+                    reached[neighbour] = None
+                    visited[number].add(neighbour)
+                    next_front.append(neighbour)
+            fronts[number] = next_front
+    return list(reached), False
 
 
 def _graph(
-    tasks: dict[str, models.Task | None], edges: list[Edge], others: dict[str, models.Task | None], *, has_more: bool
+    tasks: dict[str, models.Task | None], edges: list[Edge], outside: dict[str, models.Task | None], *, has_more: bool
 ) -> Graph:
-    """Return a graph with its layers, circles and blocked chains found; `others` are awaited, but not drawn."""
-    nodes = {one: Node(one, task) for one, task in tasks.items()}
+    """Return a graph with layers, cycles and blocked tasks; tasks `outside` may block, but are not drawn."""
+    nodes = {task_id: Node(task_id, task) for task_id, task in tasks.items()}
     for edge in edges:
-        if not nodes[edge.task].is_done and not is_done((tasks | others)[edge.waits_for]):
-            nodes[edge.task].blocked_by.append(edge.waits_for)
-            nodes[edge.task].unseen += edge.waits_for not in nodes
-    drawn = [edge for edge in edges if edge.waits_for in nodes]
-    waits: dict[str, list[str]] = {one: [] for one in nodes}
+        if not nodes[edge.task].is_done and not is_done((tasks | outside)[edge.depends_on]):
+            nodes[edge.task].blocked_by.append(edge.depends_on)
+            nodes[edge.task].not_drawn += edge.depends_on not in nodes
+    drawn = [edge for edge in edges if edge.depends_on in nodes]
+    dependencies: dict[str, list[str]] = {task_id: [] for task_id in nodes}
     for edge in drawn:
-        waits[edge.task].append(edge.waits_for)
-    circle = graph_layout.in_circles(waits)
-    depths = graph_layout.depths(waits)
-    for one, node in nodes.items():
-        node.in_circle, node.layer = one in circle, depths[one]
-    places, ways = graph_layout.arranged(depths, waits)
-    for one, node in nodes.items():
-        node.place = places[one]
-    return Graph(nodes, drawn, has_more, ways)
+        dependencies[edge.task].append(edge.depends_on)
+    cyclic = graph_layout.in_cycles(dependencies)
+    layers = graph_layout.layers(dependencies)
+    places, waypoints = graph_layout.arranged(layers, dependencies)
+    for task_id, node in nodes.items():
+        node.in_cycle, node.layer, node.place = task_id in cyclic, layers[task_id], places[task_id]
+    return Graph(nodes, drawn, has_more, waypoints)

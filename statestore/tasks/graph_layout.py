@@ -1,99 +1,105 @@
-"""Who stands where: what is waited for before who waits, and near it."""
+"""Where each task is drawn: a dependency in a layer before its dependents, and near them."""
 
 from collections import deque
 from typing import TypeAlias
 
-# Whom each task waits for; the places through which an edge passes that skips layers.
-Waits: TypeAlias = dict[str, list[str]]
-Ways: TypeAlias = dict[tuple[str, str], list[tuple[int, int]]]
+# {task id: ids of its dependencies}; {(task id, dependency id): places through which an edge passes that skips layers}.
+Dependencies: TypeAlias = dict[str, list[str]]
+Waypoints: TypeAlias = dict[tuple[str, str], list[tuple[int, int]]]
 
 
-def in_circles(waits: Waits) -> set[str]:
-    """Return the tasks from which a way leads back: those left when all that have none before or after are gone."""
-    left = set(waits)
+def in_cycles(dependencies: Dependencies) -> set[str]:
+    """Return the tasks from which a path of dependencies leads back to themselves."""
+    left = set(dependencies)
     while True:
-        pointed = {other for one in left for other in waits[one] if other in left}
-        pointing = {one for one in left if any(other in left for other in waits[one])}
-        kept = left & pointed & pointing
+        # A task of a cycle has a dependency and a dependent in what is left; the others are taken away.
+        targets = {dependency for task_id in left for dependency in dependencies[task_id] if dependency in left}
+        sources = {task_id for task_id in left if any(dependency in left for dependency in dependencies[task_id])}
+        kept = left & targets & sources
         if kept == left:
-            return {one for one in left if _leads_back(one, waits, left)}
+            return {task_id for task_id in left if _leads_back(task_id, dependencies, left)}
         left = kept
 
 
-def _leads_back(start: str, waits: Waits, left: set[str]) -> bool:
-    front, seen = deque(waits[start]), set[str]()
-    while front:
-        one = front.popleft()
-        if one == start:
+def _leads_back(start: str, dependencies: Dependencies, left: set[str]) -> bool:
+    queue, visited = deque(dependencies[start]), set[str]()
+    while queue:
+        task_id = queue.popleft()
+        if task_id == start:
             return True
-        if one in left and one not in seen:
-            seen.add(one)
-            front.extend(waits[one])
+        if task_id in left and task_id not in visited:
+            visited.add(task_id)
+            queue.extend(dependencies[task_id])
     return False
 
 
-def depths(waits: Waits) -> dict[str, int]:
-    """Return the layer of each task, after all that it waits for; the edge that closes a circle does not count."""
-    order, backs = _walked(waits)
+def layers(dependencies: Dependencies) -> dict[str, int]:
+    """Return {task id: layer}, each after those of its dependencies; edges that close a cycle do not count."""
+    order, back_edges = _depth_first(dependencies)
     found: dict[str, int] = {}
-    for one in order:
-        before = [found[other] for other in waits[one] if (one, other) not in backs]
-        found[one] = max(before, default=-1) + 1
+    for task_id in order:
+        before = [found[name] for name in dependencies[task_id] if (task_id, name) not in back_edges]
+        found[task_id] = max(before, default=-1) + 1
     return found
 
 
-def _walked(waits: Waits) -> tuple[list[str], set[tuple[str, str]]]:
-    """Return the tasks, each after all that it waits for, and the edges that lead back to one on the way to it."""
-    awaited = {other for others in waits.values() for other in others}
+def _depth_first(dependencies: Dependencies) -> tuple[list[str], set[tuple[str, str]]]:
+    """Return the tasks, each after its dependencies, and the edges that lead back to a task being visited."""
+    with_dependents = {name for names in dependencies.values() for name in names}
     order: list[str] = []
-    backs: set[tuple[str, str]] = set()
+    back_edges: set[tuple[str, str]] = set()
     begun, ended = set[str](), set[str]()
     # Starting from tasks without dependents, so that a cycle is entered where an outside task enters it.
-    for start in sorted(waits, key=lambda one: (one in awaited, one)):
+    for start in sorted(dependencies, key=lambda task_id: (task_id in with_dependents, task_id)):
         if start in begun:
             continue
         begun.add(start)
-        way = [(start, iter(waits[start]))]
-        while way:
-            one, others = way[-1]
-            for other in others:
-                if other not in begun:
-                    begun.add(other)
-                    way.append((other, iter(waits[other])))
+        stack = [(start, iter(dependencies[start]))]
+        while stack:
+            task_id, rest = stack[-1]
+            for name in rest:
+                if name not in begun:
+                    begun.add(name)
+                    stack.append((name, iter(dependencies[name])))
                     break
-                if other not in ended:
-                    backs.add((one, other))
+                if name not in ended:
+                    back_edges.add((task_id, name))
             else:
-                way.pop()
-                ended.add(one)
-                order.append(one)
-    return order, backs
+                stack.pop()
+                ended.add(task_id)
+                order.append(task_id)
+    return order, back_edges
 
 
-def arranged(depths: dict[str, int], waits: Waits) -> tuple[dict[str, int], Ways]:
-    """Return the place of each task in its layer, near the middle of what it waits for, and the ways of long edges.
+def arranged(layers: dict[str, int], dependencies: Dependencies) -> tuple[dict[str, int], Waypoints]:
+    """Return the place of each task in its layer, near the middle of its dependencies, and the waypoints of long edges.
 
     An edge that skips layers gets a place in each of them, so that it passes between tasks and not behind one.
     """
     places: dict[str, int] = {}
-    ways: Ways = {}
-    for layer in range(max(depths.values(), default=0) + 1):
+    waypoints: Waypoints = {}
+    for layer in range(max(layers.values(), default=0) + 1):
         entries: list[tuple[float, str, tuple[str, str] | None]] = []
-        for one in (one for one, depth in depths.items() if depth == layer):
-            before = [_reached(places, ways, one, other) for other in waits[one] if depths[other] < layer]
-            entries.append((sum(before) / len(before) if before else 0.0, one, None))
-        for one, others in waits.items():
-            passing = [other for other in others if depths[other] < layer < depths[one]]
-            entries += [(float(_reached(places, ways, one, other)), one + other, (one, other)) for other in passing]
+        for task_id in (task_id for task_id, depth in layers.items() if depth == layer):
+            before = [
+                _place_of(places, waypoints, task_id, name) for name in dependencies[task_id] if layers[name] < layer
+            ]
+            entries.append((sum(before) / len(before) if before else 0.0, task_id, None))
+        for task_id, names in dependencies.items():
+            passing = [name for name in names if layers[name] < layer < layers[task_id]]
+            entries += [
+                (float(_place_of(places, waypoints, task_id, name)), task_id + name, (task_id, name))
+                for name in passing
+            ]
         for place, (_, name, edge) in enumerate(sorted(entries, key=lambda entry: entry[:2])):
             if edge is None:
                 places[name] = place
             else:
-                ways.setdefault(edge, []).append((layer, place))
-    return places, ways
+                waypoints.setdefault(edge, []).append((layer, place))
+    return places, waypoints
 
 
-def _reached(places: dict[str, int], ways: Ways, one: str, other: str) -> int:
-    """Return the place that the edge from what a task waits for has got to."""
-    way = ways.get((one, other))
-    return way[-1][1] if way else places[other]
+def _place_of(places: dict[str, int], waypoints: Waypoints, task_id: str, dependency: str) -> int:
+    """Return the place that the edge from a dependency to a task has reached so far."""
+    passed = waypoints.get((task_id, dependency))
+    return passed[-1][1] if passed else places[dependency]

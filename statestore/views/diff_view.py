@@ -9,15 +9,13 @@ from typing import Final
 
 from statestore import restore
 from statestore.db.fields import text_bytes
-from statestore.jsondiff import diff, parsing, textdiff
-from statestore.jsondiff.diff import MISSING, Change, Kind, Missing
-from statestore.jsondiff.parsing import Json
-from statestore.views.formatting import line, visible
+from statestore.jsondiff import diff, textdiff
+from statestore.jsondiff.diff import MISSING, Change, Kind
+from statestore.views.formatting import line, shown_json
 
 SIGNS: Final = {Kind.ADDED: "+", Kind.REMOVED: "−", Kind.REPLACED: "~", Kind.MOVED: "⇅"}
 # A page shows so many changes; a diff may have more, and its counts say so.
 SHOWN_CHANGES: Final = 500
-VALUE_CHARACTERS: Final = 1200
 # Shorter values are read faster whole, one after the other, than word by word.
 WORDS_CHARACTERS: Final = 60
 # Below this share of common text, two values are two texts and not one text edited.
@@ -157,21 +155,13 @@ def _view(change: Change) -> ChangeView:
         pointer=change.path,
         choice=restore.sign_of(change),
         path=line(change.path.lstrip("/") or "(whole state)", 400),
-        before=_text(change.before),
-        after=_text(change.after),
+        before=shown_json(change.before),
+        after=shown_json(change.after),
         has_before=change.before is not MISSING and change.kind is not Kind.MOVED,
         has_after=change.after is not MISSING,
         words=_words(change),
         note=_note(change),
     )
-
-
-def _text(value: Json | Missing) -> str:
-    """Return a value in one visible line, as JSON, cut where it is long."""
-    if isinstance(value, Missing):
-        return ""
-    text = parsing.dump(value, indent=None)
-    return visible(text[:VALUE_CHARACTERS]) + ("…" if len(text) > VALUE_CHARACTERS else "")
 
 
 def _words(change: Change) -> tuple[textdiff.Segment, ...]:

@@ -4,6 +4,10 @@ import re
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from statestore.jsondiff import parsing
+from statestore.jsondiff.diff import Missing
+from statestore.jsondiff.parsing import Json
+
 # Control, zero-width and bidirectional characters: with them one text can pose as another.
 _UNSEEN: Final = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]"
@@ -11,6 +15,7 @@ _UNSEEN: Final = re.compile(
 _UNSEEN_IN_LINE: Final = re.compile(f"[\t\n]|{_UNSEEN.pattern}")
 # More fonts have these than have the control pictures.
 _DRAWN: Final = {"\n": "⏎", "\t": "⇥"}
+VALUE_CHARACTERS: Final = 1000
 _UNITS: Final = ((1 << 30, "GB"), (1 << 20, "MB"), (1 << 10, "KB"))
 
 
@@ -63,3 +68,11 @@ def size(count: Any) -> str:
         if count >= unit_bytes:
             return f"{count / unit_bytes:.1f} {unit}"
     return f"{count} B"
+
+
+def shown_json(value: Json | Missing) -> str:
+    """Return a value as JSON in one visible line, cut where it is long."""
+    if isinstance(value, Missing):
+        return ""
+    text = parsing.dump(value, indent=None)
+    return visible(text[:VALUE_CHARACTERS]) + ("…" if len(text) > VALUE_CHARACTERS else "")

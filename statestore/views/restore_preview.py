@@ -17,8 +17,8 @@ from statestore.forms import RestoreForm, sent
 from statestore.history import moments
 from statestore.views.access import actor, agent_or_404, require, require_viewer
 from statestore.views.diff_view import ComparisonView
+from statestore.views.formatting import shown_json
 from statestore.views.htmx import render_page
-from statestore.views.past import shown
 from statestore.views.states import StateView
 from statestore.views.transitions import transition_or_404
 
@@ -216,7 +216,7 @@ def _action(agent: models.AgentState, transition: models.Transition | None) -> s
 
 def _clash(clash: restore.MergeConflict) -> dict[str, str]:
     sides = {"base": clash.base, "ours": clash.ours, "theirs": clash.theirs}
-    return {"path": clash.path, **{name: shown(value) or "(missing)" for name, value in sides.items()}}
+    return {"path": clash.path, **{name: shown_json(value) or "(missing)" for name, value in sides.items()}}
 
 
 def preview_url(agent_id: str, moment: str) -> str:

@@ -72,17 +72,19 @@ class Drawn:
 
 
 def draw(graph: Graph, here: str) -> Drawn | None:
-    """Return the drawing of a graph, or None where nothing waits for anything."""
+    """Return the drawing of a graph, or None without dependencies."""
     if not graph.edges:
         return None
     backs = [edge for edge in graph.edges if graph.goes_back(edge)]
     left = STEP_X - BOX_WIDTH if backs else MARGIN
     boxes = {name: _box(node, name == here, left) for name, node in graph.nodes.items()}
     lines = [_line(graph, edge, boxes, left) for edge in graph.edges if not graph.goes_back(edge)]
-    lowest = max([node.place for node in graph.nodes.values()] + [at for way in graph.ways.values() for _, at in way])
+    lowest = max(
+        [node.place for node in graph.nodes.values()] + [at for way in graph.waypoints.values() for _, at in way]
+    )
     height = MARGIN + lowest * STEP_Y + BOX_HEIGHT + MARGIN
     for number, edge in enumerate(backs):
-        path = _round(boxes[edge.waits_for], boxes[edge.task], height + number * LANE, number % 6 * 5)
+        path = _round(boxes[edge.depends_on], boxes[edge.task], height + number * LANE, number % 6 * 5)
         lines.append(Line(path, _head(boxes[edge.task]), "back", "circle"))
     width = max(box.x for box in boxes.values()) + BOX_WIDTH + (STEP_X - BOX_WIDTH if backs else MARGIN * 3)
     order = sorted(boxes.values(), key=lambda box: (box.node.layer, box.node.place))
@@ -90,12 +92,12 @@ def draw(graph: Graph, here: str) -> Drawn | None:
 
 
 def _line(graph: Graph, edge: Edge, boxes: dict[str, Box], left: int) -> Line:
-    one, other = graph.nodes[edge.waits_for], graph.nodes[edge.task]
-    path = _curve(boxes[edge.waits_for], boxes[edge.task], graph.ways.get((edge.task, edge.waits_for), []), left)
+    dependency, task = graph.nodes[edge.depends_on], graph.nodes[edge.task]
+    path = _curve(boxes[edge.depends_on], boxes[edge.task], graph.waypoints.get((edge.task, edge.depends_on), []), left)
     state = (
-        "circle" if one.in_circle and other.in_circle
+        "circle" if dependency.in_cycle and task.in_cycle
         else "disagrees" if not edge.agrees
-        else "done" if one.is_done else "open"
+        else "done" if dependency.is_done else "open"
     )  # fmt: skip
     return Line(path, _head(boxes[edge.task]), state, state)
 
@@ -103,14 +105,14 @@ def _line(graph: Graph, edge: Edge, boxes: dict[str, Box], left: int) -> Line:
 def _box(node: Node, is_here: bool, left: int) -> Box:
     status = node.task.status if node.task else "missing"
     title = str(node.task) if node.task else node.task_id
-    state = "missing" if node.is_missing else "circle" if node.in_circle else "done" if node.is_done else (
+    state = "missing" if node.is_missing else "circle" if node.in_cycle else "done" if node.is_done else (
         "waiting" if node.blocked_by else "free")  # fmt: skip
     label = dict(models.TaskStatus.choices).get(status, status)
     notes = {
         "missing": "does not exist", "circle": "circular dependency", "waiting": f"blocked by {len(node.blocked_by)}",
         "done": "", "free": "ready",
     }[state]  # fmt: skip
-    unseen = f", {node.unseen} of them not drawn" if state == "waiting" and node.unseen else ""
+    unseen = f", {node.not_drawn} of them not drawn" if state == "waiting" and node.not_drawn else ""
     return Box(
         node, left + node.layer * STEP_X, MARGIN + node.place * STEP_Y, SIGNS.get(status, "?"), title,
         " · ".join(filter(None, [str(label), notes])), state, f"{title}: {label}. {notes}{unseen}".strip(), is_here,

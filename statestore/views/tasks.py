@@ -102,8 +102,8 @@ def task_detail(request: HttpRequest, task_id: RowId) -> HttpResponse:
         "drawn": svg.draw(graph, task.pk),
         "metadata": StateView(task.metadata) if task.metadata else None,
         "history": models.AuditEntry.objects.about(task.pk).newest_first()[:HISTORY_ROWS],
-        "waits_for": [graph.nodes[edge.waits_for] for edge in graph.edges if edge.task == task.pk],
-        "awaited_by": [graph.nodes[edge.task] for edge in graph.edges if edge.waits_for == task.pk],
+        "dependencies": [graph.nodes[edge.depends_on] for edge in graph.edges if edge.task == task.pk],
+        "dependents": [graph.nodes[edge.task] for edge in graph.edges if edge.depends_on == task.pk],
     }
     return render_page(request, "tasks/detail.html", context)
 

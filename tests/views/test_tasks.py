@@ -99,7 +99,7 @@ def test_what_waits_stands_after_all_that_it_waits_for():
     assert layers == {"first": 0, "second": 1, "third": 2}
     assert alone.pk not in graph.nodes
     assert graph.nodes[third.pk].blocked_by == [second.pk, first.pk] or len(graph.nodes[third.pk].blocked_by) == 2
-    assert graph.ways[third.pk, first.pk], "the long edge passes between the tasks"
+    assert graph.waypoints[third.pk, first.pk], "the long edge passes between the tasks"
     models.Task.objects.filter(pk=first.pk).update(status="Done")
     assert task_graph.around(second.pk).nodes[second.pk].blocked_by == []
 
@@ -110,7 +110,7 @@ def test_a_circle_is_marked_and_what_leads_into_it_is_not(viewer: Client):
     wait(other, one)
     wait(outside, one)
     graph = task_graph.around(one.pk)
-    assert {str(node.task) for node in graph.circles} == {"one", "other"}
+    assert {str(node.task) for node in graph.cycles} == {"one", "other"}
     html = viewer.get(f"/tasks/{one.pk}/").content.decode()
     assert "Circular dependency" in html
 
@@ -153,7 +153,7 @@ def test_the_graph_says_that_a_task_waits_for_all_it_depends_on(viewer: Client):
     wait(task, done, unfinished, third)
     node = task_graph.around(done.pk).nodes[task.pk]
     assert set(node.blocked_by) == {unfinished.pk, third.pk}
-    assert node.unseen == 2
+    assert node.not_drawn == 2
     html = viewer.get(f"/tasks/{done.pk}/").content.decode()
     assert "Todo · blocked by 2" in html
     assert "ready" not in html
@@ -170,7 +170,7 @@ def test_all_that_wait_are_found_however_many_there_are():
 
 
 def test_a_graph_that_is_too_large_says_so_and_has_the_nearest(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(task_graph, "MOST_TASKS", 4)
+    monkeypatch.setattr(task_graph, "MAX_TASKS", 4)
     chain = [make_task("0")]
     for number in range(1, 7):
         chain.append(make_task(str(number)))
@@ -182,7 +182,7 @@ def test_a_graph_that_is_too_large_says_so_and_has_the_nearest(monkeypatch: pyte
 
 
 def test_where_not_all_records_are_read_the_graph_says_so(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(task_dependencies, "MOST_RECORDED", 2)
+    monkeypatch.setattr(task_dependencies, "MAX_RECORDED", 2)
     one, other, *_ = tasks = [make_task(str(number)) for number in range(6)]
     wait(one, other)
     for task in tasks[2:]:
@@ -217,7 +217,7 @@ def test_the_members_of_a_circle_stand_side_by_side_and_the_edge_that_closes_it_
     graph = task_graph.around(one.pk)
     layers = {str(node.task): node.layer for node in graph.nodes.values()}
     assert layers == {"three": 0, "two": 1, "one": 2, "entry": 3}
-    assert [(edge.task, edge.waits_for) for edge in graph.edges if graph.goes_back(edge)] == [(three.pk, one.pk)]
+    assert [(edge.task, edge.depends_on) for edge in graph.edges if graph.goes_back(edge)] == [(three.pk, one.pk)]
     html = viewer.get(f"/tasks/{one.pk}/").content.decode()
     assert len(re.findall(r'class="arrow"\s+data-state="circle"', html)) == 3
     assert len(re.findall(r'class="edge"\s+data-state="back"', html)) == 1
@@ -228,7 +228,7 @@ def test_a_task_that_waits_for_itself_is_drawn(viewer: Client):
     task = make_task("Ouroboros")
     wait(task, task, in_table=False)
     graph = task_graph.around(task.pk)
-    assert [node.in_circle for node in graph.nodes.values()] == [True]
+    assert [node.in_cycle for node in graph.nodes.values()] == [True]
     assert 'data-state="back"' in viewer.get(f"/tasks/{task.pk}/").content.decode()
 
 

@@ -1,4 +1,4 @@
-"""Trash and audit: plain lists of what was thrown away, and of what people did."""
+"""The audit log: what people did."""
 
 from django.http import Http404, HttpRequest, HttpResponse
 from django.views.decorators.http import require_safe
@@ -6,25 +6,8 @@ from django.views.decorators.http import require_safe
 from statestore import models
 from statestore.db.ids import from_address
 from statestore.forms import PageForm
-from statestore.models.querysets import BY_CHANGE
-from statestore.views.access import require, require_viewer
+from statestore.views.access import require
 from statestore.views.htmx import render_page
-
-
-@require_safe
-@require_viewer
-def trash(request: HttpRequest) -> HttpResponse:
-    """Show the agents in the trash, with who put them there and why."""
-    page = PageForm(request.GET).page(models.AgentState.objects.in_trash().without_state().with_size(), BY_CHANGE)
-    found = models.Tombstone.objects.filter(pk__in=[agent.agent_id for agent in page])
-    tombstones = {tombstone.pk: tombstone for tombstone in found}
-    context = {
-        "place": "trash",
-        "page": page,
-        "rows": [(agent, tombstones.get(agent.agent_id)) for agent in page],
-        "revived": models.Tombstone.objects.revived()[:20],
-    }
-    return render_page(request, "trash/list.html", context)
 
 
 @require_safe

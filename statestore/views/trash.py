@@ -1,0 +1,26 @@
+"""The trash: agents that were deleted, and can be restored."""
+
+from django.http import HttpRequest, HttpResponse
+from django.views.decorators.http import require_safe
+
+from statestore import models
+from statestore.forms import PageForm
+from statestore.models.querysets import BY_CHANGE
+from statestore.views.access import require_viewer
+from statestore.views.htmx import render_page
+
+
+@require_safe
+@require_viewer
+def trash(request: HttpRequest) -> HttpResponse:
+    """Show the agents in the trash, with who put them there and why."""
+    page = PageForm(request.GET).page(models.AgentState.objects.in_trash().without_state().with_size(), BY_CHANGE)
+    found = models.Tombstone.objects.filter(pk__in=[agent.agent_id for agent in page])
+    tombstones = {tombstone.pk: tombstone for tombstone in found}
+    context = {
+        "place": "trash",
+        "page": page,
+        "rows": [(agent, tombstones.get(agent.agent_id)) for agent in page],
+        "revived": models.Tombstone.objects.revived()[:20],
+    }
+    return render_page(request, "trash/list.html", context)
