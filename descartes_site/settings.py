@@ -87,6 +87,7 @@ INSTALLED_APPS = [
     "django.contrib.messages",
     "whitenoise.runserver_nostatic",
     "django.contrib.staticfiles",
+    "django.forms",
     "django_htmx",
     "csp",
     "axes",
@@ -112,6 +113,9 @@ MIDDLEWARE = [
 ROOT_URLCONF = "descartes_site.urls"
 WSGI_APPLICATION = "descartes_site.wsgi.application"
 ASGI_APPLICATION = "descartes_site.asgi.application"
+
+# Fields of forms are rendered by our templates too: statestore/_parts/field.html.
+FORM_RENDERER = "statestore.views.rendering.LabelledFields"
 
 TEMPLATES = [
     {

@@ -16,8 +16,13 @@ MAX_EXPIRY_DAYS: Final = 3650
 class SnapshotForm(forms.Form):
     """A snapshot to take."""
 
-    description = forms.CharField(required=False, max_length=500, strip=True)
-    expires_in_days = forms.IntegerField(required=False, min_value=1, max_value=MAX_EXPIRY_DAYS)
+    description = forms.CharField(
+        required=False, max_length=500, strip=True, widget=forms.TextInput({"placeholder": "before refactor"})
+    )
+    expires_in_days = forms.IntegerField(
+        required=False, min_value=1, max_value=MAX_EXPIRY_DAYS, label="Expires after",
+        widget=forms.Select(choices=[("", "never"), (1, "1 day"), (7, "7 days"), (30, "30 days"), (365, "a year")]),
+    )  # fmt: skip
 
     def expires_at(self) -> int | None:
         """Return when the snapshot shall expire, or None for never."""
@@ -28,7 +33,9 @@ class SnapshotForm(forms.Form):
 class StatusForm(forms.Form):
     """A status to give."""
 
-    status = forms.ChoiceField(choices=models.AgentStatus.choices)
+    status = forms.ChoiceField(
+        choices=[(value, str(label).lower()) for value, label in models.AgentStatus.choices], label="New status"
+    )
     reason = forms.CharField(required=False, max_length=500, strip=True)
 
 
@@ -48,7 +55,9 @@ class BulkForm(CheckedForm):
 class ReasonForm(forms.Form):
     """Why something is done."""
 
-    reason = forms.CharField(required=False, max_length=500, strip=True)
+    reason = forms.CharField(
+        required=False, max_length=500, strip=True, widget=forms.TextInput({"placeholder": "optional"})
+    )
 
 
 class RestoreForm(ReasonForm):
@@ -82,12 +91,18 @@ class RestoreForm(ReasonForm):
 class TokenForm(forms.Form):
     """A token to make."""
 
-    name = forms.CharField(max_length=100, strip=True, help_text="The script that uses it.")
+    name = forms.CharField(
+        max_length=100, strip=True, widget=forms.TextInput({"placeholder": "the script that uses it"})
+    )
     scopes = forms.MultipleChoiceField(
         choices=[(scope, scope) for scope in tokens.SCOPES], widget=forms.CheckboxSelectMultiple, initial=["read"]
     )
-    namespaces = forms.CharField(required=False, max_length=5000, strip=True)
-    days = forms.IntegerField(min_value=1, max_value=tokens.MOST_DAYS, initial=tokens.USUAL_DAYS)
+    namespaces = forms.CharField(
+        required=False, max_length=5000, strip=True, label="Namespaces (comma-separated; leave empty for all)"
+    )
+    days = forms.IntegerField(
+        min_value=1, max_value=tokens.MOST_DAYS, initial=tokens.USUAL_DAYS, label="Expires in (days)"
+    )
 
     def wanted(self) -> dict[str, Any]:
         """Return what the token shall be."""
@@ -100,15 +115,14 @@ class ForkForm(ReasonForm):
     """A new agent: its id, its name, and the moment whose state it begins with."""
 
     moment = forms.CharField(max_length=4000)
-    agent_id = forms.CharField(max_length=500, strip=True, label="Id")
-    name = forms.CharField(required=False, max_length=500, strip=True)
+    agent_id = forms.CharField(max_length=500, strip=True, label="Id", widget=forms.TextInput({"spellcheck": "false"}))
+    name = forms.CharField(required=False, max_length=500, strip=True, label="Name (default: the id)")
 
 
-class BatchForm(CheckedForm):
+class BatchForm(ReasonForm, CheckedForm):
     """A batch to keep: the time, why, and which agents as they were seen."""
 
     at = TimeField()
-    reason = forms.CharField(required=False, max_length=500, strip=True)
     scope = forms.CharField(required=False, max_length=4000)
 
     def clean_at(self) -> int:

@@ -59,7 +59,10 @@ def agent_detail(request: HttpRequest, agent_id: RowId) -> HttpResponse:
         "tasks": models.Task.objects.assigned_to(agent.agent_id).last_changed_first()[:SIDE_ROWS],
         "sessions": models.Session.objects.of_agent(agent.agent_id).newest_first()[:SIDE_ROWS],
         "restores": models.Restore.objects.of_agent(agent.agent_id).newest_first().with_standing()[:3],
-        "statuses": models.AgentStatus.choices,
+        # Three forms on one page: without ids, none is there twice.
+        "snapshot_form": SnapshotForm(auto_id=False),
+        "status_form": StatusForm(auto_id=False, initial={"status": agent.status}),
+        "reason_form": ReasonForm(auto_id=False),
     }
     return render_page(request, "agents/detail.html", context)
 

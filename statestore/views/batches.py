@@ -11,7 +11,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from statestore import models, restore
 from statestore.db.ids import RowId, from_address
 from statestore.errors import NeedsApproval, ValidationError
-from statestore.forms import BatchForm, FleetForm, PageForm, sent
+from statestore.forms import BatchForm, FleetForm, PageForm, ReasonForm, sent
 from statestore.restore import limits as restore_limits
 from statestore.views.access import actor, agent_or_404, require
 from statestore.views.htmx import render_page
@@ -39,6 +39,7 @@ def fleet(request: HttpRequest) -> HttpResponse:
             "counts": [(kind, counts[kind]) for kind in restore.KINDS],
             "seconds": form.cleaned_data["at"],
             "scope": form.scope(),
+            "reason_form": ReasonForm(auto_id=False),
         }
     return render_page(request, "batches/new.html", context)
 

@@ -11,6 +11,7 @@ from statestore.errors import StateStoreError
 from statestore.forms import ForkForm
 from statestore.history import moments
 from statestore.views.access import actor, agent_or_404, require
+from statestore.views.formatting import visible
 from statestore.views.htmx import render_page
 from statestore.views.states import StateView
 
@@ -21,7 +22,8 @@ def fork_agent(request: HttpRequest, agent_id: RowId) -> HttpResponse:
     """Show the state that a new agent would begin with, and make it."""
     agent = agent_or_404(agent_id)
     moment = moments.parse(request.POST.get("moment") or request.GET.get("moment", "now"))
-    form = ForkForm(request.POST if request.method == "POST" else None)
+    offered = visible(f"{agent.agent_id[:80]}-fork")
+    form = ForkForm(request.POST if request.method == "POST" else None, initial={"agent_id": offered})
     if request.method == "POST" and form.is_valid():
         values = form.cleaned_data
         try:
@@ -45,6 +47,5 @@ def _context(agent: models.AgentState, moment: moments.Moment, form: ForkForm) -
         "form": form,
         "known": known,
         "state": StateView(known.text, agent.agent_id, str(moment)),
-        "offered": f"{agent.agent_id[:80]}-fork",
         "lineage": restore.lineage(agent.agent_id),
     }

@@ -3,10 +3,17 @@
 import re
 from typing import Any
 
+from django.forms.renderers import TemplatesSetting
 from django.template.backends.django import DjangoTemplates, Template
 from django.utils.safestring import SafeString, mark_safe
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+class LabelledFields(TemplatesSetting):
+    """Form widgets from the project's templates; a field is its label around its widget, then its errors."""
+
+    field_template_name = "statestore/_parts/field.html"
 
 
 class LenientTextTemplates(DjangoTemplates):

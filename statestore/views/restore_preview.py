@@ -13,7 +13,7 @@ from django.views.decorators.http import require_http_methods
 from statestore import history, models, restore
 from statestore.db.ids import RowId
 from statestore.errors import Conflict, NeedsApproval, ValidationError
-from statestore.forms import RestoreForm, sent
+from statestore.forms import ReasonForm, RestoreForm, sent
 from statestore.history import moments
 from statestore.views.access import actor, agent_or_404, require, require_viewer
 from statestore.views.diff_view import ComparisonView
@@ -152,6 +152,7 @@ def preview(
         "can_edit": from_moment and not comparison.why_text,
         "result": StateView(planned.text) if planned.kind != "whole" else None,
         "outcome": ComparisonView(agent.state_data, planned.text) if planned.kind in ("part", "edit") else None,
+        "reason_form": form or ReasonForm(auto_id=False),
         "clashes": [_clash(clash) for clash in planned.clashes],
         **(_as_asked(form, planned) if form is not None else {"ticked": None}),
         **_consequences(planned, from_moment=from_moment),
@@ -166,7 +167,6 @@ def _as_asked(form: RestoreForm, planned: restore.RestorePlan) -> dict[str, obje
         # A merge is made with what the agent was when the person looked, and applies to what it is now.
         **({"state_hash": form.cleaned_data["state_hash"]} if is_merge else {}),
         "is_merge": is_merge,
-        "reason": form.cleaned_data["reason"],
         "unseen": form.cleaned_data["step"] != "preview" and not planned.clashes,
         "ticked": None if paths is None else set(paths),
         "edits": form.edits(),
