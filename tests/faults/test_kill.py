@@ -146,3 +146,21 @@ def test_a_killed_server_leaves_no_restore_torn_and_none_lost(make_site: SiteMak
     assert acknowledged
     assert min(starts[1:]) <= SLOWER_AT_MOST * starts[0], starts
     assert needed
+
+
+def test_a_restore_is_undone_after_the_server_was_killed(make_site: SiteMaker):
+    """The safety snapshot is in the store: what a restore replaced does not depend on the process that replaced it."""
+    site = make_site("wal")
+    agent_id = QUIET[0]
+    before = site.state(agent_id)
+    cookies: dict[str, str] = {}
+    with serving(site) as server, Visitor(server.port, cookies) as visitor:
+        done = restore_id(visitor.sign_in().restore(agent_id, site.snapshots(agent_id)[0]))
+        server.kill()
+    assert done
+    assert site.state(agent_id) != before
+    with serving(site) as server, Visitor(server.port, cookies) as visitor:
+        undone = visitor.post(f"/restores/{done}/undo/", etag=hidden(visitor.get(f"/restores/{done}/"), "etag"))
+    assert undone.status == 302, undone
+    assert site.state(agent_id) == before
+    assert not unsound(site.rows)
