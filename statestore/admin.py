@@ -1,5 +1,6 @@
 """The staff face: tasks and sessions are edited here; what agents did is read-only, with links to the views."""
 
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -7,7 +8,8 @@ from django.contrib import admin
 from django.contrib.admin.utils import quote, unquote
 from django.contrib.admin.views.main import ChangeList
 from django.core.paginator import Paginator
-from django.http import HttpRequest
+from django.db.models import Model, QuerySet
+from django.http import HttpRequest, HttpResponseRedirect
 from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils.functional import cached_property
@@ -44,16 +46,16 @@ class BoundedPaginator(Paginator):  # type: ignore[type-arg]
         return len(rows.order_by().values_list("pk")[: COUNTED_ROWS + 1])
 
 
-def _choose(column: str, choices: object, title: str) -> type[admin.SimpleListFilter]:
+def _choose(column: str, choices: list[tuple[str, str]], title: str) -> type[admin.SimpleListFilter]:
     """Return a filter of known words: asking a million rows which values occur would read them all."""
 
     class Chosen(admin.SimpleListFilter):
         parameter_name = column
 
-        def lookups(self, request: HttpRequest, model_admin: object) -> Any:
+        def lookups(self, request: HttpRequest, model_admin: object) -> list[tuple[str, str]]:
             return choices
 
-        def queryset(self, request: HttpRequest, queryset: Any) -> Any:
+        def queryset(self, request: HttpRequest, queryset: QuerySet[Model]) -> QuerySet[Model]:
             return queryset.filter(**{column: self.value()}) if self.value() else queryset
 
     Chosen.title = title
@@ -66,17 +68,17 @@ class EndedFilter(admin.SimpleListFilter):
     title = "end"
     parameter_name = "ended"
 
-    def lookups(self, request: HttpRequest, model_admin: object) -> Any:
+    def lookups(self, request: HttpRequest, model_admin: object) -> list[tuple[str, str]]:
         return [("no", "Open"), ("yes", "Ended")]
 
-    def queryset(self, request: HttpRequest, queryset: Any) -> Any:
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Model]) -> QuerySet[Model]:
         return queryset.filter(ended_at__isnull=self.value() == "no") if self.value() else queryset
 
 
 class AddressedList(ChangeList):
     """A list whose links name rows as the site's other URLs do: an id may be any bytes."""
 
-    def url_for_result(self, result: Any) -> str:
+    def url_for_result(self, result: Model) -> str:
         name = f"admin:{self.opts.app_label}_{self.opts.model_name}_change"
         return reverse(name, args=[quote(to_address(result.pk))])
 
@@ -107,7 +109,7 @@ class StoreAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
                 row = rows.named(from_address(object_id))
         return row
 
-    def history_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> Any:
+    def history_view(self, request: HttpRequest, object_id: str, extra_context: object = None) -> HttpResponseRedirect:
         """Lead to the audit log: it also has what was done elsewhere than in the admin."""
         row = self.get_object(request, unquote(object_id))
         row_id = getattr(row, "agent_id", row.pk) if isinstance(row, models.AgentState) else row.pk
@@ -122,18 +124,18 @@ class ReadOnlyAdmin(StoreAdmin):
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
 
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return False
 
-    def has_delete_permission(self, request: HttpRequest, obj: object = None) -> bool:
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return False
 
     @admin.display(description="page")
-    def page(self, row: Any) -> SafeString:
+    def page(self, row: models.AgentState) -> SafeString:
         return format_html('<a href="{}">open</a>', row.get_absolute_url())
 
 
-def _shown(column: str, description: str, *, shorten: Any = line) -> object:
+def _shown(column: str, description: str, *, shorten: Callable[[object], str] = line) -> object:
     """Return a list column that shows any text in one visible line."""
 
     @admin.display(description=description, ordering=column)
@@ -153,7 +155,7 @@ def _time(column: str, description: str) -> object:
     return cell
 
 
-def _is_tame(row: Any) -> bool:
+def _is_tame(row: Model) -> bool:
     return row.pk != "" and all(survives_form(getattr(row, field.attname)) for field in row._meta.concrete_fields)
 
 
@@ -236,16 +238,16 @@ class EditedAdmin(StoreAdmin):
     A row whose text would not come back from a form as it is can be looked at, not edited: nothing of it is lost.
     """
 
-    def has_change_permission(self, request: HttpRequest, obj: object = None) -> bool:
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return super().has_change_permission(request, obj) and (obj is None or _is_tame(obj))
 
-    def has_delete_permission(self, request: HttpRequest, obj: object = None) -> bool:
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return super().has_delete_permission(request, obj) and (obj is None or _is_tame(obj))
 
-    def delete_model(self, request: HttpRequest, obj: object) -> None:
+    def delete_model(self, request: HttpRequest, obj: Model) -> None:
         audited_rows.delete(store_alias(), obj, by=actor(request))
 
-    def delete_queryset(self, request: HttpRequest, queryset: Any) -> None:
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Model]) -> None:
         for row in queryset:
             self.delete_model(request, row)
 
@@ -281,7 +283,7 @@ class TaskAdmin(EditedAdmin):
         rows = super().get_queryset(request)
         return rows.defer(None) if request.resolver_match and "object_id" in request.resolver_match.kwargs else rows
 
-    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+    def save_model(self, request: HttpRequest, obj: Model, form: TaskForm, change: bool) -> None:
         columns = {name: form.cleaned_data[name] for name in form.cleaned_data if name != "etag"}
         if_match = form.cleaned_data["etag"] if change else None
         saved = task_service.save_task(store_alias(), {"id": obj.pk, **columns}, by=actor(request), if_match=if_match)
@@ -304,6 +306,6 @@ class SessionAdmin(EditedAdmin):
     started = _time("started_at", "started")
     ended = _time("ended_at", "ended")
 
-    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+    def save_model(self, request: HttpRequest, obj: models.Session, form: SessionForm, change: bool) -> None:
         if_match = form.cleaned_data["etag"] if change else None
         session_service.save_session(store_alias(), obj, by=actor(request), if_match=if_match)

@@ -6,12 +6,12 @@ Times are whole seconds since 1970 UTC. Raises the errors of errors.py and no ot
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from asgiref.sync import sync_to_async
 from django.core.management import call_command
 from django.db import connections
-from django.db.models import Q
+from django.db.models import Model, Q, QuerySet
 
 from statestore import models, restore
 from statestore.access import audit
@@ -25,10 +25,14 @@ from statestore.db.json_columns import as_text, optional_text
 from statestore.errors import MigrationError, NotFound
 from statestore.events import ingest
 from statestore.history import moments
+from statestore.models.agents import AgentQuerySet
+from statestore.models.events import EventQuerySet
+from statestore.models.snapshots import SnapshotQuerySet
 from statestore.sessions import service as session_service
 from statestore.tasks import service as task_service
 
 R = TypeVar("R")
+Rows = TypeVar("Rows", bound=QuerySet[Model])
 
 
 class StateStore:
@@ -41,7 +45,7 @@ class StateStore:
 
     # Reading and locking rows of this namespace
 
-    def agents(self) -> Any:
+    def agents(self) -> AgentQuerySet:
         """Return the agents of this store as a queryset, those in the trash included."""
         agents = models.AgentState.objects.using(self.using)
         return agents if self.prefix is None else agents.in_namespace(self.prefix)
@@ -49,7 +53,7 @@ class StateStore:
     def _agent(self, agent_id: str) -> models.AgentState:
         return agent_service.find_agent(self.using, agent_id, prefix=self.prefix)
 
-    def _of_own_agents(self, rows: Any, column: str = "agent_id") -> Any:
+    def _of_own_agents(self, rows: Rows, column: str = "agent_id") -> Rows:
         return rows if self.prefix is None else rows.filter(**{f"{column}__in": self.agents().values("agent_id")})
 
     # Opening
@@ -210,7 +214,7 @@ class StateStore:
         with translated_errors():
             return list(self._snapshots().of_agent(agent_id).without_state().newest_first())
 
-    def _snapshots(self) -> Any:
+    def _snapshots(self) -> SnapshotQuerySet:
         return self._of_own_agents(models.Snapshot.objects.using(self.using))
 
     def delete_snapshot(self, snapshot_id: str, *, if_match: str | None = None) -> None:
@@ -225,7 +229,7 @@ class StateStore:
         plan = restore.plan(snapshot.agent_id, moments.AtSnapshot(snapshot_id), using=self.using)
         return restore.apply(plan, by=self.actor, reason=reason)
 
-    def delete_expired_snapshots(self, among: object = None) -> int:
+    def delete_expired_snapshots(self, among: SnapshotQuerySet | None = None) -> int:
         """Delete the snapshots whose time is over, in chunks, and return how many went."""
         rows = models.Snapshot.objects.using(self.using).all() if among is None else among
         with translated_errors():
@@ -233,7 +237,7 @@ class StateStore:
 
     # Events
 
-    def _events(self) -> Any:
+    def _events(self) -> EventQuerySet:
         events = models.Event.objects.using(self.using)
         if self.prefix is None:
             return events

@@ -26,7 +26,7 @@ from statestore.models.snapshots import SnapshotQuerySet
 from statestore.models.tasks import TaskQuerySet, dependency_ids
 from statestore.models.transitions import TransitionQuerySet
 
-Rows = TypeVar("Rows", bound=QuerySet[Any])
+Rows = TypeVar("Rows", bound=QuerySet[Model])
 
 
 @dataclass(frozen=True, slots=True)

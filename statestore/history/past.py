@@ -17,7 +17,11 @@ from statestore.db.errors import translated_errors
 from statestore.db.routers import store_alias
 from statestore.errors import ValidationError
 from statestore.history import limits, moments
+from statestore.models.captured import CapturedChangeQuerySet
+from statestore.models.snapshots import SnapshotQuerySet
+from statestore.models.transitions import TransitionQuerySet
 
+Records: TypeAlias = TransitionQuerySet | CapturedChangeQuerySet | SnapshotQuerySet
 Kind: TypeAlias = Literal["snapshot", "captured", "transition", "now"]
 # From old to new, where texts do not decide.
 RANKS: Final[dict[Kind, int]] = {"snapshot": 0, "captured": 1, "transition": 2, "now": 3}
@@ -54,8 +58,9 @@ class Record:
     row: Any
 
     @property
-    def at(self) -> Any:
-        return getattr(self.row, _COLUMNS[self.kind])
+    def at(self) -> int:
+        at: int = getattr(self.row, _COLUMNS[self.kind])
+        return at
 
     @property
     def position(self) -> Position:
@@ -81,7 +86,7 @@ _COLUMNS: Final[dict[Kind, str]] = {
 }  # fmt: skip
 
 
-_MODELS: Final[dict[str, Any]] = {
+_MODELS: Final[dict[Kind, Any]] = {
     "snapshot": models.Snapshot, "captured": models.CapturedChange, "transition": models.Transition,
 }  # fmt: skip
 CHANGES: Final[tuple[Kind, ...]] = ("captured", "transition")
@@ -93,12 +98,12 @@ class Past:
     def __init__(self, agent_id: str, *, using: str | None = None, kinds: Sequence[Kind] = tuple(RANKS)) -> None:
         self.agent_id = agent_id
         self.using = using or store_alias()
-        self.sources: dict[Kind, Any] = {kind: rows for kind, rows in self._rows().items() if kind in kinds}
+        self.sources: dict[Kind, Records] = {kind: rows for kind, rows in self._rows().items() if kind in kinds}
 
-    def _rows(self) -> dict[Kind, object]:
+    def _rows(self) -> dict[Kind, Records]:
         snapshots = models.Snapshot.objects.using(self.using).of_agent(self.agent_id)
         transitions = models.Transition.objects.using(self.using).of_agent(self.agent_id)
-        rows: dict[Kind, object] = {
+        rows: dict[Kind, Records] = {
             "snapshot": snapshots.without_state().with_size(),
             "transition": transitions.without_states().with_sizes(),
         }
@@ -191,7 +196,7 @@ class Past:
             group += [Record(kind, row) for row in found]
         return self._arranged({at: group})[at]
 
-    def _older(self, before: Position | None) -> dict[Kind, Any]:
+    def _older(self, before: Position | None) -> dict[Kind, Records]:
         """Return the rows that may be older than a position: all up to its second, where texts decide there."""
         if before is None:
             return self.sources
@@ -229,9 +234,9 @@ class Past:
             restores = models.Restore.objects.using(self.using).filter(agent_id=self.agent_id, transition_id__in=ids)
             return dict(restores.values_list("safety_snapshot_id", "transition_id"))
 
-    def _texts(self, groups: list[dict[Kind, list[Record]]]) -> dict[tuple[Kind, object], tuple[object, object]]:
+    def _texts(self, groups: list[dict[Kind, list[Record]]]) -> dict[tuple[Kind, object], tuple[str, str]]:
         """Return {(kind, pk): (state before, state after)} of some groups; of a snapshot both are its state."""
-        found: dict[tuple[Kind, object], tuple[object, object]] = {}
+        found: dict[tuple[Kind, object], tuple[str, str]] = {}
         small = [kinds for kinds in groups if _bytes(kinds) <= limits.ORDERED_BYTES]
         for kind in ("captured", "transition", "snapshot"):
             pks = [record.row.pk for kinds in small for record in kinds.get(kind, ())]
@@ -278,14 +283,14 @@ def _bytes(kinds: dict[Kind, list[Record]]) -> int:
     )
 
 
-_Texts: TypeAlias = dict[tuple[Kind, object], tuple[object, object]]
+_Texts: TypeAlias = dict[tuple[Kind, object], tuple[str, str]]
 
 
 def _chained(captured: list[Record], transitions: list[Record], texts: _Texts) -> list[Record]:
     """Return captured changes and transitions of one second as one chain, each kind in its own order."""
     chain: list[Record] = []
     heads = list(captured), list(transitions)
-    now: object = None
+    now: str | None = None
     while heads[0] and heads[1]:
         states = [_states(records[0], texts) for records in heads]
         fits = [_same(now, before) for before, _ in states]
@@ -315,15 +320,15 @@ def _with_snapshots(
     return ordered
 
 
-def _fitting(states: list[tuple[object, object]], text: object) -> int:
+def _fitting(states: list[tuple[str | None, str | None]], text: str | None) -> int:
     """Return the last place between changes at which the state was a text, the first place where it never was."""
     fits = [place + 1 for place, (_, after) in enumerate(states) if _same(after, text)]
     return max(fits, default=0)
 
 
-def _states(record: Record, texts: _Texts) -> tuple[object, object]:
+def _states(record: Record, texts: _Texts) -> tuple[str | None, str | None]:
     return texts.get((record.kind, record.row.pk), (None, None))
 
 
-def _same(one: Any, other: Any) -> bool:
-    return one is not None and other is not None and models.same_text(one, other)
+def _same(text: str | None, other: str | None) -> bool:
+    return text is not None and other is not None and models.same_text(text, other)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from django.db.models import OuterRef, Subquery
+from django.db.models import OuterRef, QuerySet, Subquery
 
 from statestore import models
 from statestore.db.ids import RowId
@@ -12,6 +12,9 @@ from statestore.db.routers import store_alias
 from statestore.errors import NotFound
 from statestore.history import limits, moments
 from statestore.history.past import CHANGES, Past, Record
+from statestore.models.captured import CapturedChangeQuerySet
+from statestore.models.snapshots import SnapshotQuerySet
+from statestore.models.transitions import TransitionQuerySet
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +171,7 @@ def states_at(agents: Sequence[models.AgentState], seconds: int, *, using: str |
     """Return {agent id: state at a time} for those agents of which one is known, in six queries for them all."""
     using = using or store_alias()
     transitions, snapshots, captured = _pasts(OuterRef("agent_id"), using)
-    places = {
+    places: dict[str, tuple[QuerySet[Any], type[Any], str | None]] = {
         "transition": (transitions.until(seconds).newest_first(), models.Transition, "state_before"),
         "snapshot": (snapshots.until(seconds).newest_first(), models.Snapshot, None),
         "captured": (captured.until(seconds).newest_first(), models.CapturedChange, "state_before"),
@@ -195,8 +198,8 @@ def _of_rows(agent: models.AgentState, seconds: int, near: dict[str, Any], using
         if near.get(one) and near.get(other) and int(near[one].timestamp) == int(near[other].at):
             # Which of them comes last is told by the texts of that second.
             return _known_at(agent.agent_id, seconds, using)
-    lasts = [(int(_time(near[kind])), rank, kind) for rank, kind in enumerate(_LABELS_BY_RANK) if near.get(kind)]
-    nexts = [(int(_time(row)), row) for row in (near.get("next_transition"), near.get("next_captured")) if row]
+    lasts = [(_time(near[kind]), rank, kind) for rank, kind in enumerate(_LABELS_BY_RANK) if near.get(kind)]
+    nexts = [(_time(row), row) for row in (near.get("next_transition"), near.get("next_captured")) if row]
     found = None
     if lasts:
         at, _, kind = max(lasts)
@@ -211,17 +214,17 @@ def _of_rows(agent: models.AgentState, seconds: int, near: dict[str, Any], using
 _LABELS_BY_RANK: Final = ("snapshot", "captured", "transition")
 
 
-def _time(row: Any) -> Any:
+def _time(row: models.CapturedChange | models.Transition | models.Snapshot) -> int:
     if isinstance(row, models.CapturedChange):
-        return row.at
-    return row.timestamp if isinstance(row, models.Transition) else row.created_at
+        return int(row.at)
+    return int(row.timestamp if isinstance(row, models.Transition) else row.created_at)
 
 
-def _pasts(agent_id: object, using: str) -> tuple[Any, Any, Any]:
-    """Return an agent's transitions, snapshots and captured changes."""
-    tables: tuple[Any, ...] = (models.Transition, models.Snapshot, models.CapturedChange)
-    transitions, snapshots, captured = (table.objects.using(using).of_agent(agent_id) for table in tables)
-    return transitions, snapshots, captured
+def _pasts(agent_id: OuterRef, using: str) -> tuple[TransitionQuerySet, SnapshotQuerySet, CapturedChangeQuerySet]:
+    """Return the transitions, snapshots and captured changes of an outer query's agent."""
+    transitions = models.Transition.objects.using(using).of_agent(agent_id)
+    snapshots = models.Snapshot.objects.using(using).of_agent(agent_id)
+    return transitions, snapshots, models.CapturedChange.objects.using(using).of_agent(agent_id)
 
 
 def _by_key(table: type[Any], keys: list[object], without: str | None, using: str) -> dict[object, object]:

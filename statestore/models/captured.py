@@ -15,7 +15,7 @@ from statestore.models.transitions import Transition
 class CapturedChangeQuerySet(AddressedQuerySet["CapturedChange"]):
     """Changes that triggers saw."""
 
-    def of_agent(self, agent_id: str) -> Self:
+    def of_agent(self, agent_id: str | OuterRef) -> Self:
         """Keep the changes of an agent that are kept and that no transition records too."""
         twins = Transition.objects.filter(
             agent_id=OuterRef("agent_id"),

@@ -3,6 +3,7 @@
 from typing import Self
 
 from django.db import models
+from django.db.models import OuterRef
 from django.urls import reverse
 
 from statestore.db import vendor
@@ -14,7 +15,7 @@ from statestore.models.rows import new_id
 class SnapshotQuerySet(AddressedQuerySet["Snapshot"]):
     """Kept copies of states."""
 
-    def of_agent(self, agent_id: str) -> Self:
+    def of_agent(self, agent_id: str | OuterRef) -> Self:
         return self.filter(agent_id=agent_id)
 
     def newest_first(self) -> Self:
