@@ -1,4 +1,4 @@
-"""Moving out: all that is ours is dropped, what adoption added is undone, and the schema is proved to be as found."""
+"""Leaving: drop everything of ours, undo what adoption added, and prove that the schema is as it was found."""
 
 # ruff: noqa: S608  (names and conditions that are put into SQL here are constants of ours)
 
@@ -23,13 +23,13 @@ from statestore.errors import Conflict, MigrationError
 
 # Columns whose values the database fills in by itself: they hold no data of their own.
 _FILLED_BY_ITSELF: Final = {"created_at", "created_timestamp"}
-# SQLite cannot drop its own table of counters; only a VACUUM does. Above this size that would hold the lock for long.
+# SQLite drops its table of counters only in a VACUUM, which holds the lock for long above this size.
 _QUICK_VACUUM_BYTES: Final = 32 * 1024 * 1024
 
 
 @dataclass(frozen=True)
 class Found:
-    """How the store was when adoption came."""
+    """The store as adoption found it."""
 
     layout: str
     objects: list[SchemaObject]
@@ -41,7 +41,7 @@ class Found:
 
 @dataclass(frozen=True)
 class Left:
-    """What leaving did. `identical` is None where the dashboard itself had made the store."""
+    """What leaving did. `identical` is None if the dashboard itself created the store."""
 
     identical: bool | None
     dropped: list[str]
@@ -50,7 +50,7 @@ class Left:
 
 
 def found_at_adoption(using: str) -> Found | None:
-    """Return how the store was found, or None where the dashboard itself made it."""
+    """Return the store as it was found, or None if the dashboard itself created it."""
     with connections[using].cursor() as cursor:
         if not any(o.name == "dash_adoption" for o in read_objects(cursor)):
             return None
@@ -63,7 +63,7 @@ def found_at_adoption(using: str) -> Found | None:
 
 
 def ours(using: str) -> list[str]:
-    """Return the names of what is ours in a store. Raises MigrationError on PostgreSQL, where `migrate` does it."""
+    """Return the names of everything of ours in a store. Raises MigrationError on PostgreSQL: use `migrate` there."""
     connection = connections[using]
     if not vendor.is_sqlite(connection):
         raise MigrationError(f"On PostgreSQL run `manage.py migrate --database {using} statestore 0001`.")
@@ -105,7 +105,7 @@ def _lost_values(cursor: Executes, found: Found) -> Iterator[str]:
 
 
 def leave(using: str, *, accept_losses: bool = False, vacuum: bool = False) -> Left:
-    """Take away all that is ours and undo what adoption added, in one transaction; prove the schema.
+    """Drop everything of ours and undo what adoption added, in one transaction; prove the schema.
 
     Raises Conflict if data in what adoption added would be lost, unless that is accepted;
     MigrationError where the schema would not be as found. Nothing is changed then.
@@ -127,7 +127,7 @@ def leave(using: str, *, accept_losses: bool = False, vacuum: bool = False) -> L
 
 
 def _drop_ours(cursor: Executes, objects: list[SchemaObject]) -> None:
-    # Triggers first: those on the orchestrator's tables would otherwise fire into tables that are gone.
+    # Triggers first: those on the orchestrator's tables would otherwise write to dropped tables.
     for kind in ("trigger", "view", "index", "table"):
         for found in objects:
             if found.type == kind and is_ours(found.name) and (kind != "index" or not is_ours(found.table)):
@@ -135,7 +135,7 @@ def _drop_ours(cursor: Executes, objects: list[SchemaObject]) -> None:
 
 
 def _undo(cursor: Executes, found: Found) -> None:
-    """Take away what adoption added to the orchestrator's own tables."""
+    """Undo what adoption added to the orchestrator's own tables."""
     names = {o.name for o in found.objects}
     now = read_objects(cursor)
     for o in now:
@@ -153,7 +153,7 @@ def _undo(cursor: Executes, found: Found) -> None:
 
 
 def _prove(after: list[SchemaObject], found: Found) -> None:
-    """Raise unless all that was found is there again, and nothing of ours. What others added since is theirs."""
+    """Raise unless everything found is back and nothing of ours is left. Later additions of others are ignored."""
     wrong = (set(found.objects) - set(after)) | {o for o in after if is_ours(o.name)}
     if wrong:
         names = ", ".join(sorted(o.name for o in wrong))
@@ -171,7 +171,7 @@ def _report(connection: BaseDatabaseWrapper, before: list[SchemaObject], found: 
 
 
 def _tidy(connection: BaseDatabaseWrapper, found: Found, *, vacuum: bool) -> list[str]:
-    """Put back what no transaction can, SQLite's counters and the journal mode; return what could not be."""
+    """Restore what no transaction can, SQLite's counters and the journal mode; return what could not be restored."""
     notes: list[str] = []
     with connection.cursor() as cursor:
         names = {o.name for o in read_objects(cursor)}

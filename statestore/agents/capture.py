@@ -28,12 +28,12 @@ from statestore.models.audit import Action
 
 TRIGGERS: Final = ("dash_capture_replace", "dash_capture_update")
 MEASURED_BYTES: Final = (10 * 1024, 1024 * 1024, 10 * 1024 * 1024)
-# A state of 10 MB must not cost the orchestrator's save more than this.
+# A save of 10 MB may take this much longer with the triggers.
 MOST_MS: Final = 50
 _MEASURED_SECONDS: Final = 0.4
 _PRUNED_ROWS: Final = 200
 
-# {fits}: whether a change is kept whole. The lengths are of bytes: length() of a text would stop at a NUL.
+# {fits}: whether the states are kept. Lengths are in bytes: length() of a text would stop at a NUL.
 _SQLITE: Final = (
     """CREATE TRIGGER dash_capture_replace BEFORE INSERT ON agent_states
     WHEN EXISTS (SELECT 1 FROM agent_states WHERE agent_id = NEW.agent_id AND state_data IS NOT NEW.state_data)
@@ -44,7 +44,7 @@ _SQLITE: Final = (
         FROM agent_states WHERE agent_id = NEW.agent_id;
         DELETE FROM dash_capture WHERE id <= (SELECT max(id) FROM dash_capture) - {rows};
     END""",
-    # An upsert fires both triggers: the second one finds its change kept already.
+    # An upsert fires both triggers: the second finds the change already kept.
     """CREATE TRIGGER dash_capture_update BEFORE UPDATE OF state_data ON agent_states
     WHEN OLD.state_data IS NOT NEW.state_data AND NOT EXISTS (
         SELECT 1 FROM dash_capture WHERE id = (SELECT max(id) FROM dash_capture) AND agent_id = NEW.agent_id
@@ -77,7 +77,7 @@ _POSTGRES: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """Whether capture is on, and what it has kept: how many changes, of how many the states were too long."""
+    """Whether capture is on, how many changes it has kept, and for how many the states were too large."""
 
     is_on: bool
     kept: int
@@ -89,7 +89,7 @@ class Status:
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What a save of one size takes, in ms, without and with the triggers; `is_kept`: whether the states are."""
+    """The duration of a save of one size, in ms, without and with the triggers; `is_kept`: whether states are kept."""
 
     size_bytes: int
     without_ms: float
@@ -98,7 +98,7 @@ class Cost:
 
     @property
     def added_ms(self) -> float:
-        """What the triggers add."""
+        """The milliseconds that the triggers add."""
         return max(self.with_ms - self.without_ms, 0.0)
 
 
@@ -126,7 +126,7 @@ def _is_on(using: str) -> bool:
 
 
 def statements(*, is_sqlite: bool, in_schema: str = "") -> Iterator[str]:
-    """Yield the statements that make the triggers, with the bounds that the settings give now."""
+    """Yield the statements that create the triggers, with the limits of the settings."""
     bounds = {"max_bytes": int(settings.CAPTURE_MAX_BYTES), "rows": int(settings.CAPTURE_ROWS)}
     if not is_sqlite:
         yield from (statement.format(**bounds, schema=in_schema) for statement in _POSTGRES)
@@ -147,7 +147,7 @@ def switch_on(*, by: Actor, using: str | None = None) -> None:
 
 
 def switch_off(*, by: Actor, using: str | None = None) -> None:
-    """Take the triggers away; what they kept stays."""
+    """Drop the triggers; captured changes stay."""
     using = using or store_alias()
     with transactions.writing(using), connections[using].cursor() as cursor:
         drop_triggers(cursor, is_sqlite=vendor.is_sqlite(connections[using]))
@@ -155,7 +155,7 @@ def switch_off(*, by: Actor, using: str | None = None) -> None:
 
 
 def drop_triggers(cursor: Any, *, is_sqlite: bool) -> None:
-    """Take the triggers away where they are: without their table they would make every save of a state fail."""
+    """Drop the triggers if there are any: without their table every save of a state would fail."""
     if is_sqlite:
         for name in TRIGGERS:
             cursor.execute(f"DROP TRIGGER IF EXISTS {name}")
@@ -165,7 +165,7 @@ def drop_triggers(cursor: Any, *, is_sqlite: bool) -> None:
 
 
 def prune(*, older_than_seconds: int | None = None, using: str | None = None) -> int:
-    """Delete what is beyond CAPTURE_ROWS, and what is older where an age is given, in chunks; return how many went."""
+    """Delete changes beyond CAPTURE_ROWS, and those older than an age if given, in chunks; return their number."""
     using = using or store_alias()
     kept = models.CapturedChange.objects.using(using)
     newest = kept.order_by("-id").values_list("id", flat=True).first() or 0
@@ -182,7 +182,7 @@ def prune(*, older_than_seconds: int | None = None, using: str | None = None) ->
 
 
 def measure() -> list[Cost]:
-    """Return what the triggers add to a save here, measured on an SQLite file of its own in a second or two."""
+    """Measure what the triggers add to a save here, on an SQLite file of its own, within a second or two."""
     with tempfile.TemporaryDirectory() as directory:
         bare, captured = (_file(Path(directory) / name, name) for name in ("bare", "captured"))
         costs = [_cost(bare, captured, size) for size in MEASURED_BYTES]
@@ -210,7 +210,7 @@ def _cost(bare: sqlite3.Connection, captured: sqlite3.Connection, size_bytes: in
     times: dict[sqlite3.Connection, list[float]] = {bare: [], captured: []}
     ends_at = time.monotonic() + _MEASURED_SECONDS
     turn = 0
-    # Turn by turn, so that a busy moment of the machine falls on both.
+    # In turns, so that a busy moment of the machine affects both.
     while turn < 6 or time.monotonic() < ends_at:
         for file, seen in times.items():
             began = time.perf_counter()

@@ -1,7 +1,7 @@
-"""Who set each leaf of a state last: the newest step in which its value was not there yet.
+"""Blame: which step set each leaf of a state last, the newest one before which it did not have its value.
 
 Read from the newest step back, so that the answer for what changed lately is there at once; list items are followed as
-they move. What nobody has explained when the time is over is looked for by the next request, from the cache on.
+they move. What is not explained within the time budget is left to the next request, which goes on from the cache.
 """
 
 from collections.abc import Iterator
@@ -21,15 +21,15 @@ from statestore.jsondiff.alignment import align
 from statestore.jsondiff.lcs import Budget
 from statestore.jsondiff.parsing import Json, equal_fast
 
-# The places still to be explained: each key or index of the state at hand leads to a branch, or to the path of a leaf
-# in the state that was asked about.
+# The leaves still to be explained: each key or index of an older state leads to a branch, or to a leaf's path in the
+# present state.
 Place: TypeAlias = "dict[str, Place] | str"
 Places: TypeAlias = dict[str, Place]
 
 
 @dataclass(slots=True)
 class Blame:
-    """Which leaf was set by what, and how far the past was read.
+    """Which step set each leaf, and how far the past was read.
 
     `origins` maps JSON Pointers to what set the leaf there. The leaves in `unknown` were not explained: while
     `reached` is not None there is more past to be read, else they are older than all that is recorded.
@@ -43,18 +43,18 @@ class Blame:
 
     @property
     def is_complete(self) -> bool:
-        """Whether nothing is left to be read."""
+        """Whether all of the past was read."""
         return self.began and (self.reached is None or not self.unknown)
 
     def unknown_paths(self) -> Iterator[str]:
-        """Yield the paths of the leaves that nothing explains."""
+        """Yield the paths of the leaves that no step explains."""
         return _leaf_paths(self.unknown)
 
 
 def blame(
     agent: models.AgentState, *, using: str | None = None, budget_seconds: float | None = limits.WALK_SECONDS
 ) -> Blame:
-    """Return what set each leaf of an agent's state now, as far as the budget goes; ask again for the rest.
+    """Return what set each leaf of an agent's present state, within the time budget; call again for the rest.
 
     Cached by the row and by the newest step, of which both make it valid. Raises NotJson, and ValidationError for a
     state with too many leaves.
@@ -89,7 +89,7 @@ def _read_on(found: Blame, agent: models.AgentState, using: str, budget_seconds:
 
 
 def _places(value: Json) -> Places:
-    """Return all leaves of a value as places, each leading to its own path."""
+    """Return the tree of a value's leaves, each leading to its own path."""
     count = 0
 
     def below(value: Json, path: str) -> Place:
@@ -116,7 +116,7 @@ def _members(value: Json) -> list[tuple[str, Json]]:
 
 
 def _explained(before: Json, after: Json, places: Places, origin: Cause, origins: dict[str, Cause]) -> Places:
-    """Return the places of the state before that lead to leaves which were there already; note who set the others."""
+    """Return the tree of leaves that were in the state before; record what set the others."""
     if not isinstance(after, dict | list) or not after:
         # The whole state is one leaf.
         if type(before) is type(after) and equal_fast(before, after):
@@ -131,7 +131,7 @@ def _explained(before: Json, after: Json, places: Places, origin: Cause, origins
 def _kept(
     before: Json, after: Json, places: Place, origin: Cause, origins: dict[str, Cause], budget: Budget
 ) -> "Place | None":
-    """Return the places below two values in the coordinates of the one before, None where nothing is kept."""
+    """Return the tree below two values in the coordinates of the older one, None if no leaf is in it."""
     if equal_fast(before, after):
         return places
     if isinstance(places, dict) and isinstance(before, dict) and isinstance(after, dict):
@@ -161,7 +161,7 @@ def _member(value: Json, part: str) -> Json:
 
 
 def item_places(before: list[Json], after: list[Json], budget: Budget) -> dict[str, str]:
-    """Return for each index of the list after that has one the index of the same item in the list before."""
+    """Return {index in the newer list: index of the same item in the older list}."""
     found = align(before, after, budget)
     if found is None:
         return {str(n): str(n) for n in range(min(len(before), len(after)))}

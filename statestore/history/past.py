@@ -1,4 +1,4 @@
-"""An agent's past: its records in one order, which timeline, stops, state at a time, walk and blame all read.
+"""An agent's past: its records in one order, read by timeline, stops, state at a time, walk and blame.
 
 Times are whole seconds, so records of one second need an order: transitions stand in order of insertion, and so do
 captured changes; the two are chained by their texts; the safety snapshot of a restore comes before the restore's
@@ -23,7 +23,7 @@ from statestore.models.transitions import TransitionQuerySet
 
 Records: TypeAlias = TransitionQuerySet | CapturedChangeQuerySet | SnapshotQuerySet
 Kind: TypeAlias = Literal["snapshot", "captured", "transition", "now"]
-# From old to new, where texts do not decide.
+# The order within a second if texts do not decide it.
 RANKS: Final[dict[Kind, int]] = {"snapshot": 0, "captured": 1, "transition": 2, "now": 3}
 
 
@@ -39,7 +39,7 @@ class Position(NamedTuple):
 
     @classmethod
     def parse(cls, text: str) -> "Position | None":
-        """Return the position that a cursor names; None, the newest, for nothing. Raises ValidationError."""
+        """Return the position of a cursor; None, the newest, for none. Raises ValidationError for a damaged one."""
         if not text:
             return None
         kinds: dict[str, Kind] = {"s": "snapshot", "c": "captured"}
@@ -69,7 +69,7 @@ class Record:
 
     @property
     def moment(self) -> moments.Moment:
-        """The moment whose state the record tells: after a change, of a snapshot, now."""
+        """The moment of the record's state: after a change, of a snapshot, now."""
         match self.kind:
             case "snapshot":
                 return moments.AtSnapshot(self.row.pk)
@@ -108,7 +108,7 @@ class Past:
             "transition": transitions.without_states().with_sizes(),
         }
         captured = models.CapturedChange.objects.using(self.using)
-        # To see that no transition tells the same change costs more than all else of a page, mostly for nothing.
+        # Excluding changes that transitions record too is the most expensive part of a page: skipped without captures.
         if captured.filter(agent_id=self.agent_id).exists():
             rows["captured"] = captured.of_agent(self.agent_id).without_states().with_sizes()
         return rows
@@ -125,7 +125,7 @@ class Past:
             if len(records) == fetched:
                 last = int(records[-1].at)
                 horizon = last if horizon is None else max(horizon, last)
-        # Seconds beyond the horizon are not read whole; before it lie more records than are asked for.
+        # Seconds older than the horizon are not complete; the newer ones hold more records than the limit.
         times = sorted((at for at in seconds if horizon is None or at >= horizon), reverse=True)
         newest: list[Record] = []
         for at, group in self._arranged({at: seconds[at] for at in times}).items():
@@ -135,13 +135,13 @@ class Past:
         return newest[:limit]
 
     def newest_first(self, before: Position | None = None, *, at_once: int) -> Iterator[Record]:
-        """Yield all records older than a position, read so many at once."""
+        """Yield all records older than a position, reading `at_once` at a time."""
         while records := self.page(at_once, before):
             yield from records
             before = records[-1].position
 
     def last(self, until: int | None = None) -> Record | None:
-        """Return the last record, or the last one up to a second; None where there is none."""
+        """Return the last record, or the last one up to a second; None without one."""
         found: list[Record] = []
         for kind, rows in self.sources.items():
             row = (rows if until is None else rows.until(until)).newest_first().first()
@@ -149,11 +149,11 @@ class Past:
         return self._end_of_second(found, last=True)
 
     def older(self, position: Position) -> Record | None:
-        """Return the record before a position, None where it is the first."""
+        """Return the record before a position, None if it is the first."""
         return next(iter(self.page(1, position)), None)
 
     def newer(self, position: Position) -> Record | None:
-        """Return the record after a position, None where it is the last."""
+        """Return the record after a position, None if it is the last."""
         group = self._second(position.at)
         if group is None:
             return self._newer_by_kind(position)
@@ -162,7 +162,7 @@ class Past:
         return later[0] if later else self.first_after(position.at)
 
     def first_after(self, at: int) -> Record | None:
-        """Return the first record later than a second, None where there is none."""
+        """Return the first record later than a second, None without one."""
         rows = {kind: source.later_than(at).oldest_first().first() for kind, source in self.sources.items()}
         return self._end_of_second([Record(kind, row) for kind, row in rows.items() if row is not None], last=False)
 
@@ -176,7 +176,7 @@ class Past:
         return self.first_after(position.at)
 
     def _end_of_second(self, ends: list[Record], *, last: bool) -> Record | None:
-        """Return the last, or first, of records that are the last, or first, of their kinds."""
+        """Return the last, or first, of the records that are the last, or first, of their kinds."""
         if not ends:
             return None
         at = (max if last else min)(int(record.at) for record in ends)
@@ -187,7 +187,7 @@ class Past:
         return sorted(tied, key=lambda record: RANKS[record.kind])[-1 if last else 0]
 
     def _second(self, at: int) -> list[Record] | None:
-        """Return the records of one second, oldest first; None where it has so many that their kinds decide."""
+        """Return the records of one second, oldest first; None if there are too many to order by texts."""
         group: list[Record] = []
         for kind, rows in self.sources.items():
             found = list(rows.filter(**{_COLUMNS[kind]: at}).newest_first()[: limits.ORDERED_ROWS + 1])
@@ -197,7 +197,7 @@ class Past:
         return self._arranged({at: group})[at]
 
     def _older(self, before: Position | None) -> dict[Kind, Records]:
-        """Return the rows that may be older than a position: all up to its second, where texts decide there."""
+        """Return the rows that may be older than a position: all of its second too, if texts decide its order."""
         if before is None:
             return self.sources
         if self._second(before.at) is not None:
@@ -251,7 +251,7 @@ class Past:
 
 
 def _older_part(group: list[Record], before: Position) -> Iterator[Record]:
-    """Yield the records of a second that come before a position in it, newest first; all where it is not in it."""
+    """Yield the records of a second before a position, newest first; all if the position's record is gone."""
     places = [record.position for record in group]
     return reversed(group[: places.index(before)] if before in places else group)
 
@@ -295,7 +295,7 @@ def _chained(captured: list[Record], transitions: list[Record], texts: _Texts) -
         states = [_states(records[0], texts) for records in heads]
         fits = [_same(now, before) for before, _ in states]
         if fits[0] == fits[1]:
-            # Neither goes on from the state so far, or both do: what no other change leads to comes first.
+            # Neither continues the state so far, or both do: the one that no other change leads to comes first.
             led_to = [_states(record, texts)[1] for records in heads for record in records]
             fits = [not any(_same(after, before) for after in led_to) for before, _ in states]
         taken = 1 if fits[1] and not fits[0] else 0
@@ -307,7 +307,7 @@ def _chained(captured: list[Record], transitions: list[Record], texts: _Texts) -
 def _with_snapshots(
     changes: list[Record], snapshots: list[Record], texts: _Texts, restored: dict[str, str]
 ) -> list[Record]:
-    """Return the changes of one second with each snapshot at the place where the state was the snapshot's."""
+    """Return the changes of one second, with each snapshot where the state was the snapshot's."""
     places: dict[int, list[Record]] = defaultdict(list)
     transitions = {record.row.pk: place for place, record in enumerate(changes)}
     states = [_states(change, texts) for change in changes]
@@ -321,7 +321,7 @@ def _with_snapshots(
 
 
 def _fitting(states: list[tuple[str | None, str | None]], text: str | None) -> int:
-    """Return the last place between changes at which the state was a text, the first place where it never was."""
+    """Return the last place between changes where the state equals a text, or the first place."""
     fits = [place + 1 for place, (_, after) in enumerate(states) if _same(after, text)]
     return max(fits, default=0)
 

@@ -21,8 +21,8 @@ from statestore.models.transitions import TransitionQuerySet
 class KnownState:
     """The state at a moment, as stored, and how it is known.
 
-    `at` is when it was recorded. Only a state at a time can be inexact: then it is the last one known, and a change
-    that nobody recorded came between `at` and `doubt_until`, before or after the time that was asked about.
+    `at` is when it was recorded. Only a state at a time can be inexact: it is then the last one known, and an unrecorded
+    change came between `at` and `doubt_until`, before or after the requested time.
     """
 
     moment: moments.Moment
@@ -35,12 +35,12 @@ class KnownState:
 
     @property
     def is_exact(self) -> bool:
-        """Whether the agent surely had this state at the moment."""
+        """Whether no unrecorded change can lie between the state and the moment."""
         return self.doubt_until is None
 
 
 def state_at(agent_id: str, moment: moments.Moment, *, using: str | None = None) -> KnownState:
-    """Return the agent's state at a moment. Raises NotFound where the moment is gone or belongs to another agent."""
+    """Return the agent's state at a moment. Raises NotFound if the moment is gone or of another agent."""
     using = using or store_alias()
     match moment:
         case moments.Now():
@@ -83,7 +83,7 @@ def _at_transition(agent_id: str, transition_id: RowId, side: moments.Side, usin
 def find_transition(
     address: RowId, *, agent_id: str | None = None, side: moments.Side | None = None, using: str | None = None
 ) -> models.Transition | None:
-    """Return a transition, or the captured change that poses as one, by its id; None where there is none.
+    """Return a transition, or a captured change as one, by its id; None if there is none.
 
     With a side, the other side's state is not loaded.
     """
@@ -122,7 +122,7 @@ def _at_time(agent_id: str, seconds: int, using: str) -> KnownState:
 
 
 def _known_at(agent_id: str, seconds: int, using: str) -> KnownState | None:
-    """Return the last state recorded at or before a time, the agent's own row included; None where there is none."""
+    """Return the last state recorded at or before a time, the agent's own row included; None without one."""
     last, following = _around(agent_id, seconds, using)
     agent = None if following else models.AgentState.objects.using(using).filter(agent_id=agent_id).first()
     found = None
@@ -137,7 +137,7 @@ def _known_at(agent_id: str, seconds: int, using: str) -> KnownState | None:
 
 
 def _around(agent_id: str, seconds: int, using: str) -> tuple[Record | None, Record | None]:
-    """Return the record that tells the state at a time, and the first change after it.
+    """Return the record whose state holds at a time, and the first change after it.
 
     Where a second has changes, the state at its end is that after the last of them, whatever snapshots it has.
     """
@@ -150,7 +150,7 @@ def _around(agent_id: str, seconds: int, using: str) -> tuple[Record | None, Rec
 
 
 def _judged(agent_id: str, seconds: int, found: _Found | None, agent: models.AgentState | None) -> KnownState | None:
-    """Return the state at a time, in doubt where what came next does not confirm it; None where nothing is known.
+    """Return the state at a time; it is in doubt if the next change did not start from it. None if nothing is known.
 
     `agent` is the agent's row where no change was recorded after the time: it is a record of its own.
     """
@@ -168,7 +168,7 @@ def _judged(agent_id: str, seconds: int, found: _Found | None, agent: models.Age
 
 
 def states_at(agents: Sequence[models.AgentState], seconds: int, *, using: str | None = None) -> dict[str, KnownState]:
-    """Return {agent id: state at a time} for those agents of which one is known, in six queries for them all."""
+    """Return {agent id: state at a time} for the agents whose state is known, in six queries for all of them."""
     using = using or store_alias()
     transitions, snapshots, captured = _pasts(OuterRef("agent_id"), using)
     places: dict[str, tuple[QuerySet[Any], type[Any], str | None]] = {
@@ -196,7 +196,7 @@ def _of_rows(agent: models.AgentState, seconds: int, near: dict[str, Any], using
     """Return the state of one agent from the rows nearest to a time, as `_at_time` does."""
     for one, other in (("transition", "captured"), ("next_transition", "next_captured")):
         if near.get(one) and near.get(other) and int(near[one].timestamp) == int(near[other].at):
-            # Which of them comes last is told by the texts of that second.
+            # Their order within the second depends on their texts.
             return _known_at(agent.agent_id, seconds, using)
     lasts = [(_time(near[kind]), rank, kind) for rank, kind in enumerate(_LABELS_BY_RANK) if near.get(kind)]
     nexts = [(_time(row), row) for row in (near.get("next_transition"), near.get("next_captured")) if row]
@@ -233,7 +233,7 @@ def _by_key(table: type[Any], keys: list[object], without: str | None, using: st
 
 
 def recorded_state(agent_id: str, state_hash: str, *, using: str | None = None) -> str | None:
-    """Return the state with a hash from either side of the agent's newest transitions, or None where it is in none."""
+    """Return the state that has a hash, searched in the agent's newest transitions; None if none has it."""
     transitions = models.Transition.objects.using(using or store_alias()).of_agent(agent_id).newest_first()
     for transition in transitions[: limits.HASHED_TRANSITIONS] if state_hash else ():
         for text in (transition.state_after, transition.state_before):

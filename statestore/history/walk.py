@@ -17,7 +17,7 @@ from statestore.history.past import CHANGES, Past, Position, Record
 from statestore.jsondiff import parsing
 from statestore.jsondiff.parsing import Json
 
-# What stands for the reason of a change that only a trigger saw.
+# The reason of a captured change.
 CAPTURED: Final = "captured"
 _BEFORE_ALL: Final = -(2**62)
 _COLUMNS: Final = ("pk", "timestamp", "rowid", "reason", "state_before", "state_after")
@@ -42,7 +42,7 @@ class RecordedChange:
 
 @dataclass(slots=True)
 class HistoryWalk:
-    """The steps of an agent, newest first, for a bounded time (None: to the end). Afterwards it says how far it came.
+    """The changes of an agent, newest first, for a bounded time (None: all). Afterwards it knows how far it got.
 
     `reached` is the position from which to go on, None at the end of the past; `read` counts the steps.
     """
@@ -69,13 +69,13 @@ class HistoryWalk:
         self.reached = None
 
     def _steps(self, position: Position | None) -> Iterator[RecordedChange]:
-        """Yield steps older than a position, newest first: none, only where there are none."""
+        """Yield steps older than a position, newest first; at least one if there is one."""
         with translated_errors():
             past = Past(self.agent_id, using=self.using, kinds=CHANGES)
             yield from self._chained(past, position) if "captured" in past.sources else self._recorded(position)
 
     def _recorded(self, position: Position | None) -> Iterator[RecordedChange]:
-        """Yield transitions alone, which stand in order of insertion."""
+        """Yield transitions, in order of insertion, if nothing was captured."""
         steps = models.Transition.objects.using(self.using).of_agent(self.agent_id)
         if position is not None:
             steps = steps.older_than(position.at, position.number if position.kind == "transition" else _BEFORE_ALL)
@@ -101,7 +101,7 @@ class HistoryWalk:
 
 
 def state_parser() -> Callable[[str], Json]:
-    """Return a function that parses states and remembers the last three: each stands in two steps, one after the other.
+    """Return a function that parses states and caches the last three: each is in two neighbouring steps.
 
     Of a state that is not JSON it returns the text, made unlike any string.
     """
@@ -118,7 +118,7 @@ def state_parser() -> Callable[[str], Json]:
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """What made a change: a step by its id, or where `step_id` is None, something that nobody recorded.
+    """What made a change: a step by its id, or, if `step_id` is None, an unrecorded change.
 
     Such a change came after `after` and at the latest at `at`.
     """
@@ -132,7 +132,7 @@ class Cause:
 def pairs(walk: HistoryWalk, text: str, at: int) -> Iterator[tuple[str, str, Cause]]:
     """Yield (state before, state after, origin) of a walk that begins below a state, gaps in the record included.
 
-    Where a step does not lead to the state that comes after it, something changed it that nobody recorded.
+    If a step does not lead to the state after it, an unrecorded change lies between.
     """
     for step in walk:
         if step.after != text:
@@ -143,7 +143,7 @@ def pairs(walk: HistoryWalk, text: str, at: int) -> Iterator[tuple[str, str, Cau
 
 
 def start_of(agent: models.AgentState, position: Position | None, using: str) -> tuple[str, int]:
-    """Return the state from which a walk goes back, and when that was: the present, or before the step reached."""
+    """Return the state where a walk starts, and its time: the present, or the state before the step reached."""
     if position is None:
         return str(agent.state_data), int(agent.updated_at)
     with translated_errors():
