@@ -21,7 +21,7 @@ from statestore.models.transitions import TransitionQuerySet
 class KnownState:
     """The state at a moment, as stored, and how it is known.
 
-    `at` is when it was recorded. Only a state at a time can be inexact: it is then the last one known, and an unrecorded
+    `at` is when it was recorded. Only a state at a time can be inexact: then it is the last known, and an unrecorded
     change came between `at` and `doubt_until`, before or after the requested time.
     """
 
