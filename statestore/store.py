@@ -133,7 +133,7 @@ class StateStore:
     def update_agent_status(
         self, agent_id: str, status: str, *, reason: str = "", if_match: str | None = None
     ) -> models.Transition | None:
-        """Change an agent's status and return the transition that records it, or None where it had it already."""
+        """Change an agent's status and return the transition that records it, or None if it had it already."""
         return agent_service.change_status(
             self.using, agent_id, status, by=self.actor, prefix=self.prefix, reason=reason, if_match=if_match
         )
@@ -294,7 +294,7 @@ class StateStore:
         )
 
     def end_session(self, session_id: str, status: str = "completed", *, if_match: str | None = None) -> models.Session:
-        """Close a session and return it. Raises Conflict where it has ended already."""
+        """Close a session and return it. Raises Conflict if it has ended already."""
         with transactions.writing(self.using):
             session = self.get_session(session_id)
             return session_service.end_session(self.using, session.pk, status=status, by=self.actor, if_match=if_match)

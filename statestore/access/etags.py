@@ -10,7 +10,7 @@ ANY: Final = "*"
 
 
 def expect(row: Any, etag: str | None, message: str = "") -> None:
-    """Raise Moved unless a row has an ETag. `row` is None where it is gone; `etag` None expects nothing.
+    """Raise Moved unless a row has an ETag. `row` is None if it is gone; `etag` None expects nothing.
 
     Call it inside the transaction that changes the row.
     """

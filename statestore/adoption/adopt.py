@@ -28,7 +28,7 @@ _ORCHESTRATORS: Final = ("statestore", "0001_orchestrator_schema")
 
 @dataclass(frozen=True)
 class Adopted:
-    """What adoption did. `backup` is None where there was nothing to do."""
+    """What adoption did. `backup` is None if there was nothing to do."""
 
     found: Look
     backup: Backup | None

@@ -15,7 +15,7 @@ _ROOT: Final = Path(__file__).resolve().parents[2]
 
 @dataclass(frozen=True)
 class Look:
-    """What a file was found to be. `refusal` is empty where it can be adopted."""
+    """What a file was found to be. `refusal` is empty if it can be adopted."""
 
     path: Path
     layout: str

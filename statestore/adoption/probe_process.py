@@ -144,7 +144,7 @@ def _refuse_strangers(
 def _rows(
     connection: sqlite3.Connection, objects: list[schema_detection.SchemaObject], seconds: float
 ) -> dict[str, int | None]:
-    """Return the rows per table of the orchestrator's; None where counting them would make its saves wait."""
+    """Return the rows per table of the orchestrator's; None if counting them would make its saves wait."""
     tables = [found.name for found in objects if found.type == "table" and found.name in schema.TABLES]
     rows: dict[str, int | None] = {}
     for table in tables:

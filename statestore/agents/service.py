@@ -106,7 +106,7 @@ def change_status(
     reason: str = "",
     if_match: str | None = None,
 ) -> models.Transition | None:
-    """Change an agent's status and return the transition that records it, or None where it had that status already."""
+    """Change an agent's status and return the transition that records it, or None if it had that status already."""
     if not status.strip():
         raise ValidationError("A status must be a word such as idle or paused.")
     with transactions.writing(using):
@@ -161,7 +161,7 @@ def _set_deleted(using: str, agent: models.AgentState, is_deleted: int) -> None:
 
 
 def check_alive(agent: models.AgentState | None) -> None:
-    """Raise Conflict where an agent is in the trash."""
+    """Raise Conflict if an agent is in the trash."""
     if agent is not None and agent.is_deleted:
         raise Conflict("This agent is in the trash. Nothing was changed. Restore it from the trash first.")
 

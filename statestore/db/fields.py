@@ -51,7 +51,7 @@ class StoredBlob(str):
 class NonInteger(int):
     """Something else than an integer found in an integer column: reads as a number, is written back as it was.
 
-    `readable` is False where no number could be made of it; it then counts as 0.
+    `readable` is False if no number could be made of it; it then counts as 0.
     """
 
     raw: object
@@ -150,7 +150,7 @@ def _cast(sql: str, parameter: object) -> str:
 
 @LenientText.register_lookup
 class _AnyTextExact(Exact):
-    """Equality that finds invalid UTF-8 too, and finds nothing where the database could not hold the text."""
+    """Equality that finds invalid UTF-8 too, and finds nothing if the database could not hold the text."""
 
     def process_rhs(self, compiler: Any, connection: BaseDatabaseWrapper) -> Any:
         try:

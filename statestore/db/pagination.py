@@ -22,7 +22,7 @@ USUAL_SIZE = 50
 
 @dataclass(frozen=True, slots=True)
 class Page(Generic[Row]):
-    """Some rows of a list, with the cursors of the pages on either side (None where there is none)."""
+    """Some rows of a list, with the cursors of the pages on either side (None if there is none)."""
 
     rows: list[Row]
     newer: str | None

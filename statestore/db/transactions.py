@@ -39,7 +39,7 @@ def writing(using: str) -> Iterator[None]:
 
 @contextmanager
 def in_time(using: str, seconds: float) -> Iterator[None]:
-    """Run reads that may take so long each, on PostgreSQL. Raises TooSlow where one would take longer.
+    """Run reads that may take so long each, on PostgreSQL. Raises TooSlow if one would take longer.
 
     SQLite has no such bound: what reads there bounds itself.
     """

@@ -73,7 +73,7 @@ class RestoreForm(ReasonForm):
     step = forms.ChoiceField(required=False, choices=[(step, step) for step in ("apply", "preview", "plan")])
 
     def paths(self) -> list[str] | None:
-        """Return the ticked paths, or None where the whole state is asked for."""
+        """Return the ticked paths, or None if the whole state is asked for."""
         return [from_json(text) for text in sent(self, "path")] if self.cleaned_data["picking"] else None
 
     def edits(self) -> list[tuple[str, str]]:

@@ -27,7 +27,7 @@ class MomentField(forms.CharField):
 
 
 class TimeField(forms.CharField):
-    """A time as seconds since 1970 or in ISO 8601, in UTC where no zone is said; None where none is given."""
+    """A time as seconds since 1970 or in ISO 8601, in UTC where no zone is said; None if none is given."""
 
     def __init__(self) -> None:
         super().__init__(required=False, max_length=60)

@@ -48,7 +48,7 @@ class Span:
         return min(self.start + self.width_seconds * limits.LANE_COLUMNS - 1, LAST_SECOND)
 
     def column(self, at: int) -> int | None:
-        """Return the column that a time is in, or None where it is outside."""
+        """Return the column that a time is in, or None if it is outside."""
         column = (at - self.start) // self.width_seconds
         return column if 0 <= column < limits.LANE_COLUMNS else None
 
@@ -130,7 +130,7 @@ def _gathered(times: Iterable[Any], span: Span) -> dict[int, int]:
 
 
 def stop_at(agent: models.AgentState, moment: moments.Moment, *, using: str | None = None) -> Record | None:
-    """Return the record that a moment is, or the last one before it; None where nothing was recorded before."""
+    """Return the record that a moment is, or the last one before it; None if nothing was recorded before."""
     past = Past(agent.agent_id, using=using)
     match moment:
         case moments.AtSnapshot(snapshot_id):
@@ -173,7 +173,7 @@ def _change(past: Past, transition_id: RowId) -> Record | None:
 def neighbours(
     agent: models.AgentState, stop: Record, *, using: str | None = None
 ) -> tuple[Record | None, Record | None]:
-    """Return the records before and after another one, None where there is none."""
+    """Return the records before and after another one, None if there is none."""
     past = Past(agent.agent_id, using=using)
     if stop.kind == "now":
         return past.last(), None

@@ -27,7 +27,7 @@ def are_kept(table: Table, using: str) -> bool:
 
 
 def dumped(odd: Mapping[str, NonInteger]) -> str | None:
-    """Return what goes into the column, None where no number was anything else."""
+    """Return what goes into the column, None if no number was anything else."""
     return json.dumps({column: codec.to_json(value) for column, value in odd.items()}) if odd else None
 
 

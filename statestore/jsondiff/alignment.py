@@ -41,7 +41,7 @@ class Alignment:
 
 
 def align(before: list[Json], after: list[Json], budget: Budget) -> Alignment | None:
-    """Return what became of the items, or None where finding out takes more than the effort.
+    """Return what became of the items, or None if finding out takes more than the effort.
 
     Equal content matches first, in order; what is left of equal content has moved; the rest is paired between its
     matched neighbours, by identity field and then by likeness.

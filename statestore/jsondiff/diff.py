@@ -100,7 +100,7 @@ def _refuse_deep(level: int, *values: Json | Missing) -> None:
 
 
 def _steps_at(before_path: str, after_path: str, before: Json, after: Json) -> list[_Step]:
-    """Return what there is to say of one place of both states; nothing where they are the same."""
+    """Return what there is to say of one place of both states; nothing if they are the same."""
     if equal_fast(before, after):
         return []
     place = _Place(before_path, after_path, before, after)
@@ -113,7 +113,7 @@ def _replaced(place: _Place) -> Change:
 
 
 def _steps_inside(place: _Place, budget: Budget) -> list[_Step] | None:
-    """Return the steps through two containers, or None where they are better replaced whole."""
+    """Return the steps through two containers, or None if they are better replaced whole."""
     _, _, before, after = place
     steps: list[_Step] | None = None
     size = 0

@@ -83,7 +83,7 @@ def _equal(left: object, right: object) -> bool:
 
 
 def _longest(left: list[Hashable], right: list[Hashable], budget: Budget) -> list[Match] | None:
-    """Return the longest match, by Myers's greedy walk through the edit graph; None where that takes too much."""
+    """Return the longest match, by Myers's greedy walk through the edit graph; None if that takes too much."""
     width, height = len(left), len(right)
     most = min(limits.MAX_EDITS, width + height)
     # Diagonals run from -most to most: Python's negative indexes hold the negative ones.

@@ -52,7 +52,7 @@ class _Place:
     inside: dict[int, "_Place"] = field(default_factory=dict)
 
     def index(self, part: str) -> int:
-        """Return the place in `spans` of a key, or of an index in text form. Raises KeyError where there is none."""
+        """Return the place in `spans` of a key, or of an index in text form. Raises KeyError if there is none."""
         if self.names:
             return self.names[part]
         if not (part.isascii() and part.isdecimal() and len(part) < 16 and int(part) < len(self.spans)):

@@ -92,7 +92,7 @@ def some_of_each(
 
 
 def first_values(*asked: tuple[QuerySet[Any], str]) -> list[Any]:
-    """Return the first value of a column in each of some ordered rows, in one query; None where there is no row."""
+    """Return the first value of a column in each of some ordered rows, in one query; None if there is no row."""
     using, parts, parameters = asked[0][0].db, [], []
     for rows, column in asked:
         try:

@@ -31,7 +31,7 @@ _LEAST_ROWID: Final = -(2**63)
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing about the store's health. `remedy` is empty where nothing needs doing."""
+    """One thing about the store's health. `remedy` is empty if nothing needs doing."""
 
     level: Level
     title: str

@@ -145,7 +145,7 @@ def plan_undo(restored: models.Restore, *, using: str | None = None) -> RestoreP
 
 
 def undo(restored: models.Restore, *, by: Actor, expected_etag: str | None = None, reason: str = "") -> models.Restore:
-    """Put back what a restore overwrote, and return the new restore. Raises Conflict where the agent moved since."""
+    """Put back what a restore overwrote, and return the new restore. Raises Conflict if the agent moved since."""
     planned = plan_undo(restored)
     if expected_etag is not None:
         planned = expecting(planned, expected_etag)

@@ -117,7 +117,7 @@ def undo_batch(
 ) -> tuple[models.Batch, dict[str, int]]:
     """Put back, as far as one request may, what a batch overwrote and what still stands; return that new batch.
 
-    With it comes the number of agents by result, as from `apply_batch`. Raises Conflict where nothing can be undone.
+    With it comes the number of agents by result, as from `apply_batch`. Raises Conflict if nothing can be undone.
     """
     undo = prepare_undo(batch, by=by, reason=reason, using=using)
     return undo, apply_batch(undo, by=by, budget_seconds=limits.REQUEST_SECONDS, using=using)
@@ -160,7 +160,7 @@ def apply_batch(
 ) -> dict[str, int]:
     """Apply what waits of a batch, as far as the budget goes, and return the number of agents by result.
 
-    `""` counts those that still wait: call again. Raises NeedsApproval where a second person must approve and has not,
+    `""` counts those that still wait: call again. Raises NeedsApproval if a second person must approve and has not,
     Conflict for a batch of which nothing was applied within a day.
     """
     using = using or store_alias()

@@ -26,7 +26,7 @@ def fork(
 ) -> models.AgentState:
     """Make a new idle agent with the state that another one had at a moment, in its namespace, and return it.
 
-    Raises Conflict where the id is taken, also in another namespace: ids are unique across all.
+    Raises Conflict if the id is taken, also in another namespace: ids are unique across all.
     """
     using = using or store_alias()
     parsed = moments.parse(moment) if isinstance(moment, str) else moment
@@ -55,7 +55,7 @@ def fork(
 
 
 def _child(parent_id: str, new_id: str, name: str, state: str, using: str) -> models.AgentState:
-    """Return an agent to be inserted in its parent's namespace. Raises Conflict where its id is taken."""
+    """Return an agent to be inserted in its parent's namespace. Raises Conflict if its id is taken."""
     agents = models.AgentState.objects.using(using)
     parent = agents.filter(agent_id=parent_id).without_state().first()
     key = f"{parent.namespace}:{new_id}" if parent is not None and parent.namespace else new_id

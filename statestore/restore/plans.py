@@ -123,7 +123,7 @@ def expecting(planned: RestorePlan, etag: str) -> RestorePlan:
 
 
 def agent_now(agent_id: str, using: str, *, lock: bool = False) -> models.AgentState:
-    """Return the agent as it is. Raises NotFound where its orchestrator has deleted it."""
+    """Return the agent as it is. Raises NotFound if its orchestrator has deleted it."""
     agents = models.AgentState.objects.using(using)
     agent = (agents.select_for_update() if lock else agents).filter(agent_id=agent_id).first()
     if agent is None:

@@ -18,19 +18,19 @@ def check_approved(approved_by: str, *, is_undo: bool = False, how: str) -> None
 
 
 def check_approver(name: str, author: str, what: str) -> None:
-    """Raise Conflict where the author of a plan or a batch wants to approve it."""
+    """Raise Conflict if the author of a plan or a batch wants to approve it."""
     if name == author:
         raise Conflict(f"You cannot approve your own {what}. Send the link to another person.")
 
 
 def check_not_applied(plan_id: str | None, using: str) -> None:
-    """Raise Conflict where a plan was applied already: its restore has its id."""
+    """Raise Conflict if a plan was applied already: its restore has its id."""
     if plan_id and models.Restore.objects.using(using).filter(pk=plan_id).exists():
         raise Conflict("This plan has already been applied. Nothing was changed.")
 
 
 def check_not_expired(expires_at: int, what: str) -> None:
-    """Raise Conflict where the day of a plan or a batch is over."""
+    """Raise Conflict if the day of a plan or a batch is over."""
     if models.now() >= expires_at:
         raise Conflict(
             f"This {what} has expired: it can be applied for 24 hours. Create a new one from the current state."

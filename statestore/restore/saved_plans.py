@@ -46,7 +46,7 @@ def save(planned: RestorePlan, *, by: Actor, reason: str = "") -> models.SavedPl
 def reopen(row: models.SavedPlan, *, using: str | None = None) -> RestorePlan:
     """Return the plan that a row keeps, against the hash it was made for; it may be looked at whatever became of it.
 
-    Raises NotFound where the moment is gone, and Conflict where it holds another state than was planned.
+    Raises NotFound if the moment is gone, and Conflict where it holds another state than was planned.
     """
     using = using or store_alias()
     if row.state_data is None:
@@ -62,13 +62,13 @@ def reopen(row: models.SavedPlan, *, using: str | None = None) -> RestorePlan:
 
 
 def check_applicable(row: models.SavedPlan, *, using: str | None = None) -> None:
-    """Raise Conflict where a plan was applied already or has expired."""
+    """Raise Conflict if a plan was applied already or has expired."""
     rules.check_not_applied(row.pk, using or store_alias())
     rules.check_not_expired(int(row.expires_at), "plan")
 
 
 def apply_saved(row: models.SavedPlan, *, by: Actor, using: str | None = None) -> models.Restore:
-    """Apply a plan and return the restore, which has its id. Raises Conflict where it was applied, expired or moved."""
+    """Apply a plan and return the restore, which has its id. Raises Conflict if it was applied, expired or moved."""
     check_applicable(row, using=using)
     planned = reopen(row, using=using)
     return apply(planned, by=by, reason=row.reason)

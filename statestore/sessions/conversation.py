@@ -66,7 +66,7 @@ def conversation(
 class _Stretch:
     """The time that belongs to a page: from its first event up to, and without, the first of the next page.
 
-    `previous` is the last event before it, `following` the first one after it; None where there is none.
+    `previous` is the last event before it, `following` the first one after it; None if there is none.
     """
 
     using: str

@@ -173,7 +173,7 @@ def of_rows(rows: Iterable[models.Session], *, using: str) -> list[Listed]:
 
 
 def of_events(session_id: RowId, *, using: str) -> Listed | None:
-    """Return a session that only events name, None where none does."""
+    """Return a session that only events name, None if none does."""
     event = models.Event.objects.using(using).named(session_id, "session_id")
     if event is None:
         return None

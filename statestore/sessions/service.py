@@ -23,7 +23,7 @@ def start_session(using: str, agent_id: str, *, session_id: str | None, metadata
 
 
 def end_session(using: str, session_id: str, *, status: str, by: Actor, if_match: str | None = None) -> models.Session:
-    """Close a session and return it. Raises Conflict where it has ended already."""
+    """Close a session and return it. Raises Conflict if it has ended already."""
     with transactions.writing(using):
         session = models.Session.objects.using(using).select_for_update().filter(pk=session_id).first()
         etags.expect(session, if_match)

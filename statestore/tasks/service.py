@@ -75,7 +75,7 @@ def _check_choices(task: models.Task, before: models.Task | None) -> None:
 
 
 def move_task(using: str, task_id: str, status: str, *, if_match: str, by: Actor) -> models.Task:
-    """Give a task another status, and return it. Raises Moved where it is not the one that was seen."""
+    """Give a task another status, and return it. Raises Moved if it is not the one that was seen."""
     with transactions.writing(using):
         if not models.Task.objects.using(using).filter(pk=task_id).exists():
             raise NotFound("The task was deleted. Nothing was changed.")

@@ -165,7 +165,7 @@ def _view(change: Change) -> ChangeView:
 
 
 def _words(change: Change) -> tuple[textdiff.Segment, ...]:
-    """Return a long text's change word by word, or nothing where that would not help."""
+    """Return a long text's change word by word, or nothing if that would not help."""
     before, after = change.before, change.after
     if change.kind is not Kind.REPLACED or not isinstance(before, str) or not isinstance(after, str):
         return ()

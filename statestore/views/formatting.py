@@ -51,7 +51,7 @@ def middle(value: object, length: int = 28) -> str:
 
 
 def utc(seconds: Any) -> datetime | None:
-    """Return the time of a number of seconds, or None where no calendar holds it."""
+    """Return the time of a number of seconds, or None if no calendar holds it."""
     if not getattr(seconds, "readable", True):
         return None
     try:

@@ -25,7 +25,7 @@ def render_page(
 
 
 def render_live(request: HttpRequest, template: str, context: dict[str, object], *, fragment: str) -> HttpResponse:
-    """Return a page that keeps itself fresh, or its fragment, or nothing where the fragment is the one that is shown.
+    """Return a page that keeps itself fresh, or its fragment, or nothing if the fragment is the one that is shown.
 
     The page finds the fragment in `rows`, and in `version` what tells whether it is another one.
     """

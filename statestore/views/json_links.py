@@ -63,7 +63,7 @@ _DIFF: Final = _Call("get_diff", "agent_id", kept={"before": "from", "after": "t
 
 
 def _compared(request: HttpRequest) -> RowId | None:
-    """Return the agent that is compared, or None where none is named yet, or by what is no address."""
+    """Return the agent that is compared, or None if none is named yet, or by what is no address."""
     try:
         return from_address(request.GET["left"].strip()) if request.GET.get("left") else None
     except ValueError:

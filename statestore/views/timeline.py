@@ -66,7 +66,7 @@ def _axis(agent: models.AgentState, span: history.Span, asked: dict[str, int | N
 
 
 def _near(span: history.Span, stop: history.Record | None) -> tuple[int, int] | None:
-    """Return the quarter of the span around a stop, or None where that would be no narrower."""
+    """Return the quarter of the span around a stop, or None if that would be no narrower."""
     quarter = (span.end - span.start) // 4
     if stop is None or quarter < history_limits.LANE_COLUMNS // 4:
         return None
