@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from statestore import models, search
 from statestore.db.routers import store_alias
-from statestore.search.fts import index_file, planner, trigram_stats, unindexed
+from statestore.search.fts import index_file, matches, trigram_stats, unindexed
+from statestore.search.fts.indexer import Indexer
 from tests.builders import NOW, make_event
 from tests.search.oracle import everything, like, wrong
 
@@ -63,7 +64,7 @@ def step_a_little() -> None:
         return
     with index_file.lease() as is_ours:
         assert is_ours
-        indexer = search.Indexer()
+        indexer = Indexer()
         indexer.step()
         indexer.close()
 
@@ -208,7 +209,7 @@ def test_where_the_pieces_of_a_word_mislead_all_of_it_is_looked_up(
     monkeypatch: pytest.MonkeyPatch, cursor: str, misleading_at: int
 ):
     monkeypatch.setattr(trigram_stats, "READ", 0)  # So that the pieces of any word are thought to be enough.
-    monkeypatch.setattr(planner, "MOST_ROUGH", 60)
+    monkeypatch.setattr(matches, "MOST_PARTIAL", 60)
     for _ in range(300):
         make_event(content="abcd bcde", timestamp=misleading_at)
     for _ in range(70):

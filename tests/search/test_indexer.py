@@ -99,7 +99,7 @@ def test_while_the_index_is_built_pages_go_on_where_it_has_got_meanwhile(monkeyp
         make_event(id=f"e{number}", content="built", timestamp=NOW + number * 7 % 60)
     monkeypatch.setattr(source, "CHUNK_ROWS", 5)
     monkeypatch.setattr(indexing, "WALK_ROWS", 5)
-    indexer = search.Indexer()
+    indexer = indexing.Indexer()
     while not documents():
         indexer.step()
     cursor: str | None = ""
@@ -127,17 +127,17 @@ def test_a_round_of_the_indexer_between_two_looks_does_not_make_the_index_unknow
     make_event(id="e1", content="first")
     search.index_all()
     make_event(id="e2", content="second")
-    witness = change_log.witness
+    status = change_log.status
     asked = []
 
-    def with_a_round_after_it(using: str) -> change_log.Witness:
-        seen = witness(using)
+    def with_a_round_after_it(using: str) -> change_log.LogStatus:
+        seen = status(using)
         asked.append(seen)
         if len(asked) == 1:
             search.index_all()
         return seen
 
-    monkeypatch.setattr(change_log, "witness", with_a_round_after_it)
+    monkeypatch.setattr(change_log, "status", with_a_round_after_it)
     assert coverage.coverage(store_alias()).index is not None
 
 
@@ -214,7 +214,7 @@ def test_a_walk_goes_on_where_it_was_interrupted(monkeypatch: pytest.MonkeyPatch
         make_event(id=f"e{number}", content=f"step {number}")
     monkeypatch.setattr(source, "CHUNK_ROWS", 10)
     monkeypatch.setattr(indexing, "WALK_ROWS", 10)
-    indexer = search.Indexer()
+    indexer = indexing.Indexer()
     while not documents():
         indexer.step()
     indexer.close()
@@ -223,7 +223,7 @@ def test_a_walk_goes_on_where_it_was_interrupted(monkeypatch: pytest.MonkeyPatch
     assert "being built" in found.notes[0]
     done = documents()
     assert 0 < done < 50
-    resumed = search.Indexer()
+    resumed = indexing.Indexer()
     progress = resumed.progress
     resumed.close()
     assert progress is not None
@@ -281,8 +281,8 @@ def test_what_a_large_event_has_beyond_the_bound_of_the_index_is_found_all_the_s
     assert found.cut == {"large"}
     for text in ("omega", "omega session:session-1", "omega type:message", "xx omega"):
         assert everything(text) == ["large"], text
-        assert search.facets(search.parse(text)).total == 1
-        assert sum(bar.count for bar in search.histogram(search.parse(text)).bars) == 1
+        assert search.facets_of(search.parse(text)).total == 1
+        assert sum(bar.count for bar in search.histogram_of(search.parse(text)).bars) == 1
     assert everything("alpha -omega") == ["small"]
 
 
@@ -322,7 +322,7 @@ def test_names_that_are_no_text_are_counted_from_the_index():
     make_event(event_type="plain")
     execute("UPDATE events SET event_type = CAST(%s AS TEXT), actor_id = CAST(%s AS TEXT)", b"caf\xe9", b"\xff")
     search.index_all()
-    counted = search.facets(search.parse("")).values
+    counted = search.facets_of(search.parse("")).values
     assert (counted["type"], counted["actor"]) == ([("caf\udce9", 1)], [("\udcff", 1)])
 
 

@@ -24,8 +24,8 @@ SECONDS_UNTIL_SHOWN: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
-class Witness:
-    """What the store says about its marks: whether triggers set them, and the token of who cleared them last."""
+class LogStatus:
+    """Whether triggers set marks, the token of the indexer that cleared marks last, and the time of the oldest mark."""
 
     is_marking: bool
     token: str | None
@@ -47,8 +47,8 @@ def name_of(pk: str) -> bytes:
     return (b"b" if isinstance(pk, StoredBlob) else b"t") + text_bytes(pk)
 
 
-def witness(using: str) -> Witness:
-    """Return what the store says about its marks."""
+def status(using: str) -> LogStatus:
+    """Return the status of the change log."""
     names = ", ".join(f"'{name}'" for name in TRIGGERS)
     with translated_errors(), connections[using].cursor() as cursor:
         cursor.execute(
@@ -57,7 +57,7 @@ def witness(using: str) -> Witness:
             " LIMIT 1000))"
         )
         triggers, token, oldest = cursor.fetchone()
-    return Witness(triggers == len(TRIGGERS), token, oldest)
+    return LogStatus(triggers == len(TRIGGERS), token, oldest)
 
 
 def marked(using: str, limit: int) -> list[tuple[bytes, int]]:

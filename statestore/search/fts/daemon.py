@@ -11,12 +11,9 @@ from collections.abc import Callable
 from typing import Any, BinaryIO, Final
 
 from django.conf import settings
-from django.db import connections
 
-from statestore.db import vendor
-from statestore.db.routers import store_alias
 from statestore.search.fts import index_file, indexer
-from statestore.search.fts.indexer import Progress
+from statestore.search.progress import Progress
 
 VARIABLE: Final = "DASHBOARD_INDEXES"
 _LOOK_SECONDS: Final = 2.0
@@ -27,7 +24,7 @@ _ALONE_SECONDS: Final = 3 * _LOOK_SECONDS
 
 def start_watching() -> None:
     """Let this process see to it that somebody indexes, where `serve` has asked for it."""
-    if os.environ.get(VARIABLE) == "1" and vendor.is_sqlite(connections[store_alias()]):
+    if os.environ.get(VARIABLE) == "1":
         threading.Thread(target=_watch, name="search-index", daemon=True).start()
 
 

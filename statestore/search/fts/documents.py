@@ -7,12 +7,12 @@ from itertools import groupby
 from typing import Any, Final
 
 from statestore.search.fts import ordering, trigram_stats
-from statestore.search.fts.index_file import CONTENT_BYTES, DOC_COLUMNS
+from statestore.search.fts.index_file import CONTENT_BYTES
 from statestore.search.fts.source import Source
+from statestore.search.hits import SortKey, sort_key
 
 # The events of a second begin in the middle of its places, so that there is room on either side.
-_MIDDLE: Final = ordering.PLACES // 2
-FIELD_NUMBERS: Final = {column: number for number, column in enumerate(DOC_COLUMNS)}
+_MIDDLE: Final = ordering.DOCIDS_PER_SECOND // 2
 _VARIABLES: Final = 900
 _NOTED: Final = 20_000
 Positions = Callable[[Sequence[bytes]], dict[bytes, tuple[Any, int]]]
@@ -51,7 +51,7 @@ class Documents:
         known = self.known(names)
         self._forget(docid for docid, _ in known.values())
         self.index.executemany("DELETE FROM aside WHERE pk = ?", [(name,) for name in names])
-        events = sorted(current.values(), key=lambda event: ordering.key(event.timestamp, event.rowid))
+        events = sorted(current.values(), key=lambda event: sort_key(event.timestamp, event.rowid))
         placed: list[tuple[int, Source]] = []
         self._look_around(events)
         for bucket, group in groupby(events, key=lambda event: ordering.bucket(event.timestamp)):
@@ -63,11 +63,11 @@ class Documents:
         """Note which seconds around some events have documents already, unless those are too many to be noted."""
         if not events:
             return
-        span = ordering.first_place(events[0].timestamp), ordering.last_place(events[-1].timestamp)
+        span = ordering.first_docid(events[0].timestamp), ordering.last_docid(events[-1].timestamp)
         rows = self.index.execute(
             "SELECT docid FROM doc WHERE docid BETWEEN ? AND ? LIMIT ?", (*span, _NOTED)
         ).fetchall()
-        self.occupied = None if len(rows) == _NOTED else {docid >> ordering.PLACE_BITS for (docid,) in rows}
+        self.occupied = None if len(rows) == _NOTED else {docid >> ordering.DOCID_BITS for (docid,) in rows}
 
     def _forget(self, docids: Iterable[int]) -> None:
         rows = [(docid,) for docid in sorted(docids)]
@@ -76,51 +76,51 @@ class Documents:
 
     def _placed(self, bucket: int, events: list[Source]) -> list[tuple[int, Source]]:
         """Return events of one second, in order, with their numbers: after those there are, before them, or between."""
-        first = bucket << ordering.PLACE_BITS
+        first = bucket << ordering.DOCID_BITS
         ends = [] if self.occupied is not None and bucket not in self.occupied else self._ends(first)
         if not ends:
-            start = first + max(0, min(_MIDDLE, ordering.PLACES - len(events)))
+            start = first + max(0, min(_MIDDLE, ordering.DOCIDS_PER_SECOND - len(events)))
             return self._numbered(first, start, events)
         (lowest, lowest_name, lowest_place), (highest, highest_name, highest_place) = ends
         found = self.positions([lowest_name, highest_name])
         # An event that has moved since tells nothing about where those beside its document stand.
         stays = {
-            name: ordering.key(*found[name])
+            name: sort_key(*found[name])
             for name, place in ((lowest_name, lowest_place), (highest_name, highest_place))
             if name in found and found[name][1] == place and ordering.bucket(found[name][0]) == bucket
         }
         comes_last = highest_name in stays and stays[highest_name] < _key(events[0])
         comes_first = lowest_name in stays and _key(events[-1]) < stays[lowest_name]
-        if comes_last and highest + len(events) < first + ordering.PLACES:
+        if comes_last and highest + len(events) < first + ordering.DOCIDS_PER_SECOND:
             return self._numbered(first, highest + 1, events)
         if comes_first and lowest - len(events) >= first:
             return self._numbered(first, lowest - len(events), events)
         return self._between(first, events)
 
     def _ends(self, first: int) -> list[tuple[int, bytes, int]]:
-        span = (first, first + ordering.PLACES - 1)
+        span = (first, first + ordering.DOCIDS_PER_SECOND - 1)
         sql = "SELECT docid, pk, place FROM doc WHERE docid BETWEEN ? AND ? ORDER BY docid {} LIMIT 1"
         rows = [self.index.execute(sql.format(way), span).fetchone() for way in ("ASC", "DESC")]
         return [row for row in rows if row]
 
     def _numbered(self, first: int, start: int, events: list[Source]) -> list[tuple[int, Source]]:
-        free = first + ordering.PLACES - start
+        free = first + ordering.DOCIDS_PER_SECOND - start
         self._set_aside(events[free:])
         return list(enumerate(events[:free], start))
 
     def _between(self, first: int, events: list[Source]) -> list[tuple[int, Source]]:
         """Return events with numbers among the others of their second; those in the way move up."""
-        span = (first, first + ordering.PLACES - 1)
+        span = (first, first + ordering.DOCIDS_PER_SECOND - 1)
         rows = self.index.execute("SELECT pk, docid FROM doc WHERE docid BETWEEN ? AND ?", span).fetchall()
         current: dict[bytes, int] = dict(rows)
         there = self.positions(list(current))
         self._forget(docid for name, docid in current.items() if name not in there)
-        places = [(ordering.key(*at), name) for name, at in there.items()]
+        places = [(sort_key(*at), name) for name, at in there.items()]
         places += [(_key(event), event.name) for event in events]
         moved, last = {}, first - 1
         for place, (_, name) in enumerate(sorted(places)):
             # Whoever stands late must leave room for all that follow.
-            latest = first + ordering.PLACES - (len(places) - place)
+            latest = first + ordering.DOCIDS_PER_SECOND - (len(places) - place)
             wanted = current.get(name)
             last = wanted if wanted is not None and last < wanted <= latest else last + 1
             if last != wanted:
@@ -129,11 +129,11 @@ class Documents:
         given = {event.name: event for event in events}
         for event in self.read([name for name in moved if name not in given]):
             # One that belongs to another second by now only makes room here: it is still to be indexed anew.
-            is_here = ordering.first_place(event.timestamp) == first
+            is_here = ordering.first_docid(event.timestamp) == first
             given[event.name] = event if is_here else replace(event, hash=0)
         numbered = [(docid, given[name]) for name, docid in moved.items() if name in given]
-        self._set_aside([event for docid, event in numbered if docid >= first + ordering.PLACES])
-        return [pair for pair in numbered if pair[0] < first + ordering.PLACES]
+        self._set_aside([event for docid, event in numbered if docid >= first + ordering.DOCIDS_PER_SECOND])
+        return [pair for pair in numbered if pair[0] < first + ordering.DOCIDS_PER_SECOND]
 
     def _set_aside(self, events: Iterable[Source]) -> None:
         """Keep events for which there is no number: those are searched by reading them."""
@@ -178,8 +178,8 @@ class Documents:
         return number
 
 
-def _key(event: Source) -> tuple[int, Any, int]:
-    return ordering.key(event.timestamp, event.rowid)
+def _key(event: Source) -> SortKey:
+    return sort_key(event.timestamp, event.rowid)
 
 
 def _is_cut(event: Source) -> bool:

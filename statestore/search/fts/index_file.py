@@ -152,11 +152,11 @@ def writing(connection: sqlite3.Connection) -> Iterator[None]:
 
 
 @contextmanager
-def snapshot(connection: sqlite3.Connection) -> Iterator[None]:
+def snapshot(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
     """Let all reads of the block see the index as it is at the first of them."""
     connection.execute("BEGIN")
     try:
-        yield
+        yield connection
     finally:
         connection.execute("COMMIT")
 

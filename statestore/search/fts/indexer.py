@@ -6,18 +6,19 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
 from django.conf import settings
 from django.db import connections
 
-from statestore.db import vendor
 from statestore.db.routers import store_alias
 from statestore.errors import StateStoreError
-from statestore.search.fts import change_log, index_file, ordering, source
+from statestore.search.fts import change_log, index_file, source
+from statestore.search.fts.change_log import LogStatus
 from statestore.search.fts.documents import Documents
+from statestore.search.fts.ordering import LOWEST
 from statestore.search.fts.source import Source
+from statestore.search.progress import Progress
 
 MARKS_AT_ONCE: Final = 1_000
 IDLE_SECONDS: Final = 0.5
@@ -27,15 +28,6 @@ WALK_ROWS: Final = 10_000
 WALK_BYTES: Final = 16 << 20
 _MERGE_PAGES: Final = 500
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """How far the walk through the store is. `left_seconds` is None where nobody can tell yet."""
-
-    done: int
-    total: int
-    left_seconds: float | None
 
 
 class Indexer:
@@ -68,24 +60,24 @@ class Indexer:
 
     def _begin(self) -> None:
         """Decide whether what the index holds can be believed; where not, everything is gone through again."""
-        witness = change_log.witness(self.using)
+        status = change_log.status(self.using)
         identity = store_identity(self.using)
-        is_known = self._meta("store") == identity and self._meta("is_marking") == witness.is_marking
-        is_continued = witness.token is not None and witness.token in (self._meta("token"), self._meta("next_token"))
-        if is_known and (is_continued or not witness.is_marking):
-            if witness.token is not None and witness.token == self._meta("next_token"):
-                self._note(token=witness.token, next_token=None)
+        is_known = self._meta("store") == identity and self._meta("is_marking") == status.is_marking
+        is_continued = status.token is not None and status.token in (self._meta("token"), self._meta("next_token"))
+        if is_known and (is_continued or not status.is_marking):
+            if status.token is not None and status.token == self._meta("next_token"):
+                self._note(token=status.token, next_token=None)
             if self._meta("walk") is not None and not self._is_at(self._meta("walk"), self._meta("walk_name")):
                 self.start_walk()
             return
-        self._introduce(identity, witness)
+        self._introduce(identity, status)
         self.start_walk()
 
-    def _introduce(self, identity: str, witness: change_log.Witness) -> None:
+    def _introduce(self, identity: str, status: LogStatus) -> None:
         """Agree with the store on a token: an older copy of either is recognised by another one."""
         token = secrets.token_hex(8)
-        self._note(store=identity, is_marking=witness.is_marking, token=token, next_token=None, trusted=False)
-        if witness.is_marking:
+        self._note(store=identity, is_marking=status.is_marking, token=token, next_token=None, trusted=False)
+        if status.is_marking:
             change_log.clear(self.using, [], token)
 
     def _is_at(self, rowid: int, name: bytes | None) -> bool:
@@ -95,10 +87,10 @@ class Indexer:
     def start_walk(self, *, checking: bool = False) -> None:
         """Go through all events from the last inserted to the first; when checking, the index is trusted meanwhile."""
         last = source.last_row(self.using)
-        start = last[0] + 1 if last else ordering.LOWEST + 1
+        start = last[0] + 1 if last else LOWEST + 1
         with index_file.writing(self.index):
             index_file.set_meta(self.index, walk=start, walk_name=None, trusted=checking, started=int(time.time()),
-                          total=_count(self.using), done=0, sweep=ordering.LOWEST)  # fmt: skip
+                          total=_count(self.using), done=0, sweep=LOWEST)  # fmt: skip
             if not checking:
                 index_file.configure(self.index, **index_file.IN_BULK)
                 index_file.set_meta(self.index, seen=last[0] if last else None, seen_name=last[1] if last else None)
@@ -106,7 +98,7 @@ class Indexer:
 
     def step(self) -> bool:
         """Do one short piece of work, and return whether there was any."""
-        if change_log.witness(self.using).is_marking != bool(self._meta("is_marking")):
+        if change_log.status(self.using).is_marking != bool(self._meta("is_marking")):
             self._begin()
         if self._meta("is_marking"):
             worked = self._index_marked()
@@ -152,7 +144,7 @@ class Indexer:
         if seen is not None and source.row_at(self.using, seen) != (seen, self._meta("seen_name")):
             self.start_walk()
             return True
-        events = source.after(self.using, ordering.LOWEST if seen is None else seen)
+        events = source.after(self.using, LOWEST if seen is None else seen)
         if not events:
             return False
         last = max(events, key=lambda event: event.rowid)
@@ -241,12 +233,8 @@ def _count(using: str) -> int:
         return int(cursor.fetchone()[0])
 
 
-def index_all(
-    using: str | None = None, tell: Callable[[Progress], None] | None = None, *, rebuild: bool = False
-) -> bool:
-    """Bring the index up to date, and return whether it was this process's turn to."""
-    if not vendor.is_sqlite(connections[using or store_alias()]):
-        return True  # PostgreSQL keeps its indexes itself.
+def index_all(using: str, tell: Callable[[Progress], None] | None, *, rebuild: bool) -> bool:
+    """Bring the index up to date, and return whether this process held the indexer's lease."""
     with index_file.lease() as is_ours:
         if not is_ours:
             return False
