@@ -26,13 +26,13 @@ from statestore.search.filters import narrowed, with_excerpt
 from statestore.search.histogram import Bar, Histogram
 from statestore.search.live import Tail, follow, tail_from_now
 from statestore.search.progress import Progress
-from statestore.search.query import FIELDS, LONGEST, NAMES, TEXT, TIMES, Query, QueryError, Term, marked, parse
+from statestore.search.query import FIELDS, NAMES, TEXT, TIMES, Query, QueryError, Term, marked, parse
 from statestore.search.results import ResultPage, facets_of, find, histogram_of
 from statestore.search.upkeep import index_all, watch_indexer
 
 __all__ = [
-    "FIELDS", "LAST_PAGE", "LONGEST", "NAMES", "TEXT", "TIMES", "Agents", "Bar", "Facets", "Histogram", "Progress",
-    "Query", "QueryError", "ResultPage", "Suggestion", "Tail", "Term", "agents_of", "complete", "facets_of", "find",
-    "find_all", "follow", "histogram_of", "index_all", "marked", "narrowed", "parse", "tail_from_now",
-    "watch_indexer", "with_excerpt",
+    "FIELDS", "LAST_PAGE", "NAMES", "TEXT", "TIMES", "Agents", "Bar", "Facets", "Histogram",
+    "Progress", "Query", "QueryError", "ResultPage", "Suggestion", "Tail", "Term", "agents_of", "complete",
+    "facets_of", "find", "find_all", "follow", "histogram_of", "index_all", "marked", "narrowed", "parse",
+    "tail_from_now", "watch_indexer", "with_excerpt",
 ]  # fmt: skip

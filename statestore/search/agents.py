@@ -1,7 +1,6 @@
 """The agents that acted in an answer: all of them, unlike the commonest that facets show."""
 
 from dataclasses import dataclass
-from typing import Final
 
 from statestore.db.errors import translated_errors
 from statestore.db.routers import store_alias
@@ -9,10 +8,6 @@ from statestore.search import limits
 from statestore.search.hits import events_of
 from statestore.search.query import Query
 from statestore.search.results import find_ids
-
-MOST_EVENTS: Final = 5_000
-MOST_AGENTS: Final = 300
-_IDS_AT_ONCE: Final = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +24,8 @@ def agents_of(query: Query, *, using: str | None = None) -> Agents:
     names: dict[str, None] = {}
     cursor: str | None = ""
     read = 0
-    while cursor is not None and read < MOST_EVENTS and len(names) <= MOST_AGENTS:
-        ids, cursor = find_ids(query, cursor=cursor, limit=_IDS_AT_ONCE, using=using)
+    while cursor is not None and read < limits.SAMPLED_EVENTS and len(names) <= limits.AGENTS:
+        ids, cursor = find_ids(query, cursor=cursor, limit=limits.IDS_PER_PAGE, using=using)
         read += len(ids)
         for start in range(0, len(ids), limits.IDS_AT_ONCE):
             events = (
@@ -40,4 +35,4 @@ def agents_of(query: Query, *, using: str | None = None) -> Agents:
                 names |= dict.fromkeys(events.values_list("actor_id", flat=True).distinct())
         if not ids:
             break  # A whole portion without a match: going on could take long.
-    return Agents(list(names)[:MOST_AGENTS], cursor is not None or len(names) > MOST_AGENTS)
+    return Agents(list(names)[: limits.AGENTS], cursor is not None or len(names) > limits.AGENTS)

@@ -5,11 +5,10 @@ from typing import Final
 
 from statestore.db.routers import store_alias
 from statestore.models.events import EventQuerySet
-from statestore.search import facets
+from statestore.search import facets, limits
 from statestore.search.engine import engine_for
 from statestore.search.query import NAMES, TIMES, Term, term_around, unquoted
 
-OFFERED: Final = 10
 _TIMES: Final = ("15m", "1h", "6h", "24h", "7d", "30d")
 MEANINGS: Final = {
     "type": "events of a type", "actor": "the actor's id", "actor-type": "User, Agent or System",
@@ -48,7 +47,7 @@ def complete(
         rest = text[term.value_at if term.name else term.end :]
     return [
         Suggestion(label, meaning, text[: term.start] + completion + rest, term.start + len(completion))
-        for label, meaning, completion in offered[:OFFERED]
+        for label, meaning, completion in offered[: limits.COMPLETIONS]
     ]
 
 
@@ -56,5 +55,5 @@ def _values(name: str, prefix: str, among: EventQuerySet | None, using: str) -> 
     if name in TIMES:
         return [time for time in _TIMES if time.startswith(prefix)]
     if among is not None:
-        return facets.newest_values(among, name, prefix, OFFERED)
-    return engine_for(using).values(name, prefix, OFFERED)
+        return facets.newest_values(among, name, prefix, limits.COMPLETIONS)
+    return engine_for(using).values(name, prefix, limits.COMPLETIONS)

@@ -8,9 +8,9 @@ from django.db.models import Q
 
 from statestore.db import pagination
 from statestore.errors import ValidationError
+from statestore.search import limits
 
 LAST_PAGE: Final = "last"
-LONGEST_NAME: Final = 500
 DAMAGED: Final = "The page's cursor is invalid. Start again from the first page."
 
 
@@ -43,7 +43,7 @@ class Cursor:
 
     def __str__(self) -> str:
         # Without the id, the document is found a little slower.
-        pk = self.pk if len(self.pk) <= LONGEST_NAME else ""
+        pk = self.pk if len(self.pk) <= limits.CURSOR_ID_CHARACTERS else ""
         place = LAST_PAGE if self.backwards else ""
         if self.rowid is not None:
             place = pagination.encode_cursor([self.timestamp, self.rowid, pk], backwards=self.backwards)

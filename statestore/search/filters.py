@@ -11,11 +11,10 @@ from django.db.models.functions import Coalesce, Greatest, Left, Lower, StrIndex
 from statestore.db import vendor
 from statestore.db.fields import LenientText
 from statestore.models.events import EventQuerySet
+from statestore.search import limits
 from statestore.search.query import Query, ascii_folded
 
 COLUMNS: Final = {"type": "event_type", "actor-type": "actor_type", "actor": "actor_id", "session": "session_id"}
-EXCERPT_CHARACTERS: Final = 320
-_CHARACTERS_BEFORE: Final = 80
 
 
 def narrowed(events: EventQuerySet, query: Query) -> EventQuerySet:
@@ -64,8 +63,8 @@ def with_excerpt(events: EventQuerySet, words: tuple[str, ...], *, whole: bool =
     start: Any = Value(1)
     if words:
         place = StrIndex(Lower("content"), Value(ascii_folded(words[0])))
-        start = Greatest(Value(1), place - Value(_CHARACTERS_BEFORE), output_field=IntegerField())
-    piece = Substr("content", start, EXCERPT_CHARACTERS, output_field=LenientText())
+        start = Greatest(Value(1), place - Value(limits.EXCERPT_LEAD_CHARACTERS), output_field=IntegerField())
+    piece = Substr("content", start, limits.EXCERPT_CHARACTERS, output_field=LenientText())
     events = events.annotate(excerpt_start=start, size=vendor.byte_length("content"))
     events = events.annotate(excerpt=piece)
     return events if whole else events.defer("content", "metadata")

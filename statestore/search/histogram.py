@@ -10,7 +10,6 @@ from statestore.models.events import EventQuerySet
 from statestore.search import limits
 from statestore.search.times import COARSE_STEP, EXACT_BELOW
 
-BARS: Final = 48
 _WIDTHS_SECONDS: Final = (
     1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 3 * 3600, 6 * 3600, 12 * 3600, 86400, 2 * 86400,
     7 * 86400, 14 * 86400, 30 * 86400, 91 * 86400, 365 * 86400,
@@ -71,7 +70,8 @@ def bars_between(times: list[int], start: int | None, end: int | None) -> list[t
     high = max(times, default=None) if end is None else end - 1
     if low is None or high is None or high < low:
         return []
-    width = next((size for size in _WIDTHS_SECONDS if (high - low) / size < BARS), (high - low) // BARS + 1)
+    most = limits.BARS
+    width = next((size for size in _WIDTHS_SECONDS if (high - low) / size < most), (high - low) // most + 1)
     if max(abs(low), abs(high)) >= EXACT_BELOW:
         width = -(-width // COARSE_STEP) * COARSE_STEP  # The index resolves no finer steps.
     bars = ((at, at + width) for at in range(low - low % width, high + 1, width))

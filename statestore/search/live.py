@@ -1,22 +1,14 @@
 """The live tail: what was inserted since a cursor, in the order of insertion, whatever the events' own clocks say."""
 
 from dataclasses import dataclass
-from typing import Final
 
 from statestore import models
 from statestore.db.errors import translated_errors
 from statestore.db.routers import store_alias
 from statestore.errors import ValidationError
-from statestore.search import filters
+from statestore.search import filters, limits
 from statestore.search.hits import Hit, events_of, read_hits, sort_key
 from statestore.search.query import Query
-
-MOST_ROWS: Final = 50
-MOST_LOOKED_AT: Final = 1_000
-# So many rowids are looked at again: on PostgreSQL, a transaction that commits later than another may have drawn its
-# rowids before it.
-AGAIN: Final = 500
-_LONGEST: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,13 +33,15 @@ class _Position:
 
     @classmethod
     def of(cls, last: int, rowids: list[int]) -> "_Position":
-        return cls(last, sum(1 << (last - rowid) for rowid in set(rowids) if 0 <= last - rowid < AGAIN))
+        return cls(
+            last, sum(1 << (last - rowid) for rowid in set(rowids) if 0 <= last - rowid < limits.TAIL_REREAD_ROWIDS)
+        )
 
     @classmethod
     def parse(cls, text: str) -> "_Position":
         last, point, seen = text.partition(".")
         try:
-            if not point or len(text) > _LONGEST or abs(int(last)) >= 1 << 62:
+            if not point or len(text) > limits.TAIL_CURSOR_CHARACTERS or abs(int(last)) >= 1 << 62:
                 raise ValueError(text)
             return cls(int(last), int(seen, 16))
         except ValueError:
@@ -63,7 +57,11 @@ class _Position:
 def tail_from_now(*, using: str | None = None) -> str:
     """Return the cursor after which all events are new."""
     with translated_errors():
-        rowids = list(events_of(using or store_alias()).last_inserted().values_list("rowid", flat=True)[:AGAIN])
+        rowids = list(
+            events_of(using or store_alias())
+            .last_inserted()
+            .values_list("rowid", flat=True)[: limits.TAIL_REREAD_ROWIDS]
+        )
     return str(_Position.of(rowids[0] if rowids else 0, rowids))
 
 
@@ -76,17 +74,21 @@ def follow(query: Query, cursor: str, *, using: str | None = None) -> Tail:
     position = _Position.parse(cursor)
     events = events_of(using)
     with translated_errors():
-        inserted = events.filter(rowid__gt=position.last - AGAIN).order_by("rowid").values_list("rowid", flat=True)
-        rowids = list(inserted[: AGAIN + MOST_LOOKED_AT])
+        inserted = (
+            events.filter(rowid__gt=position.last - limits.TAIL_REREAD_ROWIDS)
+            .order_by("rowid")
+            .values_list("rowid", flat=True)
+        )
+        rowids = list(inserted[: limits.TAIL_REREAD_ROWIDS + limits.TAIL_ROWS])
         # If the event with the last rowid was deleted, SQLite gives its rowid to the next one.
         if position.last and (not rowids or rowids[-1] < position.last):
             return Tail([], tail_from_now(using=using), is_lost=True)
         fresh = [rowid for rowid in rowids if not position.has_seen(rowid)]
         matches = filters.narrowed(events.filter(rowid__in=fresh), query).order_by("rowid")
-        hits = read_hits(matches, MOST_ROWS + 1)
-    has_more = len(hits) > MOST_ROWS or len(rowids) == AGAIN + MOST_LOOKED_AT
-    if len(hits) > MOST_ROWS:
-        hits = hits[:MOST_ROWS]
+        hits = read_hits(matches, limits.TAIL_EVENTS + 1)
+    has_more = len(hits) > limits.TAIL_EVENTS or len(rowids) == limits.TAIL_REREAD_ROWIDS + limits.TAIL_ROWS
+    if len(hits) > limits.TAIL_EVENTS:
+        hits = hits[: limits.TAIL_EVENTS]
         rowids = [rowid for rowid in rowids if rowid <= hits[-1].rowid or position.has_seen(rowid)]
     last = max([position.last, *rowids])
     return Tail(_read(using, query, hits), str(_Position.of(last, rowids)), has_more)

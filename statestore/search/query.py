@@ -9,13 +9,12 @@ from typing import Final, NoReturn
 
 from statestore.errors import ValidationError
 from statestore.history import moments
+from statestore.search import limits
 
 FIELDS: Final = ("type", "actor", "actor-type", "session", "agent", "commit")
 TIMES: Final = ("after", "before")
 NAMES: Final = (*FIELDS, *TIMES)
 TEXT: Final = "text"
-LONGEST: Final = 10_000
-MOST_TERMS: Final = 50
 # A name and its colon at the beginning of a term; what merely looks so is text, such as http://…
 _NAME: Final = re.compile(r"([A-Za-z][A-Za-z_-]*):")
 _AGO: Final = re.compile(r"(\d{1,9})([smhdw])")
@@ -117,14 +116,14 @@ def parse(text: str, *, now: int | None = None) -> Query:
         raise QueryError("NUL characters are not allowed", nul)
     if (odd := _SURROGATE.search(text)) is not None:
         raise QueryError("Invalid character", odd.start())
-    if len(text) > LONGEST:
-        raise QueryError(f"A query can have at most {LONGEST:,} characters", LONGEST)
+    if len(text) > limits.QUERY_CHARACTERS:
+        raise QueryError(f"A query can have at most {limits.QUERY_CHARACTERS:,} characters", limits.QUERY_CHARACTERS)
     terms: list[Term] = []
     hints: list[str] = []
     position = _past_spaces(text, 0)
     while position < len(text):
-        if len(terms) == MOST_TERMS:
-            raise QueryError(f"A query can have at most {MOST_TERMS} terms", position)
+        if len(terms) == limits.QUERY_TERMS:
+            raise QueryError(f"A query can have at most {limits.QUERY_TERMS} terms", position)
         term, end = _term(text, position, hints, int(time.time()) if now is None else now)
         terms.append(term)
         position = _past_spaces(text, end)

@@ -10,7 +10,7 @@ from django.db import connections
 from statestore import search
 from statestore.db.routers import store_alias
 from statestore.search import limits
-from statestore.search.fts import counting, index_file, ordering, planner, time_buckets
+from statestore.search.fts import index_file, ordering, time_buckets
 from tests.builders import NOW, make_event
 
 pytestmark = pytest.mark.django_db
@@ -26,11 +26,12 @@ def found(text: str, low: int, high: int) -> int:
 @pytest.fixture
 def crowded(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let a few events be very many."""
-    monkeypatch.setattr(planner, "FEW", 4)
-    monkeypatch.setattr(planner, "SORTABLE", 6)
+    monkeypatch.setattr(limits, "FEW_DOCUMENTS", 4)
+    monkeypatch.setattr(limits, "RARE_DOCUMENTS", 2)
+    monkeypatch.setattr(limits, "SORTABLE_DOCUMENTS", 6)
     monkeypatch.setattr(limits, "SAMPLED_EVENTS", 5)
-    monkeypatch.setattr(counting, "MOST_IN_BAR", 20)
-    monkeypatch.setattr(counting, "MOST_IN_MIDDLE", 5)
+    monkeypatch.setattr(limits, "BAR_DOCUMENTS", 20)
+    monkeypatch.setattr(limits, "BAR_MIDDLE_DOCUMENTS", 5)
 
 
 @pytest.mark.sqlite

@@ -11,9 +11,6 @@ from statestore.db import transactions
 from statestore.db.routers import store_alias
 from statestore.errors import TooSlow
 from statestore.search import limits
-from statestore.search.fts import counting, planner
-from statestore.search.fts.index_file import CONTENT_BYTES
-from statestore.search.postgres import engine
 from tests.builders import NOW, make_event
 from tests.search.oracle import everything
 
@@ -26,7 +23,7 @@ def test_a_short_word_is_read_for_in_portions_that_are_named(text: str, monkeypa
         make_event(id=f"e{number}", content="zq é % a" if number == 3 else "other", timestamp=NOW + number)
     search.index_all()
     monkeypatch.setattr(limits, "UNINDEXED_EVENTS", 10)
-    monkeypatch.setattr(planner, "FEW", 1)
+    monkeypatch.setattr(limits, "FEW_DOCUMENTS", 1)
     found = search.find(search.parse(text), limit=5)
     assert not found.is_complete
     assert found.older
@@ -60,7 +57,7 @@ def test_a_short_word_is_counted_as_far_as_was_read(monkeypatch: pytest.MonkeyPa
 
 
 def test_a_word_is_found_wherever_it_is_in_a_large_content():
-    make_event(id="large", content="alpha " + "x" * CONTENT_BYTES + " omega", timestamp=NOW + 1)
+    make_event(id="large", content="alpha " + "x" * limits.INDEXED_BYTES + " omega", timestamp=NOW + 1)
     make_event(id="small", content="alpha")
     search.index_all()
     assert everything("alpha") == ["large", "small"]
@@ -86,15 +83,15 @@ def test_the_height_of_a_bar_with_very_many_is_estimated(monkeypatch: pytest.Mon
     for number in range(200):
         make_event(content="often" if number % 2 else "seldom", timestamp=NOW + number)
     monkeypatch.setattr(limits, "SAMPLED_EVENTS", 20)
-    monkeypatch.setattr(engine, "MOST_IN_BAR", 2)
+    monkeypatch.setattr(limits, "BAR_EVENTS", 2)
     drawn = search.histogram_of(search.parse("often"))
     assert any(bar.is_estimate for bar in drawn.bars)
     assert 60 <= sum(bar.count for bar in drawn.bars) <= 140
 
 
 def test_a_burst_at_the_beginning_of_a_bar_says_nothing_of_its_rest(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(engine, "MOST_IN_BAR", 10)
-    monkeypatch.setattr(counting, "MOST_IN_BAR", 10)
+    monkeypatch.setattr(limits, "BAR_EVENTS", 10)
+    monkeypatch.setattr(limits, "BAR_DOCUMENTS", 10)
     monkeypatch.setattr(limits, "SAMPLED_EVENTS", 20)
     for number in range(40):
         make_event(content="burst", timestamp=NOW + number // 20)

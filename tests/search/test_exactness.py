@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from statestore import models, search
 from statestore.db.routers import store_alias
-from statestore.search.fts import index_file, matches, trigram_stats, unindexed
+from statestore.search import limits
+from statestore.search.fts import index_file, trigram_stats, unindexed
 from statestore.search.fts.indexer import Indexer
 from tests.builders import NOW, make_event
 from tests.search.oracle import everything, like, wrong
@@ -209,7 +210,7 @@ def test_where_the_pieces_of_a_word_mislead_all_of_it_is_looked_up(
     monkeypatch: pytest.MonkeyPatch, cursor: str, misleading_at: int
 ):
     monkeypatch.setattr(trigram_stats, "READ", 0)  # So that the pieces of any word are thought to be enough.
-    monkeypatch.setattr(matches, "MOST_PARTIAL", 60)
+    monkeypatch.setattr(limits, "PARTIAL_CANDIDATES", 60)
     for _ in range(300):
         make_event(content="abcd bcde", timestamp=misleading_at)
     for _ in range(70):
@@ -237,8 +238,8 @@ def test_whatever_happened_nothing_is_lost_or_comes_twice_where_it_is_read_by_po
     change("DELETE FROM events")
     index_file.delete()
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(unindexed, "ROWS_AT_ONCE", 1)
-        patched.setattr(unindexed, "MOST_ROWS", 2)
+        patched.setattr(limits, "ROWS_AT_ONCE", 1)
+        patched.setattr(limits, "LAST_INSERTED_EVENTS", 2)
         for act, *arguments in done:
             act(*arguments)
         text = str(search.Term("text", word))

@@ -14,9 +14,9 @@ from django.db import connections
 
 from statestore import search
 from statestore.db.routers import store_alias
-from statestore.search.fts import change_log, coverage, index_file, source, unindexed
+from statestore.search import limits
+from statestore.search.fts import change_log, coverage, index_file, source
 from statestore.search.fts import indexer as indexing
-from statestore.search.fts.index_file import CONTENT_BYTES
 from tests.builders import NOW, make_event
 from tests.search.oracle import everything, like, wrong
 
@@ -49,8 +49,8 @@ def ids(numbers: Any) -> list[str]:
 @pytest.fixture
 def portions(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let three events be read at once, and six for one answer."""
-    monkeypatch.setattr(unindexed, "ROWS_AT_ONCE", 3)
-    monkeypatch.setattr(unindexed, "MOST_ROWS", 6)
+    monkeypatch.setattr(limits, "ROWS_AT_ONCE", 3)
+    monkeypatch.setattr(limits, "LAST_INSERTED_EVENTS", 6)
 
 
 @pytest.mark.usefixtures("portions")
@@ -97,8 +97,8 @@ def test_events_far_apart_are_read_without_what_is_between_them():
 def test_while_the_index_is_built_pages_go_on_where_it_has_got_meanwhile(monkeypatch: pytest.MonkeyPatch):
     for number in range(60):
         make_event(id=f"e{number}", content="built", timestamp=NOW + number * 7 % 60)
-    monkeypatch.setattr(source, "CHUNK_ROWS", 5)
-    monkeypatch.setattr(indexing, "WALK_ROWS", 5)
+    monkeypatch.setattr(limits, "CHUNK_ROWS", 5)
+    monkeypatch.setattr(limits, "WALK_ROWS", 5)
     indexer = indexing.Indexer()
     while not documents():
         indexer.step()
@@ -118,7 +118,7 @@ def test_more_changes_than_can_be_read_make_the_index_useless_not_the_answer_wro
     search.index_all()
     for number in range(1, 5):
         make_event(id=f"e{number}", content="before", timestamp=NOW + number)
-    monkeypatch.setattr(coverage, "MOST_MARKED", 3)
+    monkeypatch.setattr(limits, "MARKED_EVENTS", 3)
     assert everything("before") == ids(range(4, -1, -1))
     assert "Very many events changed" in search.find(search.parse("before")).notes[0]
 
@@ -212,8 +212,8 @@ def test_an_indexer_that_dies_between_index_and_marks_loses_nothing(monkeypatch:
 def test_a_walk_goes_on_where_it_was_interrupted(monkeypatch: pytest.MonkeyPatch):
     for number in range(50):
         make_event(id=f"e{number}", content=f"step {number}")
-    monkeypatch.setattr(source, "CHUNK_ROWS", 10)
-    monkeypatch.setattr(indexing, "WALK_ROWS", 10)
+    monkeypatch.setattr(limits, "CHUNK_ROWS", 10)
+    monkeypatch.setattr(limits, "WALK_ROWS", 10)
     indexer = indexing.Indexer()
     while not documents():
         indexer.step()
@@ -273,7 +273,7 @@ def test_without_triggers_everything_is_polled():
 
 
 def test_what_a_large_event_has_beyond_the_bound_of_the_index_is_found_all_the_same():
-    make_event(id="large", content="alpha " + "x" * CONTENT_BYTES + " omega")
+    make_event(id="large", content="alpha " + "x" * limits.INDEXED_BYTES + " omega")
     make_event(id="small", content="alpha")
     search.index_all()
     found = search.find(search.parse("alpha"))
@@ -290,9 +290,9 @@ def test_of_too_many_large_events_some_are_searched_in_part_and_the_answer_says_
     monkeypatch: pytest.MonkeyPatch,
 ):
     for number in range(3):
-        make_event(id=f"e{number}", content="x" * CONTENT_BYTES + " omega", timestamp=NOW + number)
+        make_event(id=f"e{number}", content="x" * limits.INDEXED_BYTES + " omega", timestamp=NOW + number)
     search.index_all()
-    monkeypatch.setattr(coverage, "MOST_CUT_BYTES", CONTENT_BYTES * 2 - 1)
+    monkeypatch.setattr(limits, "LARGE_EVENT_BYTES", limits.INDEXED_BYTES * 2 - 1)
     found = search.find(search.parse("omega"))
     assert [event.pk for event in found] == ["e2"]
     assert found.notes[0].startswith("2 events have more than 1 MB")

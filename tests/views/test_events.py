@@ -15,8 +15,7 @@ from django.utils.html import escape
 
 from statestore import models, search
 from statestore.db.routers import store_alias
-from statestore.search import export, limits
-from statestore.search.fts import unindexed
+from statestore.search import limits
 from statestore.views import search_page
 from tests.builders import NOW, make_event
 from tests.faults.scale import times
@@ -251,8 +250,8 @@ def test_bytes_that_are_no_text_are_exported_as_they_are(viewer: Client):
 @pytest.mark.sqlite
 def test_an_export_is_whole_without_an_index(viewer: Client, monkeypatch: pytest.MonkeyPatch):
     """It once ended, with nothing said, after the events that are read for one page."""
-    monkeypatch.setattr(unindexed, "ROWS_AT_ONCE", 5)
-    monkeypatch.setattr(unindexed, "MOST_ROWS", 10)
+    monkeypatch.setattr(limits, "ROWS_AT_ONCE", 5)
+    monkeypatch.setattr(limits, "LAST_INSERTED_EVENTS", 10)
     for number in range(60):
         make_event(id=f"e{number}", timestamp=NOW + number)
     ids = [json.loads(line)["id"] for line in exported(viewer, "ndjson").splitlines()]
@@ -260,7 +259,7 @@ def test_an_export_is_whole_without_an_index(viewer: Client, monkeypatch: pytest
 
 
 def test_an_export_holds_few_large_rows_at_once(viewer: Client, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(export, "BYTES_AT_ONCE", 1_000)
+    monkeypatch.setattr(limits, "EXPORT_BYTES_AT_ONCE", 1_000)
     for number in range(7):
         make_event(id=f"e{number}", content="x" * 450, timestamp=NOW + number)
     with CaptureQueriesContext(connections[store_alias()]) as captured:
@@ -318,9 +317,9 @@ def test_the_tail_brings_what_was_saved_since_whatever_its_own_clock_says(viewer
 
 
 def test_the_tail_brings_many_by_and_by(viewer: Client, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("statestore.search.live.MOST_ROWS", 3)
-    monkeypatch.setattr("statestore.search.live.MOST_LOOKED_AT", 5)
-    monkeypatch.setattr("statestore.search.live.AGAIN", 4)
+    monkeypatch.setattr(limits, "TAIL_EVENTS", 3)
+    monkeypatch.setattr(limits, "TAIL_ROWS", 5)
+    monkeypatch.setattr(limits, "TAIL_REREAD_ROWIDS", 4)
     make_event(id="old")
     cursor = tail_of(viewer)
     for number in range(20):

@@ -20,7 +20,6 @@ TRIGGERS: Final = (
 )
 # Names of rows go in and out in bytes: b"t" and a text, or b"b" and a blob, whatever characters are in it.
 _PK: Final = "typeof({column}) = 'blob', CAST({column} AS BLOB)"
-SECONDS_UNTIL_SHOWN: Final = 2
 
 
 @dataclass(frozen=True, slots=True)

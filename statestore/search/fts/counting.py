@@ -20,11 +20,6 @@ from statestore.search.hits import Hit, events_of
 from statestore.search.query import Query
 from statestore.search.times import time_text
 
-# A bar with more matches is estimated: from so many at its beginning, and some in its middle.
-MOST_IN_BAR: Final = 250
-MOST_IN_MIDDLE: Final = 60
-# If a column's index finds just the matches, so many are counted.
-MOST_BY_NAME: Final = 20_000
 _COLUMNS: Final = {"type": TYPE, "actor": ACTOR, "actor-type": ACTOR_TYPE, "session": SESSION, "commit": GIT}
 
 
@@ -139,13 +134,13 @@ class BarCounter:
             yield max(count, 0), is_estimate
 
     def _stale(self) -> Iterator[int]:
-        for part in batched(list(self.besides), 900):
+        for part in batched(list(self.besides), limits.VARIABLES_AT_ONCE):
             yield from (doc[DOCID] for doc in planner.documents(self.index, part) if self.plan.allows(doc))
 
     def _in_bar(self, docids: DocidRange) -> tuple[int, bool]:
         if self.is_all:
             return time_buckets.count(self.index, docids.low, docids.high)
-        most = MOST_BY_NAME if self.by_docid and not self.plan.is_by_text else MOST_IN_BAR
+        most = limits.BAR_NAMED_DOCUMENTS if self.by_docid and not self.plan.is_by_text else limits.BAR_DOCUMENTS
         count, last = self._oldest(docids, most)
         if last is None:
             return count, False
@@ -153,7 +148,7 @@ class BarCounter:
         if last >= middle:
             return self._estimate(count, last, docids), True
         half = DocidRange(middle, docids.high)
-        more, end = self._oldest(half, MOST_IN_MIDDLE)
+        more, end = self._oldest(half, limits.BAR_MIDDLE_DOCUMENTS)
         more = more if end is None else self._estimate(more, end, half)
         return self._estimate(count, last, DocidRange(docids.low, middle - 1)) + more, True
 

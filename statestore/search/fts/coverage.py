@@ -5,17 +5,13 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
-from typing import Any, Final
+from typing import Any
 
+from statestore.search import limits
 from statestore.search.fts import change_log, index_file, source
 from statestore.search.fts.change_log import LogStatus
 from statestore.search.fts.indexer import store_identity
 from statestore.search.fts.ordering import HIGHEST, LOWEST, DocidRange
-
-# If more events changed than this, the index is useless: the store is read instead.
-MOST_MARKED: Final = 20_000
-# So much is read for one query of events that are too large to be indexed whole.
-MOST_CUT_BYTES: Final = 32 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +50,9 @@ class Coverage:
         )
         cut = self.index.execute(sql, (docids.low, docids.high)).fetchall()
         totals = accumulate(size for _, size in cut)
-        large = tuple(name for (name, _), total in zip(cut, totals, strict=True) if whole or total <= MOST_CUT_BYTES)
+        large = tuple(
+            name for (name, _), total in zip(cut, totals, strict=True) if whole or total <= limits.LARGE_EVENT_BYTES
+        )
         return replace(self, large=large, cut_short=len(cut) - len(large))
 
 
@@ -70,16 +68,16 @@ def coverage(using: str) -> Coverage:
 def _read_coverage(using: str) -> Coverage:
     """Read the marks first: an event whose mark is cleared meanwhile is in the index by then."""
     log = change_log.status(using)
-    marks = change_log.marked(using, MOST_MARKED + 1) if log.is_marking else []
+    marks = change_log.marked(using, limits.MARKED_EVENTS + 1) if log.is_marking else []
     index = index_file.reading()
-    if len(marks) > MOST_MARKED:
+    if len(marks) > limits.MARKED_EVENTS:
         return Coverage(None, overflowed=True)
     if index is None:
         return Coverage(None)
     meta = dict(index.execute("SELECT name, value FROM meta").fetchall())
     if not _is_of(meta, using, log):
         return Coverage(None)
-    aside = index.execute("SELECT pk FROM aside LIMIT ?", (MOST_MARKED,)).fetchall()
+    aside = index.execute("SELECT pk FROM aside LIMIT ?", (limits.MARKED_EVENTS,)).fetchall()
     return Coverage(
         index,
         marked=frozenset(name for name, *_ in (*marks, *aside)),

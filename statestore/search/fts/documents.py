@@ -6,15 +6,13 @@ from dataclasses import replace
 from itertools import groupby
 from typing import Any, Final
 
+from statestore.search import limits
 from statestore.search.fts import ordering, trigram_stats
-from statestore.search.fts.index_file import CONTENT_BYTES
 from statestore.search.fts.source import Source
 from statestore.search.hits import SortKey, sort_key
 
 # The events of a second begin in the middle of its places, so that there is room on either side.
 _MIDDLE: Final = ordering.DOCIDS_PER_SECOND // 2
-_VARIABLES: Final = 900
-_NOTED: Final = 20_000
 Positions = Callable[[Sequence[bytes]], dict[bytes, tuple[Any, int]]]
 
 
@@ -36,8 +34,8 @@ class Documents:
     def known(self, names: Sequence[bytes]) -> dict[bytes, tuple[int, int]]:
         """Return {name: (document number, hash)} of those of some events that are in the index."""
         found: dict[bytes, tuple[int, int]] = {}
-        for start in range(0, len(names), _VARIABLES):
-            part = names[start : start + _VARIABLES]
+        for start in range(0, len(names), limits.VARIABLES_AT_ONCE):
+            part = names[start : start + limits.VARIABLES_AT_ONCE]
             places = ", ".join("?" * len(part))
             rows = self.index.execute(f"SELECT pk, docid, hash FROM doc WHERE pk IN ({places})", part)  # noqa: S608
             found.update((name, (docid, digest)) for name, docid, digest in rows)
@@ -64,10 +62,9 @@ class Documents:
         if not events:
             return
         span = ordering.first_docid(events[0].timestamp), ordering.last_docid(events[-1].timestamp)
-        rows = self.index.execute(
-            "SELECT docid FROM doc WHERE docid BETWEEN ? AND ? LIMIT ?", (*span, _NOTED)
-        ).fetchall()
-        self.occupied = None if len(rows) == _NOTED else {docid >> ordering.DOCID_BITS for (docid,) in rows}
+        most = limits.NOTED_DOCUMENTS
+        rows = self.index.execute("SELECT docid FROM doc WHERE docid BETWEEN ? AND ? LIMIT ?", (*span, most)).fetchall()
+        self.occupied = None if len(rows) == most else {docid >> ordering.DOCID_BITS for (docid,) in rows}
 
     def _forget(self, docids: Iterable[int]) -> None:
         rows = [(docid,) for docid in sorted(docids)]
@@ -183,4 +180,4 @@ def _key(event: Source) -> SortKey:
 
 
 def _is_cut(event: Source) -> bool:
-    return event.size > CONTENT_BYTES
+    return event.size > limits.INDEXED_BYTES

@@ -3,9 +3,8 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import chain
-from typing import Final
 
-from statestore.search import facets
+from statestore.search import facets, limits
 from statestore.search.cursor import Cursor
 from statestore.search.facets import Facets
 from statestore.search.fts import daemon, index_file, indexer, names, planner, unindexed
@@ -18,8 +17,6 @@ from statestore.search.histogram import Histogram, Times, read_times
 from statestore.search.hits import Hit, HitPage, first_hits, sort_key
 from statestore.search.progress import Progress
 from statestore.search.query import Query
-
-SHOWN_LAG_SECONDS: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +51,8 @@ class FtsEngine:
         if covered.index is None:
             events, is_all = unindexed.last_inserted(self.using, query)
             counted = facets.count(events)
-            return counted if is_all else counted.limited(f"among the {unindexed.MOST_ROWS:,} events saved last")
+            reach = f"among the {limits.LAST_INSERTED_EVENTS:,} events saved last"
+            return counted if is_all else counted.limited(reach)
         with index_file.snapshot(covered.index) as index:
             return MatchCounter.begin(self.using, query, index, covered).facets()
 
@@ -99,7 +97,7 @@ def _notes(covered: Coverage, unread: RangeHits, cursor: Cursor) -> tuple[str, .
     if unread.edge is not None:
         where = "after" if cursor.goes_up else "before"
         notes.append(f"Events saved {where} these {unread.rows_read:,} are on further pages.")
-    if covered.lag_seconds > SHOWN_LAG_SECONDS:
+    if covered.lag_seconds > limits.SHOWN_LAG_SECONDS:
         notes.append(f"The search index is {covered.lag_seconds} s behind. Newer changes were read without it.")
     return tuple(notes)
 

@@ -19,8 +19,6 @@ CACHE_KB: Final = 32_000
 # indexed anew everything, to be merged once at the end; afterwards what it does by itself.
 IN_BULK: Final = {"hashsize": 64 << 20, "automerge": 0, "crisismerge": 400}
 BY_AND_BY: Final = {"hashsize": 1 << 20, "automerge": 4, "crisismerge": 16}
-# How much of an event's content is indexed; events with more are marked as cut.
-CONTENT_BYTES: Final = 1 << 20
 DOC_COLUMNS: Final = ("type", "actor_type", "actor", "session", "git")
 
 _TABLES: Final = (

@@ -13,6 +13,7 @@ from django.db import connections
 
 from statestore.db.routers import store_alias
 from statestore.errors import StateStoreError
+from statestore.search import limits
 from statestore.search.fts import change_log, index_file, source
 from statestore.search.fts.change_log import LogStatus
 from statestore.search.fts.documents import Documents
@@ -20,13 +21,7 @@ from statestore.search.fts.ordering import LOWEST
 from statestore.search.fts.source import Source
 from statestore.search.progress import Progress
 
-MARKS_AT_ONCE: Final = 1_000
 IDLE_SECONDS: Final = 0.5
-# Without triggers, edits and deletions by others are found by going through all events again.
-CHECK_SECONDS: Final = 600
-WALK_ROWS: Final = 10_000
-WALK_BYTES: Final = 16 << 20
-_MERGE_PAGES: Final = 500
 log = logging.getLogger(__name__)
 
 
@@ -107,7 +102,7 @@ class Indexer:
         return worked or self._walk() or self._sweep() or self._merge() or self._check_again()
 
     def _index_marked(self) -> bool:
-        seen = change_log.marked(self.using, MARKS_AT_ONCE)
+        seen = change_log.marked(self.using, limits.MARKS_AT_ONCE)
         if not seen:
             return False
         names = self._due([name for name, _ in seen])
@@ -158,7 +153,7 @@ class Indexer:
         new: list[Source] = []
         read, size, first, rest = 0, 0, None, position
         # Few large transactions: at the end of each, FTS5 writes out all that it has gathered.
-        while rest is not None and read < WALK_ROWS and size < WALK_BYTES:
+        while rest is not None and read < limits.WALK_ROWS and size < limits.WALK_BYTES:
             events, rest = source.before(self.using, rest)
             known = self.documents.known([event.name for event in events])
             new += (event for event in events if known.get(event.name, (0, None))[1] != event.hash)
@@ -179,7 +174,7 @@ class Indexer:
         if after is None:
             return False
         rows = self.index.execute(
-            "SELECT docid, pk FROM doc WHERE docid > ? ORDER BY docid LIMIT ?", (after, source.CHUNK_ROWS * 5)
+            "SELECT docid, pk FROM doc WHERE docid > ? ORDER BY docid LIMIT ?", (after, limits.CHUNK_ROWS * 5)
         ).fetchall()
         names = [name for _, name in rows]
         there = self._positions(names)
@@ -195,7 +190,7 @@ class Indexer:
         before = self.index.total_changes
         with index_file.writing(self.index):
             # A negative number begins to merge all pieces into one; positive ones go on with it.
-            pages = -_MERGE_PAGES if stage == "begin" else _MERGE_PAGES
+            pages = -limits.MERGE_PAGES if stage == "begin" else limits.MERGE_PAGES
             self.index.execute("INSERT INTO text (text, rank) VALUES ('merge', ?)", (pages,))
             is_over = self.index.total_changes - before < 2
             index_file.set_meta(self.index, unmerged=None if is_over else "go on")
@@ -207,7 +202,7 @@ class Indexer:
         return True
 
     def _check_again(self) -> bool:
-        if self._meta("is_marking") or time.time() - (self._meta("built") or 0) < CHECK_SECONDS:
+        if self._meta("is_marking") or time.time() - (self._meta("built") or 0) < limits.CHECK_SECONDS:
             return False
         self.start_walk(checking=True)
         return True

@@ -3,7 +3,6 @@
 import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Final
 
 from statestore.search import limits
 from statestore.search.cursor import Cursor
@@ -12,16 +11,6 @@ from statestore.search.fts.ordering import DocidRange
 from statestore.search.fts.planner import DOCID, PK, Doc, Plan, TextDocuments
 from statestore.search.hits import Hit, events_of, read_hits, stop_note
 from statestore.search.query import Query
-
-# Events are read in portions; their size follows from the share of matches so far.
-_LEAST_READ: Final = 60
-_MOST_READ: Final = 500
-# So many events are read for one page at most.
-MOST_CHECKED: Final = 6_000
-# After reading so many events that have the pieces of a word, but mostly not the word, the whole word is looked up.
-MOST_PARTIAL: Final = 500
-# So many documents are looked at for counting.
-MOST_LOOKED_AT: Final = 15_000
 
 
 @dataclass(slots=True)
@@ -46,7 +35,7 @@ class PageReader:
     def read(self) -> list[Hit]:
         """Return enough matches for a page, or those that the budget allowed."""
         hits: list[Hit] = []
-        read, size = 0, max(_LEAST_READ, self.limit + 1)
+        read, size = 0, max(limits.LEAST_CANDIDATES_AT_ONCE, self.limit + 1)
         docids = planner.range_of(self.index, self.query, self.cursor)
         candidates = self._candidates(docids)
         while True:
@@ -55,10 +44,10 @@ class PageReader:
             hits += unindexed.among(self.using, self.query, self.cursor, names)
             if is_over or len(hits) > self.limit:
                 return hits
-            if self.looked_at >= self.plan.budget or read >= MOST_CHECKED:
+            if self.looked_at >= self.plan.budget or read >= limits.PAGE_CANDIDATES:
                 self._stop()
                 return hits
-            if _is_partial(self.plan) and read >= MOST_PARTIAL:
+            if _is_partial(self.plan) and read >= limits.PARTIAL_CANDIDATES:
                 self.plan = planner.plan(self.index, self.query, whole_words=True)
                 candidates = self._candidates(self._rest(docids))
             size = self._next_size(len(hits), read)
@@ -81,8 +70,8 @@ class PageReader:
 
     def _next_size(self, hits: int, read: int) -> int:
         """Return twice as many as the page lacks, by the share of matches so far."""
-        lacking = (self.limit + 1 - hits) * 2 * read // hits if hits else _MOST_READ
-        return min(max(lacking, _LEAST_READ), _MOST_READ)
+        lacking = (self.limit + 1 - hits) * 2 * read // hits if hits else limits.MOST_CANDIDATES_AT_ONCE
+        return min(max(lacking, limits.LEAST_CANDIDATES_AT_ONCE), limits.MOST_CANDIDATES_AT_ONCE)
 
     def _rest(self, docids: DocidRange) -> DocidRange:
         """Return the part of a range that was not looked at yet."""
@@ -123,7 +112,7 @@ def newest(
     for looked_at, (allowed, doc) in enumerate(candidates, 1):
         if allowed and doc[PK] not in besides:
             docs.append(doc)
-        if len(docs) >= most or looked_at >= MOST_LOOKED_AT:
+        if len(docs) >= most or looked_at >= limits.SAMPLED_DOCUMENTS:
             reach = ordering.second_of(doc[DOCID])
             break
     if not plan.is_exact:

@@ -6,12 +6,9 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from statestore.db.fields import text_bytes
+from statestore.search import limits
 from statestore.search.fts.index_file import DOC_COLUMNS
 
-# A commit's beginning is looked up if fewer commits have it.
-MOST_COMMITS: Final = 500
-# Whether an actor is an agent is told from its newest events.
-_OF_LATE: Final = 50
 _FIELD: Final = {column: number for number, column in enumerate(DOC_COLUMNS)}
 COLUMNS: Final = {"type": "type", "actor": "actor", "agent": "actor", "actor-type": "actor_type",
                   "session": "session", "commit": "git"}  # fmt: skip
@@ -34,8 +31,8 @@ def commits_beginning(index: sqlite3.Connection, prefixes: Iterable[str]) -> fro
     sql = "SELECT id FROM name WHERE field = ? AND text >= CAST(? AS TEXT) AND text < CAST(? AS TEXT) LIMIT ?"
     numbers: set[int] = set()
     for prefix in map(text_bytes, prefixes):
-        numbers.update(row[0] for row in index.execute(sql, (_FIELD["git"], prefix, prefix + b"\xff", MOST_COMMITS)))
-    return frozenset(numbers) if len(numbers) < MOST_COMMITS else None
+        numbers.update(row[0] for row in index.execute(sql, (_FIELD["git"], prefix, prefix + b"\xff", limits.COMMITS)))
+    return frozenset(numbers) if len(numbers) < limits.COMMITS else None
 
 
 def texts_of(index: sqlite3.Connection, numbers: Sequence[int]) -> dict[int, str]:
@@ -51,7 +48,7 @@ def names_beginning(index: sqlite3.Connection, name: str, prefix: str, limit: in
     exists = f"EXISTS (SELECT 1 FROM doc WHERE {column} = name.id{known})"  # noqa: S608
     if name == "agent":
         types = ", ".join(map(str, agent_types(index))) or "NULL"
-        of_late = f"SELECT actor_type FROM doc WHERE actor = name.id ORDER BY docid DESC LIMIT {_OF_LATE}"  # noqa: S608
+        of_late = f"SELECT actor_type FROM doc WHERE actor = name.id ORDER BY docid DESC LIMIT {limits.ACTOR_EVENTS}"  # noqa: S608
         exists = f"EXISTS (SELECT 1 FROM ({of_late}) WHERE actor_type IN ({types}))"  # noqa: S608
     sql = f"SELECT text FROM name WHERE field = ? AND {{}} AND {exists} ORDER BY text LIMIT ?"  # noqa: S608
     like = re.sub(r"([%_\\])", r"\\\1", prefix)

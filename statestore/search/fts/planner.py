@@ -14,11 +14,6 @@ from statestore.search.fts.ordering import DocidRange
 from statestore.search.query import Query
 from statestore.search.times import EXACT_BELOW
 
-# Fewer documents than this with a name: reading them beats looking a word up.
-FEW: Final = 2_000
-SORTABLE: Final = 20_000
-# Documents that are looked at for one page.
-MOST_LOOKED_AT: Final = 60_000
 _COLUMNS: Final = {name: names.COLUMNS[name] for name in ("type", "actor-type", "actor", "session")}
 
 _DOC: Final = "d.docid, d.pk, d.type, d.actor_type, d.actor, d.session, d.git"
@@ -70,7 +65,7 @@ class NamedDocuments(Source):
         self.rows = f"SELECT {_DOC} {having} {{direction}}"
         self.docids = f"SELECT d.docid AS rowid {having} LIMIT ?"
         self.parameters = tuple(numbers)
-        self.is_small = count <= FEW
+        self.is_small = count <= limits.FEW_DOCUMENTS
 
 
 class TextDocuments(Source):
@@ -98,20 +93,11 @@ class NameFilter:
     wanted: dict[str, frozenset[int]]
     unwanted: dict[str, frozenset[int]]
 
-    def without(self, column: str) -> "NameFilter":
-        """Return what is left to check if a column is known to match."""
-        return NameFilter({name: numbers for name, numbers in self.wanted.items() if name != column}, self.unwanted)
-
-    @property
-    def is_empty(self) -> bool:
-        """Whether every document passes."""
-        return not self.wanted and not self.unwanted
-
     def check(self) -> Callable[[Doc], bool]:
         """Return the function that tells whether a document passes."""
         good = [(_PLACE[column], numbers) for column, numbers in self.wanted.items()]
         bad = [(_PLACE[column], numbers) for column, numbers in self.unwanted.items()]
-        if self.is_empty:
+        if not good and not bad:
             return lambda doc: True
         return lambda doc: (
             all(doc[place] in numbers for place, numbers in good)
@@ -153,7 +139,9 @@ class Plan:
     @property
     def budget(self) -> int:
         """How many documents may be looked at for one page."""
-        return FEW * 10 if self.source.is_small else limits.UNINDEXED_EVENTS if self.reads_all else MOST_LOOKED_AT
+        if self.source.is_small:
+            return limits.SMALL_SOURCE_DOCUMENTS
+        return limits.UNINDEXED_EVENTS if self.reads_all else limits.PAGE_DOCUMENTS
 
 
 def plan(index: sqlite3.Connection, query: Query, *, counting: bool = False, whole_words: bool = False) -> Plan:
@@ -163,23 +151,25 @@ def plan(index: sqlite3.Connection, query: Query, *, counting: bool = False, who
     """
     filters = NameFilter(_wanted(index, query), _unwanted(index, query))
     allows, is_decided = filters.check(), _is_decided(query, filters)
+    is_filtered = bool(filters.wanted or filters.unwanted)
     if not all(filters.wanted.values()):
         return Plan(NoDocuments(), allows, is_filtered=False, is_exact=True)
     columns = [column for column in filters.wanted if column != "actor_type"]  # Three types: too common to help.
     count, column = min(((_count(index, column, filters.wanted[column]), column) for column in columns),
-                        default=(SORTABLE + 1, ""))  # fmt: skip
+                        default=(limits.SORTABLE_DOCUMENTS + 1, ""))  # fmt: skip
     words = [word for word in query.words if len(word) >= limits.SHORTEST_WORD_CHARACTERS]
-    if count <= (FEW if words else SORTABLE) or (column and not words and len(filters.wanted[column]) == 1):
+    is_few = count <= (limits.FEW_DOCUMENTS if words else limits.SORTABLE_DOCUMENTS)
+    if is_few or (column and not words and len(filters.wanted[column]) == 1):
         named = NamedDocuments(column, filters.wanted[column], count)
-        is_filtered = not filters.without(column).is_empty
-        return Plan(named, allows, is_filtered, is_exact=is_decided and not query.words)
+        has_more = bool(filters.unwanted) or len(filters.wanted) > 1
+        return Plan(named, allows, is_filtered=has_more, is_exact=is_decided and not query.words)
     if words:
         pieces, is_rare = _pieces(index, words, counting=counting, whole_words=whole_words)
         is_exact = is_decided and pieces == words and all(map(_is_whole, query.words))
         is_partial = pieces != _beginnings(words)
         text = TextDocuments(trigram_stats.phrase(pieces), is_partial=is_partial, is_small=is_rare and not is_exact)
-        return Plan(text, allows, not filters.is_empty, is_exact)
-    return Plan(AllDocuments(), allows, not filters.is_empty, is_exact=is_decided and not query.words)
+        return Plan(text, allows, is_filtered, is_exact)
+    return Plan(AllDocuments(), allows, is_filtered, is_exact=is_decided and not query.words)
 
 
 def range_of(index: sqlite3.Connection, query: Query, cursor: Cursor) -> DocidRange:
@@ -211,7 +201,9 @@ def _pieces(
     For counting, all that the pieces find has to be read, unless the words are looked up by all of their trigrams.
     """
     pieces, expected = (_beginnings(words), inf) if whole_words else trigram_stats.pieces(index, words)
-    is_rare = expected <= FEW // 2 or (counting and pieces != words and _are_few(index, trigram_stats.phrase(pieces)))
+    is_rare = expected <= limits.RARE_DOCUMENTS
+    if counting and pieces != words and not is_rare:
+        is_rare = _is_rare(index, trigram_stats.phrase(pieces))
     return (_beginnings(words) if counting and not is_rare else pieces), is_rare
 
 
@@ -219,9 +211,9 @@ def _beginnings(words: list[str]) -> list[str]:
     return [word[: trigram_stats.LONGEST] for word in words]
 
 
-def _are_few(index: sqlite3.Connection, match: str) -> bool:
+def _is_rare(index: sqlite3.Connection, match: str) -> bool:
     sql = "SELECT count(*) FROM (SELECT 1 FROM text WHERE text MATCH ? LIMIT ?)"
-    return int(index.execute(sql, (match, FEW // 2 + 1)).fetchone()[0]) <= FEW // 2
+    return int(index.execute(sql, (match, limits.RARE_DOCUMENTS + 1)).fetchone()[0]) <= limits.RARE_DOCUMENTS
 
 
 def _is_whole(word: str) -> bool:
@@ -272,4 +264,4 @@ def _is_known(column: str) -> str:
 def _count(index: sqlite3.Connection, column: str, numbers: frozenset[int]) -> int:
     places = ", ".join("?" * len(numbers))
     sql = f"SELECT count(*) FROM (SELECT 1 FROM doc d WHERE {_is_known(column)} d.{column} IN ({places}) LIMIT ?)"  # noqa: S608
-    return int(index.execute(sql, (*numbers, SORTABLE + 1)).fetchone()[0])
+    return int(index.execute(sql, (*numbers, limits.SORTABLE_DOCUMENTS + 1)).fetchone()[0])

@@ -11,12 +11,9 @@ from typing import Any, Final
 from django.db import connections
 
 from statestore.db.errors import translated_errors
+from statestore.search import limits
 from statestore.search.fts.change_log import pk_bytes
-from statestore.search.fts.index_file import CONTENT_BYTES
 
-# What one read of the store may bring: in rollback-journal mode the orchestrator's save waits for the end of it.
-CHUNK_ROWS: Final = 1_000
-CHUNK_BYTES: Final = 8 << 20
 _SIZE: Final = "octet_length(content)" if sqlite3.sqlite_version_info >= (3, 43) else "length(CAST(content AS BLOB))"
 
 
@@ -48,12 +45,12 @@ def _hash(order: tuple[Any, ...], parts: Iterable[bytes]) -> int:
 _ROWS: Final = (
     "SELECT typeof(id) = 'blob', CAST(id AS BLOB), timestamp, rowid, CAST(event_type AS BLOB),"
     " CAST(actor_type AS BLOB), CAST(actor_id AS BLOB), CAST(session_id AS BLOB), CAST(git_commit AS BLOB),"
-    f" substr(CAST(content AS BLOB), 1, {CONTENT_BYTES}), {_SIZE} FROM events WHERE "
+    f" substr(CAST(content AS BLOB), 1, {limits.INDEXED_BYTES}), {_SIZE} FROM events WHERE "
 )
 _SIZES: Final = f"SELECT rowid, {_SIZE} FROM events WHERE "
 
 
-def batched(names: Sequence[bytes], size: int = CHUNK_ROWS) -> Iterator[Sequence[bytes]]:
+def batched(names: Sequence[bytes], size: int = limits.CHUNK_ROWS) -> Iterator[Sequence[bytes]]:
     """Return names in portions."""
     for start in range(0, len(names), size):
         yield names[start : start + size]
@@ -88,18 +85,18 @@ def named(using: str, names: Sequence[bytes]) -> Iterator[list[Source]]:
 
 def before(using: str, rowid: int) -> tuple[list[Source], int | None]:
     """Return the events inserted last before a position, and the position to go on from; None at the end."""
-    sizes = _query(using, f"{_SIZES} rowid < %s ORDER BY rowid DESC LIMIT {CHUNK_ROWS}", [rowid])
+    sizes = _query(using, f"{_SIZES} rowid < %s ORDER BY rowid DESC LIMIT {limits.CHUNK_ROWS}", [rowid])
     chunk = _affordable(sizes)
     if not chunk:
         return [], None
     last = chunk[-1][0]
     rows = _query(using, f"{_ROWS} rowid BETWEEN %s AND %s", [last, chunk[0][0]])
-    return [_source(row) for row in rows], None if len(chunk) == len(sizes) < CHUNK_ROWS else last
+    return [_source(row) for row in rows], None if len(chunk) == len(sizes) < limits.CHUNK_ROWS else last
 
 
 def after(using: str, rowid: int) -> list[Source]:
     """Return the events inserted first after a position."""
-    chunk = _affordable(_query(using, f"{_SIZES} rowid > %s ORDER BY rowid LIMIT {CHUNK_ROWS}", [rowid]))
+    chunk = _affordable(_query(using, f"{_SIZES} rowid > %s ORDER BY rowid LIMIT {limits.CHUNK_ROWS}", [rowid]))
     if not chunk:
         return []
     return [_source(row) for row in _query(using, f"{_ROWS} rowid BETWEEN %s AND %s", [chunk[0][0], chunk[-1][0]])]
@@ -111,7 +108,7 @@ def _affordable(sizes: Iterable[tuple[int, int | None]]) -> list[tuple[int, int]
     total = 0
     for rowid, size in sizes:
         total += size or 0
-        if chunk and total > CHUNK_BYTES:
+        if chunk and total > limits.CHUNK_BYTES:
             break
         chunk.append((rowid, size or 0))
     return chunk

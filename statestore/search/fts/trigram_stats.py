@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Final
 
+from statestore.search import limits
 from statestore.search.query import ascii_folded
 
 SAMPLED_ONE_OF: Final = 50
@@ -56,7 +57,7 @@ def pieces(index: sqlite3.Connection, words: Sequence[str]) -> tuple[list[str], 
 
 
 def _counts(index: sqlite3.Connection, wanted: set[str]) -> tuple[dict[str, int], int]:
-    asked = ["", *list(wanted)[:900]]
+    asked = ["", *list(wanted)[: limits.VARIABLES_AT_ONCE]]
     sql = f"SELECT text, count FROM gram WHERE text IN ({', '.join('?' * len(asked))})"  # noqa: S608
     counts = dict(index.execute(sql, asked).fetchall())
     return counts, int(counts.pop("", 0))

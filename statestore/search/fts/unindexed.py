@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final
 
 from django.db.models import Max, Min
 
@@ -14,12 +13,6 @@ from statestore.search.fts.change_log import pk_of
 from statestore.search.fts.coverage import Coverage
 from statestore.search.hits import Hit, events_of, first_hits, read_hits
 from statestore.search.query import Query
-
-ROWS_AT_ONCE: Final = 10_000
-# Of events over a megabyte fewer: while they are read, the orchestrator may have to wait.
-LARGE_AT_ONCE: Final = 8
-# Where there is no index yet, so many of the events inserted last are read for one answer.
-MOST_ROWS: Final = 100_000
 
 
 def among(
@@ -37,7 +30,7 @@ def besides(using: str, query: Query, cursor: Cursor, covered: Coverage) -> list
     large = [name for name in covered.large if name not in covered.marked]
     return [
         *among(using, query, cursor, list(covered.marked)),
-        *among(using, query, cursor, large, at_once=LARGE_AT_ONCE),
+        *among(using, query, cursor, large, at_once=limits.LARGE_EVENTS_AT_ONCE),
     ]
 
 
@@ -58,7 +51,7 @@ def in_ranges(using: str, query: Query, cursor: Cursor, ranges: Iterable[tuple[i
     hits: list[Hit] = []
     rows_read = 0
     # Rows may have been inserted into the portion since its first page.
-    most = MOST_ROWS * 2 if cursor.is_bounded else MOST_ROWS
+    most = limits.LAST_INSERTED_EVENTS * (2 if cursor.is_bounded else 1)
     for low, high in _portions(using, cursor, ranges):
         if rows_read >= most:
             return RangeHits(hits, rows_read, low if cursor.goes_up else high + 1)
@@ -82,11 +75,11 @@ def _portions(using: str, cursor: Cursor, ranges: Iterable[tuple[int, int]]) -> 
         nearest = Min("rowid") if cursor.goes_up else Max("rowid")
         while (end := events.filter(rowid__gte=low, rowid__lte=high).aggregate(end=nearest)["end"]) is not None:
             if cursor.goes_up:
-                top = min(high, end + ROWS_AT_ONCE - 1)
+                top = min(high, end + limits.ROWS_AT_ONCE - 1)
                 low = top + 1
                 yield end, top
             else:
-                bottom = max(low, end - ROWS_AT_ONCE + 1)
+                bottom = max(low, end - limits.ROWS_AT_ONCE + 1)
                 high = bottom - 1
                 yield bottom, end
 
@@ -94,6 +87,6 @@ def _portions(using: str, cursor: Cursor, ranges: Iterable[tuple[int, int]]) -> 
 def last_inserted(using: str, query: Query) -> tuple[EventQuerySet, bool]:
     """Return the matches among the events that were inserted last, and whether those are all events."""
     events = events_of(using)
-    above = (events.aggregate(last=Max("rowid"))["last"] or 0) - MOST_ROWS
+    above = (events.aggregate(last=Max("rowid"))["last"] or 0) - limits.LAST_INSERTED_EVENTS
     is_all = not events.filter(rowid__lte=above).exists()
     return narrowed(events.filter(rowid__gt=above), query).order_by("-rowid"), is_all

@@ -21,10 +21,6 @@ from statestore.search.progress import Progress
 from statestore.search.query import TEXT, TIMES, Query
 from statestore.search.times import time_text
 
-# A query that takes longer is given up for one about fewer events.
-SECONDS: Final = 5.0
-# So many of a bar's events are looked at for its height.
-MOST_IN_BAR: Final = 500
 # Filters whose columns have an index.
 _INDEXED: Final = ("session", "type", "actor", "agent")
 _LETTERS: Final = re.compile(r"[^\W_]+")
@@ -89,10 +85,10 @@ class PostgresEngine:
         reason = _why_unindexed(query)
         if not reason:
             try:
-                with transactions.in_time(self.using, SECONDS):
+                with transactions.in_time(self.using, limits.POSTGRES_SECONDS):
                     return _Reading(question(events))
             except TooSlow:
-                reason = f"the database did not find them all within {SECONDS:.0f} s"
+                reason = f"the database did not find them all within {limits.POSTGRES_SECONDS:.0f} s"
         edge = self._edge(query, cursor)
         if edge is None:
             return _Reading(question(events))
@@ -116,7 +112,7 @@ class PostgresEngine:
         sql, parameters = events.query.get_compiler(self.using).as_sql()
         lows, highs = [low for low, _ in bars], [high for _, high in bars]
         with translated_errors(), connections[self.using].cursor() as cursor:
-            cursor.execute(_IN_BARS.format(matches=sql), [*parameters, MOST_IN_BAR, lows, highs])
+            cursor.execute(_IN_BARS.format(matches=sql), [*parameters, limits.BAR_EVENTS, lows, highs])
             counts = {low: _estimate(*numbers) for low, *numbers in cursor.fetchall()}
         return [counts[low] for low in lows]
 
