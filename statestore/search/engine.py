@@ -31,7 +31,7 @@ class Engine(Protocol):
     def values(self, name: str, prefix: str, limit: int) -> list[str]:
         """Return existing values of a filter that begin with a prefix."""
 
-    def index_all(self, tell: Callable[[Progress], None] | None, *, rebuild: bool) -> bool:
+    def index_all(self, report: Callable[[Progress], None] | None, *, rebuild: bool) -> bool:
         """Bring the engine's own index up to date; return False if another process holds the indexer's lease."""
 
     def watch_indexer(self) -> None:

@@ -9,7 +9,7 @@ from statestore import models
 from statestore.db.errors import translated_errors
 from statestore.models.events import EventQuerySet
 from statestore.search.cursor import Cursor
-from statestore.search.times import time_text
+from statestore.search.times import StoredTime, time_text
 
 SortKey = tuple[int, Any, int]
 
@@ -18,7 +18,7 @@ SortKey = tuple[int, Any, int]
 class Hit:
     """An event that matches a query, and what it is sorted by."""
 
-    key: SortKey
+    sort_key: SortKey
     timestamp: int
     rowid: int
     pk: str
@@ -60,10 +60,10 @@ def read_hits(events: EventQuerySet, limit: int | None = None) -> list[Hit]:
 def first_hits(hits: Iterable[Hit], limit: int, *, backwards: bool) -> list[Hit]:
     """Return the first hits of a page: the newest, or the oldest when paging backwards."""
     pick = heapq.nsmallest if backwards else heapq.nlargest
-    return pick(limit, hits, key=lambda hit: hit.key)
+    return pick(limit, hits, key=lambda hit: hit.sort_key)
 
 
-def sort_key(timestamp: Any, rowid: int) -> SortKey:
+def sort_key(timestamp: StoredTime, rowid: int) -> SortKey:
     """Return a key that sorts as SQLite's `ORDER BY timestamp, rowid`: NULL, numbers, texts, blobs."""
     raw = getattr(timestamp, "raw", timestamp)
     raw = getattr(raw, "raw", raw)

@@ -59,6 +59,8 @@ BAR_DOCUMENTS: Final = 250
 BAR_MIDDLE_DOCUMENTS: Final = 60
 # If the index of a column finds nothing but matches, so many are counted.
 BAR_NAMED_DOCUMENTS: Final = 20_000
+# Documents that are counted one by one if a range begins or ends within five minutes that are counted together.
+SLOT_DOCUMENTS: Final = 2_000
 # On PostgreSQL, a bar with more events is estimated from so many of its oldest.
 BAR_EVENTS: Final = 500
 # On PostgreSQL, a query that takes longer is answered from UNINDEXED_EVENTS instead.

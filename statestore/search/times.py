@@ -3,6 +3,8 @@
 from datetime import UTC, datetime
 from typing import Final
 
+# An integer column of SQLite holds values of any type.
+StoredTime = int | float | str | bytes | None
 # Below this, each number is a second of its own; above it, the index and the histogram resolve steps of COARSE_STEP.
 EXACT_BELOW: Final = 1 << 42
 COARSE_BITS: Final = 21

@@ -8,10 +8,10 @@ from statestore.search.progress import Progress
 
 
 def index_all(
-    using: str | None = None, tell: Callable[[Progress], None] | None = None, *, rebuild: bool = False
+    using: str | None = None, report: Callable[[Progress], None] | None = None, *, rebuild: bool = False
 ) -> bool:
     """Bring the index up to date, and return whether this process held the indexer's lease."""
-    return engine_for(using or store_alias()).index_all(tell, rebuild=rebuild)
+    return engine_for(using or store_alias()).index_all(report, rebuild=rebuild)
 
 
 def watch_indexer() -> None:

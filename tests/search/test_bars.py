@@ -18,7 +18,7 @@ pytestmark = pytest.mark.django_db
 HOUR = 3600
 
 
-def found(text: str, low: int, high: int) -> int:
+def matches_between(text: str, low: int, high: int) -> int:
     """Return how many events a click on a bar finds."""
     return len(search.find(search.parse(str(search.parse(text).between(low, high))), limit=2_000))
 
@@ -60,7 +60,7 @@ def test_what_an_index_of_ours_holds_is_counted(text: str):
         cursor.execute("UPDATE events SET timestamp = timestamp + 400 WHERE id LIKE 'e1%%'")
     drawn = search.histogram_of(search.parse(text))
     assert not any(bar.is_estimate for bar in drawn.bars)
-    assert [bar.count for bar in drawn.bars] == [found(text, bar.start, bar.end) for bar in drawn.bars]
+    assert [bar.count for bar in drawn.bars] == [matches_between(text, bar.start, bar.end) for bar in drawn.bars]
     assert sum(bar.count for bar in drawn.bars) == 150
 
 
@@ -104,9 +104,9 @@ def test_bars_end_where_the_query_does(text: str):
             search.index_all()
         drawn = search.histogram_of(query)
         assert (drawn.bars[0].start, drawn.bars[-1].end) == (after, before)
-        assert all(one.end == other.start for one, other in pairwise(drawn.bars))
+        assert all(bar.end == following.start for bar, following in pairwise(drawn.bars))
         assert sum(bar.count for bar in drawn.bars) == len(search.find(query, limit=200))
-        assert [bar.count for bar in drawn.bars] == [found(text, bar.start, bar.end) for bar in drawn.bars]
+        assert [bar.count for bar in drawn.bars] == [matches_between(text, bar.start, bar.end) for bar in drawn.bars]
 
 
 @pytest.mark.parametrize("unit", [10**3, 10**6, 10**9])
@@ -119,6 +119,6 @@ def test_times_finer_than_seconds_have_bars_that_zoom(unit: int, text: str, step
     drawn = search.histogram_of(search.parse(text))
     assert drawn.bars[0].start <= NOW * unit < drawn.bars[0].end
     assert sum(bar.count for bar in drawn.bars) == 40
-    assert [bar.count for bar in drawn.bars] == [found(text, bar.start, bar.end) for bar in drawn.bars]
+    assert [bar.count for bar in drawn.bars] == [matches_between(text, bar.start, bar.end) for bar in drawn.bars]
     inner: Any = search.parse(text).between(drawn.bars[0].start, drawn.bars[0].end - 1)
     assert sum(bar.count for bar in search.histogram_of(inner).bars) == len(search.find(inner, limit=100))

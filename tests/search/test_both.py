@@ -24,12 +24,12 @@ def test_a_short_word_is_read_for_in_portions_that_are_named(text: str, monkeypa
     search.index_all()
     monkeypatch.setattr(limits, "UNINDEXED_EVENTS", 10)
     monkeypatch.setattr(limits, "FEW_DOCUMENTS", 1)
-    found = search.find(search.parse(text), limit=5)
-    assert not found.is_complete
-    assert found.older
-    assert "Only 10 events were read" in found.notes[0]
-    assert "words of fewer than three characters are not indexed" in found.notes[0]
-    assert "2026-" in found.notes[0]
+    page = search.find(search.parse(text), limit=5)
+    assert not page.is_complete
+    assert page.older
+    assert "Only 10 events were read" in page.notes[0]
+    assert "words of fewer than three characters are not indexed" in page.notes[0]
+    assert "2026-" in page.notes[0]
     assert everything(text, limit=5) == ["e3"], "looking further back finds it"
     assert everything(text, limit=5, backwards=True) == ["e3"]
 
@@ -39,8 +39,8 @@ def test_a_page_that_is_full_of_short_words_says_nothing_of_portions(monkeypatch
         make_event(id=f"e{number}", content="ab", timestamp=NOW + number)
     search.index_all()
     monkeypatch.setattr(limits, "UNINDEXED_EVENTS", 10)
-    found = search.find(search.parse("ab"), limit=5)
-    assert ([event.pk for event in found], found.notes) == ([f"e{number}" for number in range(39, 34, -1)], ())
+    page = search.find(search.parse("ab"), limit=5)
+    assert ([event.pk for event in page], page.notes) == ([f"e{number}" for number in range(39, 34, -1)], ())
     assert everything("ab", limit=4) == [f"e{number}" for number in range(39, -1, -1)]
 
 
@@ -120,8 +120,8 @@ def test_a_question_that_takes_too_long_is_asked_about_fewer_events(monkeypatch:
 
     monkeypatch.setattr(transactions, "in_time", never)
     monkeypatch.setattr(limits, "UNINDEXED_EVENTS", 10)
-    found = search.find(search.parse("word"))
-    assert [event.pk for event in found] == ["e35"]
-    assert "did not find them all within 5 s" in found.notes[0]
+    page = search.find(search.parse("word"))
+    assert [event.pk for event in page] == ["e35"]
+    assert "did not find them all within 5 s" in page.notes[0]
     assert everything("word") == ["e35", "e3"]
     assert search.facets_of(search.parse("word")).reach

@@ -224,8 +224,8 @@ def test_where_the_pieces_of_a_word_mislead_all_of_it_is_looked_up(
         return among(using, query, cursor, names, **more)
 
     monkeypatch.setattr(unindexed, "among", counted)
-    found = search.find(search.parse("abcde"), cursor=cursor, limit=50)
-    assert (len(found), found.is_complete, found.notes) == (50, True, ())
+    page = search.find(search.parse("abcde"), cursor=cursor, limit=50)
+    assert (len(page), page.is_complete, page.notes) == (50, True, ())
     assert 60 < sum(read) <= 60 + 70
     assert everything("abcde") == everything("abcde", backwards=True) == like("abcde")
 

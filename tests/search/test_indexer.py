@@ -36,9 +36,9 @@ def documents() -> int:
 
 def test_without_an_index_events_are_read_and_the_answer_says_so():
     make_event(content="lonely")
-    found = search.find(search.parse("lonely"))
-    assert len(found) == 1
-    assert "no search index yet" in found.notes[0]
+    page = search.find(search.parse("lonely"))
+    assert len(page) == 1
+    assert "no search index yet" in page.notes[0]
     assert not index_file.path().exists(), "a reader made the index"
 
 
@@ -60,9 +60,9 @@ def test_without_an_index_one_pages_on_through_what_was_not_read():
         make_event(
             id=f"e{number}", content="every other" if number % 2 else "old" * (number == 2), timestamp=NOW + number
         )
-    found = search.find(search.parse("old"))
-    assert (len(found), found.is_complete) == (0, False)
-    assert found.older
+    page = search.find(search.parse("old"))
+    assert (len(page), page.is_complete) == (0, False)
+    assert page.older
     assert everything("old") == ["e2"]
     odd = ids(range(39, 0, -2))
     for limit in (1, 2, 3, 50):
@@ -103,14 +103,14 @@ def test_while_the_index_is_built_pages_go_on_where_it_has_got_meanwhile(monkeyp
     while not documents():
         indexer.step()
     cursor: str | None = ""
-    found = []
+    read = []
     while cursor is not None:
         page = search.find(search.parse("built"), cursor=cursor, limit=4)
-        found += [event.pk for event in page]
+        read += [event.pk for event in page]
         cursor = page.older
         indexer.step()
     indexer.close()
-    assert sorted(found) == sorted(ids(range(60)))
+    assert sorted(read) == sorted(ids(range(60)))
 
 
 def test_more_changes_than_can_be_read_make_the_index_useless_not_the_answer_wrong(monkeypatch: pytest.MonkeyPatch):
@@ -128,14 +128,14 @@ def test_a_round_of_the_indexer_between_two_looks_does_not_make_the_index_unknow
     search.index_all()
     make_event(id="e2", content="second")
     status = change_log.status
-    asked = []
+    statuses = []
 
     def with_a_round_after_it(using: str) -> change_log.LogStatus:
-        seen = status(using)
-        asked.append(seen)
-        if len(asked) == 1:
+        log = status(using)
+        statuses.append(log)
+        if len(statuses) == 1:
             search.index_all()
-        return seen
+        return log
 
     monkeypatch.setattr(change_log, "status", with_a_round_after_it)
     assert coverage.coverage(store_alias()).index is not None
@@ -146,7 +146,7 @@ def test_what_changed_is_marked_found_and_the_mark_cleared():
     search.index_all()
     assert change_log.marked(store_alias(), 10) == []
     execute("UPDATE events SET content = 'second' WHERE id = %s", event.pk)
-    assert [name for name, _ in change_log.marked(store_alias(), 10)] == [change_log.name_of(event.pk)]
+    assert [key for key, _ in change_log.marked(store_alias(), 10)] == [change_log.key_of(event.pk)]
     assert everything("second") == [event.pk]
     assert everything("first") == []
     search.index_all()
@@ -177,14 +177,14 @@ def test_an_event_in_the_place_of_one_that_was_asked_for_is_indexed_once(monkeyp
     make_event(id="e1", content="first")
     search.index_all()
     make_event(id="e2", content="second", timestamp=NOW + 10)
-    named = source.named
+    by_keys = source.by_keys
 
-    def with_another(using: str, names: list[bytes]) -> Any:
-        yield from named(using, names)
-        yield from named(using, [b"te1"])
-        yield from named(using, names)
+    def with_another(using: str, keys: list[bytes]) -> Any:
+        yield from by_keys(using, keys)
+        yield from by_keys(using, [b"te1"])
+        yield from by_keys(using, keys)
 
-    monkeypatch.setattr(source, "named", with_another)
+    monkeypatch.setattr(source, "by_keys", with_another)
     built = index_file.reading()
     assert search.index_all()
     assert index_file.reading() is built, "the index was made anew"
@@ -218,9 +218,9 @@ def test_a_walk_goes_on_where_it_was_interrupted(monkeypatch: pytest.MonkeyPatch
     while not documents():
         indexer.step()
     indexer.close()
-    found = search.find(search.parse("step"), limit=50)
-    assert len(found) == 50, "what is not indexed yet is read"
-    assert "being built" in found.notes[0]
+    page = search.find(search.parse("step"), limit=50)
+    assert len(page) == 50, "what is not indexed yet is read"
+    assert "being built" in page.notes[0]
     done = documents()
     assert 0 < done < 50
     resumed = indexing.Indexer()
@@ -276,9 +276,9 @@ def test_what_a_large_event_has_beyond_the_bound_of_the_index_is_found_all_the_s
     make_event(id="large", content="alpha " + "x" * limits.INDEXED_BYTES + " omega")
     make_event(id="small", content="alpha")
     search.index_all()
-    found = search.find(search.parse("alpha"))
-    assert {event.pk for event in found} == {"large", "small"}
-    assert found.cut == {"large"}
+    page = search.find(search.parse("alpha"))
+    assert {event.pk for event in page} == {"large", "small"}
+    assert page.cut == {"large"}
     for text in ("omega", "omega session:session-1", "omega type:message", "xx omega"):
         assert everything(text) == ["large"], text
         assert search.facets_of(search.parse(text)).total == 1
@@ -293,9 +293,9 @@ def test_of_too_many_large_events_some_are_searched_in_part_and_the_answer_says_
         make_event(id=f"e{number}", content="x" * limits.INDEXED_BYTES + " omega", timestamp=NOW + number)
     search.index_all()
     monkeypatch.setattr(limits, "LARGE_EVENT_BYTES", limits.INDEXED_BYTES * 2 - 1)
-    found = search.find(search.parse("omega"))
-    assert [event.pk for event in found] == ["e2"]
-    assert found.notes[0].startswith("2 events have more than 1 MB")
+    page = search.find(search.parse("omega"))
+    assert [event.pk for event in page] == ["e2"]
+    assert page.notes[0].startswith("2 events have more than 1 MB")
     assert [event.pk for event in search.find_all(search.parse("omega"))] == ["e2", "e1", "e0"], "an export is whole"
 
 

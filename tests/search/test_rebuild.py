@@ -38,7 +38,7 @@ def another_indexer() -> Iterator[threading.Event]:
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(daemon, "_PACE_SECONDS", 0.01)
-    monkeypatch.setattr(daemon, "_ALONE_SECONDS", 0.05)
+    monkeypatch.setattr(daemon, "_ORPHANED_SECONDS", 0.05)
 
 
 def test_where_the_dashboard_stops_meanwhile_the_index_is_built_here():
@@ -58,7 +58,7 @@ def test_it_tells_how_long_the_other_process_will_take(monkeypatch: pytest.Monke
     for number in range(6):
         make_event(id=f"e{number}", timestamp=NOW + number)
     states = iter([{"walk": 5, "done": done, "total": 40} for done in (0, 10, 20, 30)] + [{"built": 1}])
-    monkeypatch.setattr(daemon, "_notes", lambda: next(states))
+    monkeypatch.setattr(daemon, "_meta", lambda: next(states))
     told: list[search.Progress] = []
     started = time.monotonic()
     with another_indexer():

@@ -58,7 +58,7 @@ class MatchCounter:
     def histogram(self, start: int | None, end: int | None) -> Histogram:
         """Return how the matches spread over time."""
         extra = [int(hit.timestamp) for hit in self._beyond_index()[0]]
-        if not self.plan.is_exact or self.plan.source.is_small:
+        if not self.plan.is_exact or self.plan.documents.is_small:
             docs, reach = self._newest()
             return Times([*extra, *_seconds(docs)], reach is not None).histogram(start, end)
         docids = planner.range_of(self.index, self.query, Cursor()).within(start, end)
@@ -67,21 +67,21 @@ class MatchCounter:
             return Times([*extra, *seconds]).histogram(start, end)
         ends = (next(self.plan.walk(self.index, docids, backwards=way), None) for way in (True, False))
         bars = bars_between([*extra, *_seconds(candidate[1] for candidate in ends if candidate)], start, end)
-        counts = BarCounter(self.index, self.plan, self.covered.besides).counts(bars)
+        counts = BarCounter(self.index, self.plan, self.covered.bypassed).counts(bars)
         return Histogram([
             Bar(low, high, count + sum(low <= second < high for second in extra), is_estimate)
             for (low, high), (count, is_estimate) in zip(bars, counts, strict=True)
         ])  # fmt: skip
 
     def _newest(self) -> tuple[list[Doc], int | None]:
-        return matches.newest(self.using, self.index, self.query, self.plan, self.covered.besides)
+        return matches.newest(self.using, self.index, self.query, self.plan, self.covered.bypassed)
 
     def _beyond_index(self) -> tuple[list[Hit], bool]:
         """Return the matches that the index does not cover, and whether there may be more."""
         most = limits.UNINDEXED_EVENTS
         unread = unindexed.in_ranges(self.using, self.query, Cursor(), self.covered.unread, most)
-        besides = unindexed.besides(self.using, self.query, Cursor(), self.covered)
-        hits = {hit.pk: hit for hit in (*unread.hits, *besides)}
+        bypassed = unindexed.bypassed(self.using, self.query, Cursor(), self.covered)
+        hits = {hit.pk: hit for hit in (*unread.hits, *bypassed)}
         return list(hits.values()), unread.edge is not None or len(unread.hits) == most
 
     def _count_values(self, docs: Sequence[Doc]) -> Counters:
@@ -102,10 +102,10 @@ class MatchCounter:
     def _all_seconds(self, docids: DocidRange) -> list[int] | None:
         """Return the seconds of all matches if one lookup of the words finds them; quicker than one for each bar."""
         plan = self.plan
-        if not plan.is_by_text or plan.is_filtered or self.covered.besides:
+        if not plan.is_by_text or plan.is_filtered or self.covered.bypassed:
             return None
-        parameters = (*plan.source.parameters, docids.low, docids.high, limits.SAMPLED_EVENTS)
-        numbers = self.index.execute(plan.source.docids, parameters).fetchall()
+        parameters = (*plan.documents.parameters, docids.low, docids.high, limits.SAMPLED_EVENTS)
+        numbers = self.index.execute(plan.documents.docids, parameters).fetchall()
         return [ordering.second_of(docid) for (docid,) in numbers] if len(numbers) < limits.SAMPLED_EVENTS else None
 
 
@@ -116,12 +116,12 @@ def _seconds(docs: Iterable[Doc]) -> list[int]:
 class BarCounter:
     """Counts the documents that an exact plan finds in ranges of time, or estimates them if they are many."""
 
-    def __init__(self, index: sqlite3.Connection, plan: Plan, besides: frozenset[bytes]) -> None:
-        self.index, self.plan, self.besides = index, plan, besides
-        self.is_all = isinstance(plan.source, AllDocuments) and not plan.is_filtered
-        # Numbers alone do not tell which documents of words to leave out.
-        self.by_docid = bool(plan.source.docids) and not plan.is_filtered and not (plan.is_by_text and besides)
-        # Events that were read besides: their documents do not count.
+    def __init__(self, index: sqlite3.Connection, plan: Plan, bypassed: frozenset[bytes]) -> None:
+        self.index, self.plan, self.bypassed = index, plan, bypassed
+        self.is_all = isinstance(plan.documents, AllDocuments) and not plan.is_filtered
+        # Document numbers alone do not show which events the index is bypassed for.
+        self.by_docid = bool(plan.documents.docids) and not plan.is_filtered and not (plan.is_by_text and bypassed)
+        # Documents of events that are read from the store do not count.
         self.stale = [] if plan.is_by_text else sorted(self._stale())
 
     def counts(self, bars: Sequence[tuple[int, int]]) -> Iterator[tuple[int, bool]]:
@@ -134,8 +134,8 @@ class BarCounter:
             yield max(count, 0), is_estimate
 
     def _stale(self) -> Iterator[int]:
-        for part in batched(list(self.besides), limits.VARIABLES_AT_ONCE):
-            yield from (doc[DOCID] for doc in planner.documents(self.index, part) if self.plan.allows(doc))
+        for part in batched(list(self.bypassed), limits.VARIABLES_AT_ONCE):
+            yield from (doc[DOCID] for doc in planner.documents_of(self.index, part) if self.plan.allows(doc))
 
     def _in_bar(self, docids: DocidRange) -> tuple[int, bool]:
         if self.is_all:
@@ -158,13 +158,13 @@ class BarCounter:
         The oldest come first: FTS5 jumps to the beginning of a range, but walks to its end, fifty times as long.
         """
         if self.by_docid:
-            sql = f"SELECT count(*), max(rowid) FROM ({self.plan.source.docids})"  # noqa: S608
-            parameters = (*self.plan.source.parameters, docids.low, docids.high, most)
+            sql = f"SELECT count(*), max(rowid) FROM ({self.plan.documents.docids})"  # noqa: S608
+            parameters = (*self.plan.documents.parameters, docids.low, docids.high, most)
             count, last = self.index.execute(sql, parameters).fetchone()
             return count, last if count == most else None
         count = 0
         for looked_at, (allowed, doc) in enumerate(self.plan.walk(self.index, docids, backwards=True), 1):
-            count += allowed and doc[PK] not in self.besides
+            count += allowed and doc[PK] not in self.bypassed
             if looked_at == most:
                 return count, doc[DOCID]
         return count, None

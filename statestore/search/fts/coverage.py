@@ -1,4 +1,4 @@
-"""What the index is worth right now: what of the store it covers, and what has to be read besides."""
+"""What the index is worth right now: what of the store it covers, and what has to be read from it."""
 
 import sqlite3
 import time
@@ -10,7 +10,7 @@ from typing import Any
 from statestore.search import limits
 from statestore.search.fts import change_log, index_file, source
 from statestore.search.fts.change_log import LogStatus
-from statestore.search.fts.indexer import store_identity
+from statestore.search.fts.indexer import belongs_to
 from statestore.search.fts.ordering import HIGHEST, LOWEST, DocidRange
 
 
@@ -33,8 +33,8 @@ class Coverage:
     cut_short: int = 0
 
     @property
-    def besides(self) -> frozenset[bytes]:
-        """The events that are read, whatever the index says of them."""
+    def bypassed(self) -> frozenset[bytes]:
+        """The events for which the index is bypassed: they are read from the store."""
         return self.marked.union(self.large)
 
     def with_large(self, docids: DocidRange, *, whole: bool = False) -> "Coverage":
@@ -51,7 +51,7 @@ class Coverage:
         cut = self.index.execute(sql, (docids.low, docids.high)).fetchall()
         totals = accumulate(size for _, size in cut)
         large = tuple(
-            name for (name, _), total in zip(cut, totals, strict=True) if whole or total <= limits.LARGE_EVENT_BYTES
+            key for (key, _), total in zip(cut, totals, strict=True) if whole or total <= limits.LARGE_EVENT_BYTES
         )
         return replace(self, large=large, cut_short=len(cut) - len(large))
 
@@ -74,24 +74,17 @@ def _read_coverage(using: str) -> Coverage:
         return Coverage(None, overflowed=True)
     if index is None:
         return Coverage(None)
-    meta = dict(index.execute("SELECT name, value FROM meta").fetchall())
-    if not _is_of(meta, using, log):
+    meta = index_file.all_meta(index)
+    if not belongs_to(meta, using, log):
         return Coverage(None)
     aside = index.execute("SELECT pk FROM aside LIMIT ?", (limits.MARKED_EVENTS,)).fetchall()
     return Coverage(
         index,
-        marked=frozenset(name for name, *_ in (*marks, *aside)),
+        marked=frozenset(key for key, *_ in (*marks, *aside)),
         unread=tuple(_unread(using, meta, log)),
         lag_seconds=max(0, int(time.time()) - log.oldest) if log.oldest is not None and marks else 0,
         built_share=_built_share(meta),
     )
-
-
-def _is_of(meta: dict[str, Any], using: str, log: LogStatus) -> bool:
-    """Return whether the index belongs to this store, and to this state of it rather than to a copy's."""
-    if meta.get("store") != store_identity(using) or bool(meta.get("is_marking")) != log.is_marking:
-        return False
-    return not log.is_marking or (log.token is not None and log.token in (meta.get("token"), meta.get("next_token")))
 
 
 def _unread(using: str, meta: dict[str, Any], log: LogStatus) -> Iterator[tuple[int, int]]:
@@ -113,8 +106,8 @@ def _built_share(meta: dict[str, Any]) -> float | None:
     return (meta.get("done") or 0) / (meta.get("total") or 1) if _is_building(meta) else None
 
 
-def cut_among(index: sqlite3.Connection, names: Sequence[bytes]) -> frozenset[bytes]:
+def cut_among(index: sqlite3.Connection, keys: Sequence[bytes]) -> frozenset[bytes]:
     """Return those of some events of which only the beginning is indexed."""
-    places = ", ".join("?" * len(names))
+    places = ", ".join("?" * len(keys))
     sql = f"SELECT pk FROM doc WHERE pk IN ({places}) AND bytes IS NOT NULL"  # noqa: S608
-    return frozenset(name for (name,) in index.execute(sql, names))
+    return frozenset(key for (key,) in index.execute(sql, keys))

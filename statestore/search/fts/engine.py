@@ -8,7 +8,7 @@ from statestore.search import facets, limits
 from statestore.search.cursor import Cursor
 from statestore.search.facets import Facets
 from statestore.search.fts import daemon, index_file, indexer, names, planner, unindexed
-from statestore.search.fts.change_log import name_of, pk_of
+from statestore.search.fts.change_log import key_of, pk_of
 from statestore.search.fts.counting import MatchCounter
 from statestore.search.fts.coverage import Coverage, coverage, cut_among
 from statestore.search.fts.matches import PageReader
@@ -21,7 +21,7 @@ from statestore.search.query import Query
 
 @dataclass(frozen=True, slots=True)
 class FtsEngine:
-    """Answers from the index and, besides, from the events that it does not cover."""
+    """Answers from the index, and from the store for events that the index does not cover."""
 
     using: str
 
@@ -36,11 +36,11 @@ class FtsEngine:
             plan = planner.plan(index, query)
             if plan.is_by_text:
                 covered = covered.with_large(planner.range_of(index, query, cursor), whole=whole)
-            reader = PageReader(self.using, index, query, cursor, plan, covered.besides, limit)
+            reader = PageReader(self.using, index, query, cursor, plan, covered.bypassed, limit)
             indexed = reader.read()
-            besides = unindexed.besides(self.using, query, cursor, covered)
-            hits = _merged(unread.hits, besides, indexed, cursor=cursor, stopped_at=reader.stopped_at, limit=limit)
-            cut = cut_among(index, [name_of(hit.pk) for hit in hits])
+            bypassed = unindexed.bypassed(self.using, query, cursor, covered)
+            hits = _merged(unread.hits, bypassed, indexed, cursor=cursor, stopped_at=reader.stopped_at, limit=limit)
+            cut = cut_among(index, [key_of(hit.pk) for hit in hits])
         if len(hits) <= limit:
             notes += reader.notes
         notes += _cut_notes(covered)
@@ -69,8 +69,8 @@ class FtsEngine:
         index = coverage(self.using).index
         return [] if index is None else names.names_beginning(index, name, prefix, limit)
 
-    def index_all(self, tell: Callable[[Progress], None] | None, *, rebuild: bool) -> bool:
-        return indexer.index_all(self.using, tell, rebuild=rebuild)
+    def index_all(self, report: Callable[[Progress], None] | None, *, rebuild: bool) -> bool:
+        return indexer.index_all(self.using, report, rebuild=rebuild)
 
     def watch_indexer(self) -> None:
         daemon.start_watching()
@@ -81,7 +81,7 @@ def _merged(*parts: list[Hit], cursor: Cursor, stopped_at: Cursor | None, limit:
     hits = list({hit.pk: hit for hit in chain(*parts)}.values())
     if stopped_at is not None:
         end = sort_key(stopped_at.timestamp, stopped_at.rowid or 0)
-        hits = [hit for hit in hits if (hit.key <= end if cursor.backwards else hit.key >= end)]
+        hits = [hit for hit in hits if (hit.sort_key <= end if cursor.backwards else hit.sort_key >= end)]
     return first_hits(hits, limit + 1, backwards=cursor.backwards)
 
 

@@ -17,7 +17,7 @@ from statestore.search.query import Query
 class PageReader:
     """Reads the matches of one page, until it is full or the plan's budget is spent.
 
-    `besides` are events that are read anyway: their documents are skipped. `stopped_at` is where the budget ended.
+    Documents of `bypassed` events, which are read anyway, are skipped. `stopped_at` is where the budget ended.
     """
 
     using: str
@@ -25,7 +25,7 @@ class PageReader:
     query: Query
     cursor: Cursor
     plan: Plan
-    besides: frozenset[bytes]
+    bypassed: frozenset[bytes]
     limit: int
     stopped_at: Cursor | None = None
     notes: tuple[str, ...] = ()
@@ -39,9 +39,9 @@ class PageReader:
         docids = planner.range_of(self.index, self.query, self.cursor)
         candidates = self._candidates(docids)
         while True:
-            names, is_over = self._take(candidates, size)
-            read += len(names)
-            hits += unindexed.among(self.using, self.query, self.cursor, names)
+            keys, is_over = self._take(candidates, size)
+            read += len(keys)
+            hits += unindexed.among(self.using, self.query, self.cursor, keys)
             if is_over or len(hits) > self.limit:
                 return hits
             if self.looked_at >= self.plan.budget or read >= limits.PAGE_CANDIDATES:
@@ -56,17 +56,17 @@ class PageReader:
         return self.plan.walk(self.index, docids, backwards=self.cursor.backwards)
 
     def _take(self, candidates: Iterator[tuple[bool, Doc]], size: int) -> tuple[list[bytes], bool]:
-        """Return the names of the next candidates, and whether there are no more."""
-        names: list[bytes] = []
-        budget, besides = self.plan.budget, self.besides
+        """Return the keys of the next candidates, and whether there are no more."""
+        keys: list[bytes] = []
+        budget, bypassed = self.plan.budget, self.bypassed
         for allowed, doc in candidates:
             self.looked_at += 1
             self.last = doc
-            if allowed and doc[PK] not in besides:
-                names.append(doc[PK])
-            if len(names) >= size or self.looked_at >= budget:
-                return names, False
-        return names, True
+            if allowed and doc[PK] not in bypassed:
+                keys.append(doc[PK])
+            if len(keys) >= size or self.looked_at >= budget:
+                return keys, False
+        return keys, True
 
     def _next_size(self, hits: int, read: int) -> int:
         """Return twice as many as the page lacks, by the share of matches so far."""
@@ -98,11 +98,11 @@ def _why_read(query: Query) -> str:
 
 
 def _is_partial(plan: Plan) -> bool:
-    return isinstance(plan.source, TextDocuments) and plan.source.is_partial
+    return isinstance(plan.documents, TextDocuments) and plan.documents.is_partial
 
 
 def newest(
-    using: str, index: sqlite3.Connection, query: Query, plan: Plan, besides: frozenset[bytes]
+    using: str, index: sqlite3.Connection, query: Query, plan: Plan, bypassed: frozenset[bytes]
 ) -> tuple[list[Doc], int | None]:
     """Return the newest documents that match, and the second up to which was looked, or None if these are all."""
     most = limits.SAMPLED_EVENTS if plan.is_exact else limits.UNINDEXED_EVENTS
@@ -110,14 +110,14 @@ def newest(
     reach = None
     candidates = plan.walk(index, planner.range_of(index, query, Cursor()))
     for looked_at, (allowed, doc) in enumerate(candidates, 1):
-        if allowed and doc[PK] not in besides:
+        if allowed and doc[PK] not in bypassed:
             docs.append(doc)
         if len(docs) >= most or looked_at >= limits.SAMPLED_DOCUMENTS:
             reach = ordering.second_of(doc[DOCID])
             break
     if not plan.is_exact:
         matching = {
-            change_log.name_of(hit.pk) for hit in unindexed.among(using, query, Cursor(), [doc[PK] for doc in docs])
+            change_log.key_of(hit.pk) for hit in unindexed.among(using, query, Cursor(), [doc[PK] for doc in docs])
         }
         docs = [doc for doc in docs if doc[PK] in matching]
     return docs, reach

@@ -2,9 +2,9 @@
 
 import math
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
-from statestore.search.times import COARSE_BITS, EXACT_BELOW
+from statestore.search.times import COARSE_BITS, EXACT_BELOW, StoredTime
 
 # A second has room for 2^20 documents; the second itself takes 43 bits and a sign.
 DOCID_BITS: Final = 20
@@ -28,7 +28,7 @@ class DocidRange:
         return DocidRange(low, self.high if end is None else min(self.high, last_docid(end - 1)))
 
 
-def bucket(timestamp: Any) -> int:
+def bucket(timestamp: StoredTime) -> int:
     """Return the number of a timestamp's second, never less than that of an earlier one, whatever was stored."""
     if timestamp is None:
         return -_LAST
@@ -41,12 +41,12 @@ def bucket(timestamp: Any) -> int:
     return coarse if timestamp >= 0 else -coarse
 
 
-def first_docid(timestamp: Any) -> int:
+def first_docid(timestamp: StoredTime) -> int:
     """Return the least document number that an event of this time can have."""
     return bucket(timestamp) << DOCID_BITS
 
 
-def last_docid(timestamp: Any) -> int:
+def last_docid(timestamp: StoredTime) -> int:
     """Return the greatest document number that an event of this time can have."""
     return first_docid(timestamp) + DOCIDS_PER_SECOND - 1
 

@@ -1,4 +1,4 @@
-"""Plans: which documents of the index may match a query, found by the part of it that leaves the fewest."""
+"""Plans: which documents may match a query, found by that part of it which leaves the fewest."""
 
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
@@ -9,7 +9,7 @@ from typing import Final
 from statestore.search import limits
 from statestore.search.cursor import Cursor
 from statestore.search.fts import names, ordering, trigram_stats
-from statestore.search.fts.change_log import name_of
+from statestore.search.fts.change_log import key_of
 from statestore.search.fts.ordering import DocidRange
 from statestore.search.query import Query
 from statestore.search.times import EXACT_BELOW
@@ -29,11 +29,11 @@ _PLACE: Final = {"type": TYPE, "actor_type": ACTOR_TYPE, "actor": ACTOR, "sessio
 _IN_RANGE: Final = "d.docid BETWEEN ? AND ? ORDER BY d.docid"
 
 
-class Source:
+class DocumentSet:
     """The documents that one part of the index finds, by SQL whose last parameters are a range.
 
-    `rows` is SQL for documents, in either direction; `docids`, if not empty, for the first numbers alone. A source
-    `is_small` if reading all of it is affordable.
+    `rows` is SQL for documents in either direction, `docids` for the first numbers alone. A set `is_small` if all of it
+    can be read.
     """
 
     rows: str
@@ -42,20 +42,20 @@ class Source:
     is_small: bool = False
 
 
-class NoDocuments(Source):
-    """Nothing: the query asks for a name that does not occur."""
+class NoDocuments(DocumentSet):
+    """No documents: the query asks for a name that does not occur."""
 
     rows = f"SELECT {_DOC} FROM doc d WHERE 0 AND {_IN_RANGE} {{direction}}"  # noqa: S608
     is_small = True
 
 
-class AllDocuments(Source):
+class AllDocuments(DocumentSet):
     """Every document, in order of time: no part of the query narrows them down."""
 
     rows = f"SELECT {_DOC} FROM doc d NOT INDEXED WHERE {_IN_RANGE} {{direction}}"  # noqa: S608
 
 
-class NamedDocuments(Source):
+class NamedDocuments(DocumentSet):
     """The documents with certain names in one column, by that column's index."""
 
     def __init__(self, column: str, numbers: frozenset[int], count: int) -> None:
@@ -68,10 +68,10 @@ class NamedDocuments(Source):
         self.is_small = count <= limits.FEW_DOCUMENTS
 
 
-class TextDocuments(Source):
+class TextDocuments(DocumentSet):
     """The documents with certain pieces of text, by the trigram index.
 
-    If they are only `partial`, the words of the query have other trigrams than these pieces.
+    If it `is_partial`, the words of the query have more trigrams than these pieces.
     """
 
     rows = (
@@ -107,13 +107,13 @@ class NameFilter:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How matches are found: documents of a source that pass a filter.
+    """How matches are found: documents of a set that pass a filter.
 
-    If it `is_exact`, these are the matches; otherwise their events are read and checked. `is_filtered` tells that the
-    source finds documents that do not pass.
+    If it `is_exact`, these are the matches; otherwise their events are read and checked. Unless it `is_filtered`, all
+    documents of the set pass.
     """
 
-    source: Source
+    documents: DocumentSet
     allows: Callable[[Doc], bool]
     is_filtered: bool
     is_exact: bool
@@ -122,14 +122,14 @@ class Plan:
         self, index: sqlite3.Connection, docids: DocidRange, *, backwards: bool = False
     ) -> Iterator[tuple[bool, Doc]]:
         """Return the documents in a range, newest or oldest first, and whether each passes."""
-        sql = self.source.rows.format(direction="ASC" if backwards else "DESC")
-        for doc in index.execute(sql, (*self.source.parameters, docids.low, docids.high)):
+        sql = self.documents.rows.format(direction="ASC" if backwards else "DESC")
+        for doc in index.execute(sql, (*self.documents.parameters, docids.low, docids.high)):
             yield self.allows(doc), doc
 
     @property
     def is_by_text(self) -> bool:
         """Whether the trigram index finds the documents."""
-        return isinstance(self.source, TextDocuments)
+        return isinstance(self.documents, TextDocuments)
 
     @property
     def reads_all(self) -> bool:
@@ -139,7 +139,7 @@ class Plan:
     @property
     def budget(self) -> int:
         """How many documents may be looked at for one page."""
-        if self.source.is_small:
+        if self.documents.is_small:
             return limits.SMALL_SOURCE_DOCUMENTS
         return limits.UNINDEXED_EVENTS if self.reads_all else limits.PAGE_DOCUMENTS
 
@@ -177,7 +177,7 @@ def range_of(index: sqlite3.Connection, query: Query, cursor: Cursor) -> DocidRa
     docids = DocidRange().within(query.after, query.before)
     if cursor.rowid is None:
         return docids
-    row = index.execute("SELECT docid FROM doc WHERE pk = ?", (name_of(cursor.pk),)).fetchone()
+    row = index.execute("SELECT docid FROM doc WHERE pk = ?", (key_of(cursor.pk),)).fetchone()
     timestamp = getattr(cursor.timestamp, "raw", cursor.timestamp)
     first, last = ordering.first_docid(timestamp), ordering.last_docid(timestamp)
     # The document bounds the page only if the event is still where it was.
@@ -187,10 +187,10 @@ def range_of(index: sqlite3.Connection, query: Query, cursor: Cursor) -> DocidRa
     return DocidRange(docids.low, min(docids.high, last if exact is None else exact))
 
 
-def documents(index: sqlite3.Connection, pks: Sequence[bytes]) -> list[Doc]:
+def documents_of(index: sqlite3.Connection, keys: Sequence[bytes]) -> list[Doc]:
     """Return the documents of some events."""
-    places = ", ".join("?" * len(pks))
-    return index.execute(f"SELECT {_DOC} FROM doc d WHERE d.pk IN ({places})", pks).fetchall()  # noqa: S608
+    places = ", ".join("?" * len(keys))
+    return index.execute(f"SELECT {_DOC} FROM doc d WHERE d.pk IN ({places})", keys).fetchall()  # noqa: S608
 
 
 def _pieces(
@@ -222,7 +222,7 @@ def _is_whole(word: str) -> bool:
 
 
 def _is_decided(query: Query, filters: NameFilter) -> bool:
-    """Return whether documents hold all that the query's filters ask for."""
+    """Return whether documents hold all that the query's filters need."""
     has_negation = query.unwanted or query.values("agent", negated=True) or query.values("commit", negated=True)
     has_coarse_time = any(abs(at) >= EXACT_BELOW for at in (query.after, query.before) if at is not None)
     return not (has_negation or has_coarse_time or (query.values("commit") and "git" not in filters.wanted))

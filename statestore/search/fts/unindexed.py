@@ -1,4 +1,4 @@
-"""Reading events that the index does not cover: those that changed since, and all of them where there is no index."""
+"""Reading events that the index does not cover: those that changed since, and all of them if there is no index."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -16,18 +16,18 @@ from statestore.search.query import Query
 
 
 def among(
-    using: str, query: Query, cursor: Cursor, names: Sequence[bytes], *, at_once: int = limits.IDS_AT_ONCE
+    using: str, query: Query, cursor: Cursor, keys: Sequence[bytes], *, at_once: int = limits.IDS_AT_ONCE
 ) -> Iterator[Hit]:
     """Return those of some events that match a query beyond a cursor, read portion by portion."""
-    for start in range(0, len(names), at_once):
-        pks = [pk_of(name) for name in names[start : start + at_once]]
+    for start in range(0, len(keys), at_once):
+        pks = [pk_of(key) for key in keys[start : start + at_once]]
         matches = narrowed(events_of(using).filter(pk__in=pks), query).filter(cursor.beyond).order_by()
         yield from (hit for hit in read_hits(matches) if cursor.holds(hit.rowid))
 
 
-def besides(using: str, query: Query, cursor: Cursor, covered: Coverage) -> list[Hit]:
+def bypassed(using: str, query: Query, cursor: Cursor, covered: Coverage) -> list[Hit]:
     """Return the matches among the events that changed since they were indexed, or are not indexed whole."""
-    large = [name for name in covered.large if name not in covered.marked]
+    large = [key for key in covered.large if key not in covered.marked]
     return [
         *among(using, query, cursor, list(covered.marked)),
         *among(using, query, cursor, large, at_once=limits.LARGE_EVENTS_AT_ONCE),

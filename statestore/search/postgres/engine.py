@@ -70,7 +70,7 @@ class PostgresEngine:
     def values(self, name: str, prefix: str, limit: int) -> list[str]:
         return facets.newest_values(events_of(self.using), name, prefix, limit)
 
-    def index_all(self, tell: Callable[[Progress], None] | None, *, rebuild: bool) -> bool:
+    def index_all(self, report: Callable[[Progress], None] | None, *, rebuild: bool) -> bool:
         return True  # The database maintains its indexes.
 
     def watch_indexer(self) -> None:
