@@ -1,4 +1,4 @@
-"""The agents that acted in an answer: all of them, unlike the commonest that facets show."""
+"""The agents that acted in the matches of a query: all of them, while facets show the commonest."""
 
 from dataclasses import dataclass
 

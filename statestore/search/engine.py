@@ -17,7 +17,7 @@ from statestore.search.query import Query
 
 
 class Engine(Protocol):
-    """Answers queries about the events of one store, each within bounds that its answer tells."""
+    """Answers queries about the events of one store. An answer that does not cover all of them says so."""
 
     def page(self, query: Query, cursor: Cursor, limit: int, *, whole: bool = False) -> HitPage:
         """Return the hits of one page; with `whole`, large events are searched to their end, however long it takes."""
@@ -35,7 +35,7 @@ class Engine(Protocol):
         """Bring the engine's own index up to date; return False if another process holds the indexer's lease."""
 
     def watch_indexer(self) -> None:
-        """Start the watchdog of the engine's own indexer, if this process was told to."""
+        """Start the watchdog of the engine's own indexer, if `serve` asked this process for it."""
 
 
 def engine_for(using: str) -> Engine:

@@ -40,7 +40,7 @@ class Facets:
 
 
 def count(events: EventQuerySet) -> Facets:
-    """Return the facets of the first of some events."""
+    """Return the facets of the first SAMPLED_EVENTS of some events."""
     with translated_errors():
         rows = list(events.values_list(*_ROW)[: limits.SAMPLED_EVENTS + 1])
     counted = rows[: limits.SAMPLED_EVENTS]
@@ -48,7 +48,7 @@ def count(events: EventQuerySet) -> Facets:
 
 
 def rows_of(events: EventQuerySet) -> list[Row]:
-    """Return what facets count of some events."""
+    """Return the values of some events that facets count."""
     with translated_errors():
         return list(events.order_by().values_list(*_ROW))
 

@@ -36,7 +36,7 @@ class Histogram:
 
 @dataclass(frozen=True, slots=True)
 class Times:
-    """When the newest matches were; with `has_more`, older ones were not read."""
+    """The times of the newest matches; with `has_more`, older ones were not read."""
 
     seconds: list[int]
     has_more: bool = False
@@ -57,7 +57,7 @@ class Times:
 
 
 def read_times(events: EventQuerySet) -> Times:
-    """Return the times of the first of some events."""
+    """Return the times of the first SAMPLED_EVENTS of some events."""
     with translated_errors():
         times = list(events.values_list("timestamp", flat=True)[: limits.SAMPLED_EVENTS + 1])
     readable = [int(at) for at in times[: limits.SAMPLED_EVENTS] if getattr(at, "readable", True)]

@@ -5,7 +5,7 @@ from typing import Final
 # --- What is asked for -----------------------------------------------------------------------------------------------
 
 QUERY_CHARACTERS: Final = 10_000
-# Each term is one more condition on every event that is read.
+# Each term is a condition on every event that is read.
 QUERY_TERMS: Final = 50
 # Trigrams have three characters: shorter words are not indexed, on either database.
 SHORTEST_WORD_CHARACTERS: Final = 3
@@ -31,7 +31,7 @@ SHOWN_LAG_SECONDS: Final = 2
 
 # Newest matches from which facets, histograms, completions and agents are taken.
 SAMPLED_EVENTS: Final = 5_000
-# Documents that are looked at for this sample if filters reject most of them.
+# Documents that are examined for this sample if filters reject most of them.
 SAMPLED_DOCUMENTS: Final = 15_000
 # Events that are read if no index narrows a query down.
 UNINDEXED_EVENTS: Final = 1_500
@@ -41,7 +41,7 @@ LAST_INSERTED_EVENTS: Final = 100_000
 MARKED_EVENTS: Final = 20_000
 # Events larger than INDEXED_BYTES are read whole, up to this much together.
 LARGE_EVENT_BYTES: Final = 32 << 20
-# Documents of the index that are looked at for one page, and candidates among them whose events are read.
+# Documents of the index that are examined for one page, and candidates among them whose events are read.
 PAGE_DOCUMENTS: Final = 60_000
 PAGE_CANDIDATES: Final = 6_000
 # After so many candidates that have some trigrams of a word, but mostly not the word, all its trigrams are looked up.
@@ -50,7 +50,7 @@ PARTIAL_CANDIDATES: Final = 500
 FEW_DOCUMENTS: Final = 2_000
 # If so few documents have certain trigrams, all of them are read rather than further trigrams looked up.
 RARE_DOCUMENTS: Final = 1_000
-# What is looked at of documents that were expected to be so few: statistics may be wrong.
+# Documents that are examined if RARE_DOCUMENTS or FEW_DOCUMENTS were expected: statistics may be wrong.
 SMALL_SOURCE_DOCUMENTS: Final = 20_000
 # Sorting so many documents with certain names is quicker than walking all documents in order.
 SORTABLE_DOCUMENTS: Final = 20_000
@@ -67,7 +67,7 @@ BAR_EVENTS: Final = 500
 POSTGRES_SECONDS: Final = 5.0
 # The beginning of a commit is looked up by name if fewer commits have it.
 COMMITS: Final = 500
-# Whether an actor is an agent is told from so many of its newest events.
+# An actor is an agent if one of so many of its newest events is an agent's.
 ACTOR_EVENTS: Final = 50
 # Rows that the live tail examines for one answer.
 TAIL_ROWS: Final = 1_000

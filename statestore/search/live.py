@@ -1,4 +1,4 @@
-"""The live tail: what was inserted since a cursor, in the order of insertion, whatever the events' own clocks say."""
+"""The live tail: what was inserted since a cursor, in the order of insertion rather than of the events' clocks."""
 
 from dataclasses import dataclass
 

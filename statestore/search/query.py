@@ -111,7 +111,7 @@ def _bounds(terms: Iterable[Term], name: str) -> Iterator[int]:
 
 
 def parse(text: str, *, now: int | None = None) -> Query:
-    """Return the query of a search box's text. Raises QueryError, which tells the position, for an invalid one."""
+    """Return the query of a search box's text. Raises QueryError for an invalid one."""
     if (nul := text.find("\0")) >= 0:
         raise QueryError("NUL characters are not allowed", nul)
     if (surrogate := _SURROGATE.search(text)) is not None:

@@ -50,5 +50,5 @@ def everything(text: str, *, limit: int = 3, backwards: bool = False) -> list[st
 
 
 def wrong(words: Iterable[str]) -> list[str]:
-    """Return those of some words whose answer is not the orchestrator's."""
+    """Return the words whose answer differs from the orchestrator's."""
     return [word for word in words if everything(str(search.Term("text", word)), limit=50) != like(word)]

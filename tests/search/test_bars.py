@@ -1,4 +1,4 @@
-"""The histogram counts what there is, clips at the query's own ends, and guesses from events, not from time."""
+"""The histogram: its counts, its bounds, and estimates by the share of events instead of time."""
 
 import random
 from itertools import pairwise
@@ -25,7 +25,7 @@ def matches_between(text: str, low: int, high: int) -> int:
 
 @pytest.fixture
 def crowded(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let a few events be very many."""
+    """Lower the limits, so that a few events are very many."""
     monkeypatch.setattr(limits, "FEW_DOCUMENTS", 4)
     monkeypatch.setattr(limits, "RARE_DOCUMENTS", 2)
     monkeypatch.setattr(limits, "SORTABLE_DOCUMENTS", 6)
@@ -37,8 +37,8 @@ def crowded(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.sqlite
 @pytest.mark.usefixtures("crowded")
 @pytest.mark.parametrize("text", ["", "word", "type:message", "type:message -actor:x"])
-def test_a_burst_at_the_beginning_of_a_bar_is_not_taken_for_hours_of_it(text: str):
-    """Four hundred events within two seconds were once drawn as seven millions."""
+def test_a_burst_at_the_beginning_of_a_bar_is_not_extrapolated(text: str):
+    """Regression: 400 events within two seconds were estimated as seven million."""
     for number in range(200):
         make_event(content="a word", timestamp=NOW // (12 * HOUR) * 12 * HOUR + number // 100)
     make_event(content="a word", timestamp=NOW + 20 * 24 * HOUR)
@@ -50,7 +50,7 @@ def test_a_burst_at_the_beginning_of_a_bar_is_not_taken_for_hours_of_it(text: st
 @pytest.mark.sqlite
 @pytest.mark.usefixtures("crowded")
 @pytest.mark.parametrize("text", ["", "type:message", "session:session-1"])
-def test_what_an_index_of_ours_holds_is_counted(text: str):
+def test_names_are_counted_and_not_estimated(text: str):
     chance = random.Random(3)
     times = [NOW + chance.choice((0, 5, 7, 90_000)) * number + chance.randrange(3) for number in range(150)]
     for number, at in enumerate(times):
@@ -64,8 +64,8 @@ def test_what_an_index_of_ours_holds_is_counted(text: str):
     assert sum(bar.count for bar in drawn.bars) == 150
 
 
-def test_a_name_that_the_index_does_not_know_yet_has_bars_of_its_own_events_only():
-    """It once had bars as high as all events of their time together."""
+def test_a_name_that_is_not_indexed_yet_has_bars_of_its_own_events_only():
+    """Regression: its bars counted all events of their time."""
     for number in range(40):
         make_event(event_type="known", timestamp=NOW + number)
     search.index_all()
@@ -75,7 +75,7 @@ def test_a_name_that_the_index_does_not_know_yet_has_bars_of_its_own_events_only
 
 
 @pytest.mark.sqlite
-def test_the_tally_follows_each_document():
+def test_time_buckets_follow_insertions_and_deletions():
     for number in range(40):
         make_event(id=f"e{number}", timestamp=(number - 20) * 97)
     search.index_all()
@@ -94,7 +94,7 @@ def test_the_tally_follows_each_document():
 
 
 @pytest.mark.parametrize("text", ["", "word", "type:message"])
-def test_bars_end_where_the_query_does(text: str):
+def test_bars_span_the_time_of_the_query(text: str):
     for number in range(100):
         make_event(content="a word", timestamp=NOW + number * 600)
     after, before = NOW + 1_234, NOW + 50_001
@@ -112,7 +112,7 @@ def test_bars_end_where_the_query_does(text: str):
 @pytest.mark.parametrize("unit", [10**3, 10**6, 10**9])
 @pytest.mark.parametrize("text", ["", "word", "type:message"])
 @pytest.mark.parametrize("step", [1, 50, 100_000])
-def test_times_finer_than_seconds_have_bars_that_zoom(unit: int, text: str, step: int):
+def test_bars_of_times_finer_than_seconds_can_be_zoomed(unit: int, text: str, step: int):
     for number in range(40):
         make_event(content="a word", timestamp=NOW * unit + number * unit * step // 7)
     search.index_all()

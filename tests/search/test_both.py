@@ -1,4 +1,4 @@
-"""What either database answers alike: short words in portions, contents of any size, bars over all matches."""
+"""What both databases answer alike: short words in portions, contents of any size, bars over all matches."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,7 +18,7 @@ pytestmark = [pytest.mark.django_db]
 
 
 @pytest.mark.parametrize("text", ["q", "zq", "%", "é", "zq -type:other", "zq session:session-1", "zq -nothing"])
-def test_a_short_word_is_read_for_in_portions_that_are_named(text: str, monkeypatch: pytest.MonkeyPatch):
+def test_a_short_word_is_searched_in_portions_and_the_page_says_so(text: str, monkeypatch: pytest.MonkeyPatch):
     for number in range(40):
         make_event(id=f"e{number}", content="zq é % a" if number == 3 else "other", timestamp=NOW + number)
     search.index_all()
@@ -30,11 +30,11 @@ def test_a_short_word_is_read_for_in_portions_that_are_named(text: str, monkeypa
     assert "Only 10 events were read" in page.notes[0]
     assert "words of fewer than three characters are not indexed" in page.notes[0]
     assert "2026-" in page.notes[0]
-    assert everything(text, limit=5) == ["e3"], "looking further back finds it"
+    assert everything(text, limit=5) == ["e3"], "further pages find it"
     assert everything(text, limit=5, backwards=True) == ["e3"]
 
 
-def test_a_page_that_is_full_of_short_words_says_nothing_of_portions(monkeypatch: pytest.MonkeyPatch):
+def test_a_full_page_of_a_short_word_has_no_note(monkeypatch: pytest.MonkeyPatch):
     for number in range(40):
         make_event(id=f"e{number}", content="ab", timestamp=NOW + number)
     search.index_all()
@@ -44,7 +44,7 @@ def test_a_page_that_is_full_of_short_words_says_nothing_of_portions(monkeypatch
     assert everything("ab", limit=4) == [f"e{number}" for number in range(39, -1, -1)]
 
 
-def test_a_short_word_is_counted_as_far_as_was_read(monkeypatch: pytest.MonkeyPatch):
+def test_facets_and_histogram_of_a_short_word_say_how_far_they_reach(monkeypatch: pytest.MonkeyPatch):
     for number in range(40):
         make_event(content="ab" if number % 2 else "other", timestamp=NOW + number)
     search.index_all()
@@ -65,7 +65,7 @@ def test_a_word_is_found_wherever_it_is_in_a_large_content():
     assert everything("alpha -omega") == ["small"]
 
 
-def test_bars_are_over_all_matches_and_not_over_the_newest_alone(monkeypatch: pytest.MonkeyPatch):
+def test_bars_cover_all_matches_and_not_only_the_newest(monkeypatch: pytest.MonkeyPatch):
     for number in range(300):
         make_event(content="often" if number % 3 else "seldom", timestamp=NOW + number * 3600)
     search.index_all()
@@ -78,8 +78,8 @@ def test_bars_are_over_all_matches_and_not_over_the_newest_alone(monkeypatch: py
         assert sum(bar.count for bar in drawn.bars) == expected, text
 
 
-@pytest.mark.skipif(connections[store_alias()].vendor == "sqlite", reason="counted by the index of ours there")
-def test_the_height_of_a_bar_with_very_many_is_estimated(monkeypatch: pytest.MonkeyPatch):
+@pytest.mark.skipif(connections[store_alias()].vendor == "sqlite", reason="the FTS5 index counts them")
+def test_a_bar_with_very_many_matches_is_estimated(monkeypatch: pytest.MonkeyPatch):
     for number in range(200):
         make_event(content="often" if number % 2 else "seldom", timestamp=NOW + number)
     monkeypatch.setattr(limits, "SAMPLED_EVENTS", 20)
@@ -89,7 +89,7 @@ def test_the_height_of_a_bar_with_very_many_is_estimated(monkeypatch: pytest.Mon
     assert 60 <= sum(bar.count for bar in drawn.bars) <= 140
 
 
-def test_a_burst_at_the_beginning_of_a_bar_says_nothing_of_its_rest(monkeypatch: pytest.MonkeyPatch):
+def test_a_burst_at_the_beginning_of_a_bar_is_not_extrapolated(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(limits, "BAR_EVENTS", 10)
     monkeypatch.setattr(limits, "BAR_DOCUMENTS", 10)
     monkeypatch.setattr(limits, "SAMPLED_EVENTS", 20)
@@ -101,8 +101,8 @@ def test_a_burst_at_the_beginning_of_a_bar_says_nothing_of_its_rest(monkeypatch:
     assert 41 <= sum(bar.count for bar in drawn.bars) <= 45
 
 
-@pytest.mark.skipif(connections[store_alias()].vendor == "sqlite", reason="SQLite bounds what it reads")
-def test_a_question_that_takes_too_long_is_asked_about_fewer_events(monkeypatch: pytest.MonkeyPatch):
+@pytest.mark.skipif(connections[store_alias()].vendor == "sqlite", reason="SQLite has no time limit")
+def test_a_query_that_takes_too_long_is_answered_from_fewer_events(monkeypatch: pytest.MonkeyPatch):
     for number in range(40):
         make_event(id=f"e{number}", content="word" if number in (3, 35) else "other", timestamp=NOW + number)
     with (

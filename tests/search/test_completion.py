@@ -1,4 +1,4 @@
-"""What the box offers: names and values that exist, for the term that the caret is in."""
+"""Completions of the term at the caret: names of filters, and values that exist."""
 
 import pytest
 
@@ -17,7 +17,7 @@ def _events() -> None:
 
 
 def offered(text: str) -> list[str]:
-    """Return the texts that are offered with the caret at the bar, where it then stands being one."""
+    """Return the completed texts; in `text` and in the result, a bar marks the caret."""
     suggestions = search.complete(text.replace("|", ""), text.index("|"))
     return [f"{each.text[: each.caret]}|{each.text[each.caret :]}" for each in suggestions]
 

@@ -65,7 +65,7 @@ class MatchCounter:
         seconds = self._all_seconds(docids)
         if seconds is not None:
             return Times([*extra, *seconds]).histogram(start, end)
-        ends = (next(self.plan.walk(self.index, docids, backwards=way), None) for way in (True, False))
+        ends = (next(self.plan.walk(self.index, docids, backwards=backwards), None) for backwards in (True, False))
         bars = bars_between([*extra, *_seconds(candidate[1] for candidate in ends if candidate)], start, end)
         counts = BarCounter(self.index, self.plan, self.covered.bypassed).counts(bars)
         return Histogram([
@@ -163,9 +163,9 @@ class BarCounter:
             count, last = self.index.execute(sql, parameters).fetchone()
             return count, last if count == most else None
         count = 0
-        for looked_at, (allowed, doc) in enumerate(self.plan.walk(self.index, docids, backwards=True), 1):
+        for examined, (allowed, doc) in enumerate(self.plan.walk(self.index, docids, backwards=True), 1):
             count += allowed and doc[PK] not in self.bypassed
-            if looked_at == most:
+            if examined == most:
                 return count, doc[DOCID]
         return count, None
 

@@ -1,4 +1,4 @@
-"""What the index is worth right now: what of the store it covers, and what has to be read from it."""
+"""What the index covers of the store right now, and what has to be read from the store."""
 
 import sqlite3
 import time

@@ -196,7 +196,7 @@ class Indexer:
             if is_over:
                 index_file.configure(self.index, **index_file.USUAL_OPTIONS)
         if is_over:
-            # No other program waits for this file, so its WAL may be truncated. In the store, that would block writers.
+            # No other program writes to this file, so its WAL may be truncated. In the store, that would block writers.
             self.index.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         return True
 

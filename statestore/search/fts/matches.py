@@ -29,7 +29,7 @@ class PageReader:
     limit: int
     stopped_at: Cursor | None = None
     notes: tuple[str, ...] = ()
-    looked_at: int = field(default=0, init=False)
+    examined: int = field(default=0, init=False)
     last: Doc | None = field(default=None, init=False)
 
     def read(self) -> list[Hit]:
@@ -44,7 +44,7 @@ class PageReader:
             hits += unindexed.among(self.using, self.query, self.cursor, keys)
             if is_over or len(hits) > self.limit:
                 return hits
-            if self.looked_at >= self.plan.budget or read >= limits.PAGE_CANDIDATES:
+            if self.examined >= self.plan.budget or read >= limits.PAGE_CANDIDATES:
                 self._stop()
                 return hits
             if _is_partial(self.plan) and read >= limits.PARTIAL_CANDIDATES:
@@ -60,11 +60,11 @@ class PageReader:
         keys: list[bytes] = []
         budget, bypassed = self.plan.budget, self.bypassed
         for allowed, doc in candidates:
-            self.looked_at += 1
+            self.examined += 1
             self.last = doc
             if allowed and doc[PK] not in bypassed:
                 keys.append(doc[PK])
-            if len(keys) >= size or self.looked_at >= budget:
+            if len(keys) >= size or self.examined >= budget:
                 return keys, False
         return keys, True
 
@@ -88,7 +88,7 @@ class PageReader:
         second = Cursor(timestamp=ordering.second_of(self.last[DOCID]), rowid=rowid)
         self.stopped_at = (hits[0].cursor if hits else second).within(self.cursor)
         verb, reason = ("read", _why_read(self.query)) if self.plan.reads_all else ("checked", "")
-        self.notes = (stop_note(self.looked_at, reason, self.stopped_at.timestamp, verb=verb),)
+        self.notes = (stop_note(self.examined, reason, self.stopped_at.timestamp, verb=verb),)
 
 
 def _why_read(query: Query) -> str:
@@ -104,15 +104,15 @@ def _is_partial(plan: Plan) -> bool:
 def newest(
     using: str, index: sqlite3.Connection, query: Query, plan: Plan, bypassed: frozenset[bytes]
 ) -> tuple[list[Doc], int | None]:
-    """Return the newest documents that match, and the second up to which was looked, or None if these are all."""
+    """Return the newest documents that match, and the second back to which documents were examined, or None for all."""
     most = limits.SAMPLED_EVENTS if plan.is_exact else limits.UNINDEXED_EVENTS
     docs: list[Doc] = []
     reach = None
     candidates = plan.walk(index, planner.range_of(index, query, Cursor()))
-    for looked_at, (allowed, doc) in enumerate(candidates, 1):
+    for examined, (allowed, doc) in enumerate(candidates, 1):
         if allowed and doc[PK] not in bypassed:
             docs.append(doc)
-        if len(docs) >= most or looked_at >= limits.SAMPLED_DOCUMENTS:
+        if len(docs) >= most or examined >= limits.SAMPLED_DOCUMENTS:
             reach = ordering.second_of(doc[DOCID])
             break
     if not plan.is_exact:

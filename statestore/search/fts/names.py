@@ -42,7 +42,7 @@ def texts_of(index: sqlite3.Connection, numbers: Sequence[int]) -> dict[int, str
 
 
 def names_beginning(index: sqlite3.Connection, name: str, prefix: str, limit: int) -> list[str]:
-    """Return values of a filter: those that begin with a text, then those with other ASCII case, then those with it."""
+    """Return values of a filter that begin with a prefix, then in the other case, then those that contain it."""
     column = COLUMNS[name]
     known = " AND git IS NOT NULL" if column == "git" else ""
     exists = f"EXISTS (SELECT 1 FROM doc WHERE {column} = name.id{known})"  # noqa: S608

@@ -29,7 +29,7 @@ class DocidRange:
 
 
 def bucket(timestamp: StoredTime) -> int:
-    """Return the number of a timestamp's second, never less than that of an earlier one, whatever was stored."""
+    """Return the number of a timestamp's second, never less than an earlier one's, for stored values of any type."""
     if timestamp is None:
         return -_LAST
     if not isinstance(timestamp, int | float):

@@ -59,7 +59,7 @@ class NamedDocuments(DocumentSet):
     """The documents with certain names in one column, by that column's index."""
 
     def __init__(self, column: str, numbers: frozenset[int], count: int) -> None:
-        # An equality, since SQLite sorts what IN finds, also for one value.
+        # An equality, since SQLite sorts the rows of an IN, even of one value.
         places = "= ?" if len(numbers) == 1 else f"IN ({', '.join('?' * len(numbers))})"
         having = f"FROM doc d INDEXED BY doc_{column} WHERE {_is_known(column)} d.{column} {places} AND {_IN_RANGE}"
         self.rows = f"SELECT {_DOC} {having} {{direction}}"
@@ -94,7 +94,7 @@ class NameFilter:
     unwanted: dict[str, frozenset[int]]
 
     def check(self) -> Callable[[Doc], bool]:
-        """Return the function that tells whether a document passes."""
+        """Return a function that decides whether a document passes."""
         good = [(_PLACE[column], numbers) for column, numbers in self.wanted.items()]
         bad = [(_PLACE[column], numbers) for column, numbers in self.unwanted.items()]
         if not good and not bad:
@@ -133,7 +133,7 @@ class Plan:
 
     @property
     def reads_all(self) -> bool:
-        """Whether events are read that no word of the query has led to."""
+        """Whether every event is read, for lack of a word that leads to the matches."""
         return not self.is_exact and not self.is_by_text
 
     @property
@@ -147,7 +147,7 @@ class Plan:
 def plan(index: sqlite3.Connection, query: Query, *, counting: bool = False, whole_words: bool = False) -> Plan:
     """Return the plan that looks at the fewest documents; for counting, one by which few of them have to be read.
 
-    With `whole_words`, all trigrams of the words are looked up, whatever it costs.
+    With `whole_words`, all trigrams of the words are looked up, at any cost.
     """
     filters = NameFilter(_wanted(index, query), _unwanted(index, query))
     allows, is_decided = filters.check(), _is_decided(query, filters)
@@ -196,7 +196,7 @@ def documents_of(index: sqlite3.Connection, keys: Sequence[bytes]) -> list[Doc]:
 def _pieces(
     index: sqlite3.Connection, words: list[str], *, counting: bool, whole_words: bool
 ) -> tuple[list[str], bool]:
-    """Return by which pieces words are looked up, the rarest if those suffice, and whether few documents have them.
+    """Return the pieces by which words are looked up, the rarest if those suffice, and whether few documents have them.
 
     For counting, all that the pieces find has to be read, unless the words are looked up by all of their trigrams.
     """
