@@ -7,6 +7,6 @@ from django.core.wsgi import get_wsgi_application
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "descartes_site.settings")
 application = get_wsgi_application()
 
-from statestore.search.fts import daemon  # noqa: E402 (the apps are loaded now)
+from statestore import search  # noqa: E402 (the apps are loaded now)
 
-daemon.start_watching()
+search.watch_indexer()

@@ -1,36 +1,38 @@
 """Search in events: exact as the orchestrator's own LIKE, in milliseconds, at any moment.
 
+results       answers to a query: a page, its facets, its histogram
+export        all matches, row by row
+agents        the agents that acted in the matches
+live          what was inserted since a cursor
+autocomplete  names and values for the query box
+upkeep        bringing the index up to date
+
+engine        one protocol, two engines: only this module asks which database it is
+fts           SQLite: a disposable FTS5 index of our own, kept up to date by the daemon
+postgres      PostgreSQL: its trigram indexes, which migration 0005 creates
+
 query         the query box's text as a Query, errors with their position
-filters       a Query as clauses on events: every answer is checked with them
-results       one page of answers
-export        all answers, row by row
-facets        how often each value occurs
-histogram     how matches spread over time
-sampling      what facets and histogram count
-agents        who acted in what was found
-live          what was inserted since
-autocomplete  names and values that exist, for the box
-
-fts           SQLite: a disposable FTS5 index of our own (index_file, indexer, documents, source, change_log, ordering,
-              time_buckets, trigram_stats, coverage, planner, unindexed), kept up to date by the daemon
-postgres      PostgreSQL: its own trigram indexes
-
-PostgreSQL keeps trigram indexes itself, which migration 0005 makes, and answers by the same clauses.
+cursor        where a page begins
+filters       a Query as conditions on events: every answer is checked with them
+hits, facets, histogram   what engines answer with
 """
 
-from statestore.search.agents import Agents, agents
+from statestore.search.agents import Agents, agents_of
 from statestore.search.autocomplete import Suggestion, complete
+from statestore.search.cursor import LAST_PAGE
 from statestore.search.export import find_all
-from statestore.search.facets import Facets, facets
-from statestore.search.filters import LAST_PAGE, narrowed, with_excerpt
-from statestore.search.fts.indexer import Indexer, Progress, index_all
-from statestore.search.histogram import Bar, Histogram, histogram
+from statestore.search.facets import Facets
+from statestore.search.filters import narrowed, with_excerpt
+from statestore.search.histogram import Bar, Histogram
 from statestore.search.live import Tail, follow, tail_from_now
-from statestore.search.query import FIELDS, LONGEST, NAMES, TEXT, TIMES, Query, QueryError, Term, marked, parse
-from statestore.search.results import Found, find
+from statestore.search.progress import Progress
+from statestore.search.query import FIELDS, NAMES, TEXT, TIMES, Query, QueryError, Term, marked, parse
+from statestore.search.results import ResultPage, facets_of, find, histogram_of
+from statestore.search.upkeep import index_all, watch_indexer
 
 __all__ = [
-    "FIELDS", "LAST_PAGE", "LONGEST", "NAMES", "TEXT", "TIMES", "Agents", "Bar", "Facets", "Found", "Histogram",
-    "Indexer", "Progress", "Query", "QueryError", "Suggestion", "Tail", "Term", "agents", "complete", "facets", "find",
-    "find_all", "follow", "histogram", "index_all", "marked", "narrowed", "parse", "tail_from_now", "with_excerpt",
+    "FIELDS", "LAST_PAGE", "NAMES", "TEXT", "TIMES", "Agents", "Bar", "Facets", "Histogram",
+    "Progress", "Query", "QueryError", "ResultPage", "Suggestion", "Tail", "Term", "agents_of", "complete",
+    "facets_of", "find", "find_all", "follow", "histogram_of", "index_all", "marked", "narrowed", "parse",
+    "tail_from_now", "watch_indexer", "with_excerpt",
 ]  # fmt: skip

@@ -1,41 +1,38 @@
-"""All that a query finds, row by row: any number of them, of any size."""
+"""All matches of a query, row by row: any number of them, of any size."""
 
 from collections.abc import Iterator
-from typing import Final
 
 from statestore import models
 from statestore.db import pagination, vendor
 from statestore.db.errors import translated_errors
 from statestore.db.routers import store_alias
-from statestore.search.fts import unindexed
+from statestore.search import limits
+from statestore.search.hits import events_of
 from statestore.search.query import Query
 from statestore.search.results import find_ids
 
-IDS_AT_ONCE: Final = 1_000
-ROWS_AT_ONCE: Final = 200
-BYTES_AT_ONCE: Final = 8 << 20
-
 
 def find_all(query: Query, *, using: str | None = None) -> Iterator[models.Event]:
-    """Return all events that a query asks for, newest first; what no index covers, portion by portion.
+    """Return all events that match a query, newest first; those that no index covers, portion by portion.
 
-    No more of them are held than a few megabytes. What changes meanwhile comes as it was or as it became.
+    No more than a few megabytes of them are held in memory. Events that change meanwhile come as they were or as they
+    are.
     """
     using = using or store_alias()
     cursor: str | None = ""
     while cursor is not None:
-        ids, cursor = find_ids(query, cursor=cursor, limit=IDS_AT_ONCE, using=using)
-        for start in range(0, len(ids), ROWS_AT_ONCE):
-            for part in _bounded(using, ids[start : start + ROWS_AT_ONCE]):
+        ids, cursor = find_ids(query, cursor=cursor, limit=limits.IDS_PER_PAGE, using=using)
+        for start in range(0, len(ids), limits.EXPORT_ROWS_AT_ONCE):
+            for part in _bounded(using, ids[start : start + limits.EXPORT_ROWS_AT_ONCE]):
                 with translated_errors():
-                    rows = {event.pk: event for event in unindexed.events_of(using).filter(pk__in=part).order_by()}
+                    rows = {event.pk: event for event in events_of(using).filter(pk__in=part).order_by()}
                 yield from (rows[pk] for pk in part if pk in rows)
 
 
 def _bounded(using: str, ids: list[str]) -> Iterator[list[str]]:
-    """Return ids so many at a time as have rows that fit into memory; always one, where there is one."""
+    """Return ids in portions whose rows fit into memory; at least one id each."""
     sizes = (vendor.byte_length("content"), vendor.byte_length("metadata"))
     with translated_errors():
-        found = unindexed.events_of(using).filter(pk__in=ids).order_by().values_list("pk", *sizes)
-        size_of = {pk: (content or 0) + (metadata or 0) for pk, content, metadata in found}
-    return pagination.portions(((pk, size_of.get(pk, 0)) for pk in ids), BYTES_AT_ONCE)
+        rows = list(events_of(using).filter(pk__in=ids).order_by().values_list("pk", *sizes))
+    size_of = {pk: (content or 0) + (metadata or 0) for pk, content, metadata in rows}
+    return pagination.portions(((pk, size_of.get(pk, 0)) for pk in ids), limits.EXPORT_BYTES_AT_ONCE)

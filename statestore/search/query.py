@@ -9,25 +9,24 @@ from typing import Final, NoReturn
 
 from statestore.errors import ValidationError
 from statestore.history import moments
+from statestore.search import limits
 
 FIELDS: Final = ("type", "actor", "actor-type", "session", "agent", "commit")
 TIMES: Final = ("after", "before")
 NAMES: Final = (*FIELDS, *TIMES)
 TEXT: Final = "text"
-LONGEST: Final = 10_000
-MOST_TERMS: Final = 50
-# A name and its colon at the beginning of a term; what merely looks so is text, such as http://…
+# A filter begins a term with its name and a colon. Other names are text, such as http://…
 _NAME: Final = re.compile(r"([A-Za-z][A-Za-z_-]*):")
 _AGO: Final = re.compile(r"(\d{1,9})([smhdw])")
 _UNIT_SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
-# Times may be in nanoseconds, before 1970, and at the ends of what a column holds.
+# Times may be in nanoseconds, before 1970, and at the limits of a column of 64 bits.
 _LAST_TIME: Final = (1 << 63) - 1
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 _PLAIN: Final = re.compile(r'[^\s"\\-][^\s"\\]*')
 
 
 class QueryError(ValidationError):
-    """A query that cannot be understood; `position` counts the characters before what is wrong."""
+    """An invalid query; `position` is the index of the character that is wrong."""
 
     def __init__(self, message: str, position: int) -> None:
         super().__init__(f"{message} (at character {position + 1})", field="q")
@@ -37,7 +36,7 @@ class QueryError(ValidationError):
 
 @dataclass(frozen=True, slots=True)
 class Term:
-    """One part of a query. `name` is `text` for words and phrases, else the filter's; `seconds` is a time's value."""
+    """One part of a query. `name` is `text` for words and phrases, or the filter; `seconds` is the value of a time."""
 
     name: str
     value: str
@@ -53,7 +52,7 @@ class Term:
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """What is asked for. All terms must hold; of several values for one filter, any one."""
+    """A parsed query. All terms must match; of several values for one filter, one must. `hints` are for the user."""
 
     terms: tuple[Term, ...] = ()
     hints: tuple[str, ...] = ()
@@ -63,12 +62,12 @@ class Query:
 
     @property
     def words(self) -> tuple[str, ...]:
-        """The texts that must occur."""
+        """The texts that must occur in an event."""
         return tuple(term.value for term in self.terms if term.name == TEXT and not term.negated)
 
     @property
     def unwanted(self) -> tuple[str, ...]:
-        """The texts that must not occur."""
+        """The texts that must not occur in an event."""
         return tuple(term.value for term in self.terms if term.name == TEXT and term.negated)
 
     def values(self, name: str, *, negated: bool = False) -> tuple[str, ...]:
@@ -77,34 +76,34 @@ class Query:
 
     @property
     def after(self) -> int | None:
-        """The first second that counts, or None where the past is open."""
+        """The first second of the query's time, or None if it has no start."""
         return max(_bounds(self.terms, "after"), default=None)
 
     @property
     def before(self) -> int | None:
-        """The first second that does not count any more, or None where the future is open."""
+        """The second at which the query's time ends (exclusive), or None if it has no end."""
         return min(_bounds(self.terms, "before"), default=None)
 
     def without(self, term: Term) -> "Query":
         """Return the query without one of its terms."""
-        return replace(self, terms=tuple(other for other in self.terms if other != term), hints=())
+        return replace(self, terms=tuple(kept for kept in self.terms if kept != term), hints=())
 
     def plus(self, term: Term) -> "Query":
-        """Return the query with one more term, in place of its opposite."""
+        """Return the query with a term added, and its opposite removed."""
         opposite = replace(term, negated=not term.negated)
-        kept = tuple(other for other in self.terms if other not in (term, opposite))
+        kept = tuple(present for present in self.terms if present not in (term, opposite))
         return replace(self, terms=(*kept, term), hints=())
 
     def between(self, after: int | None, before: int | None) -> "Query":
-        """Return the query over another stretch of time."""
+        """Return the query over another range of time."""
         kept = tuple(term for term in self.terms if term.name not in TIMES)
         bounds = (("after", after), ("before", before))
-        times = (Term(name, _written(at), seconds=at) for name, at in bounds if at is not None)
+        times = (Term(name, _time_text(at), seconds=at) for name, at in bounds if at is not None)
         return replace(self, terms=(*kept, *times), hints=())
 
 
 def _bounds(terms: Iterable[Term], name: str) -> Iterator[int]:
-    """Return the seconds that bound one end: what is not after a time is before it."""
+    """Return the seconds that bound one end: `-after` is a bound of `before`, and the reverse."""
     for term in terms:
         opposite = TIMES[1 - TIMES.index(term.name)] if term.name in TIMES and term.negated else term.name
         if opposite == name and term.seconds is not None:
@@ -112,19 +111,19 @@ def _bounds(terms: Iterable[Term], name: str) -> Iterator[int]:
 
 
 def parse(text: str, *, now: int | None = None) -> Query:
-    """Return what a search box's text asks for. Raises QueryError, which names the position, where it is no query."""
+    """Return the query of a search box's text. Raises QueryError for an invalid one."""
     if (nul := text.find("\0")) >= 0:
         raise QueryError("NUL characters are not allowed", nul)
-    if (odd := _SURROGATE.search(text)) is not None:
-        raise QueryError("Invalid character", odd.start())
-    if len(text) > LONGEST:
-        raise QueryError(f"A query can have at most {LONGEST:,} characters", LONGEST)
+    if (surrogate := _SURROGATE.search(text)) is not None:
+        raise QueryError("Invalid character", surrogate.start())
+    if len(text) > limits.QUERY_CHARACTERS:
+        raise QueryError(f"A query can have at most {limits.QUERY_CHARACTERS:,} characters", limits.QUERY_CHARACTERS)
     terms: list[Term] = []
     hints: list[str] = []
     position = _past_spaces(text, 0)
     while position < len(text):
-        if len(terms) == MOST_TERMS:
-            raise QueryError(f"A query can have at most {MOST_TERMS} terms", position)
+        if len(terms) == limits.QUERY_TERMS:
+            raise QueryError(f"A query can have at most {limits.QUERY_TERMS} terms", position)
         term, end = _term(text, position, hints, int(time.time()) if now is None else now)
         terms.append(term)
         position = _past_spaces(text, end)
@@ -146,27 +145,26 @@ def _past_word(text: str, position: int) -> int:
 def _term(text: str, start: int, hints: list[str], now: int) -> tuple[Term, int]:
     negated = text[start] == "-" and start + 1 < len(text) and not text[start + 1].isspace()
     begin = start + negated
-    found = _NAME.match(text, begin)
-    name = found[1].lower().replace("_", "-") if found else ""
-    if name not in NAMES:
+    prefix = _NAME.match(text, begin)
+    name = prefix[1].lower().replace("_", "-") if prefix else ""
+    if prefix is None or name not in NAMES:
         value, end = _value(text, begin)
-        if found and text[found.end() : found.end() + 2] != "//":
-            hints.append(f"“{found[0]}” is not a filter and was searched as text. Filters: {', '.join(NAMES)}.")
+        if prefix and text[prefix.end() : prefix.end() + 2] != "//":
+            hints.append(f"“{prefix[0]}” is not a filter and was searched as text. Filters: {', '.join(NAMES)}.")
         if not value:
             raise QueryError("Empty quotation marks", begin)
         return Term(TEXT, value, negated), end
-    assert found
-    if found.end() == len(text) or text[found.end()].isspace():
+    if prefix.end() == len(text) or text[prefix.end()].isspace():
         raise QueryError(f'{name}: needs a value; {name}:"" matches empty values' if name in FIELDS else
-                         f"{name}: needs a time, such as {name}:2h or {name}:2026-11-21", found.end())  # fmt: skip
-    value, end = _value(text, found.end())
-    seconds = _time(name, value, found.end(), now) if name in TIMES else None
+                         f"{name}: needs a time, such as {name}:2h or {name}:2026-11-21", prefix.end())  # fmt: skip
+    value, end = _value(text, prefix.end())
+    seconds = _time(name, value, prefix.end(), now) if name in TIMES else None
     return Term(name, value, negated, seconds), end
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
-    """Where a term stands in a text, finished or not: its name, which may be empty, and where its value begins."""
+class TypedTerm:
+    """A term as it is typed, finished or not: its place in the text, its filter (or empty), where its value begins."""
 
     start: int
     end: int
@@ -174,23 +172,23 @@ class Written:
     value_at: int
 
 
-def term_around(text: str, position: int) -> Written:
-    """Return the term that a position of a text is in or just behind; an empty one where it is in none."""
+def term_around(text: str, position: int) -> TypedTerm:
+    """Return the term that contains or ends at a position of a text, or an empty one."""
     start = _past_spaces(text, 0)
     while start < position:
         begin = start + (text[start] == "-")
-        found = _NAME.match(text, begin)
-        name = found[1].lower().replace("_", "-") if found else ""
-        value_at = found.end() if found and name in NAMES else begin
+        prefix = _NAME.match(text, begin)
+        name = prefix[1].lower().replace("_", "-") if prefix else ""
+        value_at = prefix.end() if prefix and name in NAMES else begin
         end = _past_value(text, value_at)
         if position <= end:
-            return Written(start, end, name if name in NAMES else "", value_at)
+            return TypedTerm(start, end, name if name in NAMES else "", value_at)
         start = _past_spaces(text, end)
-    return Written(position, position, "", position)
+    return TypedTerm(position, position, "", position)
 
 
 def _past_value(text: str, start: int) -> int:
-    """Return where a value ends; one whose quotation mark is not closed goes on to the end."""
+    """Return where a value ends; an unclosed one extends to the end of the text."""
     try:
         return _value(text, start)[1] if start < len(text) else start
     except QueryError:
@@ -198,18 +196,18 @@ def _past_value(text: str, start: int) -> int:
 
 
 def unquoted(text: str) -> str:
-    """Return what is meant by the beginning of a value, which may be quoted and not closed."""
+    """Return the beginning of a value without its quotation mark, which need not be closed."""
     return re.sub(r'\\(["\\])', r"\1", text[1:]) if text.startswith('"') else text
 
 
 def _value(text: str, start: int) -> tuple[str, int]:
-    """Return a word, or what stands between quotation marks, and where it ends."""
+    """Return a word or a quoted phrase, and where it ends."""
     if text[start] != '"':
         end = _past_word(text, start)
         return text[start:end], end
     value, position = [], start + 1
     while position < len(text) and text[position] != '"':
-        # A backslash takes the meaning from a quotation mark and from itself; elsewhere it is one.
+        # A backslash escapes a quotation mark and itself; elsewhere it is text.
         position += text[position] == "\\" and text[position + 1 : position + 2] in ('"', "\\")
         value.append(text[position])
         position += 1
@@ -232,8 +230,8 @@ def _time(name: str, value: str, position: int, now: int) -> int:
         _refuse_time(name, value, position)
 
 
-def _written(seconds: int) -> str:
-    """Return a time as people read it, or as a number where no calendar holds it."""
+def _time_text(seconds: int) -> str:
+    """Return a time in ISO format, or as a number if it is beyond the calendar."""
     try:
         return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}" if seconds >= 0 else str(seconds)
     except (OverflowError, ValueError, OSError):
@@ -249,7 +247,7 @@ def _refuse_time(name: str, value: str, position: int) -> NoReturn:
 
 
 def marked(text: str, words: Iterable[str], fold: Callable[[str], str] | None = None) -> list[tuple[str, bool]]:
-    """Return a text in parts, each with whether it is one of the words; ASCII letters match in either case."""
+    """Return a text in parts, each with whether it is one of the words, in which ASCII letters match in either case."""
     fold = fold or ascii_folded
     folded = fold(text)
     patterns = [re.escape(fold(word)) for word in sorted(set(words), key=len, reverse=True) if word]
@@ -266,5 +264,5 @@ _LOWER: Final = {upper: upper + 32 for upper in range(ord("A"), ord("Z") + 1)}
 
 
 def ascii_folded(text: str) -> str:
-    """Return a text with its ASCII capitals small: the only letters whose case LIKE overlooks."""
+    """Return a text with its ASCII letters in lower case: the only letters whose case LIKE ignores."""
     return text.translate(_LOWER)

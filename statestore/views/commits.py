@@ -29,7 +29,7 @@ def commit_detail(request: HttpRequest, sha: RowId) -> HttpResponse:
     form = PageForm(request.GET)
     cursor = form.cleaned_data["cursor"] if form.is_valid() else ""
     found = search.find(query, cursor=cursor)
-    counted = search.facets(query)
+    counted = search.facets_of(query)
     context: dict[str, object] = {
         "place": "events",
         "sha": sha,
@@ -53,7 +53,7 @@ class Meanwhile:
 
 def _meanwhile(query: search.Query) -> Meanwhile:
     """Return what changed in the agents from the first event at the commit to the last."""
-    agents = search.agents(query)
+    agents = search.agents_of(query)
     newest = search.find(query, limit=1).rows
     oldest = search.find(query, cursor=search.LAST_PAGE, limit=1).rows
     if not newest or not oldest or not agents.names:

@@ -48,7 +48,7 @@ def _answer(form: SearchForm) -> dict[str, object]:
     query = form.cleaned_data["q"]
     tail = "" if form.cleaned_data["cursor"] else search.tail_from_now()  # Before: what comes meanwhile is in both.
     found = search.find(query, cursor=form.cleaned_data["cursor"], limit=form.cleaned_data["size"])
-    counted, drawn = search.facets(query), search.histogram(query)
+    counted, drawn = search.facets_of(query), search.histogram_of(query)
     return {
         "query": query,
         "found": found,
@@ -77,13 +77,13 @@ def live(request: HttpRequest) -> HttpResponse:
         raise ValidationError("Invalid query.")
     query = form.cleaned_data["q"]
     came = search.follow(query, form.cleaned_data["cursor"] or search.tail_from_now())
-    rows = search_page.rows(query, search.Found(came.rows, None, None))
+    rows = search_page.rows(query, search.ResultPage(came.rows, None, None))
     response = render(request, "statestore/events/_rows.html", {"rows": rows, "query": query})
     response["X-Cursor"] = came.cursor
     response["X-More"] = "1" if came.has_more else ""
     response["X-Lost"] = "1" if came.is_lost else ""
     if came.rows:
-        response["X-Count"] = str(search_page.count_of(search.facets(query)))
+        response["X-Count"] = str(search_page.count_of(search.facets_of(query)))
     response["Cache-Control"] = "no-store"
     return response
 

@@ -198,7 +198,7 @@ class Row:
     is_cut: bool
 
 
-def rows(query: Query, found: search.Found) -> list[Row]:
+def rows(query: Query, found: search.ResultPage) -> list[Row]:
     """Return the events of the answer as they are shown."""
     return [_row(query, event, str(event.pk) in found.cut) for event in found.rows]
 

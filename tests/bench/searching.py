@@ -51,7 +51,7 @@ def words() -> list[str]:
     return whole + rare + parts + absent + short
 
 
-def find(text: str, cursor: str = "") -> search.Found:
+def find(text: str, cursor: str = "") -> search.ResultPage:
     return search.find(search.parse(text), cursor=cursor, limit=50)
 
 
@@ -94,8 +94,8 @@ def answers(store: Path) -> None:
         *asked[:20],
     ]
     show("pages with filters", quantiles(find, [*texts[3:7], "agent:agent-000007 cache", "after:1790200000 retry"]))
-    show("facets", quantiles(lambda text: search.facets(search.parse(text)), texts))
-    show("histogram", quantiles(lambda text: search.histogram(search.parse(text)), texts))
+    show("facets", quantiles(lambda text: search.facets_of(search.parse(text)), texts))
+    show("histogram", quantiles(lambda text: search.histogram_of(search.parse(text)), texts))
 
 
 def index(store: Path) -> None:

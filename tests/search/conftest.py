@@ -1,4 +1,4 @@
-"""An index of its own for each test about search."""
+"""Each test of search has its own index."""
 
 from pathlib import Path
 
@@ -7,4 +7,4 @@ import pytest
 
 @pytest.fixture(autouse=True)
 def _own_index(index_file: Path) -> None:
-    """Let each test here have one."""
+    """Use the test's own index."""

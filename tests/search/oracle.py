@@ -37,18 +37,18 @@ def _text(pk: Any) -> str:
 def everything(text: str, *, limit: int = 3, backwards: bool = False) -> list[str]:
     """Return the ids of all pages of an answer, read one after the other."""
     query, cursor = search.parse(text), search.LAST_PAGE if backwards else ""
-    found: list[str] = []
+    answer: list[str] = []
     for _ in range(1000):
         page = search.find(query, cursor=cursor, limit=limit)
         ids = [str(event.pk) for event in page]
-        found = [*ids, *found] if backwards else [*found, *ids]
+        answer = [*ids, *answer] if backwards else [*answer, *ids]
         following = page.newer if backwards else page.older
         if following is None:
-            return found
+            return answer
         cursor = following
     raise AssertionError("the pages never end")
 
 
 def wrong(words: Iterable[str]) -> list[str]:
-    """Return those of some words whose answer is not the orchestrator's."""
+    """Return the words whose answer differs from the orchestrator's."""
     return [word for word in words if everything(str(search.Term("text", word)), limit=50) != like(word)]

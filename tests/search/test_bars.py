@@ -1,7 +1,6 @@
-"""The histogram counts what there is, clips at the query's own ends, and guesses from events, not from time."""
+"""The histogram: its counts, its bounds, and estimates by the share of events instead of time."""
 
 import random
-from importlib import import_module
 from itertools import pairwise
 from typing import Any
 
@@ -10,49 +9,48 @@ from django.db import connections
 
 from statestore import search
 from statestore.db.routers import store_alias
-from statestore.search import sampling
-from statestore.search.fts import index_file, ordering, planner, time_buckets
+from statestore.search import limits
+from statestore.search.fts import index_file, ordering, time_buckets
 from tests.builders import NOW, make_event
 
-# The package exports a function under the module's own name.
-MODULE = import_module("statestore.search.histogram")
 pytestmark = pytest.mark.django_db
 
 HOUR = 3600
 
 
-def found(text: str, low: int, high: int) -> int:
+def matches_between(text: str, low: int, high: int) -> int:
     """Return how many events a click on a bar finds."""
     return len(search.find(search.parse(str(search.parse(text).between(low, high))), limit=2_000))
 
 
 @pytest.fixture
 def crowded(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let a few events be very many."""
-    monkeypatch.setattr(planner, "FEW", 4)
-    monkeypatch.setattr(planner, "SORTABLE", 6)
-    monkeypatch.setattr(sampling, "MOST_COUNTED", 5)
-    monkeypatch.setattr(MODULE, "MOST_IN_BAR", 20)
-    monkeypatch.setattr(MODULE, "MOST_IN_MIDDLE", 5)
+    """Lower the limits, so that a few events are very many."""
+    monkeypatch.setattr(limits, "FEW_DOCUMENTS", 4)
+    monkeypatch.setattr(limits, "RARE_DOCUMENTS", 2)
+    monkeypatch.setattr(limits, "SORTABLE_DOCUMENTS", 6)
+    monkeypatch.setattr(limits, "SAMPLED_EVENTS", 5)
+    monkeypatch.setattr(limits, "BAR_DOCUMENTS", 20)
+    monkeypatch.setattr(limits, "BAR_MIDDLE_DOCUMENTS", 5)
 
 
 @pytest.mark.sqlite
 @pytest.mark.usefixtures("crowded")
 @pytest.mark.parametrize("text", ["", "word", "type:message", "type:message -actor:x"])
-def test_a_burst_at_the_beginning_of_a_bar_is_not_taken_for_hours_of_it(text: str):
-    """Four hundred events within two seconds were once drawn as seven millions."""
+def test_a_burst_at_the_beginning_of_a_bar_is_not_extrapolated(text: str):
+    """Regression: 400 events within two seconds were estimated as seven million."""
     for number in range(200):
         make_event(content="a word", timestamp=NOW // (12 * HOUR) * 12 * HOUR + number // 100)
     make_event(content="a word", timestamp=NOW + 20 * 24 * HOUR)
     search.index_all()
-    drawn = search.histogram(search.parse(text))
+    drawn = search.histogram_of(search.parse(text))
     assert drawn.bars[0].count == 200, drawn.bars[0]
 
 
 @pytest.mark.sqlite
 @pytest.mark.usefixtures("crowded")
 @pytest.mark.parametrize("text", ["", "type:message", "session:session-1"])
-def test_what_an_index_of_ours_holds_is_counted(text: str):
+def test_names_are_counted_and_not_estimated(text: str):
     chance = random.Random(3)
     times = [NOW + chance.choice((0, 5, 7, 90_000)) * number + chance.randrange(3) for number in range(150)]
     for number, at in enumerate(times):
@@ -60,14 +58,24 @@ def test_what_an_index_of_ours_holds_is_counted(text: str):
     search.index_all()
     with connections[store_alias()].cursor() as cursor:
         cursor.execute("UPDATE events SET timestamp = timestamp + 400 WHERE id LIKE 'e1%%'")
-    drawn = search.histogram(search.parse(text))
+    drawn = search.histogram_of(search.parse(text))
     assert not any(bar.is_estimate for bar in drawn.bars)
-    assert [bar.count for bar in drawn.bars] == [found(text, bar.start, bar.end) for bar in drawn.bars]
+    assert [bar.count for bar in drawn.bars] == [matches_between(text, bar.start, bar.end) for bar in drawn.bars]
     assert sum(bar.count for bar in drawn.bars) == 150
 
 
+def test_a_name_that_is_not_indexed_yet_has_bars_of_its_own_events_only():
+    """Regression: its bars counted all events of their time."""
+    for number in range(40):
+        make_event(event_type="known", timestamp=NOW + number)
+    search.index_all()
+    for number in range(3):
+        make_event(event_type="new", timestamp=NOW + number * 10)
+    assert sum(bar.count for bar in search.histogram_of(search.parse("type:new")).bars) == 3
+
+
 @pytest.mark.sqlite
-def test_the_tally_follows_each_document():
+def test_time_buckets_follow_insertions_and_deletions():
     for number in range(40):
         make_event(id=f"e{number}", timestamp=(number - 20) * 97)
     search.index_all()
@@ -79,14 +87,14 @@ def test_the_tally_follows_each_document():
     assert index is not None
     for low in range(-2000, 4000, 61):
         for high in (low + 1, low + 299, low + 1000):
-            places = ordering.first_place(low), ordering.last_place(high)
+            places = ordering.first_docid(low), ordering.last_docid(high)
             (number,) = index.execute("SELECT count(*) FROM doc WHERE docid BETWEEN ? AND ?", places).fetchone()
             assert time_buckets.count(index, *places) == (number, False), (low, high)
     assert index.execute("SELECT sum(count) FROM tally").fetchone() == (29,)
 
 
 @pytest.mark.parametrize("text", ["", "word", "type:message"])
-def test_bars_end_where_the_query_does(text: str):
+def test_bars_span_the_time_of_the_query(text: str):
     for number in range(100):
         make_event(content="a word", timestamp=NOW + number * 600)
     after, before = NOW + 1_234, NOW + 50_001
@@ -94,23 +102,23 @@ def test_bars_end_where_the_query_does(text: str):
     for indexed in (False, True):
         if indexed:
             search.index_all()
-        drawn = search.histogram(query)
+        drawn = search.histogram_of(query)
         assert (drawn.bars[0].start, drawn.bars[-1].end) == (after, before)
-        assert all(one.end == other.start for one, other in pairwise(drawn.bars))
+        assert all(bar.end == following.start for bar, following in pairwise(drawn.bars))
         assert sum(bar.count for bar in drawn.bars) == len(search.find(query, limit=200))
-        assert [bar.count for bar in drawn.bars] == [found(text, bar.start, bar.end) for bar in drawn.bars]
+        assert [bar.count for bar in drawn.bars] == [matches_between(text, bar.start, bar.end) for bar in drawn.bars]
 
 
 @pytest.mark.parametrize("unit", [10**3, 10**6, 10**9])
 @pytest.mark.parametrize("text", ["", "word", "type:message"])
 @pytest.mark.parametrize("step", [1, 50, 100_000])
-def test_times_finer_than_seconds_have_bars_that_zoom(unit: int, text: str, step: int):
+def test_bars_of_times_finer_than_seconds_can_be_zoomed(unit: int, text: str, step: int):
     for number in range(40):
         make_event(content="a word", timestamp=NOW * unit + number * unit * step // 7)
     search.index_all()
-    drawn = search.histogram(search.parse(text))
+    drawn = search.histogram_of(search.parse(text))
     assert drawn.bars[0].start <= NOW * unit < drawn.bars[0].end
     assert sum(bar.count for bar in drawn.bars) == 40
-    assert [bar.count for bar in drawn.bars] == [found(text, bar.start, bar.end) for bar in drawn.bars]
+    assert [bar.count for bar in drawn.bars] == [matches_between(text, bar.start, bar.end) for bar in drawn.bars]
     inner: Any = search.parse(text).between(drawn.bars[0].start, drawn.bars[0].end - 1)
-    assert sum(bar.count for bar in search.histogram(inner).bars) == len(search.find(inner, limit=100))
+    assert sum(bar.count for bar in search.histogram_of(inner).bars) == len(search.find(inner, limit=100))

@@ -1,8 +1,7 @@
-"""What either database answers alike: short words in portions, contents of any size, bars over all matches."""
+"""What both databases answer alike: short words in portions, contents of any size, bars over all matches."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib import import_module
 
 import pytest
 from django.db import connections
@@ -11,10 +10,7 @@ from statestore import search
 from statestore.db import transactions
 from statestore.db.routers import store_alias
 from statestore.errors import TooSlow
-from statestore.search import sampling
-from statestore.search.fts import planner
-from statestore.search.fts.index_file import CONTENT_BYTES
-from statestore.search.postgres import engine
+from statestore.search import limits
 from tests.builders import NOW, make_event
 from tests.search.oracle import everything
 
@@ -22,47 +18,46 @@ pytestmark = [pytest.mark.django_db]
 
 
 @pytest.mark.parametrize("text", ["q", "zq", "%", "é", "zq -type:other", "zq session:session-1", "zq -nothing"])
-def test_a_short_word_is_read_for_in_portions_that_are_named(text: str, monkeypatch: pytest.MonkeyPatch):
+def test_a_short_word_is_searched_in_portions_and_the_page_says_so(text: str, monkeypatch: pytest.MonkeyPatch):
     for number in range(40):
         make_event(id=f"e{number}", content="zq é % a" if number == 3 else "other", timestamp=NOW + number)
     search.index_all()
-    monkeypatch.setattr(planner, "MOST_READ", 10)
-    monkeypatch.setattr(planner, "FEW", 1)
-    found = search.find(search.parse(text), limit=5)
-    assert not found.is_complete
-    assert found.older
-    assert "Only 10 events were read" in found.notes[0]
-    assert "words of fewer than three characters are not indexed" in found.notes[0]
-    assert "2026-" in found.notes[0]
-    assert everything(text, limit=5) == ["e3"], "looking further back finds it"
+    monkeypatch.setattr(limits, "UNINDEXED_EVENTS", 10)
+    monkeypatch.setattr(limits, "FEW_DOCUMENTS", 1)
+    page = search.find(search.parse(text), limit=5)
+    assert not page.is_complete
+    assert page.older
+    assert "Only 10 events were read" in page.notes[0]
+    assert "words of fewer than three characters are not indexed" in page.notes[0]
+    assert "2026-" in page.notes[0]
+    assert everything(text, limit=5) == ["e3"], "further pages find it"
     assert everything(text, limit=5, backwards=True) == ["e3"]
 
 
-def test_a_page_that_is_full_of_short_words_says_nothing_of_portions(monkeypatch: pytest.MonkeyPatch):
+def test_a_full_page_of_a_short_word_has_no_note(monkeypatch: pytest.MonkeyPatch):
     for number in range(40):
         make_event(id=f"e{number}", content="ab", timestamp=NOW + number)
     search.index_all()
-    monkeypatch.setattr(planner, "MOST_READ", 10)
-    found = search.find(search.parse("ab"), limit=5)
-    assert ([event.pk for event in found], found.notes) == ([f"e{number}" for number in range(39, 34, -1)], ())
+    monkeypatch.setattr(limits, "UNINDEXED_EVENTS", 10)
+    page = search.find(search.parse("ab"), limit=5)
+    assert ([event.pk for event in page], page.notes) == ([f"e{number}" for number in range(39, 34, -1)], ())
     assert everything("ab", limit=4) == [f"e{number}" for number in range(39, -1, -1)]
 
 
-def test_a_short_word_is_counted_as_far_as_was_read(monkeypatch: pytest.MonkeyPatch):
+def test_facets_and_histogram_of_a_short_word_say_how_far_they_reach(monkeypatch: pytest.MonkeyPatch):
     for number in range(40):
         make_event(content="ab" if number % 2 else "other", timestamp=NOW + number)
     search.index_all()
-    for place in (planner, sampling):
-        monkeypatch.setattr(place, "MOST_READ", 10)
-    counted = search.facets(search.parse("ab"))
+    monkeypatch.setattr(limits, "UNINDEXED_EVENTS", 10)
+    counted = search.facets_of(search.parse("ab"))
     assert counted.has_more
     assert counted.total <= 10
     assert "2026-" in counted.reach
-    assert "are shown" in search.histogram(search.parse("ab")).note
+    assert "are shown" in search.histogram_of(search.parse("ab")).note
 
 
 def test_a_word_is_found_wherever_it_is_in_a_large_content():
-    make_event(id="large", content="alpha " + "x" * CONTENT_BYTES + " omega", timestamp=NOW + 1)
+    make_event(id="large", content="alpha " + "x" * limits.INDEXED_BYTES + " omega", timestamp=NOW + 1)
     make_event(id="small", content="alpha")
     search.index_all()
     assert everything("alpha") == ["large", "small"]
@@ -70,44 +65,44 @@ def test_a_word_is_found_wherever_it_is_in_a_large_content():
     assert everything("alpha -omega") == ["small"]
 
 
-def test_bars_are_over_all_matches_and_not_over_the_newest_alone(monkeypatch: pytest.MonkeyPatch):
+def test_bars_cover_all_matches_and_not_only_the_newest(monkeypatch: pytest.MonkeyPatch):
     for number in range(300):
         make_event(content="often" if number % 3 else "seldom", timestamp=NOW + number * 3600)
     search.index_all()
-    monkeypatch.setattr(sampling, "MOST_COUNTED", 50)
+    monkeypatch.setattr(limits, "SAMPLED_EVENTS", 50)
     for text, expected in (("", 300), ("often", 200), ("seldom", 100), ("type:message often", 200)):
-        drawn = search.histogram(search.parse(text))
+        drawn = search.histogram_of(search.parse(text))
         assert drawn.note == ""
         assert drawn.bars[0].start <= NOW + 3600
         assert drawn.bars[-1].end > NOW + 297 * 3600
         assert sum(bar.count for bar in drawn.bars) == expected, text
 
 
-@pytest.mark.skipif(connections[store_alias()].vendor == "sqlite", reason="counted by the index of ours there")
-def test_the_height_of_a_bar_with_very_many_is_estimated(monkeypatch: pytest.MonkeyPatch):
+@pytest.mark.skipif(connections[store_alias()].vendor == "sqlite", reason="the FTS5 index counts them")
+def test_a_bar_with_very_many_matches_is_estimated(monkeypatch: pytest.MonkeyPatch):
     for number in range(200):
         make_event(content="often" if number % 2 else "seldom", timestamp=NOW + number)
-    monkeypatch.setattr(sampling, "MOST_COUNTED", 20)
-    monkeypatch.setattr(engine, "MOST_IN_BAR", 2)
-    drawn = search.histogram(search.parse("often"))
+    monkeypatch.setattr(limits, "SAMPLED_EVENTS", 20)
+    monkeypatch.setattr(limits, "BAR_EVENTS", 2)
+    drawn = search.histogram_of(search.parse("often"))
     assert any(bar.is_estimate for bar in drawn.bars)
     assert 60 <= sum(bar.count for bar in drawn.bars) <= 140
 
 
-def test_a_burst_at_the_beginning_of_a_bar_says_nothing_of_its_rest(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("statestore.search.postgres.engine.MOST_IN_BAR", 10)
-    monkeypatch.setattr(import_module("statestore.search.histogram"), "MOST_IN_BAR", 10)
-    monkeypatch.setattr("statestore.search.sampling.MOST_COUNTED", 20)
+def test_a_burst_at_the_beginning_of_a_bar_is_not_extrapolated(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(limits, "BAR_EVENTS", 10)
+    monkeypatch.setattr(limits, "BAR_DOCUMENTS", 10)
+    monkeypatch.setattr(limits, "SAMPLED_EVENTS", 20)
     for number in range(40):
         make_event(content="burst", timestamp=NOW + number // 20)
     make_event(content="burst", timestamp=NOW + 40 * 86400)
     search.index_all()
-    drawn = search.histogram(search.parse("burst"))
+    drawn = search.histogram_of(search.parse("burst"))
     assert 41 <= sum(bar.count for bar in drawn.bars) <= 45
 
 
-@pytest.mark.skipif(connections[store_alias()].vendor == "sqlite", reason="SQLite bounds what it reads")
-def test_a_question_that_takes_too_long_is_asked_about_fewer_events(monkeypatch: pytest.MonkeyPatch):
+@pytest.mark.skipif(connections[store_alias()].vendor == "sqlite", reason="SQLite has no time limit")
+def test_a_query_that_takes_too_long_is_answered_from_fewer_events(monkeypatch: pytest.MonkeyPatch):
     for number in range(40):
         make_event(id=f"e{number}", content="word" if number in (3, 35) else "other", timestamp=NOW + number)
     with (
@@ -124,9 +119,9 @@ def test_a_question_that_takes_too_long_is_asked_about_fewer_events(monkeypatch:
         yield
 
     monkeypatch.setattr(transactions, "in_time", never)
-    monkeypatch.setattr(planner, "MOST_READ", 10)
-    found = search.find(search.parse("word"))
-    assert [event.pk for event in found] == ["e35"]
-    assert "the database needed more than 5 s" in found.notes[0]
+    monkeypatch.setattr(limits, "UNINDEXED_EVENTS", 10)
+    page = search.find(search.parse("word"))
+    assert [event.pk for event in page] == ["e35"]
+    assert "did not find them all within 5 s" in page.notes[0]
     assert everything("word") == ["e35", "e3"]
-    assert search.facets(search.parse("word")).reach
+    assert search.facets_of(search.parse("word")).reach

@@ -1,4 +1,4 @@
-"""What the box offers: names and values that exist, for the term that the caret is in."""
+"""Completions of the term at the caret: names of filters, and values that exist."""
 
 import pytest
 
@@ -17,9 +17,9 @@ def _events() -> None:
 
 
 def offered(text: str) -> list[str]:
-    """Return the texts that are offered with the caret at the bar, where it then stands being one."""
-    found = search.complete(text.replace("|", ""), text.index("|"))
-    return [f"{one.text[: one.caret]}|{one.text[one.caret :]}" for one in found]
+    """Return the completed texts; in `text` and in the result, a bar marks the caret."""
+    suggestions = search.complete(text.replace("|", ""), text.index("|"))
+    return [f"{each.text[: each.caret]}|{each.text[each.caret :]}" for each in suggestions]
 
 
 @pytest.mark.parametrize(
@@ -62,5 +62,5 @@ def test_a_value_begins_in_either_case_of_ascii():
 def test_any_caret_in_any_text_is_answered():
     text = '-session:"build coder" type:er x "y -z: a:"b \\" '
     for caret in range(len(text) + 2):
-        for one in search.complete(text, caret):
-            assert 0 <= one.caret <= len(one.text)
+        for suggestion in search.complete(text, caret):
+            assert 0 <= suggestion.caret <= len(suggestion.text)

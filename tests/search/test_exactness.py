@@ -1,4 +1,4 @@
-"""Every answer equals LIKE over the same rows, newest first, whatever happened to them and to the index."""
+"""Every answer equals LIKE over the same rows, newest first, after any changes of rows and index."""
 
 from collections.abc import Callable
 from typing import Any
@@ -10,13 +10,15 @@ from hypothesis import strategies as st
 
 from statestore import models, search
 from statestore.db.routers import store_alias
-from statestore.search.fts import index_file, planner, trigram_stats, unindexed
+from statestore.search import limits
+from statestore.search.fts import index_file, trigram_stats, unindexed
+from statestore.search.fts.indexer import Indexer
 from tests.builders import NOW, make_event
 from tests.search.oracle import everything, like, wrong
 
 pytestmark = pytest.mark.django_db
 
-# Times before 1970, of one second, in milli-, micro- and nanoseconds, and at the ends of what a column holds.
+# Times before 1970, of one second, in milli-, micro- and nanoseconds, and at the limits of a 64-bit column.
 TIMES = (NOW, NOW, NOW + 1, NOW - 1, 0, -1, -5_000_000_000, NOW * 10**3, NOW * 10**6, NOW * 10**9, 2**63 - 1, -(2**63))
 LETTERS = "abAB%_\"\\' É\u212aéſ"
 WORDS = (
@@ -63,7 +65,7 @@ def step_a_little() -> None:
         return
     with index_file.lease() as is_ours:
         assert is_ours
-        indexer = search.Indexer()
+        indexer = Indexer()
         indexer.step()
         indexer.close()
 
@@ -85,7 +87,7 @@ steps = st.one_of(
 
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(st.lists(steps, max_size=25), st.sampled_from(WORDS))
-def test_whatever_happened_the_answer_is_that_of_like(done: list[tuple[Any, ...]], word: str):
+def test_after_any_changes_the_answer_equals_like(done: list[tuple[Any, ...]], word: str):
     change("DELETE FROM events")
     index_file.delete()
     for act, *arguments in done:
@@ -136,7 +138,7 @@ QUERIES: dict[str, Callable[[models.Event], bool]] = {
 
 @pytest.mark.parametrize("indexed", ["indexed", "half", "not indexed"])
 @pytest.mark.parametrize("text", QUERIES)
-def test_every_filter_keeps_what_it_says_in_order(text: str, indexed: str):
+def test_every_filter_keeps_its_events_in_order(text: str, indexed: str):
     fill(200)
     if indexed != "not indexed":
         search.index_all()
@@ -175,7 +177,7 @@ def test_an_event_that_was_replaced_between_two_others_of_its_second_moves_to_th
     assert everything("tie") == ["e2", "e4", "e3", "e1", "e0"]
 
 
-def test_random_words_of_a_mixed_store_are_all_exact():
+def test_answers_are_exact_while_some_events_are_not_indexed():
     fill()
     search.index_all()
     change("UPDATE events SET content = %s WHERE id LIKE %s", "moved word0 parser", "e1%")
@@ -192,7 +194,7 @@ def test_an_event_that_made_room_in_a_second_it_has_left_is_placed_where_it_belo
         make_event(id=f"e{number}", content="tie", timestamp=NOW)
     make_event(id="late", content="tie", timestamp=NOW + 5)
     search.index_all()
-    # The first comes back between the others' documents while one of those has gone elsewhere, and is not marked yet.
+    # e0 is indexed again between the other documents, while e1 has moved to another second and is not marked yet.
     change("UPDATE events SET timestamp = %s WHERE id = 'e1'", NOW + 9)
     change("DELETE FROM dash_dirty")
     change("UPDATE events SET content = 'tie again' WHERE id = 'e0'")
@@ -204,11 +206,11 @@ def test_an_event_that_made_room_in_a_second_it_has_left_is_placed_where_it_belo
 
 @pytest.mark.sqlite
 @pytest.mark.parametrize(("cursor", "misleading_at"), [("", NOW + 1), (search.LAST_PAGE, NOW - 1)])
-def test_where_the_pieces_of_a_word_mislead_all_of_it_is_looked_up(
+def test_if_trigrams_mislead_the_whole_word_is_looked_up(
     monkeypatch: pytest.MonkeyPatch, cursor: str, misleading_at: int
 ):
-    monkeypatch.setattr(trigram_stats, "READ", 0)  # So that the pieces of any word are thought to be enough.
-    monkeypatch.setattr(planner, "MOST_ROUGH", 60)
+    monkeypatch.setattr(trigram_stats, "READ", 0)  # So that a few trigrams of any word seem to suffice.
+    monkeypatch.setattr(limits, "PARTIAL_CANDIDATES", 60)
     for _ in range(300):
         make_event(content="abcd bcde", timestamp=misleading_at)
     for _ in range(70):
@@ -222,22 +224,20 @@ def test_where_the_pieces_of_a_word_mislead_all_of_it_is_looked_up(
         return among(using, query, cursor, names, **more)
 
     monkeypatch.setattr(unindexed, "among", counted)
-    found = search.find(search.parse("abcde"), cursor=cursor, limit=50)
-    assert (len(found), found.is_complete, found.notes) == (50, True, ())
+    page = search.find(search.parse("abcde"), cursor=cursor, limit=50)
+    assert (len(page), page.is_complete, page.notes) == (50, True, ())
     assert 60 < sum(read) <= 60 + 70
     assert everything("abcde") == everything("abcde", backwards=True) == like("abcde")
 
 
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(st.lists(steps, max_size=25), st.sampled_from(WORDS), st.integers(1, 4))
-def test_whatever_happened_nothing_is_lost_or_comes_twice_where_it_is_read_by_portions(
-    done: list[tuple[Any, ...]], word: str, limit: int
-):
+def test_after_any_changes_portions_lose_and_repeat_nothing(done: list[tuple[Any, ...]], word: str, limit: int):
     change("DELETE FROM events")
     index_file.delete()
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(unindexed, "ROWS_AT_ONCE", 1)
-        patched.setattr(unindexed, "MOST_ROWS", 2)
+        patched.setattr(limits, "ROWS_AT_ONCE", 1)
+        patched.setattr(limits, "LAST_INSERTED_EVENTS", 2)
         for act, *arguments in done:
             act(*arguments)
         text = str(search.Term("text", word))

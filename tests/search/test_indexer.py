@@ -1,4 +1,4 @@
-"""The index is built, kept up to date, told from that of another store, and never trusted further than it reaches."""
+"""The index is built, kept up to date, distinguished from another store's, and trusted only as far as it reaches."""
 
 import re
 import sqlite3
@@ -14,9 +14,9 @@ from django.db import connections
 
 from statestore import search
 from statestore.db.routers import store_alias
-from statestore.search.fts import change_log, coverage, index_file, source, unindexed
+from statestore.search import limits
+from statestore.search.fts import change_log, coverage, index_file, source
 from statestore.search.fts import indexer as indexing
-from statestore.search.fts.index_file import CONTENT_BYTES
 from tests.builders import NOW, make_event
 from tests.search.oracle import everything, like, wrong
 
@@ -34,12 +34,12 @@ def documents() -> int:
     return int(index.execute("SELECT count(*) FROM doc").fetchone()[0])
 
 
-def test_without_an_index_events_are_read_and_the_answer_says_so():
+def test_without_an_index_events_are_read_and_the_page_says_so():
     make_event(content="lonely")
-    found = search.find(search.parse("lonely"))
-    assert len(found) == 1
-    assert "no search index yet" in found.notes[0]
-    assert not index_file.path().exists(), "a reader made the index"
+    page = search.find(search.parse("lonely"))
+    assert len(page) == 1
+    assert "no search index yet" in page.notes[0]
+    assert not index_file.path().exists(), "a reader created the index"
 
 
 def ids(numbers: Any) -> list[str]:
@@ -48,21 +48,21 @@ def ids(numbers: Any) -> list[str]:
 
 @pytest.fixture
 def portions(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let three events be read at once, and six for one answer."""
-    monkeypatch.setattr(unindexed, "ROWS_AT_ONCE", 3)
-    monkeypatch.setattr(unindexed, "MOST_ROWS", 6)
+    """Read three events at once, and six for one answer."""
+    monkeypatch.setattr(limits, "ROWS_AT_ONCE", 3)
+    monkeypatch.setattr(limits, "LAST_INSERTED_EVENTS", 6)
 
 
 @pytest.mark.usefixtures("portions")
-def test_without_an_index_one_pages_on_through_what_was_not_read():
-    """An old word was once not found, with nothing to look further back by, and the answer called complete."""
+def test_without_an_index_further_pages_read_the_other_events():
+    """Regression: an old word was not found, and the page had no older one and claimed to be complete."""
     for number in range(40):
         make_event(
             id=f"e{number}", content="every other" if number % 2 else "old" * (number == 2), timestamp=NOW + number
         )
-    found = search.find(search.parse("old"))
-    assert (len(found), found.is_complete) == (0, False)
-    assert found.older
+    page = search.find(search.parse("old"))
+    assert (len(page), page.is_complete) == (0, False)
+    assert page.older
     assert everything("old") == ["e2"]
     odd = ids(range(39, 0, -2))
     for limit in (1, 2, 3, 50):
@@ -86,7 +86,7 @@ def test_pages_of_both_directions_meet_without_an_index():
 
 
 @pytest.mark.usefixtures("portions")
-def test_events_far_apart_are_read_without_what_is_between_them():
+def test_gaps_between_rowids_are_skipped():
     make_event(id="e1", content="far")
     make_event(id="e2", content="far")
     execute("UPDATE events SET rowid = 4000000000000000000 WHERE id = 'e2'")
@@ -94,50 +94,50 @@ def test_events_far_apart_are_read_without_what_is_between_them():
 
 
 @pytest.mark.usefixtures("portions")
-def test_while_the_index_is_built_pages_go_on_where_it_has_got_meanwhile(monkeypatch: pytest.MonkeyPatch):
+def test_while_the_index_is_built_paging_loses_nothing(monkeypatch: pytest.MonkeyPatch):
     for number in range(60):
         make_event(id=f"e{number}", content="built", timestamp=NOW + number * 7 % 60)
-    monkeypatch.setattr(source, "CHUNK_ROWS", 5)
-    monkeypatch.setattr(indexing, "WALK_ROWS", 5)
-    indexer = search.Indexer()
+    monkeypatch.setattr(limits, "CHUNK_ROWS", 5)
+    monkeypatch.setattr(limits, "WALK_ROWS", 5)
+    indexer = indexing.Indexer()
     while not documents():
         indexer.step()
     cursor: str | None = ""
-    found = []
+    read = []
     while cursor is not None:
         page = search.find(search.parse("built"), cursor=cursor, limit=4)
-        found += [event.pk for event in page]
+        read += [event.pk for event in page]
         cursor = page.older
         indexer.step()
     indexer.close()
-    assert sorted(found) == sorted(ids(range(60)))
+    assert sorted(read) == sorted(ids(range(60)))
 
 
-def test_more_changes_than_can_be_read_make_the_index_useless_not_the_answer_wrong(monkeypatch: pytest.MonkeyPatch):
+def test_with_too_many_changes_the_index_is_bypassed(monkeypatch: pytest.MonkeyPatch):
     make_event(id="e0", content="before")
     search.index_all()
     for number in range(1, 5):
         make_event(id=f"e{number}", content="before", timestamp=NOW + number)
-    monkeypatch.setattr(coverage, "MOST_MARKED", 3)
+    monkeypatch.setattr(limits, "MARKED_EVENTS", 3)
     assert everything("before") == ids(range(4, -1, -1))
     assert "Very many events changed" in search.find(search.parse("before")).notes[0]
 
 
-def test_a_round_of_the_indexer_between_two_looks_does_not_make_the_index_unknown(monkeypatch: pytest.MonkeyPatch):
+def test_an_indexer_that_runs_between_two_reads_does_not_invalidate_the_index(monkeypatch: pytest.MonkeyPatch):
     make_event(id="e1", content="first")
     search.index_all()
     make_event(id="e2", content="second")
-    witness = change_log.witness
-    asked = []
+    status = change_log.status
+    statuses = []
 
-    def with_a_round_after_it(using: str) -> change_log.Witness:
-        seen = witness(using)
-        asked.append(seen)
-        if len(asked) == 1:
+    def with_a_round_after_it(using: str) -> change_log.LogStatus:
+        log = status(using)
+        statuses.append(log)
+        if len(statuses) == 1:
             search.index_all()
-        return seen
+        return log
 
-    monkeypatch.setattr(change_log, "witness", with_a_round_after_it)
+    monkeypatch.setattr(change_log, "status", with_a_round_after_it)
     assert coverage.coverage(store_alias()).index is not None
 
 
@@ -146,7 +146,7 @@ def test_what_changed_is_marked_found_and_the_mark_cleared():
     search.index_all()
     assert change_log.marked(store_alias(), 10) == []
     execute("UPDATE events SET content = 'second' WHERE id = %s", event.pk)
-    assert [name for name, _ in change_log.marked(store_alias(), 10)] == [change_log.name_of(event.pk)]
+    assert [key for key, _ in change_log.marked(store_alias(), 10)] == [change_log.key_of(event.pk)]
     assert everything("second") == [event.pk]
     assert everything("first") == []
     search.index_all()
@@ -154,7 +154,7 @@ def test_what_changed_is_marked_found_and_the_mark_cleared():
     assert not search.find(search.parse("second")).notes
 
 
-def test_an_index_that_is_behind_says_by_how_many_seconds():
+def test_a_lagging_index_says_by_how_many_seconds():
     search.index_all()
     event = make_event(content="recent")
     assert search.find(search.parse("recent")).notes == ()
@@ -172,22 +172,22 @@ def test_a_mark_that_was_set_again_meanwhile_is_not_cleared():
     assert len(change_log.marked(store_alias(), 10)) == 1
 
 
-def test_an_event_in_the_place_of_one_that_was_asked_for_is_indexed_once(monkeypatch: pytest.MonkeyPatch):
-    # Between two reads a foreign REPLACE may put another event where the one that was looked for had been.
+def test_an_event_that_is_read_twice_is_indexed_once(monkeypatch: pytest.MonkeyPatch):
+    # Between two reads, a REPLACE by another program may give an event the rowid of another.
     make_event(id="e1", content="first")
     search.index_all()
     make_event(id="e2", content="second", timestamp=NOW + 10)
-    named = source.named
+    by_keys = source.by_keys
 
-    def with_another(using: str, names: list[bytes]) -> Any:
-        yield from named(using, names)
-        yield from named(using, [b"te1"])
-        yield from named(using, names)
+    def with_another(using: str, keys: list[bytes]) -> Any:
+        yield from by_keys(using, keys)
+        yield from by_keys(using, [b"te1"])
+        yield from by_keys(using, keys)
 
-    monkeypatch.setattr(source, "named", with_another)
+    monkeypatch.setattr(source, "by_keys", with_another)
     built = index_file.reading()
     assert search.index_all()
-    assert index_file.reading() is built, "the index was made anew"
+    assert index_file.reading() is built, "the index was rebuilt"
     assert (everything("first"), everything("second")) == (["e1"], ["e2"])
     assert documents() == 2
 
@@ -212,18 +212,18 @@ def test_an_indexer_that_dies_between_index_and_marks_loses_nothing(monkeypatch:
 def test_a_walk_goes_on_where_it_was_interrupted(monkeypatch: pytest.MonkeyPatch):
     for number in range(50):
         make_event(id=f"e{number}", content=f"step {number}")
-    monkeypatch.setattr(source, "CHUNK_ROWS", 10)
-    monkeypatch.setattr(indexing, "WALK_ROWS", 10)
-    indexer = search.Indexer()
+    monkeypatch.setattr(limits, "CHUNK_ROWS", 10)
+    monkeypatch.setattr(limits, "WALK_ROWS", 10)
+    indexer = indexing.Indexer()
     while not documents():
         indexer.step()
     indexer.close()
-    found = search.find(search.parse("step"), limit=50)
-    assert len(found) == 50, "what is not indexed yet is read"
-    assert "being built" in found.notes[0]
+    page = search.find(search.parse("step"), limit=50)
+    assert len(page) == 50, "what is not indexed yet is read"
+    assert "being built" in page.notes[0]
     done = documents()
     assert 0 < done < 50
-    resumed = search.Indexer()
+    resumed = indexing.Indexer()
     progress = resumed.progress
     resumed.close()
     assert progress is not None
@@ -233,7 +233,7 @@ def test_a_walk_goes_on_where_it_was_interrupted(monkeypatch: pytest.MonkeyPatch
     assert not search.find(search.parse("step")).notes
 
 
-def test_an_index_of_another_store_is_not_believed():
+def test_an_index_of_another_store_is_not_trusted():
     make_event(id="e1", content="here")
     search.index_all()
     with sqlite3.connect(index_file.path()) as index:
@@ -244,10 +244,10 @@ def test_an_index_of_another_store_is_not_believed():
     assert everything("here") == ["e2", "e1"]
 
 
-def test_a_store_that_was_put_back_from_a_copy_is_noticed():
+def test_a_store_restored_from_a_copy_is_noticed():
     make_event(id="e1", content="kept")
     search.index_all()
-    # What a copy of the store from before would be: other rows, no marks, an older token.
+    # As an older copy of the store would be: other rows, no marks, an older token.
     execute("UPDATE events SET content = 'as it was' WHERE id = 'e1'")
     execute("DELETE FROM dash_dirty")
     execute("UPDATE dash_index SET token = 'older'")
@@ -272,34 +272,34 @@ def test_without_triggers_everything_is_polled():
     assert everything("polled") == ["e3", "e1"]
 
 
-def test_what_a_large_event_has_beyond_the_bound_of_the_index_is_found_all_the_same():
-    make_event(id="large", content="alpha " + "x" * CONTENT_BYTES + " omega")
+def test_a_large_event_is_searched_beyond_its_indexed_beginning():
+    make_event(id="large", content="alpha " + "x" * limits.INDEXED_BYTES + " omega")
     make_event(id="small", content="alpha")
     search.index_all()
-    found = search.find(search.parse("alpha"))
-    assert {event.pk for event in found} == {"large", "small"}
-    assert found.cut == {"large"}
+    page = search.find(search.parse("alpha"))
+    assert {event.pk for event in page} == {"large", "small"}
+    assert page.cut == {"large"}
     for text in ("omega", "omega session:session-1", "omega type:message", "xx omega"):
         assert everything(text) == ["large"], text
-        assert search.facets(search.parse(text)).total == 1
-        assert sum(bar.count for bar in search.histogram(search.parse(text)).bars) == 1
+        assert search.facets_of(search.parse(text)).total == 1
+        assert sum(bar.count for bar in search.histogram_of(search.parse(text)).bars) == 1
     assert everything("alpha -omega") == ["small"]
 
 
-def test_of_too_many_large_events_some_are_searched_in_part_and_the_answer_says_of_how_many(
+def test_with_too_many_large_events_some_are_searched_in_part_and_the_page_says_so(
     monkeypatch: pytest.MonkeyPatch,
 ):
     for number in range(3):
-        make_event(id=f"e{number}", content="x" * CONTENT_BYTES + " omega", timestamp=NOW + number)
+        make_event(id=f"e{number}", content="x" * limits.INDEXED_BYTES + " omega", timestamp=NOW + number)
     search.index_all()
-    monkeypatch.setattr(coverage, "MOST_CUT_BYTES", CONTENT_BYTES * 2 - 1)
-    found = search.find(search.parse("omega"))
-    assert [event.pk for event in found] == ["e2"]
-    assert found.notes[0].startswith("2 events have more than 1 MB")
+    monkeypatch.setattr(limits, "LARGE_EVENT_BYTES", limits.INDEXED_BYTES * 2 - 1)
+    page = search.find(search.parse("omega"))
+    assert [event.pk for event in page] == ["e2"]
+    assert page.notes[0].startswith("2 events have more than 1 MB")
     assert [event.pk for event in search.find_all(search.parse("omega"))] == ["e2", "e1", "e0"], "an export is whole"
 
 
-def test_bytes_that_are_no_text_are_found_as_like_finds_them():
+def test_invalid_utf8_is_found_as_like_finds_it():
     for number, content in enumerate((b"caf\xc3\xa9 \xff\xfe raw", b"one\0two", "\ud7ff\ufffd".encode())):
         execute(
             "INSERT INTO events (id, event_type, timestamp, session_id, actor_type, actor_id, content)"
@@ -317,12 +317,12 @@ def test_bytes_that_are_no_text_are_found_as_like_finds_them():
     assert len(like("raw")) == 2
 
 
-def test_names_that_are_no_text_are_counted_from_the_index():
-    """Such a type once took the whole search page down, as soon as it was indexed."""
+def test_names_of_invalid_utf8_are_counted_from_the_index():
+    """Regression: such a type broke the search page as soon as it was indexed."""
     make_event(event_type="plain")
     execute("UPDATE events SET event_type = CAST(%s AS TEXT), actor_id = CAST(%s AS TEXT)", b"caf\xe9", b"\xff")
     search.index_all()
-    counted = search.facets(search.parse("")).values
+    counted = search.facets_of(search.parse("")).values
     assert (counted["type"], counted["actor"]) == ([("caf\udce9", 1)], [("\udcff", 1)])
 
 
@@ -337,7 +337,7 @@ def test_many_events_of_one_second_keep_their_order():
     assert everything("same second", limit=40) == [f"e{number}" for number in reversed(range(300))]
 
 
-def test_the_command_tells_of_its_progress_and_makes_the_index_anew():
+def test_the_command_reports_its_progress_and_rebuilds_the_index():
     make_event(content="told")
     out = StringIO()
     call_command("index", stdout=out)
@@ -345,10 +345,10 @@ def test_the_command_tells_of_its_progress_and_makes_the_index_anew():
     call_command("index", rebuild=True, stdout=out)
     assert "The search index is up to date." in out.getvalue()
     assert index_file.path().stat().st_ino != first or documents() == 1
-    assert index_file.path().stat().st_mode & 0o077 == 0, "others may read what agents said"
+    assert index_file.path().stat().st_mode & 0o077 == 0, "other users may read the index"
 
 
-def test_two_processes_do_not_index_at_once():
+def test_only_one_process_indexes():
     with index_file.lease() as is_ours, index_file.lease() as is_ours_too:
         assert (is_ours, is_ours_too) == (True, False)
         with pytest.raises(CommandError, match="Another process"):
@@ -369,7 +369,7 @@ def test_two_processes_do_not_index_at_once():
         assert is_ours, "the lease of a process that died has not ended"
 
 
-def test_a_damaged_index_is_made_anew():
+def test_a_damaged_index_is_rebuilt():
     make_event(id="e1", content="unharmed")
     search.index_all()
     index_file.close()

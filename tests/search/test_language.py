@@ -1,4 +1,4 @@
-"""The query box's language: what it understands, and where it says that something is wrong."""
+"""The query language, and the positions of its errors."""
 
 import pytest
 from hypothesis import given
@@ -38,7 +38,7 @@ def test_times_are_ago_absolute_or_in_seconds():
     assert parse("after:12 after:-5").after == 12
 
 
-def test_what_is_not_after_a_time_is_before_it():
+def test_a_negated_time_is_the_opposite_bound():
     assert parse("-after:100").before == 100
     assert parse("-before:100").after == 100
 
@@ -59,7 +59,7 @@ def test_what_is_not_after_a_time_is_before_it():
         ("a\ud800", 1, "Invalid character"),
     ],
 )
-def test_a_mistake_is_named_with_its_position(text: str, position: int, message: str):
+def test_an_error_has_a_position(text: str, position: int, message: str):
     with pytest.raises(QueryError, match=message) as caught:
         parse(text)
     assert caught.value.position == position
@@ -68,11 +68,11 @@ def test_a_mistake_is_named_with_its_position(text: str, position: int, message:
 @pytest.mark.parametrize(
     "text", ["(", "^", "x:y", "-", "a-b", "%", "_", "*", "NEAR(a b)", 'a"b', "http://x", "AND", "'", "\\"]
 )
-def test_what_other_languages_find_special_is_plain_text(text: str):
+def test_operators_of_other_languages_are_plain_text(text: str):
     assert " ".join(parse(text).words) == text
 
 
-def test_an_unknown_filter_is_searched_as_text_and_said():
+def test_an_unknown_filter_is_searched_as_text_with_a_hint():
     query = parse("typ:error")
     assert query.words == ("typ:error",)
     assert "not a filter" in query.hints[0]
@@ -84,7 +84,7 @@ def test_an_empty_query_asks_for_everything():
 
 
 @given(st.text(max_size=60))
-def test_any_text_is_a_query_or_a_mistake_with_a_position(text: str):
+def test_any_text_is_a_query_or_an_error_with_a_position(text: str):
     position, again = _position_or_terms(text)
     assert position is None or 0 <= position <= len(text)
     assert again is None or tuple(parse(str(Query(again)), now=NOW).terms) == again
@@ -107,7 +107,7 @@ def test_a_term_is_read_as_it_was_written(name: str, value: str, negated: bool):
     assert terms(str(Term("text", value, negated))) == [Term("text", value, negated)]
 
 
-def test_a_chip_is_taken_away_and_its_opposite_replaced():
+def test_a_term_is_removed_and_replaced_by_its_opposite():
     query = parse("error type:a")
     assert str(query.without(Term("type", "a"))) == "error"
     assert str(query.plus(Term("type", "a", negated=True))) == "error -type:a"

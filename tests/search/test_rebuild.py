@@ -1,4 +1,4 @@
-"""`index --rebuild` while a dashboard serves: its own indexer does the work, and this one tells of it."""
+"""`index --rebuild` while a dashboard serves: its indexer does the work, and the command reports the progress."""
 
 import threading
 import time
@@ -38,11 +38,11 @@ def another_indexer() -> Iterator[threading.Event]:
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(daemon, "_PACE_SECONDS", 0.01)
-    monkeypatch.setattr(daemon, "_ALONE_SECONDS", 0.05)
+    monkeypatch.setattr(daemon, "_ORPHANED_SECONDS", 0.05)
 
 
-def test_where_the_dashboard_stops_meanwhile_the_index_is_built_here():
-    """It once waited for ever."""
+def test_if_the_dashboard_stops_the_command_builds_the_index():
+    """Regression: it waited forever."""
     make_event(id="e1", content="built anew")
     out = StringIO()
     with another_indexer() as leave:
@@ -54,11 +54,11 @@ def test_where_the_dashboard_stops_meanwhile_the_index_is_built_here():
     assert not search.find(search.parse("built")).notes
 
 
-def test_it_tells_how_long_the_other_process_will_take(monkeypatch: pytest.MonkeyPatch):
+def test_it_estimates_how_long_the_other_process_will_take(monkeypatch: pytest.MonkeyPatch):
     for number in range(6):
         make_event(id=f"e{number}", timestamp=NOW + number)
     states = iter([{"walk": 5, "done": done, "total": 40} for done in (0, 10, 20, 30)] + [{"built": 1}])
-    monkeypatch.setattr(daemon, "_notes", lambda: next(states))
+    monkeypatch.setattr(daemon, "_meta", lambda: next(states))
     told: list[search.Progress] = []
     started = time.monotonic()
     with another_indexer():

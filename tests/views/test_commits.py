@@ -1,7 +1,5 @@
 """All that happened at a commit: by every agent that acted at it."""
 
-from importlib import import_module
-
 import pytest
 from django.test import Client
 
@@ -30,7 +28,7 @@ def test_what_changed_meanwhile_is_of_all_agents_that_acted_at_the_commit(viewer
 
 
 def test_where_not_all_agents_are_looked_at_the_page_says_so(viewer: Client, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(import_module("statestore.search.agents"), "MOST_AGENTS", 2)
+    monkeypatch.setattr("statestore.search.limits.AGENTS", 2)
     monkeypatch.setattr("statestore.views.commits.TRANSITIONS", 1)
     for number in range(4):
         make_event(actor_id=f"agent-{number}", git_commit=SHA, timestamp=NOW + number)

@@ -15,8 +15,7 @@ from django.utils.html import escape
 
 from statestore import models, search
 from statestore.db.routers import store_alias
-from statestore.search import export, sampling
-from statestore.search.fts import unindexed
+from statestore.search import limits
 from statestore.views import search_page
 from tests.builders import NOW, make_event
 from tests.faults.scale import times
@@ -59,9 +58,9 @@ def test_the_number_above_the_answer_is_true_and_says_how_far_it_reaches(
         make_event(id=f"e{number}", content="zq" if number == 19 else "nothing", timestamp=NOW + number)
     search.index_all()
     assert header(page(viewer, "zq")) == "1 match"
-    monkeypatch.setattr(sampling, "MOST_READ", 10)
+    monkeypatch.setattr(limits, "UNINDEXED_EVENTS", 10)
     assert re.fullmatch(r"0 matches back to 2026-\S+ \S+ UTC", header(page(viewer, "zq")))
-    monkeypatch.setattr(sampling, "MOST_READ", 15)
+    monkeypatch.setattr(limits, "UNINDEXED_EVENTS", 15)
     assert re.fullmatch(r"1 match back to 2026-\S+ \S+ UTC", header(page(viewer, "zq")))
     monkeypatch.setattr(search_page, "COUNTED", 20)
     assert header(page(viewer, "nothing")) == "20+ matches"
@@ -145,7 +144,7 @@ def test_facets_narrow_and_exclude(viewer: Client):
     assert "?q=commit%3A" in html
     assert rows(page(viewer, "type:error")) == 3
     assert rows(page(viewer, "-type:error")) == 1
-    counted = search.facets(search.parse(""))
+    counted = search.facets_of(search.parse(""))
     assert counted.values["type"] == [("error", 3), ("message", 1)]
     assert (counted.total, counted.has_more) == (4, False)
 
@@ -154,7 +153,7 @@ def test_facets_count_what_changed_since_too(viewer: Client):
     make_event(id="e1", event_type="old")
     search.index_all()
     models.Event.objects.filter(pk="e1").update(event_type="new")
-    assert search.facets(search.parse("")).values["type"] == [("new", 1)]
+    assert search.facets_of(search.parse("")).values["type"] == [("new", 1)]
 
 
 def test_the_histogram_spreads_all_matches_and_its_bars_zoom(viewer: Client):
@@ -163,7 +162,7 @@ def test_the_histogram_spreads_all_matches_and_its_bars_zoom(viewer: Client):
     for indexed in (False, True):
         if indexed:
             search.index_all()
-        found = search.histogram(search.parse("spread"))
+        found = search.histogram_of(search.parse("spread"))
         assert sum(bar.count for bar in found.bars) == 60
         assert all(one.end == other.start for one, other in zip(found.bars, found.bars[1:], strict=False))
     bar = found.bars[0]
@@ -251,8 +250,8 @@ def test_bytes_that_are_no_text_are_exported_as_they_are(viewer: Client):
 @pytest.mark.sqlite
 def test_an_export_is_whole_without_an_index(viewer: Client, monkeypatch: pytest.MonkeyPatch):
     """It once ended, with nothing said, after the events that are read for one page."""
-    monkeypatch.setattr(unindexed, "ROWS_AT_ONCE", 5)
-    monkeypatch.setattr(unindexed, "MOST_ROWS", 10)
+    monkeypatch.setattr(limits, "ROWS_AT_ONCE", 5)
+    monkeypatch.setattr(limits, "LAST_INSERTED_EVENTS", 10)
     for number in range(60):
         make_event(id=f"e{number}", timestamp=NOW + number)
     ids = [json.loads(line)["id"] for line in exported(viewer, "ndjson").splitlines()]
@@ -260,7 +259,7 @@ def test_an_export_is_whole_without_an_index(viewer: Client, monkeypatch: pytest
 
 
 def test_an_export_holds_few_large_rows_at_once(viewer: Client, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(export, "BYTES_AT_ONCE", 1_000)
+    monkeypatch.setattr(limits, "EXPORT_BYTES_AT_ONCE", 1_000)
     for number in range(7):
         make_event(id=f"e{number}", content="x" * 450, timestamp=NOW + number)
     with CaptureQueriesContext(connections[store_alias()]) as captured:
@@ -318,9 +317,9 @@ def test_the_tail_brings_what_was_saved_since_whatever_its_own_clock_says(viewer
 
 
 def test_the_tail_brings_many_by_and_by(viewer: Client, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("statestore.search.live.MOST_ROWS", 3)
-    monkeypatch.setattr("statestore.search.live.MOST_LOOKED_AT", 5)
-    monkeypatch.setattr("statestore.search.live.AGAIN", 4)
+    monkeypatch.setattr(limits, "TAIL_EVENTS", 3)
+    monkeypatch.setattr(limits, "TAIL_ROWS", 5)
+    monkeypatch.setattr(limits, "TAIL_REREAD_ROWIDS", 4)
     make_event(id="old")
     cursor = tail_of(viewer)
     for number in range(20):

@@ -24,7 +24,7 @@ def _within(request: HttpRequest) -> dict[str, Any]:
 @calls.call("GET", "/events/search/facets", {200: FacetsOut}, may="view_event")
 def get_facets(request: HttpRequest, asked: Query[FacetsIn]) -> HttpResponse:
     """Tell how often each value occurs among the newest events that a query finds."""
-    found = search.facets(search.parse(asked.q), **_within(request))
+    found = search.facets_of(search.parse(asked.q), **_within(request))
     values = {
         name: [{"value": serializers.text(value), "count": count} for value, count in pairs]
         for name, pairs in found.values.items()
@@ -35,7 +35,7 @@ def get_facets(request: HttpRequest, asked: Query[FacetsIn]) -> HttpResponse:
 @calls.call("GET", "/events/search/histogram", {200: HistogramOut}, may="view_event")
 def get_histogram(request: HttpRequest, asked: Query[HistogramIn]) -> HttpResponse:
     """Tell how the events that a query finds spread over time."""
-    found = search.histogram(search.parse(asked.q), asked.since, asked.until, **_within(request))
+    found = search.histogram_of(search.parse(asked.q), asked.since, asked.until, **_within(request))
     bars = [{**serializers.times(bar, "start", "end"), "count": bar.count, "is_estimate": bar.is_estimate}
             for bar in found.bars]  # fmt: skip
     return answer({"bars": bars, "note": found.note or None})

@@ -6,7 +6,7 @@ from pydantic import BaseModel, Field
 
 from statestore.api.schemas.common import QUERY_CHARACTERS, In, Out, Seconds, StoredSeconds, Time
 from statestore.events.saved_searches import LONGEST_NAME
-from statestore.search import LONGEST
+from statestore.search import limits
 
 WORDS = "As on the search page: words, type:x, -actor:y, after:2h"
 Query = Annotated[str, Field(max_length=QUERY_CHARACTERS, description=WORDS)]
@@ -86,7 +86,7 @@ class ViewIn(In):
     """A query to keep under a name."""
 
     name: Annotated[str, Field(min_length=1, max_length=LONGEST_NAME, pattern=r"\S")]
-    q: Annotated[str, Field(max_length=LONGEST, description=WORDS)]
+    q: Annotated[str, Field(max_length=limits.QUERY_CHARACTERS, description=WORDS)]
 
 
 class ViewOut(Out):

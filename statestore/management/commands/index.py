@@ -38,7 +38,7 @@ class Command(BaseCommand):
         self.stdout.write("The search index is up to date.")
 
     def _index(self, rebuild: bool) -> bool:
-        if search.index_all(tell=self._tell, rebuild=rebuild):
+        if search.index_all(report=self._tell, rebuild=rebuild):
             return True
         if not rebuild:
             return False
@@ -46,7 +46,7 @@ class Command(BaseCommand):
         if daemon.rebuild_elsewhere(self._tell, threading.Event()):
             return True
         self.stdout.write("The dashboard has stopped; the index is built here.")
-        return search.index_all(tell=self._tell)
+        return search.index_all(report=self._tell)
 
     def _tell(self, progress: search.Progress) -> None:
         if time.monotonic() - self.told < TOLD_EVERY_SECONDS:

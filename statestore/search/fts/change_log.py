@@ -1,9 +1,9 @@
-"""Marks: which events changed since they were indexed. Triggers in the store, made by migration 0005, set them."""
+"""The change log: triggers in the store, made by migration 0005, mark events that changed since they were indexed."""
 
-# ruff: noqa: S608  (names and conditions that are put into SQL here are constants of ours)
+# ruff: noqa: S608  (only constants of ours are put into SQL)
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from django.db import connections
 
@@ -18,37 +18,36 @@ TRIGGERS: Final = (
     "dash_dirty_move",
     "dash_dirty_delete",
 )
-# Names of rows go in and out in bytes: b"t" and a text, or b"b" and a blob, whatever characters are in it.
+# An event's key is its id in bytes: b"t" and a text, valid or not, or b"b" and a blob.
 _PK: Final = "typeof({column}) = 'blob', CAST({column} AS BLOB)"
-SECONDS_UNTIL_SHOWN: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
-class Witness:
-    """What the store says about its marks: whether triggers set them, and the token of who cleared them last."""
+class LogStatus:
+    """Whether triggers set marks, the token of the indexer that cleared marks last, and the time of the oldest mark."""
 
     is_marking: bool
     token: str | None
     oldest: int | None
 
 
-def pk_bytes(is_blob: Any, raw: bytes | None) -> bytes:
-    """Return a row's id as the index keeps it."""
+def key_bytes(is_blob: bool, raw: bytes | None) -> bytes:
+    """Return the key of an id as SQLite stores it."""
     return (b"b" if is_blob else b"t") + (raw or b"")
 
 
-def pk_of(name: bytes) -> str:
-    """Return a row's id as the models read it."""
-    return StoredBlob(name[1:]) if name[:1] == b"b" else name[1:].decode("utf-8", "surrogateescape")
+def pk_of(key: bytes) -> str:
+    """Return the id of a key as models read it."""
+    return StoredBlob(key[1:]) if key[:1] == b"b" else key[1:].decode("utf-8", "surrogateescape")
 
 
-def name_of(pk: str) -> bytes:
-    """Return the name in the index of an id that a model read."""
+def key_of(pk: str) -> bytes:
+    """Return the key of an id as models read it."""
     return (b"b" if isinstance(pk, StoredBlob) else b"t") + text_bytes(pk)
 
 
-def witness(using: str) -> Witness:
-    """Return what the store says about its marks."""
+def status(using: str) -> LogStatus:
+    """Return the status of the change log."""
     names = ", ".join(f"'{name}'" for name in TRIGGERS)
     with translated_errors(), connections[using].cursor() as cursor:
         cursor.execute(
@@ -57,25 +56,25 @@ def witness(using: str) -> Witness:
             " LIMIT 1000))"
         )
         triggers, token, oldest = cursor.fetchone()
-    return Witness(triggers == len(TRIGGERS), token, oldest)
+    return LogStatus(triggers == len(TRIGGERS), token, oldest)
 
 
 def marked(using: str, limit: int) -> list[tuple[bytes, int]]:
-    """Return some rows that changed since they were indexed, each with the generation of its mark."""
+    """Return the keys of some events that changed since they were indexed, each with the generation of its mark."""
     sql = f"SELECT {_PK.format(column='pk')}, generation FROM dash_dirty LIMIT %s"
     with translated_errors(), connections[using].cursor() as cursor:
         cursor.execute(sql, [limit])
-        return [(pk_bytes(is_blob, raw), generation) for is_blob, raw, generation in cursor.fetchall()]
+        return [(key_bytes(is_blob, raw), generation) for is_blob, raw, generation in cursor.fetchall()]
 
 
-def clear(using: str, seen: list[tuple[bytes, int]], token: str) -> None:
-    """Take away marks whose rows have not changed since they were seen, and leave the token of who did."""
+def clear(using: str, marks: list[tuple[bytes, int]], token: str) -> None:
+    """Delete marks that were not set again since they were read, and leave the indexer's token."""
     with transactions.writing(using), connections[using].cursor() as cursor:
-        for name, generation in seen:
-            place = "%s" if name[:1] == b"b" else "CAST(%s AS TEXT)"
+        for key, generation in marks:
+            place = "%s" if key[:1] == b"b" else "CAST(%s AS TEXT)"
             cursor.execute(
                 f"DELETE FROM dash_dirty WHERE pk = {place} AND generation = %s",
-                [name[1:], generation],
+                [key[1:], generation],
             )
         cursor.execute(
             "INSERT INTO dash_index (id, token) VALUES (1, %s) ON CONFLICT (id) DO UPDATE SET token = excluded.token",

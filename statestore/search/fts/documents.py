@@ -4,28 +4,32 @@ import sqlite3
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from itertools import groupby
-from typing import Any, Final
+from typing import Final
 
+from statestore.search import limits
 from statestore.search.fts import ordering, trigram_stats
-from statestore.search.fts.index_file import CONTENT_BYTES, DOC_COLUMNS
-from statestore.search.fts.source import Source
+from statestore.search.fts.ordering import DOCIDS_PER_SECOND
+from statestore.search.fts.source import StoredEvent
+from statestore.search.hits import SortKey, sort_key
+from statestore.search.times import StoredTime
 
-# The events of a second begin in the middle of its places, so that there is room on either side.
-_MIDDLE: Final = ordering.PLACES // 2
-FIELD_NUMBERS: Final = {column: number for number, column in enumerate(DOC_COLUMNS)}
-_VARIABLES: Final = 900
-_NOTED: Final = 20_000
-Positions = Callable[[Sequence[bytes]], dict[bytes, tuple[Any, int]]]
+# The documents of a second begin in the middle of its range, so that there is room on either side.
+_MIDDLE: Final = DOCIDS_PER_SECOND // 2
+Positions = dict[bytes, tuple[StoredTime, int]]
+Numbered = list[tuple[int, StoredEvent]]
 
 
 class Documents:
     """The documents of one index, within one write transaction of it.
 
-    `positions` tells where events stand in the store, and `read` brings the events of some names.
+    `positions` returns {key: (timestamp, rowid)} of events in the store, and `read` the events of some keys.
     """
 
     def __init__(
-        self, index: sqlite3.Connection, positions: Positions, read: Callable[[Sequence[bytes]], Iterable[Source]]
+        self,
+        index: sqlite3.Connection,
+        positions: Callable[[Sequence[bytes]], Positions],
+        read: Callable[[Sequence[bytes]], Iterable[StoredEvent]],
     ) -> None:
         self.index = index
         self.positions = positions
@@ -33,154 +37,149 @@ class Documents:
         self.names: dict[tuple[int, bytes], int] = {}
         self.occupied: set[int] | None = None
 
-    def known(self, names: Sequence[bytes]) -> dict[bytes, tuple[int, int]]:
-        """Return {name: (document number, hash)} of those of some events that are in the index."""
-        found: dict[bytes, tuple[int, int]] = {}
-        for start in range(0, len(names), _VARIABLES):
-            part = names[start : start + _VARIABLES]
+    def known(self, keys: Sequence[bytes]) -> dict[bytes, tuple[int, int]]:
+        """Return {key: (document number, hash)} of those of some events that are in the index."""
+        known: dict[bytes, tuple[int, int]] = {}
+        for start in range(0, len(keys), limits.VARIABLES_AT_ONCE):
+            part = keys[start : start + limits.VARIABLES_AT_ONCE]
             places = ", ".join("?" * len(part))
             rows = self.index.execute(f"SELECT pk, docid, hash FROM doc WHERE pk IN ({places})", part)  # noqa: S608
-            found.update((name, (docid, digest)) for name, docid, digest in rows)
-        return found
+            known.update((key, (docid, digest)) for key, docid, digest in rows)
+        return known
 
-    def replace(self, names: Sequence[bytes], events: list[Source]) -> None:
-        """Let the index hold some events as they are now; of the names, those without an event leave it."""
-        # Rows are read in several statements: meanwhile one event may have taken the place of another, and come twice.
-        current = {event.name: event for event in events}
-        names = [*dict.fromkeys([*names, *current])]
-        known = self.known(names)
-        self._forget(docid for docid, _ in known.values())
-        self.index.executemany("DELETE FROM aside WHERE pk = ?", [(name,) for name in names])
-        events = sorted(current.values(), key=lambda event: ordering.key(event.timestamp, event.rowid))
-        placed: list[tuple[int, Source]] = []
-        self._look_around(events)
+    def replace(self, keys: Sequence[bytes], events: list[StoredEvent]) -> None:
+        """Index events as they are now, in place of their documents; remove the documents of all other keys."""
+        # Events are read by several statements: one that moved in between may come twice.
+        current = {event.key: event for event in events}
+        keys = [*dict.fromkeys([*keys, *current])]
+        self._remove(docid for docid, _ in self.known(keys).values())
+        self.index.executemany("DELETE FROM aside WHERE pk = ?", [(key,) for key in keys])
+        events = sorted(current.values(), key=_sort_key)
+        self._note_occupied(events)
+        numbered: Numbered = []
         for bucket, group in groupby(events, key=lambda event: ordering.bucket(event.timestamp)):
-            placed += self._placed(bucket, list(group))
-        # FTS5 writes out what it has gathered whenever a number is less than the one before.
-        self._add(sorted(placed, key=lambda pair: pair[0]))
+            numbered += self._numbered(bucket, list(group))
+        # FTS5 flushes its pending terms whenever a number is less than the one before.
+        self._add(sorted(numbered, key=lambda pair: pair[0]))
 
-    def _look_around(self, events: list[Source]) -> None:
-        """Note which seconds around some events have documents already, unless those are too many to be noted."""
+    def _note_occupied(self, events: list[StoredEvent]) -> None:
+        """Note which of the events' seconds have documents already, unless those are too many."""
         if not events:
             return
-        span = ordering.first_place(events[0].timestamp), ordering.last_place(events[-1].timestamp)
-        rows = self.index.execute(
-            "SELECT docid FROM doc WHERE docid BETWEEN ? AND ? LIMIT ?", (*span, _NOTED)
-        ).fetchall()
-        self.occupied = None if len(rows) == _NOTED else {docid >> ordering.PLACE_BITS for (docid,) in rows}
+        bounds = ordering.first_docid(events[0].timestamp), ordering.last_docid(events[-1].timestamp)
+        most = limits.NOTED_DOCUMENTS
+        sql = "SELECT docid FROM doc WHERE docid BETWEEN ? AND ? LIMIT ?"
+        rows = self.index.execute(sql, (*bounds, most)).fetchall()
+        self.occupied = None if len(rows) == most else {docid >> ordering.DOCID_BITS for (docid,) in rows}
 
-    def _forget(self, docids: Iterable[int]) -> None:
+    def _remove(self, docids: Iterable[int]) -> None:
         rows = [(docid,) for docid in sorted(docids)]
         self.index.executemany("DELETE FROM text WHERE rowid = ?", rows)
         self.index.executemany("DELETE FROM doc WHERE docid = ?", rows)
 
-    def _placed(self, bucket: int, events: list[Source]) -> list[tuple[int, Source]]:
-        """Return events of one second, in order, with their numbers: after those there are, before them, or between."""
-        first = bucket << ordering.PLACE_BITS
+    def _numbered(self, bucket: int, events: list[StoredEvent]) -> Numbered:
+        """Return sorted events of one second with numbers: after its documents, before them, or between."""
+        first = bucket << ordering.DOCID_BITS
         ends = [] if self.occupied is not None and bucket not in self.occupied else self._ends(first)
         if not ends:
-            start = first + max(0, min(_MIDDLE, ordering.PLACES - len(events)))
-            return self._numbered(first, start, events)
-        (lowest, lowest_name, lowest_place), (highest, highest_name, highest_place) = ends
-        found = self.positions([lowest_name, highest_name])
-        # An event that has moved since tells nothing about where those beside its document stand.
-        stays = {
-            name: ordering.key(*found[name])
-            for name, place in ((lowest_name, lowest_place), (highest_name, highest_place))
-            if name in found and found[name][1] == place and ordering.bucket(found[name][0]) == bucket
+            start = first + max(0, min(_MIDDLE, DOCIDS_PER_SECOND - len(events)))
+            return self._from(first, start, events)
+        (lowest, lowest_key, lowest_rowid), (highest, highest_key, highest_rowid) = ends
+        positions = self.positions([lowest_key, highest_key])
+        # An event that has moved since it was indexed says nothing about its document's neighbours.
+        unmoved = {
+            key: sort_key(*positions[key])
+            for key, rowid in ((lowest_key, lowest_rowid), (highest_key, highest_rowid))
+            if key in positions and positions[key][1] == rowid and ordering.bucket(positions[key][0]) == bucket
         }
-        comes_last = highest_name in stays and stays[highest_name] < _key(events[0])
-        comes_first = lowest_name in stays and _key(events[-1]) < stays[lowest_name]
-        if comes_last and highest + len(events) < first + ordering.PLACES:
-            return self._numbered(first, highest + 1, events)
-        if comes_first and lowest - len(events) >= first:
-            return self._numbered(first, lowest - len(events), events)
+        is_after = highest_key in unmoved and unmoved[highest_key] < _sort_key(events[0])
+        is_before = lowest_key in unmoved and _sort_key(events[-1]) < unmoved[lowest_key]
+        if is_after and highest + len(events) < first + DOCIDS_PER_SECOND:
+            return self._from(first, highest + 1, events)
+        if is_before and lowest - len(events) >= first:
+            return self._from(first, lowest - len(events), events)
         return self._between(first, events)
 
     def _ends(self, first: int) -> list[tuple[int, bytes, int]]:
-        span = (first, first + ordering.PLACES - 1)
+        """Return the number, the key and the rowid of a second's first and last document."""
+        bounds = (first, first + DOCIDS_PER_SECOND - 1)
         sql = "SELECT docid, pk, place FROM doc WHERE docid BETWEEN ? AND ? ORDER BY docid {} LIMIT 1"
-        rows = [self.index.execute(sql.format(way), span).fetchone() for way in ("ASC", "DESC")]
+        rows = [self.index.execute(sql.format(direction), bounds).fetchone() for direction in ("ASC", "DESC")]
         return [row for row in rows if row]
 
-    def _numbered(self, first: int, start: int, events: list[Source]) -> list[tuple[int, Source]]:
-        free = first + ordering.PLACES - start
-        self._set_aside(events[free:])
-        return list(enumerate(events[:free], start))
+    def _from(self, first: int, start: int, events: list[StoredEvent]) -> Numbered:
+        """Return events with numbers from `start` on, as far as the second has room."""
+        room = first + DOCIDS_PER_SECOND - start
+        self._set_aside(events[room:])
+        return list(enumerate(events[:room], start))
 
-    def _between(self, first: int, events: list[Source]) -> list[tuple[int, Source]]:
-        """Return events with numbers among the others of their second; those in the way move up."""
-        span = (first, first + ordering.PLACES - 1)
-        rows = self.index.execute("SELECT pk, docid FROM doc WHERE docid BETWEEN ? AND ?", span).fetchall()
-        current: dict[bytes, int] = dict(rows)
-        there = self.positions(list(current))
-        self._forget(docid for name, docid in current.items() if name not in there)
-        places = [(ordering.key(*at), name) for name, at in there.items()]
-        places += [(_key(event), event.name) for event in events]
+    def _between(self, first: int, events: list[StoredEvent]) -> Numbered:
+        """Return events with numbers between the other documents of their second; those in the way move up."""
+        end = first + DOCIDS_PER_SECOND
+        rows = self.index.execute("SELECT pk, docid FROM doc WHERE docid BETWEEN ? AND ?", (first, end - 1)).fetchall()
+        docids: dict[bytes, int] = dict(rows)
+        positions = self.positions(list(docids))
+        self._remove(docid for key, docid in docids.items() if key not in positions)
+        order = [(sort_key(*position), key) for key, position in positions.items()]
+        order += [(_sort_key(event), event.key) for event in events]
         moved, last = {}, first - 1
-        for place, (_, name) in enumerate(sorted(places)):
-            # Whoever stands late must leave room for all that follow.
-            latest = first + ordering.PLACES - (len(places) - place)
-            wanted = current.get(name)
-            last = wanted if wanted is not None and last < wanted <= latest else last + 1
-            if last != wanted:
-                moved[name] = last
-        self._forget(current[name] for name in moved if name in current)
-        given = {event.name: event for event in events}
-        for event in self.read([name for name in moved if name not in given]):
-            # One that belongs to another second by now only makes room here: it is still to be indexed anew.
-            is_here = ordering.first_place(event.timestamp) == first
-            given[event.name] = event if is_here else replace(event, hash=0)
-        numbered = [(docid, given[name]) for name, docid in moved.items() if name in given]
-        self._set_aside([event for docid, event in numbered if docid >= first + ordering.PLACES])
-        return [pair for pair in numbered if pair[0] < first + ordering.PLACES]
+        for number, (_, key) in enumerate(sorted(order)):
+            # A document may keep its number if those after it still have room.
+            latest = end - (len(order) - number)
+            present = docids.get(key)
+            last = present if present is not None and last < present <= latest else last + 1
+            if last != present:
+                moved[key] = last
+        self._remove(docids[key] for key in moved if key in docids)
+        by_key = {event.key: event for event in events}
+        for event in self.read([key for key in moved if key not in by_key]):
+            # An event that belongs to another second by now only makes room here: it is yet to be indexed anew.
+            is_here = ordering.first_docid(event.timestamp) == first
+            by_key[event.key] = event if is_here else replace(event, hash=0)
+        numbered = [(docid, by_key[key]) for key, docid in moved.items() if key in by_key]
+        self._set_aside([event for docid, event in numbered if docid >= end])
+        return [pair for pair in numbered if pair[0] < end]
 
-    def _set_aside(self, events: Iterable[Source]) -> None:
-        """Keep events for which there is no number: those are searched by reading them."""
-        self.index.executemany("INSERT OR IGNORE INTO aside (pk) VALUES (?)", [(event.name,) for event in events])
+    def _set_aside(self, events: Iterable[StoredEvent]) -> None:
+        """List events for which their second has no number left: searches read them from the store."""
+        self.index.executemany("INSERT OR IGNORE INTO aside (pk) VALUES (?)", [(event.key,) for event in events])
 
-    def _add(self, placed: list[tuple[int, Source]]) -> None:
+    def _add(self, numbered: Numbered) -> None:
         self.index.executemany(
             "INSERT INTO doc (docid, pk, type, actor_type, actor, session, git, place, hash, bytes)"
             " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             [
-                (
-                    docid,
-                    event.name,
-                    *self._name_ids(event),
-                    event.rowid,
-                    event.hash,
-                    event.size if _is_cut(event) else None,
-                )
-                for docid, event in placed
+                (docid, event.key, *self._name_ids(event), event.rowid, event.hash, _size_if_cut(event))
+                for docid, event in numbered
             ],
         )
-        sample = [event.content for _, event in placed if event.hash % trigram_stats.SAMPLED_ONE_OF == 0]
+        sample = [event.content for _, event in numbered if event.hash % trigram_stats.SAMPLED_ONE_OF == 0]
         if sample:
             trigram_stats.count(self.index, sample)
         self.index.executemany(
             "INSERT INTO text (rowid, content, type, session)"
             " VALUES (?, CAST(? AS TEXT), CAST(? AS TEXT), CAST(? AS TEXT))",
-            [(docid, event.content, event.type, event.session) for docid, event in placed],
+            [(docid, event.content, event.type, event.session) for docid, event in numbered],
         )
 
-    def _name_ids(self, event: Source) -> list[int | None]:
+    def _name_ids(self, event: StoredEvent) -> list[int | None]:
         texts = (event.type, event.actor_type, event.actor, event.session, event.git)
         return [self._name_id(field, text) if text is not None else None for field, text in enumerate(texts)]
 
     def _name_id(self, field: int, text: bytes) -> int:
         number = self.names.get((field, text))
         if number is None:
-            where = (field, text)
-            self.index.execute("INSERT OR IGNORE INTO name (field, text) VALUES (?, CAST(? AS TEXT))", where)
-            found = self.index.execute("SELECT id FROM name WHERE field = ? AND text = CAST(? AS TEXT)", where)
-            number = self.names[field, text] = int(found.fetchone()[0])
+            name = (field, text)
+            self.index.execute("INSERT OR IGNORE INTO name (field, text) VALUES (?, CAST(? AS TEXT))", name)
+            rows = self.index.execute("SELECT id FROM name WHERE field = ? AND text = CAST(? AS TEXT)", name)
+            number = self.names[name] = int(rows.fetchone()[0])
         return number
 
 
-def _key(event: Source) -> tuple[int, Any, int]:
-    return ordering.key(event.timestamp, event.rowid)
+def _sort_key(event: StoredEvent) -> SortKey:
+    return sort_key(event.timestamp, event.rowid)
 
 
-def _is_cut(event: Source) -> bool:
-    return event.size > CONTENT_BYTES
+def _size_if_cut(event: StoredEvent) -> int | None:
+    """Return the size of a content of which only the beginning is indexed."""
+    return event.size if event.size > limits.INDEXED_BYTES else None

@@ -1,4 +1,4 @@
-"""The index's own file: disposable, never the store's. Deleted or damaged, it is simply built again."""
+"""The index's own file, apart from the store. It is disposable: deleted or damaged, it is built again."""
 
 import fcntl
 import os
@@ -15,12 +15,10 @@ from statestore.db import vendor
 from statestore.search.fts import time_buckets, trigram_stats
 
 CACHE_KB: Final = 32_000
-# What FTS5 gathers in memory before it writes, and how many pieces it lets lie before it merges them: while all is
-# indexed anew everything, to be merged once at the end; afterwards what it does by itself.
-IN_BULK: Final = {"hashsize": 64 << 20, "automerge": 0, "crisismerge": 400}
-BY_AND_BY: Final = {"hashsize": 1 << 20, "automerge": 4, "crisismerge": 16}
-# How much of an event's content is indexed; events with more are marked as cut.
-CONTENT_BYTES: Final = 1 << 20
+# How much FTS5 collects in memory before it writes a segment, and how many segments it keeps before it merges them.
+# While the index is built, all of them are merged once at the end; afterwards, FTS5's defaults hold.
+BULK_OPTIONS: Final = {"hashsize": 64 << 20, "automerge": 0, "crisismerge": 400}
+USUAL_OPTIONS: Final = {"hashsize": 1 << 20, "automerge": 4, "crisismerge": 16}
 DOC_COLUMNS: Final = ("type", "actor_type", "actor", "session", "git")
 
 _TABLES: Final = (
@@ -38,9 +36,9 @@ _TABLES: Final = (
     trigram_stats.TABLE,
     *time_buckets.CREATE,
 )
-# Since 3.43 the index need not keep a second copy of all texts to be able to delete one.
+# Since SQLite 3.43, the index can delete a text without keeping a second copy of it.
 _CONTENTLESS: Final = ", content='', contentless_delete=1" if sqlite3.sqlite_version_info >= (3, 43) else ""
-# What one SQLite library makes another, older one need not be able to read.
+# An older SQLite cannot read an index without texts.
 FORMAT: Final = f"4 {'without' if _CONTENTLESS else 'with'} texts"
 _TEXT: Final = f"CREATE VIRTUAL TABLE text USING fts5(content, type, session, tokenize='trigram'{_CONTENTLESS})"
 
@@ -48,24 +46,24 @@ _local = threading.local()
 
 
 def path() -> Path:
-    """Return where the index lies."""
+    """Return the path of the index."""
     return Path(settings.SEARCH_INDEX)
 
 
 def reading() -> sqlite3.Connection | None:
-    """Return this thread's connection for reading, or None where there is no index that this release can read."""
-    where = path()
+    """Return this thread's connection for reading, or None if there is no index that this release can read."""
+    file = path()
     try:
-        stat = where.stat()
+        stat = file.stat()
     except OSError:
         return None
-    kept: tuple[Any, sqlite3.Connection] | None = getattr(_local, "kept", None)
-    identity = (str(where), stat.st_dev, stat.st_ino)
+    kept: tuple[tuple[str, int, int], sqlite3.Connection] | None = getattr(_local, "kept", None)
+    identity = (str(file), stat.st_dev, stat.st_ino)
     if kept and kept[0] == identity:
         return kept[1]
     close()
     try:
-        connection = _connect(where)
+        connection = _connect(file)
         if meta(connection, "format") != FORMAT:
             connection.close()
             return None
@@ -83,8 +81,8 @@ def close() -> None:
         _local.kept = None
 
 
-def _connect(where: Path) -> sqlite3.Connection:
-    connection = sqlite3.connect(where, isolation_level=None, timeout=5, cached_statements=64)
+def _connect(file: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(file, isolation_level=None, timeout=5, cached_statements=64)
     connection.text_factory = vendor.decoded
     connection.execute(f"PRAGMA cache_size = -{CACHE_KB}")
     connection.execute("PRAGMA temp_store = MEMORY")
@@ -92,12 +90,12 @@ def _connect(where: Path) -> sqlite3.Connection:
 
 
 def open_to_write() -> sqlite3.Connection:
-    """Return a connection for the one who indexes; makes the file where it is missing, damaged or of another format."""
-    where = path()
-    where.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    """Return the indexer's connection. Creates the file if it is missing, damaged or of another format."""
+    file = path()
+    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     connection = None
     try:
-        connection = _connect(where)
+        connection = _connect(file)
         if _is_sound(connection):
             return _prepared(connection)
     except sqlite3.DatabaseError:
@@ -105,9 +103,9 @@ def open_to_write() -> sqlite3.Connection:
     if connection is not None:
         connection.close()
     delete()
-    # It holds texts of the store: for the owner alone.
-    os.close(os.open(where, os.O_CREAT | os.O_RDWR, 0o600))
-    connection = _prepared(_connect(where))
+    # It holds texts of the store: only its owner may read it.
+    os.close(os.open(file, os.O_CREAT | os.O_RDWR, 0o600))
+    connection = _prepared(_connect(file))
     with writing(connection):
         for statement in (*_TABLES, _TEXT):
             connection.execute(statement)
@@ -116,14 +114,14 @@ def open_to_write() -> sqlite3.Connection:
 
 
 def configure(connection: sqlite3.Connection, **options: int) -> None:
-    """Set options of FTS5, which it keeps in the index."""
+    """Set options of FTS5, which stores them in the index."""
     connection.executemany("INSERT INTO text (text, rank) VALUES (?, ?)", options.items())
 
 
 def _prepared(connection: sqlite3.Connection) -> sqlite3.Connection:
     connection.execute("PRAGMA journal_mode = WAL")
-    # After a power cut the last changes may be missing here, never torn; their marks in the store are, too, or are
-    # found by the token that no longer agrees.
+    # After a power cut, the last transactions may be missing. Either their marks are still in the store, or its token
+    # differs from the index's.
     connection.execute("PRAGMA synchronous = NORMAL")
     return connection
 
@@ -141,7 +139,7 @@ def delete() -> None:
 
 @contextmanager
 def writing(connection: sqlite3.Connection) -> Iterator[None]:
-    """Apply the whole block to the index or none of it."""
+    """Run the block in one transaction of the index."""
     connection.execute("BEGIN IMMEDIATE")
     try:
         yield
@@ -152,32 +150,37 @@ def writing(connection: sqlite3.Connection) -> Iterator[None]:
 
 
 @contextmanager
-def snapshot(connection: sqlite3.Connection) -> Iterator[None]:
-    """Let all reads of the block see the index as it is at the first of them."""
+def snapshot(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
+    """Run the reads of the block on one snapshot of the index."""
     connection.execute("BEGIN")
     try:
-        yield
+        yield connection
     finally:
         connection.execute("COMMIT")
 
 
 def meta(connection: sqlite3.Connection, name: str) -> Any:
-    """Return one of the notes that the index keeps about itself, or None."""
+    """Return a value that the index keeps about itself, or None."""
     row = connection.execute("SELECT value FROM meta WHERE name = ?", (name,)).fetchone()
     return row[0] if row else None
 
 
+def all_meta(connection: sqlite3.Connection) -> dict[str, Any]:
+    """Return all values that the index keeps about itself."""
+    return dict(connection.execute("SELECT name, value FROM meta").fetchall())
+
+
 def set_meta(connection: sqlite3.Connection, **values: Any) -> None:
-    """Keep notes about the index in it."""
+    """Set values that the index keeps about itself."""
     connection.executemany("INSERT OR REPLACE INTO meta (name, value) VALUES (?, ?)", values.items())
 
 
 @contextmanager
 def lease() -> Iterator[bool]:
-    """Yield whether this process is the one that may index. The system ends the lease of a process that dies."""
-    where = path().with_name(f"{path().name}.lock")
-    where.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with where.open("w") as lock:
+    """Yield whether this process holds the indexer's lease. The system ends the lease of a process that dies."""
+    file = path().with_name(f"{path().name}.lock")
+    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with file.open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:

@@ -1,4 +1,4 @@
-"""Keeping the index up to date: marks first, then the walk through what was never indexed or may have been missed."""
+"""The indexer: marked events first, then a walk through events that were never indexed or may have been missed."""
 
 import logging
 import secrets
@@ -6,40 +6,27 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
 from django.conf import settings
 from django.db import connections
 
-from statestore.db import vendor
 from statestore.db.routers import store_alias
 from statestore.errors import StateStoreError
-from statestore.search.fts import change_log, index_file, ordering, source
-from statestore.search.fts.documents import Documents
-from statestore.search.fts.source import Source
+from statestore.search import limits
+from statestore.search.fts import change_log, index_file, source
+from statestore.search.fts.change_log import LogStatus
+from statestore.search.fts.documents import Documents, Positions
+from statestore.search.fts.ordering import LOWEST
+from statestore.search.fts.source import StoredEvent
+from statestore.search.progress import Progress
 
-MARKS_AT_ONCE: Final = 1_000
 IDLE_SECONDS: Final = 0.5
-# Without triggers, edits and deletions by others are found by going through all events again.
-CHECK_SECONDS: Final = 600
-WALK_ROWS: Final = 10_000
-WALK_BYTES: Final = 16 << 20
-_MERGE_PAGES: Final = 500
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """How far the walk through the store is. `left_seconds` is None where nobody can tell yet."""
-
-    done: int
-    total: int
-    left_seconds: float | None
-
-
 class Indexer:
-    """The one who writes the index. Make it under the lease; `step` until nothing is left to do."""
+    """Writes the index. Create it under the lease; call `step` until nothing is left to do."""
 
     def __init__(self, using: str | None = None) -> None:
         self.using = using or store_alias()
@@ -53,11 +40,11 @@ class Indexer:
         """Close the index."""
         self.index.close()
 
-    def _positions(self, names: Sequence[bytes]) -> dict[bytes, tuple[Any, int]]:
-        return source.positions(self.using, names)
+    def _positions(self, keys: Sequence[bytes]) -> Positions:
+        return source.positions(self.using, keys)
 
-    def _read(self, names: Sequence[bytes]) -> list[Source]:
-        return [event for chunk in source.named(self.using, names) for event in chunk]
+    def _read(self, keys: Sequence[bytes]) -> list[StoredEvent]:
+        return [event for chunk in source.by_keys(self.using, keys) for event in chunk]
 
     def _meta(self, name: str) -> Any:
         return index_file.meta(self.index, name)
@@ -67,46 +54,44 @@ class Indexer:
             index_file.set_meta(self.index, **values)
 
     def _begin(self) -> None:
-        """Decide whether what the index holds can be believed; where not, everything is gone through again."""
-        witness = change_log.witness(self.using)
-        identity = store_identity(self.using)
-        is_known = self._meta("store") == identity and self._meta("is_marking") == witness.is_marking
-        is_continued = witness.token is not None and witness.token in (self._meta("token"), self._meta("next_token"))
-        if is_known and (is_continued or not witness.is_marking):
-            if witness.token is not None and witness.token == self._meta("next_token"):
-                self._note(token=witness.token, next_token=None)
-            if self._meta("walk") is not None and not self._is_at(self._meta("walk"), self._meta("walk_name")):
-                self.start_walk()
+        """Go on with the index if it belongs to this state of the store; otherwise begin a new walk."""
+        log = change_log.status(self.using)
+        meta = index_file.all_meta(self.index)
+        if not belongs_to(meta, self.using, log):
+            self._adopt(log)
+            self.start_walk()
             return
-        self._introduce(identity, witness)
-        self.start_walk()
+        if log.token is not None and log.token == meta.get("next_token"):
+            self._note(token=log.token, next_token=None)
+        if meta.get("walk") is not None and not self._is_at(meta["walk"], meta["walk_name"]):
+            self.start_walk()
 
-    def _introduce(self, identity: str, witness: change_log.Witness) -> None:
-        """Agree with the store on a token: an older copy of either is recognised by another one."""
-        token = secrets.token_hex(8)
-        self._note(store=identity, is_marking=witness.is_marking, token=token, next_token=None, trusted=False)
-        if witness.is_marking:
+    def _adopt(self, log: LogStatus) -> None:
+        """Put the same token into the store and the index: an older copy of either has another one."""
+        token, identity = secrets.token_hex(8), store_identity(self.using)
+        self._note(store=identity, is_marking=log.is_marking, token=token, next_token=None, trusted=False)
+        if log.is_marking:
             change_log.clear(self.using, [], token)
 
-    def _is_at(self, rowid: int, name: bytes | None) -> bool:
-        """Return whether rows are still numbered as they were; a dump that was loaded again numbers them anew."""
-        return name is None or source.row_at(self.using, rowid) in (None, (rowid, name))
+    def _is_at(self, rowid: int, key: bytes | None) -> bool:
+        """Return whether rows have kept their rowids; loading a dump numbers them anew."""
+        return key is None or source.row_at(self.using, rowid) in (None, (rowid, key))
 
     def start_walk(self, *, checking: bool = False) -> None:
-        """Go through all events from the last inserted to the first; when checking, the index is trusted meanwhile."""
+        """Walk through all events, last inserted first. With `checking`, searches trust the index meanwhile."""
         last = source.last_row(self.using)
-        start = last[0] + 1 if last else ordering.LOWEST + 1
+        start = last[0] + 1 if last else LOWEST + 1
         with index_file.writing(self.index):
             index_file.set_meta(self.index, walk=start, walk_name=None, trusted=checking, started=int(time.time()),
-                          total=_count(self.using), done=0, sweep=ordering.LOWEST)  # fmt: skip
+                          total=_count(self.using), done=0, sweep=LOWEST)  # fmt: skip
             if not checking:
-                index_file.configure(self.index, **index_file.IN_BULK)
+                index_file.configure(self.index, **index_file.BULK_OPTIONS)
                 index_file.set_meta(self.index, seen=last[0] if last else None, seen_name=last[1] if last else None)
         self.walked_rows, self.began = 0, time.monotonic()
 
     def step(self) -> bool:
-        """Do one short piece of work, and return whether there was any."""
-        if change_log.witness(self.using).is_marking != bool(self._meta("is_marking")):
+        """Do one short piece of work, and return whether there was any to do."""
+        if change_log.status(self.using).is_marking != bool(self._meta("is_marking")):
             self._begin()
         if self._meta("is_marking"):
             worked = self._index_marked()
@@ -115,114 +100,115 @@ class Indexer:
         return worked or self._walk() or self._sweep() or self._merge() or self._check_again()
 
     def _index_marked(self) -> bool:
-        seen = change_log.marked(self.using, MARKS_AT_ONCE)
-        if not seen:
+        marks = change_log.marked(self.using, limits.MARKS_AT_ONCE)
+        if not marks:
             return False
-        names = self._due([name for name, _ in seen])
+        keys = self._due([key for key, _ in marks])
         token = secrets.token_hex(8)
-        events = self._read(names)
-        known = self.documents.known(names)
-        same = {event.name for event in events if known.get(event.name, (0, None))[1] == event.hash}
-        names = [name for name in names if name not in same]
-        self._replace(names, [event for event in events if event.name not in same], next_token=token)
-        change_log.clear(self.using, seen, token)
+        events = self._read(keys)
+        changed = self._changed(events)
+        unchanged = {event.key for event in events} - {event.key for event in changed}
+        self._replace([key for key in keys if key not in unchanged], changed, next_token=token)
+        change_log.clear(self.using, marks, token)
         self._note(token=token, next_token=None)
         return True
 
-    def _due(self, names: list[bytes]) -> list[bytes]:
-        """Return those of some changed events that the walk will not come to anyway."""
+    def _due(self, keys: list[bytes]) -> list[bytes]:
+        """Return those of some changed events that the walk will not reach anyway."""
         walk = self._meta("walk")
         if walk is None or self._meta("trusted"):
-            return names
-        at = self._positions(names)
-        return [name for name in names if name not in at or at[name][1] >= walk]
+            return keys
+        positions = self._positions(keys)
+        return [key for key in keys if key not in positions or positions[key][1] >= walk]
 
-    def _replace(self, names: Sequence[bytes], events: list[Source], **notes: Any) -> None:
+    def _changed(self, events: list[StoredEvent]) -> list[StoredEvent]:
+        """Return those of some events that are not in the index as they are."""
+        known = self.documents.known([event.key for event in events])
+        return [event for event in events if known.get(event.key, (0, None))[1] != event.hash]
+
+    def _replace(self, keys: Sequence[bytes], events: list[StoredEvent], **meta: Any) -> None:
         try:
             with index_file.writing(self.index):
-                self.documents.replace(names, events)
-                index_file.set_meta(self.index, **notes)
+                self.documents.replace(keys, events)
+                index_file.set_meta(self.index, **meta)
         except BaseException:
             self.documents.names.clear()
             raise
 
     def _index_new(self) -> bool:
-        """Without triggers: index what was inserted since; a replaced row is inserted anew."""
+        """Without triggers: index what was inserted since the last poll. A replaced row is inserted anew."""
         seen = self._meta("seen")
         if seen is not None and source.row_at(self.using, seen) != (seen, self._meta("seen_name")):
             self.start_walk()
             return True
-        events = source.after(self.using, ordering.LOWEST if seen is None else seen)
+        events = source.after(self.using, LOWEST if seen is None else seen)
         if not events:
             return False
         last = max(events, key=lambda event: event.rowid)
-        self._replace([event.name for event in events], events, seen=last.rowid, seen_name=last.name)
+        self._replace([event.key for event in events], events, seen=last.rowid, seen_name=last.key)
         return True
 
     def _walk(self) -> bool:
         position = self._meta("walk")
         if position is None:
             return False
-        new: list[Source] = []
+        new: list[StoredEvent] = []
         read, size, first, rest = 0, 0, None, position
-        # Few large transactions: at the end of each, FTS5 writes out all that it has gathered.
-        while rest is not None and read < WALK_ROWS and size < WALK_BYTES:
+        while rest is not None and read < limits.WALK_ROWS and size < limits.WALK_BYTES:
             events, rest = source.before(self.using, rest)
-            known = self.documents.known([event.name for event in events])
-            new += (event for event in events if known.get(event.name, (0, None))[1] != event.hash)
+            new += self._changed(events)
             first = min(events, key=lambda event: event.rowid, default=first)
             read += len(events)
             size += sum(len(event.content) for event in events)
         done = self._meta("done") + read
-        notes: dict[str, Any] = {"walk": rest, "walk_name": first.name if first and rest is not None else None}
+        meta: dict[str, Any] = {"walk": rest, "walk_name": first.key if first and rest is not None else None}
         if rest is None:
-            notes |= {"trusted": True, "built": int(time.time()), "unmerged": "begin"}
-        self._replace([event.name for event in new], new, done=done, **notes)
+            meta |= {"trusted": True, "built": int(time.time()), "unmerged": "begin"}
+        self._replace([event.key for event in new], new, done=done, **meta)
         self.walked_rows += read
         return True
 
     def _sweep(self) -> bool:
-        """After a walk: let documents go whose events are no more."""
+        """After a walk: remove documents whose events were deleted."""
         after = self._meta("sweep")
         if after is None:
             return False
         rows = self.index.execute(
-            "SELECT docid, pk FROM doc WHERE docid > ? ORDER BY docid LIMIT ?", (after, source.CHUNK_ROWS * 5)
+            "SELECT docid, pk FROM doc WHERE docid > ? ORDER BY docid LIMIT ?", (after, limits.CHUNK_ROWS * 5)
         ).fetchall()
-        names = [name for _, name in rows]
-        there = self._positions(names)
-        gone = [name for name in names if name not in there]
-        self._replace(gone, [], sweep=rows[-1][0] if rows else None)
+        keys = [key for _, key in rows]
+        existing = self._positions(keys)
+        self._replace([key for key in keys if key not in existing], [], sweep=rows[-1][0] if rows else None)
         return True
 
     def _merge(self) -> bool:
-        """Merge a little of what a walk has left in many pieces: a search then has to look into fewer."""
+        """Merge some of the FTS5 segments that a walk has left: a search then looks into fewer."""
         stage = self._meta("unmerged")
         if not stage:
             return False
         before = self.index.total_changes
         with index_file.writing(self.index):
-            # A negative number begins to merge all pieces into one; positive ones go on with it.
-            pages = -_MERGE_PAGES if stage == "begin" else _MERGE_PAGES
+            # A negative number of pages begins to merge all segments into one; positive ones go on with it.
+            pages = -limits.MERGE_PAGES if stage == "begin" else limits.MERGE_PAGES
             self.index.execute("INSERT INTO text (text, rank) VALUES ('merge', ?)", (pages,))
             is_over = self.index.total_changes - before < 2
             index_file.set_meta(self.index, unmerged=None if is_over else "go on")
             if is_over:
-                index_file.configure(self.index, **index_file.BY_AND_BY)
+                index_file.configure(self.index, **index_file.USUAL_OPTIONS)
         if is_over:
-            # The file is ours alone: nobody waits when its log is folded in. On the store that would be harm.
+            # No other program writes to this file, so its WAL may be truncated. In the store, that would block writers.
             self.index.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         return True
 
     def _check_again(self) -> bool:
-        if self._meta("is_marking") or time.time() - (self._meta("built") or 0) < CHECK_SECONDS:
+        if self._meta("is_marking") or time.time() - (self._meta("built") or 0) < limits.CHECK_SECONDS:
             return False
         self.start_walk(checking=True)
         return True
 
     @property
     def progress(self) -> Progress | None:
-        """How far the walk is, or None where there is none."""
+        """How far the walk is, or None if there is none."""
         if self._meta("walk") is None:
             return None
         done, total = int(self._meta("done")), max(int(self._meta("total")), int(self._meta("done")))
@@ -231,8 +217,15 @@ class Indexer:
 
 
 def store_identity(using: str) -> str:
-    """Return which store an index belongs to."""
+    """Return the name by which an index knows its store."""
     return str(connections[using].settings_dict["NAME"])
+
+
+def belongs_to(meta: dict[str, Any], using: str, log: LogStatus) -> bool:
+    """Return whether an index belongs to a store, and to its present state: a copy of either has another token."""
+    if meta.get("store") != store_identity(using) or bool(meta.get("is_marking")) != log.is_marking:
+        return False
+    return not log.is_marking or (log.token is not None and log.token in (meta.get("token"), meta.get("next_token")))
 
 
 def _count(using: str) -> int:
@@ -241,12 +234,8 @@ def _count(using: str) -> int:
         return int(cursor.fetchone()[0])
 
 
-def index_all(
-    using: str | None = None, tell: Callable[[Progress], None] | None = None, *, rebuild: bool = False
-) -> bool:
-    """Bring the index up to date, and return whether it was this process's turn to."""
-    if not vendor.is_sqlite(connections[using or store_alias()]):
-        return True  # PostgreSQL keeps its indexes itself.
+def index_all(using: str, report: Callable[[Progress], None] | None, *, rebuild: bool) -> bool:
+    """Bring the index up to date, and return whether this process held the indexer's lease."""
     with index_file.lease() as is_ours:
         if not is_ours:
             return False
@@ -255,15 +244,15 @@ def index_all(
         indexer = Indexer(using)
         try:
             while indexer.step():
-                if tell and (progress := indexer.progress):
-                    tell(progress)
+                if report and (progress := indexer.progress):
+                    report(progress)
         finally:
             indexer.close()
     return True
 
 
 def follow(stop: threading.Event, using: str | None = None) -> None:
-    """Keep the index up to date until told to stop; whatever fails is tried again."""
+    """Keep the index up to date until told to stop; after an error, try again."""
     pause = IDLE_SECONDS
     while not stop.wait(pause):
         pause = min(pause * 2, 30.0)
@@ -279,12 +268,12 @@ def follow(stop: threading.Event, using: str | None = None) -> None:
 
 def _follow(stop: threading.Event, using: str | None) -> None:
     indexer = Indexer(using)
-    where = index_file.path()
-    inode = where.stat().st_ino
+    path = index_file.path()
+    inode = path.stat().st_ino
     try:
         while not stop.is_set():
-            if not where.exists() or where.stat().st_ino != inode:
-                return  # Somebody deleted the index: begin a new one.
+            if not path.exists() or path.stat().st_ino != inode:
+                return  # The index was deleted: begin a new one.
             if not indexer.step():
                 stop.wait(settings.SEARCH_POLL_SECONDS)
     finally:

@@ -1,23 +1,35 @@
-"""The order of events as numbers: the index's rowid sorts as (timestamp, insertion order) does in the store."""
+"""The order of events as document numbers: they sort as (timestamp, insertion order) does in the store."""
 
 import math
-from datetime import UTC, datetime
-from typing import Any, Final
+from dataclasses import dataclass
+from typing import Final
 
-# 2^20 places for the events of one second, below 43 bits and a sign for the second itself.
-PLACE_BITS: Final = 20
-PLACES: Final = 1 << PLACE_BITS
-# Seconds are numbered one by one up to here; beyond, where milli- and nanoseconds are, many share a number.
-EXACT: Final = 1 << 42
-_COARSE_BITS: Final = 21
-COARSE: Final = 1 << _COARSE_BITS
+from statestore.search.times import COARSE_BITS, EXACT_BELOW, StoredTime
+
+# A second has room for 2^20 documents; the second itself takes 43 bits and a sign.
+DOCID_BITS: Final = 20
+DOCIDS_PER_SECOND: Final = 1 << DOCID_BITS
 _LAST: Final = (1 << 43) - 1
+# Of document numbers and of rowids.
 LOWEST: Final = -(1 << 63)
 HIGHEST: Final = (1 << 63) - 1
 
 
-def bucket(timestamp: Any) -> int:
-    """Return the number of a timestamp's second, never less than that of an earlier one, whatever was stored."""
+@dataclass(frozen=True, slots=True)
+class DocidRange:
+    """A range of document numbers, both ends included."""
+
+    low: int = LOWEST
+    high: int = HIGHEST
+
+    def within(self, start: int | None, end: int | None) -> "DocidRange":
+        """Return the part of the range from one time to another (exclusive)."""
+        low = self.low if start is None else max(self.low, first_docid(start))
+        return DocidRange(low, self.high if end is None else min(self.high, last_docid(end - 1)))
+
+
+def bucket(timestamp: StoredTime) -> int:
+    """Return the number of a timestamp's second, never less than an earlier one's, for stored values of any type."""
     if timestamp is None:
         return -_LAST
     if not isinstance(timestamp, int | float):
@@ -25,44 +37,23 @@ def bucket(timestamp: Any) -> int:
     if isinstance(timestamp, float):
         timestamp = math.floor(max(min(timestamp, HIGHEST), LOWEST)) if timestamp == timestamp else LOWEST
     size = abs(int(timestamp))
-    coarse = size if size < EXACT else min(EXACT + ((size - EXACT) >> _COARSE_BITS), _LAST - 1)
+    coarse = size if size < EXACT_BELOW else min(EXACT_BELOW + ((size - EXACT_BELOW) >> COARSE_BITS), _LAST - 1)
     return coarse if timestamp >= 0 else -coarse
 
 
-def first_place(timestamp: Any) -> int:
+def first_docid(timestamp: StoredTime) -> int:
     """Return the least document number that an event of this time can have."""
-    return bucket(timestamp) << PLACE_BITS
+    return bucket(timestamp) << DOCID_BITS
 
 
-def last_place(timestamp: Any) -> int:
+def last_docid(timestamp: StoredTime) -> int:
     """Return the greatest document number that an event of this time can have."""
-    return first_place(timestamp) + PLACES - 1
+    return first_docid(timestamp) + DOCIDS_PER_SECOND - 1
 
 
 def second_of(docid: int) -> int:
     """Return the second that a document number stands for, the first of those that share it."""
-    second = docid >> PLACE_BITS
+    second = docid >> DOCID_BITS
     size = abs(second)
-    fine = size if size < EXACT else EXACT + ((size - EXACT) << _COARSE_BITS)
+    fine = size if size < EXACT_BELOW else EXACT_BELOW + ((size - EXACT_BELOW) << COARSE_BITS)
     return fine if second >= 0 else -fine
-
-
-def when(seconds: Any) -> str:
-    """Return a time in words, as pages write it."""
-    try:
-        return f"{datetime.fromtimestamp(int(seconds), UTC):%Y-%m-%d %H:%M:%S} UTC"
-    except (OverflowError, ValueError, OSError):
-        return "an invalid time"
-
-
-def key(timestamp: Any, rowid: int) -> tuple[int, Any, int]:
-    """Return what sorts as SQLite's `ORDER BY timestamp, rowid`: nothing, numbers, texts, blobs."""
-    raw = getattr(timestamp, "raw", timestamp)
-    raw = getattr(raw, "raw", raw)
-    if raw is None:
-        return 0, 0, rowid
-    if isinstance(raw, int | float):
-        return 1, raw, rowid
-    if isinstance(raw, bytes):
-        return 3, raw, rowid
-    return 2, str(raw).encode("utf-8", "surrogateescape"), rowid

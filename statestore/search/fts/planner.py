@@ -1,227 +1,267 @@
-"""Candidates: which documents of the index may answer a query, in order, found by whatever leaves the fewest."""
+"""Plans: which documents may match a query, found by that part of it which leaves the fewest."""
 
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from math import inf
-from typing import Any, Final
+from typing import Final
 
-from statestore.db.fields import text_bytes
-from statestore.search.fts import ordering, trigram_stats
-from statestore.search.fts.documents import FIELD_NUMBERS
+from statestore.search import limits
+from statestore.search.cursor import Cursor
+from statestore.search.fts import names, ordering, trigram_stats
+from statestore.search.fts.change_log import key_of
+from statestore.search.fts.ordering import DocidRange
 from statestore.search.query import Query
+from statestore.search.times import EXACT_BELOW
 
-# Fewer documents than this with a filter's value: reading them beats asking the index for a word.
-FEW: Final = 2_000
-SORTABLE: Final = 20_000
-# Documents that are looked at for one page, and those whose events are read where no index of words can help.
-MOST_LOOKED_AT: Final = 60_000
-MOST_READ: Final = 1_500
-MOST_CHECKED: Final = 6_000
-# After so many events that had the pieces of a word and mostly not the word, all of the word is looked up.
-MOST_ROUGH: Final = 500
-MOST_COMMITS: Final = 500
-SHORTEST_WORD: Final = 3
-_COLUMN: Final = {"type": "type", "actor-type": "actor_type", "actor": "actor", "session": "session"}
-DOC: Final = "d.docid, d.pk, d.type, d.actor_type, d.actor, d.session, d.git"
+_COLUMNS: Final = {name: names.COLUMNS[name] for name in ("type", "actor-type", "actor", "session")}
+
+_DOC: Final = "d.docid, d.pk, d.type, d.actor_type, d.actor, d.session, d.git"
 Doc = tuple[int, bytes, int, int, int, int, int | None]
+DOCID: Final = 0
+PK: Final = 1
+TYPE: Final = 2
+ACTOR_TYPE: Final = 3
+ACTOR: Final = 4
+SESSION: Final = 5
+GIT: Final = 6
+_PLACE: Final = {"type": TYPE, "actor_type": ACTOR_TYPE, "actor": ACTOR, "session": SESSION, "git": GIT}
+_IN_RANGE: Final = "d.docid BETWEEN ? AND ? ORDER BY d.docid"
+
+
+class DocumentSet:
+    """The documents that one part of the index finds, by SQL whose last parameters are a range.
+
+    `rows` is SQL for documents in either direction, `docids` for the first numbers alone. A set `is_small` if all of it
+    can be read.
+    """
+
+    rows: str
+    docids: str = ""
+    parameters: tuple[object, ...] = ()
+    is_small: bool = False
+
+
+class NoDocuments(DocumentSet):
+    """No documents: the query asks for a name that does not occur."""
+
+    rows = f"SELECT {_DOC} FROM doc d WHERE 0 AND {_IN_RANGE} {{direction}}"  # noqa: S608
+    is_small = True
+
+
+class AllDocuments(DocumentSet):
+    """Every document, in order of time: no part of the query narrows them down."""
+
+    rows = f"SELECT {_DOC} FROM doc d NOT INDEXED WHERE {_IN_RANGE} {{direction}}"  # noqa: S608
+
+
+class NamedDocuments(DocumentSet):
+    """The documents with certain names in one column, by that column's index."""
+
+    def __init__(self, column: str, numbers: frozenset[int], count: int) -> None:
+        # An equality, since SQLite sorts the rows of an IN, even of one value.
+        places = "= ?" if len(numbers) == 1 else f"IN ({', '.join('?' * len(numbers))})"
+        having = f"FROM doc d INDEXED BY doc_{column} WHERE {_is_known(column)} d.{column} {places} AND {_IN_RANGE}"
+        self.rows = f"SELECT {_DOC} {having} {{direction}}"
+        self.docids = f"SELECT d.docid AS rowid {having} LIMIT ?"
+        self.parameters = tuple(numbers)
+        self.is_small = count <= limits.FEW_DOCUMENTS
+
+
+class TextDocuments(DocumentSet):
+    """The documents with certain pieces of text, by the trigram index.
+
+    If it `is_partial`, the words of the query have more trigrams than these pieces.
+    """
+
+    rows = (
+        f"SELECT {_DOC} FROM text CROSS JOIN doc d ON d.docid = text.rowid"  # noqa: S608
+        " WHERE text MATCH ? AND text.rowid BETWEEN ? AND ? ORDER BY text.rowid {direction}"
+    )
+    docids = "SELECT rowid FROM text WHERE text MATCH ? AND rowid BETWEEN ? AND ? ORDER BY rowid LIMIT ?"
+
+    def __init__(self, match: str, *, is_partial: bool, is_small: bool) -> None:
+        self.parameters = (match,)
+        self.is_partial = is_partial
+        self.is_small = is_small
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
-    """A stretch of document numbers, both ends included."""
+class NameFilter:
+    """The numbers of names that a query wants and does not want, by column."""
 
-    low: int = ordering.LOWEST
-    high: int = ordering.HIGHEST
+    wanted: dict[str, frozenset[int]]
+    unwanted: dict[str, frozenset[int]]
+
+    def check(self) -> Callable[[Doc], bool]:
+        """Return a function that decides whether a document passes."""
+        good = [(_PLACE[column], numbers) for column, numbers in self.wanted.items()]
+        bad = [(_PLACE[column], numbers) for column, numbers in self.unwanted.items()]
+        if not good and not bad:
+            return lambda doc: True
+        return lambda doc: (
+            all(doc[place] in numbers for place, numbers in good)
+            and not any(doc[place] in numbers for place, numbers in bad)
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How candidates are found.
+    """How matches are found: documents of a set that pass a filter.
 
-    `is_exact` tells that the index alone decides; otherwise each candidate is read, and with `reads` those are many.
-    With `by_text` they are those of the index of words, with `is_rough` by some pieces of these only. `bare` finds the
-    oldest numbers alone, where nothing else has to be known of a document; with `is_filtered` something has.
+    If it `is_exact`, these are the matches; otherwise their events are read and checked. Unless it `is_filtered`, all
+    documents of the set pass.
     """
 
-    sql: str
-    parameters: tuple[Any, ...]
+    documents: DocumentSet
     allows: Callable[[Doc], bool]
-    is_exact: bool = False
-    reads: bool = False
-    is_small: bool = False
-    by_text: bool = False
-    is_rough: bool = False
-    is_filtered: bool = False
-    bare: str = ""
+    is_filtered: bool
+    is_exact: bool
 
-    def walk(self, index: sqlite3.Connection, span: Span, *, backwards: bool = False) -> Iterator[tuple[bool, Doc]]:
-        """Return the documents within a span, newest first or oldest first, and whether each may be an answer."""
-        if not self.sql or span.low > span.high:
-            return
-        sql = self.sql.format(way="ASC" if backwards else "DESC")
-        for doc in index.execute(sql, (*self.parameters, span.low, span.high)):
+    def walk(
+        self, index: sqlite3.Connection, docids: DocidRange, *, backwards: bool = False
+    ) -> Iterator[tuple[bool, Doc]]:
+        """Return the documents in a range, newest or oldest first, and whether each passes."""
+        sql = self.documents.rows.format(direction="ASC" if backwards else "DESC")
+        for doc in index.execute(sql, (*self.documents.parameters, docids.low, docids.high)):
             yield self.allows(doc), doc
 
     @property
-    def most(self) -> int:
+    def is_by_text(self) -> bool:
+        """Whether the trigram index finds the documents."""
+        return isinstance(self.documents, TextDocuments)
+
+    @property
+    def reads_all(self) -> bool:
+        """Whether every event is read, for lack of a word that leads to the matches."""
+        return not self.is_exact and not self.is_by_text
+
+    @property
+    def budget(self) -> int:
         """How many documents may be looked at for one page."""
-        return FEW * 10 if self.is_small else MOST_READ if self.reads else MOST_LOOKED_AT
+        if self.documents.is_small:
+            return limits.SMALL_SOURCE_DOCUMENTS
+        return limits.UNINDEXED_EVENTS if self.reads_all else limits.PAGE_DOCUMENTS
 
 
-def plan(index: sqlite3.Connection, query: Query, *, counting: bool = False, whole: bool = False) -> Plan:
-    """Return the plan that looks at the fewest documents; for counting, one by which few have to be read.
+def plan(index: sqlite3.Connection, query: Query, *, counting: bool = False, whole_words: bool = False) -> Plan:
+    """Return the plan that looks at the fewest documents; for counting, one by which few of them have to be read.
 
-    With `whole` words are looked up as a whole, whatever it costs.
+    With `whole_words`, all trigrams of the words are looked up, at any cost.
     """
-    wanted, unwanted = _wanted(index, query), _unwanted(index, query)
-    allows = _check(wanted, unwanted)
-    if any(not numbers for numbers in wanted.values()):
-        return Plan("", (), allows, is_exact=True)
-    decided = _is_decided(query, wanted)
-    columns = [column for column in wanted if column != "actor_type"]  # Three words: too common to help.
-    sized = sorted((_count(index, column, wanted[column]), column) for column in columns)
-    words = [word for word in query.words if len(word) >= SHORTEST_WORD]
-    if sized and sized[0][0] <= (FEW if words else SORTABLE):
-        column = sized[0][1]
-        exact, alone = decided and not query.words, len(wanted) == 1 and not unwanted
-        return _by_field(column, wanted[column], allows, exact, is_small=sized[0][0] <= FEW, alone=alone)
+    filters = NameFilter(_wanted(index, query), _unwanted(index, query))
+    allows, is_decided = filters.check(), _is_decided(query, filters)
+    is_filtered = bool(filters.wanted or filters.unwanted)
+    if not all(filters.wanted.values()):
+        return Plan(NoDocuments(), allows, is_filtered=False, is_exact=True)
+    columns = [column for column in filters.wanted if column != "actor_type"]  # Three types: too common to help.
+    count, column = min(((_count(index, column, filters.wanted[column]), column) for column in columns),
+                        default=(limits.SORTABLE_DOCUMENTS + 1, ""))  # fmt: skip
+    words = [word for word in query.words if len(word) >= limits.SHORTEST_WORD_CHARACTERS]
+    is_few = count <= (limits.FEW_DOCUMENTS if words else limits.SORTABLE_DOCUMENTS)
+    if is_few or (column and not words and len(filters.wanted[column]) == 1):
+        named = NamedDocuments(column, filters.wanted[column], count)
+        has_more = bool(filters.unwanted) or len(filters.wanted) > 1
+        return Plan(named, allows, is_filtered=has_more, is_exact=is_decided and not query.words)
     if words:
-        is_filtered = bool(wanted or unwanted)
-        return _by_words(index, query, words, allows, decided, counting=counting, whole=whole, filtered=is_filtered)
-    exact = decided and not query.words
-    if sized and len(wanted[sized[0][1]]) == 1:
-        alone = len(wanted) == 1 and not unwanted
-        return _by_field(sized[0][1], wanted[sized[0][1]], allows, exact, alone=alone)
-    sql = f"SELECT {DOC} FROM doc d NOT INDEXED WHERE d.docid BETWEEN ? AND ? ORDER BY d.docid {{way}}"  # noqa: S608
-    return Plan(sql, (), allows, exact, reads=not exact, is_filtered=bool(wanted or unwanted))
+        pieces, is_rare = _pieces(index, words, counting=counting, whole_words=whole_words)
+        is_exact = is_decided and pieces == words and all(map(_is_whole, query.words))
+        is_partial = pieces != _beginnings(words)
+        text = TextDocuments(trigram_stats.phrase(pieces), is_partial=is_partial, is_small=is_rare and not is_exact)
+        return Plan(text, allows, is_filtered, is_exact)
+    return Plan(AllDocuments(), allows, is_filtered, is_exact=is_decided and not query.words)
 
 
-def _by_words(
-    index: sqlite3.Connection,
-    query: Query,
-    words: list[str],
-    allows: Any,
-    decided: bool,
-    *,
-    counting: bool,
-    whole: bool,
-    filtered: bool,
-) -> Plan:
-    """Return the plan by the index of trigrams; a long word is looked up by its rarest pieces where that suffices.
+def range_of(index: sqlite3.Connection, query: Query, cursor: Cursor) -> DocidRange:
+    """Return the range of document numbers that holds a page's answers."""
+    docids = DocidRange().within(query.after, query.before)
+    if cursor.rowid is None:
+        return docids
+    row = index.execute("SELECT docid FROM doc WHERE pk = ?", (key_of(cursor.pk),)).fetchone()
+    timestamp = getattr(cursor.timestamp, "raw", cursor.timestamp)
+    first, last = ordering.first_docid(timestamp), ordering.last_docid(timestamp)
+    # The document bounds the page only if the event is still where it was.
+    exact = row[0] if row and first <= row[0] <= last else None
+    if cursor.backwards:
+        return DocidRange(max(docids.low, first if exact is None else exact), docids.high)
+    return DocidRange(docids.low, min(docids.high, last if exact is None else exact))
 
-    To be counted, all that the pieces find must be read, or else the whole word be looked up, by each of its trigrams.
+
+def documents_of(index: sqlite3.Connection, keys: Sequence[bytes]) -> list[Doc]:
+    """Return the documents of some events."""
+    places = ", ".join("?" * len(keys))
+    return index.execute(f"SELECT {_DOC} FROM doc d WHERE d.pk IN ({places})", keys).fetchall()  # noqa: S608
+
+
+def _pieces(
+    index: sqlite3.Connection, words: list[str], *, counting: bool, whole_words: bool
+) -> tuple[list[str], bool]:
+    """Return the pieces by which words are looked up, the rarest if those suffice, and whether few documents have them.
+
+    For counting, all that the pieces find has to be read, unless the words are looked up by all of their trigrams.
     """
-    all_of_them = [word[: trigram_stats.LONGEST] for word in words]
-    pieces, expected = (all_of_them, inf) if whole else trigram_stats.pieces(index, words)
-    is_rare = expected <= FEW // 2 or (counting and pieces != words and _are_few(index, trigram_stats.phrase(pieces)))
-    if counting and not is_rare:
-        pieces = all_of_them
-    match = trigram_stats.phrase(pieces)
-    sql = (
-        f"SELECT {DOC} FROM text CROSS JOIN doc d ON d.docid = text.rowid"  # noqa: S608
-        " WHERE text MATCH ? AND text.rowid BETWEEN ? AND ? ORDER BY text.rowid {way}"
-    )
-    bare = "SELECT rowid FROM text WHERE text MATCH ? AND rowid BETWEEN ? AND ? ORDER BY rowid LIMIT ?"
-    exact = decided and pieces == words and all(map(_is_whole, query.words))
-    return Plan(
-        sql, (match,), allows, exact, bare="" if filtered else bare, is_small=not exact and is_rare,
-        by_text=True, is_rough=pieces != all_of_them,
-    )  # fmt: skip
+    pieces, expected = (_beginnings(words), inf) if whole_words else trigram_stats.pieces(index, words)
+    is_rare = expected <= limits.RARE_DOCUMENTS
+    if counting and pieces != words and not is_rare:
+        is_rare = _is_rare(index, trigram_stats.phrase(pieces))
+    return (_beginnings(words) if counting and not is_rare else pieces), is_rare
 
 
-def _are_few(index: sqlite3.Connection, match: str) -> bool:
+def _beginnings(words: list[str]) -> list[str]:
+    return [word[: trigram_stats.LONGEST] for word in words]
+
+
+def _is_rare(index: sqlite3.Connection, match: str) -> bool:
     sql = "SELECT count(*) FROM (SELECT 1 FROM text WHERE text MATCH ? LIMIT ?)"
-    return int(index.execute(sql, (match, FEW // 2 + 1)).fetchone()[0]) <= FEW // 2
+    return int(index.execute(sql, (match, limits.RARE_DOCUMENTS + 1)).fetchone()[0]) <= limits.RARE_DOCUMENTS
 
 
 def _is_whole(word: str) -> bool:
-    """Return whether the index finds a word as LIKE does: not more (its letters of other scripts have a case)."""
-    return word.isascii() and SHORTEST_WORD <= len(word) <= trigram_stats.LONGEST
+    """Return whether the index finds a word exactly as LIKE does. It ignores the case of non-ASCII letters, too."""
+    return word.isascii() and limits.SHORTEST_WORD_CHARACTERS <= len(word) <= trigram_stats.LONGEST
 
 
-def _is_decided(query: Query, wanted: dict[str, set[int]]) -> bool:
-    """Return whether the numbers of the names decide about all filters."""
-    has_odd = query.values("agent", negated=True) or query.values("commit", negated=True)
-    # Beyond these, many times share a number.
-    is_coarse = any(abs(at) >= ordering.EXACT for at in (query.after, query.before) if at is not None)
-    return not (query.unwanted or has_odd or is_coarse or (query.values("commit") and "git" not in wanted))
+def _is_decided(query: Query, filters: NameFilter) -> bool:
+    """Return whether documents hold all that the query's filters need."""
+    has_negation = query.unwanted or query.values("agent", negated=True) or query.values("commit", negated=True)
+    has_coarse_time = any(abs(at) >= EXACT_BELOW for at in (query.after, query.before) if at is not None)
+    return not (has_negation or has_coarse_time or (query.values("commit") and "git" not in filters.wanted))
 
 
-def _by_field(column: str, numbers: set[int], allows: Any, exact: bool, *, is_small: bool = False, alone: bool) -> Plan:
-    # An equality, since SQLite sorts what IN found, also with one value.
-    places = "= ?" if len(numbers) == 1 else f"IN ({', '.join('?' * len(numbers))})"
-    known = "d.git IS NOT NULL AND" if column == "git" else ""
-    sql = (
-        f"SELECT {DOC} FROM doc d INDEXED BY doc_{column} WHERE {known} d.{column} {places}"  # noqa: S608
-        " AND d.docid BETWEEN ? AND ? ORDER BY d.docid {way}"
-    )
-    bare = (
-        f"SELECT d.docid AS rowid FROM doc d INDEXED BY doc_{column} WHERE {known} d.{column} {places}"  # noqa: S608
-        " AND d.docid BETWEEN ? AND ? ORDER BY d.docid LIMIT ?"
-    )
-    return Plan(
-        sql, tuple(numbers), allows, exact, reads=not exact, is_small=is_small, bare=bare if alone else "",
-        is_filtered=not alone,
-    )  # fmt: skip
-
-
-def _wanted(index: sqlite3.Connection, query: Query) -> dict[str, set[int]]:
+def _wanted(index: sqlite3.Connection, query: Query) -> dict[str, frozenset[int]]:
     """Return {column: numbers of the names} that the filters ask for."""
     wanted = {
-        column: _numbers(index, column, query.values(name)) for name, column in _COLUMN.items() if query.values(name)
+        column: names.numbers_of(index, column, values)
+        for name, column in _COLUMNS.items()
+        if (values := query.values(name))
     }
-    if names := query.values("agent"):
-        for column, numbers in (("actor", _numbers(index, "actor", names)), ("actor_type", agents(index))):
-            wanted[column] = wanted[column] & numbers if column in wanted else numbers
-    if (commits := query.values("commit")) and all(commits):
-        found = {number for commit in commits for number in _commits(index, commit)}
-        if len(found) < MOST_COMMITS:
-            wanted["git"] = found
+    if agents := query.values("agent"):
+        for column, numbers in (
+            ("actor", names.numbers_of(index, "actor", agents)),
+            ("actor_type", names.agent_types(index)),
+        ):
+            wanted[column] = wanted.get(column, numbers) & numbers
+    commits = query.values("commit")
+    if commits and all(commits) and (known := names.commits_beginning(index, commits)) is not None:
+        wanted["git"] = known
     return wanted
 
 
-def _unwanted(index: sqlite3.Connection, query: Query) -> dict[str, set[int]]:
+def _unwanted(index: sqlite3.Connection, query: Query) -> dict[str, frozenset[int]]:
     """Return {column: numbers of the names} that the filters exclude."""
-    values = {column: query.values(name, negated=True) for name, column in _COLUMN.items()}
-    return {column: _numbers(index, column, names) for column, names in values.items() if names}
+    return {
+        column: names.numbers_of(index, column, values)
+        for name, column in _COLUMNS.items()
+        if (values := query.values(name, negated=True))
+    }
 
 
-def agents(index: sqlite3.Connection) -> set[int]:
-    """Return the number of the word for an agent among the types of actors."""
-    return _numbers(index, "actor_type", ("Agent",))
+def _is_known(column: str) -> str:
+    """Return the condition by which SQLite uses the partial index of commits."""
+    return "d.git IS NOT NULL AND" if column == "git" else ""
 
 
-def _numbers(index: sqlite3.Connection, column: str, values: tuple[str, ...]) -> set[int]:
-    places = ", ".join(["CAST(? AS TEXT)"] * len(values))
-    sql = f"SELECT id FROM name WHERE field = ? AND text IN ({places})"  # noqa: S608
-    return {row[0] for row in index.execute(sql, (FIELD_NUMBERS[column], *map(text_bytes, values)))}
-
-
-def _commits(index: sqlite3.Connection, prefix: str) -> set[int]:
-    sql = "SELECT id FROM name WHERE field = ? AND text >= CAST(? AS TEXT) AND text < CAST(? AS TEXT) LIMIT ?"
-    begin = text_bytes(prefix)
-    rows = index.execute(sql, (FIELD_NUMBERS["git"], begin, begin + b"\xff", MOST_COMMITS))
-    return {row[0] for row in rows}
-
-
-def _count(index: sqlite3.Connection, column: str, numbers: set[int]) -> int:
+def _count(index: sqlite3.Connection, column: str, numbers: frozenset[int]) -> int:
     places = ", ".join("?" * len(numbers))
-    known = "d.git IS NOT NULL AND" if column == "git" else ""
-    sql = f"SELECT count(*) FROM (SELECT 1 FROM doc d WHERE {known} d.{column} IN ({places}) LIMIT ?)"  # noqa: S608
-    return int(index.execute(sql, (*numbers, SORTABLE + 1)).fetchone()[0])
-
-
-_PLACE: Final = {"type": 2, "actor_type": 3, "actor": 4, "session": 5, "git": 6}
-
-
-def _check(wanted: dict[str, set[int]], unwanted: dict[str, set[int]]) -> Callable[[Doc], bool]:
-    """Return the function that tells by its numbers alone whether a document may be an answer."""
-    good = [(_PLACE[column], numbers) for column, numbers in wanted.items()]
-    bad = [(_PLACE[column], numbers) for column, numbers in unwanted.items()]
-    if not good and not bad:
-        return lambda doc: True
-    return lambda doc: (
-        all(doc[place] in numbers for place, numbers in good)
-        and not any(doc[place] in numbers for place, numbers in bad)
-    )
+    sql = f"SELECT count(*) FROM (SELECT 1 FROM doc d WHERE {_is_known(column)} d.{column} IN ({places}) LIMIT ?)"  # noqa: S608
+    return int(index.execute(sql, (*numbers, limits.SORTABLE_DOCUMENTS + 1)).fetchone()[0])

@@ -1,18 +1,17 @@
-"""How many documents there are in each five minutes: by it a bar is counted, or estimated, without a walk."""
+"""How many documents there are in each five minutes: by these, bars are counted or estimated without a walk."""
 
-# ruff: noqa: S608  (what is put into SQL here are constants of ours)
+# ruff: noqa: S608  (only constants of ours are put into SQL)
 
 import sqlite3
 from typing import Final
 
+from statestore.search import limits
 from statestore.search.fts import ordering
 
 SECONDS: Final = 300
-_PLACES: Final = SECONDS << ordering.PLACE_BITS
-# So many documents are counted one by one where a stretch begins or ends within a slot.
-MOST_COUNTED: Final = 2_000
-# Division in SQL goes towards zero; a slot begins below.
-_SECOND: Final = f"({{row}}.docid >> {ordering.PLACE_BITS})"
+_DOCIDS: Final = SECONDS << ordering.DOCID_BITS
+# Division in SQL truncates towards zero; slots need the floor.
+_SECOND: Final = f"({{row}}.docid >> {ordering.DOCID_BITS})"
 _SLOT: Final = f"(({_SECOND} - (({_SECOND} % {SECONDS}) + {SECONDS}) % {SECONDS}) / {SECONDS})"
 CREATE: Final = (
     "CREATE TABLE tally (slot INTEGER PRIMARY KEY, count INTEGER NOT NULL)",
@@ -25,26 +24,26 @@ CREATE: Final = (
 
 def count(index: sqlite3.Connection, low: int, high: int) -> tuple[int, bool]:
     """Return how many documents have numbers from `low` to `high`, and whether that is an estimate."""
-    first, after = -(-low // _PLACES), (high + 1) // _PLACES
+    first, after = -(-low // _DOCIDS), (high + 1) // _DOCIDS
     if first >= after:
-        return _few(index, low, high)
+        return _within_slots(index, low, high)
     sql = "SELECT coalesce(sum(count), 0) FROM tally WHERE slot >= ? AND slot < ?"
     total = int(index.execute(sql, (first, after)).fetchone()[0])
-    ends = [_few(index, low, first * _PLACES - 1), _few(index, after * _PLACES, high)]
+    ends = [_within_slots(index, low, first * _DOCIDS - 1), _within_slots(index, after * _DOCIDS, high)]
     return total + sum(number for number, _ in ends), any(is_estimate for _, is_estimate in ends)
 
 
-def _few(index: sqlite3.Connection, low: int, high: int) -> tuple[int, bool]:
-    """Count within a slot or two; of very many, tell by the share of the slots that it is."""
+def _within_slots(index: sqlite3.Connection, low: int, high: int) -> tuple[int, bool]:
+    """Count within a slot or two; estimate very many by the share of the slots in the range."""
     if low > high:
         return 0, False
     sql = "SELECT count(*) FROM (SELECT 1 FROM doc NOT INDEXED WHERE docid BETWEEN ? AND ? LIMIT ?)"
-    number = int(index.execute(sql, (low, high, MOST_COUNTED)).fetchone()[0])
-    if number < MOST_COUNTED:
+    number = int(index.execute(sql, (low, high, limits.SLOT_DOCUMENTS)).fetchone()[0])
+    if number < limits.SLOT_DOCUMENTS:
         return number, False
     share = 0.0
-    rows = index.execute("SELECT slot, count FROM tally WHERE slot BETWEEN ? AND ?", (low // _PLACES, high // _PLACES))
+    rows = index.execute("SELECT slot, count FROM tally WHERE slot BETWEEN ? AND ?", (low // _DOCIDS, high // _DOCIDS))
     for slot, inside in rows:
-        overlap = min(high + 1, (slot + 1) * _PLACES) - max(low, slot * _PLACES)
-        share += inside * overlap / _PLACES
+        overlap = min(high + 1, (slot + 1) * _DOCIDS) - max(low, slot * _DOCIDS)
+        share += inside * overlap / _DOCIDS
     return max(number, round(share)), True

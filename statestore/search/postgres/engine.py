@@ -1,9 +1,9 @@
-"""PostgreSQL's own way to an answer: all events by its indexes where they help in time, else the newest few read."""
+"""Search on PostgreSQL: all events by the trigram indexes, or the newest few if those do not help in time."""
 
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final, TypeVar
+from typing import Final, Generic, TypeVar
 
 from django.db import connections
 from django.db.models import Q
@@ -12,16 +12,15 @@ from statestore.db import transactions
 from statestore.db.errors import translated_errors
 from statestore.errors import TooSlow
 from statestore.models.events import EventQuerySet
-from statestore.search import filters
-from statestore.search.filters import Cursor
-from statestore.search.fts import ordering, planner, unindexed
-from statestore.search.fts.unindexed import Place
+from statestore.search import facets, filters, limits
+from statestore.search.cursor import Cursor
+from statestore.search.facets import Facets
+from statestore.search.histogram import Bar, Histogram, Times, bars_between, read_times
+from statestore.search.hits import Hit, HitPage, events_of, read_hits, stop_note
+from statestore.search.progress import Progress
 from statestore.search.query import TEXT, TIMES, Query
+from statestore.search.times import time_text
 
-# A question that takes longer is given up for one about fewer events.
-SECONDS: Final = 5.0
-# So many of a bar's events are looked at for its height.
-MOST_IN_BAR: Final = 500
 # Filters whose columns have an index.
 _INDEXED: Final = ("session", "type", "actor", "agent")
 _LETTERS: Final = re.compile(r"[^\W_]+")
@@ -29,78 +28,124 @@ Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True, slots=True)
-class Read:
-    """What was asked for, of all events or of those that were read: `edge` is the last one of these, or None."""
+class _Reading(Generic[Answer]):
+    """The answer to a question about all events, or about those up to `edge`; `reason` says why not about all."""
 
-    answer: Any
-    edge: Place | None = None
-    note: str = ""
-
-
-def places(using: str, query: Query, cursor: Cursor, limit: int) -> Read:
-    """Return the first places of a page."""
-    way = _way(cursor)
-    return ask(using, query, cursor, lambda events: unindexed.places(events.order_by(*way), limit))
+    answer: Answer
+    edge: Hit | None = None
+    reason: str = ""
 
 
-def ask(using: str, query: Query, cursor: Cursor, question: Callable[[EventQuerySet], Answer]) -> Read:
-    """Return the answer to a question about the events that a query asks for, beyond a cursor.
+@dataclass(frozen=True, slots=True)
+class PostgresEngine:
+    """Answers with one SQL query over all events, within a time limit."""
 
-    Where no index helps, or the database takes too long, it is about no more of them than are read for a page.
-    """
-    events = filters.narrowed(unindexed.events_of(using), query).filter(cursor.beyond)
-    why = ""
-    if helps(query):
-        try:
-            with transactions.in_time(using, SECONDS):
-                return Read(question(events))
-        except TooSlow:
-            why = f"the database needed more than {SECONDS:.0f} s"
-    edge = _edge(using, query, cursor)
-    if edge is None:
-        return Read(question(events))
-    why = why or _why(query)
-    back = ordering.when(edge.timestamp)
-    note = f"Only {planner.MOST_READ:,} events were read for this page ({why}), back to {back}."
-    return Read(question(events.filter(_up_to(edge, cursor))), edge, note)
+    using: str
+
+    def page(self, query: Query, cursor: Cursor, limit: int, *, whole: bool = False) -> HitPage:
+        reading = self._ask(query, cursor, lambda events: read_hits(events.order_by(*cursor.order), limit + 1))
+        if reading.edge is None:
+            return HitPage(cursor, reading.answer)
+        is_full = len(reading.answer) > limit
+        notes = () if is_full else (stop_note(limits.UNINDEXED_EVENTS, reading.reason, reading.edge.timestamp),)
+        return HitPage(cursor, reading.answer, reading.edge.cursor, notes=notes)
+
+    def facets(self, query: Query) -> Facets:
+        reading = self._ask(query, Cursor(), lambda events: facets.count(events.newest_first()))
+        if reading.edge is None:
+            return reading.answer
+        return reading.answer.limited(f"back to {time_text(reading.edge.timestamp)}")
+
+    def histogram(self, query: Query, start: int | None, end: int | None) -> Histogram:
+        reading = self._ask(query, Cursor(), lambda events: read_times(events.newest_first()))
+        newest = reading.answer
+        if reading.edge is not None:
+            return Times(newest.seconds, has_more=True).histogram(start, end)
+        if not newest.has_more:
+            return newest.histogram(start, end)
+        oldest = self._ask(query, Cursor(backwards=True), lambda events: read_times(events.oldest_first()[:1])).answer
+        bars = bars_between([*oldest.seconds, *newest.seconds], start, end)
+        return Histogram([Bar(*bar, *count) for bar, count in zip(bars, self._counts(query, bars), strict=True)])
+
+    def values(self, name: str, prefix: str, limit: int) -> list[str]:
+        return facets.newest_values(events_of(self.using), name, prefix, limit)
+
+    def index_all(self, report: Callable[[Progress], None] | None, *, rebuild: bool) -> bool:
+        return True  # The database maintains its indexes.
+
+    def watch_indexer(self) -> None:
+        pass
+
+    def _ask(self, query: Query, cursor: Cursor, question: Callable[[EventQuerySet], Answer]) -> _Reading[Answer]:
+        """Return the answer to a question about the matches beyond a cursor.
+
+        If no index helps, or the database takes too long, it is about no more events than are read for a page.
+        """
+        events = filters.narrowed(events_of(self.using), query).filter(cursor.beyond)
+        reason = _why_unindexed(query)
+        if not reason:
+            try:
+                with transactions.in_time(self.using, limits.POSTGRES_SECONDS):
+                    return _Reading(question(events))
+            except TooSlow:
+                reason = f"the database did not find them all within {limits.POSTGRES_SECONDS:.0f} s"
+        edge = self._edge(query, cursor)
+        if edge is None:
+            return _Reading(question(events))
+        return _Reading(question(events.filter(_up_to(edge, cursor))), edge, reason)
+
+    def _edge(self, query: Query, cursor: Cursor) -> Hit | None:
+        """Return the last event that is read for an answer, or None if all of them are."""
+        is_filtered = any(query.values(name) for name in _INDEXED)
+        kept = [term for term in query.terms if (term.name != TEXT if is_filtered else term.name in TIMES)]
+        events = filters.narrowed(events_of(self.using), Query(tuple(kept))).filter(cursor.beyond)
+        return next(
+            iter(read_hits(events.order_by(*cursor.order)[limits.UNINDEXED_EVENTS - 1 : limits.UNINDEXED_EVENTS])), None
+        )
+
+    def _counts(self, query: Query, bars: list[tuple[int, int]]) -> list[tuple[int, bool]]:
+        """Return for each bar how many matches it has, and whether that is estimated from its oldest events.
+
+        By the share of matches among these events, not by time: a burst says nothing about the hours after it.
+        """
+        events = filters.narrowed(events_of(self.using), query).order_by().values_list("timestamp")
+        sql, parameters = events.query.get_compiler(self.using).as_sql()
+        lows, highs = [low for low, _ in bars], [high for _, high in bars]
+        with translated_errors(), connections[self.using].cursor() as cursor:
+            cursor.execute(_IN_BARS.format(matches=sql), [*parameters, limits.BAR_EVENTS, lows, highs])
+            counts = {low: _estimate(*numbers) for low, *numbers in cursor.fetchall()}
+        return [counts[low] for low in lows]
 
 
-def helps(query: Query) -> bool:
-    """Return whether indexes find what a query asks for: trigrams are of three letters or digits in a row."""
-    if not query.words and not query.unwanted:
-        return True
-    return any(len(run) >= planner.SHORTEST_WORD for word in query.words for run in _LETTERS.findall(word))
-
-
-def _why(query: Query) -> str:
-    if all(len(word) < planner.SHORTEST_WORD for word in query.words or query.unwanted):
+def _why_unindexed(query: Query) -> str:
+    """Return why no index finds the words of a query, or nothing if one does."""
+    words = query.words or query.unwanted
+    if not words or any(
+        len(run) >= limits.SHORTEST_WORD_CHARACTERS for word in query.words for run in _LETTERS.findall(word)
+    ):
+        return ""
+    if all(len(word) < limits.SHORTEST_WORD_CHARACTERS for word in words):
         return "words of fewer than three characters are not indexed"
     return "words without three consecutive letters or digits are not indexed"
 
 
-def _edge(using: str, query: Query, cursor: Cursor) -> Place | None:
-    """Return the last event that is read for an answer; None where all of them are."""
-    is_filtered = any(query.values(name) for name in _INDEXED)
-    kept = [term for term in query.terms if (term.name != TEXT if is_filtered else term.name in TIMES)]
-    events = filters.narrowed(unindexed.events_of(using), Query(tuple(kept))).filter(cursor.beyond)
-    last = planner.MOST_READ - 1
-    with translated_errors():
-        found = list(events.order_by(*_way(cursor)).values_list("pk", "timestamp", "rowid")[last : last + 1])
-    return next((Place(ordering.key(at, rowid), at, rowid, pk) for pk, at, rowid in found), None)
-
-
-def _up_to(edge: Place, cursor: Cursor) -> Q:
-    """Return the condition for the events on the way of a page up to an edge, which is one of them."""
-    way = "lt" if cursor.backwards else "gt"
-    return Q(**{f"timestamp__{way}e": edge.timestamp}) & (
-        Q(**{f"timestamp__{way}": edge.timestamp}) | Q(timestamp=edge.timestamp, **{f"rowid__{way}e": edge.rowid})
+def _up_to(edge: Hit, cursor: Cursor) -> Q:
+    """Return the condition for the events of a page up to and including an edge."""
+    operator = "lt" if cursor.backwards else "gt"
+    return Q(**{f"timestamp__{operator}e": edge.timestamp}) & (
+        Q(**{f"timestamp__{operator}": edge.timestamp})
+        | Q(timestamp=edge.timestamp, **{f"rowid__{operator}e": edge.rowid})
     )
 
 
-def _way(cursor: Cursor) -> tuple[str, str]:
-    return ("timestamp", "rowid") if cursor.backwards else ("-timestamp", "-rowid")
+def _estimate(matches: int, examined: int | None, events: int | None) -> tuple[int, bool]:
+    if not examined or events is None:
+        return matches, False
+    return round(matches * events / examined), True
 
 
+# For each bar: how many matches there are up to its edge, the last event that is examined; how many events there are up
+# to the edge; how many in the bar. The latter two are NULL if the whole bar was examined.
 _IN_BARS: Final = """
 SELECT bar.low, (
     SELECT count(*) FROM ({matches}) AS matches(instant)
@@ -116,24 +161,3 @@ SELECT bar.low, (
     ) AS edge FROM unnest(%s::bigint[], %s::bigint[]) AS given(low, high)
 ) AS bar
 """
-
-
-def counts(using: str, query: Query, bars: list[tuple[int, int]]) -> list[tuple[int, bool]]:
-    """Return for each bar how many matches are in it, and whether that is an estimate from the oldest events in it.
-
-    By their share of these, not of the time: a burst of work says nothing about the hours after it.
-    """
-    events = filters.narrowed(unindexed.events_of(using), query).order_by().values_list("timestamp")
-    sql, parameters = events.query.get_compiler(using).as_sql()
-    sql = _IN_BARS.format(matches=sql)
-    lows, highs = [low for low, _ in bars], [high for _, high in bars]
-    with translated_errors(), connections[using].cursor() as cursor:
-        cursor.execute(sql, [*parameters, MOST_IN_BAR, lows, highs])
-        found = {low: counted for low, *counted in cursor.fetchall()}
-    return [_count(*found[low]) for low, _ in bars]
-
-
-def _count(number: int, seen: int | None, there: int | None) -> tuple[int, bool]:
-    if not seen or there is None:
-        return number, False
-    return round(number * there / seen), True
