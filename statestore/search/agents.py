@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from statestore.db.batching import batched
 from statestore.db.errors import translated_errors
 from statestore.db.routers import store_alias
 from statestore.search import limits
@@ -27,10 +28,8 @@ def agents_of(query: Query, *, using: str | None = None) -> Agents:
     while cursor is not None and read < limits.SAMPLED_EVENTS and len(names) <= limits.AGENTS:
         ids, cursor = find_ids(query, cursor=cursor, limit=limits.IDS_PER_PAGE, using=using)
         read += len(ids)
-        for start in range(0, len(ids), limits.IDS_AT_ONCE):
-            events = (
-                events_of(using).filter(pk__in=ids[start : start + limits.IDS_AT_ONCE], actor_type="Agent").order_by()
-            )
+        for batch in batched(ids, limits.IDS_AT_ONCE):
+            events = events_of(using).filter(pk__in=batch, actor_type="Agent").order_by()
             with translated_errors():
                 names |= dict.fromkeys(events.values_list("actor_id", flat=True).distinct())
         if not ids:

@@ -1,9 +1,10 @@
 """All matches of a query, row by row: any number of them, of any size."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from statestore import models
 from statestore.db import pagination, vendor
+from statestore.db.batching import batched
 from statestore.db.errors import translated_errors
 from statestore.db.routers import store_alias
 from statestore.search import limits
@@ -22,14 +23,14 @@ def find_all(query: Query, *, using: str | None = None) -> Iterator[models.Event
     cursor: str | None = ""
     while cursor is not None:
         ids, cursor = find_ids(query, cursor=cursor, limit=limits.IDS_PER_PAGE, using=using)
-        for start in range(0, len(ids), limits.EXPORT_ROWS_AT_ONCE):
-            for part in _bounded(using, ids[start : start + limits.EXPORT_ROWS_AT_ONCE]):
+        for batch in batched(ids, limits.EXPORT_ROWS_AT_ONCE):
+            for part in _bounded(using, batch):
                 with translated_errors():
                     rows = {event.pk: event for event in events_of(using).filter(pk__in=part).order_by()}
                 yield from (rows[pk] for pk in part if pk in rows)
 
 
-def _bounded(using: str, ids: list[str]) -> Iterator[list[str]]:
+def _bounded(using: str, ids: Sequence[str]) -> Iterator[list[str]]:
     """Return ids in portions whose rows fit into memory; at least one id each."""
     sizes = (vendor.byte_length("content"), vendor.byte_length("metadata"))
     with translated_errors():

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from statestore.db.batching import batched
 from statestore.search import facets, limits
 from statestore.search.cursor import Cursor
 from statestore.search.facets import Counters, Facets
@@ -14,7 +15,6 @@ from statestore.search.fts import matches, names, ordering, planner, time_bucket
 from statestore.search.fts.coverage import Coverage
 from statestore.search.fts.ordering import DocidRange
 from statestore.search.fts.planner import ACTOR, ACTOR_TYPE, DOCID, GIT, PK, SESSION, TYPE, AllDocuments, Doc, Plan
-from statestore.search.fts.source import batched
 from statestore.search.histogram import Bar, Histogram, Times, bars_between
 from statestore.search.hits import Hit, events_of
 from statestore.search.query import Query
@@ -46,8 +46,7 @@ class MatchCounter:
         docs, reach = self._newest()
         hits, has_more = self._beyond_index()
         counters = self._count_values(docs)
-        for start in range(0, len(hits), limits.IDS_AT_ONCE):
-            pks = [hit.pk for hit in hits[start : start + limits.IDS_AT_ONCE]]
+        for pks in batched([hit.pk for hit in hits], limits.IDS_AT_ONCE):
             for name, counter in facets.count_rows(facets.rows_of(events_of(self.using).filter(pk__in=pks))).items():
                 counters[name].update(counter)
         counted = Facets.of(counters, len(docs) + len(hits), has_more=False)

@@ -6,6 +6,7 @@ from dataclasses import replace
 from itertools import groupby
 from typing import Final
 
+from statestore.db.batching import batched
 from statestore.search import limits
 from statestore.search.fts import ordering, trigram_stats
 from statestore.search.fts.ordering import DOCIDS_PER_SECOND
@@ -40,8 +41,7 @@ class Documents:
     def known(self, keys: Sequence[bytes]) -> dict[bytes, tuple[int, int]]:
         """Return {key: (document number, hash)} of those of some events that are in the index."""
         known: dict[bytes, tuple[int, int]] = {}
-        for start in range(0, len(keys), limits.VARIABLES_AT_ONCE):
-            part = keys[start : start + limits.VARIABLES_AT_ONCE]
+        for part in batched(keys, limits.VARIABLES_AT_ONCE):
             places = ", ".join("?" * len(part))
             rows = self.index.execute(f"SELECT pk, docid, hash FROM doc WHERE pk IN ({places})", part)  # noqa: S608
             known.update((key, (docid, digest)) for key, docid, digest in rows)

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from django.db import connections
 
+from statestore.db.batching import batched
 from statestore.db.errors import translated_errors
 from statestore.search import limits
 from statestore.search.fts.change_log import key_bytes
@@ -51,12 +52,6 @@ _ROWS: Final = (
 _SIZES: Final = f"SELECT rowid, {_SIZE} FROM events WHERE "
 
 
-def batched(keys: Sequence[bytes], size: int = limits.CHUNK_ROWS) -> Iterator[Sequence[bytes]]:
-    """Return keys in portions."""
-    for start in range(0, len(keys), size):
-        yield keys[start : start + size]
-
-
 def _query(using: str, sql: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
     with translated_errors(), connections[using].cursor() as cursor:
         cursor.execute(sql, parameters)
@@ -79,7 +74,7 @@ def _key_condition(keys: Sequence[bytes]) -> tuple[str, list[bytes]]:
 
 def by_keys(using: str, keys: Sequence[bytes]) -> Iterator[list[StoredEvent]]:
     """Return those of some events that exist, in chunks."""
-    for part in batched(keys):
+    for part in batched(keys, limits.CHUNK_ROWS):
         condition, parameters = _key_condition(part)
         yield from _read(using, _query(using, _SIZES + condition, parameters))
 
@@ -127,7 +122,7 @@ def _read(using: str, sizes: list[tuple[Any, ...]]) -> Iterator[list[StoredEvent
 def positions(using: str, keys: Sequence[bytes]) -> dict[bytes, tuple[StoredTime, int]]:
     """Return {key: (timestamp, rowid)} of those of some events that exist."""
     positions: dict[bytes, tuple[StoredTime, int]] = {}
-    for part in batched(keys):
+    for part in batched(keys, limits.CHUNK_ROWS):
         condition, parameters = _key_condition(part)
         sql = f"SELECT typeof(id) = 'blob', CAST(id AS BLOB), timestamp, rowid FROM events WHERE {condition}"
         for is_blob, pk, timestamp, rowid in _query(using, sql, parameters):

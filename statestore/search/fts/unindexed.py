@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from django.db.models import Max, Min
 
+from statestore.db.batching import batched
 from statestore.models.events import EventQuerySet
 from statestore.search import limits
 from statestore.search.cursor import Cursor
@@ -19,8 +20,8 @@ def among(
     using: str, query: Query, cursor: Cursor, keys: Sequence[bytes], *, at_once: int = limits.IDS_AT_ONCE
 ) -> Iterator[Hit]:
     """Return those of some events that match a query beyond a cursor, read portion by portion."""
-    for start in range(0, len(keys), at_once):
-        pks = [pk_of(key) for key in keys[start : start + at_once]]
+    for batch in batched(keys, at_once):
+        pks = [pk_of(key) for key in batch]
         matches = narrowed(events_of(using).filter(pk__in=pks), query).filter(cursor.beyond).order_by()
         yield from (hit for hit in read_hits(matches) if cursor.holds(hit.rowid))
 
