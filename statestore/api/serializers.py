@@ -1,4 +1,4 @@
-"""Rows as JSON: text that any reader can take, and beside it, where that is not the whole truth, the stored bytes."""
+"""Rows as JSON. Text that is not valid UTF-8 is shown with U+FFFD; `raw` then has the stored bytes."""
 
 import base64
 import re
@@ -17,53 +17,53 @@ from statestore.models.rows import LAST_SECOND
 from statestore.sessions import Listed
 
 BASE: Final = "/api/v1"
-# A state above this is given as text alone.
+# A larger state is returned as text only.
 PARSED_BYTES: Final = parsing.MAX_PARSED_BYTES
 _LONE: Final = re.compile("[\ud800-\udfff]")
 _SURROGATE_ESCAPE: Final = re.compile(r"\\u[dD][89a-fA-F]")
 
 
 def text(value: str | None) -> str | None:
-    """Return a text in which what is no UTF-8 is replaced."""
+    """Return a text with lone surrogates (bytes that are not UTF-8) replaced by U+FFFD."""
     if value is None or value.isascii():
         return None if value is None else str(value)
     return _LONE.sub("\ufffd", str(value))
 
 
 def odd_bytes(row: Any, names: Sequence[str]) -> dict[str, str] | None:
-    """Return the stored bytes of those fields that are not what `text` shows of them, None where all are."""
-    found = {}
+    """Return the stored bytes, in base64, of the fields that `text` cannot show exactly; None if there are none."""
+    encoded = {}
     for name in names:
         value = getattr(row, name)
         if isinstance(value, str) and (isinstance(value, StoredBlob) or (not value.isascii() and _LONE.search(value))):
-            found[name] = base64.b64encode(text_bytes(value)).decode()
-    return found or None
+            encoded[name] = base64.b64encode(text_bytes(value)).decode()
+    return encoded or None
 
 
 def iso(seconds: int | None) -> str | None:
-    """Return a time as ISO 8601 in UTC; None for none, and for what is no time."""
+    """Return a time as ISO 8601 in UTC; None for NULL, and for a value that is not a time."""
     if seconds is None or not getattr(seconds, "readable", True) or not 0 <= seconds <= LAST_SECOND:
         return None
     return f"{datetime.fromtimestamp(seconds, UTC).isoformat()[:19]}Z"
 
 
 def times(row: Any, *names: str) -> dict[str, Any]:
-    """Return times twice: as people read them, and as they are stored."""
-    found: dict[str, Any] = {}
+    """Return each time as ISO 8601 and as the stored seconds."""
+    columns: dict[str, Any] = {}
     for name in names:
         value = getattr(row, name)
-        found[name] = iso(value)
-        found[f"{name}_seconds"] = None if value is None or not getattr(value, "readable", True) else int(value)
-    return found
+        columns[name] = iso(value)
+        columns[f"{name}_seconds"] = number(value)
+    return columns
 
 
 def number(value: Any) -> int | None:
-    """Return a stored integer, None where something else is stored."""
+    """Return a stored integer, None if the column holds something else."""
     return int(value) if value is not None and getattr(value, "readable", True) else None
 
 
 def json_or_none(stored: str | None, limit: int = PARSED_BYTES) -> Verbatim | None:
-    """Return a stored text as the JSON that it is, None where it is none or too large to be looked at."""
+    """Return a stored text as verbatim JSON, None if it is not JSON or too large to check."""
     if stored is None or isinstance(stored, StoredBlob) or len(stored) > limit:
         return None
     try:
@@ -83,18 +83,18 @@ def _has_lone_escape(stored: str) -> bool:
     return False
 
 
-def value(found: Json | Missing) -> Verbatim | None:
-    """Return a parsed value as the JSON that it was, None for none."""
-    return None if isinstance(found, Missing) else Verbatim(parsing.dump(found, indent=None))
+def value(parsed: Json | Missing) -> Verbatim | None:
+    """Return a parsed value as JSON with its original literals, None for a missing one."""
+    return None if isinstance(parsed, Missing) else Verbatim(parsing.dump(parsed, indent=None))
 
 
 def state(stored: str, name: str = "state") -> dict[str, Any]:
-    """Return a state as the stored text and, where it is JSON, parsed."""
+    """Return a state as the stored text, and as JSON if it is JSON."""
     return {f"{name}_data" if name == "state" else f"{name}_text": text(stored), name: json_or_none(stored)}
 
 
 def agent_row(agent: models.AgentState) -> dict[str, Any]:
-    """Return an agent as lists show it."""
+    """Return an agent without its state."""
     address = to_address(agent.agent_id)
     return {
         "id": text(agent.agent_id),
@@ -148,7 +148,7 @@ def transition_row(row: models.Transition) -> dict[str, Any]:
 
 
 def captured_row(row: models.CapturedChange) -> dict[str, Any]:
-    """Return a change that was captured as the transition that nobody recorded."""
+    """Return a captured change in the form of a transition."""
     address = to_address(f"{row.PREFIX}{row.pk}")
     return {
         "id": f"{row.PREFIX}{row.pk}",
@@ -167,7 +167,7 @@ def captured_row(row: models.CapturedChange) -> dict[str, Any]:
 
 
 def transition(row: models.Transition) -> dict[str, Any]:
-    """Return a transition with the states on either side."""
+    """Return a transition with the states before and after it."""
     return {
         **transition_row(row),
         "size_before": len(text_bytes(row.state_before)),
@@ -229,13 +229,13 @@ _TASK_TEXTS: Final = (
 
 
 def task(row: models.Task) -> dict[str, Any]:
-    """Return a task; its dependencies as stored, and as the ids that they name."""
+    """Return a task, with its dependencies as stored and as a list of ids."""
     address = to_address(row.pk)
     try:
         ids = parsing.parse(row.dependencies or "[]")
     except parsing.NotJson:
         ids = None
-    waits_for = [text(one) for one in ids if isinstance(one, str)] if isinstance(ids, list) else None
+    waits_for = [text(task_id) for task_id in ids if isinstance(task_id, str)] if isinstance(ids, list) else None
     return {
         "id": text(row.pk),
         "address": address,
@@ -263,38 +263,38 @@ def session(row: models.Session) -> dict[str, Any]:
     }
 
 
-def unrecorded_session(one: Listed) -> dict[str, Any]:
-    """Return a session that only events name, as if it were recorded."""
-    address = to_address(one.session_id)
+def unrecorded_session(listed: Listed) -> dict[str, Any]:
+    """Return a session that has no row of its own, only events."""
+    address = to_address(listed.session_id)
     return {
-        "id": text(one.session_id),
+        "id": text(listed.session_id),
         "address": address,
-        "agent_id": text(one.agent_id) or None,
-        "status": one.status,
-        **times(one, "started_at", "ended_at"),
+        "agent_id": text(listed.agent_id) or None,
+        "status": listed.status,
+        **times(listed, "started_at", "ended_at"),
         "metadata": None,
         "is_recorded": False,
         "url": f"{BASE}/sessions/{address}",
-        "raw": odd_bytes(one, ("session_id", "agent_id")),
+        "raw": odd_bytes(listed, ("session_id", "agent_id")),
     }
 
 
-def listed_session(one: Listed) -> dict[str, Any]:
-    """Return a session as the list shows it."""
+def listed_session(listed: Listed) -> dict[str, Any]:
+    """Return a session with the counts shown in lists."""
     return {
-        **(unrecorded_session(one) if one.row is None else session(one.row)),
-        **times(one, "last_at"),
-        "events": one.tally.events,
-        "has_more_events": one.tally.is_more,
+        **(unrecorded_session(listed) if listed.row is None else session(listed.row)),
+        **times(listed, "last_at"),
+        "events": listed.tally.events,
+        "has_more_events": listed.tally.is_more,
         "took_part": [
             {"actor_type": text(kind), "actor_id": text(actor), "events": number}
-            for kind, actor, number in one.tally.actors
+            for kind, actor, number in listed.tally.actors
         ],
     }
 
 
 def restored(row: models.Restore) -> dict[str, Any]:
-    """Return a restore that was applied, as lists show it."""
+    """Return an applied restore."""
     address = to_address(row.pk)
     return {
         "id": text(row.pk),
@@ -318,8 +318,8 @@ def restored(row: models.Restore) -> dict[str, Any]:
     }
 
 
-def kept_plan(row: models.SavedPlan) -> dict[str, Any]:
-    """Return a plan that somebody saved."""
+def saved_plan(row: models.SavedPlan) -> dict[str, Any]:
+    """Return a saved plan."""
     address = to_address(row.pk)
     return {
         "id": text(row.pk),
@@ -342,27 +342,27 @@ def kept_plan(row: models.SavedPlan) -> dict[str, Any]:
     }
 
 
-def change(found: Change) -> dict[str, Any]:
-    """Return one difference between two states; a side that was not there has no member."""
-    sides = {"before": found.before, "after": found.after}
+def change(change: Change) -> dict[str, Any]:
+    """Return one difference between two states. A missing side has no member."""
+    sides = {"before": change.before, "after": change.after}
     return {
-        "kind": str(found.kind),
-        "path": text(found.path),
-        "before_path": text(found.before_path),
-        "after_path": text(found.after_path),
+        "kind": str(change.kind),
+        "path": text(change.path),
+        "before_path": text(change.before_path),
+        "after_path": text(change.after_path),
         **{name: value(side) for name, side in sides.items() if not isinstance(side, Missing)},
     }
 
 
-def origin(found: history.Cause) -> dict[str, Any]:
-    """Return what made a change: a transition, or something that nobody recorded."""
+def origin(cause: history.Cause) -> dict[str, Any]:
+    """Return the cause of a change: a transition, or an unrecorded change."""
     return {
-        "transition_id": text(found.step_id),
-        "transition": None if found.step_id is None else f"{BASE}/transitions/{to_address(found.step_id)}",
-        "at": iso(found.at),
-        "at_seconds": found.at,
-        "reason": text(found.reason),
-        "after_seconds": found.after,
+        "transition_id": text(cause.step_id),
+        "transition": None if cause.step_id is None else f"{BASE}/transitions/{to_address(cause.step_id)}",
+        "at": iso(cause.at),
+        "at_seconds": cause.at,
+        "reason": text(cause.reason),
+        "after_seconds": cause.after,
     }
 
 

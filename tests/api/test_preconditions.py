@@ -59,7 +59,7 @@ def test_a_tag_that_no_row_has_is_none_and_what_is_no_tag_is_refused(script: Scr
     answer = script.put("/agents/a1", {"state": 1}, if_match=tag)
     assert answer.status_code == status
     assert status == 412 or answer.json()["errors"] == [
-        {"where": "header", "name": "If-Match", "detail": "If-Match takes one entity tag, as ETag gave it, in quotes."}
+        {"where": "header", "name": "If-Match", "detail": "If-Match takes one ETag in quotes, as in the ETag header."}
     ]
 
 

@@ -1,4 +1,4 @@
-"""Agents: read, saved, changed, thrown away and brought back."""
+"""Agents: read, save, change, trash, restore from trash, fork."""
 
 from typing import Any, TypeVar
 
@@ -38,24 +38,21 @@ Form = TypeVar("Form", bound=AgentFilterForm)
 
 
 def found_agent(request: HttpRequest, address: str, *, trash: bool = True) -> models.AgentState:
-    """Return an agent that the caller can see, by its id as it stands in paths; without `trash` only a live one.
-
-    Raises NotFound.
-    """
+    """Return the agent at an address, if the caller can see it; in the trash only with `trash`. Raises NotFound."""
     agent: models.AgentState | None = caller(request).scope.agents().named(id_of(address, "agent"), "agent_id")
     if agent is None:
-        raise NotFound(f"There is no agent “{address[:80]}” here. Its orchestrator may have deleted it.")
+        raise NotFound(f"Agent “{address[:80]}” not found. Its orchestrator may have deleted it.")
     if agent.is_deleted and not trash:
         raise NotFound(
-            f"The agent “{address[:80]}” is in the trash. Read it with ?trash=true, or bring it back with"
+            f"Agent “{address[:80]}” is in the trash. Read it with ?trash=true, or restore it with"
             f" POST {serializers.BASE}/agents/{to_address(agent.agent_id)}/undelete."
         )
     return agent
 
 
-def checked(kind: type[Form], asked: BaseModel) -> Form:
-    """Return the form that a page checks the same filters with, filled in. Raises a problem for what it refuses."""
-    form = kind({name: value for name, value in asked.model_dump().items() if value is not None})
+def valid_form(kind: type[Form], params: BaseModel) -> Form:
+    """Return the form with which a page validates the same filters. Raises a problem for the first error."""
+    form = kind({name: value for name, value in params.model_dump().items() if value is not None})
     if not form.is_valid():
         name, errors = next(iter(form.errors.items()))
         raise Problem("invalid", f"{name}: {errors[0]}", places=[{"where": "query", "name": name, "detail": errors[0]}])
@@ -63,50 +60,50 @@ def checked(kind: type[Form], asked: BaseModel) -> Form:
 
 
 @calls.call("GET", "/agents", {200: Listed[AgentRowOut]}, may="view_agentstate")
-def list_agents(request: HttpRequest, asked: Query[AgentsIn]) -> HttpResponse:
-    """List agents, without their states."""
-    form = checked(AgentFilterForm, asked)
+def list_agents(request: HttpRequest, params: Query[AgentsIn]) -> HttpResponse:
+    """List agents without their states."""
+    form = valid_form(AgentFilterForm, params)
     order = form.order()
-    if asked.trash:
+    if params.trash:
         rows, order = form.in_trash(), BY_CHANGE
     else:
         rows = form.chosen()
     rows = caller(request).scope.agents(rows).without_state().with_size()
-    return answer(listed(pagination.page(rows, order, cursor=asked.cursor, size=asked.limit), serializers.agent_row))
+    return answer(listed(pagination.page(rows, order, cursor=params.cursor, size=params.limit), serializers.agent_row))
 
 
 @calls.call("GET", "/agents/{agent_id}", {200: AgentOut}, may="view_agentstate", tagged=True)
-def get_agent(request: HttpRequest, agent_id: str, asked: Query[InTrashIn]) -> HttpResponse:
+def get_agent(request: HttpRequest, agent_id: str, params: Query[InTrashIn]) -> HttpResponse:
     """Read an agent with its state."""
-    agent = found_agent(request, agent_id, trash=asked.trash)
+    agent = found_agent(request, agent_id, trash=params.trash)
     tombstone = models.Tombstone.objects.filter(agent_id=agent.agent_id).first()
     return resource(request, agent.etag(), lambda: serializers.agent(agent, tombstone))
 
 
 @calls.call("PUT", "/agents/{agent_id}", {200: SavedOut, 201: SavedOut}, scope="write", may="ingest", tagged=True)
 def put_agent(request: HttpRequest, agent_id: str, body: AgentIn) -> HttpResponse:
-    """Save an agent as an orchestrator does, and record the transition.
+    """Create or update an agent, and record the transition.
 
-    One call for each state save. The agent is made where there is none; `If-None-Match: *` makes and never overwrites,
-    `If-Match` overwrites only what you saw.
+    One call per saved state. `If-None-Match: *` creates and never overwrites. `If-Match` overwrites only if the agent
+    has not changed.
     """
     address = id_of(agent_id, "agent")
     if not isinstance(address, str):
         address = found_agent(request, agent_id).agent_id
     who = caller(request)
-    asked: dict[str, Any] = {
+    save: dict[str, Any] = {
         "columns": _columns(request, body), "reason": body.reason or None, "record": True,
         "if_match": if_match(request), "only_new": must_be_new(request),
     }  # fmt: skip
     if who.scope.is_unrestricted and body.namespace is None:
-        return _saved(agent_service.save_agent(who.scope.using, str(address), **asked))
+        return _saved(agent_service.save_agent(who.scope.using, str(address), **save))
     with transactions.writing(who.scope.using):
         prefix = _namespace(request, str(address), body)
-        return _saved(agent_service.save_agent(who.scope.using, str(address), prefix=prefix, **asked))
+        return _saved(agent_service.save_agent(who.scope.using, str(address), prefix=prefix, **save))
 
 
 def _namespace(request: HttpRequest, agent_id: str, body: AgentIn) -> str | None:
-    """Return the namespace to save in; an agent of a namespace that the caller cannot see is not there for them."""
+    """Return the namespace to save in. To the caller an agent outside the visible namespaces does not exist."""
     scope = caller(request).scope
     if not scope.is_unrestricted and body.namespace is None:
         there = scope.agents().filter(agent_id=agent_id).first()
@@ -141,9 +138,9 @@ def _saved(saved: agent_service.Saved, *, status: int | None = None) -> HttpResp
 
 @calls.call("PATCH", "/agents/{agent_id}", {200: SavedOut}, scope="write", may="ingest", tagged=True)
 def patch_agent(request: HttpRequest, agent_id: str, body: AgentPatchIn) -> HttpResponse:
-    """Change an agent's status, name, metadata or state; what is not given stays.
+    """Change an agent's status, name, metadata or state. Omitted fields keep their values.
 
-    A change of status is recorded as a transition of its own and in the audit log, as on the page.
+    A change of status is recorded as a separate transition and in the audit log.
     """
     who, columns = caller(request), _columns(request, body)
     status = columns.pop("status", None)
@@ -164,13 +161,13 @@ def patch_agent(request: HttpRequest, agent_id: str, body: AgentPatchIn) -> Http
 
 
 @calls.call("DELETE", "/agents/{agent_id}", {204: None}, scope="write", may="trash_agent")
-def delete_agent(request: HttpRequest, agent_id: str, asked: Query[TrashIn]) -> HttpResponse:
-    """Move an agent to the trash; its state and its past stay.
+def delete_agent(request: HttpRequest, agent_id: str, params: Query[TrashIn]) -> HttpResponse:
+    """Move an agent to the trash. Its state and history are kept.
 
-    From then on it is read with `?trash=true` only, and `undelete` brings it back under the same id.
+    It can then be read only with `?trash=true`, and `undelete` restores it under the same id.
     """
     agent = found_agent(request, agent_id)
-    caller(request).store().delete_agent(agent.agent_id, reason=asked.reason, if_match=if_match(request))
+    caller(request).store().delete_agent(agent.agent_id, reason=params.reason, if_match=if_match(request))
     return nothing()
 
 
@@ -184,19 +181,19 @@ def delete_agent(request: HttpRequest, agent_id: str, asked: Query[TrashIn]) -> 
     conditional=True,
 )
 def undelete_agent(request: HttpRequest, agent_id: str) -> HttpResponse:
-    """Bring an agent back from the trash."""
+    """Restore an agent from the trash."""
 
     def write() -> HttpResponse:
         agent = found_agent(request, agent_id)
-        back = caller(request).store().undelete_agent(agent.agent_id, if_match=if_match(request))
-        return _saved(agent_service.Saved(back, False, None))
+        restored = caller(request).store().undelete_agent(agent.agent_id, if_match=if_match(request))
+        return _saved(agent_service.Saved(restored, False, None))
 
     return run_in_transaction(request, write)
 
 
 @calls.call("POST", "/agents/{agent_id}/purge", {204: None}, scope="admin", may="purge_agent", conditional=True)
 def purge_agent(request: HttpRequest, agent_id: str) -> HttpResponse:
-    """Delete an agent in the trash for good, with its transitions and snapshots."""
+    """Permanently delete an agent in the trash, with its transitions and snapshots."""
 
     def work(seed: str | None) -> HttpResponse:
         agent = found_agent(request, agent_id)
@@ -211,7 +208,7 @@ def purge_agent(request: HttpRequest, agent_id: str) -> HttpResponse:
     conditional=True,
 )  # fmt: skip
 def fork_agent(request: HttpRequest, agent_id: str, body: ForkIn) -> HttpResponse:
-    """Make a new agent that begins with the state of a moment of this one. `If-Match` takes this one's ETag."""
+    """Create a new agent with the state this agent had at a moment. `If-Match` takes this agent's ETag."""
     who = caller(request)
 
     def write() -> HttpResponse:

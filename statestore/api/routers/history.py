@@ -1,6 +1,7 @@
-"""What an agent was, and what changed: states, differences, the history of a place, blame, bisect, the timeline."""
+"""An agent's history: past states, diffs, the history of a path, blame, bisect, timeline."""
 
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
@@ -35,10 +36,10 @@ calls = Calls("history")
 
 
 @calls.call("GET", "/agents/{agent_id}/state", {200: StateOut}, may="view_agentstate", tagged=True)
-def get_state(request: HttpRequest, agent_id: str, asked: Query[StateIn]) -> HttpResponse:
-    """Read the state that an agent had at a moment, and how it is known."""
-    agent = found_agent(request, agent_id, trash=asked.trash)
-    known = history.state_at(agent.agent_id, moments.parse(asked.moment))
+def get_state(request: HttpRequest, agent_id: str, params: Query[StateIn]) -> HttpResponse:
+    """Read the state an agent had at a moment."""
+    agent = found_agent(request, agent_id, trash=params.trash)
+    known = history.state_at(agent.agent_id, moments.parse(params.moment))
     digest = models.sha256(known.text)
     return tagged(
         request,
@@ -47,16 +48,9 @@ def get_state(request: HttpRequest, agent_id: str, asked: Query[StateIn]) -> Htt
             "is_exact": known.is_exact,
             "doubt_until_seconds": known.doubt_until,
             **serializers.state(known.text),
-            "raw": serializers.odd_bytes(_Held(known.text), ("state_data",)),
+            "raw": serializers.odd_bytes(SimpleNamespace(state_data=known.text), ("state_data",)),
         },
     )
-
-
-class _Held:
-    """A state under the name of its column."""
-
-    def __init__(self, state_data: str) -> None:
-        self.state_data = state_data
 
 
 def _moment(known: history.KnownState, digest: str) -> dict[str, object]:
@@ -71,41 +65,41 @@ def _moment(known: history.KnownState, digest: str) -> dict[str, object]:
 
 
 @calls.call("GET", "/agents/{agent_id}/diff", {200: DiffOut}, may="view_agentstate", tagged=True)
-def get_diff(request: HttpRequest, agent_id: str, asked: Query[DiffIn]) -> HttpResponse:
-    """Compare two moments of an agent, or one of it and one of another agent."""
-    agent = found_agent(request, agent_id, trash=asked.trash)
-    other = found_agent(request, asked.other, trash=asked.trash) if asked.other else agent
-    before = history.state_at(agent.agent_id, moments.parse(asked.from_))
-    after = history.state_at(other.agent_id, moments.parse(asked.to))
+def get_diff(request: HttpRequest, agent_id: str, params: Query[DiffIn]) -> HttpResponse:
+    """Compare the states of an agent at two moments, or with that of another agent."""
+    left = found_agent(request, agent_id, trash=params.trash)
+    right = found_agent(request, params.other, trash=params.trash) if params.other else left
+    before = history.state_at(left.agent_id, moments.parse(params.from_))
+    after = history.state_at(right.agent_id, moments.parse(params.to))
     return tagged(request, compared(before, after))
 
 
 def compared(before: history.KnownState, after: history.KnownState) -> dict[str, object]:
-    """Return how two states differ."""
+    """Return the differences between two states."""
     hashes = models.sha256(before.text), models.sha256(after.text)
-    found = diff.compare(before.text, after.text) if hashes[0] != hashes[1] else None
-    is_text = isinstance(found, diff.TextComparison)
-    changes = [] if found is None or is_text else found.diff.changes  # type: ignore[union-attr]
+    comparison = diff.compare(before.text, after.text) if hashes[0] != hashes[1] else None
+    is_text = isinstance(comparison, diff.TextComparison)
+    changes = [] if comparison is None or is_text else comparison.diff.changes  # type: ignore[union-attr]
     return {
         "before": _moment(before, hashes[0]),
         "after": _moment(after, hashes[1]),
         "equal": hashes[0] == hashes[1],
         "changes": [serializers.change(change) for change in changes],
-        "truncated": not (found is None or is_text) and found.diff.truncated,  # type: ignore[union-attr]
-        "why_text": found.reason if is_text else None,  # type: ignore[union-attr]
+        "truncated": not (comparison is None or is_text) and comparison.diff.truncated,  # type: ignore[union-attr]
+        "why_text": comparison.reason if is_text else None,  # type: ignore[union-attr]
     }
 
 
 @calls.call("GET", "/agents/{agent_id}/history", {200: PathHistoryOut}, may="view_agentstate")
-def get_path_history(request: HttpRequest, agent_id: str, asked: Query[PathHistoryIn]) -> HttpResponse:
-    """Read every value that one place of the state had, newest first.
+def get_path_history(request: HttpRequest, agent_id: str, params: Query[PathHistoryIn]) -> HttpResponse:
+    """List every value a path of the state has had, newest first.
 
-    Reading the past takes time: each answer reads for a quarter of a second. Go on with `next` as `cursor` and with
-    `place`: an item of a list is followed as it moves.
+    Each response covers as much history as is read in a quarter of a second. Continue with `next` as `cursor` and with
+    `place`, which follows a list item as it moves.
     """
-    agent = found_agent(request, agent_id, trash=asked.trash)
-    place = asked.place if asked.place is not None else asked.path
-    found = history.path_history(agent, place, start=Position.parse(asked.cursor))
+    agent = found_agent(request, agent_id, trash=params.trash)
+    place = params.place if params.place is not None else params.path
+    values = history.path_history(agent, place, start=Position.parse(params.cursor))
     items = [
         {
             "origin": serializers.origin(change.origin),
@@ -115,52 +109,55 @@ def get_path_history(request: HttpRequest, agent_id: str, asked: Query[PathHisto
             "before": serializers.value(change.before),
             "after": serializers.value(change.after),
         }
-        for change in found.changes
+        for change in values.changes
     ]
-    reached = None if found.reached is None else str(found.reached)
-    return answer({"path": asked.path, "place": serializers.text(found.place), "items": items, "next": reached})
+    cursor = None if values.reached is None else str(values.reached)
+    return answer({"path": params.path, "place": serializers.text(values.place), "items": items, "next": cursor})
 
 
 @calls.call("GET", "/agents/{agent_id}/blame", {200: BlameOut}, may="view_agentstate")
-def get_blame(request: HttpRequest, agent_id: str, asked: Query[InTrashIn]) -> HttpResponse:
-    """Tell for each value of the state which transition set it last."""
-    agent = found_agent(request, agent_id, trash=asked.trash)
+def get_blame(request: HttpRequest, agent_id: str, params: Query[InTrashIn]) -> HttpResponse:
+    """Read which transition last set each value of the state."""
+    agent = found_agent(request, agent_id, trash=params.trash)
     try:
-        found = history.blame(agent)
+        blame = history.blame(agent)
     except NotJson as error:
-        raise ValidationError(f"This state is no JSON, so that it has no values to ask about. {error.reason}") from None
-    origins = {serializers.text(path): serializers.origin(origin) for path, origin in found.origins.items()}
+        raise ValidationError(f"The state is not JSON, so it has no values to blame. {error.reason}") from None
+    origins = {serializers.text(path): serializers.origin(origin) for path, origin in blame.origins.items()}
     return answer(
         {
-            "complete": found.is_complete,
+            "complete": blame.is_complete,
             "origins": origins,
-            "unknown": [serializers.text(path) for path in found.unknown_paths()],
+            "unknown": [serializers.text(path) for path in blame.unknown_paths()],
         }
     )
 
 
 @calls.call("GET", "/agents/{agent_id}/bisect", {200: BisectOut}, may="view_agentstate")
-def get_bisect(request: HttpRequest, agent_id: str, asked: Query[BisectIn]) -> HttpResponse:
-    """Find when a condition on the state became true, and when false again."""
-    agent = found_agent(request, agent_id, trash=asked.trash)
-    found = history.bisect(agent, predicate.parse(asked.condition), start=Position.parse(asked.cursor))
+def get_bisect(request: HttpRequest, agent_id: str, params: Query[BisectIn]) -> HttpResponse:
+    """Find when a condition on the state became true or false.
+
+    Each response covers as much history as is read in a quarter of a second. Continue with `next` as `cursor`.
+    """
+    agent = found_agent(request, agent_id, trash=params.trash)
+    flips = history.bisect(agent, predicate.parse(params.condition), start=Position.parse(params.cursor))
     return answer(
         {
-            "condition": asked.condition,
-            "holds_last": found.held_last,
-            "held_first": found.held_first,
-            "items": [{"became": flip.became, "origin": serializers.origin(flip.origin)} for flip in found.flips],
-            "next": None if found.reached is None else str(found.reached),
+            "condition": params.condition,
+            "holds_last": flips.held_last,
+            "held_first": flips.held_first,
+            "items": [{"became": flip.became, "origin": serializers.origin(flip.origin)} for flip in flips.flips],
+            "next": None if flips.reached is None else str(flips.reached),
         }
     )
 
 
 @calls.call("GET", "/agents/{agent_id}/timeline", {200: Listed[TimelineEntryOut]}, may="view_agentstate")
-def get_timeline(request: HttpRequest, agent_id: str, asked: Query[TimelineIn]) -> HttpResponse:
-    """List an agent's transitions, captured changes and snapshots in one order, newest first."""
-    agent = found_agent(request, agent_id, trash=asked.trash)
-    entries, older = history.timeline(agent.agent_id, cursor=asked.cursor, limit=asked.limit)
-    shape: dict[str, Callable[[Any], Any]] = {
+def get_timeline(request: HttpRequest, agent_id: str, params: Query[TimelineIn]) -> HttpResponse:
+    """List an agent's transitions, captured changes and snapshots together, newest first."""
+    agent = found_agent(request, agent_id, trash=params.trash)
+    entries, older = history.timeline(agent.agent_id, cursor=params.cursor, limit=params.limit)
+    serialize: dict[str, Callable[[Any], Any]] = {
         "transition": serializers.transition_row,
         "captured": serializers.captured_row,
         "snapshot": serializers.snapshot_row,
@@ -170,7 +167,7 @@ def get_timeline(request: HttpRequest, agent_id: str, asked: Query[TimelineIn]) 
             "kind": entry.kind,
             "at": serializers.iso(entry.at),
             "at_seconds": serializers.number(entry.at),
-            entry.kind: shape[entry.kind](entry.row),
+            entry.kind: serialize[entry.kind](entry.row),
         }
         for entry in entries
     ]

@@ -1,4 +1,4 @@
-"""Saved views: the queries that the caller keeps under names, the same as on the search page."""
+"""Saved searches of the caller, the same as on the search page."""
 
 from typing import Any
 from urllib.parse import urlencode
@@ -21,13 +21,13 @@ calls = Calls("events")
 
 @calls.call("GET", "/views", {200: Listed[ViewOut]}, may="view_event")
 def list_views(request: HttpRequest) -> HttpResponse:
-    """List the queries that you keep, by name; they are few, and all in one answer."""
+    """List your saved searches by name, all in one response."""
     return answer(listed(saved_searches.of_user(_owner(request).user.pk), _view))
 
 
 @calls.call("POST", "/views", {200: ViewOut, 201: ViewOut}, scope="write", may="view_event", tagged=True)
 def save_view(request: HttpRequest, body: ViewIn) -> HttpResponse:
-    """Keep a query under a name, over an earlier one of the same name."""
+    """Save a search. An existing one with the same name is replaced."""
     who = _owner(request)
 
     def work(seed: str | None) -> HttpResponse:
@@ -41,22 +41,22 @@ def save_view(request: HttpRequest, body: ViewIn) -> HttpResponse:
 
 @calls.call("GET", "/views/{view_id}", {200: ViewOut}, may="view_event", tagged=True)
 def get_view(request: HttpRequest, view_id: Path[ViewId]) -> HttpResponse:
-    """Read a query that you keep."""
+    """Read one of your saved searches."""
     view = saved_searches.find(_owner(request).user.pk, view_id)
     return resource(request, models.row_hash(view), lambda: _view(view))
 
 
 @calls.call("DELETE", "/views/{view_id}", {204: None}, scope="write", may="view_event")
 def delete_view(request: HttpRequest, view_id: Path[ViewId]) -> HttpResponse:
-    """Forget a query that you keep."""
+    """Delete one of your saved searches."""
     saved_searches.delete(_owner(request).user.pk, view_id, if_match=if_match(request))
     return nothing()
 
 
 def _owner(request: HttpRequest) -> Caller:
-    """Return who calls; a query may name what a token of some namespaces must not learn of."""
+    """Return the caller, unless limited to namespaces: a saved query may name rows outside of them."""
     who = caller(request)
-    who.require_unrestricted("A saved view")
+    who.require_unrestricted("A saved search")
     return who
 
 

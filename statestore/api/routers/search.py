@@ -1,4 +1,4 @@
-"""What stands around the answer of a search: facets, the histogram, what the box offers."""
+"""Around the results of a search: facets, histogram, completion."""
 
 from typing import Any
 
@@ -16,43 +16,42 @@ calls = Calls("events")
 
 
 def _within(request: HttpRequest) -> dict[str, Any]:
-    """Return among which events is searched: the index knows no namespaces, within them their events are read."""
+    """Return the events to search. The index does not know namespaces: for a limited token the events are scanned."""
     scope = caller(request).scope
     return {"using": scope.using, "among": None if scope.is_unrestricted else scope.events()}
 
 
 @calls.call("GET", "/events/search/facets", {200: FacetsOut}, may="view_event")
-def get_facets(request: HttpRequest, asked: Query[FacetsIn]) -> HttpResponse:
-    """Tell how often each value occurs among the newest events that a query finds."""
-    found = search.facets(search.parse(asked.q), **_within(request))
+def get_facets(request: HttpRequest, params: Query[FacetsIn]) -> HttpResponse:
+    """Count the most common values of each filter among the newest matches of a query."""
+    facets = search.facets(search.parse(params.q), **_within(request))
     values = {
         name: [{"value": serializers.text(value), "count": count} for value, count in pairs]
-        for name, pairs in found.values.items()
+        for name, pairs in facets.values.items()
     }
-    return answer({"total": found.total, "has_more": found.has_more, "values": values})
+    return answer({"total": facets.total, "has_more": facets.has_more, "values": values})
 
 
 @calls.call("GET", "/events/search/histogram", {200: HistogramOut}, may="view_event")
-def get_histogram(request: HttpRequest, asked: Query[HistogramIn]) -> HttpResponse:
-    """Tell how the events that a query finds spread over time."""
-    found = search.histogram(search.parse(asked.q), asked.since, asked.until, **_within(request))
+def get_histogram(request: HttpRequest, params: Query[HistogramIn]) -> HttpResponse:
+    """Count the matches of a query over time."""
+    histogram = search.histogram(search.parse(params.q), params.since, params.until, **_within(request))
     bars = [{**serializers.times(bar, "start", "end"), "count": bar.count, "is_estimate": bar.is_estimate}
-            for bar in found.bars]  # fmt: skip
-    return answer({"bars": bars, "note": found.note or None})
+            for bar in histogram.bars]  # fmt: skip
+    return answer({"bars": bars, "note": histogram.note or None})
 
 
 @calls.call("GET", "/events/search/complete", {200: SuggestionsOut}, may="view_event")
-def complete_search(request: HttpRequest, asked: Query[CompleteIn]) -> HttpResponse:
-    """Offer what could stand at the caret of a query: names of filters, and values that there are."""
-    caret = len(asked.q) if asked.caret is None else asked.caret
-    offered = search.complete(asked.q, caret, **_within(request))
+def complete_search(request: HttpRequest, params: Query[CompleteIn]) -> HttpResponse:
+    """Suggest completions at the caret of a query: filter names, and values that occur."""
+    caret = len(params.q) if params.caret is None else params.caret
     items = [
         {
-            "label": serializers.text(one.label),
-            "meaning": one.meaning,
-            "text": serializers.text(one.text),
-            "caret": one.caret,
+            "label": serializers.text(suggestion.label),
+            "meaning": suggestion.meaning,
+            "text": serializers.text(suggestion.text),
+            "caret": suggestion.caret,
         }
-        for one in offered
+        for suggestion in search.complete(params.q, caret, **_within(request))
     ]
     return answer({"items": items})

@@ -1,4 +1,4 @@
-"""Snapshots: taken, read, deleted, put back in one call."""
+"""Snapshots: take, read, delete, restore in one call."""
 
 from django.http import HttpRequest, HttpResponse
 from ninja import Query
@@ -31,29 +31,29 @@ calls = Calls("snapshots")
 
 
 def found_snapshot(request: HttpRequest, address: str) -> models.Snapshot:
-    """Return a snapshot that the caller can see, by its id as it stands in paths. Raises NotFound."""
+    """Return the snapshot at an address, if the caller can see it. Raises NotFound."""
     row: models.Snapshot | None = caller(request).scope.snapshots().named(id_of(address, "snapshot"))
     if row is None:
-        raise NotFound(f"There is no snapshot “{address[:80]}” here. It may have expired and been deleted.")
+        raise NotFound(f"Snapshot “{address[:80]}” not found. It may have expired.")
     return row
 
 
 @calls.call("GET", "/snapshots", {200: Listed[SnapshotRowOut]}, may="view_snapshot")
-def list_snapshots(request: HttpRequest, asked: Query[PageIn]) -> HttpResponse:
-    """List the snapshots of all agents, newest first, without their states."""
+def list_snapshots(request: HttpRequest, params: Query[PageIn]) -> HttpResponse:
+    """List snapshots of all agents without their states, newest first."""
     rows = caller(request).scope.snapshots().without_state().with_size()
     return answer(
-        listed(pagination.page(rows, BY_CREATION, cursor=asked.cursor, size=asked.limit), serializers.snapshot_row)
+        listed(pagination.page(rows, BY_CREATION, cursor=params.cursor, size=params.limit), serializers.snapshot_row)
     )
 
 
 @calls.call("GET", "/agents/{agent_id}/snapshots", {200: Listed[SnapshotRowOut]}, may="view_snapshot")
-def list_agent_snapshots(request: HttpRequest, agent_id: str, asked: Query[AgentPageIn]) -> HttpResponse:
-    """List an agent's snapshots, newest first, without their states."""
-    agent = found_agent(request, agent_id, trash=asked.trash)
+def list_agent_snapshots(request: HttpRequest, agent_id: str, params: Query[AgentPageIn]) -> HttpResponse:
+    """List an agent's snapshots without their states, newest first."""
+    agent = found_agent(request, agent_id, trash=params.trash)
     rows = models.Snapshot.objects.of_agent(agent.agent_id).without_state().with_size()
     return answer(
-        listed(pagination.page(rows, BY_CREATION, cursor=asked.cursor, size=asked.limit), serializers.snapshot_row)
+        listed(pagination.page(rows, BY_CREATION, cursor=params.cursor, size=params.limit), serializers.snapshot_row)
     )
 
 
@@ -62,16 +62,15 @@ def list_agent_snapshots(request: HttpRequest, agent_id: str, asked: Query[Agent
     conditional=True,
 )  # fmt: skip
 def take_snapshot(request: HttpRequest, agent_id: str, body: SnapshotIn = PLAIN_SNAPSHOT) -> HttpResponse:
-    """Keep a copy of an agent's state now, byte for byte. `If-Match` takes the agent's ETag."""
+    """Take a snapshot of an agent's current state, byte for byte. `If-Match` takes the agent's ETag."""
 
     def write() -> HttpResponse:
         agent = found_agent(request, agent_id)
-        made = (
-            caller(request)
-            .store()
-            .create_snapshot(agent.agent_id, body.description, expires_at=body.expires_at, if_match=if_match(request))
+        store = caller(request).store()
+        snapshot = store.create_snapshot(
+            agent.agent_id, body.description, expires_at=body.expires_at, if_match=if_match(request)
         )
-        row, etag = serializers.snapshot_row(made), models.row_hash(made)
+        row, etag = serializers.snapshot_row(snapshot), models.row_hash(snapshot)
         return answer({**row, "etag": etag}, status=201, headers={"Location": row["url"], "ETag": f'"{etag}"'})
 
     return run_in_transaction(request, write)
@@ -79,7 +78,7 @@ def take_snapshot(request: HttpRequest, agent_id: str, body: SnapshotIn = PLAIN_
 
 @calls.call("POST", "/snapshots/delete-expired", {200: DeletedOut}, scope="admin", may="snapshot_agent")
 def delete_expired_snapshots(request: HttpRequest) -> HttpResponse:
-    """Delete the snapshots whose time is over."""
+    """Delete expired snapshots."""
     who = caller(request)
 
     def work(seed: str | None) -> HttpResponse:
@@ -97,7 +96,7 @@ def get_snapshot(request: HttpRequest, snapshot_id: str) -> HttpResponse:
 
 @calls.call("DELETE", "/snapshots/{snapshot_id}", {204: None}, scope="write", may="snapshot_agent")
 def delete_snapshot(request: HttpRequest, snapshot_id: str) -> HttpResponse:
-    """Delete a snapshot. One that an undo would need goes too: that restore then cannot be undone."""
+    """Delete a snapshot. If it is the safety snapshot of a restore, that restore can no longer be undone."""
     row = found_snapshot(request, snapshot_id)
     caller(request).store().delete_snapshot(row.pk, if_match=if_match(request))
     return nothing()
@@ -113,15 +112,15 @@ def delete_snapshot(request: HttpRequest, snapshot_id: str) -> HttpResponse:
     conditional=True,
 )
 def restore_snapshot(request: HttpRequest, snapshot_id: str, body: ReasonIn = NO_REASON) -> HttpResponse:
-    """Put a snapshot's state back, at once.
+    """Restore an agent from a snapshot, in one call.
 
-    `If-Match` takes the agent's ETag: where it has changed since, nothing is written. Without it the state is put back
-    over whatever the agent is now, which is kept as a safety snapshot; POST /restores/{id}/undo brings that back.
+    `If-Match` takes the agent's ETag; if the agent has changed, nothing is written. Without it the agent's current
+    state is overwritten. That state is kept as a safety snapshot; `POST /restores/{id}/undo` restores it.
     """
 
     def write() -> HttpResponse:
         row = found_snapshot(request, snapshot_id)
-        done = restore_now(row, by=caller(request).actor, if_match=if_match_of_present(request), reason=body.reason)
-        return answered(request, done)
+        applied = restore_now(row, by=caller(request).actor, if_match=if_match_of_present(request), reason=body.reason)
+        return answered(request, applied)
 
     return run_in_transaction(request, write)

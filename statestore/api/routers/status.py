@@ -1,4 +1,4 @@
-"""The store itself: its health, its audit log, its migrations; and who calls."""
+"""The store's health, audit log and migrations, and the caller's permissions."""
 
 from django.http import HttpRequest, HttpResponse
 from ninja import Query
@@ -19,7 +19,7 @@ calls = Calls("store")
 
 @calls.call("GET", "/me", {200: MeOut})
 def get_me(request: HttpRequest) -> HttpResponse:
-    """Tell who calls, and what they may do."""
+    """Read the authenticated user, token and permissions."""
     who = caller(request)
     token = who.token
     return answer(
@@ -39,7 +39,7 @@ def get_me(request: HttpRequest) -> HttpResponse:
 
 @calls.call("GET", "/health", {200: HealthOut}, may="view_agentstate")
 def get_health(request: HttpRequest) -> HttpResponse:
-    """Tell how the store is, and how many agents there are of each status."""
+    """Read the store's health, and the number of agents by status."""
     status = store_status()
     findings = doctor.examine(thorough=False)
     return answer(
@@ -47,31 +47,31 @@ def get_health(request: HttpRequest) -> HttpResponse:
             "ready": status.is_ready,
             "store": status.found or status.state,
             "agents": {
-                serializers.text(word): number
-                for word, number in caller(request).scope.agents().alive().counts_by_status().items()
+                serializers.text(value): count
+                for value, count in caller(request).scope.agents().alive().counts_by_status().items()
             },
             "findings": [
-                {"level": one.level, "title": one.title, "meaning": one.meaning, "remedy": one.remedy}
-                for one in findings
+                {name: getattr(finding, name) for name in ("level", "title", "meaning", "remedy")}
+                for finding in findings
             ],
         }
     )
 
 
 @calls.call("GET", "/audit", {200: Listed[AuditOut]}, may="view_auditentry", fails=(404,))
-def list_audit(request: HttpRequest, asked: Query[AuditIn]) -> HttpResponse:
-    """List what people did, newest first."""
+def list_audit(request: HttpRequest, params: Query[AuditIn]) -> HttpResponse:
+    """List the audit log, newest first."""
     rows = caller(request).scope.audit()
-    if asked.row:
-        rows = rows.about(id_of(asked.row, "row"))
-    if asked.verb:
-        rows = rows.with_verb(asked.verb)
-    return answer(listed(pagination.page(rows, ("-id",), cursor=asked.cursor, size=asked.limit), serializers.audit))
+    if params.row:
+        rows = rows.about(id_of(params.row, "row"))
+    if params.verb:
+        rows = rows.with_verb(params.verb)
+    return answer(listed(pagination.page(rows, ("-id",), cursor=params.cursor, size=params.limit), serializers.audit))
 
 
 @calls.call("GET", "/migrations", {200: Listed[MigrationOut]}, may="view_agentstate")
 def list_migrations(request: HttpRequest) -> HttpResponse:
-    """List the orchestrator's own migrations that the store has seen, oldest first."""
+    """List the orchestrator's migrations applied to the store, oldest first."""
     rows = caller(request).store().get_migration_history()
     return answer(listed(rows, _migration))
 

@@ -1,4 +1,4 @@
-"""Tokens: one's own, and for administrators everybody's."""
+"""Tokens: the caller's own, and all tokens for administrators."""
 
 import json
 from typing import Any
@@ -22,45 +22,47 @@ calls = Calls("tokens")
 
 
 @calls.call("GET", "/tokens", {200: Listed[TokenOut]})
-def list_tokens(request: HttpRequest, asked: Query[PageIn]) -> HttpResponse:
-    """List your tokens, newest first; as an administrator everybody's."""
+def list_tokens(request: HttpRequest, params: Query[PageIn]) -> HttpResponse:
+    """List your tokens, newest first. Administrators see all tokens."""
     rows = tokens.visible_to(_owner(request).user)
-    return answer(listed(pagination.page(rows, ("-created_at", "-id"), cursor=asked.cursor, size=asked.limit), _token))
+    return answer(
+        listed(pagination.page(rows, ("-created_at", "-id"), cursor=params.cursor, size=params.limit), _token)
+    )
 
 
 @calls.call("GET", "/tokens/{token_id}", {200: TokenOut}, tagged=True)
 def get_token(request: HttpRequest, token_id: str) -> HttpResponse:
-    """Read a token; its secret nobody can read."""
+    """Read a token. The secret is never returned again."""
     token = tokens.find(tokens.visible_to(_owner(request).user), token_id)
     return resource(request, models.row_hash(token), lambda: _token(token))
 
 
 @calls.call("POST", "/tokens", {201: TokenMadeOut}, scope="admin", tagged=True)
 def make_token(request: HttpRequest, body: TokenIn) -> HttpResponse:
-    """Make a token, whose secret stands in the answer and never again.
+    """Create a token. The response contains its secret, which cannot be read again.
 
-    For logins only: with a token that makes tokens, who stole it would keep a key after it is revoked. Repeated under
-    its Idempotency-Key, the call answers without the secret.
+    Requires a login: a stolen token must not be able to create another that outlives its revocation. A replay by
+    Idempotency-Key does not contain the secret.
     """
     who = caller(request)
     if who.token is not None:
-        raise Problem("forbidden", "A token makes no tokens. Sign in, or use `manage.py token create`.")
+        raise Problem("forbidden", "A token cannot create tokens. Sign in, or use `manage.py token create`.")
 
     def work(seed: str | None) -> HttpResponse:
-        if (there := tokens.made_of(who.user, seed)) is not None:
-            return _made(there, None)
-        made, secret = tokens.create(
+        if (existing := tokens.made_of(who.user, seed)) is not None:
+            return _created(existing, None)
+        token, secret = tokens.create(
             who.user, body.name, body.scopes, namespaces=body.namespaces, days=body.days, seed=seed, by=who.actor
         )
-        return _made(made, secret)
+        return _created(token, secret)
 
-    # What is kept for a repetition lies in the store, which others read.
-    return run_resumable(request, work, shown=_without_secret)
+    # Responses for replay are kept in the store, which other programs can read.
+    return run_resumable(request, work, storable=_without_secret)
 
 
 @calls.call("POST", "/tokens/{token_id}/revoke", {200: TokenOut}, scope="admin", tagged=True)
 def revoke_token(request: HttpRequest, token_id: str) -> HttpResponse:
-    """Revoke a token at once: your own, as an administrator anybody's."""
+    """Revoke a token, effective immediately. Administrators can revoke any token."""
     who = _owner(request)
 
     def work(seed: str | None) -> HttpResponse:
@@ -71,16 +73,16 @@ def revoke_token(request: HttpRequest, token_id: str) -> HttpResponse:
 
 
 def _owner(request: HttpRequest) -> Caller:
-    """Return who calls; a token tells which namespaces there are."""
+    """Return the caller, unless limited to namespaces: tokens reveal the names of all namespaces."""
     who = caller(request)
     who.require_unrestricted("A token")
     return who
 
 
-def _made(token: models.ApiToken, secret: str | None) -> HttpResponse:
-    shape = _token(token)
-    headers = {"ETag": f'"{models.row_hash(token)}"', "Location": shape["url"]}
-    return answer({**shape, "secret": secret}, status=201, headers=headers)
+def _created(token: models.ApiToken, secret: str | None) -> HttpResponse:
+    payload = {**_token(token), "secret": secret}
+    headers = {"ETag": f'"{models.row_hash(token)}"', "Location": payload["url"]}
+    return answer(payload, status=201, headers=headers)
 
 
 def _without_secret(response: HttpResponse) -> HttpResponse:

@@ -1,4 +1,4 @@
-"""The fleet: batches of restores."""
+"""Batches of restores."""
 
 from typing import Annotated, Literal
 
@@ -11,22 +11,22 @@ from statestore.restore import MAX_AGENTS
 Kind = Literal["change", "running", "unchanged", "unknown"]
 Result = Literal["waiting", "done", "unchanged", "moved", "failed"]
 When = Annotated[
-    str, Field(min_length=1, max_length=60, description="ISO 8601 (UTC where no zone is said), or seconds.")
+    str, Field(min_length=1, max_length=60, description="ISO 8601 (UTC if it has no offset), or Unix seconds.")
 ]
-Scope = Annotated[str, Field(max_length=4000, description="Which agents were asked for, in words.")]
+Scope = Annotated[str, Field(max_length=4000, description="The selection of agents, in words.")]
 
 
 class PreviewBatchIn(BaseModel):
-    """Which agents, and the time that they are put back to."""
+    """Filters for agents, and the time to restore them to."""
 
     at: When
-    q: Annotated[str, Field(max_length=200, description="Text in the id or the name.")] = ""
+    q: Annotated[str, Field(max_length=200, description="Text contained in the id or the name.")] = ""
     status: Annotated[str, Field(max_length=200)] = ""
-    namespace: Annotated[str | None, Field(max_length=1000, description="Empty: those without one.")] = None
+    namespace: Annotated[str | None, Field(max_length=1000, description="Empty: agents without a namespace.")] = None
 
 
 class VerdictOut(Out):
-    """What a batch would do to one agent; `running`: it would change while it runs."""
+    """What a batch would do to one agent. `running`: it would change and is running."""
 
     agent_id: str
     address: str
@@ -34,11 +34,11 @@ class VerdictOut(Out):
     status: str
     kind: Kind
     note: str
-    etag: Annotated[str, Field(description="The row that this was found for; a batch takes it with the agent.")]
+    etag: Annotated[str, Field(description="The agent's ETag. Send it with the agent to create a batch.")]
 
 
 class PreviewBatchOut(Out):
-    """What a batch would do. Nothing was written."""
+    """A preview of a batch. Nothing was written."""
 
     at: Time
     at_seconds: StoredSeconds
@@ -48,14 +48,14 @@ class PreviewBatchOut(Out):
 
 
 class SeenIn(In):
-    """An agent, and the ETag under which it was seen."""
+    """An agent and its ETag from the preview."""
 
     agent: Annotated[str, Field(min_length=1, max_length=1500, pattern=ADDRESS, description="The agent's address.")]
     etag: Hash
 
 
 class NewBatchIn(In):
-    """A batch to keep: the time, and which agents as they were seen."""
+    """A batch to create: the time to restore to, and the agents with their ETags."""
 
     at: Seconds | When
     agents: Annotated[list[SeenIn], Field(min_length=1, max_length=MAX_AGENTS)]
@@ -64,7 +64,7 @@ class NewBatchIn(In):
 
 
 class BatchRowOut(Out):
-    """A batch: of how many agents, of how many it restored the state, how many wait."""
+    """A batch. `total` agents, of which `done` are restored and `waiting` not yet processed."""
 
     id: str
     address: str
@@ -86,19 +86,19 @@ class BatchRowOut(Out):
 
 
 class FleetBatchOut(BatchRowOut):
-    """A batch, with the number of agents by what became of them."""
+    """A batch with the number of agents by result."""
 
     results: dict[Result, int]
 
 
 class BatchAgentsIn(PageIn):
-    """Which agents of the batch."""
+    """Filters for the agents of a batch."""
 
     result: Result | None = None
 
 
 class BatchAgentOut(Out):
-    """One agent of a batch, and what became of it."""
+    """One agent of a batch and its result."""
 
     agent_id: str
     address: str

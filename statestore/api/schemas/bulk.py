@@ -1,4 +1,4 @@
-"""One thing done to each of many agents."""
+"""Bulk actions on agents."""
 
 from typing import Annotated
 
@@ -15,14 +15,14 @@ Agents = Annotated[
 
 
 class BulkSnapshotIn(In):
-    """Of which agents."""
+    """Agents to take snapshots of."""
 
     agents: Agents
     description: Annotated[str, Field(max_length=500)] = ""
 
 
 class BulkStatusIn(In):
-    """Which status, for which agents."""
+    """Agents and their new status."""
 
     agents: Agents
     status: Status
@@ -30,16 +30,16 @@ class BulkStatusIn(In):
 
 
 class OutcomeOut(Out):
-    """What became of one agent."""
+    """The outcome for one agent."""
 
     agent_id: str
     address: str
-    made: Annotated[str | None, Field(description="The snapshot or the transition; null where it was so already.")]
-    refused: Annotated[str | None, Field(description="Why it was not done to this one.")]
+    made: Annotated[str | None, Field(description="Id of the snapshot or transition; null if nothing changed.")]
+    refused: Annotated[str | None, Field(description="Why the agent was skipped.")]
 
 
 class BulkOut(Out):
-    """To how many agents it was done, and what became of each."""
+    """The number of agents without an error, and the outcome for each agent."""
 
     done: int
     items: list[OutcomeOut]

@@ -1,6 +1,6 @@
-"""What all nouns share: how a list is asked for, what a problem looks like."""
+"""Types shared by all nouns: base classes, pages of lists, problems."""
 
-from typing import Annotated, Any, Generic, TypeVar
+from typing import Annotated, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -8,57 +8,55 @@ from statestore.models.rows import LAST_SECOND
 
 Row = TypeVar("Row")
 Stored = Annotated[int, Field(ge=-(2**63), lt=2**63)]
-Seconds = Annotated[int, Field(ge=0, le=LAST_SECOND, description="Seconds since 1970 UTC.")]
+Seconds = Annotated[int, Field(ge=0, le=LAST_SECOND, description="Unix time in seconds.")]
 Time = Annotated[str | None, Field(description="ISO 8601, UTC.", json_schema_extra={"format": "date-time"})]
-StoredSeconds = Annotated[int | None, Field(description="The stored seconds since 1970 UTC.")]
+StoredSeconds = Annotated[int | None, Field(description="The stored Unix time in seconds.")]
 CURSOR = r"^[A-Za-z0-9._-]*$"
 ADDRESS = r"^[A-Za-z0-9._:@~!-]*$"
-# As it stands in an address, percent-encoded, a query is up to twelve times as long; a server takes 64 KB.
+# Percent-encoded in a URL a query is up to twelve times as long; the server accepts request lines of 64 KB.
 QUERY_CHARACTERS = 2_000
 Id = Annotated[str, Field(min_length=1, max_length=500)]
-Reason = Annotated[str, Field(max_length=500, description="Why; it stands in the record for good.")]
+Reason = Annotated[str, Field(max_length=500, description="The reason, kept permanently in the record.")]
 
 
 class In(BaseModel):
-    """What comes in: nothing else than what is named."""
+    """A request body. Unknown fields are rejected."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
 
 class Out(BaseModel):
-    """What goes out."""
+    """A response body."""
 
     model_config = ConfigDict(extra="forbid")
 
 
 class InTrashIn(BaseModel):
-    """Whether an agent in the trash may be read."""
+    """Access to agents in the trash."""
 
-    trash: Annotated[bool, Field(description="Read the agent also if it is in the trash; without this it is 404.")] = (
-        False
-    )
+    trash: Annotated[bool, Field(description="Also find the agent in the trash; otherwise it is 404.")] = False
 
 
 class PageIn(BaseModel):
-    """Which part of a list."""
+    """A page of a list."""
 
-    limit: Annotated[int, Field(ge=1, le=1000, description="Rows in one answer.")] = 100
-    cursor: Annotated[str, Field(max_length=8000, pattern=CURSOR, description="`next` of the answer before.")] = ""
+    limit: Annotated[int, Field(ge=1, le=1000, description="Maximum number of items.")] = 100
+    cursor: Annotated[str, Field(max_length=8000, pattern=CURSOR, description="`next` of the previous page.")] = ""
 
 
 class AgentPageIn(PageIn, InTrashIn):
-    """Which part of a list that belongs to one agent."""
+    """A page of a list of one agent."""
 
 
 class Listed(Out, Generic[Row]):
-    """A part of a list; `next` asks for the following one, null at the end."""
+    """A page of a list. `next` is the cursor of the next page, null on the last one."""
 
     items: list[Row]
     next: str | None
 
 
 class PlaceOut(Out):
-    """Where something is wrong: in the body, the query, the path or the headers."""
+    """The place of an error: in the body, the query, the path or the headers."""
 
     where: str
     name: str | None = None
@@ -70,7 +68,7 @@ class PlaceOut(Out):
 
 
 class ProblemOut(Out):
-    """A problem (RFC 9457). Its `type` is one for each kind, and an address that explains it."""
+    """A problem (RFC 9457). `type` identifies the kind of problem and is a URL that explains it."""
 
     type: str
     title: str
@@ -82,6 +80,5 @@ class ProblemOut(Out):
 
 Raw = Annotated[
     dict[str, str] | None,
-    Field(description="Stored bytes, in base64, of fields that are no valid UTF-8; the fields show U+FFFD for them."),
+    Field(description="Stored bytes, in base64, of fields that are not valid UTF-8, which show U+FFFD instead."),
 ]
-AnyJson = Any

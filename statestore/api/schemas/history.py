@@ -1,4 +1,4 @@
-"""What an agent was, and what changed."""
+"""An agent's history: states, diffs, transitions, snapshots."""
 
 from typing import Annotated, Any, Literal
 
@@ -8,19 +8,19 @@ from pydantic import ConfigDict, Field
 from statestore.api.schemas.agents import Moment, State, StateData
 from statestore.api.schemas.common import ADDRESS, CURSOR, In, InTrashIn, Out, Raw, Reason, Seconds, StoredSeconds, Time
 
-Path = Annotated[str, Field(max_length=2000, description='A JSON Pointer, such as /plan/goal; "" is the whole state.')]
-Reached = Annotated[str, Field(max_length=60, pattern=CURSOR, description="`next` of the answer before.")]
+Path = Annotated[str, Field(max_length=2000, description='A JSON Pointer such as `/plan/goal`; "" is the whole state.')]
+Reached = Annotated[str, Field(max_length=60, pattern=CURSOR, description="`next` of the previous response.")]
 
 
 class StateOut(Out):
-    """A state at a moment, and how it is known."""
+    """The state at a moment, and how certain it is."""
 
     agent_id: str
     moment: str
     label: str
     at: Time
     at_seconds: StoredSeconds
-    is_exact: Annotated[bool, Field(description="False: a change came after it that nobody recorded.")]
+    is_exact: Annotated[bool, Field(description="False if an unrecorded change came after it.")]
     doubt_until_seconds: StoredSeconds
     hash: Annotated[str, Field(description="SHA-256 of the stored bytes.")]
     state_data: str
@@ -29,23 +29,23 @@ class StateOut(Out):
 
 
 class StateIn(InTrashIn):
-    """At which moment."""
+    """A moment."""
 
     moment: Moment = "now"
 
 
 class DiffIn(InTrashIn):
-    """Which moments."""
+    """Two moments."""
 
     model_config = ConfigDict(populate_by_name=True)
 
     from_: Annotated[Moment, Field(alias="from")]
     to: Moment = "now"
-    other: Annotated[str, Field(max_length=1500, pattern=ADDRESS, description="Another agent, of which `to` is.")] = ""
+    other: Annotated[str, Field(max_length=1500, pattern=ADDRESS, description="Take `to` from this other agent.")] = ""
 
 
 class ChangeOut(Out):
-    """One difference: what became of a path. A side on which there was nothing has no member."""
+    """One difference. `before` or `after` is absent if the path did not exist on that side."""
 
     kind: Literal["added", "removed", "replaced", "moved"]
     path: str
@@ -67,18 +67,18 @@ class MomentOut(Out):
 
 
 class DiffOut(Out):
-    """How two moments differ. Where a state is no JSON, `why_text` says so and there are no changes to list."""
+    """The differences between two moments. If a state is not JSON, `why_text` says so and `changes` is empty."""
 
     before: MomentOut
     after: MomentOut
     equal: bool
     changes: list[ChangeOut]
-    truncated: Annotated[bool, Field(description="There are more changes than are listed.")]
+    truncated: Annotated[bool, Field(description="There are more changes than listed.")]
     why_text: str | None
 
 
 class OriginOut(Out):
-    """What made a change: a transition, or, where that is null, something that nobody recorded after `after`."""
+    """The cause of a change: a transition, or if null, an unrecorded change after `after_seconds`."""
 
     transition_id: str | None
     transition: str | None
@@ -89,7 +89,7 @@ class OriginOut(Out):
 
 
 class ValueOut(Out):
-    """One time at which the value changed."""
+    """One change of the value."""
 
     origin: OriginOut
     path: str
@@ -100,7 +100,7 @@ class ValueOut(Out):
 
 
 class PathHistoryIn(InTrashIn):
-    """Of which place; to go on, with `next` and `place` of the answer before."""
+    """A path; for the next page, with `next` and `place` of the previous response."""
 
     path: Path
     cursor: Reached = ""
@@ -108,7 +108,7 @@ class PathHistoryIn(InTrashIn):
 
 
 class PathHistoryOut(Out):
-    """What one place was, newest first."""
+    """The values of a path, newest first."""
 
     path: str
     place: str
@@ -117,7 +117,7 @@ class PathHistoryOut(Out):
 
 
 class BlameOut(Out):
-    """What set each leaf last. Where `complete` is false, ask again: the rest of the past is read then."""
+    """The change that last set each value. If `complete` is false, repeat the call to read more of the history."""
 
     complete: bool
     origins: dict[str, OriginOut]
@@ -125,21 +125,21 @@ class BlameOut(Out):
 
 
 class BisectIn(InTrashIn):
-    """When did it become true?"""
+    """A condition on the state."""
 
-    condition: Annotated[str, Field(min_length=1, max_length=2000, description="Such as: /budget/spent > 100")]
+    condition: Annotated[str, Field(min_length=1, max_length=2000, description="For example `/budget/spent > 100`.")]
     cursor: Reached = ""
 
 
 class FlipOut(Out):
-    """One time at which the condition became true or false."""
+    """One change of the condition to true or false."""
 
     became: bool
     origin: OriginOut
 
 
 class BisectOut(Out):
-    """The flips, newest first, as far as they were read."""
+    """The changes of the condition, newest first, as far back as was read."""
 
     condition: str
     holds_last: bool
@@ -149,7 +149,7 @@ class BisectOut(Out):
 
 
 class TimelineIn(InTrashIn):
-    """Which part of it."""
+    """A page of the timeline."""
 
     limit: Annotated[int, Field(ge=1, le=1000)] = 100
     cursor: Annotated[str, Field(max_length=16000, pattern=CURSOR)] = ""
@@ -173,7 +173,7 @@ class TransitionRowOut(Out):
 
 
 class TransitionOut(TransitionRowOut):
-    """A transition with the states on either side."""
+    """A transition with the states before and after it."""
 
     etag: str
     state_before_text: str
@@ -183,7 +183,7 @@ class TransitionOut(TransitionRowOut):
 
 
 class TransitionIn(In):
-    """A change that happened elsewhere: each side as JSON, or as text in `state_before_text` and `state_after_text`."""
+    """A change to record. Each state is JSON, or text in `state_before_text` and `state_after_text`."""
 
     state_before: State = None
     state_before_text: StateData | None = None
@@ -219,7 +219,7 @@ class SnapshotOut(SnapshotRowOut):
 
 
 class NewSnapshotOut(SnapshotRowOut):
-    """A snapshot that was taken."""
+    """A new snapshot."""
 
     etag: str
 
@@ -235,7 +235,7 @@ PLAIN_SNAPSHOT: Any = Body(SnapshotIn())
 
 
 class TimelineEntryOut(Out):
-    """A transition, a change that was captured, or a snapshot."""
+    """A transition, a captured change or a snapshot."""
 
     kind: Literal["transition", "captured", "snapshot"]
     at: Time
@@ -246,6 +246,6 @@ class TimelineEntryOut(Out):
 
 
 class DeletedOut(Out):
-    """How many rows went."""
+    """The number of deleted rows."""
 
     deleted: int

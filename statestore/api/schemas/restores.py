@@ -13,43 +13,45 @@ KINDS = Literal["whole", "part", "edit", "revert", "merge"]
 
 
 class EditIn(In):
-    """A value to be corrected: JSON text at a path."""
+    """A value to change before restoring: JSON text at a path."""
 
     path: Path
     value: Annotated[str, Field(min_length=1, max_length=1_000_000, description="JSON text.")]
 
 
 class RestoreIn(In):
-    """What to put back: a moment as a whole, some paths of it, or the present without one transition."""
+    """What to restore: the state of a moment, some of its paths, or the current state with a transition reverted."""
 
     agent_id: Id
     moment: Moment | None = None
-    revert: Annotated[Id | None, Field(description="A transition whose changes are taken back.")] = None
+    revert: Annotated[Id | None, Field(description="Id of a transition whose changes to revert.")] = None
     paths: Annotated[list[Path] | None, Field(max_length=2000)] = None
     edits: Annotated[list[EditIn], Field(max_length=100)] = []
-    seen_hash: Annotated[Hash | None, Field(description="Merge with what came since the state of this hash.")] = None
-    sides: Annotated[dict[str, Literal["ours", "theirs"]], Field(description="Where both sides changed a path.")] = {}
+    seen_hash: Annotated[Hash | None, Field(description="Merge with the changes since the state of this hash.")] = None
+    sides: Annotated[
+        dict[str, Literal["ours", "theirs"]], Field(description="For each conflicting path, the side to use.")
+    ] = {}
     reason: Reason = ""
-    dry_run: Annotated[bool, Field(description="Only tell what it would do.")] = False
+    dry_run: Annotated[bool, Field(description="Only preview, write nothing.")] = False
 
     @model_validator(mode="after")
     def _is_one(self) -> "RestoreIn":
         if (self.moment is None) == (self.revert is None):
-            raise ValueError("Send a moment, or the transition to revert")
+            raise ValueError("Send either moment or revert")
         if self.revert is not None and (self.paths is not None or self.edits or self.seen_hash):
-            raise ValueError("A revert takes only sides")
+            raise ValueError("revert can only be combined with sides")
         return self
 
 
 class CautionOut(Out):
-    """One reason to look before restoring."""
+    """A warning to review before restoring."""
 
     kind: str
     text: str
 
 
 class ClashOut(Out):
-    """A place that both sides changed: choose one in `sides`."""
+    """A path that both sides changed. Choose one in `sides`."""
 
     path: str
     base: Any = None
@@ -58,7 +60,7 @@ class ClashOut(Out):
 
 
 class AftermathOut(Out):
-    """What happened since and stays, whatever is restored."""
+    """What has happened since and is not undone by a restore."""
 
     events: int
     tool_calls: int
@@ -68,13 +70,13 @@ class AftermathOut(Out):
 
 
 class PreviewOut(Out):
-    """What a restore would do. Nothing was written."""
+    """A preview of a restore. Nothing was written."""
 
     agent_id: str
     kind: KINDS
     label: str
     target: MomentOut
-    etag: Annotated[str, Field(description="The agent's row that it was made against.")]
+    etag: Annotated[str, Field(description="The agent's ETag at the time of the preview.")]
     hash_before: str
     hash_after: str
     changes_nothing: bool
@@ -88,7 +90,7 @@ class PreviewOut(Out):
 
 
 class RestoredOut(Out):
-    """A restore that was applied: its proof is `hash_after`, its way back `safety_snapshot_id`."""
+    """An applied restore. `hash_after` is the hash of the state written, `safety_snapshot_id` the state overwritten."""
 
     id: str
     address: str
@@ -106,13 +108,13 @@ class RestoredOut(Out):
     transition_id: str
     undoes: str | None
     undone_by: str | None
-    stands: Annotated[bool | None, Field(description="Whether the agent's state is still the one written.")]
+    stands: Annotated[bool | None, Field(description="Whether the agent still has the state written.")]
     url: str
     page: str
 
 
 class PlanOut(Out):
-    """A plan: it can be applied for a day, while the agent is what it was made against."""
+    """A plan. It can be applied for a day, while the agent is unchanged."""
 
     id: str
     address: str
@@ -139,7 +141,7 @@ class PlanOut(Out):
 
 
 class RestoresIn(PageIn):
-    """Which restores."""
+    """Filters for restores."""
 
-    agent: Annotated[str, Field(max_length=1500, pattern=ADDRESS, description="An agent's address.")] = ""
+    agent: Annotated[str, Field(max_length=1500, pattern=ADDRESS, description="Address of an agent.")] = ""
     state: Literal["applied", "planned"] = "applied"

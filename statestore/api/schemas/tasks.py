@@ -1,4 +1,4 @@
-"""Events, tasks, sessions, the audit log."""
+"""Events, tasks, sessions, audit log, health."""
 
 from typing import Annotated, Any, Literal
 
@@ -18,40 +18,43 @@ from statestore.api.schemas.common import (
     Time,
 )
 
-Address = Annotated[str, Field(max_length=1500, pattern=ADDRESS, description="An agent's address.")]
+Address = Annotated[str, Field(max_length=1500, pattern=ADDRESS, description="Address of an agent.")]
 Word = Annotated[str, Field(min_length=1, max_length=200)]
 ActorType = Literal["User", "Agent", "System"]
 
 
 class EventsIn(PageIn):
-    """Which events."""
+    """Filters for events."""
 
     type: Annotated[str, Field(max_length=1000)] = ""
     session: Annotated[str, Field(max_length=1000)] = ""
     actor: Annotated[str, Field(max_length=1000)] = ""
     actor_type: ActorType | None = None
-    commit: Annotated[str, Field(max_length=100, description="A commit, or how it begins.")] = ""
-    since: Annotated[Seconds | None, Field(description="At or after this second.")] = None
-    until: Annotated[Seconds | None, Field(description="Before this second.")] = None
+    commit: Annotated[str, Field(max_length=100, description="A commit hash or its beginning.")] = ""
+    since: Annotated[Seconds | None, Field(description="Start, inclusive.")] = None
+    until: Annotated[Seconds | None, Field(description="End, exclusive.")] = None
 
 
 class SearchIn(PageIn):
-    """What to look for."""
+    """A search query."""
 
-    q: Annotated[str, Field(min_length=1, max_length=QUERY_CHARACTERS, description="Words, type:x, -actor:y, after:2h")]
+    q: Annotated[
+        str,
+        Field(min_length=1, max_length=QUERY_CHARACTERS, description="Words, `type:x`, `-actor:y`, `after:2h`."),
+    ]
 
 
 class EventIn(In):
-    """An event; with the id of one that is there, it takes its place."""
+    """An event to save. An existing event with the same id is replaced."""
 
     id: Id | None = None
     event_type: Word
-    timestamp: Annotated[Seconds | None, Field(description="Null: now.")] = None
+    timestamp: Annotated[Seconds | None, Field(description="Default: now.")] = None
     session_id: Id
     actor_type: ActorType
     actor_id: Id
     content: str
-    metadata: Annotated[Any, Field(description="JSON, or a text that is stored as it is.")] = None
+    metadata: Annotated[Any, Field(description="JSON, or a string that is stored as text.")] = None
     git_commit: Annotated[str, Field(max_length=200)] | None = None
 
 
@@ -76,27 +79,27 @@ class EventOut(Out):
 
 
 class BatchIn(In):
-    """Some events, up to 10,000. They may also be sent as NDJSON, one for each line."""
+    """Up to 10,000 events. They can also be sent as NDJSON, one per line."""
 
-    events: Annotated[list[Any], Field(max_length=10_000, description="Each as for POST /events.")]
+    events: Annotated[list[Any], Field(max_length=10_000, description="Each as in `POST /events`.")]
     all_or_nothing: bool = False
 
 
 class BatchQueryIn(BaseModel):
-    """All, or each that can be."""
+    """Options of a batch."""
 
     all_or_nothing: bool = False
 
 
 class RefusalOut(Out):
-    """Why one was not saved; counted from 0."""
+    """A rejected event; `position` counts from 0."""
 
     position: int
     reason: str
 
 
 class BatchOut(Out):
-    """What became of each: its id, null where it was refused."""
+    """The ids in the order of the events, null for rejected ones."""
 
     saved: int
     ids: list[str | None]
@@ -104,9 +107,9 @@ class BatchOut(Out):
 
 
 class TasksIn(PageIn):
-    """Which tasks."""
+    """Filters for tasks."""
 
-    q: Annotated[str, Field(max_length=200, description="A part of the id or of the title.")] = ""
+    q: Annotated[str, Field(max_length=200, description="Text contained in the id or the title.")] = ""
     status: Annotated[str, Field(max_length=200)] = ""
     priority: Annotated[str, Field(max_length=200)] = ""
     complexity: Annotated[str, Field(max_length=200)] = ""
@@ -114,29 +117,29 @@ class TasksIn(PageIn):
 
 
 class TaskPatchIn(In):
-    """What changes of a task; what is not given stays as it is."""
+    """Changes of a task. Omitted fields keep their values."""
 
     title: Annotated[str, Field(min_length=1, max_length=500)] | None = None
     description: Annotated[str, Field(max_length=1_000_000)] | None = None
-    q: Annotated[str, Field(max_length=200, description="A part of the id or of the title.")] = ""
+    q: Annotated[str, Field(max_length=200, description="Text contained in the id or the title.")] = ""
     status: Annotated[str, Field(max_length=200)] = ""
     priority: Annotated[str, Field(max_length=200)] = ""
     complexity: Annotated[str, Field(max_length=200)] = ""
     assigned_to: Id | None = None
-    dependencies: Annotated[list[Id] | None, Field(max_length=1000, description="Ids of tasks that it waits for.")] = (
-        None
-    )
+    dependencies: Annotated[
+        list[Id] | None, Field(max_length=1000, description="Ids of the tasks that block this one.")
+    ] = None
     metadata: Any = None
 
 
 class TaskPutIn(TaskPatchIn):
-    """A task as a whole; what is not given stays as it is, or takes its usual value."""
+    """A task to save. Omitted fields keep their values, or get their defaults."""
 
     title: Annotated[str, Field(min_length=1, max_length=500)]
 
 
 class TaskIn(TaskPutIn):
-    """A new task."""
+    """A task to create."""
 
     id: Id | None = None
 
@@ -153,7 +156,7 @@ class TaskOut(Out):
     complexity: str
     assigned_to: str | None
     dependencies: Annotated[str | None, Field(description="As stored.")]
-    waits_for: Annotated[list[str] | None, Field(description="The ids that the dependencies name.")]
+    waits_for: Annotated[list[str] | None, Field(description="The dependencies as ids; null if not a JSON list.")]
     metadata: str | None
     created_at: Time
     created_at_seconds: StoredSeconds
@@ -164,16 +167,16 @@ class TaskOut(Out):
 
 
 class SessionsIn(PageIn):
-    """Which sessions."""
+    """Filters for sessions."""
 
-    q: Annotated[str, Field(max_length=200, description="A part of the id.")] = ""
+    q: Annotated[str, Field(max_length=200, description="Text contained in the id.")] = ""
     agent: Address = ""
-    open: Annotated[bool | None, Field(description="Of those that are recorded.")] = None
+    open: Annotated[bool | None, Field(description="Only recorded sessions that are open, or that have ended.")] = None
     status: Annotated[str, Field(max_length=200)] = ""
 
 
 class SessionPatchIn(In):
-    """What changes of a session; what is not given stays as it is."""
+    """Changes of a session. Omitted fields keep their values."""
 
     agent_id: Id | None = None
     status: Word | None = None
@@ -183,13 +186,13 @@ class SessionPatchIn(In):
 
 
 class SessionPutIn(SessionPatchIn):
-    """A session as a whole."""
+    """A session to save. Omitted fields keep their values, or get their defaults."""
 
     agent_id: Id
 
 
 class SessionIn(In):
-    """A session to open."""
+    """A session to start."""
 
     id: Id | None = None
     agent_id: Id
@@ -197,12 +200,12 @@ class SessionIn(In):
 
 
 class EndIn(In):
-    """How it ended."""
+    """The status of an ended session."""
 
     status: Word = "completed"
 
 
-# What is meant where no body is sent.
+# The default for a request without a body.
 ENDED: Any = Body(EndIn())
 
 
@@ -211,20 +214,20 @@ class SessionOut(Out):
 
     id: str
     address: str
-    agent_id: Annotated[str | None, Field(description="Null: no agent took part.")]
+    agent_id: Annotated[str | None, Field(description="Null if no agent took part.")]
     status: str
     started_at: Time
     started_at_seconds: StoredSeconds
     ended_at: Time
     ended_at_seconds: StoredSeconds
     metadata: str | None
-    is_recorded: Annotated[bool, Field(description="False: only events name it; its times are those of its events.")]
+    is_recorded: Annotated[bool, Field(description="False if only events refer to it, which then give its times.")]
     url: str
     raw: Raw
 
 
 class ActorOut(Out):
-    """Who took part in a session, and in how many of the events that were counted."""
+    """A participant of a session and its number of counted events."""
 
     actor_type: str
     actor_id: str
@@ -232,9 +235,9 @@ class ActorOut(Out):
 
 
 class ListedSessionOut(SessionOut):
-    """A session, and what its newest 200 events tell."""
+    """A session with counts over its newest 200 events."""
 
-    last_at: Annotated[Time, Field(description="Its last event; without one, when it ended or began.")]
+    last_at: Annotated[Time, Field(description="Time of the last event; without events, of its end or start.")]
     last_at_seconds: StoredSeconds
     events: int
     has_more_events: bool
@@ -242,14 +245,14 @@ class ListedSessionOut(SessionOut):
 
 
 class AuditIn(PageIn):
-    """Which entries."""
+    """Filters for audit entries."""
 
-    row: Annotated[str, Field(max_length=1500, pattern=ADDRESS, description="The row they are about.")] = ""
+    row: Annotated[str, Field(max_length=1500, pattern=ADDRESS, description="Address of the affected row.")] = ""
     verb: Annotated[str, Field(max_length=40)] = ""
 
 
 class AuditOut(Out):
-    """One thing that somebody did."""
+    """An audit entry: an action of a user."""
 
     id: int
     at: Time
@@ -266,7 +269,7 @@ class AuditOut(Out):
 
 
 class FindingOut(Out):
-    """One thing about the store's health."""
+    """A health check result."""
 
     level: Literal["ok", "warn", "error"]
     title: str
@@ -275,7 +278,7 @@ class FindingOut(Out):
 
 
 class HealthOut(Out):
-    """How the store is."""
+    """The health of the store."""
 
     ready: bool
     store: str
@@ -284,7 +287,7 @@ class HealthOut(Out):
 
 
 class MigrationOut(Out):
-    """One of the orchestrator's own migrations."""
+    """A migration of the orchestrator."""
 
     version: int | None
     name: str
@@ -294,7 +297,7 @@ class MigrationOut(Out):
 
 
 class MeOut(Out):
-    """Who calls, and what they may do."""
+    """The authenticated user and token, and their permissions."""
 
     user: str
     token: str | None

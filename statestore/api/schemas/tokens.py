@@ -1,4 +1,4 @@
-"""Tokens: what one is, and what is asked for a new one."""
+"""API tokens."""
 
 from typing import Annotated, Literal
 
@@ -11,22 +11,22 @@ Scope = Literal["read", "write", "restore", "admin"]
 
 
 class TokenIn(In):
-    """A token to make."""
+    """A token to create."""
 
-    name: Annotated[str, Field(min_length=1, max_length=100, description="The script that uses it.")]
+    name: Annotated[str, Field(min_length=1, max_length=100, description="A name, such as the script that uses it.")]
     scopes: Annotated[list[Scope], Field(min_length=1, max_length=4)]
     namespaces: Annotated[
         list[Annotated[str, Field(max_length=500)]] | None,
-        Field(max_length=MOST_NAMESPACES, description="Those that it sees; null for all."),
+        Field(max_length=MOST_NAMESPACES, description="Visible namespaces; null for all."),
     ] = None
-    days: Annotated[int, Field(ge=1, le=MOST_DAYS, description="How long it holds.")] = USUAL_DAYS
+    days: Annotated[int, Field(ge=1, le=MOST_DAYS, description="Days until it expires.")] = USUAL_DAYS
 
 
 class TokenOut(Out):
     """A token, without its secret."""
 
     id: str
-    prefix: Annotated[str, Field(description="What its text begins with.")]
+    prefix: Annotated[str, Field(description="The beginning of the secret.")]
     name: str
     user: str
     scopes: list[str]
@@ -44,6 +44,6 @@ class TokenOut(Out):
 
 
 class TokenMadeOut(TokenOut):
-    """A token that was made."""
+    """A new token with its secret."""
 
-    secret: Annotated[str | None, Field(description="Its text, told once; null where the call was repeated.")]
+    secret: Annotated[str | None, Field(description="The secret, returned only once; null in a replayed response.")]
