@@ -6,6 +6,7 @@ routers      the calls, one file per noun
 schemas      request and response bodies, as published in OpenAPI
 auth         the caller: token or login, permissions, visible namespaces
 throttling   the rate limit per token
+resources    rows by address, and the responses for one row
 parsers      request bodies, validated before anything runs
 serializers  rows as JSON
 responses    JSON responses, ETags, pages

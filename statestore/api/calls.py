@@ -1,7 +1,6 @@
 """How a call is declared: method and path, required scope and permission, parameters and responses."""
 
 import functools
-import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
@@ -15,8 +14,6 @@ from statestore.api.idempotency import idempotent
 from statestore.api.parsers import decoded, parsed
 from statestore.api.problems import Problem
 from statestore.api.schemas.common import ProblemOut
-from statestore.db.ids import ADDRESS, RowId, from_address
-from statestore.errors import NotFound
 from statestore.jsondiff.pointer import join
 
 _READS: Final = frozenset({"GET", "HEAD"})
@@ -35,6 +32,12 @@ class Calls(Router):
 
     def __init__(self, noun: str) -> None:
         super().__init__(tags=[noun])
+
+    def action(
+        self, path: str, answers: Mapping[int, Any], *, scope: str, may: str
+    ) -> Callable[[Callable[..., HttpResponse]], Callable[..., HttpResponse]]:
+        """Declare a POST that acts on an existing resource: it accepts If-Match, and its response has an ETag."""
+        return self.call("POST", path, answers, scope=scope, may=may, tagged=True, conditional=True)
 
     def call(
         self,
@@ -147,18 +150,3 @@ def _refuse_body(request: HttpRequest) -> None:
 
 def _refused(where: str, name: str, place: str, detail: str) -> Problem:
     return Problem("invalid", detail, places=[{"where": where, "name": name[:80], "detail": place}])
-
-
-def id_of(address: str, noun: str) -> RowId:
-    """Return the id that an address in a path encodes. Raises NotFound if it is not the id's only valid encoding."""
-    try:
-        if not re.fullmatch(ADDRESS, address):
-            raise ValueError(address)
-        return from_address(address)
-    except ValueError:
-        raise not_found(noun, address) from None
-
-
-def not_found(noun: str, address: str) -> NotFound:
-    """Return the error for a row that does not exist, or that the caller cannot see."""
-    return NotFound(f"{noun.capitalize()} “{address[:80]}” not found.")

@@ -3,7 +3,7 @@
 from typing import Any, Final
 
 from statestore.api.problems import CONTENT_TYPE
-from statestore.api.schemas.tasks import BatchIn
+from statestore.api.schemas.events import BatchIn
 from statestore.db.ids import ADDRESS
 
 NDJSON: Final = "application/x-ndjson"

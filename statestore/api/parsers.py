@@ -5,12 +5,14 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from tempfile import SpooledTemporaryFile
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from django.http import HttpRequest
 from ninja.parser import Parser
+from pydantic import BaseModel
 
 from statestore.api.problems import Problem
+from statestore.forms import AgentFilterForm
 from statestore.jsondiff import parsing, pointer
 from statestore.jsondiff.parsing import MAX_DEPTH, Json
 
@@ -166,6 +168,18 @@ def _position(text: str) -> int | None:
         elif word[0] != '"':
             return token.start()
     return None
+
+
+Form = TypeVar("Form", bound=AgentFilterForm)
+
+
+def valid_form(kind: type[Form], params: BaseModel) -> Form:
+    """Return the form with which a page validates the same filters. Raises a problem for the first error."""
+    form = kind({name: value for name, value in params.model_dump().items() if value is not None})
+    if not form.is_valid():
+        name, errors = next(iter(form.errors.items()))
+        raise Problem("invalid", f"{name}: {errors[0]}", places=[{"where": "query", "name": name, "detail": errors[0]}])
+    return form
 
 
 def stored(value: Any) -> str | None:

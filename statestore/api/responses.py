@@ -3,7 +3,7 @@
 import hashlib
 import json
 import secrets
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from django.http import HttpRequest, HttpResponse
@@ -11,6 +11,7 @@ from django.utils.http import parse_etags
 
 from statestore.access import etags
 from statestore.api.problems import Problem
+from statestore.api.schemas.common import PageIn
 from statestore.db import pagination
 
 CONTENT_TYPE: Final = "application/json"
@@ -54,7 +55,7 @@ def answer(payload: Any, *, status: int = 200, headers: Mapping[str, str] | None
     return response
 
 
-def nothing() -> HttpResponse:
+def no_content() -> HttpResponse:
     """Return 204 No Content."""
     response = HttpResponse(status=204)
     del response["Content-Type"]
@@ -81,10 +82,10 @@ def etag_of(payload: Any) -> str:
     return hashlib.sha256(json_bytes(payload)).hexdigest()
 
 
-def written(payload: Any, *, status: int = 200) -> HttpResponse:
-    """Return such a resource after a write, with its ETag, and with its Location if it is new."""
-    headers = {"ETag": f'"{etag_of(payload)}"'} | ({"Location": payload["url"]} if status == 201 else {})
-    return answer(payload, status=status, headers=headers)
+def written(payload: Any, *, etag: str | None = None, is_new: bool = False) -> HttpResponse:
+    """Return a resource after a write. Its ETag is by default the hash of its JSON."""
+    headers = {"ETag": f'"{etag or etag_of(payload)}"'} | ({"Location": payload["url"]} if is_new else {})
+    return answer(payload, status=201 if is_new else 200, headers=headers)
 
 
 def check_etag(request: HttpRequest, present: str) -> None:
@@ -134,9 +135,12 @@ def check_row(request: HttpRequest, row: Any) -> None:
     etags.expect(row, if_match(request))
 
 
-def listed(
-    page: pagination.Page[Any] | Iterable[Any], serialize: Callable[[Any], Any], next_cursor: str | None = None
-) -> Any:
-    """Return a page of a list: `items`, and `next` as its cursor."""
-    cursor = page.older if isinstance(page, pagination.Page) else next_cursor
-    return {"items": [serialize(row) for row in page], "next": cursor}
+def listed(rows: Iterable[Any], serialize: Callable[[Any], Any], next_cursor: str | None = None) -> HttpResponse:
+    """Return one page of a list."""
+    return answer({"items": [serialize(row) for row in rows], "next": next_cursor})
+
+
+def page_of(rows: Any, order: Sequence[str], params: PageIn, serialize: Callable[[Any], Any]) -> HttpResponse:
+    """Return the page of a queryset that the parameters request."""
+    page = pagination.page(rows, order, cursor=params.cursor, size=params.limit)
+    return listed(page, serialize, page.older)

@@ -1,20 +1,19 @@
 """Agents: read, save, change, trash, restore from trash, fork."""
 
-from typing import Any, TypeVar
+from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 from ninja import Query
-from pydantic import BaseModel
 
 from statestore import models, restore
 from statestore.agents import service as agent_service
 from statestore.api import serializers
 from statestore.api.auth import caller
-from statestore.api.calls import Calls, id_of
+from statestore.api.calls import Calls
 from statestore.api.idempotency import run_in_transaction, run_resumable
-from statestore.api.parsers import state_text, stored
-from statestore.api.problems import Problem
-from statestore.api.responses import answer, check_row, if_match, listed, must_be_new, nothing, resource
+from statestore.api.parsers import state_text, stored, valid_form
+from statestore.api.resources import find_agent, id_of
+from statestore.api.responses import check_row, if_match, must_be_new, no_content, page_of, resource, written
 from statestore.api.schemas.agents import (
     AgentColumnsIn,
     AgentIn,
@@ -27,36 +26,11 @@ from statestore.api.schemas.agents import (
     TrashIn,
 )
 from statestore.api.schemas.common import InTrashIn, Listed
-from statestore.db import pagination, transactions
-from statestore.db.ids import to_address
-from statestore.errors import NotFound
+from statestore.db import transactions
 from statestore.forms import AgentFilterForm
 from statestore.models.querysets import BY_CHANGE
 
 calls = Calls("agents")
-Form = TypeVar("Form", bound=AgentFilterForm)
-
-
-def found_agent(request: HttpRequest, address: str, *, trash: bool = True) -> models.AgentState:
-    """Return the agent at an address, if the caller can see it; in the trash only with `trash`. Raises NotFound."""
-    agent: models.AgentState | None = caller(request).scope.agents().named(id_of(address, "agent"), "agent_id")
-    if agent is None:
-        raise NotFound(f"Agent “{address[:80]}” not found. Its orchestrator may have deleted it.")
-    if agent.is_deleted and not trash:
-        raise NotFound(
-            f"Agent “{address[:80]}” is in the trash. Read it with ?trash=true, or restore it with"
-            f" POST {serializers.BASE}/agents/{to_address(agent.agent_id)}/undelete."
-        )
-    return agent
-
-
-def valid_form(kind: type[Form], params: BaseModel) -> Form:
-    """Return the form with which a page validates the same filters. Raises a problem for the first error."""
-    form = kind({name: value for name, value in params.model_dump().items() if value is not None})
-    if not form.is_valid():
-        name, errors = next(iter(form.errors.items()))
-        raise Problem("invalid", f"{name}: {errors[0]}", places=[{"where": "query", "name": name, "detail": errors[0]}])
-    return form
 
 
 @calls.call("GET", "/agents", {200: Listed[AgentRowOut]}, may="view_agentstate")
@@ -69,13 +43,13 @@ def list_agents(request: HttpRequest, params: Query[AgentsIn]) -> HttpResponse:
     else:
         rows = form.chosen()
     rows = caller(request).scope.agents(rows).without_state().with_size()
-    return answer(listed(pagination.page(rows, order, cursor=params.cursor, size=params.limit), serializers.agent_row))
+    return page_of(rows, order, params, serializers.agent_row)
 
 
 @calls.call("GET", "/agents/{agent_id}", {200: AgentOut}, may="view_agentstate", tagged=True)
 def get_agent(request: HttpRequest, agent_id: str, params: Query[InTrashIn]) -> HttpResponse:
     """Read an agent with its state."""
-    agent = found_agent(request, agent_id, trash=params.trash)
+    agent = find_agent(request, agent_id, trash=params.trash)
     tombstone = models.Tombstone.objects.filter(agent_id=agent.agent_id).first()
     return resource(request, agent.etag(), lambda: serializers.agent(agent, tombstone))
 
@@ -89,7 +63,7 @@ def put_agent(request: HttpRequest, agent_id: str, body: AgentIn) -> HttpRespons
     """
     address = id_of(agent_id, "agent")
     if not isinstance(address, str):
-        address = found_agent(request, agent_id).agent_id
+        address = find_agent(request, agent_id).agent_id
     who = caller(request)
     save: dict[str, Any] = {
         "columns": _columns(request, body), "reason": body.reason or None, "record": True,
@@ -124,16 +98,11 @@ def _columns(request: HttpRequest, body: AgentColumnsIn) -> dict[str, Any]:
     return {column: value for column, value in given.items() if value is not None}
 
 
-def _saved(saved: agent_service.Saved, *, status: int | None = None) -> HttpResponse:
-    row = serializers.agent_row(saved.agent)
+def _saved(saved: agent_service.Saved) -> HttpResponse:
     etag = saved.agent.etag()
-    payload = {
-        **row,
-        "etag": etag,
-        "transition_id": None if saved.transition is None else saved.transition.pk,
-    }
-    headers = {"ETag": f'"{etag}"'} | ({"Location": row["url"]} if saved.is_new else {})
-    return answer(payload, status=status or (201 if saved.is_new else 200), headers=headers)
+    transition_id = None if saved.transition is None else saved.transition.pk
+    payload = {**serializers.agent_row(saved.agent), "etag": etag, "transition_id": transition_id}
+    return written(payload, etag=etag, is_new=saved.is_new)
 
 
 @calls.call("PATCH", "/agents/{agent_id}", {200: SavedOut}, scope="write", may="ingest", tagged=True)
@@ -147,13 +116,13 @@ def patch_agent(request: HttpRequest, agent_id: str, body: AgentPatchIn) -> Http
     if status is not None:
         who.require_permission("change_agent_status")
     with transactions.writing(who.scope.using):
-        agent = found_agent(request, agent_id)
+        agent = find_agent(request, agent_id)
         check_row(request, agent)
         transition = None
         if status is not None:
             transition = who.store().update_agent_status(agent.agent_id, status, reason=body.reason or "")
         if not columns:
-            return _saved(agent_service.Saved(found_agent(request, agent_id), False, transition))
+            return _saved(agent_service.Saved(find_agent(request, agent_id), False, transition))
         saved = agent_service.change_agent(
             who.scope.using, agent.agent_id, columns, by=who.actor, reason=body.reason or ""
         )
@@ -166,25 +135,17 @@ def delete_agent(request: HttpRequest, agent_id: str, params: Query[TrashIn]) ->
 
     It can then be read only with `?trash=true`, and `undelete` restores it under the same id.
     """
-    agent = found_agent(request, agent_id)
+    agent = find_agent(request, agent_id)
     caller(request).store().delete_agent(agent.agent_id, reason=params.reason, if_match=if_match(request))
-    return nothing()
+    return no_content()
 
 
-@calls.call(
-    "POST",
-    "/agents/{agent_id}/undelete",
-    {200: SavedOut},
-    scope="write",
-    may="trash_agent",
-    tagged=True,
-    conditional=True,
-)
+@calls.action("/agents/{agent_id}/undelete", {200: SavedOut}, scope="write", may="trash_agent")
 def undelete_agent(request: HttpRequest, agent_id: str) -> HttpResponse:
     """Restore an agent from the trash."""
 
     def write() -> HttpResponse:
-        agent = found_agent(request, agent_id)
+        agent = find_agent(request, agent_id)
         restored = caller(request).store().undelete_agent(agent.agent_id, if_match=if_match(request))
         return _saved(agent_service.Saved(restored, False, None))
 
@@ -196,24 +157,21 @@ def purge_agent(request: HttpRequest, agent_id: str) -> HttpResponse:
     """Permanently delete an agent in the trash, with its transitions and snapshots."""
 
     def work(seed: str | None) -> HttpResponse:
-        agent = found_agent(request, agent_id)
+        agent = find_agent(request, agent_id)
         caller(request).store().purge_agent(agent.agent_id, if_match=if_match(request))
-        return nothing()
+        return no_content()
 
     return run_resumable(request, work)
 
 
-@calls.call(
-    "POST", "/agents/{agent_id}/fork", {201: SavedOut}, scope="restore", may="restore_agent", tagged=True,
-    conditional=True,
-)  # fmt: skip
+@calls.action("/agents/{agent_id}/fork", {201: SavedOut}, scope="restore", may="restore_agent")
 def fork_agent(request: HttpRequest, agent_id: str, body: ForkIn) -> HttpResponse:
     """Create a new agent with the state this agent had at a moment. `If-Match` takes this agent's ETag."""
     who = caller(request)
 
     def write() -> HttpResponse:
         with transactions.writing(who.scope.using):
-            agent = found_agent(request, agent_id)
+            agent = find_agent(request, agent_id)
             check_row(request, agent)
             who.scope.require_new_agent(body.agent_id)
             child = restore.fork(

@@ -9,10 +9,11 @@ from ninja import Query
 from statestore import models, restore
 from statestore.api import serializers
 from statestore.api.auth import caller
-from statestore.api.calls import Calls, id_of, not_found
+from statestore.api.calls import Calls
 from statestore.api.idempotency import run_in_transaction, run_resumable
-from statestore.api.responses import answer, check_etag, etag_of, listed, tagged, written
-from statestore.api.routers.agents import valid_form
+from statestore.api.parsers import valid_form
+from statestore.api.resources import find, id_of
+from statestore.api.responses import answer, check_etag, etag_of, page_of, tagged, written
 from statestore.api.schemas.agents import NO_REASON, ReasonIn
 from statestore.api.schemas.batches import (
     BatchAgentOut,
@@ -24,7 +25,6 @@ from statestore.api.schemas.batches import (
     PreviewBatchOut,
 )
 from statestore.api.schemas.common import Listed, PageIn
-from statestore.db import pagination
 from statestore.db.ids import to_address
 from statestore.forms import FleetForm
 from statestore.history import moments
@@ -37,7 +37,7 @@ ORDER = ("-created_at", "-id")
 def list_batches(request: HttpRequest, params: Query[PageIn]) -> HttpResponse:
     """List batches, newest first."""
     rows = caller(request).scope.batches().with_counts().with_undo()
-    return answer(listed(pagination.page(rows, ORDER, cursor=params.cursor, size=params.limit), _row))
+    return page_of(rows, ORDER, params, _row)
 
 
 @calls.call("POST", "/batches", {201: FleetBatchOut}, scope="restore", may="restore_agent", tagged=True)
@@ -52,7 +52,7 @@ def create_batch(request: HttpRequest, body: NewBatchIn) -> HttpResponse:
 
     def write() -> HttpResponse:
         batch = restore.prepare(agents, seconds, by=who.actor, reason=body.reason, scope=body.scope)
-        return written(_batch(_found(request, batch.pk)), status=201)
+        return written(_batch(_find(request, batch.pk)), is_new=True)
 
     return run_in_transaction(request, write)
 
@@ -88,22 +88,19 @@ def _preview(preview: restore.BatchPreview) -> dict[str, Any]:
 @calls.call("GET", "/batches/{batch_id}", {200: FleetBatchOut}, may="view_restore", tagged=True)
 def get_batch(request: HttpRequest, batch_id: str) -> HttpResponse:
     """Read a batch, with the number of agents by result."""
-    return tagged(request, _batch(_found(request, batch_id)))
+    return tagged(request, _batch(_find(request, batch_id)))
 
 
 @calls.call("GET", "/batches/{batch_id}/agents", {200: Listed[BatchAgentOut]}, may="view_restore")
 def list_batch_agents(request: HttpRequest, batch_id: str, params: Query[BatchAgentsIn]) -> HttpResponse:
     """List a batch's agents with the result of each."""
-    rows = _found(request, batch_id).items.using(caller(request).scope.using)
+    rows = _find(request, batch_id).items.using(caller(request).scope.using)
     if params.result:
         rows = rows.with_result("" if params.result == "waiting" else params.result)
-    return answer(listed(pagination.page(rows, ("id",), cursor=params.cursor, size=params.limit), _item))
+    return page_of(rows, ("id",), params, _item)
 
 
-@calls.call(
-    "POST", "/batches/{batch_id}/apply", {200: FleetBatchOut}, scope="restore", may="restore_agent", tagged=True,
-    conditional=True,
-)  # fmt: skip
+@calls.action("/batches/{batch_id}/apply", {200: FleetBatchOut}, scope="restore", may="restore_agent")
 def apply_batch(request: HttpRequest, batch_id: str) -> HttpResponse:
     """Restore a batch's waiting agents one by one, for up to ten seconds.
 
@@ -113,29 +110,23 @@ def apply_batch(request: HttpRequest, batch_id: str) -> HttpResponse:
     def work(seed: str | None) -> HttpResponse:
         batch = _matching(request, batch_id)
         restore.apply_batch(batch, by=caller(request).actor, budget_seconds=restore.BUDGET_SECONDS)
-        return written(_batch(_found(request, batch_id)))
+        return written(_batch(_find(request, batch_id)))
 
     return run_resumable(request, work)
 
 
-@calls.call(
-    "POST", "/batches/{batch_id}/approve", {200: FleetBatchOut}, scope="restore", may="restore_agent", tagged=True,
-    conditional=True,
-)  # fmt: skip
+@calls.action("/batches/{batch_id}/approve", {200: FleetBatchOut}, scope="restore", may="restore_agent")
 def approve_batch(request: HttpRequest, batch_id: str) -> HttpResponse:
     """Approve another user's batch. `If-Match` takes the batch's ETag."""
 
     def write() -> HttpResponse:
         restore.approve_batch(_matching(request, batch_id), by=caller(request).actor)
-        return written(_batch(_found(request, batch_id)))
+        return written(_batch(_find(request, batch_id)))
 
     return run_in_transaction(request, write)
 
 
-@calls.call(
-    "POST", "/batches/{batch_id}/undo", {201: FleetBatchOut}, scope="restore", may="restore_agent", tagged=True,
-    conditional=True,
-)  # fmt: skip
+@calls.action("/batches/{batch_id}/undo", {201: FleetBatchOut}, scope="restore", may="restore_agent")
 def undo_batch(request: HttpRequest, batch_id: str, body: ReasonIn = NO_REASON) -> HttpResponse:
     """Undo a batch: restore what it overwrote, except agents that have changed since, as a new batch.
 
@@ -144,21 +135,17 @@ def undo_batch(request: HttpRequest, batch_id: str, body: ReasonIn = NO_REASON) 
 
     def work(seed: str | None) -> HttpResponse:
         undo, _ = restore.undo_batch(_matching(request, batch_id), by=caller(request).actor, reason=body.reason)
-        return written(_batch(_found(request, undo.pk)), status=201)
+        return written(_batch(_find(request, undo.pk)), is_new=True)
 
     return run_resumable(request, work)
 
 
-def _found(request: HttpRequest, address: str) -> Any:
-    rows = caller(request).scope.batches().with_counts().with_undo()
-    row = rows.named(id_of(address, "batch"))
-    if row is None:
-        raise not_found("batch", address)
-    return row
+def _find(request: HttpRequest, address: str) -> Any:
+    return find(caller(request).scope.batches().with_counts().with_undo(), "batch", address)
 
 
 def _matching(request: HttpRequest, address: str) -> models.Batch:
-    batch: models.Batch = _found(request, address)
+    batch: models.Batch = _find(request, address)
     check_etag(request, etag_of(_batch(batch)))
     return batch
 

@@ -7,8 +7,9 @@ from django.http import HttpRequest, HttpResponse
 from statestore.agents import bulk
 from statestore.api import serializers
 from statestore.api.auth import caller
-from statestore.api.calls import Calls, id_of
+from statestore.api.calls import Calls
 from statestore.api.idempotency import run_resumable
+from statestore.api.resources import id_of
 from statestore.api.responses import answer
 from statestore.api.schemas.bulk import BulkOut, BulkSnapshotIn, BulkStatusIn
 from statestore.db.ids import to_address

@@ -8,12 +8,13 @@ from ninja import Path, Query
 from statestore import models
 from statestore.api import serializers
 from statestore.api.auth import caller
-from statestore.api.calls import Calls, id_of, not_found
+from statestore.api.calls import Calls
 from statestore.api.idempotency import run_in_transaction
-from statestore.api.responses import answer, if_match, listed, tagged, written
+from statestore.api.resources import id_of, not_found
+from statestore.api.responses import if_match, page_of, tagged, written
 from statestore.api.schemas.common import Listed
 from statestore.api.schemas.edits import EditOut, EditsIn, EntryId
-from statestore.db import pagination, transactions
+from statestore.db import transactions
 from statestore.db.ids import to_address
 from statestore.tasks import edits
 
@@ -30,19 +31,16 @@ def list_edits(request: HttpRequest, params: Query[EditsIn]) -> HttpResponse:
         rows = rows.about(id_of(params.row, "row"))
     if params.noun:
         rows = rows.filter(noun=params.noun)
-    return answer(listed(pagination.page(rows, ("-id",), cursor=params.cursor, size=params.limit), _edit))
+    return page_of(rows, ("-id",), params, _edit)
 
 
 @calls.call("GET", "/edits/{entry_id}", {200: EditOut}, may="view_auditentry", tagged=True)
 def get_edit(request: HttpRequest, entry_id: Path[EntryId]) -> HttpResponse:
     """Read an edit: the changed columns of the task or session, before and after."""
-    return tagged(request, _edit(_found(request, entry_id)))
+    return tagged(request, _edit(_find(request, entry_id)))
 
 
-@calls.call(
-    "POST", "/edits/{entry_id}/revert", {201: EditOut}, scope="write", may="view_auditentry", tagged=True,
-    conditional=True,
-)  # fmt: skip
+@calls.action("/edits/{entry_id}/revert", {201: EditOut}, scope="write", may="view_auditentry")
 def revert_edit(request: HttpRequest, entry_id: Path[EntryId]) -> HttpResponse:
     """Revert one edit and keep the later ones. The response is the edit that this creates.
 
@@ -53,18 +51,18 @@ def revert_edit(request: HttpRequest, entry_id: Path[EntryId]) -> HttpResponse:
 
     def write() -> HttpResponse:
         with transactions.writing(who.scope.using):
-            entry = _found(request, entry_id)
+            entry = _find(request, entry_id)
             who.require_permission(f"change_{entry.noun}")
             row = edits.revert(entry, by=who.actor, if_match=if_match(request))
             if row is not None:
                 who.scope.require_agent(getattr(row, OWNER[entry.noun]), f"A {entry.noun}")
             (revert,) = edits.history_of(entry.noun, entry.row_id, limit=1)
-        return written(_edit(revert.entry), status=201)
+        return written(_edit(revert.entry), is_new=True)
 
     return run_in_transaction(request, write)
 
 
-def _found(request: HttpRequest, entry_id: int) -> models.AuditEntry:
+def _find(request: HttpRequest, entry_id: int) -> models.AuditEntry:
     entry: models.AuditEntry | None = edits.entries(caller(request).scope.audit()).filter(pk=entry_id).first()
     if entry is None:
         raise not_found("edit", str(entry_id))

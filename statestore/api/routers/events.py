@@ -6,22 +6,24 @@ from django.http import HttpRequest, HttpResponse
 from ninja import Query
 
 from statestore import models, search
+from statestore.access.scope import Scope
 from statestore.api import serializers
 from statestore.api.auth import caller
-from statestore.api.calls import Calls, id_of, not_found
+from statestore.api.calls import Calls
 from statestore.api.idempotency import run_in_transaction, run_resumable
 from statestore.api.parsers import MAX_BODY_BYTES, decoded, read, stored
 from statestore.api.problems import Problem
-from statestore.api.responses import answer, listed, resource
+from statestore.api.resources import Resource
+from statestore.api.responses import answer, listed, page_of
 from statestore.api.schemas.common import Listed, PageIn
-from statestore.api.schemas.tasks import BatchIn, BatchOut, BatchQueryIn, EventIn, EventOut, EventsIn, SearchIn
-from statestore.db import pagination
+from statestore.api.schemas.events import BatchIn, BatchOut, BatchQueryIn, EventIn, EventOut, EventsIn, SearchIn
 from statestore.errors import ValidationError
 from statestore.events import ingest
 from statestore.jsondiff import parsing, pointer
 from statestore.models.querysets import BY_TIME
 
 calls = Calls("events")
+EVENT = Resource("event", Scope.events, serializers.event)
 NDJSON: Final = "application/x-ndjson"
 
 
@@ -46,10 +48,10 @@ def _page(request: HttpRequest, query: search.Query, params: PageIn) -> HttpResp
     scope = caller(request).scope
     if scope.is_unrestricted:
         results = search.find(query, cursor=params.cursor, limit=params.limit, whole=True, using=scope.using)
-        return answer(listed(results, serializers.event, results.older))
+        return listed(results, serializers.event, results.older)
     # The index does not know namespaces: scan the events of those the token can see.
     events = search.narrowed(scope.events(), query)
-    return answer(listed(pagination.page(events, BY_TIME, cursor=params.cursor, size=params.limit), serializers.event))
+    return page_of(events, BY_TIME, params, serializers.event)
 
 
 @calls.call("POST", "/events", {201: EventOut}, scope="write", may="ingest", tagged=True)
@@ -60,9 +62,7 @@ def save_event(request: HttpRequest, body: EventIn) -> HttpResponse:
     def write() -> HttpResponse:
         event = {**body.model_dump(), "metadata": stored(body.metadata)}
         outcome = ingest.ingest(scope.using, [event], scope=scope, whole=True)
-        row = models.Event.objects.using(scope.using).get(pk=outcome.ids[0])
-        shape = serializers.event(row)
-        return answer(shape, status=201, headers={"Location": shape["url"], "ETag": f'"{models.row_hash(row)}"'})
+        return EVENT.written(models.Event.objects.using(scope.using).get(pk=outcome.ids[0]), is_new=True)
 
     return run_in_transaction(request, write)
 
@@ -96,10 +96,7 @@ def save_events(request: HttpRequest, params: Query[BatchQueryIn]) -> HttpRespon
 @calls.call("GET", "/events/{event_id}", {200: EventOut}, may="view_event", tagged=True)
 def get_event(request: HttpRequest, event_id: str) -> HttpResponse:
     """Read an event."""
-    row = caller(request).scope.events().named(id_of(event_id, "event"))
-    if row is None:
-        raise not_found("event", event_id)
-    return resource(request, models.row_hash(row), lambda: serializers.event(row))
+    return EVENT.read(request, event_id)
 
 
 def _events(request: HttpRequest) -> tuple[list[Any], bool]:

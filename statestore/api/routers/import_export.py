@@ -13,8 +13,8 @@ from statestore.api.calls import Calls
 from statestore.api.idempotency import run_resumable
 from statestore.api.parsers import reader
 from statestore.api.problems import Problem
+from statestore.api.resources import find_agent
 from statestore.api.responses import answer
-from statestore.api.routers.agents import found_agent
 from statestore.api.schemas.import_export import ExportIn, ImportIn, ImportOut
 from statestore.import_export import Report, Wanted, export_lines, import_lines
 from statestore.import_export.compression import packed, split_lines, unpacked
@@ -36,7 +36,7 @@ def export_store(request: HttpRequest, params: Query[ExportIn]) -> HttpResponse:
     scope = who.scope
     if params.namespace is not None:
         scope = Scope((scope.namespace_for(params.namespace) or "",), scope.using)
-    agent_id = found_agent(request, params.agent).agent_id if params.agent else None
+    agent_id = find_agent(request, params.agent).agent_id if params.agent else None
     tables = tuple(name for name in params.tables.split(",") if name)
     lines = export_lines(Wanted(scope, tables, agent_id, params.audit))
     encoding = _negotiated_encoding(request)

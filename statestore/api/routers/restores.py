@@ -8,15 +8,23 @@ from ninja import Query
 from statestore import history, models, restore
 from statestore.api import serializers
 from statestore.api.auth import caller
-from statestore.api.calls import Calls, id_of, not_found
+from statestore.api.calls import Calls
 from statestore.api.idempotency import run_in_transaction, run_resumable
-from statestore.api.responses import answer, check_etag, etag_of, if_match, if_match_of_present, listed, tagged, written
-from statestore.api.routers.agents import found_agent
+from statestore.api.resources import find_agent, id_of, not_found
+from statestore.api.responses import (
+    answer,
+    check_etag,
+    etag_of,
+    if_match,
+    if_match_of_present,
+    page_of,
+    tagged,
+    written,
+)
 from statestore.api.routers.history import compared
 from statestore.api.schemas.agents import NO_REASON, ReasonIn
 from statestore.api.schemas.common import Listed
 from statestore.api.schemas.restores import PlanOut, PreviewOut, RestoredOut, RestoreIn, RestoresIn
-from statestore.db import pagination
 from statestore.db.ids import to_address
 from statestore.errors import Conflict, NotFound, ValidationError
 from statestore.history import moments
@@ -36,25 +44,17 @@ def list_restores(request: HttpRequest, params: Query[RestoresIn]) -> HttpRespon
     else:
         rows, order, serialize = scope.restores().with_standing().with_undo(), ("-at", "-id"), serializers.restored  # type: ignore[assignment]
     if params.agent:
-        rows = rows.filter(agent_id=found_agent(request, params.agent).agent_id)
-    return answer(listed(pagination.page(rows, order, cursor=params.cursor, size=params.limit), serialize))
+        rows = rows.filter(agent_id=find_agent(request, params.agent).agent_id)
+    return page_of(rows, order, params, serialize)
 
 
-@calls.call(
-    "POST",
-    "/restores",
-    {200: PreviewOut, 201: PlanOut},
-    scope="restore",
-    may="restore_agent",
-    tagged=True,
-    conditional=True,
-)
+@calls.action("/restores", {200: PreviewOut, 201: PlanOut}, scope="restore", may="restore_agent")
 def create_restore(request: HttpRequest, body: RestoreIn) -> HttpResponse:
     """Create a plan to restore an agent, or with `dry_run` only preview it.
 
     `If-Match` takes the agent's ETag. Apply the plan within a day with `POST /restores/{id}/apply`.
     """
-    agent = found_agent(request, to_address(body.agent_id))
+    agent = find_agent(request, to_address(body.agent_id))
     planned = _planned(agent, body)
     check_etag(request, planned.expected_etag)
 
@@ -63,7 +63,7 @@ def create_restore(request: HttpRequest, body: RestoreIn) -> HttpResponse:
 
     def write() -> HttpResponse:
         plan = restore.save(planned, by=caller(request).actor, reason=body.reason)
-        return written(serializers.saved_plan(plan), status=201)
+        return written(serializers.saved_plan(plan), is_new=True)
 
     # A preview writes nothing and may be slow: compute it outside of the write transaction.
     return run_resumable(request, preview) if body.dry_run else run_in_transaction(request, write)
@@ -120,7 +120,7 @@ def _conflict(conflict: restore.MergeConflict) -> dict[str, Any]:
     return {"path": serializers.text(conflict.path), **present}
 
 
-def _found(request: HttpRequest, address: str) -> models.Restore | models.SavedPlan:
+def _find(request: HttpRequest, address: str) -> models.Restore | models.SavedPlan:
     scope, restore_id = caller(request).scope, id_of(address, "restore")
     row: models.Restore | models.SavedPlan | None = scope.restores().with_standing().with_undo().named(
         restore_id
@@ -130,15 +130,15 @@ def _found(request: HttpRequest, address: str) -> models.Restore | models.SavedP
     return row
 
 
-def answered(request: HttpRequest, applied: models.Restore, *, status: int = 201) -> HttpResponse:
+def answered(request: HttpRequest, applied: models.Restore, *, is_new: bool = True) -> HttpResponse:
     """Return the response for a restore that was just applied: the same as GET returns."""
     row = caller(request).scope.restores().with_standing().with_undo().get(pk=applied.pk)
-    return written(serializers.restored(row), status=status)
+    return written(serializers.restored(row), is_new=is_new)
 
 
 def _plan(request: HttpRequest, address: str) -> models.SavedPlan:
     """Return a plan. Raises Conflict if it was applied."""
-    row = _found(request, address)
+    row = _find(request, address)
     if isinstance(row, models.Restore):
         raise Conflict("This plan has already been applied. Nothing was changed.")
     return row
@@ -147,21 +147,13 @@ def _plan(request: HttpRequest, address: str) -> models.SavedPlan:
 @calls.call("GET", "/restores/{restore_id}", {200: Either}, may="view_restore", tagged=True)
 def get_restore(request: HttpRequest, restore_id: str) -> HttpResponse:
     """Read a restore and whether it is still in effect, or a plan that has not been applied."""
-    row = _found(request, restore_id)
+    row = _find(request, restore_id)
     return tagged(
         request, serializers.restored(row) if isinstance(row, models.Restore) else serializers.saved_plan(row)
     )
 
 
-@calls.call(
-    "POST",
-    "/restores/{restore_id}/apply",
-    {200: RestoredOut},
-    scope="restore",
-    may="restore_agent",
-    tagged=True,
-    conditional=True,
-)
+@calls.action("/restores/{restore_id}/apply", {200: RestoredOut}, scope="restore", may="restore_agent")
 def apply_restore(request: HttpRequest, restore_id: str) -> HttpResponse:
     """Apply a plan, if the agent has not changed since. `If-Match` takes the ETag of the plan or of the agent."""
 
@@ -170,15 +162,12 @@ def apply_restore(request: HttpRequest, restore_id: str) -> HttpResponse:
         if if_match(request) != etag_of(serializers.saved_plan(plan)):
             check_etag(request, plan.expected_etag)
         applied = restore.apply_saved(plan, by=caller(request).actor)
-        return answered(request, applied, status=200)
+        return answered(request, applied, is_new=False)
 
     return run_in_transaction(request, write)
 
 
-@calls.call(
-    "POST", "/restores/{restore_id}/approve", {200: PlanOut}, scope="restore", may="restore_agent", tagged=True,
-    conditional=True,
-)  # fmt: skip
+@calls.action("/restores/{restore_id}/approve", {200: PlanOut}, scope="restore", may="restore_agent")
 def approve_restore(request: HttpRequest, restore_id: str) -> HttpResponse:
     """Approve another user's plan. `If-Match` takes the plan's ETag."""
 
@@ -190,15 +179,7 @@ def approve_restore(request: HttpRequest, restore_id: str) -> HttpResponse:
     return run_in_transaction(request, write)
 
 
-@calls.call(
-    "POST",
-    "/restores/{restore_id}/undo",
-    {201: RestoredOut},
-    scope="restore",
-    may="restore_agent",
-    tagged=True,
-    conditional=True,
-)
+@calls.action("/restores/{restore_id}/undo", {201: RestoredOut}, scope="restore", may="restore_agent")
 def undo_restore(request: HttpRequest, restore_id: str, body: ReasonIn = NO_REASON) -> HttpResponse:
     """Undo a restore: restore the state it overwrote.
 
@@ -206,7 +187,7 @@ def undo_restore(request: HttpRequest, restore_id: str, body: ReasonIn = NO_REAS
     """
 
     def write() -> HttpResponse:
-        row = _found(request, restore_id)
+        row = _find(request, restore_id)
         if not isinstance(row, models.Restore):
             raise NotFound("This plan has not been applied, so there is nothing to undo.")
         undo = undo_now(row, by=caller(request).actor, if_match=if_match_of_present(request), reason=body.reason)

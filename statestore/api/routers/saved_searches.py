@@ -11,7 +11,7 @@ from statestore.api import serializers
 from statestore.api.auth import Caller, caller
 from statestore.api.calls import Calls
 from statestore.api.idempotency import run_resumable
-from statestore.api.responses import answer, if_match, listed, nothing, resource
+from statestore.api.responses import if_match, listed, no_content, resource, written
 from statestore.api.schemas.common import Listed
 from statestore.api.schemas.search import ViewId, ViewIn, ViewOut
 from statestore.events import saved_searches
@@ -22,7 +22,7 @@ calls = Calls("events")
 @calls.call("GET", "/views", {200: Listed[ViewOut]}, may="view_event")
 def list_views(request: HttpRequest) -> HttpResponse:
     """List your saved searches by name, all in one response."""
-    return answer(listed(saved_searches.of_user(_owner(request).user.pk), _view))
+    return listed(saved_searches.of_user(_owner(request).user.pk), _view)
 
 
 @calls.call("POST", "/views", {200: ViewOut, 201: ViewOut}, scope="write", may="view_event", tagged=True)
@@ -32,9 +32,7 @@ def save_view(request: HttpRequest, body: ViewIn) -> HttpResponse:
 
     def work(seed: str | None) -> HttpResponse:
         view, is_new = saved_searches.save(who.user.pk, body.name, body.q)
-        shape = _view(view)
-        headers = {"ETag": f'"{models.row_hash(view)}"'} | ({"Location": shape["url"]} if is_new else {})
-        return answer(shape, status=201 if is_new else 200, headers=headers)
+        return written(_view(view), etag=models.row_hash(view), is_new=is_new)
 
     return run_resumable(request, work)
 
@@ -50,7 +48,7 @@ def get_view(request: HttpRequest, view_id: Path[ViewId]) -> HttpResponse:
 def delete_view(request: HttpRequest, view_id: Path[ViewId]) -> HttpResponse:
     """Delete one of your saved searches."""
     saved_searches.delete(_owner(request).user.pk, view_id, if_match=if_match(request))
-    return nothing()
+    return no_content()
 
 
 def _owner(request: HttpRequest) -> Caller:

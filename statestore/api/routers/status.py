@@ -7,11 +7,11 @@ from statestore import models
 from statestore.adoption.status import store_status
 from statestore.api import serializers
 from statestore.api.auth import caller
-from statestore.api.calls import Calls, id_of
-from statestore.api.responses import answer, listed
+from statestore.api.calls import Calls
+from statestore.api.resources import id_of
+from statestore.api.responses import answer, listed, page_of
 from statestore.api.schemas.common import Listed
-from statestore.api.schemas.tasks import AuditIn, AuditOut, HealthOut, MeOut, MigrationOut
-from statestore.db import pagination
+from statestore.api.schemas.status import AuditIn, AuditOut, HealthOut, MeOut, MigrationOut
 from statestore.operations import doctor
 
 calls = Calls("store")
@@ -66,14 +66,14 @@ def list_audit(request: HttpRequest, params: Query[AuditIn]) -> HttpResponse:
         rows = rows.about(id_of(params.row, "row"))
     if params.verb:
         rows = rows.with_verb(params.verb)
-    return answer(listed(pagination.page(rows, ("-id",), cursor=params.cursor, size=params.limit), serializers.audit))
+    return page_of(rows, ("-id",), params, serializers.audit)
 
 
 @calls.call("GET", "/migrations", {200: Listed[MigrationOut]}, may="view_agentstate")
 def list_migrations(request: HttpRequest) -> HttpResponse:
     """List the orchestrator's migrations applied to the store, oldest first."""
     rows = caller(request).store().get_migration_history()
-    return answer(listed(rows, _migration))
+    return listed(rows, _migration)
 
 
 def _migration(row: models.OrchestratorMigration) -> dict[str, object]:

@@ -13,10 +13,9 @@ from statestore.api.auth import Caller, caller
 from statestore.api.calls import Calls
 from statestore.api.idempotency import run_resumable
 from statestore.api.problems import Problem
-from statestore.api.responses import answer, listed, resource
+from statestore.api.responses import answer, page_of, resource, written
 from statestore.api.schemas.common import Listed, PageIn
 from statestore.api.schemas.tokens import TokenIn, TokenMadeOut, TokenOut
-from statestore.db import pagination
 
 calls = Calls("tokens")
 
@@ -25,9 +24,7 @@ calls = Calls("tokens")
 def list_tokens(request: HttpRequest, params: Query[PageIn]) -> HttpResponse:
     """List your tokens, newest first. Administrators see all tokens."""
     rows = tokens.visible_to(_owner(request).user)
-    return answer(
-        listed(pagination.page(rows, ("-created_at", "-id"), cursor=params.cursor, size=params.limit), _token)
-    )
+    return page_of(rows, ("-created_at", "-id"), params, _token)
 
 
 @calls.call("GET", "/tokens/{token_id}", {200: TokenOut}, tagged=True)
@@ -67,7 +64,7 @@ def revoke_token(request: HttpRequest, token_id: str) -> HttpResponse:
 
     def work(seed: str | None) -> HttpResponse:
         token = tokens.revoke(token_id, by=who.user)
-        return answer(_token(token), headers={"ETag": f'"{models.row_hash(token)}"'})
+        return written(_token(token), etag=models.row_hash(token))
 
     return run_resumable(request, work)
 
@@ -80,9 +77,7 @@ def _owner(request: HttpRequest) -> Caller:
 
 
 def _created(token: models.ApiToken, secret: str | None) -> HttpResponse:
-    payload = {**_token(token), "secret": secret}
-    headers = {"ETag": f'"{models.row_hash(token)}"', "Location": payload["url"]}
-    return answer(payload, status=201, headers=headers)
+    return written({**_token(token), "secret": secret}, etag=models.row_hash(token), is_new=True)
 
 
 def _without_secret(response: HttpResponse) -> HttpResponse:

@@ -6,15 +6,14 @@ from ninja import Query
 from statestore import history, models
 from statestore.api import serializers
 from statestore.api.auth import caller
-from statestore.api.calls import Calls, id_of, not_found
+from statestore.api.calls import Calls
 from statestore.api.idempotency import run_in_transaction
 from statestore.api.parsers import state_text, stored
 from statestore.api.problems import Problem
-from statestore.api.responses import answer, listed, resource
-from statestore.api.routers.agents import found_agent
+from statestore.api.resources import find_agent, id_of, not_found
+from statestore.api.responses import page_of, resource, written
 from statestore.api.schemas.common import AgentPageIn, Listed
-from statestore.api.schemas.history import TransitionIn, TransitionOut, TransitionRowOut
-from statestore.db import pagination
+from statestore.api.schemas.transitions import TransitionIn, TransitionOut, TransitionRowOut
 from statestore.models.querysets import BY_TIME
 
 calls = Calls("transitions")
@@ -23,11 +22,9 @@ calls = Calls("transitions")
 @calls.call("GET", "/agents/{agent_id}/transitions", {200: Listed[TransitionRowOut]}, may="view_transition")
 def list_transitions(request: HttpRequest, agent_id: str, params: Query[AgentPageIn]) -> HttpResponse:
     """List an agent's transitions without their states, newest first."""
-    agent = found_agent(request, agent_id, trash=params.trash)
+    agent = find_agent(request, agent_id, trash=params.trash)
     rows = models.Transition.objects.of_agent(agent.agent_id).without_states().with_sizes()
-    return answer(
-        listed(pagination.page(rows, BY_TIME, cursor=params.cursor, size=params.limit), serializers.transition_row)
-    )
+    return page_of(rows, BY_TIME, params, serializers.transition_row)
 
 
 @calls.call("POST", "/agents/{agent_id}/transitions", {201: TransitionRowOut}, scope="write", may="ingest", tagged=True)
@@ -40,7 +37,7 @@ def record_transition(request: HttpRequest, agent_id: str, body: TransitionIn) -
             raise Problem("invalid", f"{name} or {name}_text is required.", places=[place])
 
     def write() -> HttpResponse:
-        agent = found_agent(request, agent_id)
+        agent = find_agent(request, agent_id)
         transition = (
             caller(request)
             .store()
@@ -48,8 +45,7 @@ def record_transition(request: HttpRequest, agent_id: str, body: TransitionIn) -
                 agent.agent_id, **texts, reason=body.reason or None, metadata=stored(body.metadata)
             )
         )
-        row = serializers.transition_row(transition)
-        return answer(row, status=201, headers={"Location": row["url"], "ETag": f'"{models.row_hash(transition)}"'})
+        return written(serializers.transition_row(transition), etag=models.row_hash(transition), is_new=True)
 
     return run_in_transaction(request, write)
 

@@ -1,12 +1,13 @@
-"""An agent's history: states, diffs, transitions, snapshots."""
+"""An agent's history: states, diffs, value histories, blame, bisect, timeline."""
 
 from typing import Annotated, Any, Literal
 
-from ninja.params.functions import Body
 from pydantic import ConfigDict, Field
 
-from statestore.api.schemas.agents import Moment, State, StateData
-from statestore.api.schemas.common import ADDRESS, CURSOR, In, InTrashIn, Out, Raw, Reason, Seconds, StoredSeconds, Time
+from statestore.api.schemas.agents import Moment
+from statestore.api.schemas.common import ADDRESS, CURSOR, InTrashIn, Out, Raw, StoredSeconds, Time
+from statestore.api.schemas.snapshots import SnapshotRowOut
+from statestore.api.schemas.transitions import TransitionRowOut
 
 Path = Annotated[str, Field(max_length=2000, description='A JSON Pointer such as `/plan/goal`; "" is the whole state.')]
 Reached = Annotated[str, Field(max_length=60, pattern=CURSOR, description="`next` of the previous response.")]
@@ -155,85 +156,6 @@ class TimelineIn(InTrashIn):
     cursor: Annotated[str, Field(max_length=16000, pattern=CURSOR)] = ""
 
 
-class TransitionRowOut(Out):
-    """A transition without its states."""
-
-    id: str
-    address: str
-    agent_id: str
-    reason: str | None
-    timestamp: Time
-    timestamp_seconds: StoredSeconds
-    metadata: str | None
-    size_before: int | None
-    size_after: int | None
-    url: str
-    page: str
-    raw: Raw
-
-
-class TransitionOut(TransitionRowOut):
-    """A transition with the states before and after it."""
-
-    etag: str
-    state_before_text: str
-    state_before: Any
-    state_after_text: str
-    state_after: Any
-
-
-class TransitionIn(In):
-    """A change to record. Each state is JSON, or text in `state_before_text` and `state_after_text`."""
-
-    state_before: State = None
-    state_before_text: StateData | None = None
-    state_after: State = None
-    state_after_text: StateData | None = None
-    reason: Reason | None = None
-    metadata: Any = None
-
-
-class SnapshotRowOut(Out):
-    """A snapshot without its state."""
-
-    id: str
-    address: str
-    agent_id: str
-    description: str | None
-    created_at: Time
-    created_at_seconds: StoredSeconds
-    expires_at: Time
-    expires_at_seconds: StoredSeconds
-    size: int | None
-    url: str
-    page: str
-    raw: Raw
-
-
-class SnapshotOut(SnapshotRowOut):
-    """A snapshot with its state."""
-
-    etag: str
-    state_data: str
-    state: Any
-
-
-class NewSnapshotOut(SnapshotRowOut):
-    """A new snapshot."""
-
-    etag: str
-
-
-class SnapshotIn(In):
-    """A snapshot to take."""
-
-    description: Annotated[str, Field(max_length=500)] = ""
-    expires_at: Annotated[Seconds | None, Field(description="Null: never.")] = None
-
-
-PLAIN_SNAPSHOT: Any = Body(SnapshotIn())
-
-
 class TimelineEntryOut(Out):
     """A transition, a captured change or a snapshot."""
 
@@ -243,9 +165,3 @@ class TimelineEntryOut(Out):
     transition: TransitionRowOut | None = None
     captured: TransitionRowOut | None = None
     snapshot: SnapshotRowOut | None = None
-
-
-class DeletedOut(Out):
-    """The number of deleted rows."""
-
-    deleted: int
