@@ -10,6 +10,7 @@ from django.core.exceptions import RequestDataTooBig
 from django.db import DatabaseError as DjangoDatabaseError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.http.request import RawPostDataException
+from django.urls import reverse
 from ninja.errors import AuthenticationError, HttpError
 from ninja.errors import ValidationError as SchemaError
 
@@ -18,7 +19,6 @@ from statestore.db.errors import translate
 from statestore.jsondiff.pointer import join
 
 CONTENT_TYPE: Final = "application/problem+json"
-TYPES: Final = "/api/v1/problems/"
 log = logging.getLogger(__name__)
 
 
@@ -66,7 +66,7 @@ def problem(
     """Return the response for a problem."""
     kind = KINDS[kind] if isinstance(kind, str) else kind
     body: dict[str, Any] = {
-        "type": f"{TYPES}{kind.name}",
+        "type": type_url(kind.name),
         "title": kind.title,
         "status": kind.status,
         "detail": detail.encode("utf-8", "replace").decode(),
@@ -84,6 +84,11 @@ def problem(
     if kind.status == 401:
         response["WWW-Authenticate"] = 'Bearer realm="Descartes StateStore"'
     return response
+
+
+def type_url(kind: str) -> str:
+    """Return the URL that identifies and explains a kind of problem."""
+    return reverse("api:problem", args=[kind])
 
 
 def answer_error(request: HttpRequest, error: Exception) -> HttpResponse:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
 
 from statestore import models
 from statestore.access import audited_rows
@@ -51,7 +52,7 @@ def find_agent(request: HttpRequest, address: str, *, trash: bool = True) -> mod
     if agent.is_deleted and not trash:
         raise NotFound(
             f"Agent “{address[:80]}” is in the trash. Read it with ?trash=true, or restore it with"
-            f" POST /api/v1/agents/{address}/undelete."
+            f" POST {reverse('api:undelete_agent', args=[address])}."
         )
     return agent
 

@@ -11,19 +11,11 @@ from django.utils.http import parse_etags
 
 from statestore.access import etags
 from statestore.api.problems import Problem
-from statestore.api.schemas.common import PageIn
+from statestore.api.schemas.common import Out, PageIn
+from statestore.api.serializers import Verbatim
 from statestore.db import pagination
 
 CONTENT_TYPE: Final = "application/json"
-
-
-class Verbatim:
-    """JSON text that is put into a response unchanged, with every literal as it was typed."""
-
-    __slots__ = ("text",)
-
-    def __init__(self, text: str) -> None:
-        self.text = text
 
 
 def json_bytes(payload: Any) -> bytes:
@@ -31,8 +23,10 @@ def json_bytes(payload: Any) -> bytes:
     verbatim: list[str] = []
     placeholder = ""
 
-    def hold_place(value: Any) -> str:
+    def convert(value: Any) -> Any:
         nonlocal placeholder
+        if isinstance(value, Out):
+            return value.members()
         if not isinstance(value, Verbatim):
             raise TypeError(type(value).__name__)
         # Random for each response: no stored text can contain it.
@@ -40,7 +34,7 @@ def json_bytes(payload: Any) -> bytes:
         verbatim.append(value.text)
         return placeholder
 
-    text = json.dumps(payload, ensure_ascii=False, separators=(",", ":"), default=hold_place)
+    text = json.dumps(payload, ensure_ascii=False, separators=(",", ":"), default=convert)
     if verbatim:
         parts = text.split(f'"{placeholder}"')
         text = "".join(part + json_text for part, json_text in zip(parts, [*verbatim, ""], strict=True))
@@ -84,7 +78,7 @@ def etag_of(payload: Any) -> str:
 
 def written(payload: Any, *, etag: str | None = None, is_new: bool = False) -> HttpResponse:
     """Return a resource after a write. Its ETag is by default the hash of its JSON."""
-    headers = {"ETag": f'"{etag or etag_of(payload)}"'} | ({"Location": payload["url"]} if is_new else {})
+    headers = {"ETag": f'"{etag or etag_of(payload)}"'} | ({"Location": payload.url} if is_new else {})
     return answer(payload, status=201 if is_new else 200, headers=headers)
 
 

@@ -18,7 +18,7 @@ from statestore.adoption.status import store_status
 from statestore.api import openapi
 from statestore.api.auth import Login, Requirement, Token
 from statestore.api.parsers import BodyParser, check_length
-from statestore.api.problems import KINDS, TYPES, answer_error, problem
+from statestore.api.problems import KINDS, answer_error, problem, type_url
 from statestore.api.responses import answer
 from statestore.api.routers import (
     agents,
@@ -165,7 +165,7 @@ def _authenticated(view: View) -> View:
 
 def openapi_document(request: HttpRequest) -> HttpResponse:
     """Return the OpenAPI document."""
-    return answer(site.get_openapi_schema(path_prefix="/api/v1/"))
+    return answer(site.get_openapi_schema(path_prefix=reverse("api:openapi").removesuffix("openapi.json")))
 
 
 class Docs(Swagger):
@@ -189,12 +189,12 @@ def explain_problem(request: HttpRequest, name: str) -> HttpResponse:
     kind = KINDS.get(name)
     if kind is None:
         return problem("not-found", "Unknown problem type.")
-    return answer({"type": f"{TYPES}{name}", "status": kind.status, "title": kind.title, "remedy": kind.remedy})
+    return answer({"type": type_url(name), "status": kind.status, "title": kind.title, "remedy": kind.remedy})
 
 
 def unknown(request: HttpRequest) -> HttpResponse:
     """Return the problem for a path that is not an endpoint."""
-    return problem("not-found", f"No endpoint at {request.path[:200]}. See /api/v1/docs for the list.")
+    return problem("not-found", f"No endpoint at {request.path[:200]}. See {reverse('api:docs')} for the list.")
 
 
 def _calls() -> list[URLPattern]:

@@ -7,7 +7,6 @@ from ninja import Query
 
 from statestore import models, restore
 from statestore.agents import service as agent_service
-from statestore.api import serializers
 from statestore.api.auth import caller
 from statestore.api.calls import Calls
 from statestore.api.idempotency import run_in_transaction, run_resumable
@@ -43,7 +42,7 @@ def list_agents(request: HttpRequest, params: Query[AgentsIn]) -> HttpResponse:
     else:
         rows = form.chosen()
     rows = caller(request).scope.agents(rows).without_state().with_size()
-    return page_of(rows, order, params, serializers.agent_row)
+    return page_of(rows, order, params, AgentRowOut.of)
 
 
 @calls.call("GET", "/agents/{agent_id}", {200: AgentOut}, may="view_agentstate", tagged=True)
@@ -51,7 +50,7 @@ def get_agent(request: HttpRequest, agent_id: str, params: Query[InTrashIn]) -> 
     """Read an agent with its state."""
     agent = find_agent(request, agent_id, trash=params.trash)
     tombstone = models.Tombstone.objects.filter(agent_id=agent.agent_id).first()
-    return resource(request, agent.etag(), lambda: serializers.agent(agent, tombstone))
+    return resource(request, agent.etag(), lambda: AgentOut.of(agent, tombstone=tombstone))
 
 
 @calls.call("PUT", "/agents/{agent_id}", {200: SavedOut, 201: SavedOut}, scope="write", may="ingest", tagged=True)
@@ -99,10 +98,8 @@ def _columns(request: HttpRequest, body: AgentColumnsIn) -> dict[str, Any]:
 
 
 def _saved(saved: agent_service.Saved) -> HttpResponse:
-    etag = saved.agent.etag()
-    transition_id = None if saved.transition is None else saved.transition.pk
-    payload = {**serializers.agent_row(saved.agent), "etag": etag, "transition_id": transition_id}
-    return written(payload, etag=etag, is_new=saved.is_new)
+    payload = SavedOut.of(saved.agent, transition_id=None if saved.transition is None else saved.transition.pk)
+    return written(payload, etag=payload.etag, is_new=saved.is_new)
 
 
 @calls.call("PATCH", "/agents/{agent_id}", {200: SavedOut}, scope="write", may="ingest", tagged=True)

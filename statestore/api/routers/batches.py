@@ -7,7 +7,6 @@ from django.http import HttpRequest, HttpResponse
 from ninja import Query
 
 from statestore import models, restore
-from statestore.api import serializers
 from statestore.api.auth import caller
 from statestore.api.calls import Calls
 from statestore.api.idempotency import run_in_transaction, run_resumable
@@ -23,9 +22,9 @@ from statestore.api.schemas.batches import (
     NewBatchIn,
     PreviewBatchIn,
     PreviewBatchOut,
+    VerdictOut,
 )
 from statestore.api.schemas.common import Listed, PageIn
-from statestore.db.ids import to_address
 from statestore.forms import FleetForm
 from statestore.history import moments
 
@@ -37,7 +36,7 @@ ORDER = ("-created_at", "-id")
 def list_batches(request: HttpRequest, params: Query[PageIn]) -> HttpResponse:
     """List batches, newest first."""
     rows = caller(request).scope.batches().with_counts().with_undo()
-    return page_of(rows, ORDER, params, _row)
+    return page_of(rows, ORDER, params, BatchRowOut.of)
 
 
 @calls.call("POST", "/batches", {201: FleetBatchOut}, scope="restore", may="restore_agent", tagged=True)
@@ -52,7 +51,7 @@ def create_batch(request: HttpRequest, body: NewBatchIn) -> HttpResponse:
 
     def write() -> HttpResponse:
         batch = restore.prepare(agents, seconds, by=who.actor, reason=body.reason, scope=body.scope)
-        return written(_batch(_find(request, batch.pk)), is_new=True)
+        return written(FleetBatchOut.of(_find(request, batch.pk)), is_new=True)
 
     return run_in_transaction(request, write)
 
@@ -62,33 +61,16 @@ def preview_batch(request: HttpRequest, params: Query[PreviewBatchIn]) -> HttpRe
     """Preview what restoring each matching agent to a time would do. Nothing is written."""
     form, seconds = valid_form(FleetForm, params), moments.parse_time(params.at)
     previews = restore.preview_batch(caller(request).scope.agents(form.chosen()).without_state(), seconds)
-    return answer(
-        {
-            "at": serializers.iso(seconds),
-            "at_seconds": seconds,
-            "scope": form.scope(),
-            "counts": Counter(preview.kind for preview in previews),
-            "items": [_preview(preview) for preview in previews],
-        }
-    )
-
-
-def _preview(preview: restore.BatchPreview) -> dict[str, Any]:
-    return {
-        "agent_id": serializers.text(preview.agent.agent_id),
-        "address": to_address(preview.agent.agent_id),
-        "name": serializers.text(preview.agent.name),
-        "status": serializers.text(preview.agent.status),
-        "kind": preview.kind,
-        "note": preview.note,
-        "etag": preview.etag,
-    }
+    counts = Counter(preview.kind for preview in previews)
+    items = [VerdictOut.of(preview) for preview in previews]
+    preview = {"at": seconds, "scope": form.scope(), "counts": counts, "items": items}
+    return answer(PreviewBatchOut.model_validate(preview))
 
 
 @calls.call("GET", "/batches/{batch_id}", {200: FleetBatchOut}, may="view_restore", tagged=True)
 def get_batch(request: HttpRequest, batch_id: str) -> HttpResponse:
     """Read a batch, with the number of agents by result."""
-    return tagged(request, _batch(_find(request, batch_id)))
+    return tagged(request, FleetBatchOut.of(_find(request, batch_id)))
 
 
 @calls.call("GET", "/batches/{batch_id}/agents", {200: Listed[BatchAgentOut]}, may="view_restore")
@@ -97,7 +79,7 @@ def list_batch_agents(request: HttpRequest, batch_id: str, params: Query[BatchAg
     rows = _find(request, batch_id).items.using(caller(request).scope.using)
     if params.result:
         rows = rows.with_result("" if params.result == "waiting" else params.result)
-    return page_of(rows, ("id",), params, _item)
+    return page_of(rows, ("id",), params, BatchAgentOut.of)
 
 
 @calls.action("/batches/{batch_id}/apply", {200: FleetBatchOut}, scope="restore", may="restore_agent")
@@ -110,7 +92,7 @@ def apply_batch(request: HttpRequest, batch_id: str) -> HttpResponse:
     def work(seed: str | None) -> HttpResponse:
         batch = _matching(request, batch_id)
         restore.apply_batch(batch, by=caller(request).actor, budget_seconds=restore.BUDGET_SECONDS)
-        return written(_batch(_find(request, batch_id)))
+        return written(FleetBatchOut.of(_find(request, batch_id)))
 
     return run_resumable(request, work)
 
@@ -121,7 +103,7 @@ def approve_batch(request: HttpRequest, batch_id: str) -> HttpResponse:
 
     def write() -> HttpResponse:
         restore.approve_batch(_matching(request, batch_id), by=caller(request).actor)
-        return written(_batch(_find(request, batch_id)))
+        return written(FleetBatchOut.of(_find(request, batch_id)))
 
     return run_in_transaction(request, write)
 
@@ -135,7 +117,7 @@ def undo_batch(request: HttpRequest, batch_id: str, body: ReasonIn = NO_REASON) 
 
     def work(seed: str | None) -> HttpResponse:
         undo, _ = restore.undo_batch(_matching(request, batch_id), by=caller(request).actor, reason=body.reason)
-        return written(_batch(_find(request, undo.pk)), is_new=True)
+        return written(FleetBatchOut.of(_find(request, undo.pk)), is_new=True)
 
     return run_resumable(request, work)
 
@@ -146,40 +128,5 @@ def _find(request: HttpRequest, address: str) -> Any:
 
 def _matching(request: HttpRequest, address: str) -> models.Batch:
     batch: models.Batch = _find(request, address)
-    check_etag(request, etag_of(_batch(batch)))
+    check_etag(request, etag_of(FleetBatchOut.of(batch)))
     return batch
-
-
-def _row(batch: Any) -> dict[str, Any]:
-    address = to_address(batch.pk)
-    return {
-        "id": serializers.text(batch.pk),
-        "address": address,
-        **{name: serializers.text(getattr(batch, name)) for name in ("actor", "reason", "moment", "scope")},
-        **serializers.times(batch, "created_at"),
-        "approved_by": serializers.text(batch.approved_by) or None,
-        "needs_approval": restore.batch_needs_approval(batch),
-        "undoes": serializers.text(batch.undoes_id),
-        "undone_by": serializers.text(batch.undone_by),
-        **{name: getattr(batch, name) for name in ("total", "done", "waiting")},
-        "url": f"{serializers.BASE}/batches/{address}",
-        "page": f"/fleet/{address}/",
-    }
-
-
-def _batch(batch: Any) -> dict[str, Any]:
-    counts = models.BatchItem.objects.filter(batch=batch).counts_by_result()
-    return {**_row(batch), "results": {result or "waiting": number for result, number in sorted(counts.items())}}
-
-
-def _item(item: models.BatchItem) -> dict[str, Any]:
-    restored = item.restore_id
-    return {
-        "agent_id": serializers.text(item.agent_id),
-        "address": to_address(item.agent_id),
-        "expected_etag": item.expected_etag,
-        "result": item.result or "waiting",
-        "note": serializers.text(item.note),
-        "restore_id": serializers.text(restored),
-        "restore": None if restored is None else f"{serializers.BASE}/restores/{to_address(restored)}",
-    }

@@ -5,14 +5,12 @@ from collections.abc import Sequence
 from django.http import HttpRequest, HttpResponse
 
 from statestore.agents import bulk
-from statestore.api import serializers
 from statestore.api.auth import caller
 from statestore.api.calls import Calls
 from statestore.api.idempotency import run_resumable
 from statestore.api.resources import id_of
 from statestore.api.responses import answer
-from statestore.api.schemas.bulk import BulkOut, BulkSnapshotIn, BulkStatusIn
-from statestore.db.ids import to_address
+from statestore.api.schemas.bulk import BulkOut, BulkSnapshotIn, BulkStatusIn, OutcomeOut
 
 calls = Calls("agents")
 
@@ -54,14 +52,5 @@ def _ids(request: HttpRequest, addresses: Sequence[str]) -> list[str]:
 
 
 def _answered(outcomes: Sequence[bulk.Outcome]) -> HttpResponse:
-    items = [
-        {
-            "agent_id": serializers.text(outcome.agent_id),
-            "address": to_address(outcome.agent_id),
-            "made": None if outcome.made is None else serializers.text(outcome.made.pk),
-            "refused": serializers.text(outcome.refusal) or None,
-        }
-        for outcome in outcomes
-    ]
-    done = sum(not outcome.refusal for outcome in outcomes)
-    return answer({"done": done, "items": items})
+    items = [OutcomeOut.of(outcome) for outcome in outcomes]
+    return answer(BulkOut(done=sum(item.refused is None for item in items), items=items))

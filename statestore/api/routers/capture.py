@@ -3,12 +3,11 @@
 from django.http import HttpRequest, HttpResponse
 
 from statestore.agents import capture
-from statestore.api import serializers
 from statestore.api.auth import caller
 from statestore.api.calls import Calls
 from statestore.api.idempotency import run_resumable
 from statestore.api.responses import answer, tagged, written
-from statestore.api.schemas.capture import CaptureOut, CostsOut
+from statestore.api.schemas.capture import CaptureOut, CostOut, CostsOut
 
 calls = Calls("capture")
 
@@ -17,16 +16,15 @@ calls = Calls("capture")
 def get_capture(request: HttpRequest) -> HttpResponse:
     """Read whether change capture is on, and what it has recorded."""
     caller(request).require_unrestricted("Capture")
-    return tagged(request, _status())
+    return tagged(request, CaptureOut.of(capture.status()))
 
 
 @calls.call("GET", "/capture/costs", {200: CostsOut}, may="capture_agent")
 def measure_capture(request: HttpRequest) -> HttpResponse:
     """Measure what change capture adds to each save on this machine. Takes a second or two."""
     caller(request).require_unrestricted("Capture")
-    names = ("size_bytes", "without_ms", "with_ms", "added_ms", "is_kept")
-    items = [{name: getattr(cost, name) for name in names} for cost in capture.measure()]
-    return answer({"most_ms": capture.MOST_MS, "items": items})
+    costs = [CostOut.of(cost) for cost in capture.measure()]
+    return answer(CostsOut(most_ms=capture.MOST_MS, items=costs))
 
 
 @calls.call("POST", "/capture/on", {200: CaptureOut}, scope="admin", may="capture_agent", tagged=True)
@@ -37,7 +35,7 @@ def switch_capture_on(request: HttpRequest) -> HttpResponse:
 
     def work(seed: str | None) -> HttpResponse:
         capture.switch_on(by=who.actor)
-        return written(_status())
+        return written(CaptureOut.of(capture.status()))
 
     return run_resumable(request, work)
 
@@ -50,15 +48,6 @@ def switch_capture_off(request: HttpRequest) -> HttpResponse:
 
     def work(seed: str | None) -> HttpResponse:
         capture.switch_off(by=who.actor)
-        return written(_status())
+        return written(CaptureOut.of(capture.status()))
 
     return run_resumable(request, work)
-
-
-def _status() -> dict[str, object]:
-    status = capture.status()
-    return {
-        **{name: getattr(status, name) for name in ("is_on", "kept", "skipped", "max_bytes", "rows")},
-        **serializers.times(status, "oldest_at"),
-        "page": "/capture/",
-    }

@@ -1,12 +1,9 @@
 """Edits of tasks and sessions: list, read, revert."""
 
-from typing import Any
-
 from django.http import HttpRequest, HttpResponse
 from ninja import Path, Query
 
 from statestore import models
-from statestore.api import serializers
 from statestore.api.auth import caller
 from statestore.api.calls import Calls
 from statestore.api.idempotency import run_in_transaction
@@ -15,7 +12,6 @@ from statestore.api.responses import if_match, page_of, tagged, written
 from statestore.api.schemas.common import Listed
 from statestore.api.schemas.edits import EditOut, EditsIn, EntryId
 from statestore.db import transactions
-from statestore.db.ids import to_address
 from statestore.tasks import edits
 
 calls = Calls("tasks and sessions")
@@ -31,13 +27,13 @@ def list_edits(request: HttpRequest, params: Query[EditsIn]) -> HttpResponse:
         rows = rows.about(id_of(params.row, "row"))
     if params.noun:
         rows = rows.filter(noun=params.noun)
-    return page_of(rows, ("-id",), params, _edit)
+    return page_of(rows, ("-id",), params, EditOut.of)
 
 
 @calls.call("GET", "/edits/{entry_id}", {200: EditOut}, may="view_auditentry", tagged=True)
 def get_edit(request: HttpRequest, entry_id: Path[EntryId]) -> HttpResponse:
     """Read an edit: the changed columns of the task or session, before and after."""
-    return tagged(request, _edit(_find(request, entry_id)))
+    return tagged(request, EditOut.of(_find(request, entry_id)))
 
 
 @calls.action("/edits/{entry_id}/revert", {201: EditOut}, scope="write", may="view_auditentry")
@@ -57,7 +53,7 @@ def revert_edit(request: HttpRequest, entry_id: Path[EntryId]) -> HttpResponse:
             if row is not None:
                 who.scope.require_agent(getattr(row, OWNER[entry.noun]), f"A {entry.noun}")
             (revert,) = edits.history_of(entry.noun, entry.row_id, limit=1)
-        return written(_edit(revert.entry), is_new=True)
+        return written(EditOut.of(revert.entry), is_new=True)
 
     return run_in_transaction(request, write)
 
@@ -67,29 +63,3 @@ def _find(request: HttpRequest, entry_id: int) -> models.AuditEntry:
     if entry is None:
         raise not_found("edit", str(entry_id))
     return entry
-
-
-def _edit(entry: models.AuditEntry) -> dict[str, Any]:
-    edit = edits.edit_of(entry)
-    assert edit is not None
-    return {
-        "id": entry.pk,
-        **serializers.times(entry, "at"),
-        "actor": serializers.text(entry.actor),
-        "verb": entry.verb,
-        "noun": entry.noun,
-        "row_id": serializers.text(entry.row_id),
-        "row": f"{serializers.BASE}/{entry.noun}s/{to_address(entry.row_id)}",
-        "before": _columns(edit.before),
-        "after": _columns(edit.after),
-        "reverts": edit.reverts,
-        "can_be_reverted": edit.is_revertible,
-        "url": f"{serializers.BASE}/edits/{entry.pk}",
-        "page": f"/audit/{entry.pk}/",
-    }
-
-
-def _columns(side: dict[str, Any] | None) -> dict[str, Any] | None:
-    if side is None:
-        return None
-    return {column: serializers.text(value) if isinstance(value, str) else value for column, value in side.items()}

@@ -7,7 +7,6 @@ from ninja import Query
 
 from statestore import models, search
 from statestore.access.scope import Scope
-from statestore.api import serializers
 from statestore.api.auth import caller
 from statestore.api.calls import Calls
 from statestore.api.idempotency import run_in_transaction, run_resumable
@@ -23,7 +22,7 @@ from statestore.jsondiff import parsing, pointer
 from statestore.models.querysets import BY_TIME
 
 calls = Calls("events")
-EVENT = Resource("event", Scope.events, serializers.event)
+EVENT = Resource("event", Scope.events, EventOut.of)
 NDJSON: Final = "application/x-ndjson"
 
 
@@ -48,10 +47,10 @@ def _page(request: HttpRequest, query: search.Query, params: PageIn) -> HttpResp
     scope = caller(request).scope
     if scope.is_unrestricted:
         results = search.find(query, cursor=params.cursor, limit=params.limit, whole=True, using=scope.using)
-        return listed(results, serializers.event, results.older)
+        return listed(results, EventOut.of, results.older)
     # The index does not know namespaces: scan the events of those the token can see.
     events = search.narrowed(scope.events(), query)
-    return page_of(events, BY_TIME, params, serializers.event)
+    return page_of(events, BY_TIME, params, EventOut.of)
 
 
 @calls.call("POST", "/events", {201: EventOut}, scope="write", may="ingest", tagged=True)
@@ -85,10 +84,7 @@ def save_events(request: HttpRequest, params: Query[BatchQueryIn]) -> HttpRespon
         except ingest.BadEvent as error:
             place = {"where": "body", "pointer": f"/events/{error.position_in_batch}", "detail": str(error)}
             raise Problem("invalid", str(error), places=[place]) from None
-        refused = [
-            {"position": refusal.position, "reason": serializers.text(refusal.reason)} for refusal in outcome.refused
-        ]
-        return answer({"saved": outcome.saved, "ids": outcome.ids, "refused": refused})
+        return answer(BatchOut.of(outcome))
 
     return run_in_transaction(request, write) if whole else run_resumable(request, write)
 

@@ -1,13 +1,12 @@
 """Export and import of the store as a stream of NDJSON, compressed as negotiated."""
 
-from typing import Any, Final
+from typing import Final
 
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.utils.http import parse_header_parameters
 from ninja import Query
 
 from statestore.access.scope import Scope
-from statestore.api import serializers
 from statestore.api.auth import caller
 from statestore.api.calls import Calls
 from statestore.api.idempotency import run_resumable
@@ -16,7 +15,7 @@ from statestore.api.problems import Problem
 from statestore.api.resources import find_agent
 from statestore.api.responses import answer
 from statestore.api.schemas.import_export import ExportIn, ImportIn, ImportOut
-from statestore.import_export import Report, Wanted, export_lines, import_lines
+from statestore.import_export import Wanted, export_lines, import_lines
 from statestore.import_export.compression import packed, split_lines, unpacked
 
 calls = Calls("export and import")
@@ -76,20 +75,6 @@ def import_store(request: HttpRequest, params: Query[ImportIn]) -> HttpResponse:
     def work(seed: str | None) -> HttpResponse:
         lines = split_lines(unpacked(reader(request), encoding))
         report = import_lines(lines, using=who.scope.using, by=who.actor, dry_run=params.dry_run)
-        return answer(_report(report))
+        return answer(ImportOut.of(report))
 
     return run_resumable(request, work)
-
-
-def _report(report: Report) -> dict[str, Any]:
-    return {
-        "dry_run": report.dry_run,
-        "is_complete": report.is_complete,
-        "problem": report.problem or None,
-        "inserted": report.inserted,
-        "updated": report.updated,
-        "refused_count": report.refused_count,
-        "refused": [{"line": row.line, "reason": serializers.text(row.reason)} for row in report.refused],
-        "skipped_audit": report.skipped_audit,
-        "normalised": report.normalised,
-    }

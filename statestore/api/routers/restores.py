@@ -6,7 +6,6 @@ from django.http import HttpRequest, HttpResponse
 from ninja import Query
 
 from statestore import history, models, restore
-from statestore.api import serializers
 from statestore.api.auth import caller
 from statestore.api.calls import Calls
 from statestore.api.idempotency import run_in_transaction, run_resumable
@@ -28,7 +27,6 @@ from statestore.api.schemas.restores import PlanOut, PreviewOut, RestoredOut, Re
 from statestore.db.ids import to_address
 from statestore.errors import Conflict, NotFound, ValidationError
 from statestore.history import moments
-from statestore.jsondiff import diff
 from statestore.restore.apply import undo_now
 
 calls = Calls("restores")
@@ -40,9 +38,9 @@ def list_restores(request: HttpRequest, params: Query[RestoresIn]) -> HttpRespon
     """List applied restores, or pending plans, newest first."""
     scope = caller(request).scope
     if params.state == "planned":
-        rows, order, serialize = scope.plans().waiting(models.now()), ("-created_at", "-id"), serializers.saved_plan
+        rows, order, serialize = scope.plans().waiting(models.now()), ("-created_at", "-id"), PlanOut.of
     else:
-        rows, order, serialize = scope.restores().with_standing().with_undo(), ("-at", "-id"), serializers.restored  # type: ignore[assignment]
+        rows, order, serialize = scope.restores().with_standing().with_undo(), ("-at", "-id"), RestoredOut.of  # type: ignore[assignment]
     if params.agent:
         rows = rows.filter(agent_id=find_agent(request, params.agent).agent_id)
     return page_of(rows, order, params, serialize)
@@ -63,7 +61,7 @@ def create_restore(request: HttpRequest, body: RestoreIn) -> HttpResponse:
 
     def write() -> HttpResponse:
         plan = restore.save(planned, by=caller(request).actor, reason=body.reason)
-        return written(serializers.saved_plan(plan), is_new=True)
+        return written(PlanOut.of(plan), is_new=True)
 
     # A preview writes nothing and may be slow: compute it outside of the write transaction.
     return run_resumable(request, preview) if body.dry_run else run_in_transaction(request, write)
@@ -84,40 +82,21 @@ def _planned(agent: models.AgentState, body: RestoreIn) -> restore.RestorePlan:
     return restore.plan_merge(planned, base, sides=sides)
 
 
-def _preview(planned: restore.RestorePlan) -> dict[str, Any]:
+def _preview(planned: restore.RestorePlan) -> PreviewOut:
     agent, target = planned.agent, planned.target
     now = history.KnownState(moments.Now(), agent.agent_id, agent.state_data, agent.updated_at, "now")
     then = history.KnownState(target.moment, agent.agent_id, planned.text, target.at, planned.label)
     comparison = compared(now, then)
-    side_effects = restore.side_effects_of(agent.agent_id, target.at)
-    return {
-        "agent_id": serializers.text(agent.agent_id),
-        "kind": planned.kind,
-        "label": serializers.text(planned.label),
-        "target": comparison["after"],
-        "etag": planned.expected_etag,
-        "hash_before": agent.state_hash(),
-        "hash_after": models.sha256(planned.text),
-        "changes_nothing": planned.changes_nothing,
-        "warnings": [{"kind": warning.kind, "text": serializers.text(warning.text)} for warning in planned.warnings],
-        "clashes": [_conflict(conflict) for conflict in planned.clashes],
-        "changes": comparison["changes"],
-        "truncated": comparison["truncated"],
-        "aftermath": {
-            "events": side_effects.events,
-            "tool_calls": side_effects.tool_calls,
-            "commits": [serializers.text(commit) for commit in side_effects.commits],
-            "tasks": [serializers.text(task.pk) for task in side_effects.tasks],
-            "at_least": side_effects.at_least,
-        },
-        **serializers.state(planned.text),
-    }
-
-
-def _conflict(conflict: restore.MergeConflict) -> dict[str, Any]:
-    sides = {"base": conflict.base, "ours": conflict.ours, "theirs": conflict.theirs}
-    present = {name: serializers.value(value) for name, value in sides.items() if value is not diff.MISSING}
-    return {"path": serializers.text(conflict.path), **present}
+    return PreviewOut.of(
+        planned,
+        agent_id=agent.agent_id,
+        target=comparison.after,
+        hash_before=comparison.before.hash,
+        hash_after=comparison.after.hash,
+        changes=comparison.changes,
+        truncated=comparison.truncated,
+        aftermath=restore.side_effects_of(agent.agent_id, target.at),
+    )
 
 
 def _find(request: HttpRequest, address: str) -> models.Restore | models.SavedPlan:
@@ -133,7 +112,7 @@ def _find(request: HttpRequest, address: str) -> models.Restore | models.SavedPl
 def answered(request: HttpRequest, applied: models.Restore, *, is_new: bool = True) -> HttpResponse:
     """Return the response for a restore that was just applied: the same as GET returns."""
     row = caller(request).scope.restores().with_standing().with_undo().get(pk=applied.pk)
-    return written(serializers.restored(row), is_new=is_new)
+    return written(RestoredOut.of(row), is_new=is_new)
 
 
 def _plan(request: HttpRequest, address: str) -> models.SavedPlan:
@@ -148,9 +127,7 @@ def _plan(request: HttpRequest, address: str) -> models.SavedPlan:
 def get_restore(request: HttpRequest, restore_id: str) -> HttpResponse:
     """Read a restore and whether it is still in effect, or a plan that has not been applied."""
     row = _find(request, restore_id)
-    return tagged(
-        request, serializers.restored(row) if isinstance(row, models.Restore) else serializers.saved_plan(row)
-    )
+    return tagged(request, RestoredOut.of(row) if isinstance(row, models.Restore) else PlanOut.of(row))
 
 
 @calls.action("/restores/{restore_id}/apply", {200: RestoredOut}, scope="restore", may="restore_agent")
@@ -159,7 +136,7 @@ def apply_restore(request: HttpRequest, restore_id: str) -> HttpResponse:
 
     def write() -> HttpResponse:
         plan = _plan(request, restore_id)
-        if if_match(request) != etag_of(serializers.saved_plan(plan)):
+        if if_match(request) != etag_of(PlanOut.of(plan)):
             check_etag(request, plan.expected_etag)
         applied = restore.apply_saved(plan, by=caller(request).actor)
         return answered(request, applied, is_new=False)
@@ -173,8 +150,8 @@ def approve_restore(request: HttpRequest, restore_id: str) -> HttpResponse:
 
     def write() -> HttpResponse:
         plan = _plan(request, restore_id)
-        check_etag(request, etag_of(serializers.saved_plan(plan)))
-        return written(serializers.saved_plan(restore.approve(plan, by=caller(request).actor)))
+        check_etag(request, etag_of(PlanOut.of(plan)))
+        return written(PlanOut.of(restore.approve(plan, by=caller(request).actor)))
 
     return run_in_transaction(request, write)
 

@@ -1,13 +1,9 @@
 """Saved searches of the caller, the same as on the search page."""
 
-from typing import Any
-from urllib.parse import urlencode
-
 from django.http import HttpRequest, HttpResponse
 from ninja import Path
 
 from statestore import models
-from statestore.api import serializers
 from statestore.api.auth import Caller, caller
 from statestore.api.calls import Calls
 from statestore.api.idempotency import run_resumable
@@ -22,7 +18,7 @@ calls = Calls("events")
 @calls.call("GET", "/views", {200: Listed[ViewOut]}, may="view_event")
 def list_views(request: HttpRequest) -> HttpResponse:
     """List your saved searches by name, all in one response."""
-    return listed(saved_searches.of_user(_owner(request).user.pk), _view)
+    return listed(saved_searches.of_user(_owner(request).user.pk), ViewOut.of)
 
 
 @calls.call("POST", "/views", {200: ViewOut, 201: ViewOut}, scope="write", may="view_event", tagged=True)
@@ -32,7 +28,7 @@ def save_view(request: HttpRequest, body: ViewIn) -> HttpResponse:
 
     def work(seed: str | None) -> HttpResponse:
         view, is_new = saved_searches.save(who.user.pk, body.name, body.q)
-        return written(_view(view), etag=models.row_hash(view), is_new=is_new)
+        return written(ViewOut.of(view), etag=models.row_hash(view), is_new=is_new)
 
     return run_resumable(request, work)
 
@@ -41,7 +37,7 @@ def save_view(request: HttpRequest, body: ViewIn) -> HttpResponse:
 def get_view(request: HttpRequest, view_id: Path[ViewId]) -> HttpResponse:
     """Read one of your saved searches."""
     view = saved_searches.find(_owner(request).user.pk, view_id)
-    return resource(request, models.row_hash(view), lambda: _view(view))
+    return resource(request, models.row_hash(view), lambda: ViewOut.of(view))
 
 
 @calls.call("DELETE", "/views/{view_id}", {204: None}, scope="write", may="view_event")
@@ -56,13 +52,3 @@ def _owner(request: HttpRequest) -> Caller:
     who = caller(request)
     who.require_unrestricted("A saved search")
     return who
-
-
-def _view(view: models.SavedSearch) -> dict[str, Any]:
-    return {
-        "id": view.pk,
-        "name": serializers.text(view.name),
-        "q": serializers.text(view.query),
-        "url": f"{serializers.BASE}/views/{view.pk}",
-        "page": f"/events/?{urlencode({'q': serializers.text(view.query)})}",
-    }

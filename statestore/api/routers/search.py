@@ -6,11 +6,18 @@ from django.http import HttpRequest, HttpResponse
 from ninja import Query
 
 from statestore import search
-from statestore.api import serializers
 from statestore.api.auth import caller
 from statestore.api.calls import Calls
 from statestore.api.responses import answer
-from statestore.api.schemas.search import CompleteIn, FacetsIn, FacetsOut, HistogramIn, HistogramOut, SuggestionsOut
+from statestore.api.schemas.search import (
+    CompleteIn,
+    FacetsIn,
+    FacetsOut,
+    HistogramIn,
+    HistogramOut,
+    SuggestionOut,
+    SuggestionsOut,
+)
 
 calls = Calls("events")
 
@@ -26,32 +33,21 @@ def get_facets(request: HttpRequest, params: Query[FacetsIn]) -> HttpResponse:
     """Count the most common values of each filter among the newest matches of a query."""
     facets = search.facets(search.parse(params.q), **_within(request))
     values = {
-        name: [{"value": serializers.text(value), "count": count} for value, count in pairs]
-        for name, pairs in facets.values.items()
+        name: [{"value": value, "count": count} for value, count in pairs] for name, pairs in facets.values.items()
     }
-    return answer({"total": facets.total, "has_more": facets.has_more, "values": values})
+    return answer(FacetsOut.of(facets, values=values))
 
 
 @calls.call("GET", "/events/search/histogram", {200: HistogramOut}, may="view_event")
 def get_histogram(request: HttpRequest, params: Query[HistogramIn]) -> HttpResponse:
     """Count the matches of a query over time."""
     histogram = search.histogram(search.parse(params.q), params.since, params.until, **_within(request))
-    bars = [{**serializers.times(bar, "start", "end"), "count": bar.count, "is_estimate": bar.is_estimate}
-            for bar in histogram.bars]  # fmt: skip
-    return answer({"bars": bars, "note": histogram.note or None})
+    return answer(HistogramOut.of(histogram))
 
 
 @calls.call("GET", "/events/search/complete", {200: SuggestionsOut}, may="view_event")
 def complete_search(request: HttpRequest, params: Query[CompleteIn]) -> HttpResponse:
     """Suggest completions at the caret of a query: filter names, and values that occur."""
     caret = len(params.q) if params.caret is None else params.caret
-    items = [
-        {
-            "label": serializers.text(suggestion.label),
-            "meaning": suggestion.meaning,
-            "text": serializers.text(suggestion.text),
-            "caret": suggestion.caret,
-        }
-        for suggestion in search.complete(params.q, caret, **_within(request))
-    ]
-    return answer({"items": items})
+    suggestions = search.complete(params.q, caret, **_within(request))
+    return answer(SuggestionsOut(items=[SuggestionOut.of(suggestion) for suggestion in suggestions]))

@@ -7,7 +7,6 @@ from ninja import Query
 
 from statestore import models, sessions
 from statestore.access.scope import Scope
-from statestore.api import serializers
 from statestore.api.auth import caller
 from statestore.api.calls import Calls
 from statestore.api.idempotency import run_in_transaction
@@ -29,7 +28,7 @@ from statestore.db import pagination, transactions
 from statestore.sessions import service as session_service
 
 calls = Calls("tasks and sessions")
-SESSION = Resource("session", Scope.sessions, serializers.session)
+SESSION = Resource("session", Scope.sessions, SessionOut.of)
 BY_START = ("-started_at", "-rowid")
 
 
@@ -42,14 +41,14 @@ def list_sessions(request: HttpRequest, params: Query[SessionsIn]) -> HttpRespon
     scope = caller(request).scope
     if not scope.is_unrestricted or params.open is not None:
         rows = pagination.page(_recorded(request, params), BY_START, cursor=params.cursor, size=params.limit)
-        return listed(sessions.of_rows(rows, using=scope.using), serializers.listed_session, rows.older)
+        return listed(sessions.of_rows(rows, using=scope.using), ListedSessionOut.of_listed, rows.older)
     agent_id = find_agent(request, params.agent).agent_id if params.agent else ""
     cursor, _, beyond = params.cursor.partition(".")
     page = sessions.listed(params.q, params.status, agent_id, cursor=cursor, beyond=beyond, size=params.limit)
     next_cursor = f".{page.beyond}" if page.older is None and page.beyond else None
     if page.older is not None:
         next_cursor = f"{page.older}.{beyond}" if beyond else page.older
-    return listed(page.rows, serializers.listed_session, next_cursor)
+    return listed(page.rows, ListedSessionOut.of_listed, next_cursor)
 
 
 def _recorded(request: HttpRequest, params: SessionsIn) -> Any:
@@ -97,7 +96,7 @@ def get_session(request: HttpRequest, session_id: str) -> HttpResponse:
     if scope.is_unrestricted and scope.sessions().named(row_id) is None:
         unrecorded = sessions.of_events(row_id, using=scope.using)
         if unrecorded is not None:
-            return tagged(request, serializers.unrecorded_session(unrecorded))
+            return tagged(request, SessionOut.of_events(unrecorded))
     return SESSION.read(request, session_id)
 
 

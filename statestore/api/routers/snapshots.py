@@ -5,7 +5,6 @@ from ninja import Query
 
 from statestore import models
 from statestore.access.scope import Scope
-from statestore.api import serializers
 from statestore.api.auth import caller
 from statestore.api.calls import Calls
 from statestore.api.idempotency import run_in_transaction, run_resumable
@@ -27,14 +26,14 @@ from statestore.models.querysets import BY_CREATION
 from statestore.restore.apply import restore_now
 
 calls = Calls("snapshots")
-SNAPSHOT = Resource("snapshot", Scope.snapshots, serializers.snapshot, hint="It may have expired.")
+SNAPSHOT = Resource("snapshot", Scope.snapshots, SnapshotOut.of, hint="It may have expired.")
 
 
 @calls.call("GET", "/snapshots", {200: Listed[SnapshotRowOut]}, may="view_snapshot")
 def list_snapshots(request: HttpRequest, params: Query[PageIn]) -> HttpResponse:
     """List snapshots of all agents without their states, newest first."""
     rows = caller(request).scope.snapshots().without_state().with_size()
-    return page_of(rows, BY_CREATION, params, serializers.snapshot_row)
+    return page_of(rows, BY_CREATION, params, SnapshotRowOut.of)
 
 
 @calls.call("GET", "/agents/{agent_id}/snapshots", {200: Listed[SnapshotRowOut]}, may="view_snapshot")
@@ -42,7 +41,7 @@ def list_agent_snapshots(request: HttpRequest, agent_id: str, params: Query[Agen
     """List an agent's snapshots without their states, newest first."""
     agent = find_agent(request, agent_id, trash=params.trash)
     rows = models.Snapshot.objects.of_agent(agent.agent_id).without_state().with_size()
-    return page_of(rows, BY_CREATION, params, serializers.snapshot_row)
+    return page_of(rows, BY_CREATION, params, SnapshotRowOut.of)
 
 
 @calls.action("/agents/{agent_id}/snapshots", {201: NewSnapshotOut}, scope="write", may="snapshot_agent")
@@ -55,8 +54,8 @@ def take_snapshot(request: HttpRequest, agent_id: str, body: SnapshotIn = PLAIN_
         snapshot = store.create_snapshot(
             agent.agent_id, body.description, expires_at=body.expires_at, if_match=if_match(request)
         )
-        etag = models.row_hash(snapshot)
-        return written({**serializers.snapshot_row(snapshot), "etag": etag}, etag=etag, is_new=True)
+        payload = NewSnapshotOut.of(snapshot)
+        return written(payload, etag=payload.etag, is_new=True)
 
     return run_in_transaction(request, write)
 
@@ -67,7 +66,7 @@ def delete_expired_snapshots(request: HttpRequest) -> HttpResponse:
     who = caller(request)
 
     def work(seed: str | None) -> HttpResponse:
-        return answer({"deleted": who.store().delete_expired_snapshots(who.scope.snapshots())})
+        return answer(DeletedOut(deleted=who.store().delete_expired_snapshots(who.scope.snapshots())))
 
     return run_resumable(request, work)
 

@@ -3,15 +3,13 @@
 from django.http import HttpRequest, HttpResponse
 from ninja import Query
 
-from statestore import models
 from statestore.adoption.status import store_status
-from statestore.api import serializers
 from statestore.api.auth import caller
 from statestore.api.calls import Calls
 from statestore.api.resources import id_of
 from statestore.api.responses import answer, listed, page_of
 from statestore.api.schemas.common import Listed
-from statestore.api.schemas.status import AuditIn, AuditOut, HealthOut, MeOut, MigrationOut
+from statestore.api.schemas.status import AuditIn, AuditOut, FindingOut, HealthOut, MeOut, MigrationOut
 from statestore.operations import doctor
 
 calls = Calls("store")
@@ -22,18 +20,15 @@ def get_me(request: HttpRequest) -> HttpResponse:
     """Read the authenticated user, token and permissions."""
     who = caller(request)
     token = who.token
+    permissions = (name.partition(".") for name in who.user.get_all_permissions())
     return answer(
-        {
-            "user": who.user.get_username(),
-            "token": None if token is None else token.prefix,
-            "scopes": None if token is None else token.scopes.split(),
-            "namespaces": None if token is None else token.namespaces,
-            "permissions": sorted(
-                name.removeprefix("statestore.")
-                for name in who.user.get_all_permissions()
-                if name.startswith("statestore.")
-            ),
-        }
+        MeOut(
+            user=who.user.get_username(),
+            token=None if token is None else token.prefix,
+            scopes=None if token is None else token.scopes.split(),
+            namespaces=None if token is None else token.namespaces,
+            permissions=sorted(name for app, _, name in permissions if app == "statestore"),
+        )
     )
 
 
@@ -41,21 +36,10 @@ def get_me(request: HttpRequest) -> HttpResponse:
 def get_health(request: HttpRequest) -> HttpResponse:
     """Read the store's health, and the number of agents by status."""
     status = store_status()
-    findings = doctor.examine(thorough=False)
-    return answer(
-        {
-            "ready": status.is_ready,
-            "store": status.found or status.state,
-            "agents": {
-                serializers.text(value): count
-                for value, count in caller(request).scope.agents().alive().counts_by_status().items()
-            },
-            "findings": [
-                {name: getattr(finding, name) for name in ("level", "title", "meaning", "remedy")}
-                for finding in findings
-            ],
-        }
-    )
+    findings = [FindingOut.of(finding) for finding in doctor.examine(thorough=False)]
+    agents = caller(request).scope.agents().alive().counts_by_status()
+    found = status.found or status.state
+    return answer(HealthOut(ready=status.is_ready, store=found, agents=agents, findings=findings))
 
 
 @calls.call("GET", "/audit", {200: Listed[AuditOut]}, may="view_auditentry", fails=(404,))
@@ -66,20 +50,11 @@ def list_audit(request: HttpRequest, params: Query[AuditIn]) -> HttpResponse:
         rows = rows.about(id_of(params.row, "row"))
     if params.verb:
         rows = rows.with_verb(params.verb)
-    return page_of(rows, ("-id",), params, serializers.audit)
+    return page_of(rows, ("-id",), params, AuditOut.of)
 
 
 @calls.call("GET", "/migrations", {200: Listed[MigrationOut]}, may="view_agentstate")
 def list_migrations(request: HttpRequest) -> HttpResponse:
     """List the orchestrator's migrations applied to the store, oldest first."""
     rows = caller(request).store().get_migration_history()
-    return listed(rows, _migration)
-
-
-def _migration(row: models.OrchestratorMigration) -> dict[str, object]:
-    return {
-        "version": serializers.number(row.version),
-        "name": serializers.text(row.name),
-        "description": serializers.text(row.description),
-        **serializers.times(row, "applied_at"),
-    }
+    return listed(rows, MigrationOut.of)

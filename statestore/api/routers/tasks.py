@@ -7,7 +7,6 @@ from ninja import Query
 
 from statestore import models
 from statestore.access.scope import Scope
-from statestore.api import serializers
 from statestore.api.auth import caller
 from statestore.api.calls import Calls
 from statestore.api.idempotency import run_in_transaction
@@ -27,7 +26,7 @@ from statestore.models.querysets import BY_CHANGE
 from statestore.tasks import service as task_service
 
 calls = Calls("tasks and sessions")
-TASK = Resource("task", Scope.tasks, serializers.task)
+TASK = Resource("task", Scope.tasks, TaskOut.of)
 
 
 @calls.call("GET", "/tasks", {200: Listed[TaskOut]}, may="view_task")
@@ -36,7 +35,7 @@ def list_tasks(request: HttpRequest, params: Query[TasksIn]) -> HttpResponse:
     names = ("status", "priority", "complexity", "assigned_to")
     filters = {name: getattr(params, name) for name in names if getattr(params, name)}
     rows = caller(request).scope.tasks().with_text(params.q).filter(**filters)
-    return page_of(rows, BY_CHANGE, params, serializers.task)
+    return page_of(rows, BY_CHANGE, params, TaskOut.of)
 
 
 @calls.call("POST", "/tasks", {201: TaskOut}, scope="write", may="add_task", tagged=True)

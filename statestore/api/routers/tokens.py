@@ -1,14 +1,12 @@
 """Tokens: the caller's own, and all tokens for administrators."""
 
 import json
-from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 from ninja import Query
 
 from statestore import models
 from statestore.access import tokens
-from statestore.api import serializers
 from statestore.api.auth import Caller, caller
 from statestore.api.calls import Calls
 from statestore.api.idempotency import run_resumable
@@ -24,14 +22,14 @@ calls = Calls("tokens")
 def list_tokens(request: HttpRequest, params: Query[PageIn]) -> HttpResponse:
     """List your tokens, newest first. Administrators see all tokens."""
     rows = tokens.visible_to(_owner(request).user)
-    return page_of(rows, ("-created_at", "-id"), params, _token)
+    return page_of(rows, ("-created_at", "-id"), params, TokenOut.of)
 
 
 @calls.call("GET", "/tokens/{token_id}", {200: TokenOut}, tagged=True)
 def get_token(request: HttpRequest, token_id: str) -> HttpResponse:
     """Read a token. The secret is never returned again."""
     token = tokens.find(tokens.visible_to(_owner(request).user), token_id)
-    return resource(request, models.row_hash(token), lambda: _token(token))
+    return resource(request, models.row_hash(token), lambda: TokenOut.of(token))
 
 
 @calls.call("POST", "/tokens", {201: TokenMadeOut}, scope="admin", tagged=True)
@@ -64,7 +62,7 @@ def revoke_token(request: HttpRequest, token_id: str) -> HttpResponse:
 
     def work(seed: str | None) -> HttpResponse:
         token = tokens.revoke(token_id, by=who.user)
-        return written(_token(token), etag=models.row_hash(token))
+        return written(TokenOut.of(token), etag=models.row_hash(token))
 
     return run_resumable(request, work)
 
@@ -77,23 +75,9 @@ def _owner(request: HttpRequest) -> Caller:
 
 
 def _created(token: models.ApiToken, secret: str | None) -> HttpResponse:
-    return written({**_token(token), "secret": secret}, etag=models.row_hash(token), is_new=True)
+    return written(TokenMadeOut.of(token, secret=secret), etag=models.row_hash(token), is_new=True)
 
 
 def _without_secret(response: HttpResponse) -> HttpResponse:
     payload = {**json.loads(response.content), "secret": None}
     return answer(payload, status=201, headers={name: response[name] for name in ("ETag", "Location")})
-
-
-def _token(token: models.ApiToken) -> dict[str, Any]:
-    return {
-        "id": token.public_id,
-        "prefix": token.prefix,
-        "name": serializers.text(token.name),
-        "user": token.user.get_username(),
-        "scopes": token.scopes.split(),
-        "namespaces": token.namespaces,
-        **serializers.times(token, "created_at", "expires_at", "last_used_at", "revoked_at"),
-        "url": f"{serializers.BASE}/tokens/{token.public_id}",
-        "page": "/tokens/",
-    }

@@ -4,7 +4,6 @@ from django.http import HttpRequest, HttpResponse
 from ninja import Query
 
 from statestore import history, models
-from statestore.api import serializers
 from statestore.api.auth import caller
 from statestore.api.calls import Calls
 from statestore.api.idempotency import run_in_transaction
@@ -24,7 +23,7 @@ def list_transitions(request: HttpRequest, agent_id: str, params: Query[AgentPag
     """List an agent's transitions without their states, newest first."""
     agent = find_agent(request, agent_id, trash=params.trash)
     rows = models.Transition.objects.of_agent(agent.agent_id).without_states().with_sizes()
-    return page_of(rows, BY_TIME, params, serializers.transition_row)
+    return page_of(rows, BY_TIME, params, TransitionRowOut.of)
 
 
 @calls.call("POST", "/agents/{agent_id}/transitions", {201: TransitionRowOut}, scope="write", may="ingest", tagged=True)
@@ -45,7 +44,7 @@ def record_transition(request: HttpRequest, agent_id: str, body: TransitionIn) -
                 agent.agent_id, **texts, reason=body.reason or None, metadata=stored(body.metadata)
             )
         )
-        return written(serializers.transition_row(transition), etag=models.row_hash(transition), is_new=True)
+        return written(TransitionRowOut.of(transition), etag=models.row_hash(transition), is_new=True)
 
     return run_in_transaction(request, write)
 
@@ -57,4 +56,4 @@ def get_transition(request: HttpRequest, transition_id: str) -> HttpResponse:
     row = history.find_transition(id_of(transition_id, "transition"), using=scope.using)
     if row is None or not scope.includes(row.agent_id):
         raise not_found("transition", transition_id)
-    return resource(request, models.row_hash(row), lambda: serializers.transition(row))
+    return resource(request, models.row_hash(row), lambda: TransitionOut.of(row))

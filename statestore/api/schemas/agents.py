@@ -1,11 +1,26 @@
 """Agents."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from ninja.params.functions import Body
-from pydantic import BaseModel, Field, field_validator, model_validator
+from pydantic import AliasChoices, BaseModel, Field, field_validator, model_validator
 
-from statestore.api.schemas.common import Id, In, Out, PageIn, Raw, Reason, Stored, StoredSeconds, Time
+from statestore.api.schemas.common import Id, In, Integer64, Out, PageIn, Reason, RowOut
+from statestore.api.schemas.fields import (
+    Address,
+    Flag,
+    Integer,
+    Raw,
+    Size,
+    StoredJson,
+    StoredSeconds,
+    StoredText,
+    Text,
+    Time,
+    api_url,
+    page_url,
+)
+from statestore.models import AgentState
 
 Status = Annotated[str, Field(min_length=1, max_length=200, pattern=r"\S")]
 Name = Annotated[str, Field(min_length=1, max_length=500)]
@@ -38,7 +53,7 @@ class AgentColumnsIn(In):
     name: Name | None = None
     status: Status | None = None
     metadata: Metadata = None
-    version: Stored | None = None
+    version: Integer64 | None = None
     reason: Reason | None = None
     state: State = None
     state_data: StateData | None = None
@@ -84,31 +99,39 @@ class AgentIn(AgentColumnsIn):
         return self
 
 
-class AgentRowOut(Out):
+class AgentRowOut(RowOut):
     """An agent without its state."""
 
-    id: str
-    address: Annotated[str, Field(description="The id as used in paths.")]
-    name: str
-    status: str
-    namespace: str
-    version: int | None
+    id: StoredText = Field(validation_alias="agent_id")
+    address: Address = Field(validation_alias="agent_id")
+    name: StoredText
+    status: StoredText
+    namespace: Text
+    version: Integer
     created_at: Time
     created_at_seconds: StoredSeconds
     updated_at: Time
     updated_at_seconds: StoredSeconds
-    in_trash: bool
-    size: Annotated[int | None, Field(description="Size of the state in bytes.")]
-    url: str
-    page: str
-    raw: Raw
+    in_trash: Flag = Field(validation_alias="is_deleted")
+    size: Size = Field(validation_alias=AliasChoices("size", "state_data"))
+    url: Annotated[str, api_url("get_agent")] = Field(validation_alias="agent_id")
+    page: Annotated[str, page_url("agent")] = Field(validation_alias="agent_id")
+    raw: Raw = None
+
+    @classmethod
+    def of(cls, row: AgentState, /, **values: Any) -> Self:
+        """Return the response for an agent. In the trash its URL finds it there."""
+        agent = super().of(row, **values)
+        if agent.in_trash:
+            agent.url += "?trash=true"
+        return agent
 
 
 class TombstoneOut(Out):
     """Who moved the agent to the trash, when and why. Kept when an orchestrator saves the agent again."""
 
-    actor: str
-    reason: str
+    actor: Text
+    reason: Text
     at: Time
     at_seconds: StoredSeconds
 
@@ -117,9 +140,9 @@ class AgentOut(AgentRowOut):
     """An agent with its state: `state_data` is the stored text, `state` the value if it is JSON of up to 8 MB."""
 
     etag: str
-    metadata: str
-    state_data: str
-    state: Any
+    metadata: StoredText
+    state_data: StoredText
+    state: StoredJson = Field(validation_alias="state_data")
     tombstone: TombstoneOut | None
 
 

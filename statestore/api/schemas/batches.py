@@ -1,12 +1,23 @@
 """Batches of restores."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, BeforeValidator, Field
 
-from statestore.api.schemas.common import ADDRESS, In, Out, PageIn, Reason, Seconds, StoredSeconds, Time
+from statestore.api.schemas.common import ADDRESS, In, Out, PageIn, Reason, Seconds
+from statestore.api.schemas.fields import (
+    Address,
+    OptionalText,
+    StoredSeconds,
+    Text,
+    TextOrNull,
+    Time,
+    api_url,
+    page_url,
+)
 from statestore.api.schemas.restores import Hash
-from statestore.restore import MAX_AGENTS
+from statestore.models import Batch, BatchItem
+from statestore.restore import MAX_AGENTS, BatchPreview, batch_needs_approval
 
 Kind = Literal["change", "running", "unchanged", "unknown"]
 Result = Literal["waiting", "done", "unchanged", "moved", "failed"]
@@ -28,13 +39,18 @@ class PreviewBatchIn(BaseModel):
 class VerdictOut(Out):
     """What a batch would do to one agent. `running`: it would change and is running."""
 
-    agent_id: str
-    address: str
-    name: str
-    status: str
+    agent_id: Text
+    address: Address = Field(validation_alias="agent_id")
+    name: Text
+    status: Text
     kind: Kind
     note: str
     etag: Annotated[str, Field(description="The agent's ETag. Send it with the agent to create a batch.")]
+
+    @classmethod
+    def of(cls, row: BatchPreview, /, **values: Any) -> Self:
+        """Return the response for the preview of one agent."""
+        return super().of(row.agent, kind=row.kind, note=row.note, etag=row.etag, **values)
 
 
 class PreviewBatchOut(Out):
@@ -63,32 +79,47 @@ class NewBatchIn(In):
     scope: Scope = ""
 
 
+def _result(stored: str) -> str:
+    return stored or "waiting"
+
+
 class BatchRowOut(Out):
     """A batch. `total` agents, of which `done` are restored and `waiting` not yet processed."""
 
-    id: str
-    address: str
-    actor: str
-    reason: str
-    moment: str
-    scope: str
+    id: Text
+    address: Address = Field(validation_alias="id")
+    actor: Text
+    reason: Text
+    moment: Text
+    scope: Text
     created_at: Time
     created_at_seconds: StoredSeconds
-    approved_by: str | None
+    approved_by: TextOrNull
     needs_approval: bool
-    undoes: str | None
-    undone_by: str | None
+    undoes: OptionalText = Field(validation_alias="undoes_id")
+    undone_by: OptionalText
     total: int
     done: int
     waiting: int
-    url: str
-    page: str
+    url: Annotated[str, api_url("get_batch")] = Field(validation_alias="id")
+    page: Annotated[str, page_url("batch")] = Field(validation_alias="id")
+
+    @classmethod
+    def of(cls, row: Batch, /, **values: Any) -> Self:
+        """Return the response for a batch."""
+        return super().of(row, needs_approval=batch_needs_approval(row), **values)
 
 
 class FleetBatchOut(BatchRowOut):
     """A batch with the number of agents by result."""
 
     results: dict[Result, int]
+
+    @classmethod
+    def of(cls, row: Batch, /, **values: Any) -> Self:
+        """Return the response for a batch with its results."""
+        counts = BatchItem.objects.filter(batch=row).counts_by_result()
+        return super().of(row, results={_result(name): number for name, number in sorted(counts.items())}, **values)
 
 
 class BatchAgentsIn(PageIn):
@@ -100,10 +131,10 @@ class BatchAgentsIn(PageIn):
 class BatchAgentOut(Out):
     """One agent of a batch and its result."""
 
-    agent_id: str
-    address: str
+    agent_id: Text
+    address: Address = Field(validation_alias="agent_id")
     expected_etag: str
-    result: Result
-    note: str
-    restore_id: str | None
-    restore: str | None
+    result: Annotated[Result, BeforeValidator(_result)]
+    note: Text
+    restore_id: OptionalText
+    restore: Annotated[str | None, api_url("get_restore")] = Field(validation_alias="restore_id")

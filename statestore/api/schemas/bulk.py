@@ -2,11 +2,12 @@
 
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from statestore.agents.bulk import MAX_AGENTS
 from statestore.api.schemas.agents import Status
 from statestore.api.schemas.common import ADDRESS, In, Out, Reason
+from statestore.api.schemas.fields import Address, OptionalText, Text, TextOrNull
 
 Agents = Annotated[
     list[Annotated[str, Field(min_length=1, max_length=1500, pattern=ADDRESS)]],
@@ -32,10 +33,14 @@ class BulkStatusIn(In):
 class OutcomeOut(Out):
     """The outcome for one agent."""
 
-    agent_id: str
-    address: str
-    made: Annotated[str | None, Field(description="Id of the snapshot or transition; null if nothing changed.")]
-    refused: Annotated[str | None, Field(description="Why the agent was skipped.")]
+    agent_id: Text
+    address: Address = Field(validation_alias="agent_id")
+    made: Annotated[
+        OptionalText,
+        BeforeValidator(lambda row: None if row is None else row.pk),
+        Field(description="Id of the snapshot or transition; null if nothing changed."),
+    ]
+    refused: Annotated[TextOrNull, Field(description="Why the agent was skipped.")] = Field(validation_alias="refusal")
 
 
 class BulkOut(Out):

@@ -2,9 +2,11 @@
 
 from typing import Annotated
 
+from django.urls import reverse
 from pydantic import Field
 
-from statestore.api.schemas.common import Out, StoredSeconds, Time
+from statestore.api.schemas.common import Out
+from statestore.api.schemas.fields import StoredSeconds, Time
 
 
 class CaptureOut(Out):
@@ -15,11 +17,11 @@ class CaptureOut(Out):
     skipped: Annotated[
         int, Field(description="How many of them are recorded without their states, which were too large.")
     ]
-    oldest_at: Time
-    oldest_at_seconds: StoredSeconds
     max_bytes: Annotated[int, Field(description="Limit for both states of a change together (CAPTURE_MAX_BYTES).")]
     rows: Annotated[int, Field(description="Number of newest changes that are kept (CAPTURE_ROWS).")]
-    page: str
+    oldest_at: Time
+    oldest_at_seconds: StoredSeconds
+    page: str = Field(default_factory=lambda: reverse("capture"))
 
 
 class CostOut(Out):

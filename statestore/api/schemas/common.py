@@ -1,16 +1,18 @@
 """Types shared by all nouns: base classes, pages of lists, problems."""
 
-from typing import Annotated, Generic, TypeVar
+from typing import Annotated, Any, ClassVar, Generic, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AliasGenerator, BaseModel, ConfigDict, Field, model_validator
 
+from statestore import models
+from statestore.api import serializers
+from statestore.api.schemas.fields import Stored
+from statestore.jsondiff.diff import MISSING
 from statestore.models.rows import LAST_SECOND
 
 Row = TypeVar("Row")
-Stored = Annotated[int, Field(ge=-(2**63), lt=2**63)]
+Integer64 = Annotated[int, Field(ge=-(2**63), lt=2**63)]
 Seconds = Annotated[int, Field(ge=0, le=LAST_SECOND, description="Unix time in seconds.")]
-Time = Annotated[str | None, Field(description="ISO 8601, UTC.", json_schema_extra={"format": "date-time"})]
-StoredSeconds = Annotated[int | None, Field(description="The stored Unix time in seconds.")]
 CURSOR = r"^[A-Za-z0-9._-]*$"
 ADDRESS = r"^[A-Za-z0-9._:@~!-]*$"
 # Percent-encoded in a URL a query is up to twelve times as long; the server accepts request lines of 64 KB.
@@ -26,9 +28,79 @@ class In(BaseModel):
 
 
 class Out(BaseModel):
-    """A response body."""
+    """A response body, read from the attributes of a row. The times `x` and `x_seconds` both read `x`."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(
+        extra="forbid",
+        from_attributes=True,
+        alias_generator=AliasGenerator(validation_alias=lambda name: name.removesuffix("_seconds")),
+        json_schema_serialization_defaults_required=True,
+    )
+
+    @classmethod
+    def of(cls, row: Any, /, **values: Any) -> Self:
+        """Return the response for a row. `values` are used instead of its attributes."""
+        return cls.model_validate(_Overlay(row, values) if values else row)
+
+    def members(self) -> dict[str, Any]:
+        """Return the members of the JSON object."""
+        return self.__dict__
+
+
+class _Overlay:
+    """A row with some of its attributes replaced."""
+
+    def __init__(self, row: Any, values: dict[str, Any]) -> None:
+        self.__dict__ = {**values, "_row": row}
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._row, name)
+
+
+class RowOut(Out):
+    """A row of a table, with `raw` and, if it has the field, `etag`."""
+
+    _stored: ClassVar[tuple[str, ...]] = ()
+    _has_etag: ClassVar[bool] = False
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **options: Any) -> None:
+        fields = cls.model_fields.items()
+        cls._stored = tuple(str(field.validation_alias or name) for name, field in fields if Stored in field.metadata)
+        cls._has_etag = "etag" in cls.model_fields
+
+    @classmethod
+    def of(cls, row: Any, /, **values: Any) -> Self:
+        """Return the response for a row. `values` are used instead of its attributes."""
+        if cls._has_etag:
+            values["etag"] = models.row_hash(row)
+        source = _Overlay(row, values) if values else row
+        if "raw" not in values and (raw := serializers.odd_bytes(source, cls._stored)):
+            source = _Overlay(source, {"raw": raw})
+        return cls.model_validate(source)
+
+
+class SparseOut(Out):
+    """A response body without members for what is missing; null is a value."""
+
+    model_config = ConfigDict(json_schema_serialization_defaults_required=False)
+    _attributes: ClassVar[tuple[str, ...]] = ()
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **options: Any) -> None:
+        cls._attributes = tuple(str(field.validation_alias) for field in cls.model_fields.values())
+
+    @model_validator(mode="before")
+    @classmethod
+    def _leave_out_missing(cls, row: Any) -> Any:
+        if isinstance(row, dict):
+            return row
+        values = {name: getattr(row, name, MISSING) for name in cls._attributes}
+        return {name: value for name, value in values.items() if value is not MISSING}
+
+    def members(self) -> dict[str, Any]:
+        """Return the members of the JSON object."""
+        return {name: value for name, value in self.__dict__.items() if name in self.model_fields_set}
 
 
 class InTrashIn(BaseModel):
@@ -55,7 +127,7 @@ class Listed(Out, Generic[Row]):
     next: str | None
 
 
-class PlaceOut(Out):
+class PlaceOut(SparseOut):
     """The place of an error: in the body, the query, the path or the headers."""
 
     where: str
@@ -67,7 +139,7 @@ class PlaceOut(Out):
     detail: str
 
 
-class ProblemOut(Out):
+class ProblemOut(SparseOut):
     """A problem (RFC 9457). `type` identifies the kind of problem and is a URL that explains it."""
 
     type: str
@@ -76,9 +148,3 @@ class ProblemOut(Out):
     detail: str
     remedy: str
     errors: list[PlaceOut] | None = None
-
-
-Raw = Annotated[
-    dict[str, str] | None,
-    Field(description="Stored bytes, in base64, of fields that are not valid UTF-8, which show U+FFFD instead."),
-]

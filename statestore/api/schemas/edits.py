@@ -1,13 +1,25 @@
 """Edits of tasks and sessions."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
-from statestore.api.schemas.common import ADDRESS, Out, PageIn, StoredSeconds, Time
+from statestore.api import serializers
+from statestore.api.schemas.common import ADDRESS, Out, PageIn
+from statestore.api.schemas.fields import StoredSeconds, Text, Time, api_url, page_url
+from statestore.models import AuditEntry
+from statestore.tasks.edits import edit_of
 
 EntryId = Annotated[int, Field(ge=1, lt=2**63, description="Id of an audit entry.")]
-Columns = Annotated[dict[str, Any] | None, Field(description="Null if the row did not exist.")]
+
+
+def _shown(columns: dict[str, Any] | None) -> dict[str, Any] | None:
+    if columns is None:
+        return None
+    return {name: serializers.text(value) if isinstance(value, str) else value for name, value in columns.items()}
+
+
+Columns = Annotated[dict[str, Any] | None, BeforeValidator(_shown), Field(description="Null if the row did not exist.")]
 
 
 class EditsIn(PageIn):
@@ -23,14 +35,23 @@ class EditOut(Out):
     id: int
     at: Time
     at_seconds: StoredSeconds
-    actor: str
+    actor: Text
     verb: Literal["create", "edit", "move", "end", "delete"]
     noun: Literal["task", "session"]
-    row_id: str
+    row_id: Text
     row: Annotated[str, Field(description="URL of the task or session.")]
     before: Columns
     after: Columns
     reverts: Annotated[int | None, Field(description="Id of the edit that this one reverts.")]
     can_be_reverted: Annotated[bool, Field(description="Whether it can be reverted; a later edit may conflict.")]
-    url: str
-    page: str
+    url: Annotated[str, api_url("get_edit")] = Field(validation_alias="id")
+    page: Annotated[str, page_url("edit")] = Field(validation_alias="id")
+
+    @classmethod
+    def of(cls, row: AuditEntry, /, **values: Any) -> Self:
+        """Return the response for the audit entry of an edit."""
+        edit = edit_of(row)
+        assert edit is not None
+        link = serializers.url(f"api:get_{row.noun}", row.row_id)
+        sides = {"before": edit.before, "after": edit.after, "reverts": edit.reverts}
+        return super().of(row, row=link, can_be_reverted=edit.is_revertible, **sides, **values)

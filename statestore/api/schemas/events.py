@@ -10,10 +10,18 @@ from statestore.api.schemas.common import (
     In,
     Out,
     PageIn,
-    Raw,
+    RowOut,
     Seconds,
+)
+from statestore.api.schemas.fields import (
+    Address,
+    OptionalStoredText,
+    Raw,
     StoredSeconds,
+    StoredText,
+    Text,
     Time,
+    api_url,
 )
 
 Word = Annotated[str, Field(min_length=1, max_length=200)]
@@ -55,24 +63,24 @@ class EventIn(In):
     git_commit: Annotated[str, Field(max_length=200)] | None = None
 
 
-class EventOut(Out):
+class EventOut(RowOut):
     """An event."""
 
-    id: str
-    address: str
-    event_type: str
-    session_id: str
-    actor_type: str
-    actor_id: str
-    content: str
-    metadata: str | None
-    git_commit: str | None
+    id: StoredText
+    address: Address = Field(validation_alias="id")
+    event_type: StoredText
+    session_id: StoredText
+    actor_type: StoredText
+    actor_id: StoredText
+    content: StoredText
+    metadata: OptionalStoredText
+    git_commit: OptionalStoredText
     timestamp: Time
     timestamp_seconds: StoredSeconds
     created_at: Time
     created_at_seconds: StoredSeconds
-    url: str
-    raw: Raw
+    url: Annotated[str, api_url("get_event")] = Field(validation_alias="id")
+    raw: Raw = None
 
 
 class BatchIn(In):
@@ -92,7 +100,7 @@ class RefusalOut(Out):
     """A rejected event; `position` counts from 0."""
 
     position: int
-    reason: str
+    reason: Text
 
 
 class BatchOut(Out):

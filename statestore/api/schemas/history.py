@@ -1,32 +1,62 @@
 """An agent's history: states, diffs, value histories, blame, bisect, timeline."""
 
-from typing import Annotated, Any, Literal
+from collections.abc import Callable
+from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import ConfigDict, Field
+from pydantic import BeforeValidator, ConfigDict, Field
 
 from statestore.api.schemas.agents import Moment
-from statestore.api.schemas.common import ADDRESS, CURSOR, InTrashIn, Out, Raw, StoredSeconds, Time
+from statestore.api.schemas.common import ADDRESS, CURSOR, InTrashIn, Out, RowOut, SparseOut
+from statestore.api.schemas.fields import (
+    Cursor,
+    OptionalText,
+    ParsedJson,
+    Raw,
+    StoredJson,
+    StoredSeconds,
+    StoredText,
+    Text,
+    Time,
+    api_url,
+)
 from statestore.api.schemas.snapshots import SnapshotRowOut
 from statestore.api.schemas.transitions import TransitionRowOut
+from statestore.history import KnownState
+from statestore.history.past import Record
+from statestore.jsondiff.diff import MISSING
+from statestore.models import sha256
 
 Path = Annotated[str, Field(max_length=2000, description='A JSON Pointer such as `/plan/goal`; "" is the whole state.')]
 Reached = Annotated[str, Field(max_length=60, pattern=CURSOR, description="`next` of the previous response.")]
 
 
-class StateOut(Out):
-    """The state at a moment, and how certain it is."""
+_IsPresent = BeforeValidator(lambda value: value is not MISSING)
 
-    agent_id: str
-    moment: str
-    label: str
+
+class MomentOut(Out):
+    """One side of a comparison."""
+
+    agent_id: Text
+    moment: Annotated[str, BeforeValidator(str)]
+    label: Text
     at: Time
     at_seconds: StoredSeconds
+    hash: Annotated[str, Field(description="SHA-256 of the stored bytes.")]
+
+    @classmethod
+    def of(cls, row: KnownState, /, **values: Any) -> Self:
+        """Return the response for a state at a moment."""
+        return super().of(row, **{"hash": sha256(row.text), **values})
+
+
+class StateOut(MomentOut, RowOut):
+    """The state at a moment, and how certain it is."""
+
     is_exact: Annotated[bool, Field(description="False if an unrecorded change came after it.")]
     doubt_until_seconds: StoredSeconds
-    hash: Annotated[str, Field(description="SHA-256 of the stored bytes.")]
-    state_data: str
-    state: Any
-    raw: Raw
+    state_data: StoredText
+    state: StoredJson = Field(validation_alias="state_data")
+    raw: Raw = None
 
 
 class StateIn(InTrashIn):
@@ -45,26 +75,15 @@ class DiffIn(InTrashIn):
     other: Annotated[str, Field(max_length=1500, pattern=ADDRESS, description="Take `to` from this other agent.")] = ""
 
 
-class ChangeOut(Out):
+class ChangeOut(SparseOut):
     """One difference. `before` or `after` is absent if the path did not exist on that side."""
 
-    kind: Literal["added", "removed", "replaced", "moved"]
-    path: str
-    before_path: str
-    after_path: str
-    before: Any = None
-    after: Any = None
-
-
-class MomentOut(Out):
-    """One side of a comparison."""
-
-    agent_id: str
-    moment: str
-    label: str
-    at: Time
-    at_seconds: StoredSeconds
-    hash: str
+    kind: Annotated[Literal["added", "removed", "replaced", "moved"], BeforeValidator(str)]
+    path: Text
+    before_path: Text
+    after_path: Text
+    before: ParsedJson = None
+    after: ParsedJson = None
 
 
 class DiffOut(Out):
@@ -81,23 +100,25 @@ class DiffOut(Out):
 class OriginOut(Out):
     """The cause of a change: a transition, or if null, an unrecorded change after `after_seconds`."""
 
-    transition_id: str | None
-    transition: str | None
+    transition_id: OptionalText = Field(validation_alias="step_id")
+    transition: Annotated[str | None, api_url("get_transition")] = Field(validation_alias="step_id")
     at: Time
     at_seconds: StoredSeconds
-    reason: str | None
+    reason: OptionalText
     after_seconds: StoredSeconds
 
 
 class ValueOut(Out):
     """One change of the value."""
 
+    model_config = ConfigDict(json_schema_serialization_defaults_required=False)
+
     origin: OriginOut
-    path: str
-    before: Any = None
-    after: Any = None
-    was_there: bool
-    is_there: bool
+    path: Text
+    was_there: Annotated[bool, _IsPresent] = Field(validation_alias="before")
+    is_there: Annotated[bool, _IsPresent] = Field(validation_alias="after")
+    before: ParsedJson = None
+    after: ParsedJson = None
 
 
 class PathHistoryIn(InTrashIn):
@@ -112,17 +133,17 @@ class PathHistoryOut(Out):
     """The values of a path, newest first."""
 
     path: str
-    place: str
-    items: list[ValueOut]
-    next: str | None
+    place: Text
+    items: list[ValueOut] = Field(validation_alias="changes")
+    next: Cursor = Field(validation_alias="reached")
 
 
 class BlameOut(Out):
     """The change that last set each value. If `complete` is false, repeat the call to read more of the history."""
 
-    complete: bool
-    origins: dict[str, OriginOut]
-    unknown: list[str]
+    complete: bool = Field(validation_alias="is_complete")
+    origins: dict[Text, OriginOut]
+    unknown: list[Text]
 
 
 class BisectIn(InTrashIn):
@@ -143,10 +164,10 @@ class BisectOut(Out):
     """The changes of the condition, newest first, as far back as was read."""
 
     condition: str
-    holds_last: bool
+    holds_last: bool = Field(validation_alias="held_last")
     held_first: bool
-    items: list[FlipOut]
-    next: str | None
+    items: list[FlipOut] = Field(validation_alias="flips")
+    next: Cursor = Field(validation_alias="reached")
 
 
 class TimelineIn(InTrashIn):
@@ -156,7 +177,7 @@ class TimelineIn(InTrashIn):
     cursor: Annotated[str, Field(max_length=16000, pattern=CURSOR)] = ""
 
 
-class TimelineEntryOut(Out):
+class TimelineEntryOut(SparseOut):
     """A transition, a captured change or a snapshot."""
 
     kind: Literal["transition", "captured", "snapshot"]
@@ -165,3 +186,15 @@ class TimelineEntryOut(Out):
     transition: TransitionRowOut | None = None
     captured: TransitionRowOut | None = None
     snapshot: SnapshotRowOut | None = None
+
+    @classmethod
+    def of(cls, row: Record, /, **values: Any) -> Self:
+        """Return the response for a record, which is the member named by its kind."""
+        return cls.model_validate({"kind": row.kind, "at": row.at, row.kind: _ROWS[row.kind](row.row), **values})
+
+
+_ROWS: Final[dict[str, Callable[[Any], Out]]] = {
+    "transition": TransitionRowOut.of,
+    "captured": TransitionRowOut.of_captured,
+    "snapshot": SnapshotRowOut.of,
+}

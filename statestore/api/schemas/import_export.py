@@ -5,6 +5,7 @@ from typing import Annotated
 from pydantic import BaseModel, Field
 
 from statestore.api.schemas.common import ADDRESS, Out
+from statestore.api.schemas.fields import Text, TextOrNull
 
 
 class ExportIn(BaseModel):
@@ -26,7 +27,7 @@ class RefusedLineOut(Out):
     """A rejected line, counted from 1."""
 
     line: int
-    reason: str
+    reason: Text
 
 
 class ImportOut(Out):
@@ -34,7 +35,7 @@ class ImportOut(Out):
 
     dry_run: bool
     is_complete: Annotated[bool, Field(description="Whether the last line proved that no row is missing.")]
-    problem: str | None
+    problem: TextOrNull
     inserted: dict[str, int]
     updated: dict[str, int]
     refused_count: int

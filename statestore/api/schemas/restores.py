@@ -1,12 +1,26 @@
 """Restores: plans, previews, results."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from statestore.api.schemas.agents import Moment
-from statestore.api.schemas.common import ADDRESS, Id, In, Out, PageIn, Reason, StoredSeconds, Time
+from statestore.api.schemas.common import ADDRESS, Id, In, Out, PageIn, Reason, SparseOut
+from statestore.api.schemas.fields import (
+    Address,
+    OptionalText,
+    ParsedJson,
+    StoredJson,
+    StoredSeconds,
+    Text,
+    TextOrNull,
+    Time,
+    api_url,
+    page_url,
+)
 from statestore.api.schemas.history import ChangeOut, MomentOut, Path
+from statestore.models import Restore, SavedPlan, now
+from statestore.restore import needs_approval
 
 Hash = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 KINDS = Literal["whole", "part", "edit", "revert", "merge"]
@@ -47,16 +61,16 @@ class CautionOut(Out):
     """A warning to review before restoring."""
 
     kind: str
-    text: str
+    text: Text
 
 
-class ClashOut(Out):
+class ClashOut(SparseOut):
     """A path that both sides changed. Choose one in `sides`."""
 
-    path: str
-    base: Any = None
-    ours: Any = None
-    theirs: Any = None
+    path: Text
+    base: ParsedJson = None
+    ours: ParsedJson = None
+    theirs: ParsedJson = None
 
 
 class AftermathOut(Out):
@@ -64,19 +78,21 @@ class AftermathOut(Out):
 
     events: int
     tool_calls: int
-    commits: list[str]
-    tasks: list[str]
+    commits: list[Text]
+    tasks: list[Annotated[Text, BeforeValidator(lambda task: task.pk)]]
     at_least: bool
 
 
 class PreviewOut(Out):
     """A preview of a restore. Nothing was written."""
 
-    agent_id: str
+    agent_id: Text
     kind: KINDS
-    label: str
+    label: Text
     target: MomentOut
-    etag: Annotated[str, Field(description="The agent's ETag at the time of the preview.")]
+    etag: Annotated[str, Field(description="The agent's ETag at the time of the preview.")] = Field(
+        validation_alias="expected_etag"
+    )
     hash_before: str
     hash_after: str
     changes_nothing: bool
@@ -85,45 +101,50 @@ class PreviewOut(Out):
     changes: list[ChangeOut]
     truncated: bool
     aftermath: AftermathOut
-    state_data: str
-    state: Any
+    state_data: Text = Field(validation_alias="text")
+    state: StoredJson = Field(validation_alias="text")
 
 
 class RestoredOut(Out):
     """An applied restore. `hash_after` is the hash of the state written, `safety_snapshot_id` the state overwritten."""
 
-    id: str
-    address: str
+    id: Text
+    address: Address = Field(validation_alias="id")
     state: Literal["applied"]
-    agent_id: str
-    actor: str
-    reason: str
-    moment: str
-    kind: str
+    agent_id: Text
+    actor: Text
+    reason: Text
+    moment: Text
+    kind: Annotated[str, BeforeValidator(lambda kind: kind or "whole")]
     at: Time
     at_seconds: StoredSeconds
     hash_before: str
     hash_after: str
-    safety_snapshot_id: str
-    transition_id: str
-    undoes: str | None
-    undone_by: str | None
+    safety_snapshot_id: Text
+    transition_id: Text
+    undoes: OptionalText = Field(validation_alias="undoes_id")
+    undone_by: OptionalText
     stands: Annotated[bool | None, Field(description="Whether the agent still has the state written.")]
-    url: str
-    page: str
+    url: Annotated[str, api_url("get_restore")] = Field(validation_alias="id")
+    page: Annotated[str, page_url("restore")] = Field(validation_alias="id")
+
+    @classmethod
+    def of(cls, row: Restore, /, **values: Any) -> Self:
+        """Return the response for an applied restore."""
+        return super().of(row, state="applied", **values)
 
 
 class PlanOut(Out):
     """A plan. It can be applied for a day, while the agent is unchanged."""
 
-    id: str
-    address: str
+    id: Text
+    address: Address = Field(validation_alias="id")
     state: Literal["planned", "expired"]
-    agent_id: str
-    actor: str
-    reason: str
-    moment: str
-    label: str
+    agent_id: Text
+    actor: Text
+    reason: Text
+    moment: Text
+    label: Text
     kind: KINDS
     created_at: Time
     created_at_seconds: StoredSeconds
@@ -131,13 +152,19 @@ class PlanOut(Out):
     expires_at_seconds: StoredSeconds
     approved_at: Time
     approved_at_seconds: StoredSeconds
-    approved_by: str | None
+    approved_by: TextOrNull
     needs_approval: bool
     expected_etag: str
     hash_before: str
     hash_after: str
-    url: str
-    page: str
+    url: Annotated[str, api_url("get_restore")] = Field(validation_alias="id")
+    page: Annotated[str, page_url("restore")] = Field(validation_alias="id")
+
+    @classmethod
+    def of(cls, row: SavedPlan, /, **values: Any) -> Self:
+        """Return the response for a saved plan."""
+        state = "expired" if row.is_expired(now()) else "planned"
+        return super().of(row, state=state, needs_approval=needs_approval(row.approved_by), **values)
 
 
 class RestoresIn(PageIn):

@@ -1,10 +1,13 @@
 """Search of events: facets, histogram, completion, saved searches."""
 
 from typing import Annotated
+from urllib.parse import urlencode
 
-from pydantic import BaseModel, Field
+from django.urls import reverse
+from pydantic import AfterValidator, BaseModel, Field
 
-from statestore.api.schemas.common import QUERY_CHARACTERS, In, Out, Seconds, StoredSeconds, Time
+from statestore.api.schemas.common import QUERY_CHARACTERS, In, Out, Seconds
+from statestore.api.schemas.fields import StoredSeconds, Text, TextOrNull, Time, api_url
 from statestore.events.saved_searches import LONGEST_NAME
 from statestore.search import LONGEST
 
@@ -22,7 +25,7 @@ class FacetsIn(BaseModel):
 class ValueCountOut(Out):
     """A value and its number of matches."""
 
-    value: str
+    value: Text
     count: int
 
 
@@ -57,7 +60,7 @@ class HistogramOut(Out):
     """Matches over time, in intervals of equal width."""
 
     bars: list[BarOut]
-    note: Annotated[str | None, Field(description="What the bars do not cover.")]
+    note: Annotated[TextOrNull, Field(description="What the bars do not cover.")]
 
 
 class CompleteIn(BaseModel):
@@ -70,9 +73,9 @@ class CompleteIn(BaseModel):
 class SuggestionOut(Out):
     """A completion: the query with it, and the new position of the caret."""
 
-    label: str
+    label: Text
     meaning: str
-    text: str
+    text: Text
     caret: int
 
 
@@ -89,11 +92,15 @@ class ViewIn(In):
     q: Annotated[str, Field(max_length=LONGEST, description=QUERY_HELP)]
 
 
+def _search_page(query: str) -> str:
+    return f"{reverse('events')}?{urlencode({'q': query})}"
+
+
 class ViewOut(Out):
     """A saved search."""
 
     id: int
-    name: str
-    q: str
-    url: str
-    page: str
+    name: Text
+    q: Text = Field(validation_alias="query")
+    url: Annotated[str, api_url("get_view")] = Field(validation_alias="id")
+    page: Annotated[Text, AfterValidator(_search_page)] = Field(validation_alias="query")

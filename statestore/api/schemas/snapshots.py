@@ -3,34 +3,46 @@
 from typing import Annotated, Any
 
 from ninja.params.functions import Body
-from pydantic import Field
+from pydantic import AliasChoices, Field
 
-from statestore.api.schemas.common import In, Out, Raw, Seconds, StoredSeconds, Time
+from statestore.api.schemas.common import In, Out, RowOut, Seconds
+from statestore.api.schemas.fields import (
+    Address,
+    OptionalStoredText,
+    Raw,
+    Size,
+    StoredJson,
+    StoredSeconds,
+    StoredText,
+    Time,
+    api_url,
+    page_url,
+)
 
 
-class SnapshotRowOut(Out):
+class SnapshotRowOut(RowOut):
     """A snapshot without its state."""
 
-    id: str
-    address: str
-    agent_id: str
-    description: str | None
+    id: StoredText
+    address: Address = Field(validation_alias="id")
+    agent_id: StoredText
+    description: OptionalStoredText
     created_at: Time
     created_at_seconds: StoredSeconds
     expires_at: Time
     expires_at_seconds: StoredSeconds
-    size: int | None
-    url: str
-    page: str
-    raw: Raw
+    size: Size = Field(validation_alias=AliasChoices("size", "state_data"))
+    url: Annotated[str, api_url("get_snapshot")] = Field(validation_alias="id")
+    page: Annotated[str, page_url("snapshot")] = Field(validation_alias="id")
+    raw: Raw = None
 
 
 class SnapshotOut(SnapshotRowOut):
     """A snapshot with its state."""
 
     etag: str
-    state_data: str
-    state: Any
+    state_data: StoredText
+    state: StoredJson = Field(validation_alias="state_data")
 
 
 class NewSnapshotOut(SnapshotRowOut):

@@ -4,7 +4,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from statestore.api.schemas.common import ADDRESS, Out, PageIn, StoredSeconds, Time
+from statestore.api.schemas.common import ADDRESS, Out, PageIn
+from statestore.api.schemas.fields import Address, Integer, OptionalText, StoredSeconds, Text, TextOrNull, Time
 
 
 class AuditIn(PageIn):
@@ -20,15 +21,15 @@ class AuditOut(Out):
     id: int
     at: Time
     at_seconds: StoredSeconds
-    actor: str
-    address: str
+    actor: Text
+    address: Text
     verb: str
     noun: str
-    row_id: str
-    row_address: str
-    hash_before: str | None
-    hash_after: str | None
-    detail: str | None
+    row_id: Text
+    row_address: Address = Field(validation_alias="row_id")
+    hash_before: TextOrNull
+    hash_after: TextOrNull
+    detail: TextOrNull
 
 
 class FindingOut(Out):
@@ -45,16 +46,16 @@ class HealthOut(Out):
 
     ready: bool
     store: str
-    agents: dict[str, int]
+    agents: dict[Text, int]
     findings: list[FindingOut]
 
 
 class MigrationOut(Out):
     """A migration of the orchestrator."""
 
-    version: int | None
-    name: str
-    description: str | None
+    version: Integer
+    name: Text
+    description: OptionalText
     applied_at: Time
     applied_at_seconds: StoredSeconds
 

@@ -2,9 +2,20 @@
 
 from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
-from statestore.api.schemas.common import Id, In, Out, PageIn, Raw, StoredSeconds, Time
+from statestore.api import serializers
+from statestore.api.schemas.common import Id, In, PageIn, RowOut
+from statestore.api.schemas.fields import (
+    Address,
+    OptionalStoredText,
+    Raw,
+    StoredSeconds,
+    StoredText,
+    Time,
+    api_url,
+)
+from statestore.jsondiff import parsing
 
 
 class TasksIn(PageIn):
@@ -45,23 +56,35 @@ class TaskIn(TaskPutIn):
     id: Id | None = None
 
 
-class TaskOut(Out):
+def _listed_ids(dependencies: str | None) -> list[str | None] | None:
+    try:
+        ids = parsing.parse(dependencies or "[]")
+    except parsing.NotJson:
+        return None
+    return [serializers.text(task_id) for task_id in ids if isinstance(task_id, str)] if isinstance(ids, list) else None
+
+
+class TaskOut(RowOut):
     """A task."""
 
-    id: str
-    address: str
-    title: str
-    description: str | None
-    status: str
-    priority: str
-    complexity: str
-    assigned_to: str | None
-    dependencies: Annotated[str | None, Field(description="As stored.")]
-    waits_for: Annotated[list[str] | None, Field(description="The dependencies as ids; null if not a JSON list.")]
-    metadata: str | None
+    id: StoredText
+    address: Address = Field(validation_alias="id")
+    title: StoredText
+    description: OptionalStoredText
+    status: StoredText
+    priority: StoredText
+    complexity: StoredText
+    assigned_to: OptionalStoredText
+    dependencies: Annotated[OptionalStoredText, Field(description="As stored.")]
+    metadata: OptionalStoredText
+    waits_for: Annotated[
+        list[str] | None,
+        BeforeValidator(_listed_ids),
+        Field(description="The dependencies as ids; null if not a JSON list."),
+    ] = Field(validation_alias="dependencies")
     created_at: Time
     created_at_seconds: StoredSeconds
     updated_at: Time
     updated_at_seconds: StoredSeconds
-    url: str
-    raw: Raw
+    url: Annotated[str, api_url("get_task")] = Field(validation_alias="id")
+    raw: Raw = None

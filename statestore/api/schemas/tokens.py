@@ -2,10 +2,12 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from django.urls import reverse
+from pydantic import BeforeValidator, Field
 
 from statestore.access.tokens import MOST_DAYS, MOST_NAMESPACES, USUAL_DAYS
-from statestore.api.schemas.common import In, Out, StoredSeconds, Time
+from statestore.api.schemas.common import In, Out
+from statestore.api.schemas.fields import StoredSeconds, Text, Time, api_url
 
 Scope = Literal["read", "write", "restore", "admin"]
 
@@ -25,11 +27,11 @@ class TokenIn(In):
 class TokenOut(Out):
     """A token, without its secret."""
 
-    id: str
+    id: str = Field(validation_alias="public_id")
     prefix: Annotated[str, Field(description="The beginning of the secret.")]
-    name: str
-    user: str
-    scopes: list[str]
+    name: Text
+    user: Annotated[str, BeforeValidator(lambda user: user.get_username())]
+    scopes: Annotated[list[str], BeforeValidator(str.split)]
     namespaces: list[str] | None
     created_at: Time
     created_at_seconds: StoredSeconds
@@ -39,8 +41,8 @@ class TokenOut(Out):
     last_used_at_seconds: StoredSeconds
     revoked_at: Time
     revoked_at_seconds: StoredSeconds
-    url: str
-    page: str
+    url: Annotated[str, api_url("get_token")] = Field(validation_alias="public_id")
+    page: str = Field(default_factory=lambda: reverse("tokens"))
 
 
 class TokenMadeOut(TokenOut):
