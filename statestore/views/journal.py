@@ -9,10 +9,12 @@ from statestore.forms import PageForm
 from statestore.models.querysets import BY_CHANGE
 from statestore.views.access import require, require_viewer
 from statestore.views.htmx import render_page
+from statestore.views.json_links import json_twin
 
 
 @require_safe
 @require_viewer
+@json_twin("list_agents", fixed={"trash": "true"})
 def trash(request: HttpRequest) -> HttpResponse:
     """Show the agents in the trash, with who put them there and why."""
     page = PageForm(request.GET).page(models.AgentState.objects.in_trash().without_state().with_size(), BY_CHANGE)
@@ -29,6 +31,7 @@ def trash(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 @require("view_auditentry")
+@json_twin("list_audit", "row")
 def audit_log(request: HttpRequest) -> HttpResponse:
     """Show what people did, newest first; `row` keeps the entries about one row."""
     row = request.GET.get("row", "")

@@ -16,6 +16,7 @@ from statestore.jsondiff.parsing import Json
 from statestore.views.access import agent_or_404, require_viewer
 from statestore.views.formatting import line, visible
 from statestore.views.htmx import render_page
+from statestore.views.json_links import json_twin
 
 VALUE_CHARACTERS: Final = 1000
 SPARK_WIDTH: Final = 240
@@ -36,6 +37,7 @@ class Leaf:
 
 @require_safe
 @require_viewer
+@json_twin("get_blame")
 def blame(request: HttpRequest, agent_id: RowId) -> HttpResponse:
     """Show for each value of the state which transition set it last; what is not found yet is read on and on."""
     agent, word = agent_or_404(agent_id), request.GET.get("find", "").strip().lower()
@@ -94,6 +96,7 @@ class ValueRow:
 
 @require_safe
 @require_viewer
+@json_twin("get_path_history", "path", fixed={"path": ""})
 def path_history(request: HttpRequest, agent_id: RowId) -> HttpResponse:
     """Show every value that one path had, newest first, and a line of them where they are numbers."""
     agent, asked = agent_or_404(agent_id), WalkForm(request.GET).checked
@@ -164,6 +167,8 @@ def _is_drawable(value: float) -> bool:
 
 @require_safe
 @require_viewer
+@json_twin("get_bisect", "condition", when="condition")
+@json_twin("get_agent")
 def bisect(request: HttpRequest, agent_id: RowId) -> HttpResponse:
     """Find when a condition on the state became true, and each time that it did."""
     agent, asked = agent_or_404(agent_id), WalkForm(request.GET).checked
