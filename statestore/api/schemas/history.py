@@ -111,14 +111,12 @@ class OriginOut(Out):
 class ValueOut(Out):
     """One change of the value."""
 
-    model_config = ConfigDict(json_schema_serialization_defaults_required=False)
-
     origin: OriginOut
     path: Text
     was_there: Annotated[bool, _IsPresent] = Field(validation_alias="before")
     is_there: Annotated[bool, _IsPresent] = Field(validation_alias="after")
-    before: ParsedJson = None
-    after: ParsedJson = None
+    before: ParsedJson
+    after: ParsedJson
 
 
 class PathHistoryIn(InTrashIn):
