@@ -33,7 +33,6 @@ class TaskPatchIn(In):
 
     title: Annotated[str, Field(min_length=1, max_length=500)] | None = None
     description: Annotated[str, Field(max_length=1_000_000)] | None = None
-    q: Annotated[str, Field(max_length=200, description="Text contained in the id or the title.")] = ""
     status: Annotated[str, Field(max_length=200)] = ""
     priority: Annotated[str, Field(max_length=200)] = ""
     complexity: Annotated[str, Field(max_length=200)] = ""
