@@ -101,9 +101,8 @@ def _preview(planned: restore.RestorePlan) -> PreviewOut:
 
 def _find(request: HttpRequest, address: str) -> models.Restore | models.SavedPlan:
     scope, restore_id = caller(request).scope, id_of(address, "restore")
-    row: models.Restore | models.SavedPlan | None = scope.restores().with_standing().with_undo().named(
-        restore_id
-    ) or scope.plans().named(restore_id)
+    restores: Any = scope.restores().with_standing().with_undo()
+    row: models.Restore | models.SavedPlan | None = restores.named(restore_id) or scope.plans().named(restore_id)
     if row is None:
         raise not_found("restore or plan", address)
     return row

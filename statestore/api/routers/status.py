@@ -38,8 +38,8 @@ def get_health(request: HttpRequest) -> HttpResponse:
     status = store_status()
     findings = [FindingOut.of(finding) for finding in doctor.examine(thorough=False)]
     agents = caller(request).scope.agents().alive().counts_by_status()
-    found = status.found or status.state
-    return answer(HealthOut(ready=status.is_ready, store=found, agents=agents, findings=findings))
+    state = status.found or status.state
+    return answer(HealthOut(ready=status.is_ready, store=state, agents=agents, findings=findings))
 
 
 @calls.call("GET", "/audit", {200: Listed[AuditOut]}, may="view_auditentry", fails=(404,))
