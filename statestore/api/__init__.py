@@ -1,15 +1,16 @@
-"""The JSON face: everything that a person can do, a script can do.
+"""The JSON API: everything a person can do in the dashboard, a script can do here.
 
-site         the calls as one site: its addresses, and problems for whatever goes wrong
-calls        how a call is declared: method, path, scope, permission, answers
-routers      the calls, one file for each noun
-schemas      what goes in and out, as the documentation shows it
-auth         who calls: by token or by login, within which namespaces
-throttling   how often a token may call
-parsers      request bodies, checked before anything is done
+site         the URLconf: routing, HEAD, common headers, a problem for every error
+calls        how a call is declared: method, path, scope, permission, responses
+routers      the calls, one file per noun
+schemas      request and response bodies, as published in OpenAPI
+auth         the caller: token or login, permissions, visible namespaces
+throttling   the rate limit per token
+resources    rows by address, and the responses for one row
+parsers      request bodies, validated before anything runs
 serializers  rows as JSON
-responses    what goes out: JSON, entity tags, pages
-idempotency  Idempotency-Key: done once, answered the same
+responses    JSON responses, ETags, pages
+idempotency  Idempotency-Key: a request runs once, its response is replayed
 problems     errors as RFC 9457 problem details
-openapi      the description of it all
+openapi      the OpenAPI 3.1 document
 """

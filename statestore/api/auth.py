@@ -1,4 +1,4 @@
-"""Who calls: by token or by login, what they may do, what they may see, and how often they may ask."""
+"""Authentication by token or login, and what the caller may do, see, and how often."""
 
 from dataclasses import dataclass
 from typing import Any, Final
@@ -19,7 +19,7 @@ from statestore.store import StateStore
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Somebody who calls, on whose behalf, and what is in their reach."""
+    """The authenticated user, the token if one was used, and the rows that are visible."""
 
     user: Any
     actor: Actor
@@ -28,111 +28,112 @@ class Caller:
 
     @property
     def key(self) -> str:
-        """What tells this caller from all others, over restarts."""
+        """A key for this caller, unique and stable across restarts."""
         return f"user {self.user.pk}" if self.token is None else f"token {self.token.public_id}"
 
     def store(self, prefix: str | None = None) -> StateStore:
-        """Return the store on behalf of the caller."""
+        """Return the store, acting for the caller."""
         return StateStore(prefix=prefix, actor=self.actor)
 
     def require_permission(self, codename: str) -> None:
-        """Raise a problem unless the caller's role has a permission."""
+        """Raise a problem unless the user's role has a permission."""
         if not self.user.has_perm(f"statestore.{codename}"):
-            raise Problem("forbidden", f"{self.user.get_username()} has no role with the permission {codename}.")
+            raise Problem("forbidden", f"The user {self.user.get_username()} lacks the permission {codename}.")
 
     def require_unrestricted(self, what: str) -> None:
-        """Raise a problem for a caller who sees some namespaces only: `what` is about the store as a whole."""
+        """Raise a problem if the token is limited to namespaces: `what` concerns the whole store."""
         if not self.scope.is_unrestricted:
-            raise Problem("forbidden", f"{what} is about the whole store; this token is limited to some namespaces.")
+            raise Problem("forbidden", f"{what} concerns the whole store, but this token is limited to namespaces.")
 
 
 def caller(request: HttpRequest) -> Caller:
-    """Return who calls; the framework has asked them before."""
-    found: Caller = request.auth  # type: ignore[attr-defined]
-    return found
+    """Return the caller that the framework authenticated."""
+    authenticated: Caller = request.auth  # type: ignore[attr-defined]
+    return authenticated
 
 
 @dataclass(frozen=True, slots=True)
 class Requirement:
-    """What one call asks of its callers: the token's scope, the role's permission."""
+    """What a call requires: a scope of the token, a permission of the user."""
 
     scope: str
     codename: str
 
-    def check(self, who: Caller) -> Caller:
+    def check(self, caller: Caller) -> Caller:
         """Return the caller, or raise a problem."""
-        if who.token is not None and not who.token.may(self.scope):
-            wanted = f'Bearer realm="Descartes StateStore", error="insufficient_scope", scope="{self.scope}"'
+        if caller.token is not None and not caller.token.may(self.scope):
+            challenge = f'Bearer realm="Descartes StateStore", error="insufficient_scope", scope="{self.scope}"'
             raise Problem(
                 "forbidden",
-                f"This token has the scopes {who.token.scopes}; this call needs {self.scope}.",
-                headers={"WWW-Authenticate": wanted},
+                f"This call requires the scope {self.scope}; the token has {caller.token.scopes}.",
+                headers={"WWW-Authenticate": challenge},
             )
         if self.codename:
-            who.require_permission(self.codename)
-        return who
+            caller.require_permission(self.codename)
+        return caller
 
 
 class Token(HttpBearer):
-    """A token in the Authorization header. Where there is one, cookies do not count."""
+    """A bearer token. With an Authorization header the session cookie is ignored."""
 
-    def __init__(self, need: Requirement) -> None:
+    def __init__(self, requirement: Requirement) -> None:
         super().__init__()
-        self.need = need
+        self.requirement = requirement
 
     def __call__(self, request: HttpRequest) -> Caller | None:
         if "Authorization" not in request.headers:
             return None
-        scheme, _, text = request.headers["Authorization"].partition(" ")
-        found = tokens.check(text.strip()) if scheme.lower() == "bearer" else None
-        if found is None:
+        scheme, _, secret = request.headers["Authorization"].partition(" ")
+        token = tokens.check(secret.strip()) if scheme.lower() == "bearer" else None
+        if token is None:
             raise Problem(
                 "unauthenticated",
-                "This token is wrong, expired or revoked. Make one on the page Tokens or by `manage.py token create`.",
+                "The token is invalid, expired or revoked. Create one on the Tokens page or with"
+                " `manage.py token create`.",
             )
-        count(request, found)
-        return self.authenticate(request, found)
+        count(request, token)
+        return self.authenticate(request, token)
 
     def authenticate(self, request: HttpRequest, token: Any) -> Caller:
-        """Return the caller that a token stands for."""
+        """Return the token's user as the caller."""
         scope = Scope(None if token.namespaces is None else tuple(token.namespaces))
         address = f"{request.META.get('REMOTE_ADDR', '')} (token {token.prefix})"
-        return self.need.check(Caller(token.user, Actor(token.user.get_username(), address), scope, token))
+        return self.requirement.check(Caller(token.user, Actor(token.user.get_username(), address), scope, token))
 
 
 class Login(APIKeyCookie):
-    """The session of somebody who has signed in; writes need the CSRF header."""
+    """A session cookie. Writes require the CSRF header."""
 
     param_name = settings.SESSION_COOKIE_NAME
 
-    def __init__(self, need: Requirement) -> None:
+    def __init__(self, requirement: Requirement) -> None:
         super().__init__(csrf=False)
-        self.need = need
+        self.requirement = requirement
 
     def authenticate(self, request: HttpRequest, key: str | None) -> Caller | None:
-        """Return the caller whose session it is."""
+        """Return the signed-in user as the caller."""
         if "Authorization" in request.headers or not request.user.is_authenticated:
             return None
         if check_csrf(request):
-            raise Problem("forbidden", "With a login, calls that write need the page's token in X-CSRFToken.")
+            raise Problem("forbidden", "Writing with a login requires the CSRF token in X-CSRFToken.")
         actor = Actor(request.user.get_username(), request.META.get("REMOTE_ADDR", ""))
-        return self.need.check(Caller(request.user, actor, Scope()))
+        return self.requirement.check(Caller(request.user, actor, Scope()))
 
 
 _windows: Final = throttling.Windows()
 
 
 def count(request: HttpRequest, token: models.ApiToken) -> None:
-    """Count a call of a token, and raise a problem where it is one too many. Each server process counts for itself."""
-    amount, seconds = throttling.parsed(settings.API_RATE)
-    left, resets = _windows.count(token.public_id, amount, seconds)
+    """Count a call against the token's rate limit. Raises a problem above it. Each server process counts separately."""
+    limit, seconds = throttling.parsed(settings.API_RATE)
+    remaining, reset = _windows.count(token.public_id, limit, seconds)
     request.rate = {  # type: ignore[attr-defined]
-        "RateLimit-Policy": f'"token";q={amount};w={seconds}',
-        "RateLimit": f'"token";r={max(0, left)};t={resets}',
+        "RateLimit-Policy": f'"token";q={limit};w={seconds}',
+        "RateLimit": f'"token";r={max(0, remaining)};t={reset}',
     }
-    if left < 0:
+    if remaining < 0:
         raise Problem(
             "rate",
-            f"This token may call {amount:,} times in {seconds} s. Nothing was done.",
-            headers={"Retry-After": str(resets)},
+            f"Rate limit exceeded: {limit:,} calls in {seconds} s per token. Nothing was changed.",
+            headers={"Retry-After": str(reset)},
         )

@@ -1,7 +1,6 @@
-"""How a call is declared: its method and path, whom it is for, what it takes and what it answers."""
+"""How a call is declared: method and path, required scope and permission, parameters and responses."""
 
 import functools
-import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
@@ -15,8 +14,6 @@ from statestore.api.idempotency import idempotent
 from statestore.api.parsers import decoded, parsed
 from statestore.api.problems import Problem
 from statestore.api.schemas.common import ProblemOut
-from statestore.db.ids import ADDRESS, RowId, from_address
-from statestore.errors import NotFound
 from statestore.jsondiff.pointer import join
 
 _READS: Final = frozenset({"GET", "HEAD"})
@@ -36,6 +33,12 @@ class Calls(Router):
     def __init__(self, noun: str) -> None:
         super().__init__(tags=[noun])
 
+    def action(
+        self, path: str, answers: Mapping[int, Any], *, scope: str, may: str
+    ) -> Callable[[Callable[..., HttpResponse]], Callable[..., HttpResponse]]:
+        """Declare a POST that acts on an existing resource: it accepts If-Match, and its response has an ETag."""
+        return self.call("POST", path, answers, scope=scope, may=may, tagged=True, conditional=True)
+
     def call(
         self,
         method: str,
@@ -52,23 +55,23 @@ class Calls(Router):
     ) -> Callable[[Callable[..., HttpResponse]], Callable[..., HttpResponse]]:
         """Declare a call.
 
-        `may`: the permission that its caller's role must have; `tagged`: it answers with an ETag; `conditional`: it
-        takes If-Match, as each PUT, PATCH and DELETE does.
+        `may`: the permission it requires; `tagged`: its response has an ETag; `conditional`: it accepts If-Match, the
+        default for PUT, PATCH and DELETE.
         """
         conditional = method in {"PUT", "PATCH", "DELETE"} if conditional is None else conditional
-        need = Requirement(scope, may)
+        requirement = Requirement(scope, may)
         statuses = {*_ALWAYS, *_OF_METHODS[method], *fails}
         statuses |= ({404} if "{" in path else set()) | ({304} if tagged and method == "GET" else set())
 
         def declare(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
             streams = (extra or {}).get("x-body") == "application/x-ndjson"
             checked = _strict(idempotent(view, streams=streams) if method == "POST" else view, conditional=conditional)
-            checked.need = need  # type: ignore[attr-defined]
+            checked.requirement = requirement  # type: ignore[attr-defined]
             responses = {**{s: None if s == 304 else ProblemOut for s in sorted(statuses)}, **answers}
             self.add_api_operation(
-                path, [method], checked, auth=[Token(need), Login(need)], response=responses,
+                path, [method], checked, auth=[Token(requirement), Login(requirement)], response=responses,
                 operation_id=name or view.__name__, summary=(view.__doc__ or "").strip().split("\n")[0].rstrip("."),
-                description=_description(view, need),
+                description=_description(view, requirement),
                 openapi_extra={"x-tagged": tagged, "x-conditional": conditional, **(extra or {})},
             )  # fmt: skip
             return view
@@ -76,14 +79,14 @@ class Calls(Router):
         return declare
 
 
-def _description(view: Callable[..., HttpResponse], need: Requirement) -> str:
+def _description(view: Callable[..., HttpResponse], requirement: Requirement) -> str:
     text = "\n".join(line.strip() for line in (view.__doc__ or "").strip().split("\n")[1:]).strip()
-    needs = f"Needs the scope `{need.scope}`" + (f" and the permission `{need.codename}`." if need.codename else ".")
-    return f"{text}\n\n{needs}".strip()
+    permission = f" and the permission `{requirement.codename}`" if requirement.codename else ""
+    return f"{text}\n\nRequires the scope `{requirement.scope}`{permission}.".strip()
 
 
 def _strict(view: Callable[..., HttpResponse], *, conditional: bool) -> Callable[..., HttpResponse]:
-    """Refuse what a call does not have, be it a parameter, a body or a condition: passed over, it would mislead."""
+    """Reject unknown parameters, and a body or condition that the call does not take, rather than ignore them."""
     known: set[str] = set()
     lists: set[str] = set()
     takes_body: list[bool] = []
@@ -115,23 +118,24 @@ def _strict(view: Callable[..., HttpResponse], *, conditional: bool) -> Callable
 def _check_query(request: HttpRequest, known: set[str], lists: set[str]) -> None:
     for name in request.GET:
         if name not in known:
-            offered = ", ".join(sorted(known)) or "none"
-            said = f"There is no parameter {name[:80]}; there is: {offered}."
-            raise _refused("query", name, "There is no such parameter.", said)
-        if any("\0" in value for value in request.GET.getlist(name)):
+            parameters = ", ".join(sorted(known)) or "none"
             raise _refused(
-                "query", name, "It holds a NUL character.", f"{name} holds a NUL character, which no text has."
+                "query", name, "Unknown parameter.", f"Unknown parameter {name[:80]}. Parameters: {parameters}."
             )
+        if any("\0" in value for value in request.GET.getlist(name)):
+            raise _refused("query", name, "Contains a NUL character.", f"{name[:80]} contains a NUL character.")
         if len(request.GET.getlist(name)) > 1 and name not in lists:
-            said = f"The parameter {name[:80]} stands in the address more than once."
-            raise _refused("query", name, "It stands there more than once.", said)
+            raise _refused(
+                "query", name, "Given more than once.", f"The parameter {name[:80]} is given more than once."
+            )
 
 
 def _refuse_conditions(request: HttpRequest) -> None:
     for name in ("If-Match", "If-None-Match"):
         if name in request.headers:
-            said = f"This call takes no {name}: it is bound to no row. Nothing was changed."
-            raise _refused("header", name, "This call does not take it.", said)
+            raise _refused(
+                "header", name, "Not supported here.", f"This call does not support {name}. Nothing was changed."
+            )
 
 
 def _refuse_body(request: HttpRequest) -> None:
@@ -140,19 +144,9 @@ def _refuse_body(request: HttpRequest) -> None:
     value, _ = parsed(decoded(request.body))
     if value != {}:
         name = next(iter(value)) if isinstance(value, dict) else ""
-        place = {"where": "body", "pointer": join([name]) if name else "", "detail": "There is no such field."}
+        place = {"where": "body", "pointer": join([name]) if name else "", "detail": "Unknown field."}
         raise Problem("invalid", "This call takes no body. Nothing was changed.", places=[place])
 
 
-def _refused(where: str, name: str, detail: str, said: str) -> Problem:
-    return Problem("invalid", said, places=[{"where": where, "name": name[:80], "detail": detail}])
-
-
-def id_of(address: str, what: str) -> RowId:
-    """Return the id that a part of a path names. Raises NotFound where none could: each id has one address only."""
-    try:
-        if not re.fullmatch(ADDRESS, address):
-            raise ValueError(address)
-        return from_address(address)
-    except ValueError:
-        raise NotFound(f"There is no {what} “{address[:80]}” here.") from None
+def _refused(where: str, name: str, place: str, detail: str) -> Problem:
+    return Problem("invalid", detail, places=[{"where": where, "name": name[:80], "detail": place}])

@@ -1,13 +1,14 @@
-"""Idempotency-Key: what is asked twice under one key is done once, and answered the same.
+"""Idempotency-Key: a request sent twice with one key runs once, and the second response is a replay of the first.
 
-`once`: the answer is kept in the store, in the very transaction that did what was asked. Killed at any moment, the
-server has either done it and kept the answer, or done nothing. A second call that comes while the first is at work
-waits for its transaction, and then finds the answer.
+`run_in_transaction` stores the response in the transaction that does the work. Killed at any point, the server has
+either done the work and stored the response, or neither. A concurrent request with the same key waits for the
+transaction and then replays its response.
 
-`stepwise`, for what takes several transactions or two databases: the key is taken before, so that of two callers one
-works and the other is told so. Killed in between, the work is done again by whoever asks next; its steps bear that.
+`run_resumable` is for work that takes several transactions or two databases. The key is reserved first, so that a
+concurrent request is rejected. After a crash the next request with the key does the work again; each step must be
+repeatable.
 
-Failures are not kept: it may be tried again.
+Failures are not stored: the request can be retried with the same key.
 """
 
 import functools
@@ -30,56 +31,56 @@ from statestore.db import transactions
 from statestore.db.routers import store_alias
 
 KEPT_SECONDS: Final = 24 * 3600
-# So long after it took a key, a server that has not answered is taken for dead.
+# After this time a server that reserved a key and has not responded is considered dead.
 BUSY_SECONDS: Final = 60
 MOST_CHARACTERS: Final = 255
 _KEY: Final = re.compile(f"[!-~]{{1,{MOST_CHARACTERS}}}")
-_KEPT_HEADERS: Final = ("ETag", "Location")
+_STORED_HEADERS: Final = ("ETag", "Location")
 _SWEPT_ROWS: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
-class _Asked:
-    """One request under a key: which, and what it asks for."""
+class _KeyedRequest:
+    """A request with a key. `id` is the hash of caller and key, `fingerprint` that of what it requests."""
 
     id: str
     fingerprint: str
 
 
 def idempotent(view: Callable[..., HttpResponse], *, streams: bool = False) -> Callable[..., HttpResponse]:
-    """Answer a request that was done before under its key from what was kept. The view writes inside one of the two.
+    """Replay the stored response for a key that was used before. The view writes inside one of the functions below.
 
-    `streams`: the body may have any length; it is spooled to be compared, for the view to read from there.
+    `streams`: the body has no size limit. It is spooled to disk for hashing, and the view reads it from there.
     """
 
     @functools.wraps(view)
-    def answered(request: HttpRequest, *arguments: Any, **keywords: Any) -> HttpResponse:
+    def replay_or_run(request: HttpRequest, *arguments: Any, **keywords: Any) -> HttpResponse:
         key = request.headers.get("Idempotency-Key")
-        request.asked = None  # type: ignore[attr-defined]
+        request.keyed = None  # type: ignore[attr-defined]
         if key is None:
             return view(request, *arguments, **keywords)
-        with spooled(request) if streams else nullcontext(hashlib.sha256(request.body).hexdigest()) as body:
-            asked = _asked(request, key, body)
-            if (kept := _kept(asked)) is not None:
-                return kept
-            request.asked = asked  # type: ignore[attr-defined]
+        with spooled(request) if streams else nullcontext(hashlib.sha256(request.body).hexdigest()) as body_hash:
+            keyed = _keyed_request(request, key, body_hash)
+            if (stored := _stored_response(keyed)) is not None:
+                return stored
+            request.keyed = keyed  # type: ignore[attr-defined]
             return view(request, *arguments, **keywords)
 
-    answered.is_idempotent = True  # type: ignore[attr-defined]
-    return answered
+    replay_or_run.is_idempotent = True  # type: ignore[attr-defined]
+    return replay_or_run
 
 
 def run_in_transaction(request: HttpRequest, write: Callable[[], HttpResponse]) -> HttpResponse:
-    """Write, and keep the answer in the same transaction where the request has a key."""
-    asked: _Asked | None = request.asked  # type: ignore[attr-defined]
-    if asked is None:
+    """Write, and if the request has a key, store the response in the same transaction."""
+    keyed: _KeyedRequest | None = request.keyed  # type: ignore[attr-defined]
+    if keyed is None:
         return write()
     with transactions.writing(store_alias()):
-        kept = _claim(asked)
-        return _keep(asked, write()) if kept is None else kept
+        stored = _claim(keyed)
+        return _store(keyed, write()) if stored is None else stored
 
 
-def _as_it_is(response: HttpResponse) -> HttpResponse:
+def _unchanged(response: HttpResponse) -> HttpResponse:
     return response
 
 
@@ -87,116 +88,120 @@ def run_resumable(
     request: HttpRequest,
     work: Callable[[str | None], HttpResponse],
     *,
-    shown: Callable[[HttpResponse], HttpResponse] = _as_it_is,
+    storable: Callable[[HttpResponse], HttpResponse] = _unchanged,
 ) -> HttpResponse:
-    """Do what takes several steps, each of which bears to be repeated, and keep the answer, or what is `shown` of it.
+    """Do work of several steps, each of them repeatable, and if the request has a key, store the response.
 
-    `work` is given a seed, of which it makes ids that are the same when it is done again, None without a key.
+    `work` gets a seed from which it derives ids, so that a second run uses the same ones; None without a key.
+    `storable` returns the response to store, without what must not be stored.
     """
-    asked: _Asked | None = request.asked  # type: ignore[attr-defined]
-    if asked is None:
+    keyed: _KeyedRequest | None = request.keyed  # type: ignore[attr-defined]
+    if keyed is None:
         return work(None)
     with transactions.writing(store_alias()):
-        taken = _take(asked)
-    if isinstance(taken, HttpResponse):
-        return taken
+        reservation = _reserve(keyed)
+    if isinstance(reservation, HttpResponse):
+        return reservation
     try:
-        response = work(hashlib.sha256(f"{asked.id} {taken}".encode()).hexdigest())
+        response = work(hashlib.sha256(f"{keyed.id} {reservation}".encode()).hexdigest())
     except Exception:
-        # What it did before it failed is done again under the same seed.
+        # Release the key but keep its row: a retry repeats the finished steps with the same seed.
         with transactions.writing(store_alias()):
-            models.IdempotentResponse.objects.using(store_alias()).filter(pk=asked.id, status=0).update(busy_until=0)
+            _responses().filter(pk=keyed.id, status=0).update(busy_until=0)
         raise
     with transactions.writing(store_alias()):
-        _keep(asked, shown(response))
+        _store(keyed, storable(response))
     return response
 
 
-def _take(asked: _Asked) -> HttpResponse | int:
-    """Take the key and return until when it is kept, or the answer that is. Raises a problem while another has it."""
-    answers, now = models.IdempotentResponse.objects.using(store_alias()), models.now()
-    _sweep(asked, now)
-    found = answers.select_for_update().filter(pk=asked.id).first()
-    if found is None:
-        mine = models.IdempotentResponse(
-            id=asked.id, fingerprint=asked.fingerprint, expires_at=now + KEPT_SECONDS, busy_until=now + BUSY_SECONDS
+def _responses() -> Any:
+    return models.IdempotentResponse.objects.using(store_alias())
+
+
+def _reserve(keyed: _KeyedRequest) -> HttpResponse | int:
+    """Reserve the key and return when it expires, or the stored response. Raises a problem while it is reserved."""
+    now = models.now()
+    _sweep(keyed, now)
+    row = _responses().select_for_update().filter(pk=keyed.id).first()
+    if row is None:
+        row = models.IdempotentResponse(
+            id=keyed.id, fingerprint=keyed.fingerprint, expires_at=now + KEPT_SECONDS, busy_until=now + BUSY_SECONDS
         )
         try:
             with transaction.atomic(using=store_alias()):
-                mine.save(using=store_alias(), force_insert=True)
-            return int(mine.expires_at)
+                row.save(using=store_alias(), force_insert=True)
+            return int(row.expires_at)
         except IntegrityError:
-            found = answers.select_for_update().get(pk=asked.id)
-    if found.fingerprint != asked.fingerprint and found.busy_until == 0 and found.status == 0:
-        # The other failed, and was told so.
-        found.fingerprint, found.expires_at = asked.fingerprint, now + KEPT_SECONDS
-    if found.status or found.fingerprint != asked.fingerprint:
-        return _replayed(asked, found)
-    if found.busy_until > now:
-        wait = str(int(found.busy_until) - now)
-        raise Problem("in-progress", "The same call is at work under this key.", headers={"Retry-After": wait})
-    found.busy_until = now + BUSY_SECONDS
-    found.save(using=store_alias(), update_fields=["fingerprint", "expires_at", "busy_until"])
-    return int(found.expires_at)
+            row = _responses().select_for_update().get(pk=keyed.id)
+    if row.fingerprint != keyed.fingerprint and row.busy_until == 0 and row.status == 0:
+        # The other request failed and its client knows: the key is free.
+        row.fingerprint, row.expires_at = keyed.fingerprint, now + KEPT_SECONDS
+    if row.status or row.fingerprint != keyed.fingerprint:
+        return _replayed(keyed, row)
+    if row.busy_until > now:
+        wait = str(int(row.busy_until) - now)
+        raise Problem("in-progress", "A request with this key is in progress.", headers={"Retry-After": wait})
+    row.busy_until = now + BUSY_SECONDS
+    row.save(using=store_alias(), update_fields=["fingerprint", "expires_at", "busy_until"])
+    return int(row.expires_at)
 
 
-def _asked(request: HttpRequest, key: str, body: str) -> _Asked:
+def _keyed_request(request: HttpRequest, key: str, body_hash: str) -> _KeyedRequest:
     if not _KEY.fullmatch(key):
-        place = {"where": "header", "name": "Idempotency-Key", "detail": "It is no such key."}
-        raise Problem(
-            "invalid", f"An Idempotency-Key has 1 to {MOST_CHARACTERS} visible ASCII characters.", places=[place]
-        )
-    what = f"{request.method} {request.get_full_path()}\n{request.headers.get('If-Match', '')}\n{body}"
-    who = f"{caller(request).key}\n{key}"
-    fingerprint = hashlib.sha256(what.encode("utf-8", "surrogateescape")).hexdigest()
-    return _Asked(hashlib.sha256(who.encode()).hexdigest(), fingerprint)
+        detail = f"Idempotency-Key must be 1 to {MOST_CHARACTERS} visible ASCII characters."
+        place = {"where": "header", "name": "Idempotency-Key", "detail": detail}
+        raise Problem("invalid", detail, places=[place])
+    content = f"{request.method} {request.get_full_path()}\n{request.headers.get('If-Match', '')}\n{body_hash}"
+    owner = f"{caller(request).key}\n{key}"
+    fingerprint = hashlib.sha256(content.encode("utf-8", "surrogateescape")).hexdigest()
+    return _KeyedRequest(hashlib.sha256(owner.encode()).hexdigest(), fingerprint)
 
 
-def _kept(asked: _Asked) -> HttpResponse | None:
-    found = models.IdempotentResponse.objects.using(store_alias()).filter(pk=asked.id).first()
-    if found is None or found.expires_at <= models.now() or found.status == 0:
+def _stored_response(keyed: _KeyedRequest) -> HttpResponse | None:
+    row = _responses().filter(pk=keyed.id).first()
+    if row is None or row.expires_at <= models.now() or row.status == 0:
         return None
-    return _replayed(asked, found)
+    return _replayed(keyed, row)
 
 
-def _replayed(asked: _Asked, found: models.IdempotentResponse) -> HttpResponse:
-    if found.fingerprint != asked.fingerprint:
+def _replayed(keyed: _KeyedRequest, row: models.IdempotentResponse) -> HttpResponse:
+    if row.fingerprint != keyed.fingerprint:
         raise Problem(
-            "key-reused", "Another request was made under this Idempotency-Key. Nothing was done; use a new one."
+            "key-reused",
+            "This Idempotency-Key was used for a different request. Nothing was changed. Use a new key.",
         )
-    response = HttpResponse(found.body.encode("utf-8", "surrogatepass"), status=found.status)
-    for name, value in json.loads(found.headers).items():
+    response = HttpResponse(row.body.encode("utf-8", "surrogatepass"), status=row.status)
+    for name, value in json.loads(row.headers).items():
         response[name] = value
-    if not found.body:
+    if not row.body:
         del response["Content-Type"]
     response["Idempotency-Replayed"] = "true"
     return response
 
 
-def _claim(asked: _Asked) -> HttpResponse | None:
-    """Take the key, or return what is kept under it. A second taker waits here until the first has committed."""
-    answers = models.IdempotentResponse.objects.using(store_alias())
+def _claim(keyed: _KeyedRequest) -> HttpResponse | None:
+    """Claim the key, or return its stored response. A concurrent claim waits here until this transaction commits."""
     now = models.now()
-    _sweep(asked, now)
-    if (found := answers.filter(pk=asked.id).first()) is not None:
-        return _replayed(asked, found)
-    row = models.IdempotentResponse(id=asked.id, fingerprint=asked.fingerprint, expires_at=now + KEPT_SECONDS)
-    answers.bulk_create([row], ignore_conflicts=True)
-    taken = answers.get(pk=asked.id)
-    # One without a status is ours: others become visible with their answers.
-    return None if taken.status == 0 else _replayed(asked, taken)
+    _sweep(keyed, now)
+    if (stored := _responses().filter(pk=keyed.id).first()) is not None:
+        return _replayed(keyed, stored)
+    row = models.IdempotentResponse(id=keyed.id, fingerprint=keyed.fingerprint, expires_at=now + KEPT_SECONDS)
+    _responses().bulk_create([row], ignore_conflicts=True)
+    claimed = _responses().get(pk=keyed.id)
+    # Status 0 is this transaction's own row: others become visible only with their responses.
+    return None if claimed.status == 0 else _replayed(keyed, claimed)
 
 
-def _sweep(asked: _Asked, now: int) -> None:
-    """Forget what was kept for a day, this key's before others'."""
-    answers = models.IdempotentResponse.objects.using(store_alias()).filter(expires_at__lte=now)
-    old = answers.values_list("pk", flat=True)
-    answers.filter(pk__in=[*old.filter(pk=asked.id), *old[:_SWEPT_ROWS]]).delete()
+def _sweep(keyed: _KeyedRequest, now: int) -> None:
+    """Delete expired responses: this key's, and some of the others."""
+    expired = _responses().filter(expires_at__lte=now)
+    ids = expired.values_list("pk", flat=True)
+    expired.filter(pk__in=[*ids.filter(pk=keyed.id), *ids[:_SWEPT_ROWS]]).delete()
 
 
-def _keep(asked: _Asked, response: HttpResponse) -> HttpResponse:
-    headers = {name: response[name] for name in (*_KEPT_HEADERS, "Content-Type") if name in response}
-    models.IdempotentResponse.objects.using(store_alias()).filter(pk=asked.id).update(
+def _store(keyed: _KeyedRequest, response: HttpResponse) -> HttpResponse:
+    headers = {name: response[name] for name in (*_STORED_HEADERS, "Content-Type") if name in response}
+    _responses().filter(pk=keyed.id).update(
         status=response.status_code, headers=json.dumps(headers), body=response.content.decode("utf-8", "surrogatepass")
     )
     return response

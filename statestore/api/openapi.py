@@ -1,37 +1,37 @@
-"""The description of all calls (OpenAPI 3.1), with what the framework cannot know: headers, media types, paths."""
+"""The OpenAPI 3.1 document, completed with what the framework does not know: headers, media types, path formats."""
 
 from typing import Any, Final
 
 from statestore.api.problems import CONTENT_TYPE
-from statestore.api.schemas.tasks import BatchIn
+from statestore.api.schemas.events import BatchIn
 from statestore.db.ids import ADDRESS
 
 NDJSON: Final = "application/x-ndjson"
 _ID: Final = f"^({ADDRESS})$"
-_ADDRESS: Final = "As it is where it matches [A-Za-z0-9._:@-]{1,128}; else ~ and its base64url."
-_ETAG: Final = {"description": "The entity tag of the row as it is now.", "schema": {"type": "string"}}
+_ADDRESS: Final = "The id if it matches `[A-Za-z0-9._:@-]{1,128}`, otherwise `~` followed by its base64url encoding."
+_ETAG: Final = {"description": "The current ETag of the resource.", "schema": {"type": "string"}}
 _IF_MATCH: Final = {
     "name": "If-Match", "in": "header", "required": False,
-    "description": "Write only over the row with this ETag; 412 where it has changed.",
+    "description": "Write only if the ETag still matches; otherwise 412.",
     "schema": {"type": "string", "pattern": r'^(\*|"[0-9a-f]{64}")$'},
 }  # fmt: skip
 _IF_NONE_MATCH: Final = {
-    "name": "If-None-Match", "in": "header", "required": False, "description": "`*`: create, never overwrite.",
+    "name": "If-None-Match", "in": "header", "required": False, "description": "`*`: create only, never overwrite.",
     "schema": {"type": "string", "enum": ["*"]},
 }  # fmt: skip
 _CACHED: Final = {
-    "name": "If-None-Match", "in": "header", "required": False, "description": "304 where you have it already.",
+    "name": "If-None-Match", "in": "header", "required": False, "description": "304 if the ETag still matches.",
     "schema": {"type": "string"},
 }  # fmt: skip
 _KEY: Final = {
     "name": "Idempotency-Key", "in": "header", "required": False,
-    "description": "Sent again within 24 h with the same body, the call is not done again and answers the same.",
+    "description": "Makes retries safe: within 24 hours a request with the same key and body replays the response.",
     "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
 }  # fmt: skip
 
 
 def completed(schema: dict[str, Any]) -> dict[str, Any]:
-    """Return the framework's description with the rest of the truth."""
+    """Return the framework's document, completed."""
     for operations in schema["paths"].values():
         for method, operation in operations.items():
             _complete(method, operation)
@@ -51,12 +51,12 @@ def _complete(method: str, operation: dict[str, Any]) -> None:
         _complete_response(int(status), response, tagged=tagged)
     body = operation.pop("x-body", None)
     if body == NDJSON:
-        lines = {"type": "string", "description": "The lines of an export."}
+        lines = {"type": "string", "description": "An export, one row per line."}
         operation["requestBody"] = {"required": True, "content": {NDJSON: {"schema": lines}}}
     if operation.pop("x-answers", None) == NDJSON:
         operation["responses"][200]["content"] = {NDJSON: {"schema": {"type": "string"}}}
     if body == "BatchIn":
-        event = {"type": "string", "description": "One event for each line."}
+        event = {"type": "string", "description": "One event per line."}
         operation["requestBody"] = {
             "required": True,
             "content": {
@@ -67,14 +67,14 @@ def _complete(method: str, operation: dict[str, Any]) -> None:
 
 
 def _headers(method: str, *, tagged: bool, conditional: bool) -> list[dict[str, Any]]:
-    found = [_KEY] if method == "post" else []
+    headers = [_KEY] if method == "post" else []
     if conditional:
-        found.append(_IF_MATCH)
+        headers.append(_IF_MATCH)
     if method == "put":
-        found.append(_IF_NONE_MATCH)
+        headers.append(_IF_NONE_MATCH)
     if method == "get" and tagged:
-        found.append(_CACHED)
-    return found
+        headers.append(_CACHED)
+    return headers
 
 
 def _complete_response(status: int, response: dict[str, Any], *, tagged: bool) -> None:
@@ -85,7 +85,7 @@ def _complete_response(status: int, response: dict[str, Any], *, tagged: bool) -
     if (status in (200, 201) and tagged) or status == 412:
         headers["ETag"] = _ETAG
     if status == 201:
-        headers["Location"] = {"description": "Where it is now.", "schema": {"type": "string"}}
+        headers["Location"] = {"description": "The URL of the new resource.", "schema": {"type": "string"}}
     if status in (429, 503):
         headers["Retry-After"] = {"schema": {"type": "string", "pattern": "^[0-9]+$"}}
     if status == 401:

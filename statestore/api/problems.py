@@ -1,4 +1,4 @@
-"""Errors as problem details (RFC 9457): one type for each kind, the place, and what to do."""
+"""Errors as problem details (RFC 9457): a type per kind of problem, the place of the error, and the remedy."""
 
 import json
 import logging
@@ -10,6 +10,7 @@ from django.core.exceptions import RequestDataTooBig
 from django.db import DatabaseError as DjangoDatabaseError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.http.request import RawPostDataException
+from django.urls import reverse
 from ninja.errors import AuthenticationError, HttpError
 from ninja.errors import ValidationError as SchemaError
 
@@ -18,13 +19,12 @@ from statestore.db.errors import translate
 from statestore.jsondiff.pointer import join
 
 CONTENT_TYPE: Final = "application/problem+json"
-TYPES: Final = "/api/v1/problems/"
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """One kind of problem: its name in the type's address, its status, what it means, what to do."""
+    """A kind of problem: its name in the type URI, HTTP status, title and remedy."""
 
     name: str
     status: int
@@ -33,17 +33,17 @@ class Kind:
 
 
 _OWN: Final = (
-    Kind("malformed", 400, "The request cannot be read", "Send UTF-8 JSON; the places say where it breaks off."),
+    Kind("malformed", 400, "Malformed request", "Send valid JSON in UTF-8; errors gives the position."),
     Kind("unauthenticated", 401, "Unauthenticated", "Send Authorization: Bearer TOKEN, or sign in."),
-    Kind("method", 405, "There is no such call", "The Allow header names the methods."),
-    Kind("in-progress", 409, "The same call is at work", "Ask again after Retry-After seconds, under the same key."),
-    Kind("length", 411, "The length is missing", "Send Content-Length."),
-    Kind("moved", 412, "It has changed since you read it", "Read it again; ETag is what it is now."),
-    Kind("too-large", 413, "It is too large", "Bodies have at most 64 MB, states 50 MB."),
-    Kind("media-type", 415, "This form is not understood", "Send Content-Type: application/json."),
-    Kind("key-reused", 422, "This Idempotency-Key was used", "Use a new key for another request."),
-    Kind("rate", 429, "Too many calls", "Wait for as many seconds as Retry-After says."),
-    Kind("internal", 500, "The server failed", "Try again; the server's log says more."),
+    Kind("method", 405, "Method not allowed", "Use one of the methods in the Allow header."),
+    Kind("in-progress", 409, "Request in progress", "Retry with the same key after Retry-After seconds."),
+    Kind("length", 411, "Length required", "Send Content-Length."),
+    Kind("moved", 412, "Changed since you read it", "Read it again; the ETag header is the current one."),
+    Kind("too-large", 413, "Request too large", "Bodies are limited to 64 MB, states to 50 MB."),
+    Kind("media-type", 415, "Unsupported media type", "Send Content-Type: application/json."),
+    Kind("key-reused", 422, "Idempotency-Key already used", "Use a new key for a different request."),
+    Kind("rate", 429, "Too many requests", "Retry after Retry-After seconds."),
+    Kind("internal", 500, "Internal server error", "Retry. If it fails again, see the server's log."),
 )
 _OF_DOMAIN: Final = (Kind(error.problem, error.status, error.title, error.remedy) for error in errors.KINDS)
 KINDS: Final = {kind.name: kind for kind in sorted((*_OWN, *_OF_DOMAIN), key=lambda kind: (kind.status, kind.name))}
@@ -51,7 +51,7 @@ RETRY_SECONDS: Final = "5"
 
 
 class Problem(Exception):
-    """A problem that the API itself finds, as opposed to the domain."""
+    """A problem found by the API itself, as opposed to an error of the domain."""
 
     def __init__(
         self, kind: str, detail: str, *, places: Sequence[Mapping[str, Any]] = (), headers: Mapping[str, str] = {}
@@ -66,7 +66,7 @@ def problem(
     """Return the response for a problem."""
     kind = KINDS[kind] if isinstance(kind, str) else kind
     body: dict[str, Any] = {
-        "type": f"{TYPES}{kind.name}",
+        "type": type_url(kind.name),
         "title": kind.title,
         "status": kind.status,
         "detail": detail.encode("utf-8", "replace").decode(),
@@ -77,7 +77,7 @@ def problem(
     response = HttpResponse(json.dumps(body).encode(), status=kind.status, content_type=CONTENT_TYPE)
     for name, value in (headers or {}).items():
         response[name] = value
-    # What a caller did wrong is told to them; the log is for what the server did wrong.
+    # Django would log each 4xx as a warning; the log is for faults of the server.
     response._has_been_logged = True  # type: ignore[attr-defined]
     if kind.status == 503:
         response["Retry-After"] = RETRY_SECONDS
@@ -86,10 +86,15 @@ def problem(
     return response
 
 
+def type_url(kind: str) -> str:
+    """Return the URL that identifies and explains a kind of problem."""
+    return reverse("api:problem", args=[kind])
+
+
 def answer_error(request: HttpRequest, error: Exception) -> HttpResponse:
-    """Return the problem for any error that a call raised."""
+    """Return the problem for an error raised by a call."""
     if isinstance(error, HttpError) and isinstance(error.__cause__, Exception):
-        # The framework wraps whatever reading a body raised.
+        # The framework wraps errors raised while the body is parsed.
         return answer_error(request, error.__cause__)
     if isinstance(error, Problem):
         return problem(error.kind, error.detail, places=error.places, headers=error.headers)
@@ -105,14 +110,14 @@ def answer_error(request: HttpRequest, error: Exception) -> HttpResponse:
     if isinstance(error, HttpError):
         return problem({400: "malformed", 403: "forbidden"}.get(error.status_code, "invalid"), error.message)
     log.error("%s %s failed", request.method, request.path, exc_info=error)
-    return problem("internal", "The server failed on this call. Its log says why.")
+    return problem("internal", "The server failed to process this call. See its log for the cause.")
 
 
 _OF_FRAMEWORK: Final[dict[type[Exception], tuple[str, str]]] = {
-    AuthenticationError: ("unauthenticated", "This call needs a token or a login."),
-    Http404: ("not-found", "There is no such address."),
-    RequestDataTooBig: ("too-large", "The body is over 64 MB. Nothing was changed; send it in parts."),
-    RawPostDataException: ("media-type", "The body is a form. Send JSON with Content-Type: application/json."),
+    AuthenticationError: ("unauthenticated", "This endpoint requires a token or a login."),
+    Http404: ("not-found", "No endpoint at this path."),
+    RequestDataTooBig: ("too-large", "The body is larger than 64 MB. Nothing was changed. Send it in parts."),
+    RawPostDataException: ("media-type", "Form bodies are not supported. Send Content-Type: application/json."),
 }
 
 
@@ -127,7 +132,7 @@ def _of_domain(request: HttpRequest, error: errors.StateStoreError) -> HttpRespo
 
 
 def _places(request: HttpRequest, error: errors.StateStoreError) -> list[dict[str, Any]]:
-    """Return where the one thing is that an error is about: in the query if it stands there, else in the body."""
+    """Return the place of the field that an error names: the query if it is a parameter, otherwise the body."""
     field = getattr(error, "field", "")
     if not field:
         return []
@@ -139,18 +144,18 @@ def _places(request: HttpRequest, error: errors.StateStoreError) -> list[dict[st
 
 
 def _of_schema(error: SchemaError) -> HttpResponse:
-    places = [_place(one) for one in error.errors[:20]]
+    places = [_place(violation) for violation in error.errors[:20]]
     first = places[0]
-    where = first.get("name") or first.get("pointer") or first["where"]
-    return problem("invalid", f"{where}: {first['detail']} Nothing was changed.", places=places)
+    field = first.get("name") or first.get("pointer") or first["where"]
+    return problem("invalid", f"{field}: {first['detail']} Nothing was changed.", places=places)
 
 
-def _place(found: Mapping[str, Any]) -> dict[str, Any]:
-    source, *rest = found["loc"]
+def _place(violation: Mapping[str, Any]) -> dict[str, Any]:
+    source, *rest = violation["loc"]
     detail = {
-        "extra_forbidden": "There is no such field.",
-        "missing": "It is missing.",
-    }.get(found["type"], f"{found['msg'].removeprefix('Value error, ')}.".replace("..", "."))
+        "extra_forbidden": "Unknown field.",
+        "missing": "Required.",
+    }.get(violation["type"], f"{violation['msg'].removeprefix('Value error, ')}.".replace("..", "."))
     if source == "body":
         # The first part is the framework's own name for the whole body.
         return {"where": "body", "pointer": join(rest[1:]), "detail": detail}

@@ -1,4 +1,4 @@
-"""The calls as one site: its addresses, what holds for each of them, and what is said where there is no such call."""
+"""The URLconf of the API, and what every call shares: HEAD, common headers, a problem for every error."""
 
 import functools
 import json
@@ -18,7 +18,7 @@ from statestore.adoption.status import store_status
 from statestore.api import openapi
 from statestore.api.auth import Login, Requirement, Token
 from statestore.api.parsers import BodyParser, check_length
-from statestore.api.problems import KINDS, TYPES, answer_error, problem
+from statestore.api.problems import KINDS, answer_error, problem, type_url
 from statestore.api.responses import answer
 from statestore.api.routers import (
     agents,
@@ -32,6 +32,7 @@ from statestore.api.routers import (
     restores,
     saved_searches,
     search,
+    sessions,
     snapshots,
     tasks,
     tokens,
@@ -52,6 +53,7 @@ _ROUTERS: Final = (
     search,
     saved_searches,
     tasks,
+    sessions,
     edits,
     import_export,
     capture,
@@ -62,25 +64,25 @@ _READ: Final = Requirement("read", "")
 
 
 class Site(NinjaAPI):
-    """The framework's API, described to the end."""
+    """Django Ninja's API with a complete OpenAPI document and problem details for errors."""
 
-    def get_openapi_schema(self, **what: Any) -> Any:
-        """Return the description (OpenAPI 3.1)."""
-        return openapi.completed(dict(super().get_openapi_schema(**what)))
+    def get_openapi_schema(self, **options: Any) -> Any:
+        """Return the OpenAPI 3.1 document."""
+        return openapi.completed(dict(super().get_openapi_schema(**options)))
 
     def set_default_exception_handlers(self) -> None:
-        """Answer any error with a problem."""
+        """Turn every error into a problem."""
         self.add_exception_handler(Exception, answer_error)  # type: ignore[arg-type]
 
     def on_exception(self, request: HttpRequest, exc: Any) -> HttpResponse:
-        """Return the problem for an error; none is left to the framework."""
+        """Return the problem for an error, instead of the framework's own response."""
         return answer_error(request, exc)
 
 
 site = Site(
     title="Descartes StateStore",
     version="1",
-    description="Everything that a person can do in the dashboard, a script can do here.",
+    description="Everything a person can do in the dashboard, a script can do here.",
     urls_namespace="api",
     parser=BodyParser(),
     openapi_url=None,
@@ -91,7 +93,7 @@ for module in _ROUTERS:
 
 
 def _served(view: View) -> View:
-    """Return a view with what holds for each call: a store, HEAD, headers, and problems for whatever goes wrong."""
+    """Wrap a view with what every call needs: a ready store, HEAD, common headers, a problem for every error."""
 
     @functools.wraps(view)
     def serve(request: HttpRequest, *arguments: Any, **keywords: Any) -> HttpResponseBase:
@@ -100,26 +102,30 @@ def _served(view: View) -> View:
             request.method = "GET"
         status = store_status()
         try:
-            if not _may_come_in_chunks(request):
+            if not _takes_chunked_body(request):
                 check_length(request)
             if status.is_ready:
                 response = view(request, *arguments, **keywords)
             else:
-                # What lies where is told to those who may call.
-                who = Token(_READ)(request) or Login(_READ)(request)
-                response = problem("unavailable", f"{status.found} {status.remedy}" if who else "It is not ready.")
+                # The details name files and databases: for authenticated callers only.
+                caller = Token(_READ)(request) or Login(_READ)(request)
+                detail = f"{status.found} {status.remedy}" if caller else "The store is not ready."
+                response = problem("unavailable", detail)
         except Exception as error:
             response = answer_error(request, error)
         request.method = method
         if response.status_code == 405:
-            allowed = response.headers.get("Allow", "")
-            response = problem("method", f"{method} is no call on this address.", headers={"Allow": allowed})
+            response = _method_not_allowed(str(method), response.headers.get("Allow", ""))
         return _finished(request, response)
 
     return csrf_exempt(login_not_required(serve))
 
 
-def _may_come_in_chunks(request: HttpRequest) -> bool:
+def _method_not_allowed(method: str, allowed: str) -> HttpResponse:
+    return problem("method", f"Method {method} is not allowed here.", headers={"Allow": allowed})
+
+
+def _takes_chunked_body(request: HttpRequest) -> bool:
     match = request.resolver_match
     return match is not None and match.url_name == "import_store"
 
@@ -128,37 +134,45 @@ def _finished(request: HttpRequest, response: HttpResponseBase) -> HttpResponseB
     for name, value in getattr(request, "rate", {}).items():
         response[name] = value
     if request.method == "HEAD" and response.streaming:
-        # Nobody reads it: an export would be made for nothing.
+        # A HEAD response has no body: don't run the export.
         response.streaming_content = iter(())  # type: ignore[attr-defined]
     response.headers.setdefault("Cache-Control", "private, no-cache")
     response.headers["Vary"] = "Authorization, Cookie, Accept-Encoding"
     return response
 
 
-def _asked(view: Callable[[HttpRequest], HttpResponse]) -> View:
-    """Return a view for anybody who may call, whatever their role."""
+def _read_only(view: View) -> View:
+    @functools.wraps(view)
+    def read(request: HttpRequest, *arguments: Any, **keywords: Any) -> HttpResponseBase:
+        if request.method not in {"GET", "HEAD"}:
+            return _method_not_allowed(str(request.method), "GET")
+        return view(request, *arguments, **keywords)
+
+    return read
+
+
+def _authenticated(view: View) -> View:
+    """Require authentication, but no permission."""
 
     @functools.wraps(view)
-    def ask(request: HttpRequest) -> HttpResponse:
-        if request.method not in {"GET", "HEAD"}:
-            return problem("method", f"{request.method} is no call on this address.", headers={"Allow": "GET"})
+    def check(request: HttpRequest) -> HttpResponseBase:
         if Token(_READ)(request) is None and Login(_READ)(request) is None:
-            return problem("unauthenticated", "This call needs a token or a login.")
+            return problem("unauthenticated", "This endpoint requires a token or a login.")
         return view(request)
 
-    return _served(ask)
+    return check
 
 
-def describe(request: HttpRequest) -> HttpResponse:
-    """Return the description of the API."""
-    return answer(site.get_openapi_schema(path_prefix="/api/v1/"))
+def openapi_document(request: HttpRequest) -> HttpResponse:
+    """Return the OpenAPI document."""
+    return answer(site.get_openapi_schema(path_prefix=reverse("api:openapi").removesuffix("openapi.json")))
 
 
 class Docs(Swagger):
-    """Swagger UI, from the installed package."""
+    """Swagger UI, with the assets of the installed package."""
 
     def render_page(self, request: HttpRequest, api: NinjaAPI, **keywords: Any) -> HttpResponse:
-        """Return the page; it sends the CSRF token with what it tries."""
+        """Return the page. Requests tried from it carry the CSRF token."""
         settings = {**self.default_settings, "url": reverse("api:openapi")}
         context = {"swagger_settings": json.dumps(settings), "api": api, "add_csrf": True}
         return render(request, self.template, context)
@@ -166,38 +180,36 @@ class Docs(Swagger):
 
 @ensure_csrf_cookie
 def docs(request: HttpRequest) -> HttpResponse:
-    """Show the documentation, in which the calls can be tried."""
+    """Show the interactive documentation."""
     return Docs().render_page(request, site)
 
 
-def kind(request: HttpRequest, name: str) -> HttpResponse:
-    """Explain a kind of problem, to anybody: who has one may have nothing else."""
-    if request.method not in {"GET", "HEAD"}:
-        return problem("method", f"{request.method} is no call on this address.", headers={"Allow": "GET"})
-    found = KINDS.get(name)
-    if found is None:
-        return problem("not-found", "There is no such kind of problem.")
-    return answer({"type": f"{TYPES}{name}", "status": found.status, "title": found.title, "remedy": found.remedy})
+def explain_problem(request: HttpRequest, name: str) -> HttpResponse:
+    """Explain a problem type. Public: the caller may have failed to authenticate."""
+    kind = KINDS.get(name)
+    if kind is None:
+        return problem("not-found", "Unknown problem type.")
+    return answer({"type": type_url(name), "status": kind.status, "title": kind.title, "remedy": kind.remedy})
 
 
 def unknown(request: HttpRequest) -> HttpResponse:
-    """Answer where there is no such call."""
-    return problem("not-found", f"There is no call at {request.path[:200]}. /api/v1/docs lists those that there are.")
+    """Return the problem for a path that is not an endpoint."""
+    return problem("not-found", f"No endpoint at {request.path[:200]}. See {reverse('api:docs')} for the list.")
 
 
 def _calls() -> list[URLPattern]:
-    """Return the framework's addresses, each served as all are."""
-    found: list[Any] = site.urls[0]
-    patterns: list[URLPattern] = [pattern for pattern in found if pattern.name != "api-root"]
+    """Return the URL patterns of the calls, each view wrapped by `_served`."""
+    all_patterns: list[Any] = site.urls[0]
+    patterns: list[URLPattern] = [pattern for pattern in all_patterns if pattern.name != "api-root"]
     for pattern in patterns:
         pattern.callback = _served(pattern.callback)
     return patterns
 
 
 urlpatterns = [
-    path("openapi.json", _asked(describe), name="openapi"),
+    path("openapi.json", _served(_read_only(_authenticated(openapi_document))), name="openapi"),
     path("docs", docs, name="docs"),
-    path("problems/<str:name>", _served(kind), name="problem"),
+    path("problems/<str:name>", _served(_read_only(explain_problem)), name="problem"),
     *_calls(),
     re_path(r"^.*$", _served(unknown), name="unknown"),
 ]

@@ -226,8 +226,9 @@ def origin(found: object, agent_id: object, commit: object = "") -> dict[str, ob
 def json_link(context: dict[str, Any]) -> dict[str, object]:
     """Return where this page's data is as JSON, and the curl line for it; nothing for a page without data."""
     request = context.get("request")
-    agent = context.get("agent")
-    url = json_url(request, in_trash=bool(getattr(agent, "is_deleted", 0))) if request is not None else ""
+    agents = (context.get(name) for name in ("agent", "left", "right"))
+    in_trash = any(getattr(agent, "is_deleted", 0) for agent in agents)
+    url = json_url(request, in_trash=in_trash) if request is not None else ""
     if request is None or not url:
         return {"url": ""}
     return {"url": url, "curl": f'curl -H "Authorization: Bearer $TOKEN" "{request.build_absolute_uri(url)}"'}

@@ -14,6 +14,7 @@ from statestore.errors import ValidationError
 from statestore.forms import AgentFilterForm, BulkForm, ReasonForm, SnapshotForm, StatusForm, sent
 from statestore.views.access import agent_or_404, require, require_viewer, store
 from statestore.views.htmx import render_live, render_page
+from statestore.views.json_links import json_twin
 from statestore.views.states import StateView
 
 TIMELINE_ROWS = 30
@@ -23,6 +24,7 @@ BULK_PERMISSIONS = {"snapshot": "snapshot_agent", "status": "change_agent_status
 
 @require_safe
 @require_viewer
+@json_twin("list_agents", "q", "status", "sort", "namespace")
 def agent_list(request: HttpRequest) -> HttpResponse:
     """Show a page of agents, filtered and sorted by the query string."""
     form = AgentFilterForm(request.GET)
@@ -42,6 +44,7 @@ def agent_list(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 @require_viewer
+@json_twin("get_agent")
 def agent_detail(request: HttpRequest, agent_id: RowId) -> HttpResponse:
     """Show an agent: its state at the left, its past at the right."""
     agent = agent_or_404(agent_id)

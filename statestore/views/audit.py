@@ -8,10 +8,12 @@ from statestore.db.ids import from_address
 from statestore.forms import PageForm
 from statestore.views.access import require
 from statestore.views.htmx import render_page
+from statestore.views.json_links import json_twin
 
 
 @require_safe
 @require("view_auditentry")
+@json_twin("list_audit", "row")
 def audit_log(request: HttpRequest) -> HttpResponse:
     """Show what people did, newest first; `row` keeps the entries about one row."""
     row = request.GET.get("row", "")

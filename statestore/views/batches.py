@@ -15,10 +15,13 @@ from statestore.forms import BatchForm, FleetForm, PageForm, ReasonForm, sent
 from statestore.restore import limits as restore_limits
 from statestore.views.access import actor, agent_or_404, require
 from statestore.views.htmx import render_page
+from statestore.views.json_links import json_twin
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @require("restore_agent")
+@json_twin("preview_batch", "q", "status", "at", "namespace", when="at")
+@json_twin("list_batches")
 def fleet(request: HttpRequest) -> HttpResponse:
     """GET: preview what putting some agents back to a time would do. POST: keep the chosen ones as a batch."""
     if request.method == "POST":
@@ -63,6 +66,7 @@ def _seen(text: str) -> tuple[str, str]:
 
 @require_safe
 @require("view_restore")
+@json_twin("get_batch")
 def batch_detail(request: HttpRequest, batch_id: RowId) -> HttpResponse:
     """Show a batch: what it would do or did to each agent, and its undo."""
     batch = _batch_or_404(batch_id)

@@ -10,10 +10,13 @@ from statestore.history import Position
 from statestore.jsondiff import predicate
 from statestore.views.access import agent_or_404, require_viewer
 from statestore.views.htmx import render_page
+from statestore.views.json_links import json_twin
 
 
 @require_safe
 @require_viewer
+@json_twin("get_bisect", "condition", when="condition")
+@json_twin("get_agent")
 def bisect(request: HttpRequest, agent_id: RowId) -> HttpResponse:
     """Find when a condition on the state became true, and each time that it did."""
     agent, asked = agent_or_404(agent_id), WalkForm(request.GET).checked

@@ -14,6 +14,7 @@ from statestore.jsondiff.parsing import Json
 from statestore.views.access import agent_or_404, require_viewer
 from statestore.views.formatting import shown_json
 from statestore.views.htmx import render_page
+from statestore.views.json_links import json_twin
 
 SHOWN_LEAVES: Final = 2000
 
@@ -30,6 +31,7 @@ class Leaf:
 
 @require_safe
 @require_viewer
+@json_twin("get_blame")
 def blame(request: HttpRequest, agent_id: RowId) -> HttpResponse:
     """Show which transition set each value of the state last. Further requests look up the rest."""
     agent, wanted = agent_or_404(agent_id), request.GET.get("find", "").strip().lower()

@@ -13,6 +13,7 @@ from statestore.forms import PageForm
 from statestore.views import search_page
 from statestore.views.access import require
 from statestore.views.htmx import render_page
+from statestore.views.json_links import json_twin
 
 TRANSITIONS: Final = 100
 # A transition is recorded some seconds after the events that led to it.
@@ -21,6 +22,7 @@ MARGIN_SECONDS: Final = 60
 
 @require_safe
 @require("view_event")
+@json_twin("list_events", sha="commit")
 def commit_detail(request: HttpRequest, sha: RowId) -> HttpResponse:
     """Show the events at a commit, who took part in which sessions, and what changed in the agents meanwhile."""
     if isinstance(sha, HashedId):

@@ -11,6 +11,7 @@ from statestore.jsondiff import pointer
 from statestore.views.access import agent_or_404, require_viewer
 from statestore.views.diff_view import ComparisonView
 from statestore.views.htmx import render_page
+from statestore.views.json_links import json_twin
 from statestore.views.states import StateView
 
 MAX_IGNORED = 50
@@ -19,6 +20,8 @@ OFFERED_STOPS = 15
 
 @require_safe
 @require_viewer
+@json_twin("get_diff", when="left", row="left", before="from", after="to", right="other", fixed={"from": "now"})
+@json_twin("list_agents")
 def compare(request: HttpRequest) -> HttpResponse:
     """Show how two moments differ; without a second agent both are the first one's."""
     asked = CompareForm(request.GET).checked

@@ -9,10 +9,12 @@ from statestore.tasks import edits
 from statestore.views.access import actor, require
 from statestore.views.diff_view import ComparisonView
 from statestore.views.htmx import render_page
+from statestore.views.json_links import json_twin
 
 
 @require_safe
 @require("view_auditentry")
+@json_twin("get_edit")
 def edit_detail(request: HttpRequest, entry_id: int) -> HttpResponse:
     """Show what one edit changed, column by column."""
     entry = edits.find(entry_id)

@@ -17,6 +17,7 @@ from statestore.views import search_page
 from statestore.views.access import require, user_pk
 from statestore.views.formatting import visible
 from statestore.views.htmx import render_page
+from statestore.views.json_links import json_twin
 from statestore.views.states import StateView
 
 AROUND: Final = 5
@@ -24,6 +25,8 @@ AROUND: Final = 5
 
 @require_safe
 @require("view_event")
+@json_twin("search_events", "q", when="q")
+@json_twin("list_events", "type", "session", "actor")
 def event_search(request: HttpRequest) -> HttpResponse:
     """Show the events that the query box asks for, newest first."""
     form = SearchForm(request.GET)
@@ -100,6 +103,7 @@ def complete(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 @require("view_event")
+@json_twin("get_event")
 def event_detail(request: HttpRequest, event_id: RowId) -> HttpResponse:
     """Show one event, and what happened around it in its session."""
     event = models.Event.objects.all().named(event_id)

@@ -13,11 +13,13 @@ from statestore.history import moments
 from statestore.views.access import actor, agent_or_404, require
 from statestore.views.formatting import visible
 from statestore.views.htmx import render_page
+from statestore.views.json_links import json_twin
 from statestore.views.states import StateView
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @require("restore_agent")
+@json_twin("get_state", "moment")
 def fork_agent(request: HttpRequest, agent_id: RowId) -> HttpResponse:
     """Show the state that a new agent would begin with, and make it."""
     agent = agent_or_404(agent_id)

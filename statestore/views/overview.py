@@ -12,6 +12,7 @@ from statestore.operations import doctor
 from statestore.views.access import require_viewer
 from statestore.views.chart import hourly_chart
 from statestore.views.htmx import render_page
+from statestore.views.json_links import json_twin
 
 ROWS = 8
 WEEK_SECONDS = 7 * 24 * 3600
@@ -19,6 +20,7 @@ WEEK_SECONDS = 7 * 24 * 3600
 
 @require_safe
 @require_viewer
+@json_twin("get_health")
 def overview(request: HttpRequest) -> HttpResponse:
     """Show the agents by status, those in trouble, those that changed last, the activity, and what was restored."""
     now = models.now()

@@ -15,6 +15,7 @@ from statestore.jsondiff.diff import MISSING
 from statestore.views.access import agent_or_404, require_viewer
 from statestore.views.formatting import line, shown_json
 from statestore.views.htmx import render_page
+from statestore.views.json_links import json_twin
 
 SPARK_WIDTH: Final = 240
 SPARK_HEIGHT: Final = 40
@@ -37,6 +38,7 @@ class ValueRow:
 
 @require_safe
 @require_viewer
+@json_twin("get_path_history", "path", fixed={"path": ""})
 def path_history(request: HttpRequest, agent_id: RowId) -> HttpResponse:
     """Show every value that one path had, newest first, and a line of them where they are numbers."""
     agent, asked = agent_or_404(agent_id), WalkForm(request.GET).checked

@@ -19,6 +19,7 @@ from statestore.views.access import actor, agent_or_404, require, require_viewer
 from statestore.views.diff_view import ComparisonView
 from statestore.views.formatting import shown_json
 from statestore.views.htmx import render_page
+from statestore.views.json_links import json_twin
 from statestore.views.states import StateView
 from statestore.views.transitions import transition_or_404
 
@@ -28,6 +29,7 @@ _PART: Final = re.compile(r"(\d+ fields?) of (.*)", re.DOTALL)
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @require_viewer
+@json_twin("get_diff", moment="to", fixed={"from": "now"})
 def restore_agent(request: HttpRequest, agent_id: RowId) -> HttpResponse:
     """GET: preview what a restore would do. POST: preview a choice, keep it as a plan, or do it."""
     agent = agent_or_404(agent_id)
@@ -40,6 +42,7 @@ def restore_agent(request: HttpRequest, agent_id: RowId) -> HttpResponse:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @require_viewer
+@json_twin("get_transition")
 def revert_transition(request: HttpRequest, transition_id: RowId) -> HttpResponse:
     """Take one transition's changes back and keep the later ones."""
     transition = transition_or_404(transition_id)

@@ -15,6 +15,7 @@ from statestore.history import moments
 from statestore.views.access import actor, require
 from statestore.views.diff_view import ComparisonView
 from statestore.views.htmx import render_page
+from statestore.views.json_links import json_twin
 from statestore.views.restore_preview import moved
 from statestore.views.states import StateView
 
@@ -23,6 +24,7 @@ LISTED_PLANS: Final = 20
 
 @require_safe
 @require("view_restore")
+@json_twin("list_restores")
 def restore_list(request: HttpRequest) -> HttpResponse:
     """Show who restored what, when and why, and whether it is still in force."""
     page = PageForm(request.GET).page(models.Restore.objects.with_standing().with_undo(), ("-at", "-id"))
@@ -34,6 +36,7 @@ def restore_list(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 @require("view_restore")
+@json_twin("get_restore")
 def restore_detail(request: HttpRequest, restore_id: RowId) -> HttpResponse:
     """Show one restore: what it did, the proof, whether it stands, and its undo; or the plan that it still is."""
     done = models.Restore.objects.all().named(restore_id)

@@ -15,6 +15,7 @@ from statestore.sessions import limits as session_limits
 from statestore.views import search_page
 from statestore.views.access import require
 from statestore.views.htmx import render_live
+from statestore.views.json_links import json_twin
 from statestore.views.tree import tree
 
 FOLDED_CHARACTERS: Final = 600
@@ -22,6 +23,7 @@ FOLDED_CHARACTERS: Final = 600
 
 @require_safe
 @require("view_session")
+@json_twin("list_sessions", "q", "status", "agent", ids=["agent"])
 def session_list(request: HttpRequest) -> HttpResponse:
     """Show all sessions, recorded or known from their events alone, those of the last event first."""
     form = SessionFilterForm(request.GET)
@@ -46,6 +48,7 @@ class Shown:
 
 @require_safe
 @require("view_session")
+@json_twin("get_session")
 def session_detail(request: HttpRequest, session_id: RowId) -> HttpResponse:
     """Show a session as a conversation: what was said and done, tool calls folded, transitions in between."""
     row, name = _session(session_id)

@@ -13,6 +13,7 @@ from statestore.models.querysets import BY_CREATION
 from statestore.views.access import require, store
 from statestore.views.diff_view import ComparisonView
 from statestore.views.htmx import render_page
+from statestore.views.json_links import json_twin
 from statestore.views.states import StateView
 
 # A list hashes no larger states than this for its one-click buttons; their agents' restores begin with the preview.
@@ -21,6 +22,7 @@ HASHED_BYTES = 256 * 1024
 
 @require_safe
 @require("view_snapshot")
+@json_twin("list_snapshots")
 def snapshot_list(request: HttpRequest) -> HttpResponse:
     """Show all agents' snapshots, newest first."""
     page = PageForm(request.GET).page(models.Snapshot.objects.without_state().with_size(), BY_CREATION)
@@ -35,6 +37,7 @@ def snapshot_list(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 @require("view_snapshot")
+@json_twin("get_snapshot")
 def snapshot_detail(request: HttpRequest, snapshot_id: RowId) -> HttpResponse:
     """Show a snapshot: what would change if it were restored, and its content."""
     snapshot = _snapshot_or_404(snapshot_id)

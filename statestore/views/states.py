@@ -17,6 +17,7 @@ from statestore.jsondiff import parsing, pointer
 from statestore.jsondiff.parsing import Json
 from statestore.views.access import agent_or_404, require_viewer
 from statestore.views.htmx import render_page
+from statestore.views.json_links import json_twin
 from statestore.views.tree import tree
 
 RAW_CHARACTERS: Final = 100_000
@@ -102,6 +103,7 @@ def _walk(value: Json, path: str, word: str) -> Iterator[Match]:
 
 @require_safe
 @require_viewer
+@json_twin("get_state", "moment")
 def raw_state(request: HttpRequest, agent_id: RowId) -> HttpResponse:
     """Send the stored text of a state at a moment, byte for byte, as plain text or as a file to keep."""
     agent = _agent_id(agent_id)
@@ -117,6 +119,7 @@ def raw_state(request: HttpRequest, agent_id: RowId) -> HttpResponse:
 
 @require_safe
 @require_viewer
+@json_twin("get_state", "moment")
 def branch(request: HttpRequest, agent_id: RowId) -> HttpResponse:
     """Show one branch of a state, as a page or as the part that replaces a closed branch."""
     agent, path, moment = _agent_id(agent_id), request.GET.get("path", ""), request.GET.get("moment", "now")

@@ -22,6 +22,7 @@ from statestore.tasks import service as task_service
 from statestore.views import svg
 from statestore.views.access import actor, require
 from statestore.views.htmx import render_page
+from statestore.views.json_links import json_twin
 from statestore.views.states import StateView
 
 COLUMN_CARDS: Final = 50
@@ -54,6 +55,7 @@ class Column:
 
 @require_safe
 @require("view_task")
+@json_twin("list_tasks", "q", "status", "priority", agent="assigned_to")
 def task_list(request: HttpRequest) -> HttpResponse:
     """Show tasks as a list, or as a board by status."""
     form = TaskFilterForm(request.GET)
@@ -88,6 +90,7 @@ def _columns(form: TaskFilterForm) -> list[Column]:
 
 @require_safe
 @require("view_task")
+@json_twin("get_task")
 def task_detail(request: HttpRequest, task_id: RowId) -> HttpResponse:
     """Show a task: what it is, what it waits for and what waits for it, and what people did to it."""
     task = _task_or_404(task_id)

@@ -19,6 +19,7 @@ from statestore.history import moments
 from statestore.views.access import agent_or_404, require_viewer
 from statestore.views.diff_view import ComparisonView
 from statestore.views.htmx import render_page
+from statestore.views.json_links import json_twin
 from statestore.views.states import StateView
 
 LIST_ROWS: Final = 30
@@ -28,6 +29,7 @@ LANE_HEIGHT: Final = 20
 
 @require_safe
 @require_viewer
+@json_twin("get_timeline")
 def agent_timeline(request: HttpRequest, agent_id: RowId) -> HttpResponse:
     """Show the lanes of an agent's past, the slider, the moment that it stands at, and the list of what happened."""
     agent, asked = agent_or_404(agent_id), TimelineForm(request.GET).checked

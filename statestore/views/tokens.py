@@ -13,11 +13,13 @@ from statestore.errors import ValidationError
 from statestore.forms import TokenForm
 from statestore.views.access import actor
 from statestore.views.htmx import render_page
+from statestore.views.json_links import json_twin
 
 
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
 @sensitive_variables("secret")
+@json_twin("list_tokens")
 def token_list(request: HttpRequest) -> HttpResponse:
     """Show the tokens, and make one: its secret stands on the answer to that, and never again."""
     form, made, secret = TokenForm(request.POST if request.method == "POST" else None), None, ""

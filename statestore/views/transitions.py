@@ -11,11 +11,13 @@ from statestore.history import moments
 from statestore.views.access import require_viewer
 from statestore.views.diff_view import ComparisonView
 from statestore.views.htmx import render_page
+from statestore.views.json_links import json_twin
 from statestore.views.states import StateView
 
 
 @require_safe
 @require_viewer
+@json_twin("get_transition")
 def transition_detail(request: HttpRequest, transition_id: RowId) -> HttpResponse:
     """Show one transition: its changes in reading order, or the whole state after it."""
     transition = transition_or_404(transition_id)

@@ -8,10 +8,12 @@ from statestore.forms import PageForm
 from statestore.models.querysets import BY_CHANGE
 from statestore.views.access import require_viewer
 from statestore.views.htmx import render_page
+from statestore.views.json_links import json_twin
 
 
 @require_safe
 @require_viewer
+@json_twin("list_agents", fixed={"trash": "true"})
 def trash(request: HttpRequest) -> HttpResponse:
     """Show the agents in the trash, with who put them there and why."""
     page = PageForm(request.GET).page(models.AgentState.objects.in_trash().without_state().with_size(), BY_CHANGE)

@@ -59,13 +59,23 @@ def test_a_tag_that_no_row_has_is_none_and_what_is_no_tag_is_refused(script: Scr
     answer = script.put("/agents/a1", {"state": 1}, if_match=tag)
     assert answer.status_code == status
     assert status == 412 or answer.json()["errors"] == [
-        {"where": "header", "name": "If-Match", "detail": "If-Match takes one entity tag, as ETag gave it, in quotes."}
+        {"where": "header", "name": "If-Match", "detail": "If-Match takes one ETag in quotes, as in the ETag header."}
     ]
 
 
 def test_a_weak_tag_of_the_row_itself_is_not_strong_enough(script: Script):
     agent = make_agent("a1")
     assert script.put("/agents/a1", {"state": 1}, if_match=f'W/"{agent.etag()}"').status_code == 412
+
+
+@pytest.mark.parametrize("tags", ["{}", "W/{}", '"a,b", {}'])
+def test_a_cached_version_need_not_be_read_again(script: Script, tags: str):
+    make_agent("a1")
+    etag = script.get("/agents/a1")["ETag"]
+    answer = script.get("/agents/a1", if_none_match=tags.format(etag))
+    assert (answer.status_code, answer["ETag"], answer.content) == (304, etag, b"")
+    assert "Content-Type" not in answer
+    assert script.get("/agents/a1", if_none_match='"a"').status_code == 200
 
 
 def test_who_has_any_version_need_not_read_it_again(script: Script):

@@ -319,6 +319,12 @@ def test_what_a_script_does_to_tasks_and_sessions_is_kept_before_and_after_and_t
     }  # fmt: skip
 
 
+def test_a_filter_of_tasks_is_not_a_field_of_one(script: Script):
+    task = make_task("Parser")
+    answer = script.patch(f"/tasks/{task.pk}", {"q": "Parser"})
+    assert answer.json()["errors"] == [{"where": "body", "pointer": "/q", "detail": "Unknown field."}]
+
+
 # What comes in
 
 

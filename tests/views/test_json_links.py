@@ -12,7 +12,6 @@ from statestore import models
 from statestore.access.audit import SYSTEM
 from statestore.db.routers import store_alias
 from statestore.tasks import service as task_service
-from statestore.views.json_links import CALLS, json_url
 from tests.builders import NOW, make_agent, make_event, make_session, make_snapshot, make_task, make_transition
 from tests.conftest import signed_in
 from tests.views.test_access import named_urls
@@ -97,10 +96,11 @@ def test_the_page_of_an_edit_leads_to_it(viewer: Client):
     assert viewer.get(f"/api/v1/edits/{entry.pk}").json()["after"]["title"] == "made"
 
 
-def test_each_call_that_a_link_names_exists():
-    for name, call in CALLS.items():
-        assert reverse(f"api:{call.name}", args=["1"] if call.id_name else []), name
-    assert callable(json_url)
+def test_each_call_that_a_view_names_exists():
+    for pattern in named_urls(get_resolver().url_patterns):
+        for twin in getattr(pattern.callback, "json_twins", ()):
+            ids = [name for name in pattern.pattern.converters if name not in twin.params]
+            assert reverse(f"api:{twin.call}", args=["1"] if ids or twin.row else []), pattern.name
 
 
 def test_a_comparison_links_to_its_diff(viewer: Client):
@@ -109,6 +109,20 @@ def test_a_comparison_links_to_its_diff(viewer: Client):
     url = link(viewer, "/compare/?left=~YSBi&before=now&after=now&right=other")
     assert url == "/api/v1/agents/~YSBi/diff?from=now&to=now&other=other"
     assert [change["kind"] for change in viewer.get(url).json()["changes"]] == ["replaced"]
+
+
+@pytest.mark.parametrize("names", ["left=gone&right=other", "left=other&right=gone", "left=gone"])
+def test_a_comparison_with_an_agent_in_the_trash_links_to_a_call_that_finds_it(viewer: Client, names: str):
+    make_agent("other", state={"n": 2})
+    make_agent("gone", state={"n": 1}, is_deleted=1)
+    url = link(viewer, f"/compare/?{names}&before=now&after=now")
+    assert "trash=true" in url
+    assert viewer.get(url).status_code == 200
+
+
+def test_a_comparison_without_moments_links_to_a_call_that_answers(viewer: Client):
+    make_agent("a1")
+    assert viewer.get(link(viewer, "/compare/?left=a1")).status_code == 200
 
 
 def test_a_comparison_of_what_is_no_address_is_refused_in_words(viewer: Client):

@@ -1,4 +1,4 @@
-"""The fleet: many agents put back to one time, as one batch with one undo."""
+"""Batches: restore many agents to one time, with a single undo."""
 
 from collections import Counter
 from typing import Any
@@ -7,12 +7,12 @@ from django.http import HttpRequest, HttpResponse
 from ninja import Query
 
 from statestore import models, restore
-from statestore.api import serializers
 from statestore.api.auth import caller
-from statestore.api.calls import Calls, id_of
+from statestore.api.calls import Calls
 from statestore.api.idempotency import run_in_transaction, run_resumable
-from statestore.api.responses import answer, check_etag, etag_of, listed, tagged, written
-from statestore.api.routers.agents import checked
+from statestore.api.parsers import valid_form
+from statestore.api.resources import find, id_of
+from statestore.api.responses import answer, check_etag, etag_of, page_of, tagged, written
 from statestore.api.schemas.agents import NO_REASON, ReasonIn
 from statestore.api.schemas.batches import (
     BatchAgentOut,
@@ -22,11 +22,9 @@ from statestore.api.schemas.batches import (
     NewBatchIn,
     PreviewBatchIn,
     PreviewBatchOut,
+    VerdictOut,
 )
 from statestore.api.schemas.common import Listed, PageIn
-from statestore.db import pagination
-from statestore.db.ids import to_address
-from statestore.errors import NotFound
 from statestore.forms import FleetForm
 from statestore.history import moments
 from statestore.restore import limits as restore_limits
@@ -36,166 +34,100 @@ ORDER = ("-created_at", "-id")
 
 
 @calls.call("GET", "/batches", {200: Listed[BatchRowOut]}, may="view_restore")
-def list_batches(request: HttpRequest, asked: Query[PageIn]) -> HttpResponse:
-    """List the batches, newest first."""
+def list_batches(request: HttpRequest, params: Query[PageIn]) -> HttpResponse:
+    """List batches, newest first."""
     rows = caller(request).scope.batches().with_counts().with_undo()
-    return answer(listed(pagination.page(rows, ORDER, cursor=asked.cursor, size=asked.limit), _row))
+    return page_of(rows, ORDER, params, BatchRowOut.of)
 
 
 @calls.call("POST", "/batches", {201: FleetBatchOut}, scope="restore", may="restore_agent", tagged=True)
 def create_batch(request: HttpRequest, body: NewBatchIn) -> HttpResponse:
-    """Keep a batch: the agents that are put back, each as you saw it in the preview, and the time.
+    """Create a batch from the agents to restore, each with its ETag from the preview, and the time to restore to.
 
-    It is applied by POST /batches/{id}/apply within a day. Agents that have changed since you saw them stay as they
-    are.
+    Apply it within a day with `POST /batches/{id}/apply`. Agents that have changed since the preview are left alone.
     """
     who, seconds = caller(request), moments.parse_time(str(body.at))
-    ids = who.scope.agent_ids([id_of(one.agent, "agent") for one in body.agents])
-    chosen = zip(ids, [one.etag for one in body.agents], strict=True)
+    ids = who.scope.agent_ids([id_of(seen.agent, "agent") for seen in body.agents])
+    agents = zip(ids, [seen.etag for seen in body.agents], strict=True)
 
     def write() -> HttpResponse:
-        batch = restore.prepare(chosen, seconds, by=who.actor, reason=body.reason, scope=body.scope)
-        return written(_batch(_found(request, batch.pk)), status=201)
+        batch = restore.prepare(agents, seconds, by=who.actor, reason=body.reason, scope=body.scope)
+        return written(FleetBatchOut.of(_find(request, batch.pk)), is_new=True)
 
     return run_in_transaction(request, write)
 
 
 @calls.call("GET", "/batches/preview", {200: PreviewBatchOut}, may="restore_agent")
-def preview_batch(request: HttpRequest, asked: Query[PreviewBatchIn]) -> HttpResponse:
-    """Tell for each of some agents what putting it back to a time would do."""
-    form, seconds = checked(FleetForm, asked), moments.parse_time(asked.at)
-    verdicts = restore.preview_batch(caller(request).scope.agents(form.chosen()).without_state(), seconds)
-    return answer(
-        {
-            "at": serializers.iso(seconds),
-            "at_seconds": seconds,
-            "scope": form.scope(),
-            "counts": Counter(verdict.kind for verdict in verdicts),
-            "items": [_verdict(verdict) for verdict in verdicts],
-        }
-    )
-
-
-def _verdict(verdict: restore.BatchPreview) -> dict[str, Any]:
-    return {
-        "agent_id": serializers.text(verdict.agent.agent_id),
-        "address": to_address(verdict.agent.agent_id),
-        "name": serializers.text(verdict.agent.name),
-        "status": serializers.text(verdict.agent.status),
-        "kind": verdict.kind,
-        "note": verdict.note,
-        "etag": verdict.etag,
-    }
+def preview_batch(request: HttpRequest, params: Query[PreviewBatchIn]) -> HttpResponse:
+    """Preview what restoring each matching agent to a time would do. Nothing is written."""
+    form, seconds = valid_form(FleetForm, params), moments.parse_time(params.at)
+    previews = restore.preview_batch(caller(request).scope.agents(form.chosen()).without_state(), seconds)
+    counts = Counter(preview.kind for preview in previews)
+    items = [VerdictOut.of(preview) for preview in previews]
+    preview = {"at": seconds, "scope": form.scope(), "counts": counts, "items": items}
+    return answer(PreviewBatchOut.model_validate(preview))
 
 
 @calls.call("GET", "/batches/{batch_id}", {200: FleetBatchOut}, may="view_restore", tagged=True)
 def get_batch(request: HttpRequest, batch_id: str) -> HttpResponse:
-    """Read a batch, and how many of its agents restored."""
-    return tagged(request, _batch(_found(request, batch_id)))
+    """Read a batch, with the number of agents by result."""
+    return tagged(request, FleetBatchOut.of(_find(request, batch_id)))
 
 
 @calls.call("GET", "/batches/{batch_id}/agents", {200: Listed[BatchAgentOut]}, may="view_restore")
-def list_batch_agents(request: HttpRequest, batch_id: str, asked: Query[BatchAgentsIn]) -> HttpResponse:
-    """List a batch's agents, and what became of each."""
-    rows = _found(request, batch_id).items.using(caller(request).scope.using)
-    if asked.result:
-        rows = rows.with_result("" if asked.result == "waiting" else asked.result)
-    return answer(listed(pagination.page(rows, ("id",), cursor=asked.cursor, size=asked.limit), _item))
+def list_batch_agents(request: HttpRequest, batch_id: str, params: Query[BatchAgentsIn]) -> HttpResponse:
+    """List a batch's agents with the result of each."""
+    rows = _find(request, batch_id).items.using(caller(request).scope.using)
+    if params.result:
+        rows = rows.with_result("" if params.result == "waiting" else params.result)
+    return page_of(rows, ("id",), params, BatchAgentOut.of)
 
 
-@calls.call(
-    "POST", "/batches/{batch_id}/apply", {200: FleetBatchOut}, scope="restore", may="restore_agent", tagged=True,
-    conditional=True,
-)  # fmt: skip
+@calls.action("/batches/{batch_id}/apply", {200: FleetBatchOut}, scope="restore", may="restore_agent")
 def apply_batch(request: HttpRequest, batch_id: str) -> HttpResponse:
-    """Apply what waits of a batch, agent by agent, for up to ten seconds.
+    """Restore a batch's waiting agents one by one, for up to ten seconds.
 
-    Where `waiting` is not 0 then, call again, under another Idempotency-Key. `If-Match` takes the batch's ETag.
+    If `waiting` is then not 0, call again with a new Idempotency-Key. `If-Match` takes the batch's ETag.
     """
 
     def work(seed: str | None) -> HttpResponse:
-        batch = _seen(request, batch_id)
+        batch = _matching(request, batch_id)
         restore.apply_batch(batch, by=caller(request).actor, budget_seconds=restore_limits.REQUEST_SECONDS)
-        return written(_batch(_found(request, batch_id)))
+        return written(FleetBatchOut.of(_find(request, batch_id)))
 
     return run_resumable(request, work)
 
 
-@calls.call(
-    "POST", "/batches/{batch_id}/approve", {200: FleetBatchOut}, scope="restore", may="restore_agent", tagged=True,
-    conditional=True,
-)  # fmt: skip
+@calls.action("/batches/{batch_id}/approve", {200: FleetBatchOut}, scope="restore", may="restore_agent")
 def approve_batch(request: HttpRequest, batch_id: str) -> HttpResponse:
-    """Approve somebody else's batch."""
+    """Approve another user's batch. `If-Match` takes the batch's ETag."""
 
     def write() -> HttpResponse:
-        restore.approve_batch(_seen(request, batch_id), by=caller(request).actor)
-        return written(_batch(_found(request, batch_id)))
+        restore.approve_batch(_matching(request, batch_id), by=caller(request).actor)
+        return written(FleetBatchOut.of(_find(request, batch_id)))
 
     return run_in_transaction(request, write)
 
 
-@calls.call(
-    "POST", "/batches/{batch_id}/undo", {201: FleetBatchOut}, scope="restore", may="restore_agent", tagged=True,
-    conditional=True,
-)  # fmt: skip
+@calls.action("/batches/{batch_id}/undo", {201: FleetBatchOut}, scope="restore", may="restore_agent")
 def undo_batch(request: HttpRequest, batch_id: str, body: ReasonIn = NO_REASON) -> HttpResponse:
-    """Put back what a batch overwrote and what still stands, as a batch of its own.
+    """Undo a batch: restore what it overwrote, except agents that have changed since, as a new batch.
 
-    It works for up to ten seconds; where `waiting` is not 0 then, apply the new batch.
+    It runs for up to ten seconds. If `waiting` is then not 0, apply the new batch. `If-Match` takes the batch's ETag.
     """
 
     def work(seed: str | None) -> HttpResponse:
-        undo, _ = restore.undo_batch(_seen(request, batch_id), by=caller(request).actor, reason=body.reason)
-        return written(_batch(_found(request, undo.pk)), status=201)
+        undo, _ = restore.undo_batch(_matching(request, batch_id), by=caller(request).actor, reason=body.reason)
+        return written(FleetBatchOut.of(_find(request, undo.pk)), is_new=True)
 
     return run_resumable(request, work)
 
 
-def _found(request: HttpRequest, address: str) -> Any:
-    rows = caller(request).scope.batches().with_counts().with_undo()
-    row = rows.named(id_of(address, "batch"))
-    if row is None:
-        raise NotFound(f"There is no batch “{address[:80]}” here.")
-    return row
+def _find(request: HttpRequest, address: str) -> Any:
+    return find(caller(request).scope.batches().with_counts().with_undo(), "batch", address)
 
 
-def _seen(request: HttpRequest, address: str) -> models.Batch:
-    batch: models.Batch = _found(request, address)
-    check_etag(request, etag_of(_batch(batch)))
+def _matching(request: HttpRequest, address: str) -> models.Batch:
+    batch: models.Batch = _find(request, address)
+    check_etag(request, etag_of(FleetBatchOut.of(batch)))
     return batch
-
-
-def _row(batch: Any) -> dict[str, Any]:
-    address = to_address(batch.pk)
-    return {
-        "id": serializers.text(batch.pk),
-        "address": address,
-        **{name: serializers.text(getattr(batch, name)) for name in ("actor", "reason", "moment", "scope")},
-        **serializers.times(batch, "created_at"),
-        "approved_by": serializers.text(batch.approved_by) or None,
-        "needs_approval": restore.batch_needs_approval(batch),
-        "undoes": serializers.text(batch.undoes_id),
-        "undone_by": serializers.text(batch.undone_by),
-        **{name: getattr(batch, name) for name in ("total", "done", "waiting")},
-        "url": f"{serializers.BASE}/batches/{address}",
-        "page": f"/fleet/{address}/",
-    }
-
-
-def _batch(batch: Any) -> dict[str, Any]:
-    counts = models.BatchItem.objects.filter(batch=batch).counts_by_result()
-    return {**_row(batch), "results": {result or "waiting": number for result, number in sorted(counts.items())}}
-
-
-def _item(item: models.BatchItem) -> dict[str, Any]:
-    restored = item.restore_id
-    return {
-        "agent_id": serializers.text(item.agent_id),
-        "address": to_address(item.agent_id),
-        "expected_etag": item.expected_etag,
-        "result": item.result or "waiting",
-        "note": serializers.text(item.note),
-        "restore_id": serializers.text(restored),
-        "restore": None if restored is None else f"{serializers.BASE}/restores/{to_address(restored)}",
-    }

@@ -1,45 +1,48 @@
-"""One thing done to each of many agents, in one call."""
+"""Bulk actions: one change to each of many agents, in one call."""
 
 from collections.abc import Sequence
 
 from django.http import HttpRequest, HttpResponse
 
 from statestore.agents import bulk
-from statestore.api import serializers
 from statestore.api.auth import caller
-from statestore.api.calls import Calls, id_of
+from statestore.api.calls import Calls
 from statestore.api.idempotency import run_resumable
+from statestore.api.resources import id_of
 from statestore.api.responses import answer
-from statestore.api.schemas.bulk import BulkOut, BulkSnapshotIn, BulkStatusIn
-from statestore.db.ids import to_address
+from statestore.api.schemas.bulk import BulkOut, BulkSnapshotIn, BulkStatusIn, OutcomeOut
 
 calls = Calls("agents")
 
 
 @calls.call("POST", "/bulk/snapshots", {200: BulkOut}, scope="write", may="snapshot_agent")
 def take_snapshots(request: HttpRequest, body: BulkSnapshotIn) -> HttpResponse:
-    """Take a snapshot of each of some agents.
+    """Take a snapshot of each given agent.
 
-    One that refuses holds up no other: each is told by itself. Where one of them is not there, nothing is done.
+    An agent that fails does not stop the others; `items` has the outcome of each. If an agent does not exist, nothing
+    is done.
     """
     who, ids = caller(request), _ids(request, body.agents)
 
     def work(seed: str | None) -> HttpResponse:
-        return _told(bulk.snapshot_each(who.scope.using, ids, body.description, by=who.actor, seed=seed))
+        return _answered(bulk.snapshot_each(who.scope.using, ids, body.description, by=who.actor, seed=seed))
 
     return run_resumable(request, work)
 
 
 @calls.call("POST", "/bulk/status", {200: BulkOut}, scope="write", may="change_agent_status")
 def change_statuses(request: HttpRequest, body: BulkStatusIn) -> HttpResponse:
-    """Give each of some agents a status; each change is recorded as a transition.
+    """Set the status of each given agent. Each change is recorded as a transition.
 
-    One that refuses holds up no other: each is told by itself. Where one of them is not there, nothing is done.
+    An agent that fails does not stop the others; `items` has the outcome of each. If an agent does not exist, nothing
+    is done.
     """
     who, ids = caller(request), _ids(request, body.agents)
 
     def work(seed: str | None) -> HttpResponse:
-        return _told(bulk.change_status_of_each(who.scope.using, ids, body.status, by=who.actor, reason=body.reason))
+        return _answered(
+            bulk.change_status_of_each(who.scope.using, ids, body.status, by=who.actor, reason=body.reason)
+        )
 
     return run_resumable(request, work)
 
@@ -48,15 +51,6 @@ def _ids(request: HttpRequest, addresses: Sequence[str]) -> list[str]:
     return caller(request).scope.agent_ids([id_of(address, "agent") for address in addresses])
 
 
-def _told(outcomes: Sequence[bulk.Outcome]) -> HttpResponse:
-    items = [
-        {
-            "agent_id": serializers.text(one.agent_id),
-            "address": to_address(one.agent_id),
-            "made": None if one.made is None else serializers.text(one.made.pk),
-            "refused": serializers.text(one.refusal) or None,
-        }
-        for one in outcomes
-    ]
-    done = sum(not one.refusal for one in outcomes)
-    return answer({"done": done, "items": items})
+def _answered(outcomes: Sequence[bulk.Outcome]) -> HttpResponse:
+    items = [OutcomeOut.of(outcome) for outcome in outcomes]
+    return answer(BulkOut(done=sum(item.refused is None for item in items), items=items))

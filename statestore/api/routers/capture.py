@@ -1,64 +1,53 @@
-"""Capture: whether it is on, what it costs, and its switch."""
+"""Change capture: status, cost, on and off."""
 
 from django.http import HttpRequest, HttpResponse
 
 from statestore.agents import capture
-from statestore.api import serializers
 from statestore.api.auth import caller
 from statestore.api.calls import Calls
 from statestore.api.idempotency import run_resumable
 from statestore.api.responses import answer, tagged, written
-from statestore.api.schemas.capture import CaptureOut, CostsOut
+from statestore.api.schemas.capture import CaptureOut, CostOut, CostsOut
 
 calls = Calls("capture")
 
 
 @calls.call("GET", "/capture", {200: CaptureOut}, may="capture_agent", tagged=True)
 def get_capture(request: HttpRequest) -> HttpResponse:
-    """Tell whether capture is on, and what it has kept."""
+    """Read whether change capture is on, and what it has recorded."""
     caller(request).require_unrestricted("Capture")
-    return tagged(request, _status())
+    return tagged(request, CaptureOut.of(capture.status()))
 
 
 @calls.call("GET", "/capture/costs", {200: CostsOut}, may="capture_agent")
 def measure_capture(request: HttpRequest) -> HttpResponse:
-    """Measure what capture would cost each save on this machine; it takes a second or two."""
+    """Measure what change capture adds to each save on this machine. Takes a second or two."""
     caller(request).require_unrestricted("Capture")
-    names = ("size_bytes", "without_ms", "with_ms", "added_ms", "is_kept")
-    items = [{name: getattr(cost, name) for name in names} for cost in capture.measure()]
-    return answer({"most_ms": capture.MOST_MS, "items": items})
+    costs = [CostOut.of(cost) for cost in capture.measure()]
+    return answer(CostsOut(most_ms=capture.MOST_MS, items=costs))
 
 
 @calls.call("POST", "/capture/on", {200: CaptureOut}, scope="admin", may="capture_agent", tagged=True)
 def switch_capture_on(request: HttpRequest) -> HttpResponse:
-    """Keep each change of a state from now on, with the bounds that the settings give."""
+    """Turn change capture on: every change of a state is recorded, within the limits of the settings."""
     who = caller(request)
     who.require_unrestricted("Capture")
 
     def work(seed: str | None) -> HttpResponse:
         capture.switch_on(by=who.actor)
-        return written(_status())
+        return written(CaptureOut.of(capture.status()))
 
     return run_resumable(request, work)
 
 
 @calls.call("POST", "/capture/off", {200: CaptureOut}, scope="admin", may="capture_agent", tagged=True)
 def switch_capture_off(request: HttpRequest) -> HttpResponse:
-    """Keep no more changes; those that were kept stay."""
+    """Turn change capture off. Changes recorded so far are kept."""
     who = caller(request)
     who.require_unrestricted("Capture")
 
     def work(seed: str | None) -> HttpResponse:
         capture.switch_off(by=who.actor)
-        return written(_status())
+        return written(CaptureOut.of(capture.status()))
 
     return run_resumable(request, work)
-
-
-def _status() -> dict[str, object]:
-    found = capture.status()
-    return {
-        **{name: getattr(found, name) for name in ("is_on", "kept", "skipped", "max_bytes", "rows")},
-        **serializers.times(found, "oldest_at"),
-        "page": "/capture/",
-    }

@@ -1,92 +1,65 @@
-"""Edits of tasks and sessions: what one changed, and how to take it back."""
-
-from typing import Any
+"""Edits of tasks and sessions: list, read, revert."""
 
 from django.http import HttpRequest, HttpResponse
 from ninja import Path, Query
 
 from statestore import models
-from statestore.api import serializers
 from statestore.api.auth import caller
-from statestore.api.calls import Calls, id_of
+from statestore.api.calls import Calls
 from statestore.api.idempotency import run_in_transaction
-from statestore.api.responses import answer, if_match, listed, tagged, written
+from statestore.api.resources import id_of, not_found
+from statestore.api.responses import if_match, page_of, tagged, written
 from statestore.api.schemas.common import Listed
 from statestore.api.schemas.edits import EditOut, EditsIn, EntryId
-from statestore.db import pagination, transactions
-from statestore.db.ids import to_address
-from statestore.errors import NotFound
+from statestore.db import transactions
 from statestore.tasks import edits
 
 calls = Calls("tasks and sessions")
-# Whose a row is: the agent that this column names.
+# The column with the agent that a row belongs to.
 OWNER = {"task": "assigned_to", "session": "agent_id"}
 
 
 @calls.call("GET", "/edits", {200: Listed[EditOut]}, may="view_auditentry", fails=(404,))
-def list_edits(request: HttpRequest, asked: Query[EditsIn]) -> HttpResponse:
-    """List the edits of tasks and sessions, newest first."""
+def list_edits(request: HttpRequest, params: Query[EditsIn]) -> HttpResponse:
+    """List edits of tasks and sessions, newest first."""
     rows = edits.entries(caller(request).scope.audit())
-    if asked.row:
-        rows = rows.about(id_of(asked.row, "row"))
-    if asked.noun:
-        rows = rows.filter(noun=asked.noun)
-    return answer(listed(pagination.page(rows, ("-id",), cursor=asked.cursor, size=asked.limit), _edit))
+    if params.row:
+        rows = rows.about(id_of(params.row, "row"))
+    if params.noun:
+        rows = rows.filter(noun=params.noun)
+    return page_of(rows, ("-id",), params, EditOut.of)
 
 
 @calls.call("GET", "/edits/{entry_id}", {200: EditOut}, may="view_auditentry", tagged=True)
 def get_edit(request: HttpRequest, entry_id: Path[EntryId]) -> HttpResponse:
-    """Read an edit: what the task or session was before it, and after."""
-    return tagged(request, _edit(_found(request, entry_id)))
+    """Read an edit: the changed columns of the task or session, before and after."""
+    return tagged(request, EditOut.of(_find(request, entry_id)))
 
 
-@calls.call(
-    "POST", "/edits/{entry_id}/revert", {201: EditOut}, scope="write", may="view_auditentry", tagged=True,
-    conditional=True,
-)  # fmt: skip
+@calls.action("/edits/{entry_id}/revert", {201: EditOut}, scope="write", may="view_auditentry")
 def revert_edit(request: HttpRequest, entry_id: Path[EntryId]) -> HttpResponse:
-    """Take one edit back and keep the later ones; that is an edit too, and is answered.
+    """Revert one edit and keep the later ones. The response is the edit that this creates.
 
-    Where a later one changed the same columns that is a conflict, and nothing is written. `If-Match` takes the ETag of
-    the task or session. Needs also the permission `change_task` or `change_session`.
+    If a later edit changed the same columns the response is 409 and nothing is written. `If-Match` takes the ETag of
+    the task or session. Also requires the permission `change_task` or `change_session`.
     """
     who = caller(request)
 
     def write() -> HttpResponse:
         with transactions.writing(who.scope.using):
-            entry = _found(request, entry_id)
+            entry = _find(request, entry_id)
             who.require_permission(f"change_{entry.noun}")
             row = edits.revert(entry, by=who.actor, if_match=if_match(request))
             if row is not None:
                 who.scope.require_agent(getattr(row, OWNER[entry.noun]), f"A {entry.noun}")
-            (done,) = edits.history_of(entry.noun, entry.row_id, limit=1)
-        return written(_edit(done.entry), status=201)
+            (revert,) = edits.history_of(entry.noun, entry.row_id, limit=1)
+        return written(EditOut.of(revert.entry), is_new=True)
 
     return run_in_transaction(request, write)
 
 
-def _found(request: HttpRequest, entry_id: int) -> models.AuditEntry:
+def _find(request: HttpRequest, entry_id: int) -> models.AuditEntry:
     entry: models.AuditEntry | None = edits.entries(caller(request).scope.audit()).filter(pk=entry_id).first()
     if entry is None:
-        raise NotFound(f"There is no edit {entry_id} of a task or a session here.")
+        raise not_found("edit", str(entry_id))
     return entry
-
-
-def _edit(entry: models.AuditEntry) -> dict[str, Any]:
-    edit = edits.edit_of(entry)
-    assert edit is not None
-    return {
-        "id": entry.pk,
-        **serializers.times(entry, "at"),
-        "actor": serializers.text(entry.actor),
-        "verb": entry.action,
-        "noun": entry.noun,
-        "row_id": serializers.text(entry.row_id),
-        "row": f"{serializers.BASE}/{entry.noun}s/{to_address(entry.row_id)}",
-        "before": serializers.changed_columns(entry.before),
-        "after": serializers.changed_columns(entry.after),
-        "reverts": entry.reverts,
-        "can_be_reverted": edit.is_revertible,
-        "url": f"{serializers.BASE}/edits/{entry.pk}",
-        "page": f"/audit/{entry.pk}/",
-    }

@@ -1,4 +1,4 @@
-"""Events: said and done by somebody; one by one, or ten thousand at a time."""
+"""Events: list, search, save singly or up to ten thousand at a time."""
 
 from typing import Any, Final
 
@@ -6,87 +6,85 @@ from django.http import HttpRequest, HttpResponse
 from ninja import Query
 
 from statestore import models, search
-from statestore.api import serializers
+from statestore.access.scope import Scope
 from statestore.api.auth import caller
-from statestore.api.calls import Calls, id_of
+from statestore.api.calls import Calls
 from statestore.api.idempotency import run_in_transaction, run_resumable
 from statestore.api.parsers import MAX_BODY_BYTES, decoded, read, stored
 from statestore.api.problems import Problem
-from statestore.api.responses import answer, listed, resource
+from statestore.api.resources import Resource
+from statestore.api.responses import answer, listed, page_of
 from statestore.api.schemas.common import Listed, PageIn
-from statestore.api.schemas.tasks import BatchIn, BatchOut, BatchQueryIn, EventIn, EventOut, EventsIn, SearchIn
-from statestore.db import pagination
-from statestore.errors import NotFound, ValidationError
+from statestore.api.schemas.events import BatchIn, BatchOut, BatchQueryIn, EventIn, EventOut, EventsIn, SearchIn
+from statestore.errors import ValidationError
 from statestore.events import ingest
 from statestore.jsondiff import parsing, pointer
 from statestore.models.querysets import BY_TIME
 
 calls = Calls("events")
+EVENT = Resource("event", Scope.events, EventOut.of)
 NDJSON: Final = "application/x-ndjson"
 
 
 @calls.call("GET", "/events", {200: Listed[EventOut]}, may="view_event")
-def list_events(request: HttpRequest, asked: Query[EventsIn]) -> HttpResponse:
+def list_events(request: HttpRequest, params: Query[EventsIn]) -> HttpResponse:
     """List events, newest first."""
     values = {
-        "type": asked.type, "session": asked.session, "actor": asked.actor, "actor-type": asked.actor_type or "",
-        "commit": asked.commit,
+        "type": params.type, "session": params.session, "actor": params.actor, "actor-type": params.actor_type or "",
+        "commit": params.commit,
     }  # fmt: skip
     terms = tuple(search.Term(name, value) for name, value in values.items() if value)
-    return _page(request, search.Query(terms).between(asked.since, asked.until), asked)
+    return _page(request, search.Query(terms).between(params.since, params.until), params)
 
 
 @calls.call("GET", "/events/search", {200: Listed[EventOut]}, may="view_event")
-def search_events(request: HttpRequest, asked: Query[SearchIn]) -> HttpResponse:
-    """Search events, newest first, in the language of the search page: words, `type:x`, `-actor:y`, `after:2h`."""
-    return _page(request, search.parse(asked.q), asked)
+def search_events(request: HttpRequest, params: Query[SearchIn]) -> HttpResponse:
+    """Search events, newest first, with the query language of the search page."""
+    return _page(request, search.parse(params.q), params)
 
 
-def _page(request: HttpRequest, query: search.Query, asked: PageIn) -> HttpResponse:
+def _page(request: HttpRequest, query: search.Query, params: PageIn) -> HttpResponse:
     scope = caller(request).scope
     if scope.is_unrestricted:
-        found = search.find(query, cursor=asked.cursor, limit=asked.limit, whole=True, using=scope.using)
-        return answer(listed(found, serializers.event, found.older))
-    # The index knows no namespaces: within them, their events are looked through.
+        results = search.find(query, cursor=params.cursor, limit=params.limit, whole=True, using=scope.using)
+        return listed(results, EventOut.of, results.older)
+    # The index does not know namespaces: scan the events of those the token can see.
     events = search.narrowed(scope.events(), query)
-    return answer(listed(pagination.page(events, BY_TIME, cursor=asked.cursor, size=asked.limit), serializers.event))
+    return page_of(events, BY_TIME, params, EventOut.of)
 
 
 @calls.call("POST", "/events", {201: EventOut}, scope="write", may="ingest", tagged=True)
 def save_event(request: HttpRequest, body: EventIn) -> HttpResponse:
-    """Save an event, over an earlier one of the same id."""
+    """Save an event. An existing event with the same id is replaced."""
     scope = caller(request).scope
 
     def write() -> HttpResponse:
         event = {**body.model_dump(), "metadata": stored(body.metadata)}
-        done = ingest.ingest(scope.using, [event], scope=scope, whole=True)
-        row = models.Event.objects.using(scope.using).get(pk=done.ids[0])
-        shape = serializers.event(row)
-        return answer(shape, status=201, headers={"Location": shape["url"], "ETag": f'"{models.row_hash(row)}"'})
+        outcome = ingest.ingest(scope.using, [event], scope=scope, whole=True)
+        return EVENT.written(models.Event.objects.using(scope.using).get(pk=outcome.ids[0]), is_new=True)
 
     return run_in_transaction(request, write)
 
 
 @calls.call("POST", "/events/batch", {200: BatchOut}, scope="write", may="ingest", extra={"x-body": "BatchIn"})
-def save_events(request: HttpRequest, asked: Query[BatchQueryIn]) -> HttpResponse:
-    """Save up to 10,000 events, as JSON or as NDJSON with one event for each line.
+def save_events(request: HttpRequest, params: Query[BatchQueryIn]) -> HttpResponse:
+    """Save up to 10,000 events, as JSON or as NDJSON with one event per line.
 
-    Each that can be saved is, over an earlier one of the same id, and what is wrong with the others is told; with
-    `all_or_nothing` either all are saved in one transaction, or none. Under an Idempotency-Key events without an id get
-    the same one each time, so that nothing is saved twice.
+    Valid events are saved, replacing existing ones with the same id; `refused` lists the others with reasons. With
+    `all_or_nothing` all are saved in one transaction, or none. With an Idempotency-Key events without an id get the
+    same id on every retry, so none is saved twice.
     """
     scope = caller(request).scope
     events, whole = _events(request)
-    whole = whole or asked.all_or_nothing
+    whole = whole or params.all_or_nothing
 
     def write(seed: str | None = None) -> HttpResponse:
         try:
-            done = ingest.ingest(scope.using, events, scope=scope, whole=whole, seed=seed)
+            outcome = ingest.ingest(scope.using, events, scope=scope, whole=whole, seed=seed)
         except ingest.BadEvent as error:
             place = {"where": "body", "pointer": f"/events/{error.position_in_batch}", "detail": str(error)}
             raise Problem("invalid", str(error), places=[place]) from None
-        refused = [{"position": one.position, "reason": serializers.text(one.reason)} for one in done.refused]
-        return answer({"saved": done.saved, "ids": done.ids, "refused": refused})
+        return answer(BatchOut.of(outcome))
 
     return run_in_transaction(request, write) if whole else run_resumable(request, write)
 
@@ -94,10 +92,7 @@ def save_events(request: HttpRequest, asked: Query[BatchQueryIn]) -> HttpRespons
 @calls.call("GET", "/events/{event_id}", {200: EventOut}, may="view_event", tagged=True)
 def get_event(request: HttpRequest, event_id: str) -> HttpResponse:
     """Read an event."""
-    row = caller(request).scope.events().named(id_of(event_id, "event"))
-    if row is None:
-        raise NotFound(f"There is no event “{event_id[:80]}” here.")
-    return resource(request, models.row_hash(row), lambda: serializers.event(row))
+    return EVENT.read(request, event_id)
 
 
 def _events(request: HttpRequest) -> tuple[list[Any], bool]:
@@ -109,11 +104,11 @@ def _events(request: HttpRequest) -> tuple[list[Any], bool]:
     value, _ = read(decoded(request.body))
     if isinstance(value, list):
         value = {"events": value}
-    batch = _checked(value)
+    batch = _valid_batch(value)
     return [_readable(event) for event in batch.events], batch.all_or_nothing
 
 
-def _checked(value: Any) -> BatchIn:
+def _valid_batch(value: Any) -> BatchIn:
     from pydantic import ValidationError as SchemaError
 
     try:
@@ -125,11 +120,11 @@ def _checked(value: Any) -> BatchIn:
 
 
 def _line(line: str) -> Any:
-    """Return the event that a line holds, or why it holds none, which is told with the others."""
+    """Return the event in a line, or the error, which is reported with the errors of the other events."""
     try:
         return _readable(parsing.parse(line, max_bytes=MAX_BODY_BYTES))
     except parsing.NotJson as error:
-        return ValidationError(f"cannot be read. {error.reason}")
+        return ValidationError(f"is not valid JSON. {error.reason}")
 
 
 def _readable(event: Any) -> Any:

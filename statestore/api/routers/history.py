@@ -1,23 +1,21 @@
-"""What an agent was, and what changed: states, differences, the history of a place, blame, bisect, the timeline."""
-
-from collections.abc import Callable
-from typing import Any
+"""An agent's history: past states, diffs, the history of a path, blame, bisect, timeline."""
 
 from django.http import HttpRequest, HttpResponse
 from ninja import Query
 
-from statestore import history, models
-from statestore.api import serializers
+from statestore import history
 from statestore.api.calls import Calls
-from statestore.api.responses import answer, tagged
-from statestore.api.routers.agents import found_agent
+from statestore.api.resources import find_agent
+from statestore.api.responses import answer, listed, tagged
 from statestore.api.schemas.common import InTrashIn, Listed
 from statestore.api.schemas.history import (
     BisectIn,
     BisectOut,
     BlameOut,
+    ChangeOut,
     DiffIn,
     DiffOut,
+    MomentOut,
     PathHistoryIn,
     PathHistoryOut,
     StateIn,
@@ -28,150 +26,79 @@ from statestore.api.schemas.history import (
 from statestore.errors import ValidationError
 from statestore.history import Position, moments
 from statestore.jsondiff import diff, predicate
-from statestore.jsondiff.diff import MISSING
 from statestore.jsondiff.parsing import NotJson
 
 calls = Calls("history")
 
 
 @calls.call("GET", "/agents/{agent_id}/state", {200: StateOut}, may="view_agentstate", tagged=True)
-def get_state(request: HttpRequest, agent_id: str, asked: Query[StateIn]) -> HttpResponse:
-    """Read the state that an agent had at a moment, and how it is known."""
-    agent = found_agent(request, agent_id, trash=asked.trash)
-    known = history.state_at(agent.agent_id, moments.parse(asked.moment))
-    digest = models.sha256(known.text)
-    return tagged(
-        request,
-        {
-            **_moment(known, digest),
-            "is_exact": known.is_exact,
-            "doubt_until_seconds": known.doubt_until,
-            **serializers.state(known.text),
-            "raw": serializers.odd_bytes(_Held(known.text), ("state_data",)),
-        },
-    )
-
-
-class _Held:
-    """A state under the name of its column."""
-
-    def __init__(self, state_data: str) -> None:
-        self.state_data = state_data
-
-
-def _moment(known: history.KnownState, digest: str) -> dict[str, object]:
-    return {
-        "agent_id": serializers.text(known.agent_id),
-        "moment": str(known.moment),
-        "label": serializers.text(known.label),
-        "at": serializers.iso(known.at),
-        "at_seconds": serializers.number(known.at),
-        "hash": digest,
-    }
+def get_state(request: HttpRequest, agent_id: str, params: Query[StateIn]) -> HttpResponse:
+    """Read the state an agent had at a moment."""
+    agent = find_agent(request, agent_id, trash=params.trash)
+    known = history.state_at(agent.agent_id, moments.parse(params.moment))
+    return tagged(request, StateOut.of(known, state_data=known.text))
 
 
 @calls.call("GET", "/agents/{agent_id}/diff", {200: DiffOut}, may="view_agentstate", tagged=True)
-def get_diff(request: HttpRequest, agent_id: str, asked: Query[DiffIn]) -> HttpResponse:
-    """Compare two moments of an agent, or one of it and one of another agent."""
-    agent = found_agent(request, agent_id, trash=asked.trash)
-    other = found_agent(request, asked.other, trash=asked.trash) if asked.other else agent
-    before = history.state_at(agent.agent_id, moments.parse(asked.from_))
-    after = history.state_at(other.agent_id, moments.parse(asked.to))
+def get_diff(request: HttpRequest, agent_id: str, params: Query[DiffIn]) -> HttpResponse:
+    """Compare the states of an agent at two moments, or with that of another agent."""
+    left = find_agent(request, agent_id, trash=params.trash)
+    right = find_agent(request, params.other, trash=params.trash) if params.other else left
+    before = history.state_at(left.agent_id, moments.parse(params.from_))
+    after = history.state_at(right.agent_id, moments.parse(params.to))
     return tagged(request, compared(before, after))
 
 
-def compared(before: history.KnownState, after: history.KnownState) -> dict[str, object]:
-    """Return how two states differ."""
-    hashes = models.sha256(before.text), models.sha256(after.text)
-    found = diff.compare(before.text, after.text) if hashes[0] != hashes[1] else None
-    is_text = isinstance(found, diff.TextComparison)
-    changes = [] if found is None or is_text else found.diff.changes  # type: ignore[union-attr]
-    return {
-        "before": _moment(before, hashes[0]),
-        "after": _moment(after, hashes[1]),
-        "equal": hashes[0] == hashes[1],
-        "changes": [serializers.change(change) for change in changes],
-        "truncated": not (found is None or is_text) and found.diff.truncated,  # type: ignore[union-attr]
-        "why_text": found.reason if is_text else None,  # type: ignore[union-attr]
-    }
+def compared(before: history.KnownState, after: history.KnownState) -> DiffOut:
+    """Return the differences between two states."""
+    sides = {"before": MomentOut.of(before), "after": MomentOut.of(after)}
+    if sides["before"].hash == sides["after"].hash:
+        return DiffOut(**sides, equal=True, changes=[], truncated=False, why_text=None)
+    comparison = diff.compare(before.text, after.text)
+    if isinstance(comparison, diff.TextComparison):
+        return DiffOut(**sides, equal=False, changes=[], truncated=False, why_text=comparison.reason)
+    changes = [ChangeOut.of(change) for change in comparison.diff.changes]
+    return DiffOut(**sides, equal=False, changes=changes, truncated=comparison.diff.truncated, why_text=None)
 
 
 @calls.call("GET", "/agents/{agent_id}/history", {200: PathHistoryOut}, may="view_agentstate")
-def get_path_history(request: HttpRequest, agent_id: str, asked: Query[PathHistoryIn]) -> HttpResponse:
-    """Read every value that one place of the state had, newest first.
+def get_path_history(request: HttpRequest, agent_id: str, params: Query[PathHistoryIn]) -> HttpResponse:
+    """List every value a path of the state has had, newest first.
 
-    Reading the past takes time: each answer reads for a quarter of a second. Go on with `next` as `cursor` and with
-    `place`: an item of a list is followed as it moves.
+    Each response covers as much history as is read in a quarter of a second. Continue with `next` as `cursor` and with
+    `place`, which follows a list item as it moves.
     """
-    agent = found_agent(request, agent_id, trash=asked.trash)
-    place = asked.place if asked.place is not None else asked.path
-    found = history.path_history(agent, place, start=Position.parse(asked.cursor))
-    items = [
-        {
-            "origin": serializers.origin(change.origin),
-            "path": serializers.text(change.path),
-            "was_there": change.before is not MISSING,
-            "is_there": change.after is not MISSING,
-            "before": serializers.value(change.before),
-            "after": serializers.value(change.after),
-        }
-        for change in found.changes
-    ]
-    reached = None if found.reached is None else str(found.reached)
-    return answer({"path": asked.path, "place": serializers.text(found.place), "items": items, "next": reached})
+    agent = find_agent(request, agent_id, trash=params.trash)
+    place = params.place if params.place is not None else params.path
+    values = history.path_history(agent, place, start=Position.parse(params.cursor))
+    return answer(PathHistoryOut.of(values, path=params.path))
 
 
 @calls.call("GET", "/agents/{agent_id}/blame", {200: BlameOut}, may="view_agentstate")
-def get_blame(request: HttpRequest, agent_id: str, asked: Query[InTrashIn]) -> HttpResponse:
-    """Tell for each value of the state which transition set it last."""
-    agent = found_agent(request, agent_id, trash=asked.trash)
+def get_blame(request: HttpRequest, agent_id: str, params: Query[InTrashIn]) -> HttpResponse:
+    """Read which transition last set each value of the state."""
+    agent = find_agent(request, agent_id, trash=params.trash)
     try:
-        found = history.blame(agent)
+        blame = history.blame(agent)
     except NotJson as error:
-        raise ValidationError(f"This state is no JSON, so that it has no values to ask about. {error.reason}") from None
-    origins = {serializers.text(path): serializers.origin(origin) for path, origin in found.origins.items()}
-    return answer(
-        {
-            "complete": found.is_complete,
-            "origins": origins,
-            "unknown": [serializers.text(path) for path in found.unknown_paths()],
-        }
-    )
+        raise ValidationError(f"The state is not JSON, so it has no values to blame. {error.reason}") from None
+    return answer(BlameOut.of(blame, unknown=list(blame.unknown_paths())))
 
 
 @calls.call("GET", "/agents/{agent_id}/bisect", {200: BisectOut}, may="view_agentstate")
-def get_bisect(request: HttpRequest, agent_id: str, asked: Query[BisectIn]) -> HttpResponse:
-    """Find when a condition on the state became true, and when false again."""
-    agent = found_agent(request, agent_id, trash=asked.trash)
-    found = history.bisect(agent, predicate.parse(asked.condition), start=Position.parse(asked.cursor))
-    return answer(
-        {
-            "condition": asked.condition,
-            "holds_last": found.held_last,
-            "held_first": found.held_first,
-            "items": [{"became": flip.became, "origin": serializers.origin(flip.origin)} for flip in found.flips],
-            "next": None if found.reached is None else str(found.reached),
-        }
-    )
+def get_bisect(request: HttpRequest, agent_id: str, params: Query[BisectIn]) -> HttpResponse:
+    """Find when a condition on the state became true or false.
+
+    Each response covers as much history as is read in a quarter of a second. Continue with `next` as `cursor`.
+    """
+    agent = find_agent(request, agent_id, trash=params.trash)
+    flips = history.bisect(agent, predicate.parse(params.condition), start=Position.parse(params.cursor))
+    return answer(BisectOut.of(flips, condition=params.condition))
 
 
 @calls.call("GET", "/agents/{agent_id}/timeline", {200: Listed[TimelineEntryOut]}, may="view_agentstate")
-def get_timeline(request: HttpRequest, agent_id: str, asked: Query[TimelineIn]) -> HttpResponse:
-    """List an agent's transitions, captured changes and snapshots in one order, newest first."""
-    agent = found_agent(request, agent_id, trash=asked.trash)
-    entries, older = history.timeline(agent.agent_id, cursor=asked.cursor, limit=asked.limit)
-    shape: dict[str, Callable[[Any], Any]] = {
-        "transition": serializers.transition_row,
-        "captured": serializers.captured_row,
-        "snapshot": serializers.snapshot_row,
-    }
-    items = [
-        {
-            "kind": entry.kind,
-            "at": serializers.iso(entry.at),
-            "at_seconds": serializers.number(entry.at),
-            entry.kind: shape[entry.kind](entry.row),
-        }
-        for entry in entries
-    ]
-    return answer({"items": items, "next": older})
+def get_timeline(request: HttpRequest, agent_id: str, params: Query[TimelineIn]) -> HttpResponse:
+    """List an agent's transitions, captured changes and snapshots together, newest first."""
+    agent = find_agent(request, agent_id, trash=params.trash)
+    entries, older = history.timeline(agent.agent_id, cursor=params.cursor, limit=params.limit)
+    return listed(entries, TimelineEntryOut.of, older)

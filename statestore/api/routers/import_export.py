@@ -1,22 +1,21 @@
-"""The store out and in: NDJSON, streamed, packed as the other side can take it."""
+"""Export and import of the store as a stream of NDJSON, compressed as negotiated."""
 
-from typing import Any, Final
+from typing import Final
 
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.utils.http import parse_header_parameters
 from ninja import Query
 
 from statestore.access.scope import Scope
-from statestore.api import serializers
 from statestore.api.auth import caller
 from statestore.api.calls import Calls
 from statestore.api.idempotency import run_resumable
 from statestore.api.parsers import reader
 from statestore.api.problems import Problem
+from statestore.api.resources import find_agent
 from statestore.api.responses import answer
-from statestore.api.routers.agents import found_agent
 from statestore.api.schemas.import_export import ExportIn, ImportIn, ImportOut
-from statestore.import_export import Report, Wanted, export_lines, import_lines
+from statestore.import_export import Wanted, export_lines, import_lines
 from statestore.import_export.compression import packed, unpacked_lines
 
 calls = Calls("export and import")
@@ -24,22 +23,22 @@ NDJSON: Final = "application/x-ndjson"
 
 
 @calls.call("GET", "/export", {200: str}, may="view_agentstate", fails=(404,), extra={"x-answers": NDJSON})
-def export_store(request: HttpRequest, asked: Query[ExportIn]) -> HttpResponse:
-    """Read the store, or a part of it, as NDJSON: one row for each line, byte for byte.
+def export_store(request: HttpRequest, params: Query[ExportIn]) -> HttpResponse:
+    """Export the store, or a part of it, as NDJSON: one row per line, byte for byte.
 
-    Streamed, and packed by gzip or zstd where Accept-Encoding takes it. The last line counts the rows and proves that
-    none is missing.
+    Streamed, and compressed with zstd or gzip according to Accept-Encoding. The last line has the number of rows and
+    proves that the export is complete.
     """
     who = caller(request)
-    if asked.audit:
+    if params.audit:
         who.require_permission("view_auditentry")
     scope = who.scope
-    if asked.namespace is not None:
-        scope = Scope((scope.namespace_for(asked.namespace) or "",), scope.using)
-    agent_id = found_agent(request, asked.agent).agent_id if asked.agent else None
-    tables = tuple(name for name in asked.tables.split(",") if name)
-    lines = export_lines(Wanted(scope, tables, agent_id, asked.audit))
-    encoding = _taken(request)
+    if params.namespace is not None:
+        scope = Scope((scope.namespace_for(params.namespace) or "",), scope.using)
+    agent_id = find_agent(request, params.agent).agent_id if params.agent else None
+    tables = tuple(name for name in params.tables.split(",") if name)
+    lines = export_lines(Wanted(scope, tables, agent_id, params.audit))
+    encoding = _negotiated_encoding(request)
     response = StreamingHttpResponse(packed(lines, encoding), content_type=NDJSON)
     if encoding:
         response["Content-Encoding"] = encoding
@@ -47,49 +46,35 @@ def export_store(request: HttpRequest, asked: Query[ExportIn]) -> HttpResponse:
     return response  # type: ignore[return-value]
 
 
-def _taken(request: HttpRequest) -> str:
-    """Return the encoding to pack with: the one that the caller likes best, zstd before gzip, none where neither."""
-    liked = {}
+def _negotiated_encoding(request: HttpRequest) -> str:
+    """Return the acceptable encoding with the highest quality, zstd before gzip, or an empty text."""
+    quality = {}
     for part in request.headers.get("Accept-Encoding", "").lower().split(","):
         name, parameters = parse_header_parameters(part.strip())
         try:
-            liked[name] = float(parameters.get("q", "1"))
+            quality[name] = float(parameters.get("q", "1"))
         except ValueError:
-            liked[name] = 0.0
-    best = max(("zstd", "gzip"), key=lambda name: liked.get(name, liked.get("*", 0.0)))
-    return best if liked.get(best, liked.get("*", 0.0)) > 0 else ""
+            quality[name] = 0.0
+    best = max(("zstd", "gzip"), key=lambda name: quality.get(name, quality.get("*", 0.0)))
+    return best if quality.get(best, quality.get("*", 0.0)) > 0 else ""
 
 
 @calls.call("POST", "/import", {200: ImportOut}, scope="admin", may="import_store", extra={"x-body": NDJSON})
-def import_store(request: HttpRequest, asked: Query[ImportIn]) -> HttpResponse:
-    """Put an export's rows into the store, each over one of the same key.
+def import_store(request: HttpRequest, params: Query[ImportIn]) -> HttpResponse:
+    """Import an export. Rows with the same key are replaced.
 
-    What was interrupted is sent again as a whole: it goes over itself. `dry_run` tells what would be done. Body and
-    Content-Encoding as GET /export gives them; this body may have any length, and may come in chunks.
+    An interrupted import can be sent again. `dry_run` reports what would change. Send the body and Content-Encoding as
+    received from `GET /export`; the body has no size limit and may be chunked.
     """
     who = caller(request)
     who.require_unrestricted("An import")
     if request.content_type not in (NDJSON, "application/octet-stream"):
-        raise Problem("media-type", f"This call takes {NDJSON}, as /export gives it.")
+        raise Problem("media-type", f"This call takes {NDJSON}, as returned by /export.")
     encoding = request.headers.get("Content-Encoding", "").strip().lower()
 
     def work(seed: str | None) -> HttpResponse:
         lines = unpacked_lines(reader(request), encoding)
-        report = import_lines(lines, using=who.scope.using, by=who.actor, dry_run=asked.dry_run)
-        return answer(_told(report))
+        report = import_lines(lines, using=who.scope.using, by=who.actor, dry_run=params.dry_run)
+        return answer(ImportOut.of(report))
 
     return run_resumable(request, work)
-
-
-def _told(report: Report) -> dict[str, Any]:
-    return {
-        "dry_run": report.dry_run,
-        "is_complete": report.is_complete,
-        "problem": report.problem or None,
-        "inserted": report.inserted,
-        "updated": report.updated,
-        "refused_count": report.refused_count,
-        "refused": [{"line": one.line, "reason": serializers.text(one.reason)} for one in report.refused],
-        "skipped_audit": report.skipped_audit,
-        "normalised": report.normalised,
-    }

@@ -1,4 +1,4 @@
-"""Restores: a plan, its preview, its approval, its application, its undo."""
+"""Restores: plan, preview, approve, apply, undo."""
 
 from typing import Any, Union
 
@@ -6,21 +6,27 @@ from django.http import HttpRequest, HttpResponse
 from ninja import Query
 
 from statestore import history, models, restore
-from statestore.api import serializers
 from statestore.api.auth import caller
-from statestore.api.calls import Calls, id_of
+from statestore.api.calls import Calls
 from statestore.api.idempotency import run_in_transaction, run_resumable
-from statestore.api.responses import answer, check_etag, etag_of, if_match, if_match_of_present, listed, tagged, written
-from statestore.api.routers.agents import found_agent
+from statestore.api.resources import find_agent, id_of, not_found
+from statestore.api.responses import (
+    answer,
+    check_etag,
+    etag_of,
+    if_match,
+    if_match_of_present,
+    page_of,
+    tagged,
+    written,
+)
 from statestore.api.routers.history import compared
 from statestore.api.schemas.agents import NO_REASON, ReasonIn
 from statestore.api.schemas.common import Listed
 from statestore.api.schemas.restores import PlanOut, PreviewOut, RestoredOut, RestoreIn, RestoresIn
-from statestore.db import pagination
 from statestore.db.ids import to_address
 from statestore.errors import Conflict, NotFound, ValidationError
 from statestore.history import moments
-from statestore.jsondiff import diff
 from statestore.restore.apply import undo_now
 
 calls = Calls("restores")
@@ -28,45 +34,37 @@ Either = Union[RestoredOut, PlanOut]  # noqa: UP007
 
 
 @calls.call("GET", "/restores", {200: Listed[Either]}, may="view_restore", fails=(404,))
-def list_restores(request: HttpRequest, asked: Query[RestoresIn]) -> HttpResponse:
-    """List the restores that were applied, or the plans that wait, newest first."""
+def list_restores(request: HttpRequest, params: Query[RestoresIn]) -> HttpResponse:
+    """List applied restores, or pending plans, newest first."""
     scope = caller(request).scope
-    if asked.state == "planned":
-        rows, order, shape = scope.plans().waiting(models.now()), ("-created_at", "-id"), serializers.kept_plan
+    if params.state == "planned":
+        rows, order, serialize = scope.plans().waiting(models.now()), ("-created_at", "-id"), PlanOut.of
     else:
-        rows, order, shape = scope.restores().with_standing().with_undo(), ("-at", "-id"), serializers.restored  # type: ignore[assignment]
-    if asked.agent:
-        rows = rows.filter(agent_id=found_agent(request, asked.agent).agent_id)
-    return answer(listed(pagination.page(rows, order, cursor=asked.cursor, size=asked.limit), shape))
+        rows, order, serialize = scope.restores().with_standing().with_undo(), ("-at", "-id"), RestoredOut.of  # type: ignore[assignment]
+    if params.agent:
+        rows = rows.filter(agent_id=find_agent(request, params.agent).agent_id)
+    return page_of(rows, order, params, serialize)
 
 
-@calls.call(
-    "POST",
-    "/restores",
-    {200: PreviewOut, 201: PlanOut},
-    scope="restore",
-    may="restore_agent",
-    tagged=True,
-    conditional=True,
-)
+@calls.action("/restores", {200: PreviewOut, 201: PlanOut}, scope="restore", may="restore_agent")
 def create_restore(request: HttpRequest, body: RestoreIn) -> HttpResponse:
-    """Make a plan to put an agent back, or with `dry_run` only tell what it would do.
+    """Create a plan to restore an agent, or with `dry_run` only preview it.
 
-    `If-Match` takes the agent's ETag as you saw it. The plan is applied by POST /restores/{id}/apply within a day.
+    `If-Match` takes the agent's ETag. Apply the plan within a day with `POST /restores/{id}/apply`.
     """
-    agent = found_agent(request, to_address(body.agent_id))
+    agent = find_agent(request, to_address(body.agent_id))
     planned = _planned(agent, body)
     check_etag(request, planned.expected_etag)
 
-    def tell(seed: str | None) -> HttpResponse:
+    def preview(seed: str | None) -> HttpResponse:
         return answer(_preview(planned), headers={"ETag": f'"{planned.expected_etag}"'})
 
     def write() -> HttpResponse:
-        kept = restore.save(planned, by=caller(request).actor, reason=body.reason)
-        return written(serializers.kept_plan(kept), status=201)
+        plan = restore.save(planned, by=caller(request).actor, reason=body.reason)
+        return written(PlanOut.of(plan), is_new=True)
 
-    # A preview takes its time, and writes nothing: it does not keep others from writing.
-    return run_resumable(request, tell) if body.dry_run else run_in_transaction(request, write)
+    # A preview writes nothing and may be slow: compute it outside of the write transaction.
+    return run_resumable(request, preview) if body.dry_run else run_in_transaction(request, write)
 
 
 def _planned(agent: models.AgentState, body: RestoreIn) -> restore.RestorePlan:
@@ -79,136 +77,96 @@ def _planned(agent: models.AgentState, body: RestoreIn) -> restore.RestorePlan:
         return restore.plan(agent.agent_id, moment, paths=body.paths, edits=edits)
     base = history.recorded_state(agent.agent_id, body.seen_hash)
     if base is None:
-        raise ValidationError("No recorded state has this seen_hash, so that nothing can be merged with it.")
+        raise ValidationError("No recorded state has this seen_hash, so there is nothing to merge with.")
     planned = restore.plan(agent.agent_id, moment, paths=body.paths, edits=edits, seen=base)
     return restore.plan_merge(planned, base, sides=sides)
 
 
-def _preview(planned: restore.RestorePlan) -> dict[str, Any]:
+def _preview(planned: restore.RestorePlan) -> PreviewOut:
     agent, target = planned.agent, planned.target
     now = history.KnownState(moments.Now(), agent.agent_id, agent.state_data, agent.updated_at, "now")
     then = history.KnownState(target.moment, agent.agent_id, planned.text, target.at, planned.label)
-    found = compared(now, then)
-    after = restore.side_effects_of(agent.agent_id, target.at)
-    return {
-        "agent_id": serializers.text(agent.agent_id),
-        "kind": planned.kind,
-        "label": serializers.text(planned.label),
-        "target": found["after"],
-        "etag": planned.expected_etag,
-        "hash_before": agent.state_hash(),
-        "hash_after": models.sha256(planned.text),
-        "changes_nothing": planned.changes_nothing,
-        "warnings": [{"kind": one.kind, "text": serializers.text(one.text)} for one in planned.warnings],
-        "clashes": [_clash(clash) for clash in planned.clashes],
-        "changes": found["changes"],
-        "truncated": found["truncated"],
-        "aftermath": {
-            "events": after.events,
-            "tool_calls": after.tool_calls,
-            "commits": [serializers.text(commit) for commit in after.commits],
-            "tasks": [serializers.text(task.pk) for task in after.tasks],
-            "at_least": after.at_least,
-        },
-        **serializers.state(planned.text),
-    }
+    comparison = compared(now, then)
+    return PreviewOut.of(
+        planned,
+        agent_id=agent.agent_id,
+        target=comparison.after,
+        hash_before=comparison.before.hash,
+        hash_after=comparison.after.hash,
+        changes=comparison.changes,
+        truncated=comparison.truncated,
+        aftermath=restore.side_effects_of(agent.agent_id, target.at),
+    )
 
 
-def _clash(clash: restore.MergeConflict) -> dict[str, Any]:
-    sides = {"base": clash.base, "ours": clash.ours, "theirs": clash.theirs}
-    there = {name: serializers.value(value) for name, value in sides.items() if value is not diff.MISSING}
-    return {"path": serializers.text(clash.path), **there}
+def _find(request: HttpRequest, address: str) -> models.Restore | models.SavedPlan:
+    scope, restore_id = caller(request).scope, id_of(address, "restore")
+    restores: Any = scope.restores().with_standing().with_undo()
+    row: models.Restore | models.SavedPlan | None = restores.named(restore_id) or scope.plans().named(restore_id)
+    if row is None:
+        raise not_found("restore or plan", address)
+    return row
 
 
-def _found(request: HttpRequest, address: str) -> models.Restore | models.SavedPlan:
-    scope, wanted = caller(request).scope, id_of(address, "restore")
-    done: models.Restore | None = scope.restores().with_standing().with_undo().named(wanted)
-    row: models.SavedPlan | None = None if done is not None else scope.plans().named(wanted)
-    if done is None and row is None:
-        raise NotFound(f"There is no restore and no plan “{address[:80]}” here.")
-    return done or row  # type: ignore[return-value]
-
-
-def answered(request: HttpRequest, done: models.Restore, *, status: int = 201) -> HttpResponse:
-    """Answer with a restore that was just applied, as GET does."""
-    row = caller(request).scope.restores().with_standing().with_undo().get(pk=done.pk)
-    return written(serializers.restored(row), status=status)
+def answered(request: HttpRequest, applied: models.Restore, *, is_new: bool = True) -> HttpResponse:
+    """Return the response for a restore that was just applied: the same as GET returns."""
+    row = caller(request).scope.restores().with_standing().with_undo().get(pk=applied.pk)
+    return written(RestoredOut.of(row), is_new=is_new)
 
 
 def _plan(request: HttpRequest, address: str) -> models.SavedPlan:
-    """Return a plan that is still one. Raises Conflict for one that was applied."""
-    found = _found(request, address)
-    if isinstance(found, models.Restore):
+    """Return a plan. Raises Conflict if it was applied."""
+    row = _find(request, address)
+    if isinstance(row, models.Restore):
         raise Conflict("This plan has already been applied. Nothing was changed.")
-    return found
+    return row
 
 
 @calls.call("GET", "/restores/{restore_id}", {200: Either}, may="view_restore", tagged=True)
 def get_restore(request: HttpRequest, restore_id: str) -> HttpResponse:
-    """Read a restore and whether it still stands, or the plan that it is as yet."""
-    found = _found(request, restore_id)
-    return tagged(
-        request, serializers.restored(found) if isinstance(found, models.Restore) else serializers.kept_plan(found)
-    )
+    """Read a restore and whether it is still in effect, or a plan that has not been applied."""
+    row = _find(request, restore_id)
+    return tagged(request, RestoredOut.of(row) if isinstance(row, models.Restore) else PlanOut.of(row))
 
 
-@calls.call(
-    "POST",
-    "/restores/{restore_id}/apply",
-    {200: RestoredOut},
-    scope="restore",
-    may="restore_agent",
-    tagged=True,
-    conditional=True,
-)
+@calls.action("/restores/{restore_id}/apply", {200: RestoredOut}, scope="restore", may="restore_agent")
 def apply_restore(request: HttpRequest, restore_id: str) -> HttpResponse:
-    """Apply a plan, while the agent is what it was made against; `If-Match` takes the ETag of either."""
+    """Apply a plan, if the agent has not changed since. `If-Match` takes the ETag of the plan or of the agent."""
 
     def write() -> HttpResponse:
-        found = _plan(request, restore_id)
-        if if_match(request) != etag_of(serializers.kept_plan(found)):
-            check_etag(request, found.expected_etag)
-        done = restore.apply_saved(found, by=caller(request).actor)
-        return answered(request, done, status=200)
+        plan = _plan(request, restore_id)
+        if if_match(request) != etag_of(PlanOut.of(plan)):
+            check_etag(request, plan.expected_etag)
+        applied = restore.apply_saved(plan, by=caller(request).actor)
+        return answered(request, applied, is_new=False)
 
     return run_in_transaction(request, write)
 
 
-@calls.call(
-    "POST", "/restores/{restore_id}/approve", {200: PlanOut}, scope="restore", may="restore_agent", tagged=True,
-    conditional=True,
-)  # fmt: skip
+@calls.action("/restores/{restore_id}/approve", {200: PlanOut}, scope="restore", may="restore_agent")
 def approve_restore(request: HttpRequest, restore_id: str) -> HttpResponse:
-    """Approve somebody else's plan."""
+    """Approve another user's plan. `If-Match` takes the plan's ETag."""
 
     def write() -> HttpResponse:
-        found = _plan(request, restore_id)
-        check_etag(request, etag_of(serializers.kept_plan(found)))
-        return written(serializers.kept_plan(restore.approve(found, by=caller(request).actor)))
+        plan = _plan(request, restore_id)
+        check_etag(request, etag_of(PlanOut.of(plan)))
+        return written(PlanOut.of(restore.approve(plan, by=caller(request).actor)))
 
     return run_in_transaction(request, write)
 
 
-@calls.call(
-    "POST",
-    "/restores/{restore_id}/undo",
-    {201: RestoredOut},
-    scope="restore",
-    may="restore_agent",
-    tagged=True,
-    conditional=True,
-)
+@calls.action("/restores/{restore_id}/undo", {201: RestoredOut}, scope="restore", may="restore_agent")
 def undo_restore(request: HttpRequest, restore_id: str, body: ReasonIn = NO_REASON) -> HttpResponse:
-    """Put back what a restore overwrote.
+    """Undo a restore: restore the state it overwrote.
 
-    Where the agent has changed since, that is a conflict; send the ETag of what you saw as `If-Match` to undo it still.
+    If the agent has changed since, the response is 409. To undo anyway, send the agent's ETag as `If-Match`.
     """
 
     def write() -> HttpResponse:
-        found = _found(request, restore_id)
-        if not isinstance(found, models.Restore):
-            raise NotFound("This plan was not applied: there is nothing to undo.")
-        done = undo_now(found, by=caller(request).actor, if_match=if_match_of_present(request), reason=body.reason)
-        return answered(request, done)
+        row = _find(request, restore_id)
+        if not isinstance(row, models.Restore):
+            raise NotFound("This plan has not been applied, so there is nothing to undo.")
+        undo = undo_now(row, by=caller(request).actor, if_match=if_match_of_present(request), reason=body.reason)
+        return answered(request, undo)
 
     return run_in_transaction(request, write)

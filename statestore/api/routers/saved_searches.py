@@ -1,17 +1,13 @@
-"""Saved views: the queries that the caller keeps under names, the same as on the search page."""
-
-from typing import Any
-from urllib.parse import urlencode
+"""Saved searches of the caller, the same as on the search page."""
 
 from django.http import HttpRequest, HttpResponse
 from ninja import Path
 
 from statestore import models
-from statestore.api import serializers
 from statestore.api.auth import Caller, caller
 from statestore.api.calls import Calls
 from statestore.api.idempotency import run_resumable
-from statestore.api.responses import answer, if_match, listed, nothing, resource
+from statestore.api.responses import if_match, listed, no_content, resource, written
 from statestore.api.schemas.common import Listed
 from statestore.api.schemas.search import ViewId, ViewIn, ViewOut
 from statestore.events import saved_searches
@@ -21,50 +17,38 @@ calls = Calls("events")
 
 @calls.call("GET", "/views", {200: Listed[ViewOut]}, may="view_event")
 def list_views(request: HttpRequest) -> HttpResponse:
-    """List the queries that you keep, by name; they are few, and all in one answer."""
-    return answer(listed(saved_searches.of_user(_owner(request).user.pk), _view))
+    """List your saved searches by name, all in one response."""
+    return listed(saved_searches.of_user(_owner(request).user.pk), ViewOut.of)
 
 
 @calls.call("POST", "/views", {200: ViewOut, 201: ViewOut}, scope="write", may="view_event", tagged=True)
 def save_view(request: HttpRequest, body: ViewIn) -> HttpResponse:
-    """Keep a query under a name, over an earlier one of the same name."""
+    """Save a search. An existing one with the same name is replaced."""
     who = _owner(request)
 
     def work(seed: str | None) -> HttpResponse:
         view, is_new = saved_searches.save(who.user.pk, body.name, body.q)
-        shape = _view(view)
-        headers = {"ETag": f'"{models.row_hash(view)}"'} | ({"Location": shape["url"]} if is_new else {})
-        return answer(shape, status=201 if is_new else 200, headers=headers)
+        return written(ViewOut.of(view), etag=models.row_hash(view), is_new=is_new)
 
     return run_resumable(request, work)
 
 
 @calls.call("GET", "/views/{view_id}", {200: ViewOut}, may="view_event", tagged=True)
 def get_view(request: HttpRequest, view_id: Path[ViewId]) -> HttpResponse:
-    """Read a query that you keep."""
+    """Read one of your saved searches."""
     view = saved_searches.find(_owner(request).user.pk, view_id)
-    return resource(request, models.row_hash(view), lambda: _view(view))
+    return resource(request, models.row_hash(view), lambda: ViewOut.of(view))
 
 
 @calls.call("DELETE", "/views/{view_id}", {204: None}, scope="write", may="view_event")
 def delete_view(request: HttpRequest, view_id: Path[ViewId]) -> HttpResponse:
-    """Forget a query that you keep."""
+    """Delete one of your saved searches."""
     saved_searches.delete(_owner(request).user.pk, view_id, if_match=if_match(request))
-    return nothing()
+    return no_content()
 
 
 def _owner(request: HttpRequest) -> Caller:
-    """Return who calls; a query may name what a token of some namespaces must not learn of."""
+    """Return the caller, unless limited to namespaces: a saved query may name rows outside of them."""
     who = caller(request)
-    who.require_unrestricted("A saved view")
+    who.require_unrestricted("A saved search")
     return who
-
-
-def _view(view: models.SavedSearch) -> dict[str, Any]:
-    return {
-        "id": view.pk,
-        "name": serializers.text(view.name),
-        "q": serializers.text(view.query),
-        "url": f"{serializers.BASE}/views/{view.pk}",
-        "page": f"/events/?{urlencode({'q': serializers.text(view.query)})}",
-    }

@@ -1,4 +1,4 @@
-"""What stands around the answer of a search: facets, the histogram, what the box offers."""
+"""Around the results of a search: facets, histogram, completion."""
 
 from typing import Any
 
@@ -6,53 +6,48 @@ from django.http import HttpRequest, HttpResponse
 from ninja import Query
 
 from statestore import search
-from statestore.api import serializers
 from statestore.api.auth import caller
 from statestore.api.calls import Calls
 from statestore.api.responses import answer
-from statestore.api.schemas.search import CompleteIn, FacetsIn, FacetsOut, HistogramIn, HistogramOut, SuggestionsOut
+from statestore.api.schemas.search import (
+    CompleteIn,
+    FacetsIn,
+    FacetsOut,
+    HistogramIn,
+    HistogramOut,
+    SuggestionOut,
+    SuggestionsOut,
+)
 
 calls = Calls("events")
 
 
 def _within(request: HttpRequest) -> dict[str, Any]:
-    """Return among which events is searched: the index knows no namespaces, within them their events are read."""
+    """Return the events to search. The index does not know namespaces: for a limited token the events are scanned."""
     scope = caller(request).scope
     return {"using": scope.using, "among": None if scope.is_unrestricted else scope.events()}
 
 
 @calls.call("GET", "/events/search/facets", {200: FacetsOut}, may="view_event")
-def get_facets(request: HttpRequest, asked: Query[FacetsIn]) -> HttpResponse:
-    """Tell how often each value occurs among the newest events that a query finds."""
-    found = search.facets_of(search.parse(asked.q), **_within(request))
+def get_facets(request: HttpRequest, params: Query[FacetsIn]) -> HttpResponse:
+    """Count the most common values of each filter among the newest matches of a query."""
+    facets = search.facets_of(search.parse(params.q), **_within(request))
     values = {
-        name: [{"value": serializers.text(value), "count": count} for value, count in pairs]
-        for name, pairs in found.values.items()
+        name: [{"value": value, "count": count} for value, count in pairs] for name, pairs in facets.values.items()
     }
-    return answer({"total": found.total, "has_more": found.has_more, "values": values})
+    return answer(FacetsOut.of(facets, values=values))
 
 
 @calls.call("GET", "/events/search/histogram", {200: HistogramOut}, may="view_event")
-def get_histogram(request: HttpRequest, asked: Query[HistogramIn]) -> HttpResponse:
-    """Tell how the events that a query finds spread over time."""
-    found = search.histogram_of(search.parse(asked.q), asked.since, asked.until, **_within(request))
-    bars = [{**serializers.times(bar, "start", "end"), "count": bar.count, "is_estimate": bar.is_estimate}
-            for bar in found.bars]  # fmt: skip
-    return answer({"bars": bars, "note": found.note or None})
+def get_histogram(request: HttpRequest, params: Query[HistogramIn]) -> HttpResponse:
+    """Count the matches of a query over time."""
+    histogram = search.histogram_of(search.parse(params.q), params.since, params.until, **_within(request))
+    return answer(HistogramOut.of(histogram))
 
 
 @calls.call("GET", "/events/search/complete", {200: SuggestionsOut}, may="view_event")
-def complete_search(request: HttpRequest, asked: Query[CompleteIn]) -> HttpResponse:
-    """Offer what could stand at the caret of a query: names of filters, and values that there are."""
-    caret = len(asked.q) if asked.caret is None else asked.caret
-    offered = search.complete(asked.q, caret, **_within(request))
-    items = [
-        {
-            "label": serializers.text(one.label),
-            "meaning": one.meaning,
-            "text": serializers.text(one.text),
-            "caret": one.caret,
-        }
-        for one in offered
-    ]
-    return answer({"items": items})
+def complete_search(request: HttpRequest, params: Query[CompleteIn]) -> HttpResponse:
+    """Suggest completions at the caret of a query: filter names, and values that occur."""
+    caret = len(params.q) if params.caret is None else params.caret
+    suggestions = search.complete(params.q, caret, **_within(request))
+    return answer(SuggestionsOut(items=[SuggestionOut.of(suggestion) for suggestion in suggestions]))

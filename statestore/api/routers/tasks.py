@@ -1,119 +1,46 @@
-"""Tasks and sessions."""
+"""Tasks."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 from ninja import Query
 
-from statestore import models, sessions
-from statestore.access import audited_rows
+from statestore import models
 from statestore.access.scope import Scope
-from statestore.api import serializers
 from statestore.api.auth import caller
-from statestore.api.calls import Calls, id_of
+from statestore.api.calls import Calls
 from statestore.api.idempotency import run_in_transaction
 from statestore.api.parsers import stored
-from statestore.api.responses import answer, if_match, listed, must_be_new, nothing, resource, tagged
-from statestore.api.routers.agents import found_agent
+from statestore.api.resources import Resource
+from statestore.api.responses import if_match, page_of
 from statestore.api.schemas.common import Listed
 from statestore.api.schemas.tasks import (
-    ENDED,
-    EndIn,
-    ListedSessionOut,
-    SessionIn,
-    SessionOut,
-    SessionPatchIn,
-    SessionPutIn,
-    SessionsIn,
     TaskIn,
     TaskOut,
     TaskPatchIn,
     TaskPutIn,
     TasksIn,
 )
-from statestore.db import pagination, transactions
-from statestore.errors import Conflict, Moved, NotFound
+from statestore.db import transactions
 from statestore.models.querysets import BY_CHANGE
-from statestore.sessions import service as session_service
 from statestore.tasks import service as task_service
 
 calls = Calls("tasks and sessions")
-BY_START = ("-started_at", "-rowid")
-
-
-@dataclass(frozen=True, slots=True)
-class _Noun:
-    """What the calls about tasks and those about sessions differ in, where they are the same otherwise."""
-
-    name: str
-    model: type[Any]
-    rows: Callable[[Scope], Any]
-    shape: Callable[[Any], dict[str, Any]]
-
-    def found(self, request: HttpRequest, address: str) -> Any:
-        """Return the row that a path names. Raises NotFound, also for one that the caller cannot see."""
-        row = self.rows(caller(request).scope).named(id_of(address, self.name))
-        if row is None:
-            raise NotFound(f"There is no {self.name} “{address[:80]}” here.")
-        return row
-
-    def read(self, request: HttpRequest, address: str) -> HttpResponse:
-        """Answer with the row."""
-        row = self.found(request, address)
-        return resource(request, models.row_hash(row), lambda: self.shape(row))
-
-    def answered(self, row: Any, *, is_new: bool) -> HttpResponse:
-        """Answer with the row after a write."""
-        shape = self.shape(row)
-        headers = {"ETag": f'"{models.row_hash(row)}"'} | ({"Location": shape["url"]} if is_new else {})
-        return answer(shape, status=201 if is_new else 200, headers=headers)
-
-    def put(self, request: HttpRequest, address: str) -> tuple[str, Any]:
-        """Return the id that a PUT names, and the row that is there, None for none.
-
-        Raises Conflict where the row is one that the caller cannot see, Moved where the caller only wants to create.
-        """
-        who, wanted, only_new = caller(request), id_of(address, self.name), must_be_new(request)
-        pk = wanted if isinstance(wanted, str) else str(self.found(request, address).pk)
-        there = self.rows(who.scope).filter(pk=pk).first()
-        if there is not None and only_new:
-            raise Moved(f"There is a {self.name} of this id already. Nothing was changed.", models.row_hash(there))
-        if there is None:
-            who.require_permission(f"add_{self.name}")
-            if self.model is models.Session:
-                who.scope.require_new_session(pk)
-            if not who.scope.is_unrestricted and self.model.objects.using(who.scope.using).filter(pk=pk).exists():
-                raise Conflict(f"The id “{pk[:80]}” is taken. Nothing was changed; choose another one.")
-        return pk, there
-
-    def delete(self, request: HttpRequest, address: str) -> HttpResponse:
-        """Delete the row that a path names."""
-        who = caller(request)
-        audited_rows.delete(who.scope.using, self.found(request, address), by=who.actor, if_match=if_match(request))
-        return nothing()
-
-
-TASK = _Noun("task", models.Task, Scope.tasks, serializers.task)
-SESSION = _Noun("session", models.Session, Scope.sessions, serializers.session)
-
-
-# Tasks
+TASK = Resource("task", Scope.tasks, TaskOut.of)
 
 
 @calls.call("GET", "/tasks", {200: Listed[TaskOut]}, may="view_task")
-def list_tasks(request: HttpRequest, asked: Query[TasksIn]) -> HttpResponse:
-    """List tasks, last changed first."""
+def list_tasks(request: HttpRequest, params: Query[TasksIn]) -> HttpResponse:
+    """List tasks, recently changed first."""
     names = ("status", "priority", "complexity", "assigned_to")
-    chosen = {name: getattr(asked, name) for name in names if getattr(asked, name)}
-    rows = caller(request).scope.tasks().with_text(asked.q).filter(**chosen)
-    return answer(listed(pagination.page(rows, BY_CHANGE, cursor=asked.cursor, size=asked.limit), serializers.task))
+    filters = {name: getattr(params, name) for name in names if getattr(params, name)}
+    rows = caller(request).scope.tasks().with_text(params.q).filter(**filters)
+    return page_of(rows, BY_CHANGE, params, TaskOut.of)
 
 
 @calls.call("POST", "/tasks", {201: TaskOut}, scope="write", may="add_task", tagged=True)
 def create_task(request: HttpRequest, body: TaskIn) -> HttpResponse:
-    """Make a task. One of the same id is a conflict; PUT /tasks/{id} overwrites."""
+    """Create a task. An existing id is a conflict; use `PUT /tasks/{id}` to overwrite."""
 
     def write() -> HttpResponse:
         task = {**_task_columns(body), "id": body.id or models.new_id()}
@@ -133,12 +60,12 @@ def _task_columns(body: TaskPatchIn) -> dict[str, Any]:
 def _save_task(request: HttpRequest, task: dict[str, Any], *, is_new: bool, only_new: bool = False) -> HttpResponse:
     who = caller(request)
     if not who.scope.is_unrestricted:
-        there = who.scope.tasks().filter(pk=task["id"]).first()
-        who.scope.require_agent(task.get("assigned_to", there.assigned_to if there else None), "A task")
-        who.scope.require_tasks(task.get("dependencies") or (), besides=there)
-    tag = None if only_new else if_match(request)
-    row = task_service.save_task(who.scope.using, task, by=who.actor, if_match=tag, only_new=only_new)
-    return TASK.answered(row, is_new=is_new)
+        existing = who.scope.tasks().filter(pk=task["id"]).first()
+        who.scope.require_agent(task.get("assigned_to", existing.assigned_to if existing else None), "A task")
+        who.scope.require_tasks(task.get("dependencies") or (), besides=existing)
+    etag = None if only_new else if_match(request)
+    row = task_service.save_task(who.scope.using, task, by=who.actor, if_match=etag, only_new=only_new)
+    return TASK.written(row, is_new=is_new)
 
 
 @calls.call("GET", "/tasks/{task_id}", {200: TaskOut}, may="view_task", tagged=True)
@@ -149,139 +76,21 @@ def get_task(request: HttpRequest, task_id: str) -> HttpResponse:
 
 @calls.call("PUT", "/tasks/{task_id}", {200: TaskOut, 201: TaskOut}, scope="write", may="change_task", tagged=True)
 def put_task(request: HttpRequest, task_id: str, body: TaskPutIn) -> HttpResponse:
-    """Save a task, made where there is none."""
+    """Create or update a task."""
     with transactions.writing(caller(request).scope.using):
-        pk, there = TASK.put(request, task_id)
-        return _save_task(request, {**_task_columns(body), "id": pk}, is_new=there is None)
+        pk, existing = TASK.find_for_put(request, task_id)
+        return _save_task(request, {**_task_columns(body), "id": pk}, is_new=existing is None)
 
 
 @calls.call("PATCH", "/tasks/{task_id}", {200: TaskOut}, scope="write", may="change_task", tagged=True)
 def patch_task(request: HttpRequest, task_id: str, body: TaskPatchIn) -> HttpResponse:
-    """Change some of a task; what is not given stays."""
+    """Change a task. Omitted fields keep their values."""
     with transactions.writing(caller(request).scope.using):
-        row = TASK.found(request, task_id)
+        row = TASK.find(request, task_id)
         return _save_task(request, {**_task_columns(body), "id": row.pk}, is_new=False)
 
 
 @calls.call("DELETE", "/tasks/{task_id}", {204: None}, scope="write", may="delete_task")
 def delete_task(request: HttpRequest, task_id: str) -> HttpResponse:
-    """Delete a task, with the dependencies from and to it."""
+    """Delete a task, and the dependencies from and to it."""
     return TASK.delete(request, task_id)
-
-
-# Sessions
-
-
-@calls.call("GET", "/sessions", {200: Listed[ListedSessionOut]}, may="view_session", fails=(404,))
-def list_sessions(request: HttpRequest, asked: Query[SessionsIn]) -> HttpResponse:
-    """List sessions, those of the last event first, also those that only events name.
-
-    A token of some namespaces, or with `open`, is told those that are recorded, by their start.
-    """
-    scope = caller(request).scope
-    if not scope.is_unrestricted or asked.open is not None:
-        rows = pagination.page(_recorded(request, asked), BY_START, cursor=asked.cursor, size=asked.limit)
-        return answer(listed(sessions.of_rows(rows, using=scope.using), serializers.listed_session, rows.older))
-    agent_id = found_agent(request, asked.agent).agent_id if asked.agent else ""
-    cursor, _, beyond = asked.cursor.partition(".")
-    found = sessions.listed(asked.q, asked.status, agent_id, cursor=cursor, beyond=beyond, size=asked.limit)
-    following = f".{found.beyond}" if found.older is None and found.beyond else None
-    if found.older is not None:
-        following = f"{found.older}.{beyond}" if beyond else found.older
-    return answer(listed(found.rows, serializers.listed_session, following))
-
-
-def _recorded(request: HttpRequest, asked: SessionsIn) -> Any:
-    rows = caller(request).scope.sessions()
-    if asked.q:
-        rows = rows.filter(pk__holds=asked.q)
-    if asked.agent:
-        rows = rows.of_agent(found_agent(request, asked.agent).agent_id)
-    if asked.open is not None:
-        rows = rows.filter(ended_at__isnull=asked.open)
-    return rows.filter(status=asked.status) if asked.status else rows
-
-
-@calls.call("POST", "/sessions", {201: SessionOut}, scope="write", may="add_session", tagged=True)
-def start_session(request: HttpRequest, body: SessionIn) -> HttpResponse:
-    """Open a session of an agent."""
-    who = caller(request)
-
-    def write() -> HttpResponse:
-        who.scope.require_agent(body.agent_id, "A session")
-        if body.id is not None:
-            who.scope.require_new_session(body.id)
-        row = who.store().start_session(body.agent_id, session_id=body.id, metadata=stored(body.metadata))
-        return SESSION.answered(row, is_new=True)
-
-    return run_in_transaction(request, write)
-
-
-@calls.call(
-    "POST",
-    "/sessions/{session_id}/end",
-    {200: SessionOut},
-    scope="write",
-    may="change_session",
-    tagged=True,
-    conditional=True,
-)
-def end_session(request: HttpRequest, session_id: str, body: EndIn = ENDED) -> HttpResponse:
-    """Close a session."""
-
-    def write() -> HttpResponse:
-        session = SESSION.found(request, session_id)
-        row = caller(request).store().end_session(session.pk, body.status, if_match=if_match(request))
-        return SESSION.answered(row, is_new=False)
-
-    return run_in_transaction(request, write)
-
-
-@calls.call("GET", "/sessions/{session_id}", {200: SessionOut}, may="view_session", tagged=True)
-def get_session(request: HttpRequest, session_id: str) -> HttpResponse:
-    """Read a session, also one that only events name."""
-    scope, name = caller(request).scope, id_of(session_id, "session")
-    if scope.is_unrestricted and scope.sessions().named(name) is None:
-        one = sessions.of_events(name, using=scope.using)
-        if one is not None:
-            return tagged(request, serializers.unrecorded_session(one))
-    return SESSION.read(request, session_id)
-
-
-@calls.call(
-    "PUT",
-    "/sessions/{session_id}",
-    {200: SessionOut, 201: SessionOut},
-    scope="write",
-    may="change_session",
-    tagged=True,
-)
-def put_session(request: HttpRequest, session_id: str, body: SessionPutIn) -> HttpResponse:
-    """Save a session, made where there is none."""
-    with transactions.writing(caller(request).scope.using):
-        pk, there = SESSION.put(request, session_id)
-        row = there or models.Session(pk=pk, started_at=models.now(), status="active")
-        return _save_session(request, row, body, is_new=there is None)
-
-
-def _save_session(request: HttpRequest, row: models.Session, body: SessionPatchIn, *, is_new: bool) -> HttpResponse:
-    who = caller(request)
-    for name, value in body.model_dump(exclude_unset=True).items():
-        if value is not None or name in {"ended_at", "metadata"}:
-            setattr(row, name, stored(value) if name == "metadata" else value)
-    who.scope.require_agent(row.agent_id, "A session")
-    row = session_service.save_session(who.scope.using, row, by=who.actor, if_match=if_match(request))
-    return SESSION.answered(row, is_new=is_new)
-
-
-@calls.call("PATCH", "/sessions/{session_id}", {200: SessionOut}, scope="write", may="change_session", tagged=True)
-def patch_session(request: HttpRequest, session_id: str, body: SessionPatchIn) -> HttpResponse:
-    """Change some of a session; what is not given stays."""
-    with transactions.writing(caller(request).scope.using):
-        return _save_session(request, SESSION.found(request, session_id), body, is_new=False)
-
-
-@calls.call("DELETE", "/sessions/{session_id}", {204: None}, scope="write", may="delete_session")
-def delete_session(request: HttpRequest, session_id: str) -> HttpResponse:
-    """Delete a session; its events stay."""
-    return SESSION.delete(request, session_id)

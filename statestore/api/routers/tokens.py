@@ -1,102 +1,83 @@
-"""Tokens: one's own, and for administrators everybody's."""
+"""Tokens: the caller's own, and all tokens for administrators."""
 
 import json
-from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 from ninja import Query
 
 from statestore import models
 from statestore.access import tokens
-from statestore.api import serializers
 from statestore.api.auth import Caller, caller
 from statestore.api.calls import Calls
 from statestore.api.idempotency import run_resumable
 from statestore.api.problems import Problem
-from statestore.api.responses import answer, listed, resource
+from statestore.api.responses import answer, page_of, resource, written
 from statestore.api.schemas.common import Listed, PageIn
 from statestore.api.schemas.tokens import TokenIn, TokenMadeOut, TokenOut
-from statestore.db import pagination
 
 calls = Calls("tokens")
 
 
 @calls.call("GET", "/tokens", {200: Listed[TokenOut]})
-def list_tokens(request: HttpRequest, asked: Query[PageIn]) -> HttpResponse:
-    """List your tokens, newest first; as an administrator everybody's."""
+def list_tokens(request: HttpRequest, params: Query[PageIn]) -> HttpResponse:
+    """List your tokens, newest first. Administrators see all tokens."""
     rows = tokens.visible_to(_owner(request).user)
-    return answer(listed(pagination.page(rows, ("-created_at", "-id"), cursor=asked.cursor, size=asked.limit), _token))
+    return page_of(rows, ("-created_at", "-id"), params, TokenOut.of)
 
 
 @calls.call("GET", "/tokens/{token_id}", {200: TokenOut}, tagged=True)
 def get_token(request: HttpRequest, token_id: str) -> HttpResponse:
-    """Read a token; its secret nobody can read."""
+    """Read a token. The secret is never returned again."""
     token = tokens.find(tokens.visible_to(_owner(request).user), token_id)
-    return resource(request, models.row_hash(token), lambda: _token(token))
+    return resource(request, models.row_hash(token), lambda: TokenOut.of(token))
 
 
 @calls.call("POST", "/tokens", {201: TokenMadeOut}, scope="admin", tagged=True)
 def make_token(request: HttpRequest, body: TokenIn) -> HttpResponse:
-    """Make a token, whose secret stands in the answer and never again.
+    """Create a token. The response contains its secret, which cannot be read again.
 
-    For logins only: with a token that makes tokens, who stole it would keep a key after it is revoked. Repeated under
-    its Idempotency-Key, the call answers without the secret.
+    Requires a login: a stolen token must not be able to create another that outlives its revocation. A replay by
+    Idempotency-Key does not contain the secret.
     """
     who = caller(request)
     if who.token is not None:
-        raise Problem("forbidden", "A token makes no tokens. Sign in, or use `manage.py token create`.")
+        raise Problem("forbidden", "A token cannot create tokens. Sign in, or use `manage.py token create`.")
 
     def work(seed: str | None) -> HttpResponse:
-        if (there := tokens.made_of(who.user, seed)) is not None:
-            return _made(there, None)
-        made, secret = tokens.create(
+        if (existing := tokens.made_of(who.user, seed)) is not None:
+            return _created(existing, None)
+        token, secret = tokens.create(
             who.user, body.name, body.scopes, namespaces=body.namespaces, days=body.days, seed=seed, by=who.actor
         )
-        return _made(made, secret)
+        return _created(token, secret)
 
-    # What is kept for a repetition lies in the store, which others read.
-    return run_resumable(request, work, shown=_without_secret)
+    # Responses for replay are kept in the store, which other programs can read.
+    return run_resumable(request, work, storable=_without_secret)
 
 
 @calls.call("POST", "/tokens/{token_id}/revoke", {200: TokenOut}, scope="admin", tagged=True)
 def revoke_token(request: HttpRequest, token_id: str) -> HttpResponse:
-    """Revoke a token at once: your own, as an administrator anybody's."""
+    """Revoke a token, effective immediately. Administrators can revoke any token."""
     who = _owner(request)
 
     def work(seed: str | None) -> HttpResponse:
         token = tokens.revoke(token_id, by=who.user)
-        return answer(_token(token), headers={"ETag": f'"{models.row_hash(token)}"'})
+        return written(TokenOut.of(token), etag=models.row_hash(token))
 
     return run_resumable(request, work)
 
 
 def _owner(request: HttpRequest) -> Caller:
-    """Return who calls; a token tells which namespaces there are."""
+    """Return the caller, unless limited to namespaces: tokens reveal the names of all namespaces."""
     who = caller(request)
     who.require_unrestricted("A token")
     return who
 
 
-def _made(token: models.ApiToken, secret: str | None) -> HttpResponse:
-    shape = _token(token)
-    headers = {"ETag": f'"{models.row_hash(token)}"', "Location": shape["url"]}
-    return answer({**shape, "secret": secret}, status=201, headers=headers)
+def _created(token: models.ApiToken, secret: str | None) -> HttpResponse:
+    return written(TokenMadeOut.of(token, secret=secret), etag=models.row_hash(token), is_new=True)
 
 
 def _without_secret(response: HttpResponse) -> HttpResponse:
     payload = {**json.loads(response.content), "secret": None}
     return answer(payload, status=201, headers={name: response[name] for name in ("ETag", "Location")})
-
-
-def _token(token: models.ApiToken) -> dict[str, Any]:
-    return {
-        "id": token.public_id,
-        "prefix": token.prefix,
-        "name": serializers.text(token.name),
-        "user": token.user.get_username(),
-        "scopes": token.scopes.split(),
-        "namespaces": token.namespaces,
-        **serializers.times(token, "created_at", "expires_at", "last_used_at", "revoked_at"),
-        "url": f"{serializers.BASE}/tokens/{token.public_id}",
-        "page": "/tokens/",
-    }

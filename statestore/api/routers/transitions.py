@@ -1,65 +1,59 @@
-"""Transitions: what changed, and what others report as changed."""
+"""Transitions: list, read, record."""
 
 from django.http import HttpRequest, HttpResponse
 from ninja import Query
 
 from statestore import history, models
-from statestore.api import serializers
 from statestore.api.auth import caller
-from statestore.api.calls import Calls, id_of
+from statestore.api.calls import Calls
 from statestore.api.idempotency import run_in_transaction
 from statestore.api.parsers import state_text, stored
 from statestore.api.problems import Problem
-from statestore.api.responses import answer, listed, resource
-from statestore.api.routers.agents import found_agent
+from statestore.api.resources import find_agent, id_of, not_found
+from statestore.api.responses import page_of, resource, written
 from statestore.api.schemas.common import AgentPageIn, Listed
-from statestore.api.schemas.history import TransitionIn, TransitionOut, TransitionRowOut
-from statestore.db import pagination
-from statestore.errors import NotFound
+from statestore.api.schemas.transitions import TransitionIn, TransitionOut, TransitionRowOut
 from statestore.models.querysets import BY_TIME
 
 calls = Calls("transitions")
 
 
 @calls.call("GET", "/agents/{agent_id}/transitions", {200: Listed[TransitionRowOut]}, may="view_transition")
-def list_transitions(request: HttpRequest, agent_id: str, asked: Query[AgentPageIn]) -> HttpResponse:
-    """List an agent's transitions, newest first, without their states."""
-    agent = found_agent(request, agent_id, trash=asked.trash)
+def list_transitions(request: HttpRequest, agent_id: str, params: Query[AgentPageIn]) -> HttpResponse:
+    """List an agent's transitions without their states, newest first."""
+    agent = find_agent(request, agent_id, trash=params.trash)
     rows = models.Transition.objects.of_agent(agent.agent_id).without_states().with_sizes()
-    return answer(
-        listed(pagination.page(rows, BY_TIME, cursor=asked.cursor, size=asked.limit), serializers.transition_row)
-    )
+    return page_of(rows, BY_TIME, params, TransitionRowOut.of)
 
 
 @calls.call("POST", "/agents/{agent_id}/transitions", {201: TransitionRowOut}, scope="write", may="ingest", tagged=True)
 def record_transition(request: HttpRequest, agent_id: str, body: TransitionIn) -> HttpResponse:
-    """Record a change of an agent's state that happened elsewhere; the agent itself stays as it is."""
+    """Record a change of an agent's state that happened elsewhere. The agent itself is not changed."""
     texts = {name: state_text(request, body, name) for name in ("state_before", "state_after")}
     for name, text in texts.items():
         if text is None:
-            place = {"where": "body", "pointer": f"/{name}", "detail": "It is missing."}
-            raise Problem("invalid", f"{name} is missing, or {name}_text.", places=[place])
+            place = {"where": "body", "pointer": f"/{name}", "detail": "Required."}
+            raise Problem("invalid", f"{name} or {name}_text is required.", places=[place])
 
     def write() -> HttpResponse:
-        agent = found_agent(request, agent_id)
-        made = (
+        agent = find_agent(request, agent_id)
+        transition = (
             caller(request)
             .store()
             .record_state_transition(
                 agent.agent_id, **texts, reason=body.reason or None, metadata=stored(body.metadata)
             )
         )
-        row = serializers.transition_row(made)
-        return answer(row, status=201, headers={"Location": row["url"], "ETag": f'"{models.row_hash(made)}"'})
+        return written(TransitionRowOut.of(transition), etag=models.row_hash(transition), is_new=True)
 
     return run_in_transaction(request, write)
 
 
 @calls.call("GET", "/transitions/{transition_id}", {200: TransitionOut}, may="view_transition", tagged=True)
 def get_transition(request: HttpRequest, transition_id: str) -> HttpResponse:
-    """Read a transition, or a change that was captured with its states, with the states on either side."""
+    """Read a transition or a captured change, with the states before and after it."""
     scope = caller(request).scope
     row = history.find_transition(id_of(transition_id, "transition"), using=scope.using)
     if row is None or not scope.includes(row.agent_id):
-        raise NotFound(f"There is no transition “{transition_id[:80]}” here.")
-    return resource(request, models.row_hash(row), lambda: serializers.transition(row))
+        raise not_found("transition", transition_id)
+    return resource(request, models.row_hash(row), lambda: TransitionOut.of(row))

@@ -1,1 +1,1 @@
-"""What goes in and out, as the documentation shows it. What goes in is checked by these; unknown fields are refused."""
+"""Request and response bodies as published in OpenAPI. Requests are validated; unknown fields are rejected."""

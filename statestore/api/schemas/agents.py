@@ -1,44 +1,59 @@
-"""Agents and what can be done to them."""
+"""Agents."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from ninja.params.functions import Body
-from pydantic import BaseModel, Field, field_validator, model_validator
+from pydantic import AliasChoices, BaseModel, Field, field_validator, model_validator
 
-from statestore.api.schemas.common import Id, In, Out, PageIn, Raw, Reason, Stored, StoredSeconds, Time
+from statestore.api.schemas.common import Id, In, Integer64, Out, PageIn, Reason, RowOut
+from statestore.api.schemas.fields import (
+    Address,
+    Flag,
+    Integer,
+    Raw,
+    Size,
+    StoredJson,
+    StoredSeconds,
+    StoredText,
+    Text,
+    Time,
+    api_url,
+    page_url,
+)
+from statestore.models import AgentState
 
 Status = Annotated[str, Field(min_length=1, max_length=200, pattern=r"\S")]
 Name = Annotated[str, Field(min_length=1, max_length=500)]
-State = Annotated[Any, Field(description="A JSON value; it is stored as it was sent, literal by literal.")]
-StateData = Annotated[str, Field(description="The state as text, stored byte for byte; instead of `state`.")]
-Metadata = Annotated[Any, Field(description="JSON, or a text that is stored as it is.")]
+State = Annotated[Any, Field(description="Any JSON value. Stored exactly as sent, literals included.")]
+StateData = Annotated[str, Field(description="The state as text, stored byte for byte. Use instead of `state`.")]
+Metadata = Annotated[Any, Field(description="JSON, or a string that is stored as text.")]
 Moment = Annotated[
     str,
     Field(
         min_length=3,
         max_length=1500,
-        description="now, snapshot:ID, transition:ID:before, transition:ID:after or at:TIME; ids as in paths.",
+        description="`now`, `snapshot:ID`, `transition:ID:before`, `transition:ID:after`, `at:TIME`; ids as in paths.",
     ),
 ]
 
 
 class AgentsIn(PageIn):
-    """Which agents."""
+    """Filters for agents."""
 
-    q: Annotated[str, Field(max_length=200, description="Text in the id or the name.")] = ""
+    q: Annotated[str, Field(max_length=200, description="Text contained in the id or the name.")] = ""
     status: Annotated[str, Field(max_length=200)] = ""
-    namespace: Annotated[str | None, Field(max_length=1000, description="Empty: those without one.")] = None
-    trash: Annotated[bool, Field(description="Those in the trash instead.")] = False
+    namespace: Annotated[str | None, Field(max_length=1000, description="Empty: agents without a namespace.")] = None
+    trash: Annotated[bool, Field(description="List the agents in the trash instead.")] = False
     sort: Literal["changed", "oldest", "created", "id"] = "changed"
 
 
 class AgentColumnsIn(In):
-    """What an agent has; what is not given stays as it is."""
+    """An agent's fields. Omitted fields keep their values."""
 
     name: Name | None = None
     status: Status | None = None
     metadata: Metadata = None
-    version: Stored | None = None
+    version: Integer64 | None = None
     reason: Reason | None = None
     state: State = None
     state_data: StateData | None = None
@@ -47,7 +62,7 @@ class AgentColumnsIn(In):
     @classmethod
     def _is_given(cls, value: Any) -> Any:
         if value is None:
-            raise ValueError("Null is no value of it; leave it out to keep what there is")
+            raise ValueError("Null is not allowed; omit the field to keep its value")
         return value
 
     @model_validator(mode="after")
@@ -58,96 +73,104 @@ class AgentColumnsIn(In):
 
     @property
     def has_state(self) -> bool:
-        """Whether a state was sent, be it null."""
+        """Whether a state was sent; null is a state."""
         return self.state_data is not None or "state" in self.model_fields_set
 
 
 class AgentPatchIn(AgentColumnsIn):
-    """What changes of an agent; what is not given stays as it is."""
+    """Changes of an agent. Omitted fields keep their values."""
 
     @model_validator(mode="after")
-    def _has_something(self) -> "AgentPatchIn":
+    def _has_change(self) -> "AgentPatchIn":
         if not self.model_fields_set - {"reason"}:
-            raise ValueError("Send something to change")
+            raise ValueError("Send at least one field to change")
         return self
 
 
 class AgentIn(AgentColumnsIn):
-    """An agent as an orchestrator saves it: its state, and what else changes."""
+    """An agent to save: its state, and other fields to change."""
 
-    namespace: Annotated[str, Field(max_length=500, description="Of a new agent.")] | None = None
+    namespace: Annotated[str, Field(max_length=500, description="Namespace of a new agent.")] | None = None
 
     @model_validator(mode="after")
     def _has_state(self) -> "AgentIn":
         if not self.has_state:
-            raise ValueError("Send a state, or state_data")
+            raise ValueError("Send state or state_data")
         return self
 
 
-class AgentRowOut(Out):
+class AgentRowOut(RowOut):
     """An agent without its state."""
 
-    id: str
-    address: Annotated[str, Field(description="The id as it stands in paths.")]
-    name: str
-    status: str
-    namespace: str
-    version: int | None
+    id: StoredText = Field(validation_alias="agent_id")
+    address: Address = Field(validation_alias="agent_id")
+    name: StoredText
+    status: StoredText
+    namespace: Text
+    version: Integer
     created_at: Time
     created_at_seconds: StoredSeconds
     updated_at: Time
     updated_at_seconds: StoredSeconds
-    in_trash: bool
-    size: Annotated[int | None, Field(description="Bytes of the state.")]
-    url: str
-    page: str
-    raw: Raw
+    in_trash: Flag = Field(validation_alias="is_deleted")
+    size: Size = Field(validation_alias=AliasChoices("size", "state_data"))
+    url: Annotated[str, api_url("get_agent")] = Field(validation_alias="agent_id")
+    page: Annotated[str, page_url("agent")] = Field(validation_alias="agent_id")
+    raw: Raw = None
+
+    @classmethod
+    def of(cls, row: AgentState, /, **values: Any) -> Self:
+        """Return the response for an agent. In the trash its URL finds it there."""
+        agent = super().of(row, **values)
+        if agent.in_trash:
+            agent.url += "?trash=true"
+        return agent
 
 
 class TombstoneOut(Out):
-    """Who moved the agent to the trash. Where the agent is not in the trash: its orchestrator has saved it again."""
+    """Who moved the agent to the trash, when and why. Kept when an orchestrator saves the agent again."""
 
-    actor: str
-    reason: str
+    actor: Text
+    reason: Text
     at: Time
     at_seconds: StoredSeconds
 
 
 class AgentOut(AgentRowOut):
-    """An agent with its state: the stored text, and the value where it is JSON of up to 8 MB."""
+    """An agent with its state: `state_data` is the stored text, `state` the value if it is JSON of up to 8 MB."""
 
     etag: str
-    metadata: str
-    state_data: str
-    state: Any
+    metadata: StoredText
+    state_data: StoredText
+    state: StoredJson = Field(validation_alias="state_data")
     tombstone: TombstoneOut | None
 
 
 class SavedOut(AgentRowOut):
-    """An agent after a write, and the transition that records it, where its state changed or a reason was given."""
+    """An agent after a write. `transition_id` is set if its state changed or a reason was given."""
 
     etag: str
     transition_id: str | None
 
 
 class TrashIn(BaseModel):
-    """Why; in the query, since some programs send no body with DELETE."""
+    """The reason; a query parameter, because some HTTP clients send no body with DELETE."""
 
     reason: Reason = ""
 
 
 class ReasonIn(In):
-    """Why."""
+    """The reason."""
 
     reason: Reason = ""
 
 
-# What is meant where no body is sent.
+# The default for a request without a body.
 NO_REASON: Any = Body(ReasonIn())
 
 
 class ForkIn(In):
-    """A new agent that begins with the state of a moment."""
+    """A new agent with the state of a moment."""
 
     agent_id: Id
     moment: Moment = "now"

@@ -1,44 +1,61 @@
-"""The fleet: batches of restores."""
+"""Batches of restores."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, BeforeValidator, Field
 
-from statestore.api.schemas.common import ADDRESS, In, Out, PageIn, Reason, Seconds, StoredSeconds, Time
+from statestore.api.schemas.common import ADDRESS, In, Out, PageIn, Reason, Seconds
+from statestore.api.schemas.fields import (
+    Address,
+    OptionalText,
+    StoredSeconds,
+    Text,
+    TextOrNull,
+    Time,
+    api_url,
+    page_url,
+)
 from statestore.api.schemas.restores import Hash
+from statestore.models import Batch, BatchItem
+from statestore.restore import BatchPreview, batch_needs_approval
 from statestore.restore import limits as restore_limits
 
 Kind = Literal["change", "running", "unchanged", "unknown"]
 Result = Literal["waiting", "done", "unchanged", "moved", "failed"]
 When = Annotated[
-    str, Field(min_length=1, max_length=60, description="ISO 8601 (UTC where no zone is said), or seconds.")
+    str, Field(min_length=1, max_length=60, description="ISO 8601 (UTC if it has no offset), or Unix seconds.")
 ]
-Scope = Annotated[str, Field(max_length=4000, description="Which agents were asked for, in words.")]
+Scope = Annotated[str, Field(max_length=4000, description="The selection of agents, in words.")]
 
 
 class PreviewBatchIn(BaseModel):
-    """Which agents, and the time that they are put back to."""
+    """Filters for agents, and the time to restore them to."""
 
     at: When
-    q: Annotated[str, Field(max_length=200, description="Text in the id or the name.")] = ""
+    q: Annotated[str, Field(max_length=200, description="Text contained in the id or the name.")] = ""
     status: Annotated[str, Field(max_length=200)] = ""
-    namespace: Annotated[str | None, Field(max_length=1000, description="Empty: those without one.")] = None
+    namespace: Annotated[str | None, Field(max_length=1000, description="Empty: agents without a namespace.")] = None
 
 
 class VerdictOut(Out):
-    """What a batch would do to one agent; `running`: it would change while it runs."""
+    """What a batch would do to one agent. `running`: it would change and is running."""
 
-    agent_id: str
-    address: str
-    name: str
-    status: str
+    agent_id: Text
+    address: Address = Field(validation_alias="agent_id")
+    name: Text
+    status: Text
     kind: Kind
     note: str
-    etag: Annotated[str, Field(description="The row that this was found for; a batch takes it with the agent.")]
+    etag: Annotated[str, Field(description="The agent's ETag. Send it with the agent to create a batch.")]
+
+    @classmethod
+    def of(cls, row: BatchPreview, /, **values: Any) -> Self:
+        """Return the response for the preview of one agent."""
+        return super().of(row.agent, kind=row.kind, note=row.note, etag=row.etag, **values)
 
 
 class PreviewBatchOut(Out):
-    """What a batch would do. Nothing was written."""
+    """A preview of a batch. Nothing was written."""
 
     at: Time
     at_seconds: StoredSeconds
@@ -48,14 +65,14 @@ class PreviewBatchOut(Out):
 
 
 class SeenIn(In):
-    """An agent, and the ETag under which it was seen."""
+    """An agent and its ETag from the preview."""
 
     agent: Annotated[str, Field(min_length=1, max_length=1500, pattern=ADDRESS, description="The agent's address.")]
     etag: Hash
 
 
 class NewBatchIn(In):
-    """A batch to keep: the time, and which agents as they were seen."""
+    """A batch to create: the time to restore to, and the agents with their ETags."""
 
     at: Seconds | When
     agents: Annotated[list[SeenIn], Field(min_length=1, max_length=restore_limits.MAX_AGENTS)]
@@ -63,47 +80,62 @@ class NewBatchIn(In):
     scope: Scope = ""
 
 
-class BatchRowOut(Out):
-    """A batch: of how many agents, of how many it restored the state, how many wait."""
+def _result(stored: str) -> str:
+    return stored or "waiting"
 
-    id: str
-    address: str
-    actor: str
-    reason: str
-    moment: str
-    scope: str
+
+class BatchRowOut(Out):
+    """A batch. `total` agents, of which `done` are restored and `waiting` not yet processed."""
+
+    id: Text
+    address: Address = Field(validation_alias="id")
+    actor: Text
+    reason: Text
+    moment: Text
+    scope: Text
     created_at: Time
     created_at_seconds: StoredSeconds
-    approved_by: str | None
+    approved_by: TextOrNull
     needs_approval: bool
-    undoes: str | None
-    undone_by: str | None
+    undoes: OptionalText = Field(validation_alias="undoes_id")
+    undone_by: OptionalText
     total: int
     done: int
     waiting: int
-    url: str
-    page: str
+    url: Annotated[str, api_url("get_batch")] = Field(validation_alias="id")
+    page: Annotated[str, page_url("batch")] = Field(validation_alias="id")
+
+    @classmethod
+    def of(cls, row: Batch, /, **values: Any) -> Self:
+        """Return the response for a batch."""
+        return super().of(row, needs_approval=batch_needs_approval(row), **values)
 
 
 class FleetBatchOut(BatchRowOut):
-    """A batch, with the number of agents by what became of them."""
+    """A batch with the number of agents by result."""
 
     results: dict[Result, int]
 
+    @classmethod
+    def of(cls, row: Batch, /, **values: Any) -> Self:
+        """Return the response for a batch with its results."""
+        counts = BatchItem.objects.filter(batch=row).counts_by_result()
+        return super().of(row, results={_result(name): number for name, number in sorted(counts.items())}, **values)
+
 
 class BatchAgentsIn(PageIn):
-    """Which agents of the batch."""
+    """Filters for the agents of a batch."""
 
     result: Result | None = None
 
 
 class BatchAgentOut(Out):
-    """One agent of a batch, and what became of it."""
+    """One agent of a batch and its result."""
 
-    agent_id: str
-    address: str
+    agent_id: Text
+    address: Address = Field(validation_alias="agent_id")
     expected_etag: str
-    result: Result
-    note: str
-    restore_id: str | None
-    restore: str | None
+    result: Annotated[Result, BeforeValidator(_result)]
+    note: Text
+    restore_id: OptionalText
+    restore: Annotated[str | None, api_url("get_restore")] = Field(validation_alias="restore_id")

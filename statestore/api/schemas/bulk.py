@@ -1,12 +1,13 @@
-"""One thing done to each of many agents."""
+"""Bulk actions on agents."""
 
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from statestore.agents.bulk import MAX_AGENTS
 from statestore.api.schemas.agents import Status
 from statestore.api.schemas.common import ADDRESS, In, Out, Reason
+from statestore.api.schemas.fields import Address, OptionalText, Text, TextOrNull
 
 Agents = Annotated[
     list[Annotated[str, Field(min_length=1, max_length=1500, pattern=ADDRESS)]],
@@ -15,14 +16,14 @@ Agents = Annotated[
 
 
 class BulkSnapshotIn(In):
-    """Of which agents."""
+    """Agents to take snapshots of."""
 
     agents: Agents
     description: Annotated[str, Field(max_length=500)] = ""
 
 
 class BulkStatusIn(In):
-    """Which status, for which agents."""
+    """Agents and their new status."""
 
     agents: Agents
     status: Status
@@ -30,16 +31,20 @@ class BulkStatusIn(In):
 
 
 class OutcomeOut(Out):
-    """What became of one agent."""
+    """The outcome for one agent."""
 
-    agent_id: str
-    address: str
-    made: Annotated[str | None, Field(description="The snapshot or the transition; null where it was so already.")]
-    refused: Annotated[str | None, Field(description="Why it was not done to this one.")]
+    agent_id: Text
+    address: Address = Field(validation_alias="agent_id")
+    made: Annotated[
+        OptionalText,
+        BeforeValidator(lambda row: None if row is None else row.pk),
+        Field(description="Id of the snapshot or transition; null if nothing changed."),
+    ]
+    refused: Annotated[TextOrNull, Field(description="Why the agent was skipped.")] = Field(validation_alias="refusal")
 
 
 class BulkOut(Out):
-    """To how many agents it was done, and what became of each."""
+    """The number of agents without an error, and the outcome for each agent."""
 
     done: int
     items: list[OutcomeOut]

@@ -1,37 +1,41 @@
-"""Capture: whether it is on, what it has kept, what it costs."""
+"""Change capture: status and cost."""
 
 from typing import Annotated
 
+from django.urls import reverse
 from pydantic import Field
 
-from statestore.api.schemas.common import Out, StoredSeconds, Time
+from statestore.api.schemas.common import Out
+from statestore.api.schemas.fields import StoredSeconds, Time
 
 
 class CaptureOut(Out):
-    """Whether capture is on, and what it has kept."""
+    """The status of change capture."""
 
     is_on: bool
-    kept: Annotated[int, Field(description="Changes that were seen.")]
-    skipped: Annotated[int, Field(description="Of those, how many were too long to keep the states of.")]
+    kept: Annotated[int, Field(description="Number of recorded changes.")]
+    skipped: Annotated[
+        int, Field(description="How many of them are recorded without their states, which were too large.")
+    ]
+    max_bytes: Annotated[int, Field(description="Limit for both states of a change together (CAPTURE_MAX_BYTES).")]
+    rows: Annotated[int, Field(description="Number of newest changes that are kept (CAPTURE_ROWS).")]
     oldest_at: Time
     oldest_at_seconds: StoredSeconds
-    max_bytes: Annotated[int, Field(description="Of both states of a change; CAPTURE_MAX_BYTES.")]
-    rows: Annotated[int, Field(description="So many of the newest changes stay; CAPTURE_ROWS.")]
-    page: str
+    page: str = Field(default_factory=lambda: reverse("capture"))
 
 
 class CostOut(Out):
-    """What a save of one size takes, in ms."""
+    """The duration of a save of one size, in ms, without and with capture."""
 
     size_bytes: int
     without_ms: float
     with_ms: float
     added_ms: float
-    is_kept: Annotated[bool, Field(description="Whether the states of this size are kept.")]
+    is_kept: Annotated[bool, Field(description="Whether states of this size are recorded.")]
 
 
 class CostsOut(Out):
-    """What capture would cost each save, measured just now on a file of its own."""
+    """What capture adds to each save, just measured on a temporary file."""
 
-    most_ms: Annotated[int, Field(description="What a save of 10 MB may cost more at most.")]
+    most_ms: Annotated[int, Field(description="Upper limit for what it may add to a save of 10 MB.")]
     items: list[CostOut]

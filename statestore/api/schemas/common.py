@@ -1,64 +1,134 @@
-"""What all nouns share: how a list is asked for, what a problem looks like."""
+"""Types shared by all nouns: base classes, pages of lists, problems."""
 
-from typing import Annotated, Any, Generic, TypeVar
+from typing import Annotated, Any, ClassVar, Generic, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AliasGenerator, BaseModel, ConfigDict, Field, model_validator
 
+from statestore import models
+from statestore.api import serializers
+from statestore.api.schemas.fields import Stored
+from statestore.jsondiff.diff import MISSING
 from statestore.models.rows import LAST_SECOND
 
 Row = TypeVar("Row")
-Stored = Annotated[int, Field(ge=-(2**63), lt=2**63)]
-Seconds = Annotated[int, Field(ge=0, le=LAST_SECOND, description="Seconds since 1970 UTC.")]
-Time = Annotated[str | None, Field(description="ISO 8601, UTC.", json_schema_extra={"format": "date-time"})]
-StoredSeconds = Annotated[int | None, Field(description="The stored seconds since 1970 UTC.")]
+Integer64 = Annotated[int, Field(ge=-(2**63), lt=2**63)]
+Seconds = Annotated[int, Field(ge=0, le=LAST_SECOND, description="Unix time in seconds.")]
 CURSOR = r"^[A-Za-z0-9._-]*$"
 ADDRESS = r"^[A-Za-z0-9._:@~!-]*$"
-# As it stands in an address, percent-encoded, a query is up to twelve times as long; a server takes 64 KB.
+# Percent-encoded in a URL a query is up to twelve times as long; the server accepts request lines of 64 KB.
 QUERY_CHARACTERS = 2_000
 Id = Annotated[str, Field(min_length=1, max_length=500)]
-Reason = Annotated[str, Field(max_length=500, description="Why; it stands in the record for good.")]
+Reason = Annotated[str, Field(max_length=500, description="The reason, kept permanently in the record.")]
 
 
 class In(BaseModel):
-    """What comes in: nothing else than what is named."""
+    """A request body. Unknown fields are rejected."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
 
 class Out(BaseModel):
-    """What goes out."""
+    """A response body, read from the attributes of a row. The times `x` and `x_seconds` both read `x`."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(
+        extra="forbid",
+        from_attributes=True,
+        alias_generator=AliasGenerator(validation_alias=lambda name: name.removesuffix("_seconds")),
+        json_schema_serialization_defaults_required=True,
+    )
+
+    @classmethod
+    def of(cls, row: Any, /, **values: Any) -> Self:
+        """Return the response for a row. `values` are used instead of its attributes."""
+        return cls.model_validate(_Overlay(row, values) if values else row)
+
+    def members(self) -> dict[str, Any]:
+        """Return the members of the JSON object."""
+        return self.__dict__
+
+
+class _Overlay:
+    """A row with some of its attributes replaced."""
+
+    def __init__(self, row: Any, values: dict[str, Any]) -> None:
+        self.__dict__ = {**values, "_row": row}
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._row, name)
+
+
+class RowOut(Out):
+    """A row of a table, with `raw` and, if it has the field, `etag`."""
+
+    _stored: ClassVar[tuple[str, ...]] = ()
+    _has_etag: ClassVar[bool] = False
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **options: Any) -> None:
+        fields = cls.model_fields.items()
+        cls._stored = tuple(str(field.validation_alias or name) for name, field in fields if Stored in field.metadata)
+        cls._has_etag = "etag" in cls.model_fields
+
+    @classmethod
+    def of(cls, row: Any, /, **values: Any) -> Self:
+        """Return the response for a row. `values` are used instead of its attributes."""
+        if cls._has_etag:
+            values["etag"] = models.row_hash(row)
+        source = _Overlay(row, values) if values else row
+        if "raw" not in values and (raw := serializers.odd_bytes(source, cls._stored)):
+            source = _Overlay(source, {"raw": raw})
+        return cls.model_validate(source)
+
+
+class SparseOut(Out):
+    """A response body without members for what is missing; null is a value."""
+
+    model_config = ConfigDict(json_schema_serialization_defaults_required=False)
+    _attributes: ClassVar[tuple[str, ...]] = ()
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **options: Any) -> None:
+        cls._attributes = tuple(str(field.validation_alias) for field in cls.model_fields.values())
+
+    @model_validator(mode="before")
+    @classmethod
+    def _leave_out_missing(cls, row: Any) -> Any:
+        if isinstance(row, dict):
+            return row
+        values = {name: getattr(row, name, MISSING) for name in cls._attributes}
+        return {name: value for name, value in values.items() if value is not MISSING}
+
+    def members(self) -> dict[str, Any]:
+        """Return the members of the JSON object."""
+        return {name: value for name, value in self.__dict__.items() if name in self.model_fields_set}
 
 
 class InTrashIn(BaseModel):
-    """Whether an agent in the trash may be read."""
+    """Access to agents in the trash."""
 
-    trash: Annotated[bool, Field(description="Read the agent also if it is in the trash; without this it is 404.")] = (
-        False
-    )
+    trash: Annotated[bool, Field(description="Also find the agent in the trash; otherwise it is 404.")] = False
 
 
 class PageIn(BaseModel):
-    """Which part of a list."""
+    """A page of a list."""
 
-    limit: Annotated[int, Field(ge=1, le=1000, description="Rows in one answer.")] = 100
-    cursor: Annotated[str, Field(max_length=8000, pattern=CURSOR, description="`next` of the answer before.")] = ""
+    limit: Annotated[int, Field(ge=1, le=1000, description="Maximum number of items.")] = 100
+    cursor: Annotated[str, Field(max_length=8000, pattern=CURSOR, description="`next` of the previous page.")] = ""
 
 
 class AgentPageIn(PageIn, InTrashIn):
-    """Which part of a list that belongs to one agent."""
+    """A page of a list of one agent."""
 
 
 class Listed(Out, Generic[Row]):
-    """A part of a list; `next` asks for the following one, null at the end."""
+    """A page of a list. `next` is the cursor of the next page, null on the last one."""
 
     items: list[Row]
     next: str | None
 
 
-class PlaceOut(Out):
-    """Where something is wrong: in the body, the query, the path or the headers."""
+class PlaceOut(SparseOut):
+    """The place of an error: in the body, the query, the path or the headers."""
 
     where: str
     name: str | None = None
@@ -69,8 +139,8 @@ class PlaceOut(Out):
     detail: str
 
 
-class ProblemOut(Out):
-    """A problem (RFC 9457). Its `type` is one for each kind, and an address that explains it."""
+class ProblemOut(SparseOut):
+    """A problem (RFC 9457). `type` identifies the kind of problem and is a URL that explains it."""
 
     type: str
     title: str
@@ -78,10 +148,3 @@ class ProblemOut(Out):
     detail: str
     remedy: str
     errors: list[PlaceOut] | None = None
-
-
-Raw = Annotated[
-    dict[str, str] | None,
-    Field(description="Stored bytes, in base64, of fields that are no valid UTF-8; the fields show U+FFFD for them."),
-]
-AnyJson = Any

@@ -1,36 +1,47 @@
 """Edits of tasks and sessions."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field
 
-from statestore.api.schemas.common import ADDRESS, Out, PageIn, StoredSeconds, Time
+from statestore.api import serializers
+from statestore.api.schemas.common import ADDRESS, Out, PageIn
+from statestore.api.schemas.fields import ChangedColumns, StoredSeconds, Text, Time, api_url, page_url
+from statestore.models import AuditEntry
+from statestore.tasks.edits import edit_of
 
-EntryId = Annotated[int, Field(ge=1, lt=2**63, description="The number of an audit entry.")]
-Columns = Annotated[dict[str, Any] | None, Field(description="Null where there was no row.")]
+EntryId = Annotated[int, Field(ge=1, lt=2**63, description="Id of an audit entry.")]
 
 
 class EditsIn(PageIn):
-    """Which edits."""
+    """Filters for edits."""
 
-    row: Annotated[str, Field(max_length=1500, pattern=ADDRESS, description="The task or session they are of.")] = ""
+    row: Annotated[str, Field(max_length=1500, pattern=ADDRESS, description="Address of the task or session.")] = ""
     noun: Literal["task", "session"] | None = None
 
 
 class EditOut(Out):
-    """One edit: the columns that it changed, before and after; all columns of a row that came or went."""
+    """An edit: the changed columns before and after; all columns if the row was created or deleted."""
 
     id: int
     at: Time
     at_seconds: StoredSeconds
-    actor: str
-    verb: Literal["create", "edit", "move", "end", "delete"]
+    actor: Text
+    verb: Literal["create", "edit", "move", "end", "delete"] = Field(validation_alias="action")
     noun: Literal["task", "session"]
-    row_id: str
-    row: Annotated[str, Field(description="The call that reads the task or session.")]
-    before: Columns
-    after: Columns
-    reverts: Annotated[int | None, Field(description="The edit that this one took back.")]
-    can_be_reverted: Annotated[bool, Field(description="There is something to go back to; later edits may forbid it.")]
-    url: str
-    page: str
+    row_id: Text
+    row: Annotated[str, Field(description="URL of the task or session.")]
+    before: ChangedColumns
+    after: ChangedColumns
+    reverts: Annotated[int | None, Field(description="Id of the edit that this one reverts.")]
+    can_be_reverted: Annotated[bool, Field(description="Whether it can be reverted; a later edit may conflict.")]
+    url: Annotated[str, api_url("get_edit")] = Field(validation_alias="id")
+    page: Annotated[str, page_url("edit")] = Field(validation_alias="id")
+
+    @classmethod
+    def of(cls, row: AuditEntry, /, **values: Any) -> Self:
+        """Return the response for the audit entry of an edit."""
+        edit = edit_of(row)
+        assert edit is not None
+        link = serializers.url(f"api:get_{row.noun}", row.row_id)
+        return super().of(row, row=link, can_be_reverted=edit.is_revertible, **values)

@@ -1,106 +1,126 @@
-"""What an agent was, and what changed."""
+"""An agent's history: states, diffs, value histories, blame, bisect, timeline."""
 
-from typing import Annotated, Any, Literal
+from collections.abc import Callable
+from typing import Annotated, Any, Final, Literal, Self
 
-from ninja.params.functions import Body
-from pydantic import ConfigDict, Field
+from pydantic import BeforeValidator, ConfigDict, Field
 
-from statestore.api.schemas.agents import Moment, State, StateData
-from statestore.api.schemas.common import ADDRESS, CURSOR, In, InTrashIn, Out, Raw, Reason, Seconds, StoredSeconds, Time
+from statestore.api.schemas.agents import Moment
+from statestore.api.schemas.common import ADDRESS, CURSOR, InTrashIn, Out, RowOut, SparseOut
+from statestore.api.schemas.fields import (
+    Cursor,
+    OptionalText,
+    ParsedJson,
+    Raw,
+    StoredJson,
+    StoredSeconds,
+    StoredText,
+    Text,
+    Time,
+    api_url,
+)
+from statestore.api.schemas.snapshots import SnapshotRowOut
+from statestore.api.schemas.transitions import TransitionRowOut
+from statestore.history import KnownState
+from statestore.history.past import Record
+from statestore.jsondiff.diff import MISSING
+from statestore.models import sha256
 
-Path = Annotated[str, Field(max_length=2000, description='A JSON Pointer, such as /plan/goal; "" is the whole state.')]
-Reached = Annotated[str, Field(max_length=60, pattern=CURSOR, description="`next` of the answer before.")]
-
-
-class StateOut(Out):
-    """A state at a moment, and how it is known."""
-
-    agent_id: str
-    moment: str
-    label: str
-    at: Time
-    at_seconds: StoredSeconds
-    is_exact: Annotated[bool, Field(description="False: a change came after it that nobody recorded.")]
-    doubt_until_seconds: StoredSeconds
-    hash: Annotated[str, Field(description="SHA-256 of the stored bytes.")]
-    state_data: str
-    state: Any
-    raw: Raw
-
-
-class StateIn(InTrashIn):
-    """At which moment."""
-
-    moment: Moment = "now"
+Path = Annotated[str, Field(max_length=2000, description='A JSON Pointer such as `/plan/goal`; "" is the whole state.')]
+Reached = Annotated[str, Field(max_length=60, pattern=CURSOR, description="`next` of the previous response.")]
 
 
-class DiffIn(InTrashIn):
-    """Which moments."""
-
-    model_config = ConfigDict(populate_by_name=True)
-
-    from_: Annotated[Moment, Field(alias="from")]
-    to: Moment = "now"
-    other: Annotated[str, Field(max_length=1500, pattern=ADDRESS, description="Another agent, of which `to` is.")] = ""
-
-
-class ChangeOut(Out):
-    """One difference: what became of a path. A side on which there was nothing has no member."""
-
-    kind: Literal["added", "removed", "replaced", "moved"]
-    path: str
-    before_path: str
-    after_path: str
-    before: Any = None
-    after: Any = None
+_IsPresent = BeforeValidator(lambda value: value is not MISSING)
 
 
 class MomentOut(Out):
     """One side of a comparison."""
 
-    agent_id: str
-    moment: str
-    label: str
+    agent_id: Text
+    moment: Annotated[str, BeforeValidator(str)]
+    label: Text
     at: Time
     at_seconds: StoredSeconds
-    hash: str
+    hash: Annotated[str, Field(description="SHA-256 of the stored bytes.")]
+
+    @classmethod
+    def of(cls, row: KnownState, /, **values: Any) -> Self:
+        """Return the response for a state at a moment."""
+        return super().of(row, **{"hash": sha256(row.text), **values})
+
+
+class StateOut(MomentOut, RowOut):
+    """The state at a moment, and how certain it is."""
+
+    is_exact: Annotated[bool, Field(description="False if an unrecorded change came after it.")]
+    doubt_until_seconds: StoredSeconds
+    state_data: StoredText
+    state: StoredJson = Field(validation_alias="state_data")
+    raw: Raw = None
+
+
+class StateIn(InTrashIn):
+    """A moment."""
+
+    moment: Moment = "now"
+
+
+class DiffIn(InTrashIn):
+    """Two moments."""
+
+    model_config = ConfigDict(populate_by_name=True)
+
+    from_: Annotated[Moment, Field(alias="from")]
+    to: Moment = "now"
+    other: Annotated[str, Field(max_length=1500, pattern=ADDRESS, description="Take `to` from this other agent.")] = ""
+
+
+class ChangeOut(SparseOut):
+    """One difference. `before` or `after` is absent if the path did not exist on that side."""
+
+    kind: Annotated[Literal["added", "removed", "replaced", "moved"], BeforeValidator(str)]
+    path: Text
+    before_path: Text
+    after_path: Text
+    before: ParsedJson = None
+    after: ParsedJson = None
 
 
 class DiffOut(Out):
-    """How two moments differ. Where a state is no JSON, `why_text` says so and there are no changes to list."""
+    """The differences between two moments. If a state is not JSON, `why_text` says so and `changes` is empty."""
 
     before: MomentOut
     after: MomentOut
     equal: bool
     changes: list[ChangeOut]
-    truncated: Annotated[bool, Field(description="There are more changes than are listed.")]
+    truncated: Annotated[bool, Field(description="There are more changes than listed.")]
     why_text: str | None
 
 
 class OriginOut(Out):
-    """What made a change: a transition, or, where that is null, something that nobody recorded after `after`."""
+    """The cause of a change: a transition, or if null, an unrecorded change after `after_seconds`."""
 
-    transition_id: str | None
-    transition: str | None
+    transition_id: OptionalText = Field(validation_alias="step_id")
+    transition: Annotated[str | None, api_url("get_transition")] = Field(validation_alias="step_id")
     at: Time
     at_seconds: StoredSeconds
-    reason: str | None
+    reason: OptionalText
     after_seconds: StoredSeconds
 
 
 class ValueOut(Out):
-    """One time at which the value changed."""
+    """One change of the value."""
 
     origin: OriginOut
-    path: str
-    before: Any = None
-    after: Any = None
-    was_there: bool
-    is_there: bool
+    path: Text
+    was_there: Annotated[bool, _IsPresent] = Field(validation_alias="before")
+    is_there: Annotated[bool, _IsPresent] = Field(validation_alias="after")
+    before: ParsedJson
+    after: ParsedJson
 
 
 class PathHistoryIn(InTrashIn):
-    """Of which place; to go on, with `next` and `place` of the answer before."""
+    """A path; for the next page, with `next` and `place` of the previous response."""
 
     path: Path
     cursor: Reached = ""
@@ -108,134 +128,55 @@ class PathHistoryIn(InTrashIn):
 
 
 class PathHistoryOut(Out):
-    """What one place was, newest first."""
+    """The values of a path, newest first."""
 
     path: str
-    place: str
-    items: list[ValueOut]
-    next: str | None
+    place: Text
+    items: list[ValueOut] = Field(validation_alias="changes")
+    next: Cursor = Field(validation_alias="reached")
 
 
 class BlameOut(Out):
-    """What set each leaf last. Where `complete` is false, ask again: the rest of the past is read then."""
+    """The change that last set each value. If `complete` is false, repeat the call to read more of the history."""
 
-    complete: bool
-    origins: dict[str, OriginOut]
-    unknown: list[str]
+    complete: bool = Field(validation_alias="is_complete")
+    origins: dict[Text, OriginOut]
+    unknown: list[Text]
 
 
 class BisectIn(InTrashIn):
-    """When did it become true?"""
+    """A condition on the state."""
 
-    condition: Annotated[str, Field(min_length=1, max_length=2000, description="Such as: /budget/spent > 100")]
+    condition: Annotated[str, Field(min_length=1, max_length=2000, description="For example `/budget/spent > 100`.")]
     cursor: Reached = ""
 
 
 class FlipOut(Out):
-    """One time at which the condition became true or false."""
+    """One change of the condition to true or false."""
 
     became: bool
     origin: OriginOut
 
 
 class BisectOut(Out):
-    """The flips, newest first, as far as they were read."""
+    """The changes of the condition, newest first, as far back as was read."""
 
     condition: str
-    holds_last: bool
+    holds_last: bool = Field(validation_alias="held_last")
     held_first: bool
-    items: list[FlipOut]
-    next: str | None
+    items: list[FlipOut] = Field(validation_alias="flips")
+    next: Cursor = Field(validation_alias="reached")
 
 
 class TimelineIn(InTrashIn):
-    """Which part of it."""
+    """A page of the timeline."""
 
     limit: Annotated[int, Field(ge=1, le=1000)] = 100
     cursor: Annotated[str, Field(max_length=16000, pattern=CURSOR)] = ""
 
 
-class TransitionRowOut(Out):
-    """A transition without its states."""
-
-    id: str
-    address: str
-    agent_id: str
-    reason: str | None
-    timestamp: Time
-    timestamp_seconds: StoredSeconds
-    metadata: str | None
-    size_before: int | None
-    size_after: int | None
-    url: str
-    page: str
-    raw: Raw
-
-
-class TransitionOut(TransitionRowOut):
-    """A transition with the states on either side."""
-
-    etag: str
-    state_before_text: str
-    state_before: Any
-    state_after_text: str
-    state_after: Any
-
-
-class TransitionIn(In):
-    """A change that happened elsewhere: each side as JSON, or as text in `state_before_text` and `state_after_text`."""
-
-    state_before: State = None
-    state_before_text: StateData | None = None
-    state_after: State = None
-    state_after_text: StateData | None = None
-    reason: Reason | None = None
-    metadata: Any = None
-
-
-class SnapshotRowOut(Out):
-    """A snapshot without its state."""
-
-    id: str
-    address: str
-    agent_id: str
-    description: str | None
-    created_at: Time
-    created_at_seconds: StoredSeconds
-    expires_at: Time
-    expires_at_seconds: StoredSeconds
-    size: int | None
-    url: str
-    page: str
-    raw: Raw
-
-
-class SnapshotOut(SnapshotRowOut):
-    """A snapshot with its state."""
-
-    etag: str
-    state_data: str
-    state: Any
-
-
-class NewSnapshotOut(SnapshotRowOut):
-    """A snapshot that was taken."""
-
-    etag: str
-
-
-class SnapshotIn(In):
-    """A snapshot to take."""
-
-    description: Annotated[str, Field(max_length=500)] = ""
-    expires_at: Annotated[Seconds | None, Field(description="Null: never.")] = None
-
-
-PLAIN_SNAPSHOT: Any = Body(SnapshotIn())
-
-
-class TimelineEntryOut(Out):
-    """A transition, a change that was captured, or a snapshot."""
+class TimelineEntryOut(SparseOut):
+    """A transition, a captured change or a snapshot."""
 
     kind: Literal["transition", "captured", "snapshot"]
     at: Time
@@ -244,8 +185,14 @@ class TimelineEntryOut(Out):
     captured: TransitionRowOut | None = None
     snapshot: SnapshotRowOut | None = None
 
+    @classmethod
+    def of(cls, row: Record, /, **values: Any) -> Self:
+        """Return the response for a record, which is the member named by its kind."""
+        return cls.model_validate({"kind": row.kind, "at": row.at, row.kind: _ROWS[row.kind](row.row), **values})
 
-class DeletedOut(Out):
-    """How many rows went."""
 
-    deleted: int
+_ROWS: Final[dict[str, Callable[[Any], Out]]] = {
+    "transition": TransitionRowOut.of,
+    "captured": TransitionRowOut.of_captured,
+    "snapshot": SnapshotRowOut.of,
+}

@@ -1,80 +1,98 @@
 """Restores: plans, previews, results."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from statestore.api.schemas.agents import Moment
-from statestore.api.schemas.common import ADDRESS, Id, In, Out, PageIn, Reason, StoredSeconds, Time
+from statestore.api.schemas.common import ADDRESS, Id, In, Out, PageIn, Reason, SparseOut
+from statestore.api.schemas.fields import (
+    Address,
+    OptionalText,
+    ParsedJson,
+    StoredJson,
+    StoredSeconds,
+    Text,
+    TextOrNull,
+    Time,
+    api_url,
+    page_url,
+)
 from statestore.api.schemas.history import ChangeOut, MomentOut, Path
+from statestore.models import Restore, SavedPlan, now
+from statestore.restore import needs_approval
 
 Hash = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 KINDS = Literal["whole", "part", "edit", "revert", "merge"]
 
 
 class EditIn(In):
-    """A value to be corrected: JSON text at a path."""
+    """A value to change before restoring: JSON text at a path."""
 
     path: Path
     value: Annotated[str, Field(min_length=1, max_length=1_000_000, description="JSON text.")]
 
 
 class RestoreIn(In):
-    """What to put back: a moment as a whole, some paths of it, or the present without one transition."""
+    """What to restore: the state of a moment, some of its paths, or the current state with a transition reverted."""
 
     agent_id: Id
     moment: Moment | None = None
-    revert: Annotated[Id | None, Field(description="A transition whose changes are taken back.")] = None
+    revert: Annotated[Id | None, Field(description="Id of a transition whose changes to revert.")] = None
     paths: Annotated[list[Path] | None, Field(max_length=2000)] = None
     edits: Annotated[list[EditIn], Field(max_length=100)] = []
-    seen_hash: Annotated[Hash | None, Field(description="Merge with what came since the state of this hash.")] = None
-    sides: Annotated[dict[str, Literal["ours", "theirs"]], Field(description="Where both sides changed a path.")] = {}
+    seen_hash: Annotated[Hash | None, Field(description="Merge with the changes since the state of this hash.")] = None
+    sides: Annotated[
+        dict[str, Literal["ours", "theirs"]], Field(description="For each conflicting path, the side to use.")
+    ] = {}
     reason: Reason = ""
-    dry_run: Annotated[bool, Field(description="Only tell what it would do.")] = False
+    dry_run: Annotated[bool, Field(description="Only preview, write nothing.")] = False
 
     @model_validator(mode="after")
     def _is_one(self) -> "RestoreIn":
         if (self.moment is None) == (self.revert is None):
-            raise ValueError("Send a moment, or the transition to revert")
+            raise ValueError("Send either moment or revert")
         if self.revert is not None and (self.paths is not None or self.edits or self.seen_hash):
-            raise ValueError("A revert takes only sides")
+            raise ValueError("revert can only be combined with sides")
         return self
 
 
 class CautionOut(Out):
-    """One reason to look before restoring."""
+    """A warning to review before restoring."""
 
     kind: str
-    text: str
+    text: Text
 
 
-class ClashOut(Out):
-    """A place that both sides changed: choose one in `sides`."""
+class ClashOut(SparseOut):
+    """A path that both sides changed. Choose one in `sides`."""
 
-    path: str
-    base: Any = None
-    ours: Any = None
-    theirs: Any = None
+    path: Text
+    base: ParsedJson = None
+    ours: ParsedJson = None
+    theirs: ParsedJson = None
 
 
 class AftermathOut(Out):
-    """What happened since and stays, whatever is restored."""
+    """What has happened since and is not undone by a restore."""
 
     events: int
     tool_calls: int
-    commits: list[str]
-    tasks: list[str]
+    commits: list[Text]
+    tasks: list[Annotated[Text, BeforeValidator(lambda task: task.pk)]]
     at_least: bool
 
 
 class PreviewOut(Out):
-    """What a restore would do. Nothing was written."""
+    """A preview of a restore. Nothing was written."""
 
-    agent_id: str
+    agent_id: Text
     kind: KINDS
-    label: str
+    label: Text
     target: MomentOut
-    etag: Annotated[str, Field(description="The agent's row that it was made against.")]
+    etag: Annotated[str, Field(description="The agent's ETag at the time of the preview.")] = Field(
+        validation_alias="expected_etag"
+    )
     hash_before: str
     hash_after: str
     changes_nothing: bool
@@ -83,45 +101,50 @@ class PreviewOut(Out):
     changes: list[ChangeOut]
     truncated: bool
     aftermath: AftermathOut
-    state_data: str
-    state: Any
+    state_data: Text = Field(validation_alias="text")
+    state: StoredJson = Field(validation_alias="text")
 
 
 class RestoredOut(Out):
-    """A restore that was applied: its proof is `hash_after`, its way back `safety_snapshot_id`."""
+    """An applied restore. `hash_after` is the hash of the state written, `safety_snapshot_id` the state overwritten."""
 
-    id: str
-    address: str
+    id: Text
+    address: Address = Field(validation_alias="id")
     state: Literal["applied"]
-    agent_id: str
-    actor: str
-    reason: str
-    moment: str
-    kind: str
+    agent_id: Text
+    actor: Text
+    reason: Text
+    moment: Text
+    kind: Annotated[str, BeforeValidator(lambda kind: kind or "whole")]
     at: Time
     at_seconds: StoredSeconds
     hash_before: str
     hash_after: str
-    safety_snapshot_id: str
-    transition_id: str
-    undoes: str | None
-    undone_by: str | None
-    stands: Annotated[bool | None, Field(description="Whether the agent's state is still the one written.")]
-    url: str
-    page: str
+    safety_snapshot_id: Text
+    transition_id: Text
+    undoes: OptionalText = Field(validation_alias="undoes_id")
+    undone_by: OptionalText
+    stands: Annotated[bool | None, Field(description="Whether the agent still has the state written.")]
+    url: Annotated[str, api_url("get_restore")] = Field(validation_alias="id")
+    page: Annotated[str, page_url("restore")] = Field(validation_alias="id")
+
+    @classmethod
+    def of(cls, row: Restore, /, **values: Any) -> Self:
+        """Return the response for an applied restore."""
+        return super().of(row, state="applied", **values)
 
 
 class PlanOut(Out):
-    """A plan: it can be applied for a day, while the agent is what it was made against."""
+    """A plan. It can be applied for a day, while the agent is unchanged."""
 
-    id: str
-    address: str
+    id: Text
+    address: Address = Field(validation_alias="id")
     state: Literal["planned", "expired"]
-    agent_id: str
-    actor: str
-    reason: str
-    moment: str
-    label: str
+    agent_id: Text
+    actor: Text
+    reason: Text
+    moment: Text
+    label: Text
     kind: KINDS
     created_at: Time
     created_at_seconds: StoredSeconds
@@ -129,17 +152,23 @@ class PlanOut(Out):
     expires_at_seconds: StoredSeconds
     approved_at: Time
     approved_at_seconds: StoredSeconds
-    approved_by: str | None
+    approved_by: TextOrNull
     needs_approval: bool
     expected_etag: str
     hash_before: str
     hash_after: str
-    url: str
-    page: str
+    url: Annotated[str, api_url("get_restore")] = Field(validation_alias="id")
+    page: Annotated[str, page_url("restore")] = Field(validation_alias="id")
+
+    @classmethod
+    def of(cls, row: SavedPlan, /, **values: Any) -> Self:
+        """Return the response for a saved plan."""
+        state = "expired" if row.is_expired(now()) else "planned"
+        return super().of(row, state=state, needs_approval=needs_approval(row.approved_by), **values)
 
 
 class RestoresIn(PageIn):
-    """Which restores."""
+    """Filters for restores."""
 
-    agent: Annotated[str, Field(max_length=1500, pattern=ADDRESS, description="An agent's address.")] = ""
+    agent: Annotated[str, Field(max_length=1500, pattern=ADDRESS, description="Address of an agent.")] = ""
     state: Literal["applied", "planned"] = "applied"

@@ -1,49 +1,52 @@
-"""Search in events: what stands around its answer; the queries that people keep."""
+"""Search of events: facets, histogram, completion, saved searches."""
 
 from typing import Annotated
+from urllib.parse import urlencode
 
-from pydantic import BaseModel, Field
+from django.urls import reverse
+from pydantic import AfterValidator, BaseModel, Field
 
-from statestore.api.schemas.common import QUERY_CHARACTERS, In, Out, Seconds, StoredSeconds, Time
+from statestore.api.schemas.common import QUERY_CHARACTERS, In, Out, Seconds
+from statestore.api.schemas.fields import StoredSeconds, Text, TextOrNull, Time, api_url
 from statestore.events.saved_searches import LONGEST_NAME
 from statestore.search import limits
 
-WORDS = "As on the search page: words, type:x, -actor:y, after:2h"
-Query = Annotated[str, Field(max_length=QUERY_CHARACTERS, description=WORDS)]
-ViewId = Annotated[int, Field(ge=1, lt=2**63, description="The number of a saved view.")]
+QUERY_HELP = "As on the search page: words, `type:x`, `-actor:y`, `after:2h`."
+Query = Annotated[str, Field(max_length=QUERY_CHARACTERS, description=QUERY_HELP)]
+ViewId = Annotated[int, Field(ge=1, lt=2**63, description="Id of a saved search.")]
 
 
 class FacetsIn(BaseModel):
-    """Of which events; of all where nothing is asked for."""
+    """A query; empty for all events."""
 
     q: Query = ""
 
 
 class ValueCountOut(Out):
-    """One value, and how often it occurs."""
+    """A value and its number of matches."""
 
-    value: str
+    value: Text
     count: int
 
 
 class FacetsOut(Out):
-    """The commonest values of each filter, over the newest matches."""
+    """The most common values of each filter, counted over the newest matches."""
 
-    total: Annotated[int, Field(description="How many matches were counted.")]
-    has_more: Annotated[bool, Field(description="There are others, which were not counted.")]
+    total: Annotated[int, Field(description="Number of matches counted.")]
+    has_more: Annotated[bool, Field(description="Whether there are more matches, which were not counted.")]
     values: dict[str, list[ValueCountOut]]
 
 
 class HistogramIn(BaseModel):
-    """Of which events, over which stretch of time; an open end is where the first or the last match is."""
+    """A query and a time range. An open end is the time of the first or last match."""
 
     q: Query = ""
-    since: Annotated[Seconds | None, Field(description="From this second on.")] = None
-    until: Annotated[Seconds | None, Field(description="Before this second.")] = None
+    since: Annotated[Seconds | None, Field(description="Start, inclusive.")] = None
+    until: Annotated[Seconds | None, Field(description="End, exclusive.")] = None
 
 
 class BarOut(Out):
-    """How many matches there are from `start` up to, and without, `end`."""
+    """The number of matches from `start` (inclusive) to `end` (exclusive)."""
 
     start: Time
     start_seconds: StoredSeconds
@@ -54,46 +57,50 @@ class BarOut(Out):
 
 
 class HistogramOut(Out):
-    """Matches over time, in bars of equal width."""
+    """Matches over time, in intervals of equal width."""
 
     bars: list[BarOut]
-    note: Annotated[str | None, Field(description="What the bars do not cover.")]
+    note: Annotated[TextOrNull, Field(description="What the bars do not cover.")]
 
 
 class CompleteIn(BaseModel):
-    """The text so far, and where in it somebody writes; at its end where that is not said."""
+    """The query so far and the position of the caret, by default at the end."""
 
     q: Annotated[str, Field(max_length=QUERY_CHARACTERS)] = ""
     caret: Annotated[int | None, Field(ge=0, le=QUERY_CHARACTERS, description="In characters.")] = None
 
 
 class SuggestionOut(Out):
-    """One thing that could stand there: the whole text with it, and where writing goes on."""
+    """A completion: the query with it, and the new position of the caret."""
 
-    label: str
+    label: Text
     meaning: str
-    text: str
+    text: Text
     caret: int
 
 
 class SuggestionsOut(Out):
-    """At most ten things."""
+    """Up to ten completions."""
 
     items: list[SuggestionOut]
 
 
 class ViewIn(In):
-    """A query to keep under a name."""
+    """A search to save."""
 
     name: Annotated[str, Field(min_length=1, max_length=LONGEST_NAME, pattern=r"\S")]
-    q: Annotated[str, Field(max_length=limits.QUERY_CHARACTERS, description=WORDS)]
+    q: Annotated[str, Field(max_length=limits.QUERY_CHARACTERS, description=QUERY_HELP)]
+
+
+def _search_page(query: str) -> str:
+    return f"{reverse('events')}?{urlencode({'q': query})}"
 
 
 class ViewOut(Out):
-    """A query that somebody keeps."""
+    """A saved search."""
 
     id: int
-    name: str
-    q: str
-    url: str
-    page: str
+    name: Text
+    q: Text = Field(validation_alias="query")
+    url: Annotated[str, api_url("get_view")] = Field(validation_alias="id")
+    page: Annotated[Text, AfterValidator(_search_page)] = Field(validation_alias="query")

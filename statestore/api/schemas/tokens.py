@@ -1,35 +1,37 @@
-"""Tokens: what one is, and what is asked for a new one."""
+"""API tokens."""
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from django.urls import reverse
+from pydantic import BeforeValidator, Field
 
 from statestore.access.tokens import MOST_DAYS, MOST_NAMESPACES, USUAL_DAYS
-from statestore.api.schemas.common import In, Out, StoredSeconds, Time
+from statestore.api.schemas.common import In, Out
+from statestore.api.schemas.fields import StoredSeconds, Text, Time, api_url
 
 Scope = Literal["read", "write", "restore", "admin"]
 
 
 class TokenIn(In):
-    """A token to make."""
+    """A token to create."""
 
-    name: Annotated[str, Field(min_length=1, max_length=100, description="The script that uses it.")]
+    name: Annotated[str, Field(min_length=1, max_length=100, description="A name, such as the script that uses it.")]
     scopes: Annotated[list[Scope], Field(min_length=1, max_length=4)]
     namespaces: Annotated[
         list[Annotated[str, Field(max_length=500)]] | None,
-        Field(max_length=MOST_NAMESPACES, description="Those that it sees; null for all."),
+        Field(max_length=MOST_NAMESPACES, description="Visible namespaces; null for all."),
     ] = None
-    days: Annotated[int, Field(ge=1, le=MOST_DAYS, description="How long it holds.")] = USUAL_DAYS
+    days: Annotated[int, Field(ge=1, le=MOST_DAYS, description="Days until it expires.")] = USUAL_DAYS
 
 
 class TokenOut(Out):
     """A token, without its secret."""
 
-    id: str
-    prefix: Annotated[str, Field(description="What its text begins with.")]
-    name: str
-    user: str
-    scopes: list[str]
+    id: str = Field(validation_alias="public_id")
+    prefix: Annotated[str, Field(description="The beginning of the secret.")]
+    name: Text
+    user: Annotated[str, BeforeValidator(lambda user: user.get_username())]
+    scopes: Annotated[list[str], BeforeValidator(str.split)]
     namespaces: list[str] | None
     created_at: Time
     created_at_seconds: StoredSeconds
@@ -39,11 +41,11 @@ class TokenOut(Out):
     last_used_at_seconds: StoredSeconds
     revoked_at: Time
     revoked_at_seconds: StoredSeconds
-    url: str
-    page: str
+    url: Annotated[str, api_url("get_token")] = Field(validation_alias="public_id")
+    page: str = Field(default_factory=lambda: reverse("tokens"))
 
 
 class TokenMadeOut(TokenOut):
-    """A token that was made."""
+    """A new token with its secret."""
 
-    secret: Annotated[str | None, Field(description="Its text, told once; null where the call was repeated.")]
+    secret: Annotated[str | None, Field(description="The secret, returned only once; null in a replayed response.")]

@@ -1,0 +1,105 @@
+"""Rows by their addresses in paths, as far as the caller can see them, and the responses for one row."""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
+
+from statestore import models
+from statestore.access import audited_rows
+from statestore.access.scope import Scope
+from statestore.api.auth import caller
+from statestore.api.responses import if_match, must_be_new, no_content, resource, written
+from statestore.db.ids import ADDRESS, RowId, from_address
+from statestore.errors import Conflict, Moved, NotFound
+
+
+def id_of(address: str, noun: str) -> RowId:
+    """Return the id that an address in a path encodes. Raises NotFound if it is not the id's only valid encoding."""
+    try:
+        if not re.fullmatch(ADDRESS, address):
+            raise ValueError(address)
+        return from_address(address)
+    except ValueError:
+        raise not_found(noun, address) from None
+
+
+def not_found(noun: str, address: str, hint: str = "") -> NotFound:
+    """Return the error for a row that does not exist, or that the caller cannot see."""
+    return NotFound(f"{noun.capitalize()} “{address[:80]}” not found. {hint}".rstrip())
+
+
+def find(rows: Any, noun: str, address: str, *, column: str = "pk", hint: str = "") -> Any:
+    """Return the row at an address. Raises NotFound."""
+    row = rows.named(id_of(address, noun), column)
+    if row is None:
+        raise not_found(noun, address, hint)
+    return row
+
+
+def find_agent(request: HttpRequest, address: str, *, trash: bool = True) -> models.AgentState:
+    """Return the agent at an address; in the trash only with `trash`. Raises NotFound."""
+    agent: models.AgentState = find(
+        caller(request).scope.agents(),
+        "agent",
+        address,
+        column="agent_id",
+        hint="Its orchestrator may have deleted it.",
+    )
+    if agent.is_deleted and not trash:
+        raise NotFound(
+            f"Agent “{address[:80]}” is in the trash. Read it with ?trash=true, or restore it with"
+            f" POST {reverse('api:undelete_agent', args=[address])}."
+        )
+    return agent
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """A noun each of whose resources is one row, with the hash of the row as its ETag."""
+
+    noun: str
+    rows: Callable[[Scope], Any]
+    serialize: Callable[[Any], Any]
+    hint: str = ""
+
+    def find(self, request: HttpRequest, address: str) -> Any:
+        """Return the row at an address. Raises NotFound."""
+        return find(self.rows(caller(request).scope), self.noun, address, hint=self.hint)
+
+    def read(self, request: HttpRequest, address: str) -> HttpResponse:
+        """Return the response of a GET."""
+        row = self.find(request, address)
+        return resource(request, models.row_hash(row), lambda: self.serialize(row))
+
+    def written(self, row: Any, *, is_new: bool = False) -> HttpResponse:
+        """Return the response of a write."""
+        return written(self.serialize(row), etag=models.row_hash(row), is_new=is_new)
+
+    def find_for_put(self, request: HttpRequest, address: str) -> tuple[str, Any]:
+        """Return the id of a PUT and the row to overwrite, None to create.
+
+        Raises Conflict if the caller cannot see the row, Moved if it exists and the request may only create.
+        """
+        who, row_id, only_new = caller(request), id_of(address, self.noun), must_be_new(request)
+        pk = row_id if isinstance(row_id, str) else str(self.find(request, address).pk)
+        rows = self.rows(who.scope)
+        row = rows.filter(pk=pk).first()
+        if row is not None and only_new:
+            raise Moved(f"A {self.noun} with this id already exists. Nothing was changed.", models.row_hash(row))
+        if row is None:
+            who.require_permission(f"add_{self.noun}")
+            if rows.model is models.Session:
+                who.scope.require_new_session(pk)
+            if not who.scope.is_unrestricted and rows.model.objects.using(who.scope.using).filter(pk=pk).exists():
+                raise Conflict(f"The id “{pk[:80]}” is already in use. Nothing was changed. Choose another id.")
+        return pk, row
+
+    def delete(self, request: HttpRequest, address: str) -> HttpResponse:
+        """Delete the row at an address and record it in the audit log."""
+        who, row = caller(request), self.find(request, address)
+        audited_rows.delete(who.scope.using, row, by=who.actor, if_match=if_match(request))
+        return no_content()
