@@ -111,6 +111,7 @@ def test_the_reader_would_see_what_acts():
     assert len(reader.acting) == 5
 
 
+@pytest.mark.faults
 def test_every_hostile_agent_can_be_previewed_snapshotted_restored_and_undone(client: Client, hostile_store: None):
     for agent in models.AgentState.objects.alive():
         address = f"/agents/{to_address(agent.agent_id)}/"

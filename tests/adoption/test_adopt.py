@@ -263,6 +263,7 @@ def _adopt_in_a_process(path: Path, *, killed_at: int) -> subprocess.CompletedPr
     )
 
 
+@pytest.mark.faults
 def test_an_adoption_that_is_killed_leaves_the_file_as_found_or_done(version_4: Path, tmp_path: Path) -> None:
     spare = orchestrator.create(tmp_path / "spare.db", version=4)
     done = _adopt_in_a_process(spare, killed_at=1_000_000)

@@ -1,6 +1,7 @@
 """The migrations make what the orchestrator would make, can be taken back, and depend on no code that may change."""
 
 import ast
+import shutil
 import sqlite3
 from pathlib import Path
 from typing import Any, Final
@@ -9,13 +10,14 @@ import pytest
 
 from statestore.adoption import schema_detection
 from tests.commands import ROOT, manage
+from tests.conftest import migrate_into
 from tests.foreign import orchestrator
+from tests.templates import Templates
 
 pytestmark = pytest.mark.sqlite
 
 
 STORE: Final = ("migrate", "--database", "store")
-OWN: Final = ("migrate",)
 
 
 def urls(home: Path) -> dict[str, str]:
@@ -43,8 +45,16 @@ def shape(path: Path) -> dict[str, Any]:
     return found
 
 
-def test_an_empty_store_becomes_what_the_orchestrator_would_make(tmp_path: Path):
-    manage(urls(tmp_path), STORE)
+@pytest.fixture
+def migrated(tmp_path: Path, templates: Templates) -> dict[str, str]:
+    """Return the URLs of a store and a dashboard database that are migrated whole."""
+    made = templates.get("migrated", migrate_into)
+    shutil.copy(made / "store.db", tmp_path / "store.db")
+    shutil.copy(made / "default.db", tmp_path / "own.db")
+    return urls(tmp_path)
+
+
+def test_an_empty_store_becomes_what_the_orchestrator_would_make(migrated: dict[str, str], tmp_path: Path):
     orchestrator.create(tmp_path / "theirs.db")
     ours, theirs = shape(tmp_path / "store.db"), shape(tmp_path / "theirs.db")
     assert {table: ours[table] for table in theirs if table != "sqlite_sequence"} == {
@@ -58,23 +68,22 @@ def test_an_empty_store_becomes_what_the_orchestrator_would_make(tmp_path: Path)
         assert versions == connection.execute("SELECT version, name, description FROM migrations").fetchall()
 
 
-def test_the_stores_tables_stay_out_of_our_database_and_ours_out_of_the_store(tmp_path: Path):
-    manage(urls(tmp_path), STORE, OWN)
+def test_the_stores_tables_stay_out_of_our_database_and_ours_out_of_the_store(migrated: dict[str, str], tmp_path: Path):
     assert not any(table.startswith(("dash_", "agent", "state_")) for table in shape(tmp_path / "own.db"))
     assert not any(table.startswith(("auth_", "axes_", "django_session")) for table in shape(tmp_path / "store.db"))
 
 
-def test_every_migration_can_be_taken_back(tmp_path: Path):
-    manage(urls(tmp_path), STORE, OWN, ("migrate", "statestore", "zero", *STORE[1:]), ("migrate", "statestore", "zero"))
+def test_every_migration_can_be_taken_back(migrated: dict[str, str], tmp_path: Path):
+    manage(migrated, ("migrate", "statestore", "zero", *STORE[1:]), ("migrate", "statestore", "zero"))
     assert set(shape(tmp_path / "store.db")) <= {"django_migrations", "sqlite_sequence"}
     with sqlite3.connect(tmp_path / "own.db") as connection:
         assert connection.execute("SELECT count(*) FROM auth_group").fetchone() == (0,)
-    manage(urls(tmp_path), STORE)
+    manage(migrated, STORE)
 
 
-def test_taking_back_while_capture_is_on_leaves_saves_working(tmp_path: Path):
+def test_taking_back_while_capture_is_on_leaves_saves_working(migrated: dict[str, str], tmp_path: Path):
     """A trigger without its table would make every save of the orchestrator's fail."""
-    manage(urls(tmp_path), STORE, ("capture", "on"), ("migrate", "statestore", "0001", *STORE[1:]))
+    manage(migrated, ("capture", "on"), ("migrate", "statestore", "0001", *STORE[1:]))
     with orchestrator.Orchestrator(tmp_path / "store.db") as saving:
         for step in range(2):
             saving.save_agent("a1", f'{{"step": {step}}}')
@@ -95,19 +104,19 @@ EARLY_ENTRIES: Final = {
 }  # fmt: skip
 
 
-def test_edits_of_an_earlier_release_become_columns_and_details_again(tmp_path: Path):
-    manage(urls(tmp_path), ("migrate", "statestore", "0010", *STORE[1:]))
+def test_edits_of_an_earlier_release_become_columns_and_details_again(migrated: dict[str, str], tmp_path: Path):
+    manage(migrated, ("migrate", "statestore", "0010", *STORE[1:]))
     insert = "INSERT INTO dash_audit (at, actor, address, verb, noun, row_id, hash_before, hash_after, detail)"
     with sqlite3.connect(tmp_path / "store.db") as connection:
         for noun, verb, detail in EARLY_ENTRIES:
             connection.execute(f"{insert} VALUES (1, 'ada', '', ?, ?, 'x', '', '', ?)", (verb, noun, detail))
-    manage(urls(tmp_path), STORE)
+    manage(migrated, STORE)
     with sqlite3.connect(tmp_path / "store.db") as connection:
         columns = connection.execute("SELECT before, after, reverts FROM dash_audit ORDER BY id").fetchall()
         with pytest.raises(sqlite3.IntegrityError, match="append-only"):
             connection.execute("UPDATE dash_audit SET actor = 'eve'")
     assert columns == list(EARLY_ENTRIES.values())
-    manage(urls(tmp_path), ("migrate", "statestore", "0010", *STORE[1:]))
+    manage(migrated, ("migrate", "statestore", "0010", *STORE[1:]))
     with sqlite3.connect(tmp_path / "store.db") as connection:
         assert connection.execute("SELECT noun, verb, detail FROM dash_audit ORDER BY id").fetchall() == list(
             EARLY_ENTRIES
