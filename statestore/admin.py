@@ -38,7 +38,7 @@ admin.site.site_url = "/"
 
 
 class BoundedPaginator(Paginator):  # type: ignore[type-arg]
-    """Pages over a table of any length: rows are counted up to a bound, never all of a million."""
+    """Pages over a table of any length: rows are counted up to a limit."""
 
     @cached_property
     def count(self) -> int:
@@ -47,7 +47,7 @@ class BoundedPaginator(Paginator):  # type: ignore[type-arg]
 
 
 def _choose(column: str, choices: list[tuple[str, str]], title: str) -> type[admin.SimpleListFilter]:
-    """Return a filter of known words: asking a million rows which values occur would read them all."""
+    """Return a filter with fixed choices: finding the occurring values would read the whole table."""
 
     class Chosen(admin.SimpleListFilter):
         parameter_name = column
@@ -110,7 +110,7 @@ class StoreAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         return row
 
     def history_view(self, request: HttpRequest, object_id: str, extra_context: object = None) -> HttpResponseRedirect:
-        """Lead to the audit log: it also has what was done elsewhere than in the admin."""
+        """Redirect to the audit log, which has the actions of all faces."""
         row = self.get_object(request, unquote(object_id))
         row_id = getattr(row, "agent_id", row.pk) if isinstance(row, models.AgentState) else row.pk
         return redirect(f"{reverse('audit')}?{urlencode({'row': to_address(row_id)})}")
@@ -136,7 +136,7 @@ class ReadOnlyAdmin(StoreAdmin):
 
 
 def _shown(column: str, description: str, *, shorten: Callable[[object], str] = line) -> object:
-    """Return a list column that shows any text in one visible line."""
+    """Return a list column that shows any text as one visible line."""
 
     @admin.display(description=description, ordering=column)
     def cell(self: object, row: object) -> object:
@@ -235,7 +235,7 @@ class EventAdmin(ReadOnlyAdmin):
 class EditedAdmin(StoreAdmin):
     """A table that people edit: each edit is one audited verb, checked against the row that was shown.
 
-    A row whose text would not come back from a form as it is can be looked at, not edited: nothing of it is lost.
+    A row whose text a form would not return unchanged can be viewed, but not edited, so that nothing of it is lost.
     """
 
     def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:

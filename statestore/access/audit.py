@@ -1,4 +1,4 @@
-"""Who did what: one append-only entry for each thing that a person did to the store, in the transaction that did it."""
+"""The audit log: one append-only entry for each action on the store, in the transaction of the action."""
 
 import json
 from collections.abc import Mapping

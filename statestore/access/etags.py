@@ -1,4 +1,4 @@
-"""Optimistic locking: whether a row is still the one that was read, told by its ETag. The only comparison there is."""
+"""Optimistic locking by ETag: the only place that compares one."""
 
 from typing import Any, Final
 

@@ -119,7 +119,7 @@ def _permissions_sql() -> str:
 
 
 def _note_use(token: models.ApiToken, now: int) -> None:
-    """Note when a token was used, at most once a minute. Where our database cannot be written, calls still work."""
+    """Record when a token was used, at most once a minute. If our database cannot be written, calls still work."""
     if token.last_used_at is not None and now - int(token.last_used_at) < NOTED_EVERY_SECONDS:
         return
     try:
@@ -129,13 +129,13 @@ def _note_use(token: models.ApiToken, now: int) -> None:
 
 
 def visible_to(user: Any) -> QuerySet[models.ApiToken]:
-    """Return the tokens that a user may see: their own, as an administrator everybody's."""
+    """Return the tokens that a user may see: their own, or all for administrators."""
     tokens = models.ApiToken.objects.select_related("user")
     return tokens if user.has_perm("statestore.view_apitoken") else tokens.filter(user_id=user.pk or 0)
 
 
 def find(tokens: QuerySet[models.ApiToken], public_id: str) -> models.ApiToken:
-    """Return the one of some tokens that has an id, as it is or as the text begins. Raises NotFound."""
+    """Return the token with an id, or with the id at the beginning of a token's text. Raises NotFound."""
     public_id = public_id.removeprefix(f"{PREFIX}.")
     token = tokens.filter(public_id=public_id).first() if _ID.fullmatch(public_id) else None
     if token is None:
@@ -157,7 +157,7 @@ def revoke(public_id: str, *, by: Any = None) -> models.ApiToken:
 
 
 def _note(action: Action, token: models.ApiToken, by: Actor) -> None:
-    """Note who did what to a token. It lies in our own database: where the store cannot be written it is done still."""
+    """Record an action on a token in the audit log. If the store cannot be written, the action is still done."""
     try:
         with transactions.writing(store_alias()):
             detail: dict[str, Any] = {"name": token.name, "user": token.user.get_username()}

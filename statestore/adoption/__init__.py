@@ -1,4 +1,4 @@
-"""Moving into a file that another program owns, and out of it again.
+"""Adopting a file that another program owns, and leaving it.
 
     schema_detection  what a schema is: the orchestrator's version 4, 5, its `init` layout, or something else
     probe_process     the look at an untrusted file; runs in a process of its own

@@ -1,4 +1,4 @@
-"""Moving in: everything that adoption changes in a file, as one transaction."""
+"""Adoption: everything that it changes in a file, as one transaction."""
 
 import json
 from dataclasses import dataclass
@@ -57,7 +57,7 @@ def intentions(found: Look, backup_dir: Path, *, wal: bool) -> list[str]:
 
 
 def adopt(path: Path | str, *, backup_dir: Path, wal: bool = False, stopped: bool = False) -> Adopted:
-    """Move into the file at `path`: back it up, bring it up to date, add our side tables.
+    """Adopt the file at `path`: back it up, upgrade it, add our side tables.
 
     A file that was adopted before is left as it is. Raises MigrationError for one that is refused, with the reason;
     Conflict where its schema changed under our eyes. In either case the file is as it was.
@@ -78,7 +78,7 @@ def adopt(path: Path | str, *, backup_dir: Path, wal: bool = False, stopped: boo
 
 
 def _move_in(using: str, found: Look) -> None:
-    """Change the file, in one transaction that is all or nothing, also for one who kills this process."""
+    """Change the file in one transaction, which is atomic even if this process is killed."""
     connection = connections[using]
     executor = MigrationExecutor(connection)
     # Everything slow comes before the lock: the orchestrator waits while it is held.

@@ -1,4 +1,4 @@
-"""Looking at a file before trusting it; the work is done by inspect.py in a process of its own."""
+"""Inspection of an untrusted file; probe_process does the work in a process of its own."""
 
 import json
 import subprocess
@@ -29,13 +29,13 @@ class Look:
 
     @classmethod
     def of(cls, found: dict[str, Any]) -> Self:
-        """Return the look that the inspecting process printed."""
+        """Return the result that the inspecting process printed."""
         objects = [SchemaObject(*row) for row in found.pop("objects", [])]
         return cls(path=Path(found.pop("path")), objects=objects, **found)
 
     @property
     def is_done(self) -> bool:
-        """Whether the dashboard has moved in already, and nothing is left to do."""
+        """Whether the file is already adopted, with nothing left to do."""
         return self.adopted and not self.unapplied
 
 
@@ -46,7 +46,7 @@ def resolved(path: Path | str) -> Path:
 
 
 def look(path: Path | str, *, stopped: bool = False) -> Look:
-    """Return what a file is, having changed nothing.
+    """Inspect a file without changing anything.
 
     `stopped` says that no orchestrator is running: checking a large file may then take its time.
     """

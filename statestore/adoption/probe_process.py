@@ -32,7 +32,7 @@ class Refused(Exception):
 
 
 def inspect(path: Path, *, stopped: bool) -> dict[str, Any]:
-    """Return what the file is, or the reason why it is refused, as `look.Look` takes it."""
+    """Return what the file is, or the reason why it is refused, as `probe.Look` takes it."""
     found: dict[str, Any] = {"path": str(path), "refusal": "", "layout": "not a database"}
     try:
         in_wal = _sniff(path)

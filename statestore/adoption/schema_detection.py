@@ -1,4 +1,4 @@
-"""What a schema is, told from its tables and columns; a table's name proves nothing."""
+"""Which schema a file has, judged by tables and columns; a table's name proves nothing."""
 
 import pkgutil
 from collections.abc import Iterable, Mapping
@@ -37,7 +37,7 @@ class SchemaObject(NamedTuple):
 
 
 class Recognised(NamedTuple):
-    """What a schema was found to be. With differences, it is nothing that can be adopted."""
+    """The detected schema. With differences it cannot be adopted."""
 
     layout: str
     differences: tuple[str, ...] = ()
@@ -50,7 +50,7 @@ def read_objects(connection: Executes) -> list[SchemaObject]:
 
 
 def is_ours(name: str) -> bool:
-    """Return whether a schema object bears a name that only this dashboard gives."""
+    """Return whether a schema object has a name that only this dashboard uses."""
     return name.startswith("dash_") or name == "django_migrations"
 
 
@@ -85,7 +85,7 @@ def without(shape: Shape, columns: Iterable[str]) -> dict[str, str]:
 
 
 def recognise(connection: Executes, objects: list[SchemaObject]) -> Recognised:
-    """Return what a schema is, and where it is nothing known, in what it differs."""
+    """Return the schema, and for an unknown one its differences."""
     tables = {found.name: found for found in objects if found.type in {"table", "view"}}
     names = [name for name in tables if not name.startswith("sqlite_") and not is_ours(name)]
     if not names:

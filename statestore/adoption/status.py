@@ -1,4 +1,4 @@
-"""Whether the store that this process was given can be used, and if not, what it is instead."""
+"""Whether the configured store can be used, and if not, what is wrong."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,7 +47,7 @@ def store_status(using: str | None = None) -> StoreStatus:
 
 
 def forget_store_status() -> None:
-    """Look again at the next question: the store was adopted, left or replaced."""
+    """Forget the cached status: the store was adopted, left or replaced."""
     _ready.clear()
 
 

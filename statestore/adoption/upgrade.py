@@ -46,7 +46,7 @@ def _note_migrations(connection: Executes, at: int) -> list[int]:
 
 
 def rebuild(connection: Executes, table: str, create_table: str) -> None:
-    """Give a table another definition; rows keep their rowids and all columns that both definitions have.
+    """Rebuild a table with another definition; rows keep their rowids and the columns of both definitions.
 
     Its indexes and triggers are made again. Nothing is renamed, so that no view and no foreign key is rewritten.
     """

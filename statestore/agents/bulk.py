@@ -1,4 +1,4 @@
-"""One thing done to each of many agents, each in a transaction of its own; of those that refused it, why."""
+"""Actions on many agents, each in a transaction of its own, with a reason for each refusal."""
 
 import uuid
 from collections.abc import Callable, Sequence
@@ -16,7 +16,7 @@ MAX_AGENTS: Final = 200
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one agent: the snapshot or transition that was made, None for none; and why it was refused."""
+    """The result for one agent: the snapshot or transition made, if any, or the reason of the refusal."""
 
     agent_id: str
     made: Any = None
@@ -26,7 +26,7 @@ class Outcome:
 def snapshot_each(
     using: str, agent_ids: Sequence[str], description: str = "", *, by: Actor, seed: str | None = None
 ) -> list[Outcome]:
-    """Take a snapshot of each agent, and return what became of each; under one seed, one of each and no second."""
+    """Take a snapshot of each agent, and return the results; with the same seed none is taken twice."""
 
     def take(agent_id: str) -> models.Snapshot:
         made_id = None if seed is None else str(uuid.uuid5(uuid.NAMESPACE_OID, f"{seed} {agent_id}"))
@@ -38,7 +38,7 @@ def snapshot_each(
 def change_status_of_each(
     using: str, agent_ids: Sequence[str], status: str, *, by: Actor, reason: str = ""
 ) -> list[Outcome]:
-    """Give each agent a status, and return what became of each; one that has it already is left as it is."""
+    """Change the status of each agent, and return the results; agents that have it already are left alone."""
     return _each(agent_ids, lambda agent_id: change_status(using, agent_id, status, by=by, reason=reason))
 
 

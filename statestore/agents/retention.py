@@ -1,4 +1,4 @@
-"""Deleting for good, in chunks that the orchestrator hardly waits for."""
+"""Permanent deletion, in chunks that the orchestrator hardly waits for."""
 
 from collections.abc import Callable
 
@@ -38,7 +38,7 @@ def _in_trash(agent: models.AgentState) -> models.AgentState:
 
 
 def delete_expired_snapshots(using: str, snapshots: SnapshotQuerySet, *, by: Actor) -> int:
-    """Delete those of the snapshots whose time is over, and return how many went."""
+    """Delete the expired snapshots, and return their number."""
     deleted = 0
     while rows := list(snapshots.expired(models.now()).without_state()[:CHUNK_ROWS]):
         with transactions.writing(using):

@@ -1,4 +1,4 @@
-"""Agents: saved with the transition that records it, given a status, moved to the trash and brought back."""
+"""Agents: save with a transition, change of status, trash and restore from it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -83,7 +83,7 @@ def change_agent(
 def find_agent(
     using: str, agent_id: str, *, prefix: str | None = None, lock: bool = False, if_match: str | None = None
 ) -> models.AgentState:
-    """Return an agent, also one in the trash, of a namespace where one is given.
+    """Return an agent, also one in the trash; with `prefix` of that namespace.
 
     Raises NotFound, and Moved where the row is not the one that `if_match` names.
     """
@@ -145,7 +145,7 @@ def move_to_trash(
 def bring_back(
     using: str, agent_id: str, *, by: Actor, prefix: str | None = None, if_match: str | None = None
 ) -> models.AgentState:
-    """Bring an agent back from the trash and return it."""
+    """Restore an agent from the trash and return it."""
     with transactions.writing(using):
         agent = find_agent(using, agent_id, prefix=prefix, lock=True, if_match=if_match)
         hash_before = agent.etag()
@@ -189,7 +189,7 @@ def _insert(using: str, agent_id: str, prefix: str | None, columns: Mapping[str,
 
 
 def update(using: str, agent: models.AgentState, columns: Mapping[str, object]) -> models.AgentState:
-    """Write some columns of an agent, and when."""
+    """Write some columns of an agent, and `updated_at`."""
     written = {**columns, "updated_at": models.now()}
     for column, value in written.items():
         setattr(agent, column, value)
@@ -200,7 +200,7 @@ def update(using: str, agent: models.AgentState, columns: Mapping[str, object]) 
 def record_change(
     using: str, agent: models.AgentState, state_before: str, reason: str | None, **metadata: object
 ) -> models.Transition:
-    """Record that an agent's state became what it is, and return the transition."""
+    """Record a transition to the agent's present state, and return it."""
     transition = models.Transition(
         agent_id=agent.agent_id,
         state_before=state_before,

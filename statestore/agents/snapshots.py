@@ -1,4 +1,4 @@
-"""Snapshots: taken and deleted."""
+"""Snapshots: take and delete."""
 
 from statestore import models
 from statestore.access import audit, etags
@@ -21,7 +21,7 @@ def take_snapshot(
     made_id: str | None = None,
     if_match: str | None = None,
 ) -> models.Snapshot:
-    """Keep a copy of an agent's state now, byte for byte, and return the snapshot.
+    """Take a snapshot of an agent's state, byte for byte, and return it.
 
     With `made_id` one that has this id is returned as it is: a call that is repeated makes no second one.
     """
@@ -54,7 +54,7 @@ def take_snapshot(
 def delete_snapshot(
     using: str, snapshot_id: str, *, by: Actor, among: SnapshotQuerySet | None = None, if_match: str | None = None
 ) -> None:
-    """Delete one of some snapshots. One that an undo would need goes too: that restore then cannot be undone."""
+    """Delete a snapshot. A restore whose safety snapshot it is can then no longer be undone."""
     with transactions.writing(using):
         rows = models.Snapshot.objects.using(using) if among is None else among
         snapshot = rows.filter(pk=snapshot_id).first()

@@ -175,14 +175,14 @@ def column_definition(table: str, column: str) -> str:
 
 
 def create_table(table: str) -> str:
-    """Return the statement that makes one table where it is missing."""
+    """Return the statement that creates a table if it does not exist."""
     definitions, constraints = _TABLES[table]
     body = ",\n    ".join([*(" ".join(filter(None, column)) for column in definitions), *constraints])
     return f"CREATE TABLE IF NOT EXISTS {table} (\n    {body}\n)"
 
 
 def create_index(name: str) -> str:
-    """Return the statement that makes one index where it is missing."""
+    """Return the statement that creates an index if it does not exist."""
     table, what = INDEXES.get(name) or OWN_INDEXES[name]
     return f"CREATE INDEX IF NOT EXISTS {name} ON {table} {what}"
 

@@ -9,7 +9,7 @@ OWN_MODELS: frozenset[str] = frozenset({"apitoken", "savedsearch"})
 
 
 def store_alias() -> str:
-    """Return the alias of the store; it is `default` where one PostgreSQL database holds both."""
+    """Return the alias of the store; `default` if one PostgreSQL database holds both."""
     return str(settings.STORE_ALIAS)
 
 

@@ -1,4 +1,4 @@
-"""Events as programs send them, many at a time: checked one by one, written in chunks, each over one of the same id."""
+"""Ingestion of many events: checked one by one, written in chunks; an event replaces one of the same id."""
 
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -40,7 +40,7 @@ class BadEvent(ValidationError):
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why one of the events was not saved, and which, counted from 0."""
+    """An event that was refused, by its position from 0, and the reason."""
 
     position: int
     reason: str
@@ -56,7 +56,7 @@ class Ingested:
 
 
 def save_events(using: str, events: Iterable[Mapping[str, object]]) -> int:
-    """Save events in one transaction, each over an earlier one of the same id, and return how many."""
+    """Save events in one transaction and return how many; an event replaces one of the same id."""
     rows = []
     for position, event in enumerate(events):
         try:
@@ -71,11 +71,11 @@ def save_events(using: str, events: Iterable[Mapping[str, object]]) -> int:
 def ingest(
     using: str, events: Sequence[object], *, scope: Scope | None = None, whole: bool = False, seed: str | None = None
 ) -> Ingested:
-    """Save those of the events that can be, and return what became of each.
+    """Save the valid events, and return the result for each.
 
-    `whole`: all or nothing, in one transaction; BadEvent tells the first that cannot be. With a `seed` an event without
-    an id gets one that is the same each time: sent again, it is saved over itself. In the place of an event may stand
-    the error that its reader raised.
+    `whole`: all or nothing, in one transaction; raises BadEvent for the first invalid one. With a `seed` an event
+    without an id gets the same one each time: sent again, it replaces itself. An event may also be the error that its
+    reader raised.
     """
     if len(events) > MOST_EVENTS:
         raise ValidationError(
@@ -108,7 +108,7 @@ def _checked(position: int, event: object, seed: str | None, done: Ingested) -> 
 
 
 def event_row(event: object, made_id: str | None = None) -> tuple[object, ...]:
-    """Return an event's columns as they are inserted. Raises ValidationError with what is wrong, as half a sentence."""
+    """Return an event's row for insertion. Raises ValidationError with a clause that says what is wrong."""
     if not isinstance(event, Mapping):
         raise ValidationError("is not an object.")
     if not event.keys() <= _KNOWN:
@@ -133,7 +133,7 @@ def event_row(event: object, made_id: str | None = None) -> tuple[object, ...]:
 
 
 def _check_bounds(row: tuple[Any, ...]) -> None:
-    """Refuse what a program that is well meant does not send, and what the other database would not hold."""
+    """Refuse values out of sensible bounds, and values that the other database could not store."""
     for column, value in zip(_INSERTED, row, strict=True):
         if not bindable(value):
             raise ValidationError(f"has a {column} that holds a NUL character or half of a surrogate pair.")
@@ -194,7 +194,7 @@ def _outside(scope: Scope, rows: Iterable[tuple[Any, ...]]) -> set[str]:
 
 
 def write_rows(using: str, rows: Sequence[tuple[object, ...]]) -> None:
-    """Insert rows as `event_row` makes them, each over one of the same id; call it inside a transaction."""
+    """Insert rows from `event_row`, replacing those of the same id; call it inside a transaction."""
     plain: list[tuple[object, ...]] = []
     odd: list[tuple[object, ...]] = []
     for row in rows:

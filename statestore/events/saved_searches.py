@@ -1,4 +1,4 @@
-"""Queries of the search page that people keep under names of their own."""
+"""Saved searches: queries of the search page, kept by users under a name."""
 
 from typing import Final
 
@@ -26,7 +26,7 @@ def find(user_pk: int, view_id: int) -> models.SavedSearch:
 
 
 def save(user_pk: int, name: str, text: str) -> tuple[models.SavedSearch, bool]:
-    """Keep a query under a name, over an earlier one of the same name; return the view, and whether it is new.
+    """Save a query under a name, replacing one of the same name; return it, and whether it is new.
 
     Raises QueryError for a text that is no query.
     """

@@ -2,7 +2,7 @@
 
 fields   what several forms have
 filters  which rows of a list
-past     which stretch and which moments of a past
+past     time ranges and moments
 actions  what a person does
 rows     what people edit in the admin
 """

@@ -139,7 +139,7 @@ def _known_at(agent_id: str, seconds: int, using: str) -> KnownState | None:
 def _around(agent_id: str, seconds: int, using: str) -> tuple[Record | None, Record | None]:
     """Return the record whose state holds at a time, and the first change after it.
 
-    Where a second has changes, the state at its end is that after the last of them, whatever snapshots it has.
+    If a second has changes, the state at its end is that after the last of them, not of its snapshots.
     """
     changes = Past(agent_id, using=using, kinds=CHANGES)
     change = changes.last(until=seconds)

@@ -24,7 +24,7 @@ def row_line(table: str, columns: Sequence[str], values: Sequence[object]) -> by
 
 
 def to_json(value: object) -> object:
-    """Return a stored value as JSON; what no JSON value stands for becomes an object that names what it is."""
+    """Return a stored value as JSON; bytes and wrongly typed values become objects that name their type."""
     if isinstance(value, NonInteger):
         return {"odd": to_json(value.raw if not isinstance(value.raw, bytes) else StoredBlob(value.raw))}
     if isinstance(value, StoredBlob):
@@ -37,7 +37,7 @@ def to_json(value: object) -> object:
 
 
 def from_json(value: object) -> Any:
-    """Return the stored value that a line's JSON stands for. Raises ValidationError."""
+    """Return the stored value of a line's JSON. Raises ValidationError."""
     if value is None or isinstance(value, str) or (isinstance(value, int) and not isinstance(value, bool)):
         return value
     if isinstance(value, dict) and len(value) == 1:

@@ -24,7 +24,7 @@ READ_BYTES: Final = 8 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What is exported: of whom, which tables, of one agent only, with the audit log or without."""
+    """What to export: the scope, the tables, one agent only, with or without the audit log."""
 
     scope: Scope = field(default_factory=Scope)
     tables: tuple[str, ...] = ()
@@ -32,7 +32,7 @@ class Wanted:
     audit: bool = False
 
     def chosen(self) -> list[Table]:
-        """Return the tables. Raises ValidationError for one that there is not."""
+        """Return the tables. Raises ValidationError for an unknown one."""
         if unknown := [name for name in self.tables if name not in BY_NAME]:
             raise ValidationError(f"Unknown table {unknown[0][:80]}. Tables: {', '.join(BY_NAME)}.")
         found = [table for table in TABLES if not self.tables or table.name in self.tables]
@@ -42,7 +42,7 @@ class Wanted:
 
 
 def export_lines(wanted: Wanted) -> Iterator[bytes]:
-    """Return the lines of an export. What is wrong with the wish is raised at once, not while they are read."""
+    """Return the lines of an export. Errors in the request are raised here, not while the lines are read."""
     return _lines(wanted, wanted.chosen())
 
 
@@ -77,7 +77,7 @@ def _rows(table: Table, wanted: Wanted) -> Iterator[bytes]:
 
 
 def _chunks(rows: Any, table: Table) -> Iterator[list[Any]]:
-    """Yield the keys of rows in their order, so many at a time as fit into memory."""
+    """Yield the keys of rows in order, in batches that fit into memory."""
     order = "rowid" if table.has_rowid else "pk"
     sizes = [vendor.byte_length(name) for name in table.heavy]
     size = reduce(add, sizes) if sizes else None

@@ -1,4 +1,4 @@
-"""Lines into a store: each row over one of the same key, in short transactions; run again, it goes on where it stopped.
+"""Import of lines: rows replace rows of the same key, in short transactions; a repeated import resumes.
 
 A row that cannot be is left out and told; all others are written. The last line of an export proves that none is
 missing.
@@ -63,7 +63,7 @@ class _Row:
 
 
 def import_lines(source: Iterable[bytes], *, using: str, by: Actor, dry_run: bool = False) -> Report:
-    """Import an export's lines and return the report; with `dry_run` nothing is written, and the same is told."""
+    """Import an export's lines and return the report; with `dry_run` the report is the same, and nothing is written."""
     report, digest = Report(dry_run=dry_run), hashlib.sha256()
     waiting: list[_Row] = []
     table: Table | None = None
@@ -138,7 +138,7 @@ def _row(number: int, payload: dict[str, object], table: Table, using: str, repo
 
 
 def _normalised(number: int, values: dict[str, object], report: Report) -> _Row:
-    """Return a row whose numbers are numbers, with what they were. Raises ValidationError for what is none."""
+    """Return a row with its numbers converted, and their originals. Raises ValidationError if one cannot be."""
     odd = {column: value for column, value in values.items() if isinstance(value, NonInteger)}
     for column, value in odd.items():
         if not value.readable:
@@ -190,7 +190,7 @@ def _key(table: Table, row: _Row) -> tuple[object, ...]:
 
 
 def _present(table: Table, rows: list[_Row], using: str) -> set[object]:
-    """Return the keys of those rows that are there already."""
+    """Return the keys of the rows that exist."""
     found = table.model.objects.using(using)
     columns = [next(f.attname for f in table.fields if f.column == column) for column in table.key_columns]
     first = {_key(table, row)[0] for row in rows}
@@ -204,7 +204,7 @@ def _count(table: Table, rows: list[_Row], there: set[object], report: Report) -
 
 
 def _upsert(table: Table, rows: list[_Row], using: str) -> None:
-    """Write rows in their order: their numbers of insertion follow it."""
+    """Write rows in their order, which becomes their insertion order."""
     for is_plain, some in _runs(rows):
         (_upsert_plain if is_plain else _upsert_odd)(table, some, using)
 
@@ -233,7 +233,7 @@ def _runs(rows: list[_Row]) -> Iterator[tuple[bool, list[_Row]]]:
 
 
 def _upsert_odd(table: Table, rows: list[_Row], using: str) -> None:
-    """Write rows that hold invalid UTF-8, blobs or wrongly typed numbers; PostgreSQL takes none."""
+    """Write rows with invalid UTF-8, blobs or wrongly typed numbers, which only SQLite can store."""
     made = [table.model(**{field.attname: row.values[field.column] for field in table.fields}) for row in rows]
     names = [f.name for f in table.fields if f.column not in table.key_columns]
     unique = [f.name for f in table.fields if f.column in table.key_columns]

@@ -1,4 +1,4 @@
-"""Numbers that were stored as something else: what PostgreSQL cannot hold is kept beside them, for the way back.
+"""Original values of wrongly typed numbers: kept beside the row on PostgreSQL, which cannot store them, for an export.
 
 An orchestrator's SQLite file has a text in each column that CURRENT_TIMESTAMP fills in. On PostgreSQL the column holds
 the seconds, and `stored_as` what they were; it counts as long as the number is still the same.
@@ -27,12 +27,12 @@ def are_kept(table: Table, using: str) -> bool:
 
 
 def dumped(odd: Mapping[str, NonInteger]) -> str | None:
-    """Return what goes into the column, None if no number was anything else."""
+    """Return the value of the column, None if all numbers were numbers."""
     return json.dumps({column: codec.to_json(value) for column, value in odd.items()}) if odd else None
 
 
 def of(table: Table, using: str, keys: Sequence[object]) -> dict[object, dict[str, NonInteger]]:
-    """Return {key: {column: original}} of those rows among some that have any."""
+    """Return {key: {column: original}} of the rows that have any."""
     if not are_kept(table, using) or not keys:
         return {}
     (key,) = table.key_columns
@@ -47,7 +47,7 @@ def _loaded(text: str) -> dict[str, NonInteger]:
 
 
 def given_back(table: Table, values: Sequence[object], originals: Mapping[str, NonInteger]) -> list[object]:
-    """Return a row's values, each number that is still what it was made of as that."""
+    """Return a row's values, with originals for numbers that have not changed since."""
     return [
         original if (original := originals.get(column)) is not None and int(original) == value else value
         for column, value in zip(table.columns, values, strict=True)

@@ -1,4 +1,4 @@
-"""Which tables an export has, in the order in which they can be read back, and by which key each row is known."""
+"""The tables of an export, in the order in which they can be imported, and their keys."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ class Table:
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """The columns as the lines name them; the order of insertion and automatic numbers are none."""
+        """The columns that lines have; insertion order and automatic numbers are left out."""
         return tuple(field.column for field in self.fields)
 
     @property

@@ -1,4 +1,4 @@
-"""Which items of two lists are the same item: unchanged, edited, moved, removed or added."""
+"""Alignment of two lists: which items are unchanged, edited, moved, removed or added."""
 
 from collections import Counter
 from collections.abc import Hashable, Iterable, Iterator, Sequence
@@ -41,7 +41,7 @@ class Alignment:
 
 
 def align(before: list[Json], after: list[Json], budget: Budget) -> Alignment | None:
-    """Return what became of the items, or None if finding out takes more than the effort.
+    """Return the alignment, or None if it exceeds the budget.
 
     Equal content matches first, in order; what is left of equal content has moved; the rest is paired between its
     matched neighbours, by identity field and then by likeness.
@@ -114,7 +114,7 @@ def _any_reordered(moved: list[Json], items: list[Json]) -> bool:
 
 
 def _quick_key(item: Json, budget: Budget) -> Hashable:
-    """Return what only items that are the same share; also with the same order of keys."""
+    """Return the fingerprint of an item that includes its key order."""
     if type(item) is str:
         return item
     key = fingerprint(item)
@@ -123,7 +123,7 @@ def _quick_key(item: Json, budget: Budget) -> Hashable:
 
 
 def _exact_key(item: Json, budget: Budget) -> Hashable:
-    """Return what two items share exactly if they are the same."""
+    """Return the fingerprint of an item: equal for equal items only."""
     if not isinstance(item, dict | list):
         return _quick_key(item, budget)
     text = canonical(item)
@@ -133,7 +133,7 @@ def _exact_key(item: Json, budget: Budget) -> Hashable:
 
 
 def _gaps(matches: Iterable[Match], left: range, right: range) -> Iterator[tuple[range, range]]:
-    """Yield the stretches between neighbouring matches, where either side has items or both have."""
+    """Yield the gaps between neighbouring matches that have items on either side."""
     left_start, right_start = left.start, right.start
     for i, j in (*matches, (left.stop, right.stop)):
         if i > left_start or j > right_start:
@@ -160,7 +160,7 @@ _Items: TypeAlias = Sequence[tuple[int, Json]]
 
 
 def _paired(lefts: _Items, rights: _Items, budget: Budget) -> list[Match]:
-    """Return which unmatched items of one gap are one item that was edited; rising on both sides."""
+    """Return increasing pairs of unmatched items of one gap that are edits of each other."""
     if not lefts or not rights:
         return []
     pairs: list[Match] = []
@@ -179,7 +179,7 @@ def _same_identity(lefts: _Items, rights: _Items, budget: Budget) -> list[Match]
 
 
 def _identities(items: _Items) -> dict[Hashable, int]:
-    """Return the place in `items` of each identity that only one of them has."""
+    """Return {identity: index} of the identities that occur once."""
     named = [(identity, place) for place, (_, item) in enumerate(items) if (identity := _identity(item))]
     count = Counter(identity for identity, _ in named)
     return {identity: place for identity, place in named if count[identity] == 1}
@@ -195,7 +195,7 @@ def _identity(item: Json) -> tuple[str, str | int] | None:
 
 
 def _alike(lefts: _Items, rights: _Items, budget: Budget) -> list[Match]:
-    """Return the pairs, rising on both sides, whose likeness is the most together."""
+    """Return the increasing pairs with the greatest total similarity."""
     size = sum(len(item) if isinstance(item, dict | list) else 1 for _, item in lefts)
     cells = len(lefts) * len(rights)
     if cells > limits.MAX_CELLS or not budget.consume(20 * cells + 20 * size * len(rights)):
@@ -227,7 +227,7 @@ def _heaviest(weights: list[list[float]]) -> list[Match]:
 
 
 def likeness(left: Json, right: Json) -> float:
-    """Return how probable it is that the one value is the other, edited: from 0, never, to 1."""
+    """Return the similarity of two values, from 0 to 1."""
     if isinstance(left, dict) and isinstance(right, dict):
         return _object_likeness(left, right)
     if isinstance(left, str) and isinstance(right, str):

@@ -37,11 +37,11 @@ __all__ = [
 
 
 class TooDeep(ValueError):
-    """A change lies deeper than MAX_DEPTH levels."""
+    """A change is nested deeper than MAX_DEPTH levels."""
 
 
 class _Place(NamedTuple):
-    """Two containers of one type, in the same place of either state, that differ somewhere inside."""
+    """Two containers of one type at the same place, which differ somewhere inside."""
 
     before_path: str
     after_path: str
@@ -67,7 +67,7 @@ def diff(before: Json, after: Json) -> Diff:
 def _walk(before: Json, after: Json, budget: Budget) -> Diff:
     changes: list[Change] = []
     coarse = False
-    # A stack of our own: as deep as the states, whatever depth the caller is at.
+    # A stack of our own: the depth of the states is not limited by the caller's recursion.
     levels: list[Iterator[_Step]] = [iter(_steps_at("", "", before, after))]
     while levels:
         step = next(levels[-1], None)
@@ -100,7 +100,7 @@ def _refuse_deep(level: int, *values: Json | Missing) -> None:
 
 
 def _steps_at(before_path: str, after_path: str, before: Json, after: Json) -> list[_Step]:
-    """Return what there is to say of one place of both states; nothing if they are the same."""
+    """Return the changes at one place of both states; none if they are equal."""
     if equal_fast(before, after):
         return []
     place = _Place(before_path, after_path, before, after)
@@ -113,7 +113,7 @@ def _replaced(place: _Place) -> Change:
 
 
 def _steps_inside(place: _Place, budget: Budget) -> list[_Step] | None:
-    """Return the steps through two containers, or None if they are better replaced whole."""
+    """Return the changes inside two containers, or None if they are better replaced as a whole."""
     _, _, before, after = place
     steps: list[_Step] | None = None
     size = 0
@@ -175,7 +175,7 @@ def _list_steps(place: _Place, before: list[Json], after: list[Json], budget: Bu
 
 @dataclass(frozen=True, slots=True)
 class JsonComparison:
-    """Two state texts that are both JSON. `same_text`: not even spacing or the order of keys differs."""
+    """The comparison of two JSON states. `same_text`: spacing and key order are equal too."""
 
     diff: Diff
     before: Json
@@ -184,13 +184,13 @@ class JsonComparison:
 
     @property
     def bounded(self) -> bool:
-        """Whether there is more to tell than is listed, so that the page should offer the texts themselves."""
+        """Whether the list is cut, so that the page should offer the texts themselves."""
         return self.diff.truncated or self.diff.coarse
 
 
 @dataclass(frozen=True, slots=True)
 class TextComparison:
-    """Two state texts compared by line, since, as `reason` says to a person, they can't be compared as JSON."""
+    """The comparison of two states by line; `reason` says why they are not compared as JSON."""
 
     lines: TextDiff
     reason: str
@@ -198,7 +198,7 @@ class TextComparison:
 
     @property
     def bounded(self) -> bool:
-        """Whether there is more to tell than is listed, so that the page should offer the texts themselves."""
+        """Whether the list is cut, so that the page should offer the texts themselves."""
         return self.lines.truncated
 
 

@@ -1,4 +1,4 @@
-"""Which items of one sequence are found again, in order, in another: the core of both the JSON and the text diff."""
+"""Longest common subsequences: the core of both the JSON and the text diff."""
 
 from bisect import bisect_left
 from collections import defaultdict, deque
@@ -17,7 +17,7 @@ _Chain: TypeAlias = tuple[Any, Match]
 
 
 class Budget:
-    """What one comparison may still spend; shared by all its parts, so that many small ones can't add up.
+    """The effort that one comparison has left, shared by all its parts, so that many small ones cannot add up.
 
     A unit is about a tenth of a microsecond.
     """
@@ -26,13 +26,13 @@ class Budget:
         self._left = units
 
     def consume(self, units: int) -> bool:
-        """Return whether the work can be afforded. After the first refusal nothing can."""
+        """Spend effort, and return whether there was enough. After the first refusal nothing is granted."""
         self._left = self._left - units if self._left >= units else -1
         return self._left >= 0
 
 
 def common_subsequence(left: Sequence[Hashable], right: Sequence[Hashable], budget: Budget) -> list[Match]:
-    """Return pairs of indexes, rising on both sides, at which the two sequences hold equal items.
+    """Return increasing pairs of indexes at which two sequences have equal items.
 
     As many pairs as there can be, while MAX_EDITS and the effort suffice; else many, in n log n steps.
     """
@@ -59,7 +59,7 @@ def _match_shared(left: list[Hashable], right: list[Hashable], budget: Budget) -
 
 
 def common_ends(left: Any, right: Any, equal: Callable[[Any, Any], bool]) -> tuple[int, int]:
-    """Return how many items the two lists or texts share at their head, and how many more at their tail.
+    """Return the lengths of the common prefix and, after it, of the common suffix of two lists or texts.
 
     `equal` compares slices: halving them keeps the work in C, where a loop over the items would not be.
     """

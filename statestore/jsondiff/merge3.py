@@ -1,4 +1,4 @@
-"""Three-way merge: two states that went apart from a third, made one again.
+"""Three-way merge of two states with a common base.
 
 Both sides are read as changes to the base. Changes that only one side made are taken, those that both made are taken
 once, and where both touched one place differently a person has to choose.
@@ -24,7 +24,7 @@ SIDES: Final[tuple[Side, Side]] = ("ours", "theirs")
 
 @dataclass(frozen=True, slots=True)
 class Conflict:
-    """A place that both sides changed, each in its own way.
+    """A place that both sides changed differently.
 
     `path` is a JSON Pointer into the base. Where both put items into a list at one point, it ends in + and the index
     of the item ahead of which they go, and `ours` and `theirs` are the lists of what they put there.
@@ -38,7 +38,7 @@ class Conflict:
 
 @dataclass(frozen=True, slots=True)
 class Merge:
-    """What came of a merge: `merged` has our side where the two conflict."""
+    """The result of a merge: `merged` has our side at conflicts."""
 
     merged: Json
     conflicts: tuple[Conflict, ...]
@@ -47,7 +47,7 @@ class Merge:
     disputed: Mapping[str, _Group]
 
     def resolved(self, choices: Mapping[str, Side]) -> Json:
-        """Return the merged state with a side chosen for some conflicts, by path; ours for the others.
+        """Return the merged state with the chosen sides, by path; ours for other conflicts.
 
         Raises KeyError for a path at which nothing conflicts.
         """
@@ -58,7 +58,7 @@ class Merge:
 
 
 def merge(base: Json, ours: Json, theirs: Json) -> Merge:
-    """Return the merge of two states that both came from `base`.
+    """Merge two states that both came from `base`.
 
     Raises TooDeep for a change below MAX_DEPTH levels, Truncated where a side has too many changes to be listed.
     """

@@ -24,7 +24,7 @@ _scan = json.JSONDecoder(parse_int=len, parse_float=len).scan_once  # type: igno
 
 
 class Number(bytes):
-    """A number as it was written, where no Python number prints back so. Equal only to the same literal.
+    """A number whose literal no Python number reproduces. Equal only to the same literal.
 
     Bytes, which JSON has no other use for: a state may hold a million of these, and bytes are compared in C.
     """
@@ -50,7 +50,7 @@ Json: TypeAlias = bool | int | float | str | Number | list["Json"] | dict[str, "
 
 
 class NotJson(ValueError):
-    """The text can't be shown as JSON: `reason` is one sentence for a person, `position` counts characters from 0."""
+    """The text cannot be shown as JSON: `reason` is a sentence for users, `position` counts characters from 0."""
 
     def __init__(self, reason: str, position: int | None = None) -> None:
         super().__init__(reason)
@@ -59,7 +59,7 @@ class NotJson(ValueError):
 
 
 def parse(text: str, *, max_bytes: int = limits.MAX_PARSED_BYTES, max_depth: int = limits.MAX_DEPTH) -> Json:
-    """Return the value that the text stands for; every number compares and prints as it was written.
+    """Parse a text; numbers compare and print as they were written.
 
     Raises NotJson, and nothing else, for text that is not JSON, is over `max_bytes` of UTF-8, nests deeper than
     `max_depth`, holds NaN or Infinity, or names one key of an object twice. Lone surrogates are let through.
@@ -80,7 +80,7 @@ def parse(text: str, *, max_bytes: int = limits.MAX_PARSED_BYTES, max_depth: int
 def members(
     text: str, names: Iterable[str], *, max_bytes: int = limits.MAX_PARSED_BYTES, max_depth: int = limits.MAX_DEPTH
 ) -> tuple[Json, dict[str, str]]:
-    """Return the value of a text as `parse` does, and of an object's members so named the text as it stands there."""
+    """Parse a text, and return the source text of the named members of its top object too."""
     value = parse(text, max_bytes=max_bytes, max_depth=max_depth)
     found: dict[str, str] = {}
     if not isinstance(value, dict):
@@ -188,7 +188,7 @@ def _plainly(error: json.JSONDecodeError) -> NotJson:
 
 
 def depth_exceeds(value: Json, limit: int) -> bool:
-    """Return whether containers nest in the value more than `limit` levels deep. A scalar has no level."""
+    """Return whether containers are nested deeper than `limit` levels. A scalar has no level."""
     level = [value] if isinstance(value, dict | list) else []
     for _ in range(limit):
         if not level:
@@ -214,7 +214,7 @@ def dump(value: Json, *, indent: int | None = 2) -> str:
 
 
 def canonical(value: Json) -> str:
-    """Return a text that two values share exactly if they are the same: keys sorted, 1 apart from 1.0 and from true."""
+    """Return a text that is equal for equal values only: keys are sorted, and 1, 1.0 and true differ."""
     return _CANONICAL.encode(value)
 
 
@@ -233,14 +233,14 @@ _CANONICAL = json.JSONEncoder(ensure_ascii=False, check_circular=False, sort_key
 
 
 def equal(left: Json, right: Json) -> bool:
-    """Return whether the two are one value: keys in any order, 1 apart from 1.0, from true and from "1"."""
+    """Return whether two values are equal: keys in any order; 1, 1.0, true and "1" differ."""
     if left is right or equal_fast(left, right):
         return True
     return left == right and canonical(left) == canonical(right)
 
 
 def equal_fast(left: Json, right: Json) -> bool:
-    """Return True only for one value twice; False also for one whose keys are ordered otherwise. Several times faster.
+    """Like `equal`, several times faster; False also for values that differ in key order alone.
 
     Python's == is not enough: to it 1, 1.0 and True are equal.
     """
@@ -250,7 +250,7 @@ def equal_fast(left: Json, right: Json) -> bool:
 
 
 def fingerprint(value: Json) -> bytes:
-    """Return bytes that two values share only if they are the same, and do share if their keys are in one order too."""
+    """Return bytes that are equal for equal values with the same key order, and for no others."""
     try:
         # The second version writes what a value is, down to the sign of a zero; later ones also tell which of its parts
         # happen to be one object.

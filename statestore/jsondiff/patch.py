@@ -14,7 +14,7 @@ from statestore.jsondiff.pointer import split
 
 
 class Kind(StrEnum):
-    """What became of a place in the state."""
+    """What happened to a value."""
 
     ADDED = "added"
     REMOVED = "removed"
@@ -23,7 +23,7 @@ class Kind(StrEnum):
 
 
 class Missing(Enum):
-    """The type of MISSING: there is no value, which is not the same as null."""
+    """The type of MISSING: no value, as opposed to null."""
 
     MISSING = "missing"
 
@@ -34,11 +34,11 @@ _INVERSE: Final = {Kind.ADDED: Kind.REMOVED, Kind.REMOVED: Kind.ADDED}
 
 
 class Truncated(ValueError):
-    """The changes are not all listed, so that they don't lead from the one state to the other."""
+    """The list of changes is cut, so that it does not turn one state into the other."""
 
 
 class DoesNotFit(ValueError):
-    """The changes were computed from another state than the one to which they are to be applied."""
+    """The changes were computed for another state."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -85,13 +85,13 @@ class Diff:
 
     @property
     def counts(self) -> dict[Kind, int]:
-        """How many of the listed changes there are of each kind, none left out."""
+        """The number of listed changes of each kind, zeros included."""
         found = Counter(change.kind for change in self.changes)
         return {kind: found[kind] for kind in Kind}
 
 
 def invert(changes: Iterable[Change]) -> tuple[Change, ...]:
-    """Return the changes that lead back: from the state after to the state before."""
+    """Return the inverse changes, from the state after to the state before."""
     return tuple(
         Change(
             _INVERSE.get(change.kind, change.kind),
@@ -108,14 +108,14 @@ def invert(changes: Iterable[Change]) -> tuple[Change, ...]:
 
 @dataclass(slots=True)
 class Edit:
-    """What the chosen changes do at one place: to the value itself, to its members, and into it."""
+    """The edits at one place: of the value itself, of its members, and below."""
 
     change: Change | None = None
     members: dict[str, "Edit"] = field(default_factory=dict)
     inserts: list[tuple[str, Change]] = field(default_factory=list)
 
     def at(self, parts: Iterable[str]) -> "Edit":
-        """Return the edit below this one, made where there is none."""
+        """Return the edit of a child, created if needed."""
         edit = self
         for part in parts:
             edit = edit.members.setdefault(part, Edit())
@@ -123,12 +123,12 @@ class Edit:
 
     @property
     def takes_away(self) -> bool:
-        """Whether the value leaves its place."""
+        """Whether the value is removed or moved away."""
         return self.change is not None and self.change.kind in (Kind.REMOVED, Kind.MOVED)
 
 
 def apply(state: Json, changes: Iterable[Change]) -> Json:
-    """Return the state with the changes made: all of a diff, or any of them in any order.
+    """Return the state with changes applied: all of a diff, or some of them in any order.
 
     Each change goes where its before_path says, as if it were alone; what is inserted at one point keeps the order
     that it has in the state after. `state` is not altered; the result shares its untouched parts with it and with
@@ -143,7 +143,7 @@ def apply(state: Json, changes: Iterable[Change]) -> Json:
 
 
 def planned(changes: Iterable[Change]) -> Edit:
-    """Return what the changes do at the top of the state before and, in its members, at each place below."""
+    """Return the tree of edits, from the top of the state before."""
     root = Edit()
     for change in changes:
         if change.kind is not Kind.ADDED:

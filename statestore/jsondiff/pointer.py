@@ -10,17 +10,17 @@ _BAD_ESCAPE = re.compile("~(?![01])")
 
 
 def join(parts: Iterable[str | int]) -> str:
-    """Return the JSON Pointer (RFC 6901) to the place that the keys and indexes lead to; "" is the whole document."""
+    """Return the JSON Pointer (RFC 6901) of keys and indexes; "" is the whole document."""
     return "".join(f"/{escape(str(part))}" for part in parts)
 
 
 def escape(part: str) -> str:
-    """Return one key as it stands between the slashes of a JSON Pointer."""
+    """Return one key escaped for a JSON Pointer."""
     return part.replace("~", "~0").replace("/", "~1") if "~" in part or "/" in part else part
 
 
 def split(path: str) -> tuple[str, ...]:
-    """Return the keys and indexes of a JSON Pointer, all as text. Raises ValueError for what is not a pointer."""
+    """Return the keys and indexes of a JSON Pointer, all as text. Raises ValueError for an invalid pointer."""
     if not path:
         return ()
     if path[0] != "/" or _BAD_ESCAPE.search(path):
@@ -29,7 +29,7 @@ def split(path: str) -> tuple[str, ...]:
 
 
 def leaf_paths(value: Json, path: str = "") -> Iterator[str]:
-    """Yield the JSON Pointers of all values that hold no others, in the order of the text."""
+    """Yield the JSON Pointers of all leaves, in document order."""
     if not isinstance(value, dict | list) or not value:
         yield path
         return

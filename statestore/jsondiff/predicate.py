@@ -36,7 +36,7 @@ _PLAIN_PATH: Final = re.compile(r"/[^\s=!<>\"]*")
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """What is looked for at one path; `value` is meant only where the operator takes one."""
+    """A condition on one path; `value` is used only if the operator takes one."""
 
     path: str
     operator: str
@@ -63,7 +63,7 @@ class Condition:
 
 
 def parse(text: str) -> Condition:
-    """Return the condition that a text states. Raises ValidationError, which says what is wrong with it."""
+    """Parse a condition. Raises ValidationError, which says what is wrong with it."""
     shape = _SHAPE.fullmatch(text)
     assert shape, "the last part of the pattern takes anything"
     path, operator, value = _path(shape["path"], text), shape["operator"].lower(), shape["value"]
@@ -84,7 +84,7 @@ def _refused(said: str) -> ValidationError:
 
 
 def exists(path: str) -> str:
-    """Return the text of the condition that something is at a path."""
+    """Return the condition, as text, that a path exists."""
     return str(Condition(path, "exists"))
 
 
@@ -115,7 +115,7 @@ def _value(typed: str, operator: str) -> Json:
 
 
 def _number(value: Json) -> Decimal | None:
-    """Return a JSON number as the number that it stands for, None for what is none."""
+    """Return the value of a JSON number, None for any other value."""
     if isinstance(value, bool) or not isinstance(value, int | float | Number):
         return None
     try:

@@ -34,7 +34,7 @@ _Splice: TypeAlias = tuple[int, int, str]
 
 
 class Span(NamedTuple):
-    """Where a value stands in the text: from `start` up to `end`; as a member of an object, with its key from `key`."""
+    """The span of a value in the text, from `start` up to `end`; of an object's member with its key, from `key`."""
 
     key: int
     start: int
@@ -60,7 +60,7 @@ class _Place:
         return int(part)
 
     def at(self, path: str) -> Span:
-        """Return the span of what lies at the JSON Pointer, which was among the wanted paths."""
+        """Return the span of a JSON Pointer, which must be among the wanted paths."""
         place: _Place | None = self
         span = self.span
         for part in split(path):
@@ -72,7 +72,7 @@ class _Place:
 
 
 def rewrite(text: str, changes: Iterable[Change], source: str | None = None) -> str:
-    """Return the state's text with the changes made: all of a diff, or any of them in any order.
+    """Return the state's text with changes applied: all of a diff, or some of them in any order.
 
     What is added or replaced is spelled as in `source`, the text of the state after; without it, on one line. What
     moves keeps its spelling. Raises DoesNotFit too where `source` is not the text that the changes lead to.
@@ -87,7 +87,7 @@ def rewrite(text: str, changes: Iterable[Change], source: str | None = None) -> 
 
 
 def replace_value(text: str, path: str, new_text: str) -> str:
-    """Return the text with the value at the JSON Pointer replaced by another, as typed but for spacing around it.
+    """Return the text with the value at a JSON Pointer replaced by another JSON text, without its outer spacing.
 
     Raises KeyError for a path that is not there; NotJson where either text, or the result, can't be parsed.
     """
@@ -101,7 +101,7 @@ def replace_value(text: str, path: str, new_text: str) -> str:
 
 
 def spans(text: str, paths: Iterable[str]) -> dict[str, Span]:
-    """Return where in the text the values at the JSON Pointers stand; the text must be one that `parse` takes.
+    """Return the spans of JSON Pointers in a text that `parse` accepts.
 
     Takes about as long as parsing, however many paths there are. Raises KeyError for a path that is not there.
     """

@@ -16,7 +16,7 @@ _WORD: Final = re.compile(r"\w+\s*|[^\w\s]\s*|\s+")
 
 
 class Op(StrEnum):
-    """What became of a piece of text."""
+    """The kind of a segment."""
 
     EQUAL = "equal"
     INSERT = "insert"
@@ -24,14 +24,14 @@ class Op(StrEnum):
 
 
 class Segment(NamedTuple):
-    """A stretch of text. All that is equal or deleted makes up the text before; equal or inserted, the one after."""
+    """A piece of text. Equal and deleted segments make up the text before; equal and inserted ones the text after."""
 
     op: Op
     text: str
 
 
 class Line(NamedTuple):
-    """One line and its number on either side, from 1; `cut` where only its first MAX_LINE_CHARS are here."""
+    """A line with its number on either side, from 1; `cut` if only its first MAX_LINE_CHARS are included."""
 
     op: Op
     text: str
@@ -41,14 +41,14 @@ class Line(NamedTuple):
 
 
 class Hunk(NamedTuple):
-    """Changed lines near each other, with the unchanged ones around them."""
+    """Neighbouring changed lines, with unchanged context."""
 
     lines: tuple[Line, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class TextDiff:
-    """The hunks from one text to another. `truncated`: more changed lines follow, which are not here."""
+    """The hunks from one text to another. `truncated`: more changed lines follow."""
 
     hunks: tuple[Hunk, ...]
     truncated: bool = False
@@ -64,7 +64,7 @@ class _Window(NamedTuple):
 
 
 def diff_lines(before: str, after: str, context: int = 3) -> TextDiff:
-    """Return the lines that differ, deleted ahead of inserted, each hunk with `context` equal lines around it.
+    """Return the changed lines as hunks with `context` equal lines; deletions come before insertions.
 
     At most MAX_SHOWN_LINES, found among the first MAX_COMPARED_LINES from the first difference on.
     """
@@ -149,7 +149,7 @@ def _hunks(lines: list[Line], context: int) -> Iterator[Hunk]:
 
 
 def diff_words(before: str, after: str) -> list[Segment]:
-    """Return the segments, word by word, that lead through both texts; a deletion stands ahead of an insertion.
+    """Return the word diff of two texts as segments; deletions come before insertions.
 
     Where over MAX_COMPARED_CHARS lie between what both begin and end with, those are one deletion and one insertion.
     """
@@ -164,7 +164,7 @@ def diff_words(before: str, after: str) -> list[Segment]:
 
 
 def _common_words(before: str, after: str) -> tuple[int, int]:
-    """Return how many characters both texts begin and end with, short of cutting a word in two."""
+    """Return the lengths of the common prefix and suffix, without cutting a word."""
     head, tail = common_ends(before, after, eq)
     begun = re.search(r"\w*\Z", before[max(head - limits.MAX_WORD_CHARS, 0) : head])
     ended = re.match(r"\w*", before[len(before) - tail : len(before) - tail + limits.MAX_WORD_CHARS])

@@ -1,4 +1,4 @@
-"""How the store was found, and which of the orchestrator's migrations it has seen."""
+"""The store as adoption found it, and the orchestrator's migrations that it has seen."""
 
 from django.db import models
 
@@ -6,7 +6,7 @@ from statestore.db.fields import LenientInteger, LenientText, UnixSeconds
 
 
 class Adoption(models.Model):
-    """How the store was found when the dashboard moved in, so that `leave` can put it back exactly so."""
+    """The store as adoption found it, so that `leave` can restore it exactly."""
 
     id = models.BigAutoField(primary_key=True)
     at = UnixSeconds()

@@ -44,7 +44,7 @@ class AgentQuerySet(AddressedQuerySet["AgentState"]):
     def walked(self) -> Self:
         """Keep agents that are not in the trash, in a form for which SQLite walks our own index and reads no states.
 
-        It would choose the orchestrator's index of times, which has no names, and read each row; see schema.py.
+        It would choose the orchestrator's index of times, which has no names, and read each row; see the migrations.
         """
         return self.alias(in_trash=vendor.unindexed("is_deleted")).filter(in_trash=0)
 
@@ -82,7 +82,7 @@ class AgentQuerySet(AddressedQuerySet["AgentState"]):
         return self.annotate(last_reason=Subquery(newest.values("reason")[:1]))
 
     def silent_since(self, seconds: int) -> Self:
-        """Keep running agents that nothing has changed since that moment."""
+        """Keep running agents that have not changed since a time."""
         return self.walked_with_status("running").filter(updated_at__lte=seconds)
 
     def etags(self, agent_ids: set[str], *, max_bytes: int) -> dict[str, str]:
@@ -138,7 +138,7 @@ class AgentState(models.Model):
         return self.key[: -len(suffix)] if self.key != self.agent_id and self.key.endswith(suffix) else ""
 
     def etag(self) -> str:
-        """Return the hash of the row as it is."""
+        """Return the row's ETag."""
         return row_hash(self)
 
     def state_hash(self) -> str:
@@ -150,7 +150,7 @@ class TombstoneQuerySet(QuerySet["Tombstone"]):
     """Agents that were moved to the trash."""
 
     def revived(self) -> Self:
-        """Keep those whose agent is not in the trash any more: its orchestrator has saved it again."""
+        """Keep those whose agent was saved again by its orchestrator, and is out of the trash."""
         return self.filter(Exists(AgentState.objects.filter(agent_id=OuterRef("agent_id"), is_deleted=0)))
 
 

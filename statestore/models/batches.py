@@ -34,7 +34,7 @@ class BatchQuerySet(AddressedQuerySet["Batch"]):
         return self.annotate(undone_by=Subquery(undo.values("pk")[:1]))
 
     def only_of_agents(self, ids: QuerySet[Any, Any]) -> Self:
-        """Keep the batches all of whose agents are among some: who cannot see one of them may not restore it."""
+        """Keep batches whose agents are all among the given ones: an agent that is not visible cannot be restored."""
         items = self.model._meta.get_field("items").related_model._default_manager.filter(batch=OuterRef("pk"))
         inside = items.filter(agent_id__in=ids)
         return self.filter(Exists(inside)).exclude(Exists(items.exclude(agent_id__in=ids)))
@@ -84,7 +84,7 @@ class BatchItemQuerySet(QuerySet["BatchItem"]):
 
 
 class BatchItem(models.Model):
-    """One agent of a batch: the row that the batch was made against, and what became of it."""
+    """One agent of a batch: the ETag of its row, and the result."""
 
     id = models.BigAutoField(primary_key=True)
     batch = models.ForeignKey(Batch, models.CASCADE, related_name="items")

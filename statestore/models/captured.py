@@ -1,4 +1,4 @@
-"""Changes of agents' states that only triggers saw."""
+"""Captured changes: changes of agents' states that triggers recorded."""
 
 from typing import ClassVar, Self
 
@@ -13,10 +13,10 @@ from statestore.models.transitions import Transition
 
 
 class CapturedChangeQuerySet(AddressedQuerySet["CapturedChange"]):
-    """Changes that triggers saw."""
+    """Captured changes."""
 
     def of_agent(self, agent_id: str | OuterRef) -> Self:
-        """Keep the changes of an agent that are kept and that no transition records too."""
+        """Keep an agent's changes whose states are kept and that no transition records."""
         twins = Transition.objects.filter(
             agent_id=OuterRef("agent_id"),
             timestamp__gte=OuterRef("at") - SAME_SECONDS,
@@ -39,7 +39,7 @@ class CapturedChangeQuerySet(AddressedQuerySet["CapturedChange"]):
         return self.filter(at__gt=seconds)
 
     def older_than(self, at: int, number: int) -> Self:
-        """Keep those before a time and insertion order."""
+        """Keep changes before a time and insertion order."""
         return older(self, "at", at, number, order="id")
 
     def newer_than(self, at: int, number: int) -> Self:

@@ -1,4 +1,4 @@
-"""Forks: agents that began with the state of another one."""
+"""Forks: agents that started with the state of another one."""
 
 from django.db import models
 
@@ -6,7 +6,7 @@ from statestore.db.fields import LenientText, UnixSeconds
 
 
 class Fork(models.Model):
-    """From which agent, and which moment of it, an agent was made."""
+    """The agent and the moment that an agent was forked from."""
 
     agent_id = LenientText(primary_key=True)
     parent_id = LenientText()

@@ -6,7 +6,7 @@ from statestore.db.fields import LenientText, UnixSeconds
 
 
 class IdempotentResponse(models.Model):
-    """What a call with an Idempotency-Key was answered, kept for a day in the transaction that did what it asked for.
+    """The response to a call with an Idempotency-Key, kept for a day, written in the call's own transaction.
 
     A call of several transactions takes the key first: then `status` is 0, and others wait until `busy_until`.
 

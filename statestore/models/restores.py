@@ -1,4 +1,4 @@
-"""Restores that were applied, and saved plans of restores."""
+"""Applied restores, and saved plans."""
 
 from typing import Self
 
@@ -14,7 +14,7 @@ from statestore.models.transitions import Transition
 
 
 class RestoreQuerySet(AddressedQuerySet["Restore"]):
-    """Restores that were applied."""
+    """Applied restores."""
 
     def of_agent(self, agent_id: str) -> Self:
         return self.filter(agent_id=agent_id)
@@ -39,7 +39,7 @@ class RestoreQuerySet(AddressedQuerySet["Restore"]):
 
 
 class Restore(models.Model):
-    """One restore that was applied: what was put back, over what, by whom; undone by restoring its safety snapshot."""
+    """An applied restore: what was restored, over what, by whom; undone by restoring its safety snapshot."""
 
     id = LenientText(primary_key=True, default=new_id)
     agent_id = LenientText()
@@ -113,5 +113,5 @@ class SavedPlan(models.Model):
         return str(reverse("restore", args=[self.pk]))
 
     def is_expired(self, now: int) -> bool:
-        """Return whether the plan's day is over at `now`."""
+        """Return whether the plan has expired at `now`."""
         return int(self.expires_at) <= now

@@ -75,12 +75,12 @@ class Snapshot(models.Model):
         return str(reverse("snapshot", args=[self.pk]))
 
     def is_expired(self, now: int) -> bool:
-        """Return whether the snapshot's time is over at `now`."""
+        """Return whether the snapshot has expired at `now`."""
         return self.expires_at is not None and self.expires_at <= now
 
 
 class SnapshotExpiry(models.Model):
-    """When a snapshot of ours expires, for finding those that soon do without reading every snapshot."""
+    """The expiry of a snapshot of ours, to find expired ones without reading every snapshot."""
 
     snapshot_id = LenientText(primary_key=True)
     expires_at = UnixSeconds()

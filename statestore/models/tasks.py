@@ -57,7 +57,7 @@ class TaskQuerySet(AddressedQuerySet["Task"]):
 
 
 class Task(models.Model):
-    """A piece of work for agents. Its dependencies stand in its own JSON array and, as edges, in task_dependencies."""
+    """A piece of work for agents. Its dependencies are in its own JSON array and, as edges, in task_dependencies."""
 
     id = LenientText(primary_key=True, default=new_id)
     title = LenientText()
@@ -86,7 +86,7 @@ class Task(models.Model):
 
 
 class TaskDependency(models.Model):
-    """An edge: one task waits for another. The orchestrator's saves may cascade edges away."""
+    """An edge: one task depends on another. The orchestrator's saves may cascade edges away."""
 
     id = models.BigAutoField(primary_key=True)
     task = models.ForeignKey(Task, models.CASCADE, related_name="waits_for")

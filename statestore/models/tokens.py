@@ -9,7 +9,7 @@ from statestore.db.fields import UnixSeconds
 class ApiToken(models.Model):
     """A script's key to the JSON API: acts for one user, within scopes and namespaces, until it expires or is revoked.
 
-    Only an HMAC of the secret is kept: who reads this table can use none of them.
+    Only an HMAC of the secret is stored: reading this table gives no usable token.
     """
 
     public_id = models.CharField(max_length=16, unique=True)
@@ -36,15 +36,15 @@ class ApiToken(models.Model):
 
     @property
     def prefix(self) -> str:
-        """What may be shown of a token: enough to find it again in a script, useless by itself."""
+        """The visible part of a token: enough to identify it, useless by itself."""
         return f"{PREFIX}.{self.public_id}"
 
     def is_expired(self, now: int) -> bool:
-        """Return whether the token's time is over at `now`."""
+        """Return whether the token has expired at `now`."""
         return int(self.expires_at) <= now
 
     def may(self, scope: str) -> bool:
-        """Return whether a scope was given to the token."""
+        """Return whether the token has a scope."""
         return scope in self.scopes.split()
 
 

@@ -31,7 +31,7 @@ _LEAST_ROWID: Final = -(2**63)
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing about the store's health. `remedy` is empty if nothing needs doing."""
+    """One finding about the store's health. `remedy` is empty if nothing needs doing."""
 
     level: Level
     title: str
@@ -41,7 +41,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class Check:
-    """One question about a connection's database. Cheap ones take under 20 ms all together, on any size."""
+    """One check of a database. All cheap checks together take under 20 ms, whatever its size."""
 
     examine: Callable[[BaseDatabaseWrapper], Iterator[Finding]]
     cheap: bool
@@ -49,7 +49,7 @@ class Check:
 
 
 def examine(using: str | None = None, *, thorough: bool) -> list[Finding]:
-    """Return what was found about the store, the good included; without `thorough`, by the cheap checks alone."""
+    """Return all findings, the good ones too; without `thorough` those of the cheap checks."""
     using = using or store_alias()
     status = store_status(using)
     if not status.is_ready:
@@ -66,7 +66,7 @@ def examine(using: str | None = None, *, thorough: bool) -> list[Finding]:
 
 
 def troubles(using: str | None = None) -> list[Finding]:
-    """Return what the cheap checks have to complain about, the worst first."""
+    """Return the problems that the cheap checks find, the worst first."""
     found = [finding for finding in examine(using, thorough=False) if finding.level != "ok"]
     return sorted(found, key=lambda finding: finding.level)
 
@@ -151,7 +151,7 @@ def check_migrations(connection: BaseDatabaseWrapper) -> Iterator[Finding]:
 
 
 def check_indexes(connection: BaseDatabaseWrapper) -> Iterator[Finding]:
-    """Warn when an index is missing: one of the orchestrator's, or ours, which a large live store is spared."""
+    """Warn when an index is missing: the orchestrator's, or ours, which is not built on a large live store."""
     with connection.cursor() as cursor:
         names = {found.name for found in schema_detection.read_objects(cursor)}
     for name in (*schema.INDEXES, *schema.OWN_INDEXES):
@@ -204,7 +204,7 @@ def check_disk(connection: BaseDatabaseWrapper) -> Iterator[Finding]:
 
 
 def check_content(connection: BaseDatabaseWrapper) -> Iterator[Finding]:
-    """Tell whether the file's pages are sound. Only in WAL: elsewhere the orchestrator would wait for the answer."""
+    """Check the integrity of the file's pages. Only in WAL: otherwise the orchestrator would wait."""
     if _value(connection, "PRAGMA journal_mode") != "wal":
         return
     result = _value(connection, "PRAGMA quick_check(1)")
@@ -215,7 +215,7 @@ def check_content(connection: BaseDatabaseWrapper) -> Iterator[Finding]:
 
 
 def _count(connection: BaseDatabaseWrapper, table: str, condition: str) -> int:
-    """Return how many rows of a table (named t) fulfil a condition. Read slice by slice, so that no read lasts."""
+    """Return how many rows of a table (alias t) match a condition, read in slices, so that no read is long."""
     # All names and conditions are this file's own.
     slice_of = (
         f"SELECT max(place), sum(odd) FROM (SELECT t.rowid AS place, CASE WHEN {condition} THEN 1 ELSE 0 END AS odd"
@@ -268,7 +268,7 @@ _INTEGERS: Final = {
 
 
 def check_integers(connection: BaseDatabaseWrapper) -> Iterator[Finding]:
-    """Warn about integer columns that hold something else. The three that CURRENT_TIMESTAMP fills always do."""
+    """Warn about integer columns with other values. The three that CURRENT_TIMESTAMP fills always have some."""
     clean = True
     for table, columns in _INTEGERS.items():
         condition = " OR ".join(f"typeof(t.{column}) NOT IN ('integer', 'null')" for column in columns)
@@ -287,7 +287,7 @@ def check_integers(connection: BaseDatabaseWrapper) -> Iterator[Finding]:
 
 
 def check_orphans(connection: BaseDatabaseWrapper) -> Iterator[Finding]:
-    """Warn about history whose agent is gone."""
+    """Warn about history of deleted agents."""
     gone = "NOT EXISTS (SELECT 1 FROM agent_states a WHERE a.agent_id = t.agent_id)"
     counts = {table: _count(connection, table, gone) for table in ("state_transitions", "state_snapshots")}
     if not any(counts.values()):
@@ -302,7 +302,7 @@ def check_orphans(connection: BaseDatabaseWrapper) -> Iterator[Finding]:
 
 
 def check_dependencies(connection: BaseDatabaseWrapper) -> Iterator[Finding]:
-    """Warn about tasks that wait for tasks that do not exist."""
+    """Warn about tasks with dependencies that do not exist."""
     lost = "NOT EXISTS (SELECT 1 FROM tasks k WHERE k.id = {})"
     edges = f"{lost.format('t.task_id')} OR {lost.format('t.depends_on_task_id')}"
     with connection.cursor() as cursor:

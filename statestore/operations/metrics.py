@@ -1,4 +1,4 @@
-"""What a monitor asks for, in Prometheus' form: read from the store at each question, since processes come and go."""
+"""Metrics for Prometheus, read from the store at each request: worker processes keep no counters."""
 
 from collections.abc import Iterator
 from typing import Final
@@ -20,10 +20,10 @@ MOST_STATUSES: Final = 20
 
 
 class StoreCollector(Collector):
-    """Reads the store's figures; each by an index, none by reading a table that grows."""
+    """Collects the store's metrics, each by an index."""
 
     def collect(self) -> Iterator[Metric]:
-        """Yield the figures; where the store cannot be used, that is the figure."""
+        """Yield the metrics; if the store cannot be used, only that."""
         ready = readiness.examine()
         yield GaugeMetricFamily("statestore_ready", "1 where requests can be served.", value=int(ready.is_ready))
         parts = GaugeMetricFamily("statestore_part_ready", "1 where a part works.", labels=["part"])
@@ -67,5 +67,5 @@ _registry.register(StoreCollector())
 
 
 def exposition() -> bytes:
-    """Return all figures in Prometheus' text form."""
+    """Return all metrics in Prometheus' text format."""
     return generate_latest(_registry)

@@ -22,7 +22,7 @@ _migrated: Final[set[str]] = set()
 
 @dataclass(frozen=True, slots=True)
 class Readiness:
-    """What was found, part by part: an empty text where it is well, else what is wrong."""
+    """The result for each part: empty if it is well, otherwise what is wrong."""
 
     parts: dict[str, str]
 

@@ -1,13 +1,13 @@
-"""Putting an agent back: plan → apply → verify → undo.
+"""Restores: plan → apply → verify → undo.
 
-plans           what a restore would do: of a whole state, of some paths, of one transition, merged with later changes
+plans           what a restore would do: whole, of some paths, of one transition, merged with later changes
 path_selection  the texts that such plans are made of
 side_effects    what a restore will not undo
 rules           whether a plan may be applied: approved, not applied before, not expired
 apply           writing it, proving it, undoing it
 saved_plans     plans as objects: sent to a colleague, approved, applied while nothing moved
 forks           a new agent from any moment
-batches         many agents put back to one time
+batches         many agents restored to one time
 """
 
 from statestore.errors import Moved

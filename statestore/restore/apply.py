@@ -29,7 +29,7 @@ def apply_at_once(
 ) -> models.Restore | None:
     """Apply a plan to the row that was previewed, or return None and write nothing if a preview is needed first.
 
-    That is so where something speaks against it and they have not confirmed it. Raises Conflict as `apply` does.
+    A preview is needed if the plan has warnings that were not confirmed. Raises Conflict as `apply` does.
     """
     has_moved = etag != planned.expected_etag
     if planned.warnings and not confirmed and not has_moved:
@@ -38,10 +38,10 @@ def apply_at_once(
 
 
 def apply(planned: RestorePlan, *, by: Actor, reason: str = "", undoes: models.Restore | None = None) -> models.Restore:
-    """Put the planned state back and return the restore, proved by reading back.
+    """Write the planned state and return the restore, verified by reading it back.
 
-    Raises Moved, and writes nothing, where the agent's row is not the one that the plan was made against; Conflict
-    if conflicting paths are unresolved; NeedsApproval where a second person must approve and has not.
+    Raises Moved, and writes nothing, if the agent's row is not the one that was planned for; Conflict
+    if conflicting paths are unresolved; NeedsApproval if a second person must approve first.
     """
     using = planned.using
     if planned.clashes:
@@ -105,7 +105,7 @@ def _safety_words(planned: RestorePlan, reason: str, undoes: models.Restore | No
 
 
 def _prove(restored: models.Restore, using: str) -> None:
-    """Read the agent back before anything is committed, and refuse the whole restore where it differs."""
+    """Read the agent back before the commit, and refuse the restore if it differs."""
     agent = agent_now(restored.agent_id, using)
     if agent.state_hash() != restored.hash_after:
         raise DatabaseError(
@@ -124,7 +124,7 @@ class Verification:
 
 
 def verify(restored: models.Restore, *, using: str | None = None) -> Verification:
-    """Return whether a restore still stands, and if not, when and by which transition it was overwritten."""
+    """Return whether a restore is still in force, and if not, when and by which transition it was overwritten."""
     using = using or store_alias()
     agent = models.AgentState.objects.using(using).filter(agent_id=restored.agent_id).first()
     if agent is None:
@@ -140,12 +140,12 @@ def verify(restored: models.Restore, *, using: str | None = None) -> Verificatio
 
 
 def plan_undo(restored: models.Restore, *, using: str | None = None) -> RestorePlan:
-    """Return the plan that puts back what a restore overwrote."""
+    """Return the plan that undoes a restore."""
     return plan(restored.agent_id, moments.AtSnapshot(restored.safety_snapshot_id), using=using)
 
 
 def undo(restored: models.Restore, *, by: Actor, expected_etag: str | None = None, reason: str = "") -> models.Restore:
-    """Put back what a restore overwrote, and return the new restore. Raises Conflict if the agent moved since."""
+    """Undo a restore, and return the new restore. Raises Conflict if the agent has changed since."""
     planned = plan_undo(restored)
     if expected_etag is not None:
         planned = expecting(planned, expected_etag)

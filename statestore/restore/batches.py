@@ -1,4 +1,4 @@
-"""Many agents put back to one time: previewed agent by agent, applied as one batch, undone as one.
+"""Batches: many agents restored to one time, previewed agent by agent, applied and undone as one.
 
 Each agent's restore is atomic and recorded with its result in one transaction, so that a batch that was interrupted
 goes on where it stopped. Several agents share a transaction, to sync the disk less often, for a twentieth of a second.
@@ -38,12 +38,12 @@ class BatchPreview:
 
     @property
     def is_choosable(self) -> bool:
-        """Whether there is something to put back."""
+        """Whether there is something to restore."""
         return self.kind in ("change", "running")
 
 
 def preview(agents: Any, seconds: int) -> list[BatchPreview]:
-    """Return for each agent of a queryset what putting it back to a time would do, in the order of KINDS.
+    """Return what restoring each agent of a queryset to a time would do, in the order of KINDS.
 
     Raises ValidationError for more than MAX_AGENTS agents.
     """
@@ -85,7 +85,7 @@ def prepare(
     scope: str = "",
     using: str | None = None,
 ) -> models.Batch:
-    """Keep a batch of (agent id, etag seen) pairs for a day, to be looked at, approved and applied; return it."""
+    """Save a batch of (agent id, ETag) pairs for a day, to be reviewed, approved and applied; return it."""
     using, pairs = using or store_alias(), list(dict(chosen).items())
     if not pairs or len(pairs) > limits.MAX_AGENTS:
         raise ValidationError(f"Select 1 to {limits.MAX_AGENTS:,} agents. Nothing was changed.")
@@ -98,7 +98,7 @@ def prepare(
 
 
 def prepare_undo(batch: models.Batch, *, by: Actor, reason: str = "", using: str | None = None) -> models.Batch:
-    """Keep a batch that puts back what another one overwrote, where it is still in force. Raises Conflict."""
+    """Save a batch that undoes another one, where that is still in force. Raises Conflict."""
     using = using or store_alias()
     undone = models.Batch.objects.using(using).filter(undoes_id=batch.pk).exists()
     done = {item.restore_id: item for item in batch.items.using(using).done()}
@@ -115,7 +115,7 @@ def prepare_undo(batch: models.Batch, *, by: Actor, reason: str = "", using: str
 def undo_batch(
     batch: models.Batch, *, by: Actor, reason: str = "", using: str | None = None
 ) -> tuple[models.Batch, dict[str, int]]:
-    """Put back, as far as one request may, what a batch overwrote and what still stands; return that new batch.
+    """Undo a batch where it is still in force, within one request's time budget; return the new batch.
 
     With it comes the number of agents by result, as from `apply_batch`. Raises Conflict if nothing can be undone.
     """
@@ -158,7 +158,7 @@ def _kept(batch: models.Batch, items: list[models.BatchItem], by: Actor, using: 
 def apply_batch(
     batch: models.Batch, *, by: Actor, budget_seconds: float | None = None, using: str | None = None
 ) -> dict[str, int]:
-    """Apply what waits of a batch, as far as the budget goes, and return the number of agents by result.
+    """Apply a batch's waiting items within the time budget, and return the number of agents by result.
 
     `""` counts those that still wait: call again. Raises NeedsApproval if a second person must approve and has not,
     Conflict for a batch of which nothing was applied within a day.
@@ -185,7 +185,7 @@ def _check_applicable(batch: models.Batch, using: str) -> None:
 
 
 def _plans(batch: models.Batch, items: list[models.BatchItem], using: str) -> dict[int, RestorePlan]:
-    """Return the plans of some items by their keys, read without the lock; what is gone has none."""
+    """Return {item key: plan}, read without the lock; deleted agents have none."""
     with translated_errors():
         ids = [item.agent_id for item in items]
         agents = {one.agent_id: one for one in models.AgentState.objects.using(using).filter(agent_id__in=ids)}
@@ -205,7 +205,7 @@ def _plans(batch: models.Batch, items: list[models.BatchItem], using: str) -> di
 
 
 def _outgoing(items: list[models.BatchItem], using: str) -> dict[str, history.KnownState]:
-    """Return the states that the safety snapshots of some items hold, by agent."""
+    """Return {agent id: state} of the items' safety snapshots."""
     moment_of = {item.agent_id: moments.parse(item.moment) for item in items}
     ids = [moment.snapshot_id for moment in moment_of.values() if isinstance(moment, moments.AtSnapshot)]
     snapshots = models.Snapshot.objects.using(using).filter(pk__in=ids)
@@ -234,7 +234,7 @@ def _apply_some(
 
 
 def _apply_one(item: models.BatchItem, planned: RestorePlan | None, by: Actor, reason: str, using: str) -> None:
-    """Apply one item, or note on it why not."""
+    """Apply one item, or record why not."""
     undone = item.restore_id and models.Restore.objects.using(using).filter(pk=item.restore_id).first()
     item.restore_id = None
     if planned is None:

@@ -1,4 +1,4 @@
-"""Forks: a new agent from any moment of another one, and the tree of where each came from."""
+"""Forks: a new agent from any moment of another one, and the lineage."""
 
 from dataclasses import dataclass
 
@@ -24,7 +24,7 @@ def fork(
     reason: str = "",
     using: str | None = None,
 ) -> models.AgentState:
-    """Make a new idle agent with the state that another one had at a moment, in its namespace, and return it.
+    """Create an idle agent with another's state at a moment, in its namespace, and return it.
 
     Raises Conflict if the id is taken, also in another namespace: ids are unique across all.
     """
@@ -70,7 +70,7 @@ def _child(parent_id: str, new_id: str, name: str, state: str, using: str) -> mo
 
 @dataclass(frozen=True, slots=True)
 class Lineage:
-    """One agent in a tree of forks: how deep it stands, and from which moment it came."""
+    """One agent in a tree of forks: its depth, and the moment that it was forked from."""
 
     agent_id: str
     depth: int

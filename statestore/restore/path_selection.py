@@ -1,4 +1,4 @@
-"""States made of states: some paths of one, one with a value corrected, two that went apart from a third.
+"""States composed of others: with some paths restored, with values corrected, or merged.
 
 All edits are made in the stored text, so that everything else stays as it was, byte for byte.
 """
@@ -21,12 +21,12 @@ SIGNS: Final = {Kind.ADDED: "+", Kind.REMOVED: "-", Kind.REPLACED: "~", Kind.MOV
 
 
 def sign_of(change: Change) -> str:
-    """Return the text that chooses this change: a sign and its path."""
+    """Return the form value of a change: a sign and its path."""
     return f"{SIGNS[change.kind]}{change.path}"
 
 
 def select(now: str, then: str, paths: Sequence[str]) -> tuple[str, int]:
-    """Return the present text with some paths put back to what they were then, and how many changes that is.
+    """Return the present text with some paths restored, and the number of changes.
 
     A path stands for all that is at and below it, in either state. Raises ValidationError for states that are not JSON,
     for no path, too many, and one at which nothing differs.
@@ -49,7 +49,7 @@ def select(now: str, then: str, paths: Sequence[str]) -> tuple[str, int]:
 
 
 def _names(change: Change) -> set[str]:
-    """Return all by which a change can be chosen: its signed path, its paths, and those above them."""
+    """Return all names of a change: its signed path, its paths, and those above them."""
     names = {sign_of(change)}
     for path in (change.before_path, change.after_path):
         parts = path.split("/")
@@ -90,7 +90,7 @@ def correct(text: str, edits: Edits) -> str:
 def merge(
     base: str, ours: str, theirs: str, sides: Mapping[str, Side] | None = None
 ) -> tuple[str, tuple[MergeConflict, ...]]:
-    """Return `ours` with what `theirs` changed since `base`, and the places where both did, less those with a side.
+    """Return `ours` with what `theirs` changed since `base`, and the conflicts without a chosen side.
 
     Raises ValidationError if one of the three is not JSON, and for a side chosen at a path without a conflict.
     """

@@ -1,8 +1,7 @@
 """What a restore would do, before it is done: the state to put back, made against what the agent is now.
 
-The state may be that of a moment as a whole; some paths of it; the present without one transition; or the present
-merged with it, where the agent has moved since somebody looked. Whatever it is, it is a text that is shown before it
-is written.
+The state may be that of a moment, some paths of it, the present without one transition, or the present merged with it
+if the agent has changed since the preview. It is always a text that can be shown before it is written.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,7 +19,7 @@ from statestore.restore.path_selection import Edits, MergeConflict, Side
 
 @dataclass(frozen=True, slots=True)
 class Caution:
-    """One reason to look before restoring: what is so, in a sentence."""
+    """A warning before a restore, as a sentence."""
 
     kind: str
     text: str
@@ -48,7 +47,7 @@ class RestorePlan:
 
     @property
     def changes_nothing(self) -> bool:
-        """Whether the agent's state is the planned one already."""
+        """Whether the agent already has the planned state."""
         return models.same_text(self.agent.state_data, self.text)
 
 
@@ -61,7 +60,7 @@ def plan(
     seen: str | None = None,
     using: str | None = None,
 ) -> RestorePlan:
-    """Return the plan to put an agent back to a moment, against its state now.
+    """Return the plan to restore an agent to a moment, based on its present state.
 
     With `paths` only those are put back, each with all that is below it; `edits` are (path, JSON text) pairs that
     correct the result. `seen` is the state that the paths were chosen in, where the agent has moved since: the plan is
@@ -85,7 +84,7 @@ def plan(
 def plan_revert(
     agent_id: str, transition_id: str, *, sides: Mapping[str, Side] | None = None, using: str | None = None
 ) -> RestorePlan:
-    """Return the plan to take one transition's changes back and keep the later ones.
+    """Return the plan to revert one transition's changes and keep later ones.
 
     Where later changes touched the same places the plan has clashes: call again with a side chosen for each, `ours`
     to keep the present, `theirs` to take back. Raises NotFound, and ValidationError if a state is not JSON.
@@ -101,7 +100,7 @@ def plan_revert(
 
 
 def plan_merge(planned: RestorePlan, base: str, *, sides: Mapping[str, Side] | None = None) -> RestorePlan:
-    """Return a plan that was made when the agent's state was `base`, merged with what the agent has become since."""
+    """Return a plan that was made for the state `base`, merged with the agent's changes since."""
     text, clashes = path_selection.merge(base, planned.agent.state_data, planned.text, sides)
     made = _made(planned.agent, planned.target, planned.using, text=text, kind="merge", clashes=clashes,
                  label=f"{planned.label}, merged with later changes")  # fmt: skip
@@ -123,7 +122,7 @@ def expecting(planned: RestorePlan, etag: str) -> RestorePlan:
 
 
 def agent_now(agent_id: str, using: str, *, lock: bool = False) -> models.AgentState:
-    """Return the agent as it is. Raises NotFound if its orchestrator has deleted it."""
+    """Return the agent's row. Raises NotFound if its orchestrator has deleted it."""
     agents = models.AgentState.objects.using(using)
     agent = (agents.select_for_update() if lock else agents).filter(agent_id=agent_id).first()
     if agent is None:
@@ -153,7 +152,7 @@ def _warnings(agent: models.AgentState, target: history.KnownState, text: str, u
 
 
 def _other_shape(now: str, then: str) -> str:
-    """Return a sentence where two states differ in kind or in their top-level keys, else nothing."""
+    """Return a sentence if two states differ in type or in their top-level keys, otherwise nothing."""
     try:
         present = parsing.parse(now)
         past = parsing.parse(then)

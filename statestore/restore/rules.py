@@ -7,7 +7,7 @@ from statestore.errors import Conflict, NeedsApproval
 
 
 def needs_approval(approved_by: str, *, is_undo: bool = False) -> bool:
-    """Return whether a second person still has to approve; undoing needs no approval."""
+    """Return whether a second person must still approve; an undo needs no approval."""
     return bool(settings.RESTORES_NEED_APPROVAL and not (is_undo or approved_by))
 
 
@@ -30,7 +30,7 @@ def check_not_applied(plan_id: str | None, using: str) -> None:
 
 
 def check_not_expired(expires_at: int, what: str) -> None:
-    """Raise Conflict if the day of a plan or a batch is over."""
+    """Raise Conflict if a plan or a batch has expired."""
     if models.now() >= expires_at:
         raise Conflict(
             f"This {what} has expired: it can be applied for 24 hours. Create a new one from the current state."

@@ -1,4 +1,4 @@
-"""Plans as objects: kept with the hash they were made against, sent to a colleague, approved, applied once."""
+"""Saved plans: bound to the ETag of the agent's row, shared, approved, applied once."""
 
 from dataclasses import replace
 
@@ -16,7 +16,7 @@ from statestore.restore.plans import RestorePlan, agent_now, expecting, plan
 
 
 def save(planned: RestorePlan, *, by: Actor, reason: str = "") -> models.SavedPlan:
-    """Keep a plan for a day, and return it. The state to write is kept too, unless it is that of the moment itself."""
+    """Save a plan for a day, and return it. Its state is saved too, unless it is that of the moment itself."""
     now = models.now()
     if planned.clashes:
         raise Conflict("Both sides changed the same paths. No plan was saved. Resolve the conflicts first.")
@@ -44,7 +44,7 @@ def save(planned: RestorePlan, *, by: Actor, reason: str = "") -> models.SavedPl
 
 
 def reopen(row: models.SavedPlan, *, using: str | None = None) -> RestorePlan:
-    """Return the plan that a row keeps, against the hash it was made for; it may be looked at whatever became of it.
+    """Return the plan of a row, bound to its ETag; it can be viewed even if it was applied or has expired.
 
     Raises NotFound if the moment is gone, and Conflict where it holds another state than was planned.
     """

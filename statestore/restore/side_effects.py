@@ -11,7 +11,7 @@ from statestore.restore import limits
 
 @dataclass(frozen=True, slots=True)
 class SideEffects:
-    """Of one agent since a moment; `at_least` where there was more than was looked at."""
+    """An agent's side effects since a moment; `at_least` if more events were not counted."""
 
     events: int
     tool_calls: int
@@ -24,7 +24,7 @@ class SideEffects:
 
 
 def side_effects_of(agent_id: str, since: int | None, *, using: str | None = None) -> SideEffects:
-    """Return what an agent did after a moment that putting its state back will not undo."""
+    """Return what an agent did after a moment that a restore does not undo."""
     using, since = using or store_alias(), int(since or 0)
     with translated_errors():
         events = models.Event.objects.using(using).by_actor(agent_id).last_inserted()

@@ -1,4 +1,4 @@
-"""Sessions as people ask for them: those recorded, those that exist only in events; what was said in one.
+"""Sessions: recorded ones, those that only events name, and their conversations.
 
 service       sessions opened, ended and edited
 participants  who took part, and how often

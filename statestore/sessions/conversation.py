@@ -1,4 +1,4 @@
-"""One session as a conversation: what was said and done, and what changed in its agents in between."""
+"""A session as a conversation: its events, with the transitions of its agents in between."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from statestore.sessions import limits
 
 @dataclass(frozen=True, slots=True)
 class ConversationEntry:
-    """One entry of a conversation: an event, or a transition of an agent; `gap_seconds` is the silence before it."""
+    """One entry of a conversation: an event, or a transition of an agent; `gap_seconds` is the pause before it."""
 
     at: int
     event: models.Event | None
@@ -25,7 +25,7 @@ class ConversationEntry:
 
 @dataclass(frozen=True, slots=True)
 class Conversation:
-    """A stretch of a session, oldest first, and the cursors of its neighbours.
+    """A page of a session, oldest first, and the cursors of its neighbours.
 
     With `is_cut`, there are more transitions within it than are among its entries.
     """
@@ -44,7 +44,7 @@ def conversation(
     limit: int = limits.CONVERSATION_ROWS,
     using: str | None = None,
 ) -> Conversation:
-    """Return what was said and done in a session, oldest first, with the transitions of its agents in between.
+    """Return a page of a session's events, oldest first, with the transitions of its agents in between.
 
     To the given agents those are added that act on the page.
     """
@@ -64,7 +64,7 @@ def conversation(
 
 @dataclass(frozen=True, slots=True)
 class _Stretch:
-    """The time that belongs to a page: from its first event up to, and without, the first of the next page.
+    """The time range of a page: from its first event up to, and excluding, the first of the next page.
 
     `previous` is the last event before it, `following` the first one after it; None if there is none.
     """
@@ -77,13 +77,13 @@ class _Stretch:
     following: int | None
 
     def transitions(self) -> list[models.Transition]:
-        """Return what changed within it, oldest first, and one more than are shown where there are more."""
+        """Return the transitions within it, oldest first, one more than are shown if there are more."""
         rows = self._rows().since(self.first)
         rows = rows.until(self.last) if self.following is None else rows.filter(timestamp__lt=self.following)
         return list(rows.without_states().with_sizes().oldest_first()[: limits.PAGE_TRANSITIONS + 1])
 
     def before(self) -> int | None:
-        """Return when anything was said or done last before it, or None."""
+        """Return the time of the last entry before it, or None."""
         if self.previous is None:
             return None
         rows = self._rows().since(self.previous).filter(timestamp__lt=self.first)

@@ -26,7 +26,7 @@ NOT_RECORDED: Final = "not recorded"
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """One session of the list. `row` is None for one that exists only in events; `tally` is of some of its events."""
+    """One session of the list. `row` is None if only events name it; `tally` is of its newest events."""
 
     session_id: str
     row: models.Session | None
@@ -39,7 +39,7 @@ class Listed:
 
     @property
     def seconds(self) -> int | None:
-        """How long it took, or None while it goes on."""
+        """Its duration in seconds, or None while it is open."""
         return None if self.ended_at is None else max(0, int(self.ended_at) - int(self.started_at))
 
 
@@ -60,7 +60,7 @@ class Listing:
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """Where one session stands in the list."""
+    """The position of a session in the list."""
 
     session_id: str
     last_at: int
@@ -71,7 +71,7 @@ class _Found:
 
 
 class _Sql:
-    """A statement in pieces, each with what is bound to it."""
+    """An SQL statement in parts, each with its parameters."""
 
     def __init__(self, using: str) -> None:
         self.connection = connections[using]
@@ -83,7 +83,7 @@ class _Sql:
         self.parameters += parameters
 
     def text(self, value: str) -> tuple[str, object]:
-        """Return the placeholder of any text that an id may be, and what is bound to it."""
+        """Return the placeholder and the parameter for an id, which may be any text."""
         bound = _TEXT.get_db_prep_value(value, self.connection)
         return _TEXT.get_placeholder(bound, None, self.connection), bound
 
@@ -133,7 +133,7 @@ def listed(
     size: int = pagination.USUAL_SIZE,
     using: str | None = None,
 ) -> Listing:
-    """Return a page of all sessions, recorded or not, those with the newest event first; empty values do not narrow.
+    """Return a page of all sessions, recorded or not, by last event, newest first; empty filters do not apply.
 
     `agent` keeps those that it is recorded for or took part in. Raises ValidationError for a cursor that was not made
     here.
@@ -209,7 +209,7 @@ def _id(raw: object) -> str:
 
 
 def _walk(sql: _Sql, beyond: str) -> None:
-    """Begin a statement that has all sessions as `one`, and where they end as `edge`."""
+    """Begin a statement with all sessions as `one`, and the end of the walk as `edge`."""
     if not beyond:
         sql.add(_WALK.format(in_events="1 = 1", in_sessions="1 = 1"), *[limits.WALKED_SESSIONS] * 3)
         return
@@ -220,7 +220,7 @@ def _walk(sql: _Sql, beyond: str) -> None:
 
 
 def _page(sql: _Sql, asked: _Asked, key: tuple[int, str] | None, backwards: bool, limit: int) -> None:
-    """End the statement: the rows of one page, each with the edge before it, that is there without any row too."""
+    """End the statement: the rows of one page, each after the edge, which is returned without rows too."""
     way, beyond = ("ASC", ">") if backwards else ("DESC", "<")
     sql.add("SELECT edge.id, page.id, page.last, (SELECT CAST(min(timestamp) AS BIGINT) FROM events")
     sql.add("WHERE session_id = page.id) FROM edge LEFT JOIN (SELECT id, last FROM one WHERE 1 = 1")

@@ -15,7 +15,7 @@ _SPOKEN: Final = ("event_type", "actor_type", "actor_id")
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """Who took part and how often, of at most so many events as were counted; the most frequent come first."""
+    """The participants of a session by number of events, of at most COUNTED_EVENTS; the most frequent first."""
 
     events: int
     is_more: bool
@@ -30,7 +30,7 @@ class Tally:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """What the events of a session say about it; its tally is of the newest COUNTED_EVENTS."""
+    """What a session's events say about it; the tally is of the newest COUNTED_EVENTS."""
 
     first: int | None
     last: int | None
@@ -38,7 +38,7 @@ class Summary:
 
 
 def summary(session_id: str, *, using: str | None = None) -> Summary:
-    """Return what the events of a session say about it, read from the newest back."""
+    """Return what a session's events say about it, read from the newest back."""
     events = models.Event.objects.using(using or store_alias()).in_session(session_id)
     with translated_errors():
         first = events.oldest_first().values_list("timestamp", flat=True).first()
@@ -50,7 +50,7 @@ def summary(session_id: str, *, using: str | None = None) -> Summary:
 
 
 def tallies(session_ids: list[str], using: str) -> list[Tally]:
-    """Return the tally of each of some sessions, in one query."""
+    """Return the tally of each session, in one query."""
     spoken = models.Event.objects.using(using).values_list(*_SPOKEN)
     found = some_of_each(spoken, "session_id", session_ids, limits.LISTED_EVENTS + 1)
     return [_tally(rows, limits.LISTED_EVENTS) for rows in found]

@@ -1,4 +1,4 @@
-"""Who may do what: the roles' permissions, asked for in one way."""
+"""Access to views: permissions and the acting user."""
 
 from collections.abc import Callable
 from typing import Any
@@ -15,7 +15,7 @@ View = Callable[..., Any]
 
 
 def require(codename: str) -> Callable[[View], View]:
-    """Refuse the view with 403 to anybody without the permission."""
+    """Answer 403 to users without the permission."""
     return permission_required(f"statestore.{codename}", raise_exception=True)
 
 
@@ -23,7 +23,7 @@ require_viewer: Callable[[View], View] = require("view_agentstate")
 
 
 def actor(request: HttpRequest) -> Actor:
-    """Return who acts in this request, and from where."""
+    """Return the user and the IP address of a request."""
     return Actor(request.user.get_username(), request.META.get("REMOTE_ADDR", ""))
 
 
@@ -33,12 +33,12 @@ def user_pk(request: HttpRequest) -> int:
 
 
 def store(request: HttpRequest) -> StateStore:
-    """Return the store on behalf of the person who asks."""
+    """Return the store on behalf of the signed-in user."""
     return StateStore(actor=actor(request))
 
 
 def agent_or_404(agent_id: RowId) -> AgentState:
-    """Return an agent by the id in a URL."""
+    """Return the agent of a URL, or answer 404."""
     agent = AgentState.objects.all().named(agent_id, "agent_id")
     if agent is None:
         raise Http404("Agent not found. Its orchestrator may have deleted it.")

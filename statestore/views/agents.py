@@ -110,7 +110,7 @@ def delete_agent(request: HttpRequest, agent_id: RowId) -> HttpResponse:
 @require_POST
 @require("trash_agent")
 def undelete_agent(request: HttpRequest, agent_id: RowId) -> HttpResponse:
-    """Bring an agent back from the trash."""
+    """Restore an agent from the trash."""
     agent = store(request).undelete_agent(agent_or_404(agent_id).agent_id)
     messages.success(request, f"Restored {agent} from the trash.")
     return redirect(agent)
@@ -119,7 +119,7 @@ def undelete_agent(request: HttpRequest, agent_id: RowId) -> HttpResponse:
 @require_POST
 @require("purge_agent")
 def purge_agent(request: HttpRequest, agent_id: RowId) -> HttpResponse:
-    """Delete an agent in the trash for good."""
+    """Delete an agent in the trash permanently."""
     agent = agent_or_404(agent_id)
     store(request).purge_agent(agent.agent_id)
     messages.success(request, f"Permanently deleted {agent} with its transitions and snapshots.")
@@ -129,7 +129,7 @@ def purge_agent(request: HttpRequest, agent_id: RowId) -> HttpResponse:
 @require_POST
 @require_viewer
 def bulk_action(request: HttpRequest) -> HttpResponse:
-    """Do one thing to each of the chosen agents, and say how many it was done to and why not to the others."""
+    """Apply one action to the selected agents, and report how many it worked for and why not for the others."""
     form = BulkForm(request.POST)
     chosen = [_agent_id(address) for address in sent(form, "agent")]
     action, status = form.checked["action"], form.checked["status"]

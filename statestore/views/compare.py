@@ -1,4 +1,4 @@
-"""Compare: any two moments, of one agent or of two; swapped, with paths left out, as a link that says it all."""
+"""Compare: any two moments of one agent or of two; swapped, with ignored paths, all in the URL."""
 
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_safe
@@ -23,7 +23,7 @@ OFFERED_STOPS = 15
 @json_twin("get_diff", when="left", row="left", before="from", after="to", right="other", fixed={"from": "now"})
 @json_twin("list_agents")
 def compare(request: HttpRequest) -> HttpResponse:
-    """Show how two moments differ; without a second agent both are the first one's."""
+    """Show how two moments differ; without a second agent both are of the first."""
     asked = CompareForm(request.GET).checked
     context: dict[str, object] = {"place": "agents", "asked": asked, "layout": asked["layout"] or "unified"}
     if asked["left"]:
@@ -55,7 +55,7 @@ def _agent(address: str) -> models.AgentState:
 
 
 def _ignored(paths: list[str]) -> list[str]:
-    """Return the paths to leave out, each once. Raises ValidationError for what is none."""
+    """Return the ignored paths, each once. Raises ValidationError for an invalid path."""
     if len(paths) > MAX_IGNORED:
         raise ValidationError(f"At most {MAX_IGNORED} paths can be ignored.")
     for path in paths:
@@ -67,7 +67,7 @@ def _ignored(paths: list[str]) -> list[str]:
 
 
 def _url(request: HttpRequest, *, drop: str) -> str:
-    """Return the page's address with one path no longer left out."""
+    """Return the page's URL with one path no longer ignored."""
     parameters = request.GET.copy()
     parameters.setlist("ignore", [path for path in parameters.getlist("ignore") if path != drop])
     return f"?{parameters.urlencode()}"
@@ -81,7 +81,7 @@ def _swapped(request: HttpRequest, left: models.AgentState, right: models.AgentS
 
 
 def _offered(agent: models.AgentState) -> list[tuple[str, str, int]]:
-    """Return the newest moments of an agent to choose from: (moment, words, time)."""
+    """Return the newest moments of an agent to choose from: (moment, label, time)."""
     entries, _ = history.timeline(agent.agent_id, limit=OFFERED_STOPS)
     return [
         (str(one.moment), f"snapshot {one.row}" if one.kind == "snapshot" else f"after {one.row}", int(one.at))

@@ -1,4 +1,4 @@
-"""Two states as pages show their difference: what changed, in reading order, with signs, words and bounds."""
+"""The difference of two states as pages show it: changes in reading order, with signs and word diffs, bounded."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -26,7 +26,7 @@ OPEN_CHANGES: Final = 12
 
 @dataclass(frozen=True, slots=True)
 class ChangeView:
-    """One change as a row: sign, path, and what was and is there."""
+    """One change as a row: sign, path, value before and after."""
 
     kind: str
     sign: str
@@ -51,7 +51,7 @@ class Group:
 
     @property
     def is_open(self) -> bool:
-        """Whether it is short enough to be read at once."""
+        """Whether it is short enough to be open at first."""
         return len(self.changes) <= OPEN_CHANGES
 
 
@@ -80,7 +80,7 @@ class ComparisonView:
 
     @cached_property
     def _kept(self) -> list[Change]:
-        """All changes but those at and below the paths that are left out."""
+        """All changes except those at and below ignored paths."""
         if not isinstance(self.compared, diff.JsonComparison):
             return []
         return [change for change in self.compared.diff.changes if not self._is_ignored(change)]
@@ -91,7 +91,7 @@ class ComparisonView:
 
     @property
     def left_out(self) -> int:
-        """How many changes are at and below the paths that are left out."""
+        """How many changes are at and below ignored paths."""
         return len(self.compared.diff) - len(self._kept) if isinstance(self.compared, diff.JsonComparison) else 0
 
     @property
@@ -109,12 +109,12 @@ class ComparisonView:
 
     @property
     def is_cut(self) -> bool:
-        """Whether there is more than is shown."""
+        """Whether there are more changes than are shown."""
         return self.compared.bounded or self.total > len(self.changes)
 
     @property
     def can_pick(self) -> bool:
-        """Whether each change is shown, so that some can be chosen and others not."""
+        """Whether all changes are shown, so that some of them can be selected."""
         return bool(self.changes) and not self.is_cut and not self.ignored
 
     @cached_property
@@ -139,7 +139,7 @@ class ComparisonView:
 
     @property
     def total(self) -> int:
-        """How many changes there are, those not shown included."""
+        """How many changes there are, including those not shown."""
         return sum(self._counts.values())
 
 
@@ -165,7 +165,7 @@ def _view(change: Change) -> ChangeView:
 
 
 def _words(change: Change) -> tuple[textdiff.Segment, ...]:
-    """Return a long text's change word by word, or nothing if that would not help."""
+    """Return a word diff of a long text, or nothing if it would not help."""
     before, after = change.before, change.after
     if change.kind is not Kind.REPLACED or not isinstance(before, str) or not isinstance(after, str):
         return ()
@@ -177,7 +177,7 @@ def _words(change: Change) -> tuple[textdiff.Segment, ...]:
 
 
 def _note(change: Change) -> str:
-    """Return what the values alone do not say: how far a number went, or from where an item came."""
+    """Return a note: the difference of two numbers, or the old position of a moved item."""
     before, after = change.before, change.after
     if change.kind is Kind.MOVED:
         return f"moved from {line(change.before_path.lstrip('/'), 200)}"

@@ -1,4 +1,4 @@
-"""Edits of tasks and sessions: what one changed, and how to take it back."""
+"""Edits of tasks and sessions: what one changed, and its undo."""
 
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
@@ -35,7 +35,7 @@ def edit_detail(request: HttpRequest, entry_id: int) -> HttpResponse:
 @require_POST
 @require("view_auditentry")
 def revert_edit(request: HttpRequest, entry_id: int) -> HttpResponse:
-    """Take one edit back and keep the later ones."""
+    """Undo one edit and keep later ones."""
     entry = edits.find(entry_id)
     acting = require(f"change_{entry.noun}")(actor)(request)
     edits.revert(entry, by=acting)

@@ -19,6 +19,7 @@ from statestore.views.formatting import visible
 from statestore.views.htmx import render_page
 from statestore.views.json_links import json_twin
 from statestore.views.states import StateView
+from statestore.views.svg import histogram
 
 AROUND: Final = 5
 
@@ -62,7 +63,7 @@ def _answer(form: SearchForm) -> dict[str, object]:
         "counted": counted,
         "ranges": list(search_page.ranges(query)),
         "absolute": search_page.absolute(query),
-        "columns": search_page.columns(query, drawn),
+        "columns": histogram.draw(query, drawn),
         "drawn": drawn,
         "tail": tail,
     }

@@ -1,4 +1,4 @@
-"""What was found, as a file: all of it, streamed, of any size.
+"""Exports of search results: all matches, streamed, however many.
 
 Invalid UTF-8 is exported to CSV as stored, and to JSON as \\udc80 to \\udcff.
 """
@@ -30,7 +30,7 @@ _FORMULA: Final = re.compile(r"[\s\x00-\x20\u200b\ufeff]*[=+\-@\uff1d\uff0b\uff0
 @require_safe
 @require("view_event")
 def export_events(request: HttpRequest) -> HttpResponseBase:
-    """Return all events that a query asks for, newest first, as CSV or as a JSON object on each line."""
+    """Return all matches of a query, newest first, as CSV or as one JSON object per line."""
     form = SearchForm(request.GET)
     kind = request.GET.get("format", "csv")
     if not form.is_valid():

@@ -21,7 +21,7 @@ from statestore.views.states import StateView
 @require("restore_agent")
 @json_twin("get_state", "moment")
 def fork_agent(request: HttpRequest, agent_id: RowId) -> HttpResponse:
-    """Show the state that a new agent would begin with, and make it."""
+    """Show the initial state of a fork, and create it."""
     agent = agent_or_404(agent_id)
     moment = moments.parse(request.POST.get("moment") or request.GET.get("moment", "now"))
     offered = visible(f"{agent.agent_id[:80]}-fork")

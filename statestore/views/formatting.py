@@ -29,7 +29,7 @@ def _glyph(match: re.Match[str]) -> str:
 
 
 def visible(value: object) -> str:
-    """Return a text of several lines in which no character is unseen."""
+    """Return a text of several lines with every invisible character made visible."""
     return _UNSEEN.sub(_glyph, str(value)) if value is not None else ""
 
 
@@ -51,7 +51,7 @@ def middle(value: object, length: int = 28) -> str:
 
 
 def utc(seconds: Any) -> datetime | None:
-    """Return the time of a number of seconds, or None if no calendar holds it."""
+    """Return seconds as a UTC time, or None if they are out of range."""
     if not getattr(seconds, "readable", True):
         return None
     try:

@@ -1,4 +1,4 @@
-"""One URL for a page and its parts: the only place that knows htmx's protocol."""
+"""One URL for a page and its fragments: the only place that knows htmx's protocol."""
 
 import hashlib
 import re
@@ -16,7 +16,7 @@ _TOKEN: Final = re.compile(r'name="csrfmiddlewaretoken" value="[^"]*"')
 def render_page(
     request: HttpRequest, template: str, context: dict[str, Any], *, fragment: str = "", status: int = 200
 ) -> HttpResponse:
-    """Return the whole page, or only its fragment where htmx asks for one."""
+    """Return the whole page, or only its fragment if htmx requests it."""
     partial = bool(fragment) and _wants_fragment(request)
     response = render(request, f"statestore/{fragment if partial else template}", context, status=status)
     # Without it, the Back button may show a bare fragment from the browser's cache.
@@ -25,7 +25,7 @@ def render_page(
 
 
 def render_live(request: HttpRequest, template: str, context: dict[str, object], *, fragment: str) -> HttpResponse:
-    """Return a page that keeps itself fresh, or its fragment, or nothing if the fragment is the one that is shown.
+    """Return a self-refreshing page, or its fragment, or 204 if the fragment has not changed.
 
     The page finds the fragment in `rows`, and in `version` what tells whether it is another one.
     """

@@ -10,9 +10,9 @@ from statestore.models.agents import AgentQuerySet
 from statestore.models.querysets import BY_CHANGE
 from statestore.operations import doctor
 from statestore.views.access import require_viewer
-from statestore.views.chart import hourly_chart
 from statestore.views.htmx import render_page
 from statestore.views.json_links import json_twin
+from statestore.views.svg import activity
 
 ROWS = 8
 WEEK_SECONDS = 7 * 24 * 3600
@@ -22,7 +22,7 @@ WEEK_SECONDS = 7 * 24 * 3600
 @require_viewer
 @json_twin("get_health")
 def overview(request: HttpRequest) -> HttpResponse:
-    """Show the agents by status, those in trouble, those that changed last, the activity, and what was restored."""
+    """Show agents by status, agents in trouble, latest changes, activity and restores."""
     now = models.now()
     agents = models.AgentState.objects.alive()
     recent = models.AgentState.objects.walked().without_state().with_last_reason()
@@ -32,7 +32,7 @@ def overview(request: HttpRequest) -> HttpResponse:
         "changed": _first(recent),
         "failed": _first(recent.walked_with_status("failed")),
         "silent": _first(recent.silent_since(now - settings.SILENT_AFTER_SECONDS)),
-        "chart": hourly_chart(now),
+        "chart": activity.draw(now),
         "findings": doctor.troubles(),
         "restores": models.Restore.objects.newest_first().with_standing()[:ROWS],
         "expiring": models.Snapshot.objects.expiring_between(now, now + WEEK_SECONDS)
@@ -48,6 +48,6 @@ def _first(agents: AgentQuerySet) -> list[models.AgentState]:
 
 
 def _counts(counts: dict[str, int]) -> list[tuple[str, int]]:
-    """Return the statuses with their numbers: the known ones always, in their order, then any others."""
+    """Return (status, count): the known statuses in their order, then any others."""
     known = [(str(status), counts.pop(str(status), 0)) for status in models.AgentStatus.values]
     return known + sorted(counts.items(), key=lambda pair: -pair[1])[:10]

@@ -1,7 +1,6 @@
 """The history of one path of a state: every value that it had, newest first."""
 
 from dataclasses import dataclass
-from typing import Final
 
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_safe
@@ -16,15 +15,12 @@ from statestore.views.access import agent_or_404, require_viewer
 from statestore.views.formatting import line, shown_json
 from statestore.views.htmx import render_page
 from statestore.views.json_links import json_twin
-
-SPARK_WIDTH: Final = 240
-SPARK_HEIGHT: Final = 40
-MAX_DRAWN: Final = 1e300
+from statestore.views.svg import sparkline
 
 
 @dataclass(frozen=True, slots=True)
 class ValueRow:
-    """One value that a path had, from its origin on."""
+    """One value that a path had, and its origin."""
 
     origin: Cause
     value: str
@@ -40,7 +36,7 @@ class ValueRow:
 @require_viewer
 @json_twin("get_path_history", "path", fixed={"path": ""})
 def path_history(request: HttpRequest, agent_id: RowId) -> HttpResponse:
-    """Show every value that one path had, newest first, and a line of them where they are numbers."""
+    """Show every value that one path had, newest first, and a sparkline of numbers."""
     agent, asked = agent_or_404(agent_id), WalkForm(request.GET).checked
     place = asked["place"] or asked["path"]
     found = history.path_history(agent, place, start=Position.parse(asked["reached"]))
@@ -55,7 +51,7 @@ def path_history(request: HttpRequest, agent_id: RowId) -> HttpResponse:
         "now": shown_json(found.value),
         "is_missing": found.value is MISSING,
         "rows": [_value_row(change, commits, asked["path"]) for change in found.changes],
-        "spark": _spark(found),
+        "spark": sparkline.draw(found),
         "reached_at": found.reached.at if found.reached else None,
         "began": predicate.exists(asked["path"]),
     }
@@ -73,35 +69,3 @@ def _value_row(change: history.ValueChange, commits: dict[str, str], path: str) 
         path=line(change.path, 200) if change.path != path else "",
         note="unrecorded" if change.origin.step_id is None else "",
     )
-
-
-@dataclass(frozen=True, slots=True)
-class Spark:
-    """The numbers that a path had, as a line over time."""
-
-    points: str
-    least: str
-    most: str
-    count: int
-
-
-def _spark(found: history.PathHistory) -> Spark | None:
-    """Return the line of the numbers, None for fewer than two."""
-    seen = [(change.origin.at, change.after) for change in reversed(found.changes)]
-    if found.changes:
-        seen.insert(0, (found.changes[-1].origin.after or found.changes[-1].origin.at, found.changes[-1].before))
-    numbers = [(at, float(value)) for at, value in seen if isinstance(value, int | float) and _is_drawable(value)]
-    if len(numbers) < 2:
-        return None
-    least, most = min(n for _, n in numbers), max(n for _, n in numbers)
-    start, end = numbers[0][0], numbers[-1][0]
-    points = " ".join(
-        f"{SPARK_WIDTH * (at - start) / max(end - start, 1):.1f},"
-        f"{SPARK_HEIGHT - 2 - (SPARK_HEIGHT - 4) * (number - least) / ((most - least) or 1):.1f}"
-        for at, number in numbers
-    )
-    return Spark(points, f"{least:g}", f"{most:g}", len(numbers))
-
-
-def _is_drawable(value: float) -> bool:
-    return not isinstance(value, bool) and abs(value) < MAX_DRAWN

@@ -1,4 +1,4 @@
-"""The preview of a restore: what would change, be overwritten and stay; what to put back of it; then one decision."""
+"""The preview of a restore: what would change, what would be overwritten, what stays, and which paths to restore."""
 
 import re
 from typing import Any, Final
@@ -31,7 +31,7 @@ _PART: Final = re.compile(r"(\d+ fields?) of (.*)", re.DOTALL)
 @require_viewer
 @json_twin("get_diff", moment="to", fixed={"from": "now"})
 def restore_agent(request: HttpRequest, agent_id: RowId) -> HttpResponse:
-    """GET: preview what a restore would do. POST: preview a choice, keep it as a plan, or do it."""
+    """GET: preview a restore. POST: preview a selection, save it as a plan, or apply it."""
     agent = agent_or_404(agent_id)
     if request.method == "POST":
         response: HttpResponse = _decide(request, agent, None)
@@ -44,7 +44,7 @@ def restore_agent(request: HttpRequest, agent_id: RowId) -> HttpResponse:
 @require_viewer
 @json_twin("get_transition")
 def revert_transition(request: HttpRequest, transition_id: RowId) -> HttpResponse:
-    """Take one transition's changes back and keep the later ones."""
+    """Revert one transition's changes and keep later ones."""
     transition = transition_or_404(transition_id)
     agent = agent_or_404(transition.agent_id)
     if request.method == "POST":
@@ -82,12 +82,12 @@ def _decide(request: HttpRequest, agent: models.AgentState, transition: models.T
 
 
 def _is_unseen(planned: restore.RestorePlan, values: dict[str, object]) -> bool:
-    """Return whether the state to be written is one that was made here and not shown yet."""
+    """Return whether the resulting state was composed from this form and not shown yet."""
     return planned.kind in ("part", "edit", "merge") and values["shown"] != models.sha256(planned.text)
 
 
 def _done(request: HttpRequest, planned: restore.RestorePlan, values: dict[str, Any]) -> Any:
-    """Do what the form asks for, and return where to look next."""
+    """Apply or save the plan, and return where to redirect."""
     reason = values["reason"]
     if values["step"] == "plan":
         kept = restore.save(restore.expecting(planned, values["etag"]), by=actor(request), reason=reason)
@@ -109,7 +109,7 @@ def _done(request: HttpRequest, planned: restore.RestorePlan, values: dict[str, 
 
 
 def _planned(form: RestoreForm, agent: models.AgentState, transition: models.Transition | None) -> restore.RestorePlan:
-    """Return the plan that a form asks for."""
+    """Return the plan of a form."""
     if transition is not None:
         return restore.plan_revert(agent.agent_id, transition.pk, sides=form.sides())
     values = form.cleaned_data
@@ -127,7 +127,7 @@ def _planned(form: RestoreForm, agent: models.AgentState, transition: models.Tra
 
 
 def _shown(request: HttpRequest, context: dict[str, object], *, status: int = 200) -> HttpResponse:
-    """Render the preview; only who may restore has something to choose."""
+    """Render the preview; paths can be chosen only by users who may restore."""
     can_pick = context["can_pick"] and request.user.has_perm("statestore.restore_agent")
     return render_page(request, "restores/preview.html", context | {"can_pick": can_pick}, status=status)
 
@@ -135,7 +135,7 @@ def _shown(request: HttpRequest, context: dict[str, object], *, status: int = 20
 def preview(
     planned: restore.RestorePlan, *, form: RestoreForm | None = None, transition: models.Transition | None = None
 ) -> dict[str, object]:
-    """Return what the preview shows: the changes to choose from, the state to be written, and what stays."""
+    """Return the preview's context: the changes to choose from, the resulting state, and what stays."""
     agent = planned.agent
     from_moment = planned.kind in ("whole", "part", "edit")
     comparison = ComparisonView(agent.state_data, planned.target.text if from_moment else planned.text)
@@ -163,7 +163,7 @@ def preview(
 
 
 def _as_asked(form: RestoreForm, planned: restore.RestorePlan) -> dict[str, object]:
-    """Return what a form asked for, to be asked again with the next one."""
+    """Return the form's choices, to be carried over to the next form."""
     is_merge, paths = planned.kind == "merge", form.paths()
     left = {clash.path for clash in planned.clashes}
     return {
@@ -180,7 +180,7 @@ def _as_asked(form: RestoreForm, planned: restore.RestorePlan) -> dict[str, obje
 
 
 def _consequences(planned: restore.RestorePlan, *, from_moment: bool) -> dict[str, object]:
-    """Return what a restore overwrites, and what it leaves as it is."""
+    """Return what a restore overwrites, and its side effects that stay."""
     agent_id, since = planned.agent.agent_id, planned.target.at
     later = models.Transition.objects.of_agent(agent_id).without_states().newest_first()
     later = later.since(since) if since is not None and from_moment else later.none()
@@ -223,7 +223,7 @@ def _clash(clash: restore.MergeConflict) -> dict[str, str]:
 
 
 def preview_url(agent_id: str, moment: str) -> str:
-    """Return the address of a restore's preview."""
+    """Return the URL of a restore's preview."""
     return f"{reverse('restore-agent', args=[agent_id])}?{urlencode({'moment': moment})}"
 
 

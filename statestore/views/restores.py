@@ -1,4 +1,4 @@
-"""Restores and plans: the list, one with its proof or what it would do, apply, approve, undo."""
+"""Restores and plans: list, detail, apply, approve, undo."""
 
 from typing import Final
 
@@ -38,7 +38,7 @@ def restore_list(request: HttpRequest) -> HttpResponse:
 @require("view_restore")
 @json_twin("get_restore")
 def restore_detail(request: HttpRequest, restore_id: RowId) -> HttpResponse:
-    """Show one restore: what it did, the proof, whether it stands, and its undo; or the plan that it still is."""
+    """Show one restore: what it did, its proof, whether it is in force, and its undo; or the plan that it still is."""
     done = models.Restore.objects.all().named(restore_id)
     if done is None:
         return _plan_detail(request, restore_id)
@@ -59,7 +59,7 @@ def restore_detail(request: HttpRequest, restore_id: RowId) -> HttpResponse:
 
 
 def _plan_detail(request: HttpRequest, plan_id: RowId) -> HttpResponse:
-    """Show a plan: who made it, when, against which state, and what it would do to the agent as it is now."""
+    """Show a plan: who made it, when, for which state, and what it would do to the agent now."""
     row = _plan_or_404(plan_id)
     context: dict[str, object] = {"place": "restores", "row": row, "is_expired": row.is_expired(models.now())}
     try:
@@ -82,7 +82,7 @@ def _plan_detail(request: HttpRequest, plan_id: RowId) -> HttpResponse:
 @require_POST
 @require("restore_agent")
 def apply_plan(request: HttpRequest, restore_id: RowId) -> HttpResponse:
-    """Apply a plan while the agent is what it was made against; else show what moved."""
+    """Apply a plan if the agent is unchanged; otherwise show what changed."""
     row = _plan_or_404(restore_id)
     try:
         return redirect(restore.apply_saved(row, by=actor(request)))
@@ -109,7 +109,7 @@ def _plan_or_404(plan_id: RowId) -> models.SavedPlan:
 @require_POST
 @require("restore_agent")
 def undo_restore(request: HttpRequest, restore_id: RowId) -> HttpResponse:
-    """Put back what a restore overwrote, at once; where the agent moved since, show what moved instead."""
+    """Undo a restore; if the agent has changed since, show the changes instead."""
     done = _restore_or_404(restore_id)
     moment = moments.AtSnapshot(done.safety_snapshot_id)
     try:

@@ -15,10 +15,6 @@ from statestore.views.formatting import utc, visible
 RANGES: Final = (("15 min", "15m"), ("1 h", "1h"), ("24 h", "24h"), ("7 days", "7d"), ("30 days", "30d"))
 COUNTED: Final = 1_000
 LONGEST_WORDS: Final = 500
-# What a column of times can hold.
-LAST_TIME: Final = (1 << 63) - 1
-CHART_WIDTH: Final = 720
-CHART_HEIGHT: Final = 48
 LABELS: Final = {
     "type": "Type", "actor": "Actor", "actor-type": "Actor type", "session": "Session", "agent": "Agent",
     "commit": "Commit",
@@ -123,47 +119,6 @@ def absolute(query: Query) -> Absolute:
 def _field(seconds: int | None) -> str:
     moment = utc(seconds) if seconds is not None else None
     return moment.strftime("%Y-%m-%dT%H:%M:%S") if moment else ""
-
-
-@dataclass(frozen=True, slots=True)
-class Column:
-    """One bar of the histogram, as it is drawn, and the address that zooms into it."""
-
-    label: str
-    url: str
-    x: float
-    y: int
-    width: float
-    height: int
-    number: str
-
-
-def columns(query: Query, found: search.Histogram) -> list[Column]:
-    """Return the histogram's bars, drawn."""
-    top = max((bar.count for bar in found.bars), default=0) or 1
-    width = CHART_WIDTH / max(len(found.bars), 1)
-    drawn = []
-    for number, bar in enumerate(found.bars):
-        height = max(2, round(CHART_HEIGHT * bar.count / top)) if bar.count else 0
-        drawn.append(
-            Column(
-                label=f"{_time(bar.start)} – {_time(bar.end)}",
-                url=address(query.between(bar.start, bar.end if bar.end <= LAST_TIME else None)),
-                x=round(number * width, 2),
-                y=CHART_HEIGHT - height,
-                width=round(max(width - 1, 1), 2),
-                height=height,
-                number=f"about {bar.count:,}" if bar.is_estimate else f"{bar.count:,}",
-            )
-        )
-    return drawn
-
-
-def _time(seconds: int) -> str:
-    moment = utc(seconds)
-    if moment is None:
-        return str(seconds)
-    return moment.strftime("%Y-%m-%d %H:%M" if seconds % 60 == 0 else "%Y-%m-%d %H:%M:%S")
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,7 @@ FOLDED_CHARACTERS: Final = 600
 @require("view_session")
 @json_twin("list_sessions", "q", "status", "agent", ids=["agent"])
 def session_list(request: HttpRequest) -> HttpResponse:
-    """Show all sessions, recorded or known from their events alone, those of the last event first."""
+    """Show all sessions, recorded or known from their events alone, by last event, newest first."""
     form = SessionFilterForm(request.GET)
     context: dict[str, object] = {"place": "sessions", "form": form}
     if form.is_valid():
@@ -35,7 +35,7 @@ def session_list(request: HttpRequest) -> HttpResponse:
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """One entry of a conversation as it is drawn; `gist` is the line of one that is folded."""
+    """One entry of a conversation as shown; `gist` is the summary line of a folded one."""
 
     said: sessions.ConversationEntry
     role: str
@@ -111,7 +111,7 @@ def _role(event: models.Event) -> str:
 
 
 def _structure(text: str) -> Any:
-    """Return the value of a text that is a JSON object or list, or None for any other."""
+    """Return the value of a JSON object or list, or None for any other text."""
     if not text.lstrip().startswith(("{", "[")):
         return None
     try:

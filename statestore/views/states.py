@@ -26,14 +26,14 @@ MAX_MATCHES: Final = 100
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """One place of a state where a searched text stands."""
+    """One match of a text in a state."""
 
     path: str
     text: str
 
 
 class StateView:
-    """A state text as pages show it: parsed where it can be, with the reason where it cannot."""
+    """A stored state as pages show it: parsed, or with the reason why it cannot be."""
 
     def __init__(
         self, text: str, agent_id: str = "", moment: str = "now", *, find: str = "", name: str = "state"
@@ -63,7 +63,7 @@ class StateView:
 
     @property
     def raw(self) -> str:
-        """The beginning of the text, as much as one page can bear."""
+        """The beginning of the text, up to the size of one page."""
         return self.text[:RAW_CHARACTERS]
 
     @property
@@ -73,7 +73,7 @@ class StateView:
 
     @cached_property
     def matches(self) -> list[Match]:
-        """The places where the searched text stands in a key or a value, in document order."""
+        """The matches of the searched text in keys and values, in document order."""
         found: list[Match] = []
         if self.find and not self.why_raw:
             for match in _walk(self.value, "", self.find.lower()):
@@ -84,7 +84,7 @@ class StateView:
 
 
 def _walk(value: Json, path: str, word: str) -> Iterator[Match]:
-    """Yield the matches below a value; the depth is bounded by what jsontext parses."""
+    """Yield the matches below a value; the parser limits the depth."""
     if isinstance(value, dict):
         for key, item in value.items():
             below = f"{path}/{pointer.escape(key)}"
@@ -140,5 +140,5 @@ def branch(request: HttpRequest, agent_id: RowId) -> HttpResponse:
 
 
 def _agent_id(address: RowId) -> str:
-    """Return the id that an address names; the agent itself may be gone while its past remains."""
+    """Return the agent's id; the agent may be deleted while its past remains."""
     return address if isinstance(address, str) else agent_or_404(address).agent_id

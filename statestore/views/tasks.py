@@ -19,11 +19,11 @@ from statestore.forms import MoveForm, TaskFilterForm
 from statestore.models.querysets import BY_CHANGE
 from statestore.tasks import graph as task_graph
 from statestore.tasks import service as task_service
-from statestore.views import svg
 from statestore.views.access import actor, require
 from statestore.views.htmx import render_page
 from statestore.views.json_links import json_twin
 from statestore.views.states import StateView
+from statestore.views.svg import task_graph as task_graph_drawing
 
 COLUMN_CARDS: Final = 50
 HISTORY_ROWS: Final = 50
@@ -102,7 +102,7 @@ def task_detail(request: HttpRequest, task_id: RowId) -> HttpResponse:
         "statuses": models.TaskStatus.choices,
         "graph": graph,
         "node": graph.nodes.get(task.pk),
-        "drawn": svg.draw(graph, task.pk),
+        "drawn": task_graph_drawing.draw(graph, task.pk),
         "metadata": StateView(task.metadata) if task.metadata else None,
         "history": models.AuditEntry.objects.about(task.pk).newest_first()[:HISTORY_ROWS],
         "dependencies": [graph.nodes[edge.depends_on] for edge in graph.edges if edge.task == task.pk],

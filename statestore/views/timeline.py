@@ -1,13 +1,8 @@
-"""The timeline: an agent's whole past on one axis, and any moment of it with what changed there."""
+"""The timeline: an agent's past on one axis, and any moment of it with its changes."""
 
-from dataclasses import dataclass
 from typing import Any, Final
 
 from django.http import HttpRequest, HttpResponse
-from django.urls import reverse
-from django.utils.html import escape
-from django.utils.http import urlencode
-from django.utils.safestring import SafeString, mark_safe
 from django.views.decorators.http import require_safe
 
 from statestore import history, models
@@ -21,17 +16,16 @@ from statestore.views.diff_view import ComparisonView
 from statestore.views.htmx import render_page
 from statestore.views.json_links import json_twin
 from statestore.views.states import StateView
+from statestore.views.svg import lanes
 
 LIST_ROWS: Final = 30
-MARK_WIDTH: Final = 5
-LANE_HEIGHT: Final = 20
 
 
 @require_safe
 @require_viewer
 @json_twin("get_timeline")
 def agent_timeline(request: HttpRequest, agent_id: RowId) -> HttpResponse:
-    """Show the lanes of an agent's past, the slider, the moment that it stands at, and the list of what happened."""
+    """Show the lanes, the slider, the selected moment and the list of records."""
     agent, asked = agent_or_404(agent_id), TimelineForm(request.GET).checked
     span = history.span_of(agent, asked["start"], asked["end"])
     context: dict[str, Any] = {"place": "agents", "agent": agent, "etag": agent.etag()}
@@ -44,24 +38,15 @@ def agent_timeline(request: HttpRequest, agent_id: RowId) -> HttpResponse:
     return render_page(request, "history/timeline.html", context, fragment="history/_moment.html")
 
 
-@dataclass(frozen=True, slots=True)
-class LaneView:
-    """A lane as it is drawn."""
-
-    name: str
-    note: str
-    marks: SafeString
-
-
 def _axis(agent: models.AgentState, span: history.Span, asked: dict[str, int | None]) -> dict[str, object]:
-    """Return the lanes, and the links that move and widen the stretch which they show."""
+    """Return the lanes, and the links that move and widen their time range."""
     kept = {name: value for name, value in asked.items() if value is not None}
     half = (span.end - span.start) // 2
     return {
         "span": span,
         "kept": kept,
-        "lanes": [_lane(agent, lane, span, kept) for lane in history.lanes(agent.agent_id, span)],
-        "drawing": f"0 0 {history_limits.LANE_COLUMNS * MARK_WIDTH} {LANE_HEIGHT}",
+        "lanes": lanes.draw(agent, span, kept),
+        "drawing": lanes.VIEW_BOX,
         "earlier": span.moved(-half),
         "later": span.moved(half),
     }
@@ -74,23 +59,6 @@ def _near(span: history.Span, stop: history.Record | None) -> tuple[int, int] | 
         return None
     at = min(max(int(stop.at), span.start), span.end)
     return max(at - quarter // 2, 0), at + quarter // 2
-
-
-def _lane(agent: models.AgentState, lane: history.Lane, span: history.Span, kept: dict[str, int]) -> LaneView:
-    base = escape(f"{reverse('timeline', args=[agent.agent_id])}?{urlencode([*kept.items(), ('moment', 'at:')])}")
-    marks = [_mark(base, lane, span, column) for column in sorted(lane.counts)]
-    return LaneView(lane.name, lane.note, mark_safe("".join(marks)))  # noqa: S308 (each is escaped where it is made)
-
-
-def _mark(base: str, lane: history.Lane, span: history.Span, column: int) -> str:
-    """Return one column of a lane as a link, which is `base` and a time. Written out: a page has hundreds of them."""
-    count = lane.counts[column]
-    height = 4 + round((LANE_HEIGHT - 6) * count / history_limits.LANE_COLUMN_ROWS)
-    label = escape(f"{count} {'or more ' if count == history_limits.LANE_COLUMN_ROWS else ''}{lane.name}")
-    return (
-        f'<a href="{base}{span.ends_at(column)}" tabindex="-1"><title>{label}</title>'
-        f'<rect x="{column * MARK_WIDTH}" y="{LANE_HEIGHT - height}" width="4" height="{height}"/></a>'
-    )
 
 
 def _moment(agent: models.AgentState, moment: moments.Moment) -> dict[str, object]:

@@ -21,7 +21,7 @@ from statestore.views.json_links import json_twin
 @sensitive_variables("secret")
 @json_twin("list_tokens")
 def token_list(request: HttpRequest) -> HttpResponse:
-    """Show the tokens, and make one: its secret stands on the answer to that, and never again."""
+    """Show the tokens, and create one; its secret is shown in that response only."""
     form, made, secret = TokenForm(request.POST if request.method == "POST" else None), None, ""
     if request.method == "POST" and form.is_valid():
         try:

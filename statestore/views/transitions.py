@@ -43,7 +43,7 @@ def transition_detail(request: HttpRequest, transition_id: RowId) -> HttpRespons
 
 
 def _sibling(transition: models.Transition, *, older: bool) -> object:
-    """Return the transition next to one, of the recorded or of the captured ones."""
+    """Return the transition before or after one, among recorded or captured ones."""
     rows: Any = models.CapturedChange.objects if transition.is_captured else models.Transition.objects
     siblings = rows.all().of_agent(transition.agent_id).without_states()
     at = transition.timestamp, transition.rowid
@@ -52,7 +52,7 @@ def _sibling(transition: models.Transition, *, older: bool) -> object:
 
 
 def transition_or_404(transition_id: RowId) -> models.Transition:
-    """Return a transition by the id in a URL."""
+    """Return the transition of a URL, or answer 404."""
     transition = history.find_transition(transition_id)
     if transition is None:
         raise Http404("Transition not found.")

@@ -79,7 +79,7 @@ class _Writer:
         )
 
     def _history(self, path: str) -> str:
-        """Return the link to all that a value ever was."""
+        """Return the link to the history of a value."""
         if not self.history:
             return ""
         return f'<a class="copy" href="{self.history}?path={quote(visible(path), safe="")}" tabindex="-1">history</a>'
@@ -94,20 +94,20 @@ class _Writer:
 
 
 def tree(value: Json, *, agent_id: str = "", moment: str = "now", path: str = "", name: str = "state") -> SafeString:
-    """Return the tree of a value. With an agent and a moment, large branches are fetched when they are opened."""
+    """Return the tree of a value. With an agent and a moment, large branches are loaded when they are opened."""
     writer = _Writer(agent_id, moment, _history_of(agent_id) if moment == "now" else "")
     writer.node(name, value, path, 0)
     return mark_safe("".join(writer.parts))  # noqa: S308 (each part is escaped where it is made)
 
 
 def _history_of(agent_id: str) -> str:
-    """Return where the history of an agent's paths is; nothing for an address too long to stand beside each value."""
+    """Return the URL of path histories; empty if the agent's address is too long to repeat beside each value."""
     address = reverse("path-history", args=[agent_id]) if agent_id else ""
     return address if len(address) <= LONG_CHARACTERS else ""
 
 
 def _gist(value: dict[str, Json] | list[Json]) -> str:
-    """Return the first words of a closed object, by which a reader knows which it is."""
+    """Return a one-line summary of a closed object."""
     if not isinstance(value, dict):
         return ""
     words = [
@@ -123,7 +123,7 @@ def _shown(name: str) -> str:
 
 
 def _literal(value: Json) -> tuple[str, str]:
-    """Return a leaf's type and its escaped text, cut where it is long."""
+    """Return a leaf's type and its escaped text, shortened if it is long."""
     if isinstance(value, str):
         return "string", _text(value)
     if value is None or isinstance(value, bool):

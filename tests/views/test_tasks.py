@@ -18,7 +18,7 @@ from statestore.models.tasks import dependency_ids
 from statestore.tasks import dependencies as task_dependencies
 from statestore.tasks import graph as task_graph
 from statestore.tasks import service as task_service
-from statestore.views import svg
+from statestore.views.svg import task_graph as drawing
 from tests.builders import make_task
 
 pytestmark = pytest.mark.django_db
@@ -238,13 +238,13 @@ def test_no_line_runs_behind_a_box(seed: int):
     tasks = [make_task(str(number)) for number in range(12)]
     for task in tasks:
         wait(task, *chance.sample(tasks, chance.randrange(3)), in_table=False)
-    drawn = svg.draw(task_graph.around(tasks[0].pk), tasks[0].pk)
+    drawn = drawing.draw(task_graph.around(tasks[0].pk), tasks[0].pk)
     if drawn is None:
         return
     for line in drawn.lines:
         for x, y in points(line.path):
-            assert not [box for box in drawn.boxes if box.x < x < box.x + svg.BOX_WIDTH
-                        and box.y < y < box.y + svg.BOX_HEIGHT], line.path  # fmt: skip
+            assert not [box for box in drawn.boxes if box.x < x < box.x + drawing.BOX_WIDTH
+                        and box.y < y < box.y + drawing.BOX_HEIGHT], line.path  # fmt: skip
             assert 0 <= x <= drawn.width
             assert 0 <= y <= drawn.height
 

@@ -1,4 +1,4 @@
-"""The graph of tasks as boxes and arrows, placed on the server: what is waited for at the left, who waits beside it."""
+"""The task graph as boxes and arrows: dependencies at the left, their dependents beside them."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -21,7 +21,7 @@ SIGNS: Final = {"Todo": "○", "InProgress": "●", "Done": "✓", "Blocked": "�
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """One task, where it stands. `state` is its look, `words` what it says to those who do not see it."""
+    """One task and its position. `state` is its style, `words` its text for screen readers."""
 
     node: Node
     x: int
@@ -52,7 +52,7 @@ class Box:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """From what is waited for to who waits, where its head is; `state` is its look, `head_state` that of the head."""
+    """From a dependency to its dependent, with the head at the latter; `state` and `head_state` are their styles."""
 
     path: str
     head: str
@@ -62,7 +62,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Drawn:
-    """The whole drawing; with `has_way_back`, some line closes a circle."""
+    """The whole drawing; with `has_way_back`, some line closes a cycle."""
 
     boxes: list[Box]
     lines: list[Line]
@@ -137,7 +137,7 @@ def _bend(x1: int, y1: int, x2: int, y2: int) -> str:
 
 
 def _head(box: Box) -> str:
-    """Return the arrow's head at the box of who waits."""
+    """Return the arrow's head at the dependent's box."""
     return f"M{box.x} {box.middle} l-{HEAD} -4 v8 z"
 
 

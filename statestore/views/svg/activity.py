@@ -1,4 +1,4 @@
-"""The activity of a day as bars, drawn on the server."""
+"""The activity of the last 24 hours, as bars."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -20,7 +20,7 @@ CACHED_SECONDS: Final = 20
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """One hour: what happened in it, and where its bars stand."""
+    """One hour: its counts, and the positions of its bars."""
 
     label: str
     url: str
@@ -48,7 +48,7 @@ class Bar:
         return self.x + 12
 
 
-def hourly_chart(now: int) -> list[Bar]:
+def draw(now: int) -> list[Bar]:
     """Return a bar for each of the last 24 hours, oldest first."""
     start = now - now % HOUR_SECONDS - (HOURS - 1) * HOUR_SECONDS
     counts: Any = cache.get_or_set(f"activity-{start}", lambda: _counts(start), CACHED_SECONDS)
