@@ -3,15 +3,14 @@
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 from statestore import models
 from statestore.access.audit import Actor
+from statestore.agents import limits
 from statestore.agents.service import change_status
 from statestore.agents.snapshots import take_snapshot
 from statestore.errors import StateStoreError, ValidationError
-
-MAX_AGENTS: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +43,8 @@ def change_status_of_each(
 
 def _each(agent_ids: Sequence[str], verb: Callable[[str], object]) -> list[Outcome]:
     chosen = list(dict.fromkeys(agent_ids))
-    if not 1 <= len(chosen) <= MAX_AGENTS:
-        raise ValidationError(f"Select 1 to {MAX_AGENTS} agents. Nothing was changed.")
+    if not 1 <= len(chosen) <= limits.BULK_AGENTS:
+        raise ValidationError(f"Select 1 to {limits.BULK_AGENTS} agents. Nothing was changed.")
     return [_outcome(agent_id, verb) for agent_id in chosen]
 
 

@@ -20,6 +20,7 @@ from django.db import connections
 from statestore import models
 from statestore.access import audit
 from statestore.access.audit import Actor
+from statestore.agents import limits
 from statestore.db import orchestrator_schema as schema
 from statestore.db import transactions, vendor
 from statestore.db.errors import translated_errors
@@ -27,11 +28,6 @@ from statestore.db.routers import store_alias
 from statestore.models.audit import Action
 
 TRIGGERS: Final = ("dash_capture_replace", "dash_capture_update")
-MEASURED_BYTES: Final = (10 * 1024, 1024 * 1024, 10 * 1024 * 1024)
-# A save of 10 MB may take this much longer with the triggers.
-MOST_MS: Final = 50
-_MEASURED_SECONDS: Final = 0.4
-_PRUNED_ROWS: Final = 200
 
 # {fits}: whether the states are kept. Lengths are in bytes: length() of a text would stop at a NUL.
 _SQLITE: Final = (
@@ -175,7 +171,7 @@ def prune(*, older_than_seconds: int | None = None, using: str | None = None) ->
     gone, more = 0, True
     while more:
         with transactions.writing(using):
-            some = list(doomed.order_by("id").values_list("id", flat=True)[:_PRUNED_ROWS])
+            some = list(doomed.order_by("id").values_list("id", flat=True)[: limits.DELETED_ROWS])
             gone += kept.filter(id__in=some).delete()[0]
         more = bool(some)
     return gone
@@ -185,7 +181,7 @@ def measure() -> list[Cost]:
     """Measure what the triggers add to a save here, on an SQLite file of its own, within a second or two."""
     with tempfile.TemporaryDirectory() as directory:
         bare, captured = (_file(Path(directory) / name, name) for name in ("bare", "captured"))
-        costs = [_cost(bare, captured, size) for size in MEASURED_BYTES]
+        costs = [_cost(bare, captured, size) for size in limits.MEASURED_BYTES]
         for file in (bare, captured):
             file.close()
         return costs
@@ -208,7 +204,7 @@ def _file(path: Path, name: str) -> sqlite3.Connection:
 def _cost(bare: sqlite3.Connection, captured: sqlite3.Connection, size_bytes: int) -> Cost:
     states = [letter * size_bytes for letter in "ab"]
     times: dict[sqlite3.Connection, list[float]] = {bare: [], captured: []}
-    ends_at = time.monotonic() + _MEASURED_SECONDS
+    ends_at = time.monotonic() + limits.MEASURED_SECONDS
     turn = 0
     # In turns, so that a busy moment of the machine affects both.
     while turn < 6 or time.monotonic() < ends_at:

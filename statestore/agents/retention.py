@@ -5,12 +5,11 @@ from collections.abc import Callable
 from statestore import models
 from statestore.access import audit
 from statestore.access.audit import Actor
+from statestore.agents import limits
 from statestore.db import transactions
 from statestore.errors import Conflict
 from statestore.models.audit import Action
 from statestore.models.snapshots import SnapshotQuerySet
-
-CHUNK_ROWS = 200
 
 
 def purge_agent(using: str, find: Callable[[], models.AgentState], *, by: Actor) -> None:
@@ -20,7 +19,7 @@ def purge_agent(using: str, find: Callable[[], models.AgentState], *, by: Actor)
     """
     agent_id = _in_trash(find()).agent_id
     for rows in (models.Transition.objects.using(using), models.Snapshot.objects.using(using)):
-        while ids := list(rows.filter(agent_id=agent_id).values_list("pk", flat=True)[:CHUNK_ROWS]):
+        while ids := list(rows.filter(agent_id=agent_id).values_list("pk", flat=True)[: limits.DELETED_ROWS]):
             with transactions.writing(using):
                 _in_trash(find())
                 rows.filter(pk__in=ids).delete()
@@ -40,7 +39,7 @@ def _in_trash(agent: models.AgentState) -> models.AgentState:
 def delete_expired_snapshots(using: str, snapshots: SnapshotQuerySet, *, by: Actor) -> int:
     """Delete the expired snapshots, and return their number."""
     deleted = 0
-    while rows := list(snapshots.expired(models.now()).without_state()[:CHUNK_ROWS]):
+    while rows := list(snapshots.expired(models.now()).without_state()[: limits.DELETED_ROWS]):
         with transactions.writing(using):
             for row in rows:
                 audit.record(Action.EXPIRE, row, by=by, using=using, detail={"snapshot": row.pk})

@@ -24,19 +24,15 @@ from django.db import IntegrityError, transaction
 from django.http import HttpRequest, HttpResponse
 
 from statestore import models
+from statestore.api import limits
 from statestore.api.auth import caller
 from statestore.api.parsers import spooled
 from statestore.api.problems import Problem
 from statestore.db import transactions
 from statestore.db.routers import store_alias
 
-KEPT_SECONDS: Final = 24 * 3600
-# After this time a server that reserved a key and has not responded is considered dead.
-BUSY_SECONDS: Final = 60
-MOST_CHARACTERS: Final = 255
-_KEY: Final = re.compile(f"[!-~]{{1,{MOST_CHARACTERS}}}")
+_KEY: Final = re.compile(f"[!-~]{{1,{limits.KEY_CHARACTERS}}}")
 _STORED_HEADERS: Final = ("ETag", "Location")
-_SWEPT_ROWS: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +121,10 @@ def _reserve(keyed: _KeyedRequest) -> HttpResponse | int:
     row = _responses().select_for_update().filter(pk=keyed.id).first()
     if row is None:
         row = models.IdempotentResponse(
-            id=keyed.id, fingerprint=keyed.fingerprint, expires_at=now + KEPT_SECONDS, busy_until=now + BUSY_SECONDS
+            id=keyed.id,
+            fingerprint=keyed.fingerprint,
+            expires_at=now + limits.KEPT_SECONDS,
+            busy_until=now + limits.BUSY_SECONDS,
         )
         try:
             with transaction.atomic(using=store_alias()):
@@ -135,20 +134,20 @@ def _reserve(keyed: _KeyedRequest) -> HttpResponse | int:
             row = _responses().select_for_update().get(pk=keyed.id)
     if row.fingerprint != keyed.fingerprint and row.busy_until == 0 and row.status == 0:
         # The other request failed and its client knows: the key is free.
-        row.fingerprint, row.expires_at = keyed.fingerprint, now + KEPT_SECONDS
+        row.fingerprint, row.expires_at = keyed.fingerprint, now + limits.KEPT_SECONDS
     if row.status or row.fingerprint != keyed.fingerprint:
         return _replayed(keyed, row)
     if row.busy_until > now:
         wait = str(int(row.busy_until) - now)
         raise Problem("in-progress", "A request with this key is in progress.", headers={"Retry-After": wait})
-    row.busy_until = now + BUSY_SECONDS
+    row.busy_until = now + limits.BUSY_SECONDS
     row.save(using=store_alias(), update_fields=["fingerprint", "expires_at", "busy_until"])
     return int(row.expires_at)
 
 
 def _keyed_request(request: HttpRequest, key: str, body_hash: str) -> _KeyedRequest:
     if not _KEY.fullmatch(key):
-        detail = f"Idempotency-Key must be 1 to {MOST_CHARACTERS} visible ASCII characters."
+        detail = f"Idempotency-Key must be 1 to {limits.KEY_CHARACTERS} visible ASCII characters."
         place = {"where": "header", "name": "Idempotency-Key", "detail": detail}
         raise Problem("invalid", detail, places=[place])
     content = f"{request.method} {request.get_full_path()}\n{request.headers.get('If-Match', '')}\n{body_hash}"
@@ -185,7 +184,7 @@ def _claim(keyed: _KeyedRequest) -> HttpResponse | None:
     _sweep(keyed, now)
     if (stored := _responses().filter(pk=keyed.id).first()) is not None:
         return _replayed(keyed, stored)
-    row = models.IdempotentResponse(id=keyed.id, fingerprint=keyed.fingerprint, expires_at=now + KEPT_SECONDS)
+    row = models.IdempotentResponse(id=keyed.id, fingerprint=keyed.fingerprint, expires_at=now + limits.KEPT_SECONDS)
     _responses().bulk_create([row], ignore_conflicts=True)
     claimed = _responses().get(pk=keyed.id)
     # Status 0 is this transaction's own row: others become visible only with their responses.
@@ -196,7 +195,7 @@ def _sweep(keyed: _KeyedRequest, now: int) -> None:
     """Delete expired responses: this key's, and some of the others."""
     expired = _responses().filter(expires_at__lte=now)
     ids = expired.values_list("pk", flat=True)
-    expired.filter(pk__in=[*ids.filter(pk=keyed.id), *ids[:_SWEPT_ROWS]]).delete()
+    expired.filter(pk__in=[*ids.filter(pk=keyed.id), *ids[: limits.SWEPT_ROWS]]).delete()
 
 
 def _store(keyed: _KeyedRequest, response: HttpResponse) -> HttpResponse:

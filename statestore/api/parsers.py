@@ -11,17 +11,13 @@ from django.http import HttpRequest
 from ninja.parser import Parser
 from pydantic import BaseModel
 
+from statestore.api import limits
 from statestore.api.problems import Problem
 from statestore.forms import AgentFilterForm
 from statestore.jsondiff import limits as jsondiff_limits
 from statestore.jsondiff import parsing, pointer
 from statestore.jsondiff.parsing import Json
 
-MAX_BODY_BYTES: Final = 64 * 1024 * 1024
-MAX_STATE_BYTES: Final = 50 * 1024 * 1024
-_ENVELOPE_LEVELS: Final = 1
-_SPOOLED_BYTES: Final = 8 * 1024 * 1024
-_CHUNK_BYTES: Final = 64 * 1024
 # A string, or a token outside of strings that counts for depth or is not JSON.
 _TOKENS: Final = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{}]|-?Infinity|NaN', re.DOTALL)
 _SURROGATE_ESCAPE: Final = re.compile(r"\\u[dD][89a-fA-F]")
@@ -63,8 +59,8 @@ def reader(request: HttpRequest) -> Callable[[int], bytes]:
 def spooled(request: HttpRequest) -> Iterator[str]:
     """Copy a body into a temporary file, from which `reader` then reads, and yield its SHA-256."""
     read, digest = reader(request), hashlib.sha256()
-    with SpooledTemporaryFile(max_size=_SPOOLED_BYTES) as file:
-        while chunk := read(_CHUNK_BYTES):
+    with SpooledTemporaryFile(max_size=limits.SPOOLED_BYTES) as file:
+        while chunk := read(limits.CHUNK_BYTES):
             digest.update(chunk)
             file.write(chunk)
         file.seek(0)
@@ -99,7 +95,10 @@ def read(text: str) -> tuple[Json, dict[str, str]]:
     try:
         # Verbatim members are one level down.
         return parsing.members(
-            text, _VERBATIM, max_bytes=MAX_BODY_BYTES, max_depth=jsondiff_limits.MAX_DEPTH + _ENVELOPE_LEVELS
+            text,
+            _VERBATIM,
+            max_bytes=limits.MAX_BODY_BYTES,
+            max_depth=jsondiff_limits.MAX_DEPTH + limits.ENVELOPE_LEVELS,
         )
     except parsing.NotJson as error:
         if "levels" in error.reason:
@@ -164,7 +163,7 @@ def _position(text: str) -> int | None:
         word = token[0]
         if word in "[{":
             level += 1
-            if level > jsondiff_limits.MAX_DEPTH + _ENVELOPE_LEVELS:
+            if level > jsondiff_limits.MAX_DEPTH + limits.ENVELOPE_LEVELS:
                 return token.start()
         elif word in "]}":
             level -= 1
@@ -202,6 +201,6 @@ def state_text(request: HttpRequest, body: Any, name: str = "state") -> str | No
 
 
 def _check_state_size(name: str, text: str) -> None:
-    if len(text) > MAX_STATE_BYTES or len(text.encode()) > MAX_STATE_BYTES:
+    if len(text) > limits.MAX_STATE_BYTES or len(text.encode()) > limits.MAX_STATE_BYTES:
         detail = f"{name} is larger than 50 MB. Nothing was changed."
         raise Problem("too-large", detail, places=[{"where": "body", "pointer": f"/{name}", "detail": detail}])

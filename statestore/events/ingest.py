@@ -11,11 +11,8 @@ from statestore.db import transactions, vendor
 from statestore.db.fields import bindable
 from statestore.db.json_columns import optional_text
 from statestore.errors import StateStoreError, ValidationError
+from statestore.events import limits
 from statestore.models.rows import LAST_SECOND
-
-MOST_EVENTS: Final = 10_000
-# A chunk holds the write lock for some 10 to 30 ms.
-CHUNK_ROWS: Final = 500
 
 COLUMNS: Final = (
     "event_type", "timestamp", "session_id", "actor_type", "actor_id", "content", "metadata", "git_commit",
@@ -77,9 +74,9 @@ def ingest(
     without an id gets the same one each time: sent again, it replaces itself. An event may also be the error that its
     reader raised.
     """
-    if len(events) > MOST_EVENTS:
+    if len(events) > limits.CALL_EVENTS:
         raise ValidationError(
-            f"At most {MOST_EVENTS:,} events per call; this call has {len(events):,}. Nothing was saved."
+            f"At most {limits.CALL_EVENTS:,} events per call; this call has {len(events):,}. Nothing was saved."
         )
     done, rows = Ingested(), list[tuple[object, ...] | None]()
     for position, event in enumerate(events):
@@ -88,7 +85,7 @@ def ingest(
             raise BadEvent(position, done.refused[0].reason)
         rows.append(row)
         done.ids.append(None if row is None else row[0])
-    size = len(rows) if whole else CHUNK_ROWS
+    size = len(rows) if whole else limits.CHUNK_ROWS
     for start in range(0, len(rows), max(size, 1)):
         _write_chunk(using, rows[start : start + size], start, scope, done, whole=whole)
     return done

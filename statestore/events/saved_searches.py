@@ -1,15 +1,11 @@
 """Saved searches: queries of the search page, kept by users under a name."""
 
-from typing import Final
-
 from django.db.models import QuerySet
 
 from statestore import models, search
 from statestore.access import etags
 from statestore.errors import NotFound, ValidationError
-
-MOST_VIEWS: Final = 50
-LONGEST_NAME: Final = 80
+from statestore.events import limits
 
 
 def of_user(user_pk: int) -> QuerySet[models.SavedSearch]:
@@ -31,12 +27,12 @@ def save(user_pk: int, name: str, text: str) -> tuple[models.SavedSearch, bool]:
     Raises QueryError for a text that is no query.
     """
     name, text = name.strip(), text.strip()
-    if not 1 <= len(name) <= LONGEST_NAME:
-        raise ValidationError(f"A view needs a name of 1 to {LONGEST_NAME} characters. Nothing was saved.")
+    if not 1 <= len(name) <= limits.NAME_CHARACTERS:
+        raise ValidationError(f"A view needs a name of 1 to {limits.NAME_CHARACTERS} characters. Nothing was saved.")
     search.parse(text)
     own = of_user(user_pk)
-    if not own.filter(name=name).exists() and own.count() >= MOST_VIEWS:
-        raise ValidationError(f"The view was not saved: there are {MOST_VIEWS} already. Delete one first.")
+    if not own.filter(name=name).exists() and own.count() >= limits.SAVED_SEARCHES:
+        raise ValidationError(f"The view was not saved: there are {limits.SAVED_SEARCHES} already. Delete one first.")
     return models.SavedSearch.objects.update_or_create(user_id=user_pk, name=name, defaults={"query": text})
 
 

@@ -6,7 +6,7 @@ from django import forms
 
 from statestore import models
 from statestore.access import tokens
-from statestore.events import saved_searches
+from statestore.events import limits as events_limits
 from statestore.forms.fields import CheckedForm, QueryField, TimeField, from_json, sent
 from statestore.restore import Side
 
@@ -142,5 +142,5 @@ class MoveForm(forms.Form):
 class SavedViewForm(forms.Form):
     """A query to keep under a name."""
 
-    name = forms.CharField(max_length=saved_searches.LONGEST_NAME, strip=True)
+    name = forms.CharField(max_length=events_limits.NAME_CHARACTERS, strip=True)
     q = QueryField()

@@ -8,16 +8,13 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, BinaryIO, Final, cast
 
 from statestore.errors import ValidationError
+from statestore.import_export import limits
 
 if sys.version_info >= (3, 14):
     from compression import zstd
 else:
     from backports import zstd
 
-# One line is one row, which has two states at most.
-MAX_LINE_BYTES: Final = 256 * 1024 * 1024
-READ_BYTES: Final = 256 * 1024
-PIECE_BYTES: Final = 64 * 1024
 GZIP_WBITS: Final = 31  # zlib's value for gzip with its header
 
 
@@ -42,7 +39,7 @@ def _flushed(
     for piece in pieces:
         kept.append(compress(piece))
         size += len(kept[-1])
-        if size > PIECE_BYTES:
+        if size > limits.PIECE_BYTES:
             yield b"".join(kept)
             kept, size = [], 0
     yield b"".join([*kept, flush()])
@@ -71,11 +68,11 @@ def unpacked_lines(read: Callable[[int], bytes], encoding: str) -> Iterator[byte
     """
     if encoding not in ("", "identity", "gzip", "zstd"):
         raise ValidationError(f"Unknown encoding {encoding[:40]}. Use gzip, zstd or none.")
-    source = io.BufferedReader(_Readable(read), READ_BYTES)
+    source = io.BufferedReader(_Readable(read), limits.STREAM_READ_BYTES)
     try:
         file = _unpacking(source, encoding)
-        while line := file.readline(MAX_LINE_BYTES + 1):
-            if len(line) > MAX_LINE_BYTES:
+        while line := file.readline(limits.MAX_LINE_BYTES + 1):
+            if len(line) > limits.MAX_LINE_BYTES:
                 raise ValidationError("A line is longer than 256 MB. No store has such a row.")
             yield line
     except (gzip.BadGzipFile, zlib.error, zstd.ZstdError, EOFError):

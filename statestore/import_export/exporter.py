@@ -9,17 +9,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import reduce
 from operator import add
-from typing import Any, Final
+from typing import Any
 
 from statestore.access.scope import Scope
 from statestore.db import pagination, vendor
 from statestore.db.errors import translated_errors
 from statestore.errors import ValidationError
-from statestore.import_export import codec, original_types
+from statestore.import_export import codec, limits, original_types
 from statestore.import_export.tables import AUDIT, BY_NAME, TABLES, Table
-
-READ_ROWS: Final = 500
-READ_BYTES: Final = 8 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +83,10 @@ def _chunks(rows: Any, table: Table) -> Iterator[list[Any]]:
         part = rows.order_by(order) if last is None else rows.filter(**{f"{order}__gt": last}).order_by(order)
         values = part.values_list(order, "pk") if size is None else part.values_list(order, "pk", size)
         with translated_errors():
-            found = list(values[:READ_ROWS])
+            found = list(values[: limits.READ_ROWS])
         if not found:
             return
         last = found[-1][0]
-        yield from pagination.portions(((key, int((heavy and heavy[0]) or 0)) for _, key, *heavy in found), READ_BYTES)
+        yield from pagination.portions(
+            ((key, int((heavy and heavy[0]) or 0)) for _, key, *heavy in found), limits.READ_BYTES
+        )

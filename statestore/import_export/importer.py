@@ -17,13 +17,9 @@ from statestore.access.audit import Actor
 from statestore.db import transactions, vendor
 from statestore.db.fields import NonInteger, bindable
 from statestore.errors import DatabaseError, SerializationError, Unavailable, ValidationError
-from statestore.import_export import codec, original_types
+from statestore.import_export import codec, limits, original_types
 from statestore.import_export.tables import AUDIT, BY_NAME, Table
 from statestore.models.audit import Action
-
-WRITTEN_ROWS: Final = 200
-WRITTEN_BYTES: Final = 4 * 1024 * 1024
-TOLD_REFUSALS: Final = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +47,7 @@ class Report:
     def refuse(self, number: int, reason: str) -> None:
         """Note why a line was not imported."""
         self.refused_count += 1
-        if len(self.refused) < TOLD_REFUSALS:
+        if len(self.refused) < limits.REPORTED_REFUSALS:
             self.refused.append(Refused(number, reason))
 
 
@@ -80,7 +76,7 @@ def import_lines(source: Iterable[bytes], *, using: str, by: Actor, dry_run: boo
         found = _table(number, payload, report)
         if found is None:
             continue
-        if table is not found or len(waiting) >= WRITTEN_ROWS or size > WRITTEN_BYTES:
+        if table is not found or len(waiting) >= limits.WRITTEN_ROWS or size > limits.WRITTEN_BYTES:
             _write(table, waiting, using, report)
             waiting, size, table = [], 0, found
         if (row := _row(number, payload, found, using, report)) is not None:

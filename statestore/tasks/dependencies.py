@@ -3,17 +3,14 @@
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any
 
 from statestore import models
 from statestore.db.batching import batched
 from statestore.db.errors import translated_errors
 from statestore.errors import ValidationError
 from statestore.models.tasks import dependency_ids
-
-# No index covers what the lists name: this many entries of each record are read to find a task's dependents.
-MAX_RECORDED: Final = 20_000
-_IDS_AT_ONCE: Final = 500
+from statestore.tasks import limits
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,13 +47,16 @@ def relations(using: str, task_id: str) -> Relations:
     """Return the dependencies in either record: all of them, or the newest and those of one task."""
     with translated_errors():
         table = models.TaskDependency.objects.using(using).values_list("task_id", "depends_on_id")
-        pairs = list(table.order_by("-pk")[: MAX_RECORDED + 1])
+        pairs = list(table.order_by("-pk")[: limits.RECORDED_DEPENDENCIES + 1])
         tasks = models.Task.objects.using(using)
         rows = tasks.filter(dependencies__holds='"').order_by("-rowid").values_list("pk", "dependencies")
-        lists = list(rows[: MAX_RECORDED + 1])
-        recorded = Relations(is_partial=max(len(pairs), len(lists)) > MAX_RECORDED)
+        lists = list(rows[: limits.RECORDED_DEPENDENCIES + 1])
+        recorded = Relations(is_partial=max(len(pairs), len(lists)) > limits.RECORDED_DEPENDENCIES)
         if recorded.is_partial:
-            pairs += [*table.filter(task_id=task_id), *table.filter(depends_on_id=task_id)[:MAX_RECORDED]]
+            pairs += [
+                *table.filter(task_id=task_id),
+                *table.filter(depends_on_id=task_id)[: limits.RECORDED_DEPENDENCIES],
+            ]
             lists += list(tasks.filter(pk=task_id).values_list("pk", "dependencies"))
     recorded.add(pairs)
     recorded.add((owner, dependency) for owner, text in lists for dependency in _named(text))
@@ -67,7 +67,7 @@ def edges(using: str, tasks: dict[str, models.Task | None]) -> list[Edge]:
     """Return the edges from some tasks to what they depend on, from both records."""
     table: set[tuple[str, str]] = set()
     with translated_errors():
-        for ids in batched(list(tasks), _IDS_AT_ONCE):
+        for ids in batched(list(tasks), limits.IDS_AT_ONCE):
             rows = models.TaskDependency.objects.using(using).filter(task_id__in=ids)
             table.update(rows.values_list("task_id", "depends_on_id"))
     listed = {
@@ -84,7 +84,7 @@ def load(using: str, ids: Iterable[str]) -> dict[str, models.Task | None]:
     ids = list(ids)
     rows: dict[str, models.Task] = {}
     with translated_errors():
-        for batch in batched(ids, _IDS_AT_ONCE):
+        for batch in batched(ids, limits.IDS_AT_ONCE):
             rows |= {task.pk: task for task in models.Task.objects.using(using).filter(pk__in=batch)}
     return {task_id: rows.get(task_id) for task_id in ids}
 

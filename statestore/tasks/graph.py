@@ -6,10 +6,9 @@ from typing import Final
 from statestore import models
 from statestore.db.routers import store_alias
 from statestore.tasks import dependencies as task_dependencies
-from statestore.tasks import graph_layout
+from statestore.tasks import graph_layout, limits
 from statestore.tasks.dependencies import Edge
 
-MAX_TASKS: Final = 300
 DONE: Final = models.TaskStatus.DONE.value
 
 
@@ -91,7 +90,7 @@ def _reachable(start: str, relations: task_dependencies.Relations) -> tuple[list
             next_front = []
             for task_id in fronts[number]:
                 for neighbour in sorted(neighbours.get(task_id, set()) - visited[number]):
-                    if neighbour not in reached and len(reached) >= MAX_TASKS:
+                    if neighbour not in reached and len(reached) >= limits.GRAPH_TASKS:
                         return list(reached), True
                     reached[neighbour] = None
                     visited[number].add(neighbour)

@@ -6,6 +6,7 @@ from django.shortcuts import redirect
 from django.views.decorators.http import require_http_methods
 
 from statestore.agents import capture
+from statestore.agents import limits as agents_limits
 from statestore.errors import ValidationError
 from statestore.views.access import actor, require
 from statestore.views.htmx import render_page
@@ -24,7 +25,7 @@ def capture_page(request: HttpRequest) -> HttpResponse:
         "place": "capture",
         "status": capture.status(),
         "costs": capture.measure(),
-        "most_ms": capture.MOST_MS,
+        "most_ms": agents_limits.MAX_ADDED_MS,
     }
     return render_page(request, "agents/capture.html", context)
 

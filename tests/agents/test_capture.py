@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from statestore import history, models, restore
 from statestore.access.audit import SYSTEM
 from statestore.agents import capture
+from statestore.agents import limits as agents_limits
 from statestore.db.routers import store_alias
 from statestore.history import moments
 from statestore.jsondiff import predicate
@@ -170,6 +171,6 @@ def test_a_walk_through_recorded_and_captured_changes_has_no_gaps(steps: list[tu
 
 def test_the_cost_is_measured_for_small_and_large_states():
     costs = capture.measure()
-    assert [cost.size_bytes for cost in costs] == list(capture.MEASURED_BYTES)
+    assert [cost.size_bytes for cost in costs] == list(agents_limits.MEASURED_BYTES)
     assert [cost.is_kept for cost in costs] == [True, True, False]
     assert all(cost.with_ms > 0 for cost in costs)

@@ -9,6 +9,7 @@ from django.test import Client
 from statestore import models
 from statestore.access.audit import SYSTEM
 from statestore.agents import bulk
+from statestore.agents import limits as agents_limits
 from statestore.db.routers import store_alias
 from statestore.errors import Busy, ValidationError
 from tests.api.conftest import Script, script_of
@@ -70,7 +71,7 @@ def test_a_repeated_call_takes_no_second_snapshot(script: Script):
     assert models.Snapshot.objects.count() == 1
 
 
-@pytest.mark.parametrize("agents", [[], ["a"] * (bulk.MAX_AGENTS + 1), ["a b"]])
+@pytest.mark.parametrize("agents", [[], ["a"] * (agents_limits.BULK_AGENTS + 1), ["a b"]])
 def test_too_few_and_too_many_are_refused(script: Script, agents: list[str]):
     assert script.post("/bulk/snapshots", {"agents": agents}).status_code == 422
 
@@ -80,5 +81,5 @@ def test_a_page_that_chose_none_or_too_many_is_told_so(operator: Client):
     answer = operator.post("/agents/bulk/", {"action": "snapshot"})
     assert (answer.status_code, b"Select 1 to 200 agents" in answer.content) == (422, True)
     with pytest.raises(ValidationError, match="Select 1 to 200"):
-        bulk.snapshot_each(store_alias(), [str(number) for number in range(bulk.MAX_AGENTS + 1)], by=SYSTEM)
+        bulk.snapshot_each(store_alias(), [str(number) for number in range(agents_limits.BULK_AGENTS + 1)], by=SYSTEM)
     assert not models.Snapshot.objects.exists()

@@ -120,7 +120,7 @@ def test_while_a_call_is_at_work_the_same_is_told_so_and_does_nothing(script: Sc
 
 
 def test_what_failed_half_way_is_finished_and_not_done_again(script: Script, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("statestore.events.ingest.CHUNK_ROWS", 2)
+    monkeypatch.setattr("statestore.events.limits.CHUNK_ROWS", 2)
     write, chunks = ingest.write_rows, iter(range(10))
 
     def busy_at_the_second(using: str, rows: Any) -> None:

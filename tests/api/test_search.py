@@ -7,6 +7,7 @@ from django.test import Client
 from statestore import models, search
 from statestore.db.routers import store_alias
 from statestore.errors import ValidationError
+from statestore.events import limits as events_limits
 from statestore.events import saved_searches
 from tests.api.conftest import Script, script_of
 from tests.builders import NOW, make_agent, make_event, make_session
@@ -102,7 +103,7 @@ def test_a_view_without_a_name_or_a_query_is_refused(script: Script, body: dict[
 
 def test_so_many_views_are_enough_and_one_may_still_be_changed(people: dict[str, User], viewer: Client):
     user = people["viewer"]
-    for number in range(saved_searches.MOST_VIEWS):
+    for number in range(events_limits.SAVED_SEARCHES):
         saved_searches.save(user.pk, f"view {number}", "x")
     with pytest.raises(ValidationError, match="Delete one first"):
         saved_searches.save(user.pk, "another", "x")

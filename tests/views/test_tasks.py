@@ -17,6 +17,7 @@ from statestore.db.routers import store_alias
 from statestore.models.tasks import dependency_ids
 from statestore.tasks import dependencies as task_dependencies
 from statestore.tasks import graph as task_graph
+from statestore.tasks import limits as tasks_limits
 from statestore.tasks import service as task_service
 from statestore.views.svg import task_graph as drawing
 from tests.builders import make_task
@@ -170,7 +171,7 @@ def test_all_that_wait_are_found_however_many_there_are():
 
 
 def test_a_graph_that_is_too_large_says_so_and_has_the_nearest(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(task_graph, "MAX_TASKS", 4)
+    monkeypatch.setattr(tasks_limits, "GRAPH_TASKS", 4)
     chain = [make_task("0")]
     for number in range(1, 7):
         chain.append(make_task(str(number)))
@@ -182,7 +183,7 @@ def test_a_graph_that_is_too_large_says_so_and_has_the_nearest(monkeypatch: pyte
 
 
 def test_where_not_all_records_are_read_the_graph_says_so(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(task_dependencies, "MAX_RECORDED", 2)
+    monkeypatch.setattr(tasks_limits, "RECORDED_DEPENDENCIES", 2)
     one, other, *_ = tasks = [make_task(str(number)) for number in range(6)]
     wait(one, other)
     for task in tasks[2:]:

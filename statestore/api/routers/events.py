@@ -7,10 +7,11 @@ from ninja import Query
 
 from statestore import models, search
 from statestore.access.scope import Scope
+from statestore.api import limits
 from statestore.api.auth import caller
 from statestore.api.calls import Calls
 from statestore.api.idempotency import run_in_transaction, run_resumable
-from statestore.api.parsers import MAX_BODY_BYTES, decoded, read, stored
+from statestore.api.parsers import decoded, read, stored
 from statestore.api.problems import Problem
 from statestore.api.resources import Resource
 from statestore.api.responses import answer, listed, page_of
@@ -122,7 +123,7 @@ def _valid_batch(value: Any) -> BatchIn:
 def _line(line: str) -> Any:
     """Return the event in a line, or the error, which is reported with the errors of the other events."""
     try:
-        return _readable(parsing.parse(line, max_bytes=MAX_BODY_BYTES))
+        return _readable(parsing.parse(line, max_bytes=limits.MAX_BODY_BYTES))
     except parsing.NotJson as error:
         return ValidationError(f"is not valid JSON. {error.reason}")
 

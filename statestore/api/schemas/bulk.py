@@ -4,14 +4,14 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, Field
 
-from statestore.agents.bulk import MAX_AGENTS
+from statestore.agents import limits as agents_limits
 from statestore.api.schemas.agents import Status
 from statestore.api.schemas.common import ADDRESS, In, Out, Reason
 from statestore.api.schemas.fields import Address, OptionalText, Text, TextOrNull
 
 Agents = Annotated[
     list[Annotated[str, Field(min_length=1, max_length=1500, pattern=ADDRESS)]],
-    Field(min_length=1, max_length=MAX_AGENTS, description="Addresses of agents."),
+    Field(min_length=1, max_length=agents_limits.BULK_AGENTS, description="Addresses of agents."),
 ]
 
 

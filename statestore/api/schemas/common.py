@@ -15,8 +15,6 @@ Integer64 = Annotated[int, Field(ge=-(2**63), lt=2**63)]
 Seconds = Annotated[int, Field(ge=0, le=LAST_SECOND, description="Unix time in seconds.")]
 CURSOR = r"^[A-Za-z0-9._-]*$"
 ADDRESS = r"^[A-Za-z0-9._:@~!-]*$"
-# Percent-encoded in a URL a query is up to twelve times as long; the server accepts request lines of 64 KB.
-QUERY_CHARACTERS = 2_000
 Id = Annotated[str, Field(min_length=1, max_length=500)]
 Reason = Annotated[str, Field(max_length=500, description="The reason, kept permanently in the record.")]
 

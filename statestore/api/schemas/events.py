@@ -4,15 +4,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field
 
-from statestore.api.schemas.common import (
-    QUERY_CHARACTERS,
-    Id,
-    In,
-    Out,
-    PageIn,
-    RowOut,
-    Seconds,
-)
+from statestore.api import limits
+from statestore.api.schemas.common import Id, In, Out, PageIn, RowOut, Seconds
 from statestore.api.schemas.fields import (
     Address,
     OptionalStoredText,
@@ -45,7 +38,7 @@ class SearchIn(PageIn):
 
     q: Annotated[
         str,
-        Field(min_length=1, max_length=QUERY_CHARACTERS, description="Words, `type:x`, `-actor:y`, `after:2h`."),
+        Field(min_length=1, max_length=limits.QUERY_CHARACTERS, description="Words, `type:x`, `-actor:y`, `after:2h`."),
     ]
 
 

@@ -6,13 +6,14 @@ from urllib.parse import urlencode
 from django.urls import reverse
 from pydantic import AfterValidator, BaseModel, Field
 
-from statestore.api.schemas.common import QUERY_CHARACTERS, In, Out, Seconds
+from statestore.api import limits
+from statestore.api.schemas.common import In, Out, Seconds
 from statestore.api.schemas.fields import StoredSeconds, Text, TextOrNull, Time, api_url
-from statestore.events.saved_searches import LONGEST_NAME
-from statestore.search import limits
+from statestore.events import limits as events_limits
+from statestore.search import limits as search_limits
 
 QUERY_HELP = "As on the search page: words, `type:x`, `-actor:y`, `after:2h`."
-Query = Annotated[str, Field(max_length=QUERY_CHARACTERS, description=QUERY_HELP)]
+Query = Annotated[str, Field(max_length=limits.QUERY_CHARACTERS, description=QUERY_HELP)]
 ViewId = Annotated[int, Field(ge=1, lt=2**63, description="Id of a saved search.")]
 
 
@@ -66,8 +67,8 @@ class HistogramOut(Out):
 class CompleteIn(BaseModel):
     """The query so far and the position of the caret, by default at the end."""
 
-    q: Annotated[str, Field(max_length=QUERY_CHARACTERS)] = ""
-    caret: Annotated[int | None, Field(ge=0, le=QUERY_CHARACTERS, description="In characters.")] = None
+    q: Annotated[str, Field(max_length=limits.QUERY_CHARACTERS)] = ""
+    caret: Annotated[int | None, Field(ge=0, le=limits.QUERY_CHARACTERS, description="In characters.")] = None
 
 
 class SuggestionOut(Out):
@@ -88,8 +89,8 @@ class SuggestionsOut(Out):
 class ViewIn(In):
     """A search to save."""
 
-    name: Annotated[str, Field(min_length=1, max_length=LONGEST_NAME, pattern=r"\S")]
-    q: Annotated[str, Field(max_length=limits.QUERY_CHARACTERS, description=QUERY_HELP)]
+    name: Annotated[str, Field(min_length=1, max_length=events_limits.NAME_CHARACTERS, pattern=r"\S")]
+    q: Annotated[str, Field(max_length=search_limits.QUERY_CHARACTERS, description=QUERY_HELP)]
 
 
 def _search_page(query: str) -> str:

@@ -1,0 +1,12 @@
+"""How many rows one action on agents reads or writes at a time."""
+
+from typing import Final
+
+BULK_AGENTS: Final = 200
+# One transaction deletes this many rows: the orchestrator waits for it.
+DELETED_ROWS: Final = 200
+# The cost of capture is measured for states of these sizes, for this long each.
+MEASURED_BYTES: Final = (10 * 1024, 1024 * 1024, 10 * 1024 * 1024)
+MEASURED_SECONDS: Final = 0.4
+# A save of 10 MB may take this much longer with the triggers.
+MAX_ADDED_MS: Final = 50
