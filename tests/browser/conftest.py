@@ -1,6 +1,7 @@
 """A site, a browser, and pages in it that notice whatever a page complains about."""
 
 import json
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -29,7 +30,9 @@ OpenPage = Callable[..., Page]
 
 
 def launch(playwright: Any) -> Browser:
-    browser: Browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=FLAGS)
+    # Debian's headless shell is the same engine without the desktop's parts, which take a quarter of the time.
+    path = shutil.which("chromium-headless-shell") or shutil.which("chromium")
+    browser: Browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
     return browser
 
 
