@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.utils import CursorWrapper
 from django.db.utils import OperationalError
 
 from statestore import models
@@ -182,7 +183,7 @@ def _tidy(connection: BaseDatabaseWrapper, found: Found, *, vacuum: bool) -> lis
     return notes
 
 
-def _vacuumed(cursor: Any, *, anyway: bool) -> list[str]:
+def _vacuumed(cursor: CursorWrapper, *, anyway: bool) -> list[str]:
     pages = cursor.execute("PRAGMA page_count").fetchone()[0]
     size = pages * cursor.execute("PRAGMA page_size").fetchone()[0]
     advice = "SQLite's own empty table sqlite_sequence is left; only a VACUUM removes it."

@@ -2,10 +2,11 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.utils import CursorWrapper
 from django.db.utils import DatabaseError as DjangoDatabaseError
 
 from statestore.adoption import schema_detection
@@ -73,7 +74,7 @@ _MIGRATE: Final = "Run `manage.py migrate --database {alias}`."
 _LOOK: Final = "`manage.py adopt --dry-run {name}` says more."
 
 
-def _status_of(connection: BaseDatabaseWrapper, cursor: object, name: str) -> StoreStatus:
+def _status_of(connection: BaseDatabaseWrapper, cursor: CursorWrapper, name: str) -> StoreStatus:
     applied = _applied(connection, cursor)
     unapplied = [migration for migration in schema_detection.our_migrations() if migration not in applied]
     if not unapplied:
@@ -89,7 +90,7 @@ def _status_of(connection: BaseDatabaseWrapper, cursor: object, name: str) -> St
     return _not_adopted(connection, cursor, name)
 
 
-def _applied(connection: BaseDatabaseWrapper, cursor: Any) -> set[str]:
+def _applied(connection: BaseDatabaseWrapper, cursor: CursorWrapper) -> set[str]:
     if vendor.is_sqlite(connection):
         return schema_detection.applied_migrations(cursor, schema_detection.read_objects(cursor))
     if "django_migrations" not in connection.introspection.table_names(cursor):
@@ -98,7 +99,7 @@ def _applied(connection: BaseDatabaseWrapper, cursor: Any) -> set[str]:
     return {row[0] for row in cursor.fetchall()}
 
 
-def _not_adopted(connection: BaseDatabaseWrapper, cursor: Any, name: str) -> StoreStatus:
+def _not_adopted(connection: BaseDatabaseWrapper, cursor: CursorWrapper, name: str) -> StoreStatus:
     if not vendor.is_sqlite(connection):
         return StoreStatus(
             "not adopted", "The database has no tables of ours.", _MIGRATE.format(alias=connection.alias)

@@ -3,7 +3,6 @@
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from statestore import models
 from statestore.access.audit import Actor
@@ -18,7 +17,7 @@ class Outcome:
     """The result for one agent: the snapshot or transition made, if any, or the reason of the refusal."""
 
     agent_id: str
-    made: Any = None
+    made: models.Snapshot | models.Transition | None = None
     refusal: str = ""
 
 
@@ -41,14 +40,14 @@ def change_status_of_each(
     return _each(agent_ids, lambda agent_id: change_status(using, agent_id, status, by=by, reason=reason))
 
 
-def _each(agent_ids: Sequence[str], verb: Callable[[str], object]) -> list[Outcome]:
+def _each(agent_ids: Sequence[str], verb: Callable[[str], models.Snapshot | models.Transition | None]) -> list[Outcome]:
     chosen = list(dict.fromkeys(agent_ids))
     if not 1 <= len(chosen) <= limits.BULK_AGENTS:
         raise ValidationError(f"Select 1 to {limits.BULK_AGENTS} agents. Nothing was changed.")
     return [_outcome(agent_id, verb) for agent_id in chosen]
 
 
-def _outcome(agent_id: str, verb: Callable[[str], object]) -> Outcome:
+def _outcome(agent_id: str, verb: Callable[[str], models.Snapshot | models.Transition | None]) -> Outcome:
     try:
         return Outcome(agent_id, verb(agent_id))
     except StateStoreError as error:

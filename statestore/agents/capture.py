@@ -12,10 +12,11 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from django.conf import settings
 from django.db import connections
+from django.db.backends.utils import CursorWrapper
 
 from statestore import models
 from statestore.access import audit
@@ -150,7 +151,7 @@ def switch_off(*, by: Actor, using: str | None = None) -> None:
         audit.record(Action.CAPTURE_OFF, models.CapturedChange(), by=by, row_id="store", using=using)
 
 
-def drop_triggers(cursor: Any, *, is_sqlite: bool) -> None:
+def drop_triggers(cursor: CursorWrapper, *, is_sqlite: bool) -> None:
     """Drop the triggers if there are any: without their table every save of a state would fail."""
     if is_sqlite:
         for name in TRIGGERS:

@@ -3,7 +3,7 @@
 import hashlib
 import random
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 GOAL = "Refactor the parser into a tokenizer and a tree builder without changing the public API"
 GOALS = {
@@ -18,6 +18,8 @@ GOALS = {
     "watcher": "Notice error rates above 0.5 % before a person does",
     "analyst": "Explain the cost of each agent per finished task",
 }
+State: TypeAlias = dict[str, Any]
+
 STEPS = (
     "read the affected modules", "write down the invariants", "move the lexer states", "port the error paths",
     "delete the old entry points", "run the full suite", "measure against the last release", "ask for a review",
@@ -72,7 +74,7 @@ def first_state(role: str, chance: random.Random) -> dict[str, object]:
     }
 
 
-def work(state: dict[str, Any], role: str, turn: int, chance: random.Random) -> tuple[str, list[Utterance]]:
+def work(state: State, role: str, turn: int, chance: random.Random) -> tuple[str, list[Utterance]]:
     """Do one ordinary turn: change the state, and return the reason and what was said."""
     path, tool = chance.choice(FILES), chance.choice(TOOLS)
     thought = chance.choice(THOUGHTS)
@@ -105,7 +107,7 @@ def work(state: dict[str, Any], role: str, turn: int, chance: random.Random) -> 
     return _advance(state, tool, turn), [one for one in said if one]
 
 
-def lose_the_goal(state: dict[str, Any]) -> tuple[str, list[Utterance]]:
+def lose_the_goal(state: State) -> tuple[str, list[Utterance]]:
     """The turn in which it goes wrong: the context is compacted too eagerly, and the goal is lost with it."""
     del state["plan"]["goal"]
     state["plan"]["steps"] = state["plan"]["steps"][:2]
@@ -128,7 +130,7 @@ def lose_the_goal(state: dict[str, Any]) -> tuple[str, list[Utterance]]:
     ]  # fmt: skip
 
 
-def go_round_in_circles(state: dict[str, Any], turn: int, chance: random.Random) -> tuple[str, list[Utterance]]:
+def go_round_in_circles(state: State, turn: int, chance: random.Random) -> tuple[str, list[Utterance]]:
     """A turn after that: without its goal the agent repeats itself, spends money and fails."""
     path = "src/parser/lexer.rs"
     error = f"patch rejected: hunk {chance.randint(1, 6)} failed at line {chance.randint(180, 260)} of {path}"
@@ -151,7 +153,7 @@ def go_round_in_circles(state: dict[str, Any], turn: int, chance: random.Random)
     ]
 
 
-def _advance(state: dict[str, Any], tool: str, turn: int) -> str:
+def _advance(state: State, tool: str, turn: int) -> str:
     """Tick a step off now and then, and return the reason for the turn's transition."""
     plan = state["plan"]
     if turn % 7 == 6 and plan["step"] < len(plan["steps"]) - 1:
@@ -161,7 +163,7 @@ def _advance(state: dict[str, Any], tool: str, turn: int) -> str:
     return f"{tool} finished" if tool != "run_tests" else "tests passed"
 
 
-def _count(state: dict[str, Any], chance: random.Random, *, errors: int) -> None:
+def _count(state: State, chance: random.Random, *, errors: int) -> None:
     counters, budget = state["counters"], state["budget"]
     counters["turns"] += 1
     counters["tokens"] += chance.randint(900, 6200)
@@ -169,7 +171,7 @@ def _count(state: dict[str, Any], chance: random.Random, *, errors: int) -> None
     budget["spent"] = round(budget["spent"] + chance.randint(5, 40) / 100, 2)
 
 
-def _forget_old(state: dict[str, Any]) -> None:
+def _forget_old(state: State) -> None:
     state["messages"] = [state["messages"][0], *state["messages"][1:][-24:]]
 
 

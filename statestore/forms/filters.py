@@ -10,6 +10,7 @@ from statestore.db import pagination
 from statestore.db.routers import store_alias
 from statestore.forms.fields import QueryField, TimeField
 from statestore.models.agents import AgentQuerySet
+from statestore.models.tasks import TaskQuerySet
 
 SORTS: Final = {
     "changed": ("-updated_at", "-rowid"),
@@ -134,7 +135,7 @@ class TaskFilterForm(PageForm):
     agent = forms.CharField(required=False, max_length=1000)
     layout = forms.ChoiceField(required=False, choices=[("list", "list"), ("board", "board")])
 
-    def tasks(self, *, using: str | None = None) -> Any:
+    def tasks(self, *, using: str | None = None) -> TaskQuerySet:
         """Return the tasks that match the filters; on the board, of every status."""
         values = self.cleaned_data
         tasks = models.Task.objects.using(using or store_alias()).with_text(values["q"])

@@ -2,7 +2,7 @@
 
 from bisect import bisect_right
 from collections.abc import Iterable
-from typing import Any, Final
+from typing import Final
 
 from statestore import models
 from statestore.db.errors import translated_errors
@@ -40,7 +40,7 @@ def _named_by_events(agent_id: str, using: str) -> list[tuple[int, str]]:
     return sorted((int(at), str(commit)) for at, commit in rows if commit)
 
 
-def _in_metadata(text: Any) -> str:
+def _in_metadata(text: str | None) -> str:
     try:
         value = parsing.parse(text, max_bytes=100_000) if text else None
     except parsing.NotJson:

@@ -124,7 +124,7 @@ def _counted(rows: Any, column: str, span: Span) -> dict[int, int]:
     )
 
 
-def _gathered(times: Iterable[Any], span: Span) -> dict[int, int]:
+def _gathered(times: Iterable[int], span: Span) -> dict[int, int]:
     counts = Counter(span.column(int(at)) for at in times)
     return {column: min(count, limits.LANE_COLUMN_ROWS) for column, count in counts.items() if column is not None}
 

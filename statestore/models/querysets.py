@@ -40,7 +40,7 @@ class AddressedQuerySet(QuerySet[Row]):
         return self.filter(**{column: address}).first()
 
 
-AnyRows = TypeVar("AnyRows", bound=QuerySet[Any])
+AnyRows = TypeVar("AnyRows", bound=QuerySet[Model])
 
 
 def older(rows: AnyRows, column: str, at: int, rowid: int, *, order: str = "rowid") -> AnyRows:

@@ -7,7 +7,7 @@ goes on where it stopped. Several agents share a transaction, to sync the disk l
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from statestore import history, models
 from statestore.access import audit
@@ -18,6 +18,7 @@ from statestore.db.errors import translated_errors
 from statestore.db.routers import store_alias
 from statestore.errors import Busy, Conflict, NotFound, StateStoreError, ValidationError
 from statestore.history import moments
+from statestore.models.agents import AgentQuerySet
 from statestore.models.audit import Action
 from statestore.restore import limits, rules
 from statestore.restore.apply import apply
@@ -42,7 +43,7 @@ class BatchPreview:
         return self.kind in ("change", "running")
 
 
-def preview(agents: Any, seconds: int) -> list[BatchPreview]:
+def preview(agents: AgentQuerySet, seconds: int) -> list[BatchPreview]:
     """Return what restoring each agent of a queryset to a time would do, in the order of KINDS.
 
     Raises ValidationError for more than MAX_AGENTS agents.

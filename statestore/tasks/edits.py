@@ -14,7 +14,7 @@ from statestore.models.audit import AuditQuerySet
 from statestore.sessions import service as session_service
 from statestore.tasks import service as task_service
 
-_TABLES: Final[dict[str, type[Any]]] = {"task": models.Task, "session": models.Session}
+_TABLES: Final[dict[str, type[models.Task | models.Session]]] = {"task": models.Task, "session": models.Session}
 NOUNS: Final = tuple(_TABLES)
 # The database and the services fill these in: undoing an edit does not bring their old values back.
 _MANAGED_COLUMNS: Final = {"updated_at", "created_timestamp", "created_at"}

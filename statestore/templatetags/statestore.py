@@ -2,12 +2,14 @@
 
 import json
 import re
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from html import escape, unescape
 from typing import Any, Final
 
 from django import template
 from django.conf import settings
+from django.template import Context
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -30,7 +32,7 @@ _COMMIT: Final = re.compile("[0-9a-fA-F]{4,64}")
 
 
 @register.filter
-def marked(value: object, words: Any) -> SafeString:
+def marked(value: object, words: Iterable[str]) -> SafeString:
     """Return a text with the words in it that were searched for marked."""
     parts = search.marked(str(value), words or ())
     return SafeString("".join(f"<mark>{escape(text)}</mark>" if is_word else escape(text) for text, is_word in parts))
@@ -41,7 +43,7 @@ _IN_TREE: Final = re.compile('(<span class="(?:name|literal|gist)"[^>]*>|</summa
 
 
 @register.filter
-def marked_tree(tree: Any, words: object) -> SafeString:
+def marked_tree(tree: str, words: Iterable[str]) -> SafeString:
     """Return the HTML of a tree with the words in it that were searched for marked."""
     if not words:
         return SafeString(tree)
@@ -141,7 +143,7 @@ def commit_elsewhere(value: object) -> SafeString | str:
 
 
 @register.filter
-def duration(seconds: Any) -> str:
+def duration(seconds: float | None) -> str:
     """Return a number of seconds in its two largest units."""
     if seconds is None:
         return ""
@@ -198,7 +200,7 @@ def moment_link(text: object) -> SafeString | str:
 
 
 @register.simple_tag(takes_context=True)
-def query(context: dict[str, Any], **changes: object) -> str:
+def query(context: Context, **changes: object) -> str:
     """Return the page's query string with some parameters changed; an empty value takes one away."""
     parameters = context["request"].GET.copy()
     for name, value in changes.items():
@@ -209,7 +211,7 @@ def query(context: dict[str, Any], **changes: object) -> str:
 
 
 @register.simple_tag(takes_context=True)
-def query_and(context: dict[str, Any], name: str, value: object) -> str:
+def query_and(context: Context, name: str, value: object) -> str:
     """Return the page's query string with one more value of a parameter."""
     parameters = context["request"].GET.copy()
     parameters.appendlist(name, visible(value))
@@ -223,7 +225,7 @@ def origin(found: object, agent_id: object, commit: object = "") -> dict[str, ob
 
 
 @register.inclusion_tag("statestore/_parts/json_link.html", takes_context=True)
-def json_link(context: dict[str, Any]) -> dict[str, object]:
+def json_link(context: Context) -> dict[str, object]:
     """Return where this page's data is as JSON, and the curl line for it; nothing for a page without data."""
     request = context.get("request")
     agents = (context.get(name) for name in ("agent", "left", "right"))

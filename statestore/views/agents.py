@@ -1,8 +1,7 @@
 """Agents: the list, one agent with its past, and what can be done to it."""
 
-from typing import Any
-
 from django.contrib import messages
+from django.forms import Form
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.views.decorators.http import require_POST, require_safe
@@ -154,6 +153,6 @@ def _agent_id(address: str) -> str:
         raise ValidationError("A selected agent has an invalid id. Nothing was changed.") from None
 
 
-def _first_error(form: Any) -> str:
+def _first_error(form: Form) -> str:
     name, errors = next(iter(form.errors.items()))
     return f"{name}: {errors[0]}"

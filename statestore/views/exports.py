@@ -7,8 +7,8 @@ import csv
 import io
 import json
 import re
-from collections.abc import Iterator
-from typing import Any, Final
+from collections.abc import Iterable, Iterator
+from typing import Final
 
 from django.http import HttpRequest, HttpResponseBase, StreamingHttpResponse
 from django.views.decorators.http import require_safe
@@ -62,7 +62,7 @@ def _csv(events: Iterator[dict[str, object]]) -> Iterator[bytes]:
         yield _line([_safe(value) for value in event.values()])
 
 
-def _line(cells: Any) -> bytes:
+def _line(cells: Iterable[object]) -> bytes:
     out = io.StringIO()
     csv.writer(out).writerow(cells)
     return out.getvalue().encode("utf-8", "surrogateescape")

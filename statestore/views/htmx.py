@@ -2,7 +2,8 @@
 
 import hashlib
 import re
-from typing import Any, Final
+from collections.abc import Mapping
+from typing import Final
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -14,7 +15,7 @@ _TOKEN: Final = re.compile(r'name="csrfmiddlewaretoken" value="[^"]*"')
 
 
 def render_page(
-    request: HttpRequest, template: str, context: dict[str, Any], *, fragment: str = "", status: int = 200
+    request: HttpRequest, template: str, context: Mapping[str, object], *, fragment: str = "", status: int = 200
 ) -> HttpResponse:
     """Return the whole page, or only its fragment if htmx requests it."""
     partial = bool(fragment) and _wants_fragment(request)

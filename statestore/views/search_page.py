@@ -21,7 +21,7 @@ LABELS: Final = {
 }  # fmt: skip
 
 
-def address(query: Query | str, **more: Any) -> str:
+def address(query: Query | str, **more: str | int | None) -> str:
     """Return the address of the search page for a query."""
     parameters = {name: value for name, value in {"q": visible(str(query)), **more}.items() if value not in ("", None)}
     return f"{reverse('events')}?{urlencode(parameters)}" if parameters else reverse("events")

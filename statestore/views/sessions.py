@@ -11,6 +11,7 @@ from statestore import models, search, sessions
 from statestore.db.ids import RowId
 from statestore.forms import PageForm, SessionFilterForm
 from statestore.jsondiff import parsing
+from statestore.jsondiff.parsing import Json
 from statestore.sessions import limits as session_limits
 from statestore.views import search_page
 from statestore.views.access import require
@@ -110,7 +111,7 @@ def _role(event: models.Event) -> str:
     return {"user": "user", "agent": "agent"}.get(str(event.actor_type).lower(), "system")
 
 
-def _structure(text: str) -> Any:
+def _structure(text: str) -> Json | None:
     """Return the value of a JSON object or list, or None for any other text."""
     if not text.lstrip().startswith(("{", "[")):
         return None

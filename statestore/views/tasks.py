@@ -82,8 +82,8 @@ def _columns(form: TaskFilterForm) -> list[Column]:
     others = [(status, status) for status in totals if status not in models.TaskStatus.values][:4]
     columns = []
     for status, label in [*known, *others]:
-        rows = tasks.filter(status=status).last_changed_first()[:COLUMN_CARDS] if status in totals else []
-        cards = [Card(task, models.row_hash(task)) for task in rows]
+        rows = tasks.filter(status=status).last_changed_first()[:COLUMN_CARDS]
+        cards = [Card(task, models.row_hash(task)) for task in rows] if status in totals else []
         columns.append(Column(status, label, cards, totals.get(status, 0), (status, label) in known))
     return columns
 

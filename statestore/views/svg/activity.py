@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Final
 
 from django.core.cache import cache
 from django.urls import reverse
@@ -51,7 +51,7 @@ class Bar:
 def draw(now: int) -> list[Bar]:
     """Return a bar for each of the last 24 hours, oldest first."""
     start = now - now % HOUR_SECONDS - (HOURS - 1) * HOUR_SECONDS
-    counts: Any = cache.get_or_set(f"activity-{start}", lambda: _counts(start), CACHED_SECONDS)
+    counts: list[dict[int, int]] = cache.get_or_set(f"activity-{start}", lambda: _counts(start), CACHED_SECONDS) or []
     tops = [max(count.values(), default=0) or 1 for count in counts]
     return [_bar(hour, start, [count.get(hour, 0) for count in counts], tops) for hour in range(HOURS)]
 
