@@ -12,9 +12,9 @@ SHORTEST_KEY = 32
 @register(Tags.security)
 def check_configuration(**_: object) -> list[CheckMessage]:
     """Return what is wrong with the environment's variables."""
-    found: list[CheckMessage] = []
+    errors: list[CheckMessage] = []
     if len(settings.SECRET_KEY) < SHORTEST_KEY:
-        found.append(
+        errors.append(
             Error(
                 f"SECRET_KEY has fewer than {SHORTEST_KEY} characters.",
                 hint="Leave it out: the first run makes one and keeps it in var/secret_key.",
@@ -22,7 +22,7 @@ def check_configuration(**_: object) -> list[CheckMessage]:
             )
         )
     if settings.COMMIT_URL and "{commit}" not in settings.COMMIT_URL:
-        found.append(
+        errors.append(
             Error(
                 "COMMIT_URL has no place for the commit.",
                 hint="Write {commit} where it goes: https://git.example.org/repo/commit/{commit}",
@@ -30,11 +30,11 @@ def check_configuration(**_: object) -> list[CheckMessage]:
             )
         )
     if settings.COMMIT_URL and not settings.COMMIT_URL.startswith(("https://", "http://")):
-        found.append(Error("COMMIT_URL is not a web address.", id="statestore.E003"))
+        errors.append(Error("COMMIT_URL is not a web address.", id="statestore.E003"))
     if settings.SILENT_AFTER_SECONDS <= 0:
-        found.append(Error("SILENT_AFTER_SECONDS must be more than 0.", id="statestore.E004"))
+        errors.append(Error("SILENT_AFTER_SECONDS must be more than 0.", id="statestore.E004"))
     try:
         throttling.parsed(settings.API_RATE)
     except ImproperlyConfigured as error:
-        found.append(Error(str(error), id="statestore.E005"))
-    return found
+        errors.append(Error(str(error), id="statestore.E005"))
+    return errors

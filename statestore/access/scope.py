@@ -97,7 +97,7 @@ class Scope:
             return rows
         own: dict[str, QuerySet[Any]] = {"task": self.tasks(), "session": self.sessions()}
         about_agents = Q(row_id__in=self._ids()) & ~Q(noun__in=own)
-        about_work = (Q(noun=noun, row_id__in=found.order_by().values("pk")) for noun, found in own.items())
+        about_work = (Q(noun=noun, row_id__in=own_rows.order_by().values("pk")) for noun, own_rows in own.items())
         return rows.filter(reduce(or_, about_work, about_agents))
 
     def namespace_for(self, wanted: str | None) -> str | None:

@@ -88,20 +88,20 @@ def check(text: str) -> models.ApiToken | None:
     """
     prefix, _, rest = text.partition(".")
     public_id, _, secret = rest.partition(".")
-    found = None
+    token = None
     if prefix == PREFIX and len(public_id) <= 16 and public_id.isalnum() and public_id.isascii():
-        found = fast_rows.find_with(models.ApiToken, "default", "user", "public_id", public_id)
-    is_right = constant_time_compare(found.digest if found else "", _digest(secret))
+        token = fast_rows.find_with(models.ApiToken, "default", "user", "public_id", public_id)
+    is_right = constant_time_compare(token.digest if token else "", _digest(secret))
     now = models.now()
-    if not is_right or found is None or found.revoked_at is not None or found.is_expired(now):
+    if not is_right or token is None or token.revoked_at is not None or token.is_expired(now):
         return None
-    user = found.user
+    user = token.user
     if not user.is_active:
         return None
     if not user.is_superuser:
         user._perm_cache = permissions(user)  # type: ignore[attr-defined]
-    _note_use(found, now)
-    return found
+    _note_use(token, now)
+    return token
 
 
 def permissions(user: Any) -> set[str]:

@@ -36,22 +36,22 @@ class Adopted:
     notes: tuple[str, ...] = ()
 
 
-def intentions(found: Look, backup_dir: Path, *, wal: bool) -> list[str]:
+def intentions(look: Look, backup_dir: Path, *, wal: bool) -> list[str]:
     """Return, in sentences, what adopting a file will do to it."""
     steps: list[str] = []
-    if not found.is_done:
+    if not look.is_done:
         steps.append(f"Back it up into {backup_dir} and verify the copy.")
         steps.append("In one transaction:")
-        if found.layout in {schema_detection.VERSION_4, schema_detection.INIT}:
-            steps.append(f"  bring {found.layout} to version 5, as the orchestrator's own migrations would.")
-        if not found.adopted:
+        if look.layout in {schema_detection.VERSION_4, schema_detection.INIT}:
+            steps.append(f"  bring {look.layout} to version 5, as the orchestrator's own migrations would.")
+        if not look.adopted:
             steps.append("  note how its schema was found, so that `leave` can put it back exactly so.")
         steps.append("  add or update this dashboard's side tables (dash_…) and django_migrations.")
-        if settings.SEARCH_TRIGGERS and "0005_search" in found.unapplied:
+        if settings.SEARCH_TRIGGERS and "0005_search" in look.unapplied:
             steps.append(
                 "  put triggers on events that note which ones changed, for the search (SEARCH_TRIGGERS=0: none)."
             )
-    if wal and found.journal_mode != "wal":
+    if wal and look.journal_mode != "wal":
         steps.append("Switch it to WAL, so that reading it never makes the orchestrator's saves wait.")
     return steps
 
@@ -77,30 +77,30 @@ def adopt(path: Path | str, *, backup_dir: Path, wal: bool = False, stopped: boo
         return Adopted(found, backup, journal_mode(connections[using]), notes)
 
 
-def _move_in(using: str, found: Look) -> None:
+def _move_in(using: str, look: Look) -> None:
     """Change the file in one transaction, which is atomic even if this process is killed."""
     connection = connections[using]
     executor = MigrationExecutor(connection)
     # Everything slow comes before the lock: the orchestrator waits while it is held.
     plan = executor.migration_plan(executor.loader.graph.leaf_nodes())
-    state = _state_before(executor, found)
+    state = _state_before(executor, look)
     with foreign_keys_off(connection), transactions.writing(using), connection.cursor() as cursor:
-        if schema_detection.read_objects(cursor) != found.objects:
-            raise Conflict(f"The schema of {found.path} changed meanwhile. Nothing was changed; adopt it again.")
+        if schema_detection.read_objects(cursor) != look.objects:
+            raise Conflict(f"The schema of {look.path} changed meanwhile. Nothing was changed; adopt it again.")
         now = models.now()
-        columns = {o.name: list(schema_detection.shape_of(cursor, o.name)) for o in found.objects if o.type == "table"}
-        added = bring_to_version_5(cursor, now) if found.layout != schema_detection.VERSION_5 else []
+        columns = {o.name: list(schema_detection.shape_of(cursor, o.name)) for o in look.objects if o.type == "table"}
+        added = bring_to_version_5(cursor, now) if look.layout != schema_detection.VERSION_5 else []
         executor.recorder.ensure_schema()
         _apply(executor, state, [migration for migration, _ in plan])
-        if not found.adopted:
-            _note_found(using, found, now=now, columns=columns, migrations_added=added)
+        if not look.adopted:
+            _note_found(using, look, now=now, columns=columns, migrations_added=added)
 
 
-def _state_before(executor: MigrationExecutor, found: Look) -> ProjectState:
+def _state_before(executor: MigrationExecutor, look: Look) -> ProjectState:
     """Return the models, rendered, as they are before the first migration of ours that must really run."""
     graph = executor.loader.graph
     nodes = [node for node in graph.leaf_nodes() if node[0] != "statestore"]
-    applied = [node for node in graph.nodes if node[0] == "statestore" and node[1] not in found.unapplied]
+    applied = [node for node in graph.nodes if node[0] == "statestore" and node[1] not in look.unapplied]
     state: ProjectState = executor.loader.project_state([*nodes, _ORCHESTRATORS, *applied])
     state.apps  # noqa: B018  (rendering is what takes the time)
     return state
@@ -115,10 +115,10 @@ def _apply(executor: MigrationExecutor, state: ProjectState, plan: list[Any]) ->
             executor.recorder.record_applied(migration.app_label, migration.name)
 
 
-def _note_found(using: str, found: Look, *, now: int, **facts: Any) -> None:
-    schema = {"objects": found.objects, "switched_to_wal": False, **facts}
+def _note_found(using: str, look: Look, *, now: int, **facts: Any) -> None:
+    schema = {"objects": look.objects, "switched_to_wal": False, **facts}
     models.Adoption.objects.using(using).create(
-        at=now, layout=found.layout, schema=json.dumps(schema), journal_mode=found.journal_mode
+        at=now, layout=look.layout, schema=json.dumps(schema), journal_mode=look.journal_mode
     )
 
 

@@ -74,30 +74,30 @@ def ours(using: str) -> list[str]:
 
 def losses(using: str) -> list[str]:
     """Return, in sentences, the data in tables and columns that leaving removes."""
-    found = found_at_adoption(using)
-    if found is None:
+    original = found_at_adoption(using)
+    if original is None:
         return []
     with connections[using].cursor() as cursor:
-        return [*_lost_rows(cursor, found), *_lost_values(cursor, found)]
+        return [*_lost_rows(cursor, original), *_lost_values(cursor, original)]
 
 
 def _tables(objects: list[SchemaObject]) -> dict[str, SchemaObject]:
     return {o.name: o for o in objects if o.type == "table"}
 
 
-def _lost_rows(cursor: Executes, found: Found) -> Iterator[str]:
+def _lost_rows(cursor: Executes, original: Found) -> Iterator[str]:
     now = _tables(read_objects(cursor))
     for table in schema.TABLES:
-        if table in now and table not in _tables(found.objects) and table != "migrations":
+        if table in now and table not in _tables(original.objects) and table != "migrations":
             count = cursor.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
             if count:
-                yield f"the table {table} with {count} rows, which {found.layout} has not"
+                yield f"the table {table} with {count} rows, which {original.layout} has not"
 
 
-def _lost_values(cursor: Executes, found: Found) -> Iterator[str]:
+def _lost_values(cursor: Executes, original: Found) -> Iterator[str]:
     now = _tables(read_objects(cursor))
-    for table in set(schema.TABLES) & set(now) & set(found.columns):
-        added = set(shape_of(cursor, table)) - set(found.columns[table]) - _FILLED_BY_ITSELF
+    for table in set(schema.TABLES) & set(now) & set(original.columns):
+        added = set(shape_of(cursor, table)) - set(original.columns[table]) - _FILLED_BY_ITSELF
         for column in sorted(added):
             default = schema.column_definition(table, column).partition("DEFAULT ")[2]
             count = cursor.execute(f"SELECT count(*) FROM {table} WHERE {column} IS NOT {default}").fetchone()[0]
@@ -114,30 +114,30 @@ def leave(using: str, *, accept_losses: bool = False, vacuum: bool = False) -> L
     connection = connections[using]
     if not ours(using):
         raise MigrationError("The dashboard has not moved into this store; there is nothing to take away.")
-    found = found_at_adoption(using)
+    original = found_at_adoption(using)
     with foreign_keys_off(connection), transactions.writing(using), connection.cursor() as cursor:
         if not accept_losses and (lost := losses(using)):
             raise Conflict(f"Leaving would lose {'; '.join(lost)}. Nothing was changed; say --yes to accept that.")
         before = read_objects(cursor)
         _drop_ours(cursor, before)
-        if found is not None:
-            _undo(cursor, found)
-            _prove(read_objects(cursor), found)
+        if original is not None:
+            _undo(cursor, original)
+            _prove(read_objects(cursor), original)
     forget_store_status()
-    return _report(connection, before, found, vacuum=vacuum)
+    return _report(connection, before, original, vacuum=vacuum)
 
 
 def _drop_ours(cursor: Executes, objects: list[SchemaObject]) -> None:
     # Triggers first: those on the orchestrator's tables would otherwise write to dropped tables.
     for kind in ("trigger", "view", "index", "table"):
-        for found in objects:
-            if found.type == kind and is_ours(found.name) and (kind != "index" or not is_ours(found.table)):
-                cursor.execute(f'DROP {kind.upper()} IF EXISTS "{found.name}"')
+        for item in objects:
+            if item.type == kind and is_ours(item.name) and (kind != "index" or not is_ours(item.table)):
+                cursor.execute(f'DROP {kind.upper()} IF EXISTS "{item.name}"')
 
 
-def _undo(cursor: Executes, found: Found) -> None:
+def _undo(cursor: Executes, original: Found) -> None:
     """Undo what adoption added to the orchestrator's own tables."""
-    names = {o.name for o in found.objects}
+    names = {o.name for o in original.objects}
     now = read_objects(cursor)
     for o in now:
         if o.type == "index" and o.name in schema.INDEXES and o.name not in names:
@@ -145,41 +145,43 @@ def _undo(cursor: Executes, found: Found) -> None:
     for table in reversed(schema.TABLES):
         if table not in names:
             cursor.execute(f"DROP TABLE IF EXISTS {table}")
-    for version in found.migrations_added if "migrations" in names else []:
+    for version in original.migrations_added if "migrations" in names else []:
         cursor.execute(f"DELETE FROM migrations WHERE version = {int(version)}")
     current = _tables(now)
-    for table, then in _tables(found.objects).items():
+    for table, then in _tables(original.objects).items():
         if table in schema.TABLES and table in current and current[table].sql != then.sql and then.sql:
             rebuild(cursor, table, then.sql)
 
 
-def _prove(after: list[SchemaObject], found: Found) -> None:
+def _prove(after: list[SchemaObject], original: Found) -> None:
     """Raise unless everything found is back and nothing of ours is left. Later additions of others are ignored."""
-    wrong = (set(found.objects) - set(after)) | {o for o in after if is_ours(o.name)}
+    wrong = (set(original.objects) - set(after)) | {o for o in after if is_ours(o.name)}
     if wrong:
         names = ", ".join(sorted(o.name for o in wrong))
         raise MigrationError(f"The schema would not be as it was found: {names}. Nothing was changed.")
 
 
-def _report(connection: BaseDatabaseWrapper, before: list[SchemaObject], found: Found | None, *, vacuum: bool) -> Left:
+def _report(
+    connection: BaseDatabaseWrapper, before: list[SchemaObject], original: Found | None, *, vacuum: bool
+) -> Left:
     dropped = [o.name for o in before if is_ours(o.name) and o.sql]
-    if found is None:
+    if original is None:
         return Left(None, dropped, [], ["The dashboard itself had made this store; the orchestrator's tables stay."])
-    notes = _tidy(connection, found, vacuum=vacuum)
+    notes = _tidy(connection, original, vacuum=vacuum)
     with connection.cursor() as cursor:
-        others = sorted(o.name for o in set(read_objects(cursor)) - set(found.objects))
-    return Left(not others, dropped, others, notes)
+        foreign = sorted(o.name for o in set(read_objects(cursor)) - set(original.objects))
+    return Left(not foreign, dropped, foreign, notes)
 
 
-def _tidy(connection: BaseDatabaseWrapper, found: Found, *, vacuum: bool) -> list[str]:
+def _tidy(connection: BaseDatabaseWrapper, original: Found, *, vacuum: bool) -> list[str]:
     """Restore what no transaction can, SQLite's counters and the journal mode; return what could not be restored."""
     notes: list[str] = []
     with connection.cursor() as cursor:
         names = {o.name for o in read_objects(cursor)}
-        if "sqlite_sequence" in names and not any(o.name == "sqlite_sequence" for o in found.objects):
+        if "sqlite_sequence" in names and not any(o.name == "sqlite_sequence" for o in original.objects):
             notes.extend(_vacuumed(cursor, anyway=vacuum))
-    if found.switched_to_wal and found.journal_mode != "wal" and journal_mode(connection) == "wal":
-        notes.extend(_switched_back(connection, found.journal_mode))
+    if original.switched_to_wal and original.journal_mode != "wal" and journal_mode(connection) == "wal":
+        notes.extend(_switched_back(connection, original.journal_mode))
     return notes
 
 

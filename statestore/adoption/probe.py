@@ -28,10 +28,10 @@ class Look:
     unapplied: list[str] = field(default_factory=list)
 
     @classmethod
-    def of(cls, found: dict[str, Any]) -> Self:
+    def of(cls, findings: dict[str, Any]) -> Self:
         """Return the result that the inspecting process printed."""
-        objects = [SchemaObject(*row) for row in found.pop("objects", [])]
-        return cls(path=Path(found.pop("path")), objects=objects, **found)
+        objects = [SchemaObject(*row) for row in findings.pop("objects", [])]
+        return cls(path=Path(findings.pop("path")), objects=objects, **findings)
 
     @property
     def is_done(self) -> bool:

@@ -33,23 +33,23 @@ class Refused(Exception):
 
 def inspect(path: Path, *, stopped: bool) -> dict[str, Any]:
     """Return what the file is, or the reason why it is refused, as `probe.Look` takes it."""
-    found: dict[str, Any] = {"path": str(path), "refusal": "", "layout": "not a database"}
+    findings: dict[str, Any] = {"path": str(path), "refusal": "", "layout": "not a database"}
     try:
         in_wal = _sniff(path)
-        found["journal_mode"] = "wal" if in_wal else "delete"
+        findings["journal_mode"] = "wal" if in_wal else "delete"
         connection = _open(path, in_wal=in_wal)
         try:
             seconds = UNHURRIED_SECONDS if in_wal or stopped else BLOCKING_SECONDS
-            _read(connection, found)
-            found["rows"] = _rows(connection, found["objects"], seconds)
+            _read(connection, findings)
+            findings["rows"] = _rows(connection, findings["objects"], seconds)
             _check_integrity(connection, seconds)
         finally:
             connection.close()
     except Refused as refusal:
-        found["refusal"] = str(refusal)
+        findings["refusal"] = str(refusal)
     except (sqlite3.Error, UnicodeDecodeError) as error:
-        found["refusal"] = _explained(path, error)
-    return found
+        findings["refusal"] = _explained(path, error)
+    return findings
 
 
 _KINDS = (
@@ -111,16 +111,16 @@ def _limit(connection: sqlite3.Connection, seconds: float) -> None:
     connection.set_progress_handler(lambda: time.monotonic() > deadline, 1_000)
 
 
-def _read(connection: sqlite3.Connection, found: dict[str, object]) -> None:
+def _read(connection: sqlite3.Connection, findings: dict[str, object]) -> None:
     _limit(connection, STRUCTURE_SECONDS)
     objects = schema_detection.read_objects(connection)
     applied = schema_detection.applied_migrations(connection, objects)
     recognised = schema_detection.recognise(connection, objects)
-    found.update(layout=recognised.layout, adopted=bool(applied), objects=objects)
-    found["unapplied"] = [name for name in schema_detection.our_migrations() if name not in applied]
+    findings.update(layout=recognised.layout, adopted=bool(applied), objects=objects)
+    findings["unapplied"] = [name for name in schema_detection.our_migrations() if name not in applied]
     _refuse_strangers(recognised, objects, adopted=bool(applied))
     # What adoption adds is not reported.
-    found["quirks"] = _quirks(objects) if recognised.layout == schema_detection.VERSION_5 else []
+    findings["quirks"] = _quirks(objects) if recognised.layout == schema_detection.VERSION_5 else []
 
 
 def _refuse_strangers(
@@ -135,7 +135,7 @@ def _refuse_strangers(
             f"It carries triggers on the orchestrator's tables: {', '.join(triggers[:8])}. They would run with every "
             "write of ours. Drop them if you do not know them."
         )
-    if not adopted and (strange := [found.name for found in objects if schema_detection.is_ours(found.name)]):
+    if not adopted and (strange := [item.name for item in objects if schema_detection.is_ours(item.name)]):
         raise Refused(
             f"It is {schema_detection.UNKNOWN}: it has {', '.join(strange[:8])}, names that only this dashboard uses."
         )
@@ -158,7 +158,7 @@ def _rows(
 
 
 def _quirks(objects: list[schema_detection.SchemaObject]) -> list[str]:
-    names = {found.name for found in objects}
+    names = {item.name for item in objects}
     expected = {name for name, (table, _) in schema.INDEXES.items() if table in names}
     missing = sorted(expected - names)
     return [f"indexes are missing, so that some pages will be slow: {', '.join(missing)}"] if missing else []

@@ -62,7 +62,7 @@ def our_migrations() -> list[str]:
 
 def applied_migrations(connection: Executes, objects: Iterable[SchemaObject]) -> set[str]:
     """Return the names of this app's migrations that a schema has seen."""
-    if not any(found.type == "table" and found.name == "django_migrations" for found in objects):
+    if not any(item.type == "table" and item.name == "django_migrations" for item in objects):
         return set()
     rows = connection.execute("SELECT name FROM django_migrations WHERE app = 'statestore'").fetchall()
     return {row[0] for row in rows}
@@ -86,7 +86,7 @@ def without(shape: Shape, columns: Iterable[str]) -> dict[str, str]:
 
 def recognise(connection: Executes, objects: list[SchemaObject]) -> Recognised:
     """Return the schema, and for an unknown one its differences."""
-    tables = {found.name: found for found in objects if found.type in {"table", "view"}}
+    tables = {recognised.name: recognised for recognised in objects if recognised.type in {"table", "view"}}
     names = [name for name in tables if not name.startswith("sqlite_") and not is_ours(name)]
     if not names:
         return Recognised(NOTHING, ("it holds no tables",))
@@ -96,15 +96,15 @@ def recognise(connection: Executes, objects: list[SchemaObject]) -> Recognised:
     if posing := [_posing(tables[name]) for name in schema.TABLES if name in tables and _posing(tables[name])]:
         return Recognised(UNKNOWN, tuple(posing))
     shapes = {name: shape_of(connection, name) for name in (*schema.TABLES, "agents") if name in tables}
-    found = _layout_of(shapes)
-    return found if found.differences else _checked_against_migrations(connection, found, shapes)
+    recognised = _layout_of(shapes)
+    return recognised if recognised.differences else _checked_against_migrations(connection, recognised, shapes)
 
 
-def _posing(found: SchemaObject) -> str:
-    if found.type == "view":
-        return f"{found.name} is a view that poses as a table"
-    if found.sql and not found.sql.upper().startswith("CREATE TABLE"):
-        return f"{found.name} is a virtual table"
+def _posing(table: SchemaObject) -> str:
+    if table.type == "view":
+        return f"{table.name} is a view that poses as a table"
+    if table.sql and not table.sql.upper().startswith("CREATE TABLE"):
+        return f"{table.name} is a virtual table"
     return ""
 
 
@@ -130,15 +130,15 @@ def _differences(shapes: Mapping[str, Shape], expected: Mapping[str, Shape]) -> 
         if table not in shapes:
             yield f"table {table} is missing"
             continue
-        found = shapes[table]
-        missing, strange = sorted(set(shape) - set(found)), sorted(set(found) - set(shape))
+        columns = shapes[table]
+        missing, strange = sorted(set(shape) - set(columns)), sorted(set(columns) - set(shape))
         if missing:
             yield f"{table} lacks {', '.join(missing)}"
         if strange:
             yield f"{table} has {', '.join(strange[:8])}, which the orchestrator's has not"
-        for column in sorted(set(shape) & set(found)):
-            if shape[column] != found[column]:
-                yield f"{table}.{column} is {found[column] or 'untyped'} instead of {shape[column]}"
+        for column in sorted(set(shape) & set(columns)):
+            if shape[column] != columns[column]:
+                yield f"{table}.{column} is {columns[column] or 'untyped'} instead of {shape[column]}"
 
 
 def migration_versions(connection: Executes, tables: Iterable[str]) -> set[int]:
@@ -148,9 +148,11 @@ def migration_versions(connection: Executes, tables: Iterable[str]) -> set[int]:
     return {row[0] for row in connection.execute("SELECT version FROM migrations LIMIT 1000").fetchall()}
 
 
-def _checked_against_migrations(connection: Executes, found: Recognised, shapes: Mapping[str, Shape]) -> Recognised:
+def _checked_against_migrations(
+    connection: Executes, recognised: Recognised, shapes: Mapping[str, Shape]
+) -> Recognised:
     versions = migration_versions(connection, shapes)
-    expected = {VERSION_5: {1, 2, 3, 4, 5}, VERSION_4: {1, 2, 3, 4}}.get(found.layout)
+    expected = {VERSION_5: {1, 2, 3, 4, 5}, VERSION_4: {1, 2, 3, 4}}.get(recognised.layout)
     if expected is None:
         expected = versions & {1, 2, 3, 4}
     if newer := [version for version in versions if not isinstance(version, int) or version > 5]:
@@ -160,17 +162,17 @@ def _checked_against_migrations(connection: Executes, found: Recognised, shapes:
         return Recognised(
             UNKNOWN,
             (
-                f"its tables are those of {found.layout}, but its migrations table names {listed}: "
+                f"its tables are those of {recognised.layout}, but its migrations table names {listed}: "
                 "a migration was interrupted. Let the orchestrator finish it first",
             ),
         )
-    return found
+    return recognised
 
 
 def foreign_triggers(objects: Iterable[SchemaObject], *, adopted: bool) -> list[str]:
     """Return the names of triggers on the orchestrator's tables that are not ours; ours count where we moved in."""
     return [
-        found.name
-        for found in objects
-        if found.type == "trigger" and found.table in schema.TABLES and not (adopted and is_ours(found.name))
+        trigger.name
+        for trigger in objects
+        if trigger.type == "trigger" and trigger.table in schema.TABLES and not (adopted and is_ours(trigger.name))
     ]

@@ -104,15 +104,17 @@ def _not_adopted(connection: BaseDatabaseWrapper, cursor: CursorWrapper, name: s
         return StoreStatus(
             "not adopted", "The database has no tables of ours.", _MIGRATE.format(alias=connection.alias)
         )
-    found = schema_detection.recognise(cursor, schema_detection.read_objects(cursor))
-    if found.layout == schema_detection.NOTHING:
+    recognised = schema_detection.recognise(cursor, schema_detection.read_objects(cursor))
+    if recognised.layout == schema_detection.NOTHING:
         return StoreStatus("not adopted", f"{name} is a database without tables.", _CREATE)
-    if found.differences:
+    if recognised.differences:
         return StoreStatus(
-            "not adopted", f"{name} is {found.layout}: {'; '.join(found.differences)}.", _LOOK.format(name=name)
+            "not adopted",
+            f"{name} is {recognised.layout}: {'; '.join(recognised.differences)}.",
+            _LOOK.format(name=name),
         )
     return StoreStatus(
         "not adopted",
-        f"{name} is an orchestrator's store ({found.layout}) that the dashboard has not moved into yet.",
+        f"{name} is an orchestrator's store ({recognised.layout}) that the dashboard has not moved into yet.",
         f"Run `manage.py adopt {name}`. It looks first, makes a backup, and `manage.py leave` undoes it.",
     )

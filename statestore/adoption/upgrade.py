@@ -14,7 +14,7 @@ def bring_to_version_5(connection: Executes, at: int) -> list[int]:
 
     Runs in the caller's transaction, with foreign keys off: a table that is rebuilt would cascade its edges away.
     """
-    present = {found.name for found in read_objects(connection) if found.type == "table"}
+    present = {recognised.name for recognised in read_objects(connection) if recognised.type == "table"}
     for table in schema.TABLES:
         if table in present:
             _complete(connection, table)

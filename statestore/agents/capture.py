@@ -172,9 +172,9 @@ def prune(*, older_than_seconds: int | None = None, using: str | None = None) ->
     gone, more = 0, True
     while more:
         with transactions.writing(using):
-            some = list(doomed.order_by("id").values_list("id", flat=True)[: limits.DELETED_ROWS])
-            gone += kept.filter(id__in=some).delete()[0]
-        more = bool(some)
+            ids = list(doomed.order_by("id").values_list("id", flat=True)[: limits.DELETED_ROWS])
+            gone += kept.filter(id__in=ids).delete()[0]
+        more = bool(ids)
     return gone
 
 

@@ -40,19 +40,19 @@ def save_agent(
     if not agent_id:
         raise ValidationError("An agent needs an id.")
     with transactions.writing(using):
-        found = fast_rows.find(models.AgentState, using, "agent_id", agent_id, lock=True)
-        _check(found, agent_id, prefix, if_match, only_new)
-        state_before = found.state_data if found else ""
-        if found is not None:
+        stored = fast_rows.find(models.AgentState, using, "agent_id", agent_id, lock=True)
+        _check(stored, agent_id, prefix, if_match, only_new)
+        state_before = stored.state_data if stored else ""
+        if stored is not None:
             # As when the orchestrator saves: an agent in the trash comes back, and is shown as revived.
-            agent = update(using, found, {**columns, "is_deleted": 0} if found.is_deleted else columns)
+            agent = update(using, stored, {**columns, "is_deleted": 0} if stored.is_deleted else columns)
         elif "state_data" in columns:
             agent = _insert(using, agent_id, prefix, columns)
         else:
             raise NotFound(f"Agent “{agent_id[:80]}” not found. Check the id and the namespace.")
         is_recorded = reason is not None or (record and not models.same_text(state_before, agent.state_data))
         transition = record_change(using, agent, state_before, reason) if is_recorded else None
-    return Saved(agent, found is None, transition)
+    return Saved(agent, stored is None, transition)
 
 
 def change_agent(
@@ -69,12 +69,12 @@ def change_agent(
     Raises Conflict for an agent in the trash: only its orchestrator brings it back by saving it.
     """
     with transactions.writing(using):
-        found = models.AgentState.objects.using(using).select_for_update().filter(agent_id=agent_id).first()
-        check_alive(found)
+        stored = models.AgentState.objects.using(using).select_for_update().filter(agent_id=agent_id).first()
+        check_alive(stored)
         saved = save_agent(using, agent_id, columns, reason=reason or None, record=True, if_match=if_match)
         audit.record(
             Action.CHANGE, saved.agent, by=by, using=using,
-            hash_before=found.etag() if found else "", hash_after=saved.agent.etag(),
+            hash_before=stored.etag() if stored else "", hash_after=saved.agent.etag(),
             detail={"columns": ", ".join(sorted(columns)), "reason": reason},
         )  # fmt: skip
     return saved
@@ -167,16 +167,16 @@ def check_alive(agent: models.AgentState | None) -> None:
 
 
 def _check(
-    found: models.AgentState | None, agent_id: str, prefix: str | None, if_match: str | None, only_new: bool
+    stored: models.AgentState | None, agent_id: str, prefix: str | None, if_match: str | None, only_new: bool
 ) -> None:
-    if found is not None and prefix is not None and found.key != f"{prefix}:{agent_id}":
+    if stored is not None and prefix is not None and stored.key != f"{prefix}:{agent_id}":
         raise Conflict(
             f"The id “{agent_id[:80]}” is already in use in another namespace."
             " Saving would delete that agent. Choose another id."
         )
-    if only_new and found is not None:
-        raise Moved(f"Agent “{agent_id[:80]}” already exists. Nothing was changed.", found.etag())
-    etags.expect(found, if_match)
+    if only_new and stored is not None:
+        raise Moved(f"Agent “{agent_id[:80]}” already exists. Nothing was changed.", stored.etag())
+    etags.expect(stored, if_match)
 
 
 def _insert(using: str, agent_id: str, prefix: str | None, columns: Mapping[str, object]) -> models.AgentState:

@@ -30,8 +30,8 @@ def take_snapshot(
         raise ValidationError("A snapshot must expire in the future. Nothing was saved.", field="expires_at")
     with transactions.writing(using):
         agent = find_agent(using, agent_id, prefix=prefix, lock=True, if_match=if_match)
-        there = models.Snapshot.objects.using(using).of_agent(agent_id)
-        made: models.Snapshot | None = there.filter(pk=made_id).first() if made_id else None
+        own_snapshots = models.Snapshot.objects.using(using).of_agent(agent_id)
+        made: models.Snapshot | None = own_snapshots.filter(pk=made_id).first() if made_id else None
         if made is not None:
             return made
         snapshot = models.Snapshot(

@@ -25,20 +25,20 @@ def find(model: type[Row], using: str, column: str, value: Any, *, lock: bool = 
     fields, sql = _select(model, using, column)
     with connections[using].cursor() as cursor:
         cursor.execute(sql + (vendor.row_lock(using) if lock else ""), [value])
-        found = cursor.fetchone()
-    return _row(model, using, fields, found) if found else None
+        values = cursor.fetchone()
+    return _row(model, using, fields, values) if values else None
 
 
 def find_with(model: type[Row], using: str, related: str, column: str, value: str) -> Row | None:
     """Return the row with a plain text in a column, and with it what its foreign key names; None without one."""
-    fields, other, other_fields, sql = _join(model, using, related, column)
+    fields, related_model, other_fields, sql = _join(model, using, related, column)
     with connections[using].cursor() as cursor:
         cursor.execute(sql, [value])
-        found = cursor.fetchone()
-    if not found:
+        values = cursor.fetchone()
+    if not values:
         return None
-    row = _row(model, using, fields, found[: len(fields)])
-    setattr(row, related, _row(other, using, other_fields, found[len(fields) :]))
+    row = _row(model, using, fields, values[: len(fields)])
+    setattr(row, related, _row(related_model, using, other_fields, values[len(fields) :]))
     return row
 
 
@@ -66,16 +66,16 @@ def _select(model: type[Model], using: str, column: str) -> tuple[_Fields, str]:
 def _join(model: type[Model], using: str, related: str, column: str) -> tuple[_Fields, type[Model], _Fields, str]:
     quote = connections[using].ops.quote_name
     key: Any = model._meta.get_field(related)
-    other = key.related_model
+    related_model = key.related_model
     fields, columns = _columns(model, using)
-    other_fields, other_columns = _columns(other, using)
-    table, other_table = quote(model._meta.db_table), quote(other._meta.db_table)
+    other_fields, other_columns = _columns(related_model, using)
+    table, other_table = quote(model._meta.db_table), quote(related_model._meta.db_table)
     sql = (
         f"SELECT {columns}, {other_columns} FROM {table}"  # noqa: S608
-        f" JOIN {other_table} ON {other_table}.{quote(other._meta.pk.column)} = {table}.{quote(key.column)}"
+        f" JOIN {other_table} ON {other_table}.{quote(related_model._meta.pk.column)} = {table}.{quote(key.column)}"
         f" WHERE {table}.{quote(column)} = %s"
     )
-    return fields, other, other_fields, sql
+    return fields, related_model, other_fields, sql
 
 
 def _columns(model: type[Model], using: str) -> tuple[_Fields, str]:

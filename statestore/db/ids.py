@@ -53,10 +53,10 @@ def to_address(value: str | HashedId) -> str:
 
 def from_address(address: str) -> RowId:
     """Decode the id in a part of a URL. Raises ValueError if it is not the canonical address of an id."""
-    found = _named(address)
-    if to_address(found) != address:
+    row_id = _named(address)
+    if to_address(row_id) != address:
         raise ValueError(address)
-    return found
+    return row_id
 
 
 def _named(address: str) -> RowId:

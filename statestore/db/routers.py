@@ -21,8 +21,8 @@ class StoreRouter:
 
     db_for_write = db_for_read
 
-    def allow_relation(self, one: object, other: object, **hints: object) -> bool:
-        return self.db_for_read(one) == self.db_for_read(other)
+    def allow_relation(self, obj1: object, obj2: object, **hints: object) -> bool:
+        return self.db_for_read(obj1) == self.db_for_read(obj2)
 
     def allow_migrate(self, db: str, app_label: str, model_name: str | None = None, **hints: object) -> bool:
         if "place" in hints:

@@ -117,22 +117,22 @@ def _transition(
 
 
 def _events(
-    cast: Cast, said: list[script.Utterance], session: str, at: int, chance: random.Random
+    cast: Cast, utterances: list[script.Utterance], session: str, at: int, chance: random.Random
 ) -> Iterator[models.Event]:
-    start = at - len(said) * 7
-    for position, one in enumerate(said):
-        actor_type, actor = ("Agent", cast.agent_id) if one.by == "agent" else (one.by.title(), f"{one.by}-1")
+    start = at - len(utterances) * 7
+    for position, spoken in enumerate(utterances):
+        actor_type, actor = ("Agent", cast.agent_id) if spoken.by == "agent" else (spoken.by.title(), f"{spoken.by}-1")
         when = start + position * 7
         yield models.Event(
             id=_id(chance),
-            event_type=one.kind,
+            event_type=spoken.kind,
             timestamp=when,
             session_id=session,
             actor_type=actor_type,
             actor_id=actor,
-            content=one.content,
-            metadata=json.dumps(one.metadata) if one.metadata else None,
-            git_commit=one.commit,
+            content=spoken.content,
+            metadata=json.dumps(spoken.metadata) if spoken.metadata else None,
+            git_commit=spoken.commit,
             created_at=when,
         )
 

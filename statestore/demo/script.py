@@ -91,7 +91,7 @@ def work(state: State, role: str, turn: int, chance: random.Random) -> tuple[str
         state["memory"]["notes"] = list(dict.fromkeys([*state["memory"]["notes"], chance.choice(NOTES)]))
     state["tools"]["last"] = {"name": tool, "path": path, "exit": 0}
     _count(state, chance, errors=0)
-    said = [
+    utterances = [
         Utterance("message", f"Please go on with: {state['plan']['goal']}", by="user") if turn % 8 == 0 else None,
         Utterance("thought", thought),
         Utterance("tool_use", f"{tool} {path}", metadata={"tool": tool, "path": path}),
@@ -104,7 +104,7 @@ def work(state: State, role: str, turn: int, chance: random.Random) -> tuple[str
         if commit_now
         else None,
     ]
-    return _advance(state, tool, turn), [one for one in said if one]
+    return _advance(state, tool, turn), [one for one in utterances if one]
 
 
 def lose_the_goal(state: State) -> tuple[str, list[Utterance]]:

@@ -33,7 +33,7 @@ def tasks(chance: random.Random, now: int) -> tuple[list[models.Task], list[mode
     for position, (title, status, priority, complexity, who, waits_for) in enumerate(TASKS):
         created = now - 4 * DAY_SECONDS + position * 900
         changed = now - chance.randint(600, 2 * DAY_SECONDS)
-        needed = [ids[other] for other in waits_for]
+        needed = [ids[needed_id] for needed_id in waits_for]
         rows.append(
             models.Task(
                 id=ids[position],
@@ -49,6 +49,7 @@ def tasks(chance: random.Random, now: int) -> tuple[list[models.Task], list[mode
             )
         )
         edges += [
-            models.TaskDependency(task_id=ids[position], depends_on_id=other, created_at=created) for other in needed
+            models.TaskDependency(task_id=ids[position], depends_on_id=needed_id, created_at=created)
+            for needed_id in needed
         ]
     return rows, edges

@@ -183,8 +183,8 @@ def _outside(scope: Scope, rows: Iterable[tuple[Any, ...]]) -> set[str]:
     own_actors = set(scope.agents().filter(agent_id__in=actors).values_list("agent_id", flat=True))
     own_sessions = set(scope.sessions().filter(pk__in=sessions).values_list("pk", flat=True))
     ids = [row[0] for row in rows]
-    there = set(models.Event.objects.using(scope.using).filter(pk__in=ids).values_list("pk", flat=True))
-    hidden = there - set(scope.events().filter(pk__in=ids).values_list("pk", flat=True))
+    stored = set(models.Event.objects.using(scope.using).filter(pk__in=ids).values_list("pk", flat=True))
+    hidden = stored - set(scope.events().filter(pk__in=ids).values_list("pk", flat=True))
     actor, session = 1 + COLUMNS.index("actor_id"), 1 + COLUMNS.index("session_id")
     strange = {row[0] for row in rows if row[actor] not in own_actors and row[session] not in own_sessions}
     return strange | hidden

@@ -37,9 +37,9 @@ class PageForm(forms.Form):
 
     def page(self, rows: Any, order: Sequence[str]) -> pagination.Page[Any]:
         """Return the page of `rows` that is asked for; a size that is none of the offered ones counts as not given."""
-        asked = self.cleaned_data if self.is_valid() else {}
+        values = self.cleaned_data if self.is_valid() else {}
         return pagination.page(
-            rows, order, cursor=asked.get("cursor", ""), size=asked.get("size", pagination.USUAL_SIZE)
+            rows, order, cursor=values.get("cursor", ""), size=values.get("size", pagination.USUAL_SIZE)
         )
 
 
@@ -87,8 +87,8 @@ class FleetForm(AgentFilterForm):
 
     def scope(self) -> str:
         """Return in words which agents are asked for."""
-        asked = ((name, self.cleaned_data[name]) for name in ("q", "status", "namespace"))
-        return ", ".join(f"{name} {value}" for name, value in asked if value) or "all agents"
+        values = ((name, self.cleaned_data[name]) for name in ("q", "status", "namespace"))
+        return ", ".join(f"{name} {value}" for name, value in values if value) or "all agents"
 
 
 class SearchForm(PageForm):

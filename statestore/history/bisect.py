@@ -57,10 +57,10 @@ def bisect(
         return condition.holds(parse(state))
 
     walk = HistoryWalk(agent.agent_id, using, start=start, budget_seconds=budget_seconds)
-    found = Flips(holds(text), holds(text))
+    result = Flips(holds(text), holds(text))
     for before, after, origin in pairs(walk, text, at):
         if holds(before) != holds(after):
-            found.flips.append(Flip(origin, became=holds(after)))
-        found.held_first = holds(before)
-    found.reached, found.read = walk.reached, walk.read
-    return found
+            result.flips.append(Flip(origin, became=holds(after)))
+        result.held_first = holds(before)
+    result.reached, result.read = walk.reached, walk.read
+    return result

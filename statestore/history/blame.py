@@ -69,23 +69,23 @@ def blame(
         .first(),
     )
     key = f"blame-{agent.etag()}-{models.sha256(str(newest))}"
-    found: Blame | None = cache.get(key)
-    if found is None:
-        found = Blame(unknown=_places(parsing.parse(agent.state_data)))
-    if not found.is_complete:
-        _read_on(found, agent, using, budget_seconds)
-        cache.set(key, found, limits.BLAME_CACHE_SECONDS)
-    return found
+    answer: Blame | None = cache.get(key)
+    if answer is None:
+        answer = Blame(unknown=_places(parsing.parse(agent.state_data)))
+    if not answer.is_complete:
+        _read_on(answer, agent, using, budget_seconds)
+        cache.set(key, answer, limits.BLAME_CACHE_SECONDS)
+    return answer
 
 
-def _read_on(found: Blame, agent: models.AgentState, using: str, budget_seconds: float | None) -> None:
-    walk = HistoryWalk(agent.agent_id, using, start=found.reached, budget_seconds=budget_seconds)
-    found.began, parse = True, state_parser()
-    for before, after, origin in pairs(walk, *start_of(agent, found.reached, using)):
-        found.unknown = _explained(parse(before), parse(after), found.unknown, origin, found.origins)
-        if not found.unknown:
+def _read_on(answer: Blame, agent: models.AgentState, using: str, budget_seconds: float | None) -> None:
+    walk = HistoryWalk(agent.agent_id, using, start=answer.reached, budget_seconds=budget_seconds)
+    answer.began, parse = True, state_parser()
+    for before, after, origin in pairs(walk, *start_of(agent, answer.reached, using)):
+        answer.unknown = _explained(parse(before), parse(after), answer.unknown, origin, answer.origins)
+        if not answer.unknown:
             break
-    found.reached, found.read = walk.reached, found.read + walk.read
+    answer.reached, answer.read = walk.reached, answer.read + walk.read
 
 
 def _places(value: Json) -> Places:
@@ -162,12 +162,12 @@ def _member(value: Json, part: str) -> Json:
 
 def item_places(before: list[Json], after: list[Json], budget: Budget) -> dict[str, str]:
     """Return {index in the newer list: index of the same item in the older list}."""
-    found = align(before, after, budget)
-    if found is None:
+    places = align(before, after, budget)
+    if places is None:
         return {str(n): str(n) for n in range(min(len(before), len(after)))}
-    pairs = {j: i for i, j in found.edited} | {move.after: move.before for move in found.moved}
-    arrived = pairs.keys() | {j for _, j in found.added}
-    left = set(pairs.values()) | {i for i, _ in found.removed}
+    pairs = {j: i for i, j in places.edited} | {move.after: move.before for move in places.moved}
+    arrived = pairs.keys() | {j for _, j in places.added}
+    left = set(pairs.values()) | {i for i, _ in places.removed}
     rest = zip((j for j in range(len(after)) if j not in arrived), (i for i in range(len(before)) if i not in left),
                strict=True)  # fmt: skip
     return {str(j): str(i) for j, i in [*pairs.items(), *rest]}

@@ -25,13 +25,13 @@ def commits(agent_id: str, step_ids: Iterable[str], *, using: str | None = None)
         rows = list(steps.values_list("pk", "timestamp", "metadata"))
         named = _named_by_events(agent_id, using)
     times = [at for at, _ in named]
-    found = {}
+    commits_by_id = {}
     for pk, at, metadata in rows:
         place = bisect_right(times, int(at))
         commit = _in_metadata(metadata) or (named[place - 1][1] if place else "")
         if commit:
-            found[str(pk)] = commit
-    return found
+            commits_by_id[str(pk)] = commit
+    return commits_by_id
 
 
 def _named_by_events(agent_id: str, using: str) -> list[tuple[int, str]]:

@@ -142,11 +142,11 @@ class Past:
 
     def last(self, until: int | None = None) -> Record | None:
         """Return the last record, or the last one up to a second; None without one."""
-        found: list[Record] = []
+        ends: list[Record] = []
         for kind, rows in self.sources.items():
             row = (rows if until is None else rows.until(until)).newest_first().first()
-            found += [] if row is None else [Record(kind, row)]
-        return self._end_of_second(found, last=True)
+            ends += [] if row is None else [Record(kind, row)]
+        return self._end_of_second(ends, last=True)
 
     def older(self, position: Position) -> Record | None:
         """Return the record before a position, None if it is the first."""
@@ -190,10 +190,10 @@ class Past:
         """Return the records of one second, oldest first; None if there are too many to order by texts."""
         group: list[Record] = []
         for kind, rows in self.sources.items():
-            found = list(rows.filter(**{_COLUMNS[kind]: at}).newest_first()[: limits.ORDERED_ROWS + 1])
-            if len(found) > limits.ORDERED_ROWS:
+            newest = list(rows.filter(**{_COLUMNS[kind]: at}).newest_first()[: limits.ORDERED_ROWS + 1])
+            if len(newest) > limits.ORDERED_ROWS:
                 return None
-            group += [Record(kind, row) for row in found]
+            group += [Record(kind, row) for row in newest]
         return self._arranged({at: group})[at]
 
     def _older(self, before: Position | None) -> dict[Kind, Records]:
@@ -236,7 +236,7 @@ class Past:
 
     def _texts(self, groups: list[dict[Kind, list[Record]]]) -> dict[tuple[Kind, object], tuple[str, str]]:
         """Return {(kind, pk): (state before, state after)} of some groups; of a snapshot both are its state."""
-        found: dict[tuple[Kind, object], tuple[str, str]] = {}
+        texts: dict[tuple[Kind, object], tuple[str, str]] = {}
         small = [kinds for kinds in groups if _bytes(kinds) <= limits.ORDERED_BYTES]
         for kind in ("captured", "transition", "snapshot"):
             pks = [record.row.pk for kinds in small for record in kinds.get(kind, ())]
@@ -246,8 +246,8 @@ class Past:
             with translated_errors():
                 rows = _MODELS[kind].objects.using(self.using).filter(pk__in=pks)
                 rows = rows.values_list("pk", *dict.fromkeys(columns))
-                found |= {(kind, pk): (states[0], states[-1]) for pk, *states in rows}
-        return found
+                texts |= {(kind, pk): (states[0], states[-1]) for pk, *states in rows}
+        return texts
 
 
 def _older_part(group: list[Record], before: Position) -> Iterator[Record]:

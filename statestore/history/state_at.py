@@ -93,8 +93,8 @@ def find_transition(
         number = address.removeprefix(models.CapturedChange.PREFIX)
         changes = models.CapturedChange.objects.using(using).filter(state_before__isnull=False)
         changes = changes if agent_id is None else changes.filter(agent_id=agent_id)
-        found = changes.filter(pk=int(number)).first() if number.isdecimal() and len(number) < 19 else None
-        return found.as_transition() if found else None
+        row = changes.filter(pk=int(number)).first() if number.isdecimal() and len(number) < 19 else None
+        return row.as_transition() if row else None
     transitions = models.Transition.objects.using(using)
     transitions = transitions if agent_id is None else transitions.of_agent(agent_id)
     return transitions.defer(*defer).named(address)
@@ -125,15 +125,15 @@ def _known_at(agent_id: str, seconds: int, using: str) -> KnownState | None:
     """Return the last state recorded at or before a time, the agent's own row included; None without one."""
     last, following = _around(agent_id, seconds, using)
     agent = None if following else models.AgentState.objects.using(using).filter(agent_id=agent_id).first()
-    found = None
+    latest = None
     if last is not None:
         text = state_at(agent_id, last.moment, using=using).text
-        found = _Found(int(last.at), text, _LABELS[last.kind])
-    if found is not None and following is not None:
+        latest = _Found(int(last.at), text, _LABELS[last.kind])
+    if latest is not None and following is not None:
         assert isinstance(following.moment, moments.AtTransition)
         before = state_at(agent_id, moments.AtTransition(following.moment.transition_id, "before"), using=using).text
-        found = replace(found, next_at=int(following.at), next_before=before)
-    return _judged(agent_id, seconds, found, agent)
+        latest = replace(latest, next_at=int(following.at), next_before=before)
+    return _judged(agent_id, seconds, latest, agent)
 
 
 def _around(agent_id: str, seconds: int, using: str) -> tuple[Record | None, Record | None]:
@@ -149,22 +149,22 @@ def _around(agent_id: str, seconds: int, using: str) -> tuple[Record | None, Rec
     return (snapshot if is_older else change), changes.first_after(seconds)
 
 
-def _judged(agent_id: str, seconds: int, found: _Found | None, agent: models.AgentState | None) -> KnownState | None:
+def _judged(agent_id: str, seconds: int, latest: _Found | None, agent: models.AgentState | None) -> KnownState | None:
     """Return the state at a time; it is in doubt if the next change did not start from it. None if nothing is known.
 
     `agent` is the agent's row where no change was recorded after the time: it is a record of its own.
     """
     moment, doubt_until = moments.AtTime(seconds), None
-    if agent is not None and (found is None or not models.same_text(agent.state_data, found.text)):
+    if agent is not None and (latest is None or not models.same_text(agent.state_data, latest.text)):
         updated_at = int(agent.updated_at)
-        if updated_at <= seconds and (found is None or updated_at >= found.at):
+        if updated_at <= seconds and (latest is None or updated_at >= latest.at):
             return KnownState(moment, agent_id, agent.state_data, updated_at, "as last saved")
         doubt_until = updated_at
-    if found is None:
+    if latest is None:
         return None
-    if found.next_before is not None:
-        doubt_until = None if models.same_text(found.next_before, found.text) else found.next_at
-    return KnownState(moment, agent_id, found.text, found.at, found.label, doubt_until=doubt_until)
+    if latest.next_before is not None:
+        doubt_until = None if models.same_text(latest.next_before, latest.text) else latest.next_at
+    return KnownState(moment, agent_id, latest.text, latest.at, latest.label, doubt_until=doubt_until)
 
 
 def states_at(agents: Sequence[models.AgentState], seconds: int, *, using: str | None = None) -> dict[str, KnownState]:
@@ -179,13 +179,13 @@ def states_at(agents: Sequence[models.AgentState], seconds: int, *, using: str |
         "next_captured": (captured.later_than(seconds).oldest_first(), models.CapturedChange, "state_after"),
     }  # fmt: skip
     firsts = {name: Subquery(rows.values("pk")[:1]) for name, (rows, _, _) in places.items()}
-    asked = models.AgentState.objects.using(using).filter(pk__in=[agent.pk for agent in agents]).annotate(**firsts)
-    found = {row["agent_id"]: row for row in asked.values("agent_id", *places)}
-    rows = {name: _by_key(table, [row[name] for row in found.values()], without, using)
+    annotated = models.AgentState.objects.using(using).filter(pk__in=[agent.pk for agent in agents]).annotate(**firsts)
+    nearest = {row["agent_id"]: row for row in annotated.values("agent_id", *places)}
+    rows = {name: _by_key(table, [row[name] for row in nearest.values()], without, using)
             for name, (_, table, without) in places.items()}  # fmt: skip
     known = {}
     for agent in agents:
-        near = {name: rows[name].get(key) for name, key in found.get(agent.agent_id, {}).items() if name in rows}
+        near = {name: rows[name].get(key) for name, key in nearest.get(agent.agent_id, {}).items() if name in rows}
         state = _of_rows(agent, seconds, near, using)
         if state is not None:
             known[agent.agent_id] = state
@@ -193,22 +193,22 @@ def states_at(agents: Sequence[models.AgentState], seconds: int, *, using: str |
 
 
 def _of_rows(agent: models.AgentState, seconds: int, near: dict[str, Any], using: str) -> KnownState | None:
-    """Return the state of one agent from the rows nearest to a time, as `_at_time` does."""
-    for one, other in (("transition", "captured"), ("next_transition", "next_captured")):
-        if near.get(one) and near.get(other) and int(near[one].timestamp) == int(near[other].at):
+    """Return the state of first agent from the rows nearest to a time, as `_at_time` does."""
+    for first, second in (("transition", "captured"), ("next_transition", "next_captured")):
+        if near.get(first) and near.get(second) and int(near[first].timestamp) == int(near[second].at):
             # Their order within the second depends on their texts.
             return _known_at(agent.agent_id, seconds, using)
     lasts = [(_time(near[kind]), rank, kind) for rank, kind in enumerate(_LABELS_BY_RANK) if near.get(kind)]
     nexts = [(_time(row), row) for row in (near.get("next_transition"), near.get("next_captured")) if row]
-    found = None
+    latest = None
     if lasts:
         at, _, kind = max(lasts)
         text = near[kind].state_data if kind == "snapshot" else near[kind].state_after
-        found = _Found(at, str(text), _LABELS[kind])
+        latest = _Found(at, str(text), _LABELS[kind])
         if nexts:
             next_at, following = min(nexts, key=lambda pair: pair[0])
-            found = replace(found, next_at=next_at, next_before=following.state_before)
-    return _judged(agent.agent_id, seconds, found, None if nexts else agent)
+            latest = replace(latest, next_at=next_at, next_before=following.state_before)
+    return _judged(agent.agent_id, seconds, latest, None if nexts else agent)
 
 
 _LABELS_BY_RANK: Final = ("snapshot", "captured", "transition")

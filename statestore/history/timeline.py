@@ -137,8 +137,8 @@ def stop_at(agent: models.AgentState, moment: moments.Moment, *, using: str | No
             row = past.sources["snapshot"].named(snapshot_id)
             return None if row is None else Record("snapshot", row)
         case moments.AtTransition(transition_id, side):
-            found = _change(past, transition_id)
-            return found if side == "after" or found is None else past.older(found.position)
+            record = _change(past, transition_id)
+            return record if side == "after" or record is None else past.older(record.position)
         case moments.AtTime(seconds):
             last = past.last(until=seconds)
             is_now = int(agent.updated_at) <= seconds and past.first_after(seconds) is None

@@ -58,20 +58,20 @@ def path_history(
     walk = HistoryWalk(agent.agent_id, using, start=start, budget_seconds=budget_seconds)
     text, at = start_of(agent, start, using)
     parse = state_parser()
-    found = PathHistory(path, value=value_at(parse(text), path), place=path)
+    result = PathHistory(path, value=value_at(parse(text), path), place=path)
     for before_text, after_text, origin in pairs(walk, text, at):
         before, after = parse(before_text), parse(after_text)
-        earlier = _place_before(before, after, found.place)
+        earlier = _place_before(before, after, result.place)
         old = MISSING if earlier is None else value_at(before, earlier)
-        new = value_at(after, found.place)
+        new = value_at(after, result.place)
         if not _same(old, new):
-            found.changes.append(ValueChange(origin, old, new, found.place))
+            result.changes.append(ValueChange(origin, old, new, result.place))
         if earlier is None:
-            found.read = walk.read
-            return found
-        found.place = earlier
-    found.reached, found.read = walk.reached, walk.read
-    return found
+            result.read = walk.read
+            return result
+        result.place = earlier
+    result.reached, result.read = walk.reached, walk.read
+    return result
 
 
 def check_path(path: str) -> str:
@@ -91,10 +91,10 @@ def value_at(state: Json, path: str) -> Json | Missing:
         return MISSING
 
 
-def _same(one: Json | Missing, other: Json | Missing) -> bool:
-    if isinstance(one, Missing) or isinstance(other, Missing):
-        return one is other
-    return parsing.equal(one, other)
+def _same(left: Json | Missing, right: Json | Missing) -> bool:
+    if isinstance(left, Missing) or isinstance(right, Missing):
+        return left is right
+    return parsing.equal(left, right)
 
 
 def _place_before(before: Json, after: Json, path: str) -> str | None:

@@ -90,7 +90,7 @@ class HistoryWalk:
             yield from (steps[record.position] for record in batch if record.position in steps)
 
     def _loaded(self, records: Sequence[Record]) -> Iterator[RecordedChange]:
-        pks = {kind: [one.row.pk for one in records if one.kind == kind] for kind in CHANGES}
+        pks = {kind: [record.row.pk for record in records if record.kind == kind] for kind in CHANGES}
         transitions = models.Transition.objects.using(self.using).filter(pk__in=pks["transition"])
         yield from (RecordedChange(*row) for row in transitions.values_list(*_COLUMNS))
         for change in models.CapturedChange.objects.using(self.using).filter(pk__in=pks["captured"]):

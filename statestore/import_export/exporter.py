@@ -32,10 +32,10 @@ class Wanted:
         """Return the tables. Raises ValidationError for an unknown one."""
         if unknown := [name for name in self.tables if name not in BY_NAME]:
             raise ValidationError(f"Unknown table {unknown[0][:80]}. Tables: {', '.join(BY_NAME)}.")
-        found = [table for table in TABLES if not self.tables or table.name in self.tables]
+        tables = [table for table in TABLES if not self.tables or table.name in self.tables]
         if self.agent_id is not None:
-            found = [table for table in found if table.agent]
-        return [*found, AUDIT] if self.audit else found
+            tables = [table for table in tables if table.agent]
+        return [*tables, AUDIT] if self.audit else tables
 
 
 def export_lines(wanted: Wanted) -> Iterator[bytes]:
@@ -83,10 +83,10 @@ def _chunks(rows: Any, table: Table) -> Iterator[list[Any]]:
         part = rows.order_by(order) if last is None else rows.filter(**{f"{order}__gt": last}).order_by(order)
         values = part.values_list(order, "pk") if size is None else part.values_list(order, "pk", size)
         with translated_errors():
-            found = list(values[: limits.READ_ROWS])
-        if not found:
+            keys = list(values[: limits.READ_ROWS])
+        if not keys:
             return
-        last = found[-1][0]
+        last = keys[-1][0]
         yield from pagination.portions(
-            ((key, int((heavy and heavy[0]) or 0)) for _, key, *heavy in found), limits.READ_BYTES
+            ((key, int((heavy and heavy[0]) or 0)) for _, key, *heavy in keys), limits.READ_BYTES
         )

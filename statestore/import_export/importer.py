@@ -151,12 +151,12 @@ def _write(table: Table | None, rows: list[_Row], using: str, report: Report) ->
     if table is None or not rows:
         return
     if report.dry_run:
-        there = _present(table, rows, using)
-        _count(table, rows, there, report)
+        present = _present(table, rows, using)
+        _count(table, rows, present, report)
         return
     try:
         with transactions.writing(using):
-            there = _present(table, rows, using)
+            present = _present(table, rows, using)
             _upsert(table, rows, using)
     except Unavailable:
         raise
@@ -165,20 +165,20 @@ def _write(table: Table | None, rows: list[_Row], using: str, report: Report) ->
         for row in rows:
             _write_one(table, row, using, report)
         return
-    _count(table, rows, there, report)
+    _count(table, rows, present, report)
 
 
 def _write_one(table: Table, row: _Row, using: str, report: Report) -> None:
     try:
         with transactions.writing(using), transaction.atomic(using=using):
-            there = _present(table, [row], using)
+            present = _present(table, [row], using)
             _upsert(table, [row], using)
     except Unavailable:
         raise
     except _REFUSED as error:
         report.refuse(row.number, f"{table.name}: {error}")
         return
-    _count(table, [row], there, report)
+    _count(table, [row], present, report)
 
 
 def _key(table: Table, row: _Row) -> tuple[object, ...]:
@@ -187,22 +187,22 @@ def _key(table: Table, row: _Row) -> tuple[object, ...]:
 
 def _present(table: Table, rows: list[_Row], using: str) -> set[object]:
     """Return the keys of the rows that exist."""
-    found = table.model.objects.using(using)
+    present = table.model.objects.using(using)
     columns = [next(f.attname for f in table.fields if f.column == column) for column in table.key_columns]
     first = {_key(table, row)[0] for row in rows}
-    return set(found.filter(**{f"{columns[0]}__in": first}).values_list(*columns))
+    return set(present.filter(**{f"{columns[0]}__in": first}).values_list(*columns))
 
 
-def _count(table: Table, rows: list[_Row], there: set[object], report: Report) -> None:
-    old = sum(_key(table, row) in there for row in rows)
+def _count(table: Table, rows: list[_Row], present: set[object], report: Report) -> None:
+    old = sum(_key(table, row) in present for row in rows)
     report.updated[table.name] = report.updated.get(table.name, 0) + old
     report.inserted[table.name] = report.inserted.get(table.name, 0) + len(rows) - old
 
 
 def _upsert(table: Table, rows: list[_Row], using: str) -> None:
     """Write rows in their order, which becomes their insertion order."""
-    for is_plain, some in _runs(rows):
-        (_upsert_plain if is_plain else _upsert_odd)(table, some, using)
+    for is_plain, batch in _runs(rows):
+        (_upsert_plain if is_plain else _upsert_odd)(table, batch, using)
 
 
 def _upsert_plain(table: Table, rows: list[_Row], using: str) -> None:
@@ -210,7 +210,7 @@ def _upsert_plain(table: Table, rows: list[_Row], using: str) -> None:
     columns = table.columns
     if original_types.are_kept(table, using):
         columns = (*columns, original_types.COLUMN)
-        values = [[*some, row.stored_as] for some, row in zip(values, rows, strict=True)]
+        values = [[*cells, row.stored_as] for cells, row in zip(values, rows, strict=True)]
     vendor.upsert_many(using, table.name, columns, values, key=", ".join(table.key_columns))
 
 

@@ -43,20 +43,24 @@ class Table:
 
 def _of_agents(model: Any, column: str = "agent_id") -> Callable[[Scope], object]:
     def rows(scope: Scope) -> object:
-        found = model.objects.using(scope.using)
-        return found if scope.is_unrestricted else found.filter(**{f"{column}__in": scope.agents().values("agent_id")})
+        every_row = model.objects.using(scope.using)
+        return (
+            every_row
+            if scope.is_unrestricted
+            else every_row.filter(**{f"{column}__in": scope.agents().values("agent_id")})
+        )
 
     return rows
 
 
 def _expiries(scope: Scope) -> object:
-    found = models.SnapshotExpiry.objects.using(scope.using)
-    return found if scope.is_unrestricted else found.filter(snapshot_id__in=scope.snapshots().values("pk"))
+    rows = models.SnapshotExpiry.objects.using(scope.using)
+    return rows if scope.is_unrestricted else rows.filter(snapshot_id__in=scope.snapshots().values("pk"))
 
 
 def _edges(scope: Scope) -> object:
-    found = models.TaskDependency.objects.using(scope.using)
-    return found if scope.is_unrestricted else found.filter(task_id__in=scope.tasks().values("pk"))
+    rows = models.TaskDependency.objects.using(scope.using)
+    return rows if scope.is_unrestricted else rows.filter(task_id__in=scope.tasks().values("pk"))
 
 
 # Audit entries are evidence of what was done here: they are exported where asked for, and never imported.

@@ -110,7 +110,7 @@ def _any_reordered(moved: list[Json], items: list[Json]) -> bool:
     if len(moved) > limits.MAX_MOVED_LOOKED_UP:
         return True
     spelled = [(item, fingerprint(item)) for item in moved]
-    return any(item == other and fingerprint(other) != known for item, known in spelled for other in items)
+    return any(item == twin and fingerprint(twin) != known for item, known in spelled for twin in items)
 
 
 def _quick_key(item: Json, budget: Budget) -> Hashable:
@@ -173,9 +173,9 @@ def _paired(lefts: _Items, rights: _Items, budget: Budget) -> list[Match]:
 
 def _same_identity(lefts: _Items, rights: _Items, budget: Budget) -> list[Match]:
     left_known, right_known = _identities(lefts), _identities(rights)
-    found = common_subsequence(list(left_known), list(right_known), budget)
+    pairs = common_subsequence(list(left_known), list(right_known), budget)
     left_places, right_places = list(left_known.values()), list(right_known.values())
-    return [(left_places[i], right_places[j]) for i, j in found]
+    return [(left_places[i], right_places[j]) for i, j in pairs]
 
 
 def _identities(items: _Items) -> dict[Hashable, int]:

@@ -155,19 +155,19 @@ def _member_steps(place: _Place, key: str, before: Json | Missing, after: Json |
 
 
 def _list_steps(place: _Place, before: list[Json], after: list[Json], budget: Budget) -> list[_Step] | None:
-    found = align(before, after, budget)
-    if found is None:
+    alignment = align(before, after, budget)
+    if alignment is None:
         return None
     old, new = place.before_path, place.after_path
     # Read at their place in the list after: first what is missing there, in its old order, then what is there.
     steps: list[tuple[tuple[int, int, int], list[_Step]]] = []
-    for i, j in found.edited:
+    for i, j in alignment.edited:
         steps.append(((j, 1, 0), _steps_at(f"{old}/{i}", f"{new}/{j}", before[i], after[j])))
-    for i, j in found.removed:
+    for i, j in alignment.removed:
         steps.append(((j, 0, i), [Change(Kind.REMOVED, f"{old}/{i}", f"{new}/{j}", before[i], MISSING)]))
-    for i, j in found.added:
+    for i, j in alignment.added:
         steps.append(((j, 1, 0), [Change(Kind.ADDED, f"{old}/{i}", f"{new}/{j}", MISSING, after[j])]))
-    for i, j, slot, point in found.moved:
+    for i, j, slot, point in alignment.moved:
         ends = f"{old}/{i}", f"{new}/{j}", before[i], after[j]
         steps.append(((j, 1, 0), [Change(Kind.MOVED, *ends, f"{old}/{slot}", f"{new}/{point}")]))
     return [step for _, found_steps in sorted(steps, key=lambda entry: entry[0]) for step in found_steps]

@@ -78,10 +78,10 @@ def merge(base: Json, ours: Json, theirs: Json) -> Merge:
 
 
 def _changes(base: Json, state: Json) -> list[Change]:
-    found = diff(base, state)
-    if found.truncated:
+    changes = diff(base, state)
+    if changes.truncated:
         raise Truncated("There are too many changes to merge. Restore the whole state instead.")
-    return list(found)
+    return list(changes)
 
 
 def _places(base: Json, change: Change) -> list[_Place]:
@@ -102,21 +102,21 @@ def _shared(base: Json, changed: _Group) -> list[Change]:
             by_place[side][tuple(_places(base, change))].append(change)
     shared, twins = [], set()
     for places, mine in by_place["ours"].items():
-        others = by_place["theirs"].get(places, [])
-        if len(mine) == len(others) and all(map(_is_one, mine, others)):
+        counterparts = by_place["theirs"].get(places, [])
+        if len(mine) == len(counterparts) and all(map(_is_one, mine, counterparts)):
             shared += mine
-            twins |= {*mine, *others}
+            twins |= {*mine, *counterparts}
     for side in SIDES:
         changed[side] = [change for change in changed[side] if change not in twins]
     return shared
 
 
-def _is_one(one: Change, other: Change) -> bool:
-    if one.kind is not other.kind:
+def _is_one(left: Change, right: Change) -> bool:
+    if left.kind is not right.kind:
         return False
-    if isinstance(one.after, Missing) or isinstance(other.after, Missing):
-        return one.after is other.after
-    return equal(one.after, other.after)
+    if isinstance(left.after, Missing) or isinstance(right.after, Missing):
+        return left.after is right.after
+    return equal(left.after, right.after)
 
 
 def _groups(base: Json, changed: _Group) -> Iterator[tuple[_Place, _Group]]:
@@ -151,9 +151,9 @@ class _Groups:
             self._above[change] = change = self._above[self._above[change]]
         return change
 
-    def unite(self, one: Change, other: Change) -> None:
+    def unite(self, left: Change, right: Change) -> None:
         """Make one group of the groups of two changes."""
-        self._above[self.leader(one)] = self.leader(other)
+        self._above[self.leader(left)] = self.leader(right)
 
 
 def _conflict(base: Json, place: _Place, group: _Group) -> Conflict:

@@ -82,9 +82,9 @@ def members(
 ) -> tuple[Json, dict[str, str]]:
     """Parse a text, and return the source text of the named members of its top object too."""
     value = parse(text, max_bytes=max_bytes, max_depth=max_depth)
-    found: dict[str, str] = {}
+    texts: dict[str, str] = {}
     if not isinstance(value, dict):
-        return value, found
+        return value, texts
     wanted = set(names) & value.keys()
     position = text.find("{") + 1
     for left in range(len(value) - 1, -1, -1):
@@ -96,8 +96,8 @@ def members(
         position = _scan(text, start)[1] if left else len(text.rstrip().removesuffix("}").rstrip())
         if key in wanted:
             wanted.discard(key)
-            found[key] = text[start:position]
-    return value, found
+            texts[key] = text[start:position]
+    return value, texts
 
 
 def _read(text: str) -> Json:

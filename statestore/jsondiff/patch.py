@@ -86,8 +86,8 @@ class Diff:
     @property
     def counts(self) -> dict[Kind, int]:
         """The number of listed changes of each kind, zeros included."""
-        found = Counter(change.kind for change in self.changes)
-        return {kind: found[kind] for kind in Kind}
+        numbers = Counter(change.kind for change in self.changes)
+        return {kind: numbers[kind] for kind in Kind}
 
 
 def invert(changes: Iterable[Change]) -> tuple[Change, ...]:

@@ -50,16 +50,16 @@ class Condition:
     def holds(self, state: Json) -> bool:
         """Return whether a state fulfils the condition."""
         try:
-            found = pointer.resolve(state, self.path)
+            actual = pointer.resolve(state, self.path)
         except KeyError:
             return self.operator == "missing"
         if self.operator in _WITHOUT_VALUE:
             return self.operator == "exists"
         if self.operator == "contains":
-            return _contains(found, self.value)
+            return _contains(actual, self.value)
         if self.operator in _ORDERS:
-            return _in_order(_ORDERS[self.operator], found, self.value)
-        return _is_equal(found, self.value) == (self.operator == "=")
+            return _in_order(_ORDERS[self.operator], actual, self.value)
+        return _is_equal(actual, self.value) == (self.operator == "=")
 
 
 def parse(text: str) -> Condition:
@@ -69,9 +69,9 @@ def parse(text: str) -> Condition:
     path, operator, value = _path(shape["path"], text), shape["operator"].lower(), shape["value"]
     operator = "=" if operator == "==" else operator
     if not operator:
-        said = f"“{value[:40]}” is not one" if value else "it is missing"
+        problem = f"“{value[:40]}” is not one" if value else "it is missing"
         known = ", ".join([*_WITH_VALUE, *_WITHOUT_VALUE])
-        raise _refused(f"After the path, an operator is expected ({known}); {said}. {_HINT}")
+        raise _refused(f"After the path, an operator is expected ({known}); {problem}. {_HINT}")
     if operator in _WITHOUT_VALUE:
         if value:
             raise _refused(f"“{operator}” takes no value, but “{value[:40]}” follows. {_HINT}")
@@ -79,8 +79,8 @@ def parse(text: str) -> Condition:
     return Condition(path, operator, _value(value, operator))
 
 
-def _refused(said: str) -> ValidationError:
-    return ValidationError(said, field="condition")
+def _refused(text: str) -> ValidationError:
+    return ValidationError(text, field="condition")
 
 
 def exists(path: str) -> str:
@@ -125,21 +125,21 @@ def _number(value: Json) -> Decimal | None:
         return None
 
 
-def _is_equal(found: Json, value: Json) -> bool:
-    left, right = _number(found), _number(value)
-    return eq(left, right) if left is not None and right is not None else parsing.equal(found, value)
+def _is_equal(actual: Json, value: Json) -> bool:
+    left, right = _number(actual), _number(value)
+    return eq(left, right) if left is not None and right is not None else parsing.equal(actual, value)
 
 
-def _in_order(order: Callable[[object, object], bool], found: Json, value: Json) -> bool:
-    if isinstance(found, str) and isinstance(value, str):
-        return order(found, value)
-    left, right = _number(found), _number(value)
+def _in_order(order: Callable[[object, object], bool], actual: Json, value: Json) -> bool:
+    if isinstance(actual, str) and isinstance(value, str):
+        return order(actual, value)
+    left, right = _number(actual), _number(value)
     return left is not None and right is not None and order(left, right)
 
 
-def _contains(found: Json, value: Json) -> bool:
-    if isinstance(found, list):
-        return any(_is_equal(item, value) for item in found)
-    if isinstance(found, str | dict):
-        return isinstance(value, str) and value in found
+def _contains(actual: Json, value: Json) -> bool:
+    if isinstance(actual, list):
+        return any(_is_equal(item, value) for item in actual)
+    if isinstance(actual, str | dict):
+        return isinstance(value, str) and value in actual
     return False

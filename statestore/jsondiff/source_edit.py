@@ -130,8 +130,8 @@ def _scan(text: str, wanted: _Wanted) -> _Place:
 
 
 def _after(pattern: re.Pattern[str], text: str, position: int) -> int:
-    found = pattern.match(text, position)
-    return found.end() if found else position
+    span = pattern.match(text, position)
+    return span.end() if span else position
 
 
 def _located(text: str, key: int, start: int, wanted: _Wanted) -> _Place:
@@ -151,8 +151,8 @@ def _located(text: str, key: int, start: int, wanted: _Wanted) -> _Place:
             position = _after(_COLON, text, position)
         inner = wanted.get(part)
         if inner:
-            place.inside[len(place.spans)] = found = _located(text, key, position, inner)
-            place.spans.append(found.span)
+            place.inside[len(place.spans)] = spans = _located(text, key, position, inner)
+            place.spans.append(spans.span)
         else:
             place.spans.append(Span(key, position, _DECODER.raw_decode(text, position)[1]))
         mark = _NEXT.match(text, place.spans[-1].end)

@@ -35,11 +35,11 @@ class EventQuerySet(AddressedQuerySet["Event"]):
     def newest_first(self) -> Self:
         return self.order_by(*BY_TIME)
 
-    def older_than(self, other: "Event") -> Self:
-        return older(self, "timestamp", other.timestamp, other.rowid)
+    def older_than(self, event: "Event") -> Self:
+        return older(self, "timestamp", event.timestamp, event.rowid)
 
-    def newer_than(self, other: "Event") -> Self:
-        return newer(self, "timestamp", other.timestamp, other.rowid)
+    def newer_than(self, event: "Event") -> Self:
+        return newer(self, "timestamp", event.timestamp, event.rowid)
 
     def oldest_first(self) -> Self:
         return self.order_by("timestamp", "rowid")

@@ -36,7 +36,7 @@ class AddressedQuerySet(QuerySet[Row]):
         if isinstance(address, HashedId):
             begins = {f"{column}__gte": address.prefix, f"{column}__lt": address.prefix + "\U0010ffff"}
             candidates = self.filter(**begins).values_list(column, flat=True)[:LONG_ID_CANDIDATES]
-            return next((self.named(str(one), column) for one in candidates if address.matches(one)), None)
+            return next((self.named(str(row), column) for row in candidates if address.matches(row)), None)
         return self.filter(**{column: address}).first()
 
 
@@ -82,13 +82,13 @@ def some_of_each(
             continue
         parts.append(f"SELECT {number} AS part, few{number}.* FROM ({sql}) AS few{number}")  # noqa: S608 (made by the ORM)
         parameters += bound
-    found: list[list[tuple[object, ...]]] = [[] for _ in values]
+    grouped: list[list[tuple[object, ...]]] = [[] for _ in values]
     if parts:
         with translated_errors(), connections[rows.db].cursor() as cursor:
             cursor.execute(" UNION ALL ".join(parts), parameters)
             for number, *columns in cursor.fetchall():
-                found[number].append(tuple(StoredBlob(one) if isinstance(one, bytes) else one for one in columns))
-    return found
+                grouped[number].append(tuple(StoredBlob(one) if isinstance(one, bytes) else one for one in columns))
+    return grouped
 
 
 def first_values(*asked: tuple[QuerySet[Any], str]) -> list[Any]:
@@ -103,6 +103,6 @@ def first_values(*asked: tuple[QuerySet[Any], str]) -> list[Any]:
         parameters += bound
     with translated_errors(), connections[using].cursor() as cursor:
         cursor.execute(f"SELECT {', '.join(parts)}", parameters)
-        found = cursor.fetchone()
+        row = cursor.fetchone()
     fields = [rows.model._meta.get_field(column) for rows, column in asked]
-    return [field.from_db_value(raw, None, connections[using]) for field, raw in zip(fields, found, strict=True)]
+    return [field.from_db_value(raw, None, connections[using]) for field, raw in zip(fields, row, strict=True)]

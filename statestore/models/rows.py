@@ -18,9 +18,9 @@ def sha256(text: str) -> str:
     return hashlib.sha256(text_bytes(text)).hexdigest()
 
 
-def same_text(one: str, other: str) -> bool:
+def same_text(left: str, right: str) -> bool:
     """Return whether two texts read from the store are the same bytes."""
-    return text_bytes(one) == text_bytes(other)
+    return text_bytes(left) == text_bytes(right)
 
 
 def row_hash(row: models.Model) -> str:

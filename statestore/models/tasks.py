@@ -107,7 +107,7 @@ def dependency_ids(text: str | None) -> list[str]:
         ids = json.loads(text or "[]")
     except (ValueError, RecursionError):
         ids = None
-    if not isinstance(ids, list) or not all(isinstance(one, str) for one in ids):
+    if not isinstance(ids, list) or not all(isinstance(item, str) for item in ids):
         raise ValidationError(
             'Dependencies are a JSON list of task ids, such as ["id-1", "id-2"].', field="dependencies"
         )

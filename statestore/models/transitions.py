@@ -33,12 +33,12 @@ class TransitionQuerySet(AddressedQuerySet["Transition"]):
     def later_than(self, seconds: int) -> Self:
         return self.filter(timestamp__gt=seconds)
 
-    def after(self, other: "Transition") -> Self:
+    def after(self, transition: "Transition") -> Self:
         """Keep those that came later than another one, in the order of time and insertion."""
-        return self.newer_than(other.timestamp, other.rowid)
+        return self.newer_than(transition.timestamp, transition.rowid)
 
-    def before(self, other: "Transition") -> Self:
-        return self.older_than(other.timestamp, other.rowid)
+    def before(self, transition: "Transition") -> Self:
+        return self.older_than(transition.timestamp, transition.rowid)
 
     def older_than(self, at: int, rowid: int) -> Self:
         """Keep those before a time and insertion order."""

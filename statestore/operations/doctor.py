@@ -67,8 +67,8 @@ def examine(using: str | None = None, *, thorough: bool) -> list[Finding]:
 
 def troubles(using: str | None = None) -> list[Finding]:
     """Return the problems that the cheap checks find, the worst first."""
-    found = [finding for finding in examine(using, thorough=False) if finding.level != "ok"]
-    return sorted(found, key=lambda finding: finding.level)
+    findings = [finding for finding in examine(using, thorough=False) if finding.level != "ok"]
+    return sorted(findings, key=lambda finding: finding.level)
 
 
 def _value(connection: BaseDatabaseWrapper, sql: str) -> object:
@@ -153,7 +153,7 @@ def check_migrations(connection: BaseDatabaseWrapper) -> Iterator[Finding]:
 def check_indexes(connection: BaseDatabaseWrapper) -> Iterator[Finding]:
     """Warn when an index is missing: the orchestrator's, or ours, which is not built on a large live store."""
     with connection.cursor() as cursor:
-        names = {found.name for found in schema_detection.read_objects(cursor)}
+        names = {indexes.name for indexes in schema_detection.read_objects(cursor)}
     for name in (*schema.INDEXES, *schema.OWN_INDEXES):
         if name not in names:
             yield Finding(

@@ -70,14 +70,14 @@ def _store() -> str:
 
 def free_bytes() -> dict[str, int]:
     """Return the free space beside each database that is a file."""
-    found = {}
+    free = {}
     for alias in dict.fromkeys(("default", store_alias())):
         connection = connections[alias]
         if vendor.is_sqlite(connection):
             folder = Path(str(connection.settings_dict["NAME"])).parent
             if folder.is_dir():
-                found[alias] = shutil.disk_usage(folder).free
-    return found
+                free[alias] = shutil.disk_usage(folder).free
+    return free
 
 
 def _disk() -> str:

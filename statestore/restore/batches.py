@@ -53,15 +53,15 @@ def preview(agents: AgentQuerySet, seconds: int) -> list[BatchPreview]:
         raise ValidationError(f"More than {limits.MAX_AGENTS:,} agents match. Nothing was changed. Narrow the filter.")
     using = agents.db
     verdicts = [
-        verdict for some in batched(chosen, limits.AGENTS_AT_ONCE) for verdict in _verdicts(some, seconds, using)
+        verdict for group in batched(chosen, limits.AGENTS_AT_ONCE) for verdict in _verdicts(group, seconds, using)
     ]
     return sorted(verdicts, key=lambda verdict: KINDS.index(verdict.kind))
 
 
 def _verdicts(listed: Sequence[models.AgentState], seconds: int, using: str) -> Iterator[BatchPreview]:
     with translated_errors():
-        found = models.AgentState.objects.using(using).in_bulk([agent.pk for agent in listed])
-        agents = [found[agent.pk] for agent in listed if agent.pk in found]
+        states = models.AgentState.objects.using(using).in_bulk([agent.pk for agent in listed])
+        agents = [states[agent.pk] for agent in listed if agent.pk in states]
         known = history.states_at(agents, seconds, using=using)
     for agent in agents:
         yield _verdict(agent, known.get(agent.agent_id))

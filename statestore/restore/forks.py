@@ -97,28 +97,28 @@ def lineage(agent_id: str, *, using: str | None = None) -> list[Lineage]:
         ):
             root = up.parent_id
             seen.add(root)
-        found = {one.agent_id: one for one in forks.filter(pk=root)}
+        tree = {fork.agent_id: fork for fork in forks.filter(pk=root)}
         children: dict[str, list[models.Fork]] = {}
         level = [root]
-        while level and len(found) < limits.MAX_FORKS:
+        while level and len(tree) < limits.MAX_FORKS:
             below = list(forks.filter(parent_id__in=level).order_by("at", "agent_id")[: limits.MAX_FORKS])
-            level = [one.agent_id for one in below if one.agent_id not in found and one.agent_id != root]
-            for one in below:
-                if one.agent_id in level:
-                    found[one.agent_id] = one
-                    children.setdefault(one.parent_id, []).append(one)
+            level = [fork.agent_id for fork in below if fork.agent_id not in tree and fork.agent_id != root]
+            for fork in below:
+                if fork.agent_id in level:
+                    tree[fork.agent_id] = fork
+                    children.setdefault(fork.parent_id, []).append(fork)
         if not children:
             return []
-        alive = models.AgentState.objects.using(using).filter(agent_id__in=[root, *found])
+        alive = models.AgentState.objects.using(using).filter(agent_id__in=[root, *tree])
         present = set(alive.values_list("agent_id", flat=True))
-    return list(_walk(root, 0, found, children, present, agent_id))
+    return list(_walk(root, 0, tree, children, present, agent_id))
 
 
 def _walk(
-    agent_id: str, depth: int, found: dict[str, models.Fork], children: dict[str, list[models.Fork]],
-    present: set[str], asked: str,
+    agent_id: str, depth: int, tree: dict[str, models.Fork], children: dict[str, list[models.Fork]],
+    present: set[str], selected_id: str,
 ) -> list[Lineage]:  # fmt: skip
-    line = [Lineage(agent_id, depth, found.get(agent_id), agent_id in present, agent_id == asked)]
+    line = [Lineage(agent_id, depth, tree.get(agent_id), agent_id in present, agent_id == selected_id)]
     for child in children.get(agent_id, ()):
-        line += _walk(child.agent_id, depth + 1, found, children, present, asked)
+        line += _walk(child.agent_id, depth + 1, tree, children, present, selected_id)
     return line

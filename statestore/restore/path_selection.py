@@ -31,7 +31,7 @@ def select(now: str, then: str, paths: Sequence[str]) -> tuple[str, int]:
     A path stands for all that is at and below it, in either state. Raises ValidationError for states that are not JSON,
     for no path, too many, and one at which nothing differs.
     """
-    found = _changes(now, then)
+    changes = _changes(now, then)
     if not paths:
         raise ValidationError("Choose at least one path to restore. Nothing was changed.")
     if len(paths) > jsondiff_limits.MAX_CHANGES:
@@ -39,11 +39,11 @@ def select(now: str, then: str, paths: Sequence[str]) -> tuple[str, int]:
             f"At most {jsondiff_limits.MAX_CHANGES:,} paths can be chosen. Restore the whole state instead."
         )
     wanted = dict.fromkeys(paths)
-    picked = [change for change in found if any(path in wanted for path in _names(change))]
+    picked = [change for change in changes if any(path in wanted for path in _names(change))]
     used = {path for change in picked for path in _names(change)}
     if lost := [path for path in wanted if path not in used]:
         raise ValidationError(f"“{lost[0][:80]}” no longer differs. Nothing was changed. Open a new preview.")
-    if len(picked) == len(found):
+    if len(picked) == len(changes):
         return then, len(picked)
     return _rewritten(now, picked, then), len(picked)
 
@@ -98,9 +98,9 @@ def merge(
         return theirs, ()
     try:
         values = [parsing.parse(text) for text in (base, ours, theirs)]
-        found = merge3.merge(*values)
+        merged = merge3.merge(*values)
         sides = sides or {}
-        result = found.resolved(sides)
+        result = merged.resolved(sides)
         changes = diff.diff(values[1], result)
     except parsing.NotJson as error:
         raise ValidationError(f"These states cannot be merged: one of them is not JSON. {error.reason}") from None
@@ -114,5 +114,5 @@ def merge(
         ) from None
     if changes.truncated:
         raise ValidationError("There are too many changes to merge. Restore the whole state instead.")
-    left = tuple(clash for clash in found.conflicts if clash.path not in sides)
+    left = tuple(clash for clash in merged.conflicts if clash.path not in sides)
     return (_rewritten(ours, changes.changes) if changes.changes else ours), left

@@ -131,24 +131,26 @@ def agent_now(agent_id: str, using: str, *, lock: bool = False) -> models.AgentS
 
 
 def _warnings(agent: models.AgentState, target: history.KnownState, text: str, using: str) -> list[Caution]:
-    found = []
+    warnings = []
     now = models.now()
     if agent.status == models.AgentStatus.RUNNING:
-        found.append(Caution("running", "The agent is running and may overwrite the restored state."))
+        warnings.append(Caution("running", "The agent is running and may overwrite the restored state."))
     age_seconds = now - int(agent.updated_at)
     if 0 <= age_seconds < limits.FRESH_SECONDS:
-        found.append(Caution("fresh", f"The agent changed {age_seconds} s ago and may be in use."))
+        warnings.append(Caution("fresh", f"The agent changed {age_seconds} s ago and may be in use."))
     if models.Session.objects.using(using).of_agent(agent.agent_id).open().exists():
-        found.append(Caution("session", "The agent has an open session."))
+        warnings.append(Caution("session", "The agent has an open session."))
     if agent.is_deleted:
-        found.append(Caution("trash", "The agent is in the trash and stays there."))
+        warnings.append(Caution("trash", "The agent is in the trash and stays there."))
     if target.expires_at is not None and target.expires_at <= now:
-        found.append(Caution("expired", "The snapshot has expired."))
+        warnings.append(Caution("expired", "The snapshot has expired."))
     if target.doubt_until is not None:
-        found.append(Caution("doubt", "This is the last known state before that time. An unrecorded change followed."))
+        warnings.append(
+            Caution("doubt", "This is the last known state before that time. An unrecorded change followed.")
+        )
     if difference := _other_shape(agent.state_data, text):
-        found.append(Caution("shape", difference))
-    return found
+        warnings.append(Caution("shape", difference))
+    return warnings
 
 
 def _other_shape(now: str, then: str) -> str:

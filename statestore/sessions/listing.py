@@ -145,16 +145,16 @@ def listed(
     _page(sql, _Asked(text, status, agent), key, backwards, size + 1)
     rows = sql.rows()
     edge = rows[0][0] if rows else None
-    found = [_found(*row[1:]) for row in rows if row[1] is not None]
-    has_more, found = len(found) > size, found[:size]
+    sessions = [_found(*row[1:]) for row in rows if row[1] is not None]
+    has_more, sessions = len(sessions) > size, sessions[:size]
     if backwards:
-        found.reverse()
-    newer = (has_more if backwards else key is not None) and bool(found)
-    older = bool(found) if backwards else has_more
+        sessions.reverse()
+    newer = (has_more if backwards else key is not None) and bool(sessions)
+    older = bool(sessions) if backwards else has_more
     return Listing(
-        list(_listed(found, agent, using)),
-        found[0].cursor(backwards=True) if newer else None,
-        found[-1].cursor(backwards=False) if older else None,
+        list(_listed(sessions, agent, using)),
+        sessions[0].cursor(backwards=True) if newer else None,
+        sessions[-1].cursor(backwards=False) if older else None,
         pagination.encode_cursor([_id(edge)], backwards=False) if edge is not None else None,
         bool(agent) and _has_many_events(agent, using),
     )
@@ -219,29 +219,31 @@ def _walk(sql: _Sql, beyond: str) -> None:
     sql.add(walk, bound, *[limits.WALKED_SESSIONS] * 3, bound)
 
 
-def _page(sql: _Sql, asked: _Asked, key: tuple[int, str] | None, backwards: bool, limit: int) -> None:
+def _page(sql: _Sql, filters: _Asked, key: tuple[int, str] | None, backwards: bool, limit: int) -> None:
     """End the statement: the rows of one page, each after the edge, which is returned without rows too."""
-    way, beyond = ("ASC", ">") if backwards else ("DESC", "<")
+    sort, beyond = ("ASC", ">") if backwards else ("DESC", "<")
     sql.add("SELECT edge.id, page.id, page.last, (SELECT CAST(min(timestamp) AS BIGINT) FROM events")
     sql.add("WHERE session_id = page.id) FROM edge LEFT JOIN (SELECT id, last FROM one WHERE 1 = 1")
-    _narrow(sql, asked)
+    _narrow(sql, filters)
     if key is not None:
         place, bound = sql.text(key[1])
         sql.add(f"AND (last {beyond} %s OR (last = %s AND id {beyond} {place}))", key[0], key[0], bound)
-    sql.add(f"ORDER BY last {way}, id {way} LIMIT %s) AS page ON 1 = 1 ORDER BY page.last {way}, page.id {way}", limit)
+    sql.add(
+        f"ORDER BY last {sort}, id {sort} LIMIT %s) AS page ON 1 = 1 ORDER BY page.last {sort}, page.id {sort}", limit
+    )
 
 
-def _narrow(sql: _Sql, asked: _Asked) -> None:
-    if asked.text:
-        condition, pattern = vendor.holds(sql.connection, "id", asked.text)
+def _narrow(sql: _Sql, filters: _Asked) -> None:
+    if filters.text:
+        condition, pattern = vendor.holds(sql.connection, "id", filters.text)
         sql.add(f"AND {condition}", pattern)
-    if asked.status == NOT_RECORDED:
+    if filters.status == NOT_RECORDED:
         sql.add(f"AND NOT {_RECORDED})")
-    elif asked.status:
-        place, bound = sql.text(asked.status)
+    elif filters.status:
+        place, bound = sql.text(filters.status)
         sql.add(f"AND {_RECORDED} AND status = {place})", bound)
-    if asked.agent:
-        place, bound = sql.text(asked.agent)
+    if filters.agent:
+        place, bound = sql.text(filters.agent)
         sql.add(_OF_AGENT.format(agent=place), bound, limits.AGENT_EVENTS, bound)
 
 
@@ -249,10 +251,10 @@ def _has_many_events(agent: str, using: str) -> bool:
     return models.Event.objects.using(using).by_actor(agent)[limits.AGENT_EVENTS : limits.AGENT_EVENTS + 1].exists()
 
 
-def _listed(found: list[_Found], agent: str, using: str) -> Iterator[Listed]:
-    ids = [one.session_id for one in found]
+def _listed(rows: list[_Found], agent: str, using: str) -> Iterator[Listed]:
+    ids = [one.session_id for one in rows]
     recorded = {row.pk: row for row in models.Session.objects.using(using).filter(pk__in=ids)} if ids else {}
-    for one, tally in zip(found, tallies(ids, using), strict=True):
+    for one, tally in zip(rows, tallies(ids, using), strict=True):
         row = recorded.get(one.session_id)
         if row is not None:
             status, started, ended, whose = row.status, row.started_at, row.ended_at, row.agent_id

@@ -52,8 +52,8 @@ def summary(session_id: str, *, using: str | None = None) -> Summary:
 def tallies(session_ids: list[str], using: str) -> list[Tally]:
     """Return the tally of each session, in one query."""
     spoken = models.Event.objects.using(using).values_list(*_SPOKEN)
-    found = some_of_each(spoken, "session_id", session_ids, limits.LISTED_EVENTS + 1)
-    return [_tally(rows, limits.LISTED_EVENTS) for rows in found]
+    grouped = some_of_each(spoken, "session_id", session_ids, limits.LISTED_EVENTS + 1)
+    return [_tally(rows, limits.LISTED_EVENTS) for rows in grouped]
 
 
 def _tally(spoken: list[tuple[Any, ...]], most: int) -> Tally:

@@ -36,11 +36,11 @@ def _leads_back(start: str, dependencies: Dependencies, left: set[str]) -> bool:
 def layers(dependencies: Dependencies) -> dict[str, int]:
     """Return {task id: layer}, each after those of its dependencies; edges that close a cycle do not count."""
     order, back_edges = _depth_first(dependencies)
-    found: dict[str, int] = {}
+    layer_of: dict[str, int] = {}
     for task_id in order:
-        before = [found[name] for name in dependencies[task_id] if (task_id, name) not in back_edges]
-        found[task_id] = max(before, default=-1) + 1
-    return found
+        before = [layer_of[name] for name in dependencies[task_id] if (task_id, name) not in back_edges]
+        layer_of[task_id] = max(before, default=-1) + 1
+    return layer_of
 
 
 def _depth_first(dependencies: Dependencies) -> tuple[list[str], set[tuple[str, str]]]:

@@ -138,7 +138,7 @@ def bulk_action(request: HttpRequest) -> HttpResponse:
     else:
         what = f"Status set to {status} for"
         outcomes = bulk.change_status_of_each(acting.using, chosen, status, by=acting.actor)
-    failures = [f"{one.agent_id[:60]}: {one.refusal}" for one in outcomes if one.refusal]
+    failures = [f"{outcome.agent_id[:60]}: {outcome.refusal}" for outcome in outcomes if outcome.refusal]
     done = len(outcomes) - len(failures)
     messages.success(request, f"{what} {done} agent{'' if done == 1 else 's'}.")
     for failure in failures[:10]:

@@ -58,10 +58,10 @@ def _seen(text: str) -> tuple[str, str]:
     """Return the agent's id and the etag that was seen, which a form names as `etag:address`."""
     etag, _, address = text.partition(":")
     try:
-        found = from_address(address)
+        row_id = from_address(address)
     except ValueError:
         raise ValidationError("A selected agent has an invalid id. Nothing was changed.") from None
-    return (found if isinstance(found, str) else agent_or_404(found).agent_id), etag
+    return (row_id if isinstance(row_id, str) else agent_or_404(row_id).agent_id), etag
 
 
 @require_safe

@@ -19,23 +19,23 @@ from statestore.views.json_links import json_twin
 @json_twin("get_agent")
 def bisect(request: HttpRequest, agent_id: RowId) -> HttpResponse:
     """Find when a condition on the state became true, and each time that it did."""
-    agent, asked = agent_or_404(agent_id), WalkForm(request.GET).checked
+    agent, values = agent_or_404(agent_id), WalkForm(request.GET).checked
     context: dict[str, object] = {
         "place": "agents",
         "agent": agent,
-        "typed": asked["condition"],
+        "typed": values["condition"],
         "examples": predicate.EXAMPLES,
     }
-    if asked["condition"]:
-        condition = predicate.parse(asked["condition"])
-        found = history.bisect(agent, condition, start=Position.parse(asked["reached"]))
-        steps = {flip.origin.step_id for flip in found.flips if flip.origin.step_id}
+    if values["condition"]:
+        condition = predicate.parse(values["condition"])
+        result = history.bisect(agent, condition, start=Position.parse(values["reached"]))
+        steps = {flip.origin.step_id for flip in result.flips if flip.origin.step_id}
         context |= {
             "condition": str(condition),
-            "found": found,
-            "first": found.first,
+            "found": result,
+            "first": result.first,
             "commits": history.commits(agent.agent_id, steps),
-            "reached_at": found.reached.at if found.reached else None,
-            "is_first_page": not asked["reached"],
+            "reached_at": result.reached.at if result.reached else None,
+            "is_first_page": not values["reached"],
         }
     return render_page(request, "history/bisect.html", context, fragment="history/_bisect_rows.html")

@@ -30,13 +30,13 @@ def commit_detail(request: HttpRequest, sha: RowId) -> HttpResponse:
     query = search.Query((search.Term("commit", sha),))
     form = PageForm(request.GET)
     cursor = form.cleaned_data["cursor"] if form.is_valid() else ""
-    found = search.find(query, cursor=cursor)
+    page = search.find(query, cursor=cursor)
     counted = search.facets_of(query)
     context: dict[str, object] = {
         "place": "events",
         "sha": sha,
-        "found": found,
-        "rows": search_page.rows(query, found),
+        "found": page,
+        "rows": search_page.rows(query, page),
         "count": search_page.count_of(counted),
         "counted": counted,
         "meanwhile": _meanwhile(query),
@@ -63,10 +63,10 @@ def _meanwhile(query: search.Query) -> Meanwhile:
     start, end = int(oldest[0].timestamp) - MARGIN_SECONDS, int(newest[0].timestamp) + MARGIN_SECONDS
     rows = models.Transition.objects.filter(agent_id__in=agents.names).since(start).until(end)
     with translated_errors():
-        found = list(rows.without_states().with_sizes().newest_first()[: TRANSITIONS + 1])
+        transitions = list(rows.without_states().with_sizes().newest_first()[: TRANSITIONS + 1])
     notes = []
-    if len(found) > TRANSITIONS:
+    if len(transitions) > TRANSITIONS:
         notes.append(f"the newest {TRANSITIONS} changes")
     if agents.has_more:
         notes.append(f"only {len(agents.names)} agents with the newest events")
-    return Meanwhile(found[:TRANSITIONS], tuple(notes))
+    return Meanwhile(transitions[:TRANSITIONS], tuple(notes))

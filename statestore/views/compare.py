@@ -24,14 +24,14 @@ OFFERED_STOPS = 15
 @json_twin("list_agents")
 def compare(request: HttpRequest) -> HttpResponse:
     """Show how two moments differ; without a second agent both are of the first."""
-    asked = CompareForm(request.GET).checked
-    context: dict[str, object] = {"place": "agents", "asked": asked, "layout": asked["layout"] or "unified"}
-    if asked["left"]:
-        left = _agent(asked["left"])
-        right = _agent(asked["right"]) if asked["right"] else left
+    values = CompareForm(request.GET).checked
+    context: dict[str, object] = {"place": "agents", "asked": values, "layout": values["layout"] or "unified"}
+    if values["left"]:
+        left = _agent(values["left"])
+        right = _agent(values["right"]) if values["right"] else left
         ignored = _ignored(request.GET.getlist("ignore"))
-        before = history.state_at(left.agent_id, asked["before"])
-        after = history.state_at(right.agent_id, asked["after"])
+        before = history.state_at(left.agent_id, values["before"])
+        after = history.state_at(right.agent_id, values["after"])
         context |= {
             "left": left,
             "right": right,
@@ -84,6 +84,6 @@ def _offered(agent: models.AgentState) -> list[tuple[str, str, int]]:
     """Return the newest moments of an agent to choose from: (moment, label, time)."""
     entries, _ = history.timeline(agent.agent_id, limit=OFFERED_STOPS)
     return [
-        (str(one.moment), f"snapshot {one.row}" if one.kind == "snapshot" else f"after {one.row}", int(one.at))
-        for one in entries
+        (str(stop.moment), f"snapshot {stop.row}" if stop.kind == "snapshot" else f"after {stop.row}", int(stop.at))
+        for stop in entries
     ]

@@ -51,12 +51,12 @@ def event_search(request: HttpRequest) -> HttpResponse:
 def _answer(form: SearchForm) -> dict[str, object]:
     query = form.cleaned_data["q"]
     tail = "" if form.cleaned_data["cursor"] else search.tail_from_now()  # Before: what comes meanwhile is in both.
-    found = search.find(query, cursor=form.cleaned_data["cursor"], limit=form.cleaned_data["size"])
+    page = search.find(query, cursor=form.cleaned_data["cursor"], limit=form.cleaned_data["size"])
     counted, drawn = search.facets_of(query), search.histogram_of(query)
     return {
         "query": query,
-        "found": found,
-        "rows": search_page.rows(query, found),
+        "found": page,
+        "rows": search_page.rows(query, page),
         "chips": search_page.chips(query),
         "facets": search_page.facet_lists(query, counted),
         "count": search_page.count_of(counted),
@@ -110,10 +110,10 @@ def event_detail(request: HttpRequest, event_id: RowId) -> HttpResponse:
     event = models.Event.objects.all().named(event_id)
     if event is None:
         raise Http404("Event not found.")
-    others = models.Event.objects.in_session(event.session_id).defer("metadata")
+    neighbours = models.Event.objects.in_session(event.session_id).defer("metadata")
     with translated_errors():
-        before = list(search.with_excerpt(others.older_than(event).newest_first(), ())[:AROUND])[::-1]
-        after = list(search.with_excerpt(others.newer_than(event).oldest_first(), ())[:AROUND])
+        before = list(search.with_excerpt(neighbours.older_than(event).newest_first(), ())[:AROUND])[::-1]
+        after = list(search.with_excerpt(neighbours.newer_than(event).oldest_first(), ())[:AROUND])
     context = {
         "place": "events",
         "event": event,

@@ -37,23 +37,23 @@ class ValueRow:
 @json_twin("get_path_history", "path", fixed={"path": ""})
 def path_history(request: HttpRequest, agent_id: RowId) -> HttpResponse:
     """Show every value that one path had, newest first, and a sparkline of numbers."""
-    agent, asked = agent_or_404(agent_id), WalkForm(request.GET).checked
-    place = asked["place"] or asked["path"]
-    found = history.path_history(agent, place, start=Position.parse(asked["reached"]))
-    steps = {change.origin.step_id for change in found.changes if change.origin.step_id}
+    agent, values = agent_or_404(agent_id), WalkForm(request.GET).checked
+    place = values["place"] or values["path"]
+    past = history.path_history(agent, place, start=Position.parse(values["reached"]))
+    steps = {change.origin.step_id for change in past.changes if change.origin.step_id}
     commits = history.commits(agent.agent_id, steps)
     context = {
         "place": "agents",
         "agent": agent,
         "etag": agent.etag(),
-        "path": asked["path"],
-        "found": found,
-        "now": shown_json(found.value),
-        "is_missing": found.value is MISSING,
-        "rows": [_value_row(change, commits, asked["path"]) for change in found.changes],
-        "spark": sparkline.draw(found),
-        "reached_at": found.reached.at if found.reached else None,
-        "began": predicate.exists(asked["path"]),
+        "path": values["path"],
+        "found": past,
+        "now": shown_json(past.value),
+        "is_missing": past.value is MISSING,
+        "rows": [_value_row(change, commits, values["path"]) for change in past.changes],
+        "spark": sparkline.draw(past),
+        "reached_at": past.reached.at if past.reached else None,
+        "began": predicate.exists(values["path"]),
     }
     return render_page(request, "history/path.html", context, fragment="history/_path_rows.html")
 

@@ -99,8 +99,8 @@ def _done(request: HttpRequest, planned: restore.RestorePlan, values: dict[str, 
         )
     except NeedsApproval:
         kept = restore.save(restore.expecting(planned, values["etag"]), by=actor(request), reason=reason)
-        said = "Not restored yet. A second person must approve this plan. Send them the link to this page."
-        messages.warning(request, said)
+        message = "Not restored yet. A second person must approve this plan. Send them the link to this page."
+        messages.warning(request, message)
         return kept
     if done is None:
         messages.warning(request, "Not restored yet. Review these warnings first.")
@@ -113,16 +113,16 @@ def _planned(form: RestoreForm, agent: models.AgentState, transition: models.Tra
     if transition is not None:
         return restore.plan_revert(agent.agent_id, transition.pk, sides=form.sides())
     values = form.cleaned_data
-    asked: dict[str, Any] = {"paths": form.paths(), "edits": form.edits()}
+    choices: dict[str, Any] = {"paths": form.paths(), "edits": form.edits()}
     if not values["merging"]:
-        return restore.plan(agent.agent_id, moments.parse(values["moment"]), **asked)
+        return restore.plan(agent.agent_id, moments.parse(values["moment"]), **choices)
     base = history.recorded_state(agent.agent_id, values["state_hash"])
     if base is None:
         raise ValidationError(
             "The state you previewed is not recorded, so it cannot be merged. "
             "Nothing was changed. Start again from the current state."
         )
-    planned = restore.plan(agent.agent_id, moments.parse(values["moment"]), seen=base, **asked)
+    planned = restore.plan(agent.agent_id, moments.parse(values["moment"]), seen=base, **choices)
     return restore.plan_merge(planned, base, sides=form.sides())
 
 

@@ -69,12 +69,12 @@ class Facet:
     is_open: bool
 
 
-def facet_lists(query: Query, found: search.Facets) -> list[Facet]:
+def facet_lists(query: Query, facets: search.Facets) -> list[Facet]:
     """Return the facets that have anything to choose from."""
     return [
         Facet(name, LABELS[name], [_value(query, name, *pair) for pair in pairs], name != "actor-type")
-        for name, pairs in found.values.items()
-        if pairs and not (name == "agent" and pairs == found.values["actor"])
+        for name, pairs in facets.values.items()
+        if pairs and not (name == "agent" and pairs == facets.values["actor"])
     ]
 
 
@@ -133,11 +133,11 @@ class Count:
         return self.number
 
 
-def count_of(found: search.Facets) -> Count:
+def count_of(facets: search.Facets) -> Count:
     """Return how many matches there are, in words."""
-    if found.total > COUNTED:
+    if facets.total > COUNTED:
         return Count(f"{COUNTED:,}+", is_one=False)
-    return Count(f"{found.total:,}", found.total == 1, found.reach)
+    return Count(f"{facets.total:,}", facets.total == 1, facets.reach)
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,9 +153,9 @@ class Row:
     is_cut: bool
 
 
-def rows(query: Query, found: search.ResultPage) -> list[Row]:
+def rows(query: Query, page: search.ResultPage) -> list[Row]:
     """Return the events of the answer as they are shown."""
-    return [_row(query, event, str(event.pk) in found.cut) for event in found.rows]
+    return [_row(query, event, str(event.pk) in page.cut) for event in page.rows]
 
 
 def _row(query: Query, event: Any, is_cut: bool) -> Row:

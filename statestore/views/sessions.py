@@ -71,9 +71,9 @@ def session_detail(request: HttpRequest, session_id: RowId) -> HttpResponse:
         "ended_at": ended,
         "seconds": None if started is None or ended is None else max(0, int(ended) - int(started)),
         "agents": models.AgentState.objects.filter(agent_id__in=agents[:20]).without_state(),
-        "entries": [_shown(said) for said in read.entries],
+        "entries": [_shown(entry) for entry in read.entries],
         "read": read,
-        "shown_transitions": sum(said.transition is not None for said in read.entries),
+        "shown_transitions": sum(entry.transition is not None for entry in read.entries),
         "events_url": search_page.address(search.Query((search.Term("session", name),))),
     }
     return render_live(request, "sessions/detail.html", context, fragment="sessions/_conversation.html")
@@ -89,17 +89,17 @@ def _session(address: RowId) -> tuple[models.Session | None, str]:
     return None, str(event.session_id)
 
 
-def _shown(said: sessions.ConversationEntry) -> Shown:
-    if said.event is None:
-        return Shown(said, "transition", None, "", False, False, "")
-    event: Any = said.event
+def _shown(entry: sessions.ConversationEntry) -> Shown:
+    if entry.event is None:
+        return Shown(entry, "transition", None, "", False, False, "")
+    event: Any = entry.event
     text = str(event.beginning or "")
     is_cut = len(text) > session_limits.SHOWN_CHARACTERS
     value = None if is_cut else _structure(text)
     role = _role(event)
     drawn = tree(value, name="content") if value is not None else None
     is_folded = role == "tool" or len(text) > FOLDED_CHARACTERS
-    return Shown(said, role, drawn, text[: session_limits.SHOWN_CHARACTERS], is_folded, is_cut, text[:160])
+    return Shown(entry, role, drawn, text[: session_limits.SHOWN_CHARACTERS], is_folded, is_cut, text[:160])
 
 
 def _role(event: models.Event) -> str:

@@ -74,13 +74,13 @@ class StateView:
     @cached_property
     def matches(self) -> list[Match]:
         """The matches of the searched text in keys and values, in document order."""
-        found: list[Match] = []
+        all_matches: list[Match] = []
         if self.find and not self.why_raw:
             for match in _walk(self.value, "", self.find.lower()):
-                found.append(match)
-                if len(found) == MAX_MATCHES:
+                all_matches.append(match)
+                if len(all_matches) == MAX_MATCHES:
                     break
-        return found
+        return all_matches
 
 
 def _walk(value: Json, path: str, word: str) -> Iterator[Match]:

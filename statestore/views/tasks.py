@@ -79,9 +79,9 @@ def _columns(form: TaskFilterForm) -> list[Column]:
     tasks = form.tasks()
     totals = tasks.counts_by_status()
     known = [(str(value), str(label)) for value, label in models.TaskStatus.choices]
-    others = [(status, status) for status in totals if status not in models.TaskStatus.values][:4]
+    unknown = [(status, status) for status in totals if status not in models.TaskStatus.values][:4]
     columns = []
-    for status, label in [*known, *others]:
+    for status, label in [*known, *unknown]:
         rows = tasks.filter(status=status).last_changed_first()[:COLUMN_CARDS]
         cards = [Card(task, models.row_hash(task)) for task in rows] if status in totals else []
         columns.append(Column(status, label, cards, totals.get(status, 0), (status, label) in known))

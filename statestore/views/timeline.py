@@ -26,11 +26,11 @@ LIST_ROWS: Final = 30
 @json_twin("get_timeline")
 def agent_timeline(request: HttpRequest, agent_id: RowId) -> HttpResponse:
     """Show the lanes, the slider, the selected moment and the list of records."""
-    agent, asked = agent_or_404(agent_id), TimelineForm(request.GET).checked
-    span = history.span_of(agent, asked["start"], asked["end"])
+    agent, values = agent_or_404(agent_id), TimelineForm(request.GET).checked
+    span = history.span_of(agent, values["start"], values["end"])
     context: dict[str, Any] = {"place": "agents", "agent": agent, "etag": agent.etag()}
-    context |= _axis(agent, span, {name: asked[name] for name in ("start", "end")})
-    context |= _moment(agent, asked["moment"])
+    context |= _axis(agent, span, {name: values[name] for name in ("start", "end")})
+    context |= _moment(agent, values["moment"])
     context["near"] = _near(span, context["stop"])
     if not getattr(request, "htmx", None):
         entries, older = history.timeline(agent.agent_id, cursor=request.GET.get("older", ""), limit=LIST_ROWS)
@@ -38,9 +38,9 @@ def agent_timeline(request: HttpRequest, agent_id: RowId) -> HttpResponse:
     return render_page(request, "history/timeline.html", context, fragment="history/_moment.html")
 
 
-def _axis(agent: models.AgentState, span: history.Span, asked: dict[str, int | None]) -> dict[str, object]:
+def _axis(agent: models.AgentState, span: history.Span, ends: dict[str, int | None]) -> dict[str, object]:
     """Return the lanes, and the links that move and widen their time range."""
-    kept = {name: value for name, value in asked.items() if value is not None}
+    kept = {name: value for name, value in ends.items() if value is not None}
     half = (span.end - span.start) // 2
     return {
         "span": span,

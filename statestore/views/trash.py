@@ -17,8 +17,8 @@ from statestore.views.json_links import json_twin
 def trash(request: HttpRequest) -> HttpResponse:
     """Show the agents in the trash, with who put them there and why."""
     page = PageForm(request.GET).page(models.AgentState.objects.in_trash().without_state().with_size(), BY_CHANGE)
-    found = models.Tombstone.objects.filter(pk__in=[agent.agent_id for agent in page])
-    tombstones = {tombstone.pk: tombstone for tombstone in found}
+    rows = models.Tombstone.objects.filter(pk__in=[agent.agent_id for agent in page])
+    tombstones = {tombstone.pk: tombstone for tombstone in rows}
     context = {
         "place": "trash",
         "page": page,

@@ -79,9 +79,9 @@ def _namespace(request: HttpRequest, agent_id: str, body: AgentIn) -> str | None
     """Return the namespace to save in. To the caller an agent outside the visible namespaces does not exist."""
     scope = caller(request).scope
     if not scope.is_unrestricted and body.namespace is None:
-        there = scope.agents().filter(agent_id=agent_id).first()
-        if there is not None:
-            return there.namespace or None
+        present = scope.agents().filter(agent_id=agent_id).first()
+        if present is not None:
+            return present.namespace or None
         scope.require_new_agent(agent_id)
     return scope.namespace_for(body.namespace)
 

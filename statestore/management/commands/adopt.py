@@ -39,13 +39,13 @@ class Command(BaseCommand):
         except StateStoreError as error:
             raise CommandError(one_line(str(error))) from error
 
-    def _show(self, found: Look) -> None:
-        if found.refusal:
-            raise CommandError(one_line(f"{found.path} cannot be adopted. {found.refusal}"))
-        self.stdout.write(f"{one_line(str(found.path))}: {found.layout}, journal mode {found.journal_mode}")
-        for table, rows in found.rows.items():
+    def _show(self, look: Look) -> None:
+        if look.refusal:
+            raise CommandError(one_line(f"{look.path} cannot be adopted. {look.refusal}"))
+        self.stdout.write(f"{one_line(str(look.path))}: {look.layout}, journal mode {look.journal_mode}")
+        for table, rows in look.rows.items():
             self.stdout.write(f"  {table:<20}{'many' if rows is None else f'{rows:,}':>12}")
-        for quirk in found.quirks:
+        for quirk in look.quirks:
             self.stdout.write(f"  Note: {quirk}")
 
     def _done(self, done: Adopted) -> None:

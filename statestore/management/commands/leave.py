@@ -44,10 +44,10 @@ class Command(BaseCommand):
     def _leave(self, using: str, *, yes: bool, vacuum: bool, backup_dir: Path, stopped: bool, **options: Any) -> None:
         if not ours(using):
             raise CommandError("The dashboard has not moved into this store; there is nothing to take away.")
-        found = found_at_adoption(using)
+        original = found_at_adoption(using)
         self.stdout.write("The dashboard's tables will be dropped, with its audit log and the notes of restores.")
-        if found is not None and found.migrations_added:
-            self.stdout.write(f"The orchestrator's tables go back to {found.layout}. Stop it first.")
+        if original is not None and original.migrations_added:
+            self.stdout.write(f"The orchestrator's tables go back to {original.layout}. Stop it first.")
         lost = losses(using)
         self.stdout.writelines(f"Lost will be {loss}." for loss in lost)
         if not yes:

@@ -80,7 +80,7 @@ def draw(graph: Graph, here: str) -> Drawn | None:
     boxes = {name: _box(node, name == here, left) for name, node in graph.nodes.items()}
     lines = [_line(graph, edge, boxes, left) for edge in graph.edges if not graph.goes_back(edge)]
     lowest = max(
-        [node.place for node in graph.nodes.values()] + [at for way in graph.waypoints.values() for _, at in way]
+        [node.place for node in graph.nodes.values()] + [at for points in graph.waypoints.values() for _, at in points]
     )
     height = MARGIN + lowest * STEP_Y + BOX_HEIGHT + MARGIN
     for number, edge in enumerate(backs):
@@ -119,15 +119,15 @@ def _box(node: Node, is_here: bool, left: int) -> Box:
     )  # fmt: skip
 
 
-def _curve(one: Box, other: Box, way: list[tuple[int, int]], left: int) -> str:
+def _curve(start: Box, end: Box, waypoints: list[tuple[int, int]], left: int) -> str:
     """Return the line from one box to another, level where it passes through other layers."""
-    x, y = one.x + BOX_WIDTH, one.middle
+    x, y = start.x + BOX_WIDTH, start.middle
     parts = [f"M{x} {y}"]
-    for layer, place in way:
+    for layer, place in waypoints:
         at, level = left + layer * STEP_X, MARGIN + place * STEP_Y + BOX_HEIGHT // 2
         parts.append(_bend(x, y, at, level) + f" H{at + BOX_WIDTH}")
         x, y = at + BOX_WIDTH, level
-    parts.append(_bend(x, y, other.x - HEAD, other.middle))
+    parts.append(_bend(x, y, end.x - HEAD, end.middle))
     return " ".join(parts)
 
 
@@ -141,11 +141,11 @@ def _head(box: Box) -> str:
     return f"M{box.x} {box.middle} l-{HEAD} -4 v8 z"
 
 
-def _round(one: Box, other: Box, lane: int, aside: int) -> str:
+def _round(start: Box, end: Box, lane: int, aside: int) -> str:
     """Return the line from a box to one before it: down to a lane below all boxes, and up again."""
-    out, into = one.x + BOX_WIDTH + HEAD + aside, other.x - HEAD * 2 - aside
+    out, into = start.x + BOX_WIDTH + HEAD + aside, end.x - HEAD * 2 - aside
     return (
-        f"M{one.x + BOX_WIDTH} {one.middle} H{out - BEND} Q{out} {one.middle} {out} {one.middle + BEND}"
+        f"M{start.x + BOX_WIDTH} {start.middle} H{out - BEND} Q{out} {start.middle} {out} {start.middle + BEND}"
         f" V{lane - BEND} Q{out} {lane} {out - BEND} {lane} H{into + BEND} Q{into} {lane} {into} {lane - BEND}"
-        f" V{other.middle + BEND} Q{into} {other.middle} {into + BEND} {other.middle} H{other.x - HEAD}"
+        f" V{end.middle + BEND} Q{into} {end.middle} {into + BEND} {end.middle} H{end.x - HEAD}"
     )
