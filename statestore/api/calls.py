@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import Final
 
 from django.http import HttpRequest, HttpResponse
 from ninja import Router
@@ -34,7 +34,7 @@ class Calls(Router):
         super().__init__(tags=[noun])
 
     def action(
-        self, path: str, answers: Mapping[int, Any], *, scope: str, may: str
+        self, path: str, answers: Mapping[int, object], *, scope: str, may: str
     ) -> Callable[[Callable[..., HttpResponse]], Callable[..., HttpResponse]]:
         """Declare a POST that acts on an existing resource: it accepts If-Match, and its response has an ETag."""
         return self.call("POST", path, answers, scope=scope, may=may, tagged=True, conditional=True)
@@ -43,14 +43,14 @@ class Calls(Router):
         self,
         method: str,
         path: str,
-        answers: Mapping[int, Any],
+        answers: Mapping[int, object],
         *,
         scope: str = "read",
         may: str = "",
         fails: tuple[int, ...] = (),
         tagged: bool = False,
         conditional: bool | None = None,
-        extra: Mapping[str, Any] | None = None,
+        extra: Mapping[str, object] | None = None,
         name: str | None = None,
     ) -> Callable[[Callable[..., HttpResponse]], Callable[..., HttpResponse]]:
         """Declare a call.
@@ -92,7 +92,7 @@ def _strict(view: Callable[..., HttpResponse], *, conditional: bool) -> Callable
     takes_body: list[bool] = []
 
     @functools.wraps(view)
-    def checked(request: HttpRequest, *arguments: Any, **keywords: Any) -> HttpResponse:
+    def checked(request: HttpRequest, *arguments: object, **keywords: object) -> HttpResponse:
         _check_query(request, known, lists)
         if request.method not in _READS:
             if not conditional:

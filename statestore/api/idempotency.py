@@ -50,7 +50,7 @@ def idempotent(view: Callable[..., HttpResponse], *, streams: bool = False) -> C
     """
 
     @functools.wraps(view)
-    def replay_or_run(request: HttpRequest, *arguments: Any, **keywords: Any) -> HttpResponse:
+    def replay_or_run(request: HttpRequest, *arguments: object, **keywords: object) -> HttpResponse:
         key = request.headers.get("Idempotency-Key")
         request.keyed = None  # type: ignore[attr-defined]
         if key is None:

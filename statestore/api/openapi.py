@@ -30,7 +30,7 @@ _KEY: Final = {
 }  # fmt: skip
 
 
-def completed(schema: dict[str, Any]) -> dict[str, Any]:
+def completed(schema: dict[str, Any]) -> dict[str, object]:
     """Return the framework's document, completed."""
     for operations in schema["paths"].values():
         for method, operation in operations.items():
@@ -66,7 +66,7 @@ def _complete(method: str, operation: dict[str, Any]) -> None:
         }
 
 
-def _headers(method: str, *, tagged: bool, conditional: bool) -> list[dict[str, Any]]:
+def _headers(method: str, *, tagged: bool, conditional: bool) -> list[dict[str, object]]:
     headers = [_KEY] if method == "post" else []
     if conditional:
         headers.append(_IF_MATCH)

@@ -149,7 +149,7 @@ def _unreadable(text: str, error: parsing.NotJson) -> Problem:
     kind = "malformed" if error.position is not None else "unstorable"
     if "too large" in error.reason:
         kind = "too-large"
-    place: dict[str, Any] = {"where": "body", "detail": error.reason}
+    place: dict[str, object] = {"where": "body", "detail": error.reason}
     if position is not None:
         place["line"] = text.count("\n", 0, position) + 1
         place["column"] = position - text.rfind("\n", 0, position)

@@ -54,18 +54,22 @@ class Problem(Exception):
     """A problem found by the API itself, as opposed to an error of the domain."""
 
     def __init__(
-        self, kind: str, detail: str, *, places: Sequence[Mapping[str, Any]] = (), headers: Mapping[str, str] = {}
+        self, kind: str, detail: str, *, places: Sequence[Mapping[str, object]] = (), headers: Mapping[str, str] = {}
     ) -> None:
         super().__init__(detail)
         self.kind, self.detail, self.places, self.headers = KINDS[kind], detail, places, headers
 
 
 def problem(
-    kind: str | Kind, detail: str, *, places: Sequence[Mapping[str, Any]] = (), headers: Mapping[str, str] | None = None
+    kind: str | Kind,
+    detail: str,
+    *,
+    places: Sequence[Mapping[str, object]] = (),
+    headers: Mapping[str, str] | None = None,
 ) -> HttpResponse:
     """Return the response for a problem."""
     kind = KINDS[kind] if isinstance(kind, str) else kind
-    body: dict[str, Any] = {
+    body: dict[str, object] = {
         "type": type_url(kind.name),
         "title": kind.title,
         "status": kind.status,
@@ -131,7 +135,7 @@ def _of_domain(request: HttpRequest, error: errors.StateStoreError) -> HttpRespo
     return problem(name, str(error), places=_places(request, error), headers=headers)
 
 
-def _places(request: HttpRequest, error: errors.StateStoreError) -> list[dict[str, Any]]:
+def _places(request: HttpRequest, error: errors.StateStoreError) -> list[dict[str, object]]:
     """Return the place of the field that an error names: the query if it is a parameter, otherwise the body."""
     field = getattr(error, "field", "")
     if not field:

@@ -63,7 +63,7 @@ class Resource:
 
     noun: str
     rows: Callable[[Scope], Any]
-    serialize: Callable[[Any], Any]
+    serialize: Callable[[object], object]
     hint: str = ""
 
     def find(self, request: HttpRequest, address: str) -> Any:

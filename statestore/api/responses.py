@@ -18,12 +18,12 @@ from statestore.db import pagination
 CONTENT_TYPE: Final = "application/json"
 
 
-def json_bytes(payload: Any) -> bytes:
+def json_bytes(payload: object) -> bytes:
     """Return a payload as JSON, its verbatim parts unchanged."""
     verbatim: list[str] = []
     placeholder = ""
 
-    def convert(value: Any) -> Any:
+    def convert(value: object) -> object:
         nonlocal placeholder
         if isinstance(value, Out):
             return value.members()
@@ -41,7 +41,7 @@ def json_bytes(payload: Any) -> bytes:
     return text.encode("utf-8", "surrogatepass")
 
 
-def answer(payload: Any, *, status: int = 200, headers: Mapping[str, str] | None = None) -> HttpResponse:
+def answer(payload: object, *, status: int = 200, headers: Mapping[str, str] | None = None) -> HttpResponse:
     """Return a JSON response."""
     response = HttpResponse(json_bytes(payload), status=status, content_type=CONTENT_TYPE)
     for name, value in (headers or {}).items():
@@ -56,7 +56,7 @@ def no_content() -> HttpResponse:
     return response
 
 
-def resource(request: HttpRequest, etag: str, payload: Callable[[], Any]) -> HttpResponse:
+def resource(request: HttpRequest, etag: str, payload: Callable[[], object]) -> HttpResponse:
     """Return a resource with its ETag, or 304 if the caller already has it."""
     headers = {"ETag": f'"{etag}"'}
     # Not get_conditional_response: it answers If-Match and If-Unmodified-Since too, with a 412 that is not a problem.
@@ -66,12 +66,12 @@ def resource(request: HttpRequest, etag: str, payload: Callable[[], Any]) -> Htt
     return answer(payload(), headers=headers)
 
 
-def tagged(request: HttpRequest, payload: Any) -> HttpResponse:
+def tagged(request: HttpRequest, payload: object) -> HttpResponse:
     """Return a resource that is not a single row, with the hash of its JSON as ETag."""
     return resource(request, etag_of(payload), lambda: payload)
 
 
-def etag_of(payload: Any) -> str:
+def etag_of(payload: object) -> str:
     """Return the ETag of a resource that is not a single row: the hash of its JSON."""
     return hashlib.sha256(json_bytes(payload)).hexdigest()
 
@@ -125,12 +125,12 @@ def check_row(request: HttpRequest, row: Any) -> None:
     etags.expect(row, if_match(request))
 
 
-def listed(rows: Iterable[Any], serialize: Callable[[Any], Any], next_cursor: str | None = None) -> HttpResponse:
+def listed(rows: Iterable[object], serialize: Callable[[Any], object], next_cursor: str | None = None) -> HttpResponse:
     """Return one page of a list."""
     return answer({"items": [serialize(row) for row in rows], "next": next_cursor})
 
 
-def page_of(rows: Any, order: Sequence[str], params: PageIn, serialize: Callable[[Any], Any]) -> HttpResponse:
+def page_of(rows: Any, order: Sequence[str], params: PageIn, serialize: Callable[[Any], object]) -> HttpResponse:
     """Return the page of a queryset that the parameters request."""
     page = pagination.page(rows, order, cursor=params.cursor, size=params.limit)
     return listed(page, serialize, page.older)

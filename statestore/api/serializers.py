@@ -40,7 +40,7 @@ def text(value: str | None) -> str | None:
     return _LONE_SURROGATE.sub("\ufffd", str(value))
 
 
-def odd_bytes(row: Any, names: Iterable[str]) -> dict[str, str] | None:
+def odd_bytes(row: object, names: Iterable[str]) -> dict[str, str] | None:
     """Return the stored bytes, in base64, of the columns that `text` cannot show exactly; None if there are none."""
     encoded = {}
     for name in names:
@@ -97,7 +97,7 @@ def _has_lone_escape(stored: str) -> bool:
     return False
 
 
-def changed_columns(stored: str | None) -> dict[str, Any] | None:
+def changed_columns(stored: str | None) -> dict[str, object] | None:
     """Return one side of an audit entry as {column: value}."""
     if stored is None:
         return None
@@ -115,7 +115,7 @@ def address(row_id: str) -> str:
     return to_address(row_id)
 
 
-def url(view: str, row_id: Any) -> str | None:
+def url(view: str, row_id: object) -> str | None:
     """Return the URL of a row's page or call, None without a row."""
     if row_id is None:
         return None

@@ -96,7 +96,7 @@ def _served(view: View) -> View:
     """Wrap a view with what every call needs: a ready store, HEAD, common headers, a problem for every error."""
 
     @functools.wraps(view)
-    def serve(request: HttpRequest, *arguments: Any, **keywords: Any) -> HttpResponseBase:
+    def serve(request: HttpRequest, *arguments: Any, **keywords: object) -> HttpResponseBase:
         method = request.method
         if method == "HEAD":
             request.method = "GET"
@@ -143,7 +143,7 @@ def _finished(request: HttpRequest, response: HttpResponseBase) -> HttpResponseB
 
 def _read_only(view: View) -> View:
     @functools.wraps(view)
-    def read(request: HttpRequest, *arguments: Any, **keywords: Any) -> HttpResponseBase:
+    def read(request: HttpRequest, *arguments: object, **keywords: object) -> HttpResponseBase:
         if request.method not in {"GET", "HEAD"}:
             return _method_not_allowed(str(request.method), "GET")
         return view(request, *arguments, **keywords)
@@ -171,7 +171,7 @@ def openapi_document(request: HttpRequest) -> HttpResponse:
 class Docs(Swagger):
     """Swagger UI, with the assets of the installed package."""
 
-    def render_page(self, request: HttpRequest, api: NinjaAPI, **keywords: Any) -> HttpResponse:
+    def render_page(self, request: HttpRequest, api: NinjaAPI, **keywords: object) -> HttpResponse:
         """Return the page. Requests tried from it carry the CSRF token."""
         settings = {**self.default_settings, "url": reverse("api:openapi")}
         context = {"swagger_settings": json.dumps(settings), "api": api, "add_csrf": True}

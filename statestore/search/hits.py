@@ -3,7 +3,6 @@
 import heapq
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 from statestore import models
 from statestore.db.errors import translated_errors
@@ -11,7 +10,7 @@ from statestore.models.events import EventQuerySet
 from statestore.search.cursor import Cursor
 from statestore.search.times import StoredTime, time_text
 
-SortKey = tuple[int, Any, int]
+SortKey = tuple[int, object, int]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """Events: list, search, save singly or up to ten thousand at a time."""
 
-from typing import Any, Final
+from typing import Final
 
 from django.http import HttpRequest, HttpResponse
 from ninja import Query
@@ -96,7 +96,7 @@ def get_event(request: HttpRequest, event_id: str) -> HttpResponse:
     return EVENT.read(request, event_id)
 
 
-def _events(request: HttpRequest) -> tuple[list[Any], bool]:
+def _events(request: HttpRequest) -> tuple[list[object], bool]:
     if request.content_type == NDJSON:
         lines = decoded(request.body).split("\n")
         return [_line(line) for line in lines if line.strip()], False
@@ -109,7 +109,7 @@ def _events(request: HttpRequest) -> tuple[list[Any], bool]:
     return [_readable(event) for event in batch.events], batch.all_or_nothing
 
 
-def _valid_batch(value: Any) -> BatchIn:
+def _valid_batch(value: object) -> BatchIn:
     from pydantic import ValidationError as SchemaError
 
     try:
@@ -120,7 +120,7 @@ def _valid_batch(value: Any) -> BatchIn:
         raise Problem("invalid", f"{place['pointer'] or 'The body'}: {first['msg']}.", places=[place]) from None
 
 
-def _line(line: str) -> Any:
+def _line(line: str) -> object:
     """Return the event in a line, or the error, which is reported with the errors of the other events."""
     try:
         return _readable(parsing.parse(line, max_bytes=limits.MAX_BODY_BYTES))
@@ -128,7 +128,7 @@ def _line(line: str) -> Any:
         return ValidationError(f"is not valid JSON. {error.reason}")
 
 
-def _readable(event: Any) -> Any:
+def _readable(event: object) -> object:
     if isinstance(event, dict) and not isinstance(event.get("metadata"), str | None):
         return {**event, "metadata": stored(event["metadata"])}
     return event

@@ -49,7 +49,7 @@ def create_task(request: HttpRequest, body: TaskIn) -> HttpResponse:
     return run_in_transaction(request, write)
 
 
-def _task_columns(body: TaskPatchIn) -> dict[str, Any]:
+def _task_columns(body: TaskPatchIn) -> dict[str, object]:
     columns = body.model_dump(exclude_unset=True)
     if "metadata" in columns:
         columns["metadata"] = stored(columns["metadata"])

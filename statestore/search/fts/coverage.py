@@ -98,7 +98,7 @@ def _unread(using: str, meta: dict[str, Any], log: LogStatus) -> Iterator[tuple[
         yield LOWEST, meta["walk"] - 1
 
 
-def _is_building(meta: dict[str, Any]) -> bool:
+def _is_building(meta: dict[str, object]) -> bool:
     return meta.get("walk") is not None and not meta.get("trusted")
 
 

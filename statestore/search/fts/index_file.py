@@ -159,7 +159,7 @@ def snapshot(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
         connection.execute("COMMIT")
 
 
-def meta(connection: sqlite3.Connection, name: str) -> Any:
+def meta(connection: sqlite3.Connection, name: str) -> object:
     """Return a value that the index keeps about itself, or None."""
     row = connection.execute("SELECT value FROM meta WHERE name = ?", (name,)).fetchone()
     return row[0] if row else None

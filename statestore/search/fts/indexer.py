@@ -126,7 +126,7 @@ class Indexer:
         known = self.documents.known([event.key for event in events])
         return [event for event in events if known.get(event.key, (0, None))[1] != event.hash]
 
-    def _replace(self, keys: Sequence[bytes], events: list[StoredEvent], **meta: Any) -> None:
+    def _replace(self, keys: Sequence[bytes], events: list[StoredEvent], **meta: object) -> None:
         try:
             with index_file.writing(self.index):
                 self.documents.replace(keys, events)
@@ -161,7 +161,7 @@ class Indexer:
             read += len(events)
             size += sum(len(event.content) for event in events)
         done = self._meta("done") + read
-        meta: dict[str, Any] = {"walk": rest, "walk_name": first.key if first and rest is not None else None}
+        meta: dict[str, object] = {"walk": rest, "walk_name": first.key if first and rest is not None else None}
         if rest is None:
             meta |= {"trusted": True, "built": int(time.time()), "unmerged": "begin"}
         self._replace([event.key for event in new], new, done=done, **meta)
@@ -221,7 +221,7 @@ def store_identity(using: str) -> str:
     return str(connections[using].settings_dict["NAME"])
 
 
-def belongs_to(meta: dict[str, Any], using: str, log: LogStatus) -> bool:
+def belongs_to(meta: dict[str, object], using: str, log: LogStatus) -> bool:
     """Return whether an index belongs to a store, and to its present state: a copy of either has another token."""
     if meta.get("store") != store_identity(using) or bool(meta.get("is_marking")) != log.is_marking:
         return False
