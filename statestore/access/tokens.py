@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from functools import cache
 from typing import Any, Final
 
-from django.contrib.auth.models import Permission
+from django.contrib.auth.models import AnonymousUser, Permission, User
 from django.db import DatabaseError, connections
 from django.db.models import Q, QuerySet
 from django.utils.crypto import constant_time_compare, salted_hmac
@@ -72,9 +72,9 @@ def create(
     return token, f"{PREFIX}.{token.public_id}.{secret}"
 
 
-def made_of(user: Any, seed: str | None) -> models.ApiToken | None:
+def made_of(user: User | AnonymousUser, seed: str | None) -> models.ApiToken | None:
     """Return the token of a user's that was made of a seed, None without one."""
-    return models.ApiToken.objects.filter(user=user, public_id=seed[:ID_DIGITS]).first() if seed else None
+    return models.ApiToken.objects.filter(user=user.pk, public_id=seed[:ID_DIGITS]).first() if seed else None
 
 
 def _digest(secret: str) -> str:
@@ -104,7 +104,7 @@ def check(text: str) -> models.ApiToken | None:
     return token
 
 
-def permissions(user: Any) -> set[str]:
+def permissions(user: User | AnonymousUser) -> set[str]:
     """Return what a user's roles let them do, by one statement that is compiled once; Django's own takes three."""
     with connections["default"].cursor() as cursor:
         cursor.execute(_permissions_sql(), [user.pk, user.pk])
@@ -128,7 +128,7 @@ def _note_use(token: models.ApiToken, now: int) -> None:
         return
 
 
-def visible_to(user: Any) -> QuerySet[models.ApiToken]:
+def visible_to(user: User | AnonymousUser) -> QuerySet[models.ApiToken]:
     """Return the tokens that a user may see: their own, or all for administrators."""
     tokens = models.ApiToken.objects.select_related("user")
     return tokens if user.has_perm("statestore.view_apitoken") else tokens.filter(user_id=user.pk or 0)
@@ -143,11 +143,11 @@ def find(tokens: QuerySet[models.ApiToken], public_id: str) -> models.ApiToken:
     return token
 
 
-def revoke(public_id: str, *, by: Any = None) -> models.ApiToken:
+def revoke(public_id: str, *, by: User | AnonymousUser | None = None) -> models.ApiToken:
     """Revoke a token and return it. Raises NotFound, also if `by` may not revoke it."""
     tokens = models.ApiToken.objects.select_related("user")
     if by is not None and not by.has_perm("statestore.change_apitoken"):
-        tokens = tokens.filter(user=by)
+        tokens = tokens.filter(user=by.pk)
     token = find(tokens, public_id)
     if token.revoked_at is None:
         token.revoked_at = models.now()
@@ -160,7 +160,7 @@ def _note(action: Action, token: models.ApiToken, by: Actor) -> None:
     """Record an action on a token in the audit log. If the store cannot be written, the action is still done."""
     try:
         with transactions.writing(store_alias()):
-            detail: dict[str, Any] = {"name": token.name, "user": token.user.get_username()}
+            detail: dict[str, object] = {"name": token.name, "user": token.user.get_username()}
             detail |= {"scopes": token.scopes, "namespaces": token.namespaces}
             audit.record(action, token, by=by, row_id=token.prefix, detail=detail)
     except StateStoreError as error:

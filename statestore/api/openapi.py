@@ -1,6 +1,6 @@
 """The OpenAPI 3.1 document, completed with what the framework does not know: headers, media types, path formats."""
 
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from statestore.api.problems import CONTENT_TYPE
 from statestore.api.schemas.events import BatchIn
@@ -29,8 +29,10 @@ _KEY: Final = {
     "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
 }  # fmt: skip
 
+Schema: TypeAlias = dict[str, Any]
 
-def completed(schema: dict[str, Any]) -> dict[str, object]:
+
+def completed(schema: Schema) -> dict[str, object]:
     """Return the framework's document, completed."""
     for operations in schema["paths"].values():
         for method, operation in operations.items():
@@ -40,7 +42,7 @@ def completed(schema: dict[str, Any]) -> dict[str, object]:
     return schema
 
 
-def _complete(method: str, operation: dict[str, Any]) -> None:
+def _complete(method: str, operation: Schema) -> None:
     tagged = operation.pop("x-tagged")
     for parameter in operation["parameters"]:
         if parameter["in"] == "path" and parameter["schema"]["type"] == "string":
@@ -77,7 +79,7 @@ def _headers(method: str, *, tagged: bool, conditional: bool) -> list[dict[str, 
     return headers
 
 
-def _complete_response(status: int, response: dict[str, Any], *, tagged: bool) -> None:
+def _complete_response(status: int, response: Schema, *, tagged: bool) -> None:
     content = response.get("content", {})
     if status >= 400 and "application/json" in content:
         response["content"] = {CONTENT_TYPE: content["application/json"]}

@@ -17,6 +17,7 @@ from django.core.exceptions import EmptyResultSet
 from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models.lookups import Exact, In, Lookup
+from django.db.models.sql.compiler import SQLCompiler
 from django.utils.text import capfirst
 
 from statestore.db import vendor
@@ -152,7 +153,7 @@ def _cast(sql: str, parameter: object) -> str:
 class _AnyTextExact(Exact):
     """Equality that finds invalid UTF-8 too, and finds nothing if the database could not hold the text."""
 
-    def process_rhs(self, compiler: Any, connection: BaseDatabaseWrapper) -> Any:
+    def process_rhs(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper) -> Any:
         try:
             sql, parameters = super().process_rhs(compiler, connection)
         except SerializationError:
@@ -164,7 +165,7 @@ class _AnyTextExact(Exact):
 class _AnyTextIn(In):
     """Membership with the same care as equality."""
 
-    def batch_process_rhs(self, compiler: Any, connection: BaseDatabaseWrapper, rhs: Any = None) -> Any:
+    def batch_process_rhs(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, rhs: Any = None) -> Any:
         values: Any = [value for value in (self.rhs if rhs is None else rhs) if self._can_be_held(value, connection)]
         if not values:
             raise EmptyResultSet
@@ -186,7 +187,7 @@ class _Holds(Lookup):
     lookup_name = "holds"
     prepare_rhs = False
 
-    def as_sql(self, compiler: Any, connection: BaseDatabaseWrapper) -> Any:
+    def as_sql(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper) -> Any:
         text = str(self.rhs)
         if not vendor.holds_any_bytes(connection) and ("\0" in text or _has_surrogate(text)):
             raise EmptyResultSet

@@ -2,11 +2,15 @@
 
 import sqlite3
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 from django.db import connections, models
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models.expressions import Combinable
+from django.db.models.sql.compiler import SQLCompiler
+
+# A row as the driver returns it.
+SqlRow: TypeAlias = tuple[Any, ...]
 
 
 def is_sqlite(connection: BaseDatabaseWrapper) -> bool:
@@ -59,7 +63,7 @@ class ByteLength(models.Func):
     function = "OCTET_LENGTH"
     output_field = models.BigIntegerField()
 
-    def as_sqlite(self, compiler: Any, connection: Any, **context: Any) -> Any:
+    def as_sqlite(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **context: Any) -> Any:
         # length() of a text counts characters and stops at a NUL; octet_length() came with SQLite 3.43.
         if sqlite3.sqlite_version_info < (3, 43):
             return self.as_sql(compiler, connection, template="LENGTH(CAST(%(expressions)s AS BLOB))", **context)
@@ -75,7 +79,7 @@ class _Unindexed(models.Func):
     arity = 1
     template = "%(expressions)s"
 
-    def as_sqlite(self, compiler: Any, connection: Any, **context: Any) -> Any:
+    def as_sqlite(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **context: Any) -> Any:
         # sqlite.org/optoverview.html: a unary plus keeps a term from choosing an index.
         return self.as_sql(compiler, connection, template="+%(expressions)s", **context)
 

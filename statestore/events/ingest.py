@@ -3,13 +3,14 @@
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 from statestore import models
 from statestore.access.scope import Scope
 from statestore.db import transactions, vendor
 from statestore.db.fields import bindable
 from statestore.db.json_columns import optional_text
+from statestore.db.vendor import SqlRow
 from statestore.errors import StateStoreError, ValidationError
 from statestore.events import limits
 from statestore.models.rows import LAST_SECOND
@@ -91,7 +92,7 @@ def ingest(
     return done
 
 
-def _checked(position: int, event: object, seed: str | None, done: Ingested) -> tuple[Any, ...] | None:
+def _checked(position: int, event: object, seed: str | None, done: Ingested) -> SqlRow | None:
     try:
         if isinstance(event, StateStoreError):
             raise event
@@ -129,7 +130,7 @@ def event_row(event: object, made_id: str | None = None) -> tuple[object, ...]:
     )  # fmt: skip
 
 
-def _check_bounds(row: tuple[Any, ...]) -> None:
+def _check_bounds(row: SqlRow) -> None:
     """Refuse values out of sensible bounds, and values that the other database could not store."""
     for column, value in zip(_INSERTED, row, strict=True):
         if not bindable(value):
@@ -175,7 +176,7 @@ def _write_chunk(
     done.saved += len(good)
 
 
-def _outside(scope: Scope, rows: Iterable[tuple[Any, ...]]) -> set[str]:
+def _outside(scope: Scope, rows: Iterable[SqlRow]) -> set[str]:
     """Return the ids of events whose actor is out of scope, or that would overwrite an event out of scope."""
     rows = list(rows)
     actors = {row[1 + COLUMNS.index("actor_id")] for row in rows}

@@ -17,6 +17,7 @@ from statestore.db.errors import translated_errors
 from statestore.db.fields import LenientText, StoredBlob
 from statestore.db.ids import RowId
 from statestore.db.routers import store_alias
+from statestore.db.vendor import SqlRow
 from statestore.errors import ValidationError
 from statestore.sessions import limits
 from statestore.sessions.participants import Tally, summary, tallies
@@ -87,7 +88,7 @@ class _Sql:
         bound = _TEXT.get_db_prep_value(value, self.connection)
         return _TEXT.get_placeholder(bound, None, self.connection), bound
 
-    def rows(self) -> list[tuple[Any, ...]]:
+    def rows(self) -> list[SqlRow]:
         with translated_errors(), self.connection.cursor() as cursor:
             cursor.execute(" ".join(self.parts), self.parameters)
             return list(cursor.fetchall())

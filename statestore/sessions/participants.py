@@ -2,11 +2,12 @@
 
 from collections import Counter
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from statestore import models
 from statestore.db.errors import translated_errors
 from statestore.db.routers import store_alias
+from statestore.db.vendor import SqlRow
 from statestore.models.querysets import some_of_each
 from statestore.sessions import limits
 
@@ -56,7 +57,7 @@ def tallies(session_ids: list[str], using: str) -> list[Tally]:
     return [_tally(rows, limits.LISTED_EVENTS) for rows in grouped]
 
 
-def _tally(spoken: list[tuple[Any, ...]], most: int) -> Tally:
+def _tally(spoken: list[SqlRow], most: int) -> Tally:
     counted = spoken[:most]
     types = Counter(kind for kind, _, _ in counted)
     actors = Counter((actor_type, actor) for _, actor_type, actor in counted)

@@ -23,10 +23,10 @@ class LenientTextTemplates(DjangoTemplates):
     take down every page that shows it, the admin's included.
     """
 
-    def get_template(self, template_name: str) -> Any:
+    def get_template(self, template_name: str) -> Template:
         return _sendable(super().get_template(template_name))
 
-    def from_string(self, template_code: str) -> Any:
+    def from_string(self, template_code: str) -> Template:
         return _sendable(super().from_string(template_code))
 
 

@@ -119,7 +119,7 @@ class AgentRowOut(RowOut):
     raw: Raw = None
 
     @classmethod
-    def of(cls, row: AgentState, /, **values: Any) -> Self:
+    def of(cls, row: AgentState, /, **values: object) -> Self:
         """Return the response for an agent. In the trash its URL finds it there."""
         agent = super().of(row, **values)
         if agent.in_trash:

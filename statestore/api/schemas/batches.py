@@ -1,6 +1,6 @@
 """Batches of restores."""
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, Field
 
@@ -49,7 +49,7 @@ class VerdictOut(Out):
     etag: Annotated[str, Field(description="The agent's ETag. Send it with the agent to create a batch.")]
 
     @classmethod
-    def of(cls, row: BatchPreview, /, **values: Any) -> Self:
+    def of(cls, row: BatchPreview, /, **values: object) -> Self:
         """Return the response for the preview of one agent."""
         return super().of(row.agent, kind=row.kind, note=row.note, etag=row.etag, **values)
 
@@ -106,7 +106,7 @@ class BatchRowOut(Out):
     page: Annotated[str, page_url("batch")] = Field(validation_alias="id")
 
     @classmethod
-    def of(cls, row: Batch, /, **values: Any) -> Self:
+    def of(cls, row: Batch, /, **values: object) -> Self:
         """Return the response for a batch."""
         return super().of(row, needs_approval=batch_needs_approval(row), **values)
 
@@ -117,7 +117,7 @@ class FleetBatchOut(BatchRowOut):
     results: dict[Result, int]
 
     @classmethod
-    def of(cls, row: Batch, /, **values: Any) -> Self:
+    def of(cls, row: Batch, /, **values: object) -> Self:
         """Return the response for a batch with its results."""
         counts = BatchItem.objects.filter(batch=row).counts_by_result()
         return super().of(row, results={_result(name): number for name, number in sorted(counts.items())}, **values)

@@ -36,7 +36,7 @@ class Out(BaseModel):
     )
 
     @classmethod
-    def of(cls, row: Any, /, **values: Any) -> Self:
+    def of(cls, row: Any, /, **values: object) -> Self:
         """Return the response for a row. `values` are used instead of its attributes."""
         return cls.model_validate(_Overlay(row, values) if values else row)
 
@@ -62,13 +62,13 @@ class RowOut(Out):
     _has_etag: ClassVar[bool] = False
 
     @classmethod
-    def __pydantic_init_subclass__(cls, **options: Any) -> None:
+    def __pydantic_init_subclass__(cls, **options: object) -> None:
         fields = cls.model_fields.items()
         cls._stored = tuple(str(field.validation_alias or name) for name, field in fields if Stored in field.metadata)
         cls._has_etag = "etag" in cls.model_fields
 
     @classmethod
-    def of(cls, row: Any, /, **values: Any) -> Self:
+    def of(cls, row: Any, /, **values: object) -> Self:
         """Return the response for a row. `values` are used instead of its attributes."""
         if cls._has_etag:
             values["etag"] = models.row_hash(row)
@@ -85,7 +85,7 @@ class SparseOut(Out):
     _attributes: ClassVar[tuple[str, ...]] = ()
 
     @classmethod
-    def __pydantic_init_subclass__(cls, **options: Any) -> None:
+    def __pydantic_init_subclass__(cls, **options: object) -> None:
         cls._attributes = tuple(str(field.validation_alias) for field in cls.model_fields.values())
 
     @model_validator(mode="before")

@@ -1,6 +1,6 @@
 """Edits of tasks and sessions."""
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field
 
@@ -39,7 +39,7 @@ class EditOut(Out):
     page: Annotated[str, page_url("edit")] = Field(validation_alias="id")
 
     @classmethod
-    def of(cls, row: AuditEntry, /, **values: Any) -> Self:
+    def of(cls, row: AuditEntry, /, **values: object) -> Self:
         """Return the response for the audit entry of an edit."""
         edit = edit_of(row)
         assert edit is not None

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, Field
 
 from statestore.api import limits
+from statestore.api.schemas.agents import Metadata
 from statestore.api.schemas.common import Id, In, Out, PageIn, RowOut, Seconds
 from statestore.api.schemas.fields import (
     Address,
@@ -52,7 +53,7 @@ class EventIn(In):
     actor_type: ActorType
     actor_id: Id
     content: str
-    metadata: Annotated[Any, Field(description="JSON, or a string that is stored as text.")] = None
+    metadata: Metadata = None
     git_commit: Annotated[str, Field(max_length=200)] | None = None
 
 

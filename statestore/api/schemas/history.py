@@ -44,7 +44,7 @@ class MomentOut(Out):
     hash: Annotated[str, Field(description="SHA-256 of the stored bytes.")]
 
     @classmethod
-    def of(cls, row: KnownState, /, **values: Any) -> Self:
+    def of(cls, row: KnownState, /, **values: object) -> Self:
         """Return the response for a state at a moment."""
         return super().of(row, **{"hash": sha256(row.text), **values})
 
@@ -186,7 +186,7 @@ class TimelineEntryOut(SparseOut):
     snapshot: SnapshotRowOut | None = None
 
     @classmethod
-    def of(cls, row: Record, /, **values: Any) -> Self:
+    def of(cls, row: Record, /, **values: object) -> Self:
         """Return the response for a record, which is the member named by its kind."""
         return cls.model_validate({"kind": row.kind, "at": row.at, row.kind: _ROWS[row.kind](row.row), **values})
 

@@ -1,6 +1,6 @@
 """Restores: plans, previews, results."""
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
@@ -129,7 +129,7 @@ class RestoredOut(Out):
     page: Annotated[str, page_url("restore")] = Field(validation_alias="id")
 
     @classmethod
-    def of(cls, row: Restore, /, **values: Any) -> Self:
+    def of(cls, row: Restore, /, **values: object) -> Self:
         """Return the response for an applied restore."""
         return super().of(row, state="applied", **values)
 
@@ -161,7 +161,7 @@ class PlanOut(Out):
     page: Annotated[str, page_url("restore")] = Field(validation_alias="id")
 
     @classmethod
-    def of(cls, row: SavedPlan, /, **values: Any) -> Self:
+    def of(cls, row: SavedPlan, /, **values: object) -> Self:
         """Return the response for a saved plan."""
         state = "expired" if row.is_expired(now()) else "planned"
         return super().of(row, state=state, needs_approval=needs_approval(row.approved_by), **values)

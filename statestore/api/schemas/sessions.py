@@ -6,6 +6,7 @@ from ninja.params.functions import Body
 from pydantic import Field
 
 from statestore.api import serializers
+from statestore.api.schemas.agents import Metadata
 from statestore.api.schemas.common import ADDRESS, Id, In, Out, PageIn, RowOut, Seconds
 from statestore.api.schemas.fields import (
     Address,
@@ -39,7 +40,7 @@ class SessionPatchIn(In):
     status: Word | None = None
     started_at: Seconds | None = None
     ended_at: Seconds | None = None
-    metadata: Any = None
+    metadata: Metadata = None
 
 
 class SessionPutIn(SessionPatchIn):
@@ -53,7 +54,7 @@ class SessionIn(In):
 
     id: Id | None = None
     agent_id: Id
-    metadata: Any = None
+    metadata: Metadata = None
 
 
 class EndIn(In):
@@ -83,12 +84,12 @@ class SessionOut(RowOut):
     raw: Raw = None
 
     @classmethod
-    def of(cls, row: Any, /, **values: Any) -> Self:
+    def of(cls, row: Any, /, **values: object) -> Self:
         """Return the response for a recorded session."""
         return super().of(row, **{"is_recorded": True, **values})
 
     @classmethod
-    def of_events(cls, session: Listed, /, **values: Any) -> Self:
+    def of_events(cls, session: Listed, /, **values: object) -> Self:
         """Return the response for a session that only events refer to."""
         raw = serializers.odd_bytes(session, ("session_id", "agent_id"))
         own = {"id": session.session_id, "agent_id": session.agent_id or None, "metadata": None, "raw": raw}

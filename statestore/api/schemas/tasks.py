@@ -1,10 +1,11 @@
 """Tasks."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import BeforeValidator, Field
 
 from statestore.api import serializers
+from statestore.api.schemas.agents import Metadata
 from statestore.api.schemas.common import Id, In, PageIn, RowOut
 from statestore.api.schemas.fields import (
     Address,
@@ -40,7 +41,7 @@ class TaskPatchIn(In):
     dependencies: Annotated[
         list[Id] | None, Field(max_length=1000, description="Ids of the tasks that block this one.")
     ] = None
-    metadata: Any = None
+    metadata: Metadata = None
 
 
 class TaskPutIn(TaskPatchIn):

@@ -1,10 +1,10 @@
 """Transitions."""
 
-from typing import Annotated, Any, Self
+from typing import Annotated, Self
 
 from pydantic import Field
 
-from statestore.api.schemas.agents import State, StateData
+from statestore.api.schemas.agents import Metadata, State, StateData
 from statestore.api.schemas.common import In, Reason, RowOut
 from statestore.api.schemas.fields import (
     Address,
@@ -63,4 +63,4 @@ class TransitionIn(In):
     state_after: State = None
     state_after_text: StateData | None = None
     reason: Reason | None = None
-    metadata: Any = None
+    metadata: Metadata = None

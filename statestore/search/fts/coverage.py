@@ -5,11 +5,11 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
-from typing import Any
 
 from statestore.search import limits
 from statestore.search.fts import change_log, index_file, source
 from statestore.search.fts.change_log import LogStatus
+from statestore.search.fts.index_file import Meta
 from statestore.search.fts.indexer import belongs_to
 from statestore.search.fts.ordering import HIGHEST, LOWEST, DocidRange
 
@@ -87,7 +87,7 @@ def _read_coverage(using: str) -> Coverage:
     )
 
 
-def _unread(using: str, meta: dict[str, Any], log: LogStatus) -> Iterator[tuple[int, int]]:
+def _unread(using: str, meta: Meta, log: LogStatus) -> Iterator[tuple[int, int]]:
     """Return the ranges of rowids that are not indexed: inserted since the last poll, or not reached by the walk."""
     seen = meta.get("seen")
     if not log.is_marking and seen is not None:
@@ -102,7 +102,7 @@ def _is_building(meta: dict[str, object]) -> bool:
     return meta.get("walk") is not None and not meta.get("trusted")
 
 
-def _built_share(meta: dict[str, Any]) -> float | None:
+def _built_share(meta: Meta) -> float | None:
     return (meta.get("done") or 0) / (meta.get("total") or 1) if _is_building(meta) else None
 
 

@@ -8,11 +8,12 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from typing import Any, BinaryIO, Final
+from typing import BinaryIO, Final
 
 from django.conf import settings
 
 from statestore.search.fts import index_file, indexer
+from statestore.search.fts.index_file import Meta
 from statestore.search.progress import Progress
 
 VARIABLE: Final = "DASHBOARD_INDEXES"
@@ -81,7 +82,7 @@ def rebuild_elsewhere(report: Callable[[Progress], None], stop: threading.Event)
     return False
 
 
-def _meta() -> dict[str, Any]:
+def _meta() -> Meta:
     """Return the values that the index keeps about itself, if there is one."""
     index = index_file.reading()
     try:

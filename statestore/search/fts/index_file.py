@@ -7,7 +7,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from django.conf import settings
 
@@ -43,6 +43,9 @@ FORMAT: Final = f"4 {'without' if _CONTENTLESS else 'with'} texts"
 _TEXT: Final = f"CREATE VIRTUAL TABLE text USING fts5(content, type, session, tokenize='trigram'{_CONTENTLESS})"
 
 _local = threading.local()
+
+# What the index says of itself, by name: numbers and names of rows.
+Meta: TypeAlias = dict[str, Any]
 
 
 def path() -> Path:
@@ -165,7 +168,7 @@ def meta(connection: sqlite3.Connection, name: str) -> object:
     return row[0] if row else None
 
 
-def all_meta(connection: sqlite3.Connection) -> dict[str, Any]:
+def all_meta(connection: sqlite3.Connection) -> Meta:
     """Return all values that the index keeps about itself."""
     return dict(connection.execute("SELECT name, value FROM meta").fetchall())
 

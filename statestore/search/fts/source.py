@@ -12,6 +12,7 @@ from django.db import connections
 
 from statestore.db.batching import batched
 from statestore.db.errors import translated_errors
+from statestore.db.vendor import SqlRow
 from statestore.search import limits
 from statestore.search.fts.change_log import key_bytes
 from statestore.search.times import StoredTime
@@ -52,13 +53,13 @@ _ROWS: Final = (
 _SIZES: Final = f"SELECT rowid, {_SIZE} FROM events WHERE "
 
 
-def _query(using: str, sql: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
+def _query(using: str, sql: str, parameters: Sequence[Any]) -> list[SqlRow]:
     with translated_errors(), connections[using].cursor() as cursor:
         cursor.execute(sql, parameters)
         return list(cursor.fetchall())
 
 
-def _event(row: tuple[Any, ...]) -> StoredEvent:
+def _event(row: SqlRow) -> StoredEvent:
     is_blob, pk, timestamp, rowid, kind, actor_type, actor, session, git, content, size = row
     texts = (kind or b"", actor_type or b"", actor or b"", session or b"")
     content, size = content or b"", size or 0
@@ -110,7 +111,7 @@ def _affordable(sizes: Iterable[tuple[int, int | None]]) -> list[tuple[int, int]
     return chunk
 
 
-def _read(using: str, sizes: list[tuple[Any, ...]]) -> Iterator[list[StoredEvent]]:
+def _read(using: str, sizes: list[SqlRow]) -> Iterator[list[StoredEvent]]:
     left = [(rowid, size) for rowid, size in sizes]
     while left:
         chunk = _affordable(left)
