@@ -95,7 +95,7 @@ class Scope:
         rows = models.AuditEntry.objects.using(self.using)
         if self.is_unrestricted:
             return rows
-        own: dict[str, QuerySet[Any]] = {"task": self.tasks(), "session": self.sessions()}
+        own: dict[str, QuerySet[Model]] = {"task": self.tasks(), "session": self.sessions()}
         about_agents = Q(row_id__in=self._ids()) & ~Q(noun__in=own)
         about_work = (Q(noun=noun, row_id__in=own_rows.order_by().values("pk")) for noun, own_rows in own.items())
         return rows.filter(reduce(or_, about_work, about_agents))

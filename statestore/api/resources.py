@@ -3,8 +3,9 @@
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Generic, TypeVar
 
+from django.db.models import Model
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 
@@ -15,6 +16,9 @@ from statestore.api.auth import caller
 from statestore.api.responses import if_match, must_be_new, no_content, resource, written
 from statestore.db.ids import ADDRESS, RowId, from_address
 from statestore.errors import Conflict, Moved, NotFound
+from statestore.models.querysets import AddressedQuerySet
+
+Row = TypeVar("Row", bound=Model)
 
 
 def id_of(address: str, noun: str) -> RowId:
@@ -32,7 +36,7 @@ def not_found(noun: str, address: str, hint: str = "") -> NotFound:
     return NotFound(f"{noun.capitalize()} “{address[:80]}” not found. {hint}".rstrip())
 
 
-def find(rows: Any, noun: str, address: str, *, column: str = "pk", hint: str = "") -> Any:
+def find(rows: AddressedQuerySet[Row], noun: str, address: str, *, column: str = "pk", hint: str = "") -> Row:
     """Return the row at an address. Raises NotFound."""
     row = rows.named(id_of(address, noun), column)
     if row is None:
@@ -58,15 +62,15 @@ def find_agent(request: HttpRequest, address: str, *, trash: bool = True) -> mod
 
 
 @dataclass(frozen=True, slots=True)
-class Resource:
+class Resource(Generic[Row]):
     """A noun each of whose resources is one row, with the hash of the row as its ETag."""
 
     noun: str
-    rows: Callable[[Scope], Any]
-    serialize: Callable[[object], object]
+    rows: Callable[[Scope], AddressedQuerySet[Row]]
+    serialize: Callable[[Row], object]
     hint: str = ""
 
-    def find(self, request: HttpRequest, address: str) -> Any:
+    def find(self, request: HttpRequest, address: str) -> Row:
         """Return the row at an address. Raises NotFound."""
         return find(self.rows(caller(request).scope), self.noun, address, hint=self.hint)
 
@@ -75,11 +79,11 @@ class Resource:
         row = self.find(request, address)
         return resource(request, models.row_hash(row), lambda: self.serialize(row))
 
-    def written(self, row: Any, *, is_new: bool = False) -> HttpResponse:
+    def written(self, row: Row, *, is_new: bool = False) -> HttpResponse:
         """Return the response of a write."""
         return written(self.serialize(row), etag=models.row_hash(row), is_new=is_new)
 
-    def find_for_put(self, request: HttpRequest, address: str) -> tuple[str, Any]:
+    def find_for_put(self, request: HttpRequest, address: str) -> tuple[str, Row | None]:
         """Return the id of a PUT and the row to overwrite, None to create.
 
         Raises Conflict if the caller cannot see the row, Moved if it exists and the request may only create.
@@ -94,7 +98,10 @@ class Resource:
             who.require_permission(f"add_{self.noun}")
             if rows.model is models.Session:
                 who.scope.require_new_session(pk)
-            if not who.scope.is_unrestricted and rows.model.objects.using(who.scope.using).filter(pk=pk).exists():
+            if (
+                not who.scope.is_unrestricted
+                and rows.model._default_manager.using(who.scope.using).filter(pk=pk).exists()
+            ):
                 raise Conflict(f"The id “{pk[:80]}” is already in use. Nothing was changed. Choose another id.")
         return pk, row
 

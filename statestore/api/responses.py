@@ -4,8 +4,9 @@ import hashlib
 import json
 import secrets
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
+from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseNotModified
 from django.utils.http import parse_etags
 
@@ -16,6 +17,9 @@ from statestore.api.serializers import Verbatim
 from statestore.db import pagination
 
 CONTENT_TYPE: Final = "application/json"
+
+Row = TypeVar("Row")
+StoredRow = TypeVar("StoredRow", bound=Model)
 
 
 def json_bytes(payload: object) -> bytes:
@@ -120,17 +124,19 @@ def must_be_new(request: HttpRequest) -> bool:
     return header is not None
 
 
-def check_row(request: HttpRequest, row: Any) -> None:
+def check_row(request: HttpRequest, row: Model | None) -> None:
     """Raise Moved unless If-Match is absent or names the row's present ETag."""
     etags.expect(row, if_match(request))
 
 
-def listed(rows: Iterable[object], serialize: Callable[[Any], object], next_cursor: str | None = None) -> HttpResponse:
+def listed(rows: Iterable[Row], serialize: Callable[[Row], object], next_cursor: str | None = None) -> HttpResponse:
     """Return one page of a list."""
     return answer({"items": [serialize(row) for row in rows], "next": next_cursor})
 
 
-def page_of(rows: Any, order: Sequence[str], params: PageIn, serialize: Callable[[Any], object]) -> HttpResponse:
+def page_of(
+    rows: QuerySet[StoredRow], order: Sequence[str], params: PageIn, serialize: Callable[[StoredRow], object]
+) -> HttpResponse:
     """Return the page of a queryset that the parameters request."""
     page = pagination.page(rows, order, cursor=params.cursor, size=params.limit)
     return listed(page, serialize, page.older)

@@ -1,7 +1,5 @@
 """Counts that walk an index from one distinct value to the next, instead of reading every row."""
 
-from typing import Any
-
 from django.db import connections, models
 
 from statestore.db.errors import translated_errors
@@ -65,7 +63,7 @@ SELECT n, (
 
 
 def bounded_counts(
-    rows: models.QuerySet[Any], column: str, *, start: int, width_seconds: int, columns: int, most: int
+    rows: models.QuerySet[models.Model], column: str, *, start: int, width_seconds: int, columns: int, most: int
 ) -> dict[int, int]:
     """Return how many rows, up to `most`, there are in each of some equal stretches of time, those without left out."""
     if rows.query.is_empty():

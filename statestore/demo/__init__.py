@@ -30,7 +30,7 @@ def load(now: int) -> dict[str, int]:
     return {model._meta.db_table: len(rows) for model, rows in tables.items()}
 
 
-def _time_of(row: Any) -> int:
+def _time_of(row: object) -> int:
     for column in ("timestamp", "started_at", "updated_at", "created_at"):
         if hasattr(row, column):
             return int(getattr(row, column))

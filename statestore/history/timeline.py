@@ -3,7 +3,8 @@
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+
+from django.db.models import Model, QuerySet
 
 from statestore import models
 from statestore.db.counts import bounded_counts
@@ -113,7 +114,7 @@ def _captured_lane(agent_id: str, span: Span, using: str) -> list[Lane]:
     return [Lane("captured", counts)] if counts else []
 
 
-def _counted(rows: Any, column: str, span: Span) -> dict[int, int]:
+def _counted(rows: QuerySet[Model], column: str, span: Span) -> dict[int, int]:
     return bounded_counts(
         rows,
         column,

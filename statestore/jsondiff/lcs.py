@@ -3,11 +3,12 @@
 from bisect import bisect_left
 from collections import defaultdict, deque
 from collections.abc import Callable, Hashable, Iterable, Sequence
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 from statestore.jsondiff import limits
 
 Match: TypeAlias = tuple[int, int]
+Items = TypeVar("Items", list[Any], str)
 
 # A run of equal items on the way through the edit graph: the run before it, where it starts on either side, its length.
 _Run: TypeAlias = tuple[Any, int, int, int]
@@ -58,7 +59,7 @@ def _match_shared(left: list[Hashable], right: list[Hashable], budget: Budget) -
     ]
 
 
-def common_ends(left: Any, right: Any, equal: Callable[[Any, Any], bool]) -> tuple[int, int]:
+def common_ends(left: Items, right: Items, equal: Callable[[Items, Items], bool]) -> tuple[int, int]:
     """Return the lengths of the common prefix and, after it, of the common suffix of two lists or texts.
 
     `equal` compares slices: halving them keeps the work in C, where a loop over the items would not be.
@@ -67,7 +68,7 @@ def common_ends(left: Any, right: Any, equal: Callable[[Any, Any], bool]) -> tup
     return head, _common_head(left[head:][::-1], right[head:][::-1], equal)
 
 
-def _common_head(left: Any, right: Any, equal: Callable[[object, object], bool]) -> int:
+def _common_head(left: Items, right: Items, equal: Callable[[Items, Items], bool]) -> int:
     low, high = 0, min(len(left), len(right))
     while low < high:
         middle = (low + high + 1) // 2

@@ -3,7 +3,6 @@
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
 
 from statestore import models
 from statestore.db.batching import batched
@@ -89,7 +88,7 @@ def load(using: str, ids: Iterable[str]) -> dict[str, models.Task | None]:
     return {task_id: rows.get(task_id) for task_id in ids}
 
 
-def _named(text: Any) -> list[str]:
+def _named(text: str | None) -> list[str]:
     try:
         return dependency_ids(text)
     except ValidationError:

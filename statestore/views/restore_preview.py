@@ -86,7 +86,9 @@ def _is_unseen(planned: restore.RestorePlan, values: dict[str, object]) -> bool:
     return planned.kind in ("part", "edit", "merge") and values["shown"] != models.sha256(planned.text)
 
 
-def _done(request: HttpRequest, planned: restore.RestorePlan, values: dict[str, Any]) -> Any:
+def _done(
+    request: HttpRequest, planned: restore.RestorePlan, values: dict[str, Any]
+) -> models.SavedPlan | models.Restore | str:
     """Apply or save the plan, and return where to redirect."""
     reason = values["reason"]
     if values["step"] == "plan":

@@ -60,7 +60,7 @@ class AgentColumnsIn(In):
 
     @field_validator("name", "status", "version", "metadata", "state_data", mode="before")
     @classmethod
-    def _is_given(cls, value: Any) -> Any:
+    def _is_given(cls, value: object) -> object:
         if value is None:
             raise ValueError("Null is not allowed; omit the field to keep its value")
         return value

@@ -40,7 +40,7 @@ class Out(BaseModel):
         """Return the response for a row. `values` are used instead of its attributes."""
         return cls.model_validate(_Overlay(row, values) if values else row)
 
-    def members(self) -> dict[str, Any]:
+    def members(self) -> dict[str, object]:
         """Return the members of the JSON object."""
         return self.__dict__
 
@@ -48,7 +48,7 @@ class Out(BaseModel):
 class _Overlay:
     """A row with some of its attributes replaced."""
 
-    def __init__(self, row: Any, values: dict[str, Any]) -> None:
+    def __init__(self, row: object, values: dict[str, object]) -> None:
         self.__dict__ = {**values, "_row": row}
 
     def __getattr__(self, name: str) -> Any:
@@ -90,13 +90,13 @@ class SparseOut(Out):
 
     @model_validator(mode="before")
     @classmethod
-    def _leave_out_missing(cls, row: Any) -> Any:
+    def _leave_out_missing(cls, row: object) -> object:
         if isinstance(row, dict):
             return row
         values = {name: getattr(row, name, MISSING) for name in cls._attributes}
         return {name: value for name, value in values.items() if value is not MISSING}
 
-    def members(self) -> dict[str, Any]:
+    def members(self) -> dict[str, object]:
         """Return the members of the JSON object."""
         return {name: value for name, value in self.__dict__.items() if name in self.model_fields_set}
 

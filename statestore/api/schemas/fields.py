@@ -37,7 +37,7 @@ StoredSeconds = Annotated[
 ]
 
 ChangedColumns = Annotated[
-    dict[str, Any] | None,
+    dict[str, object] | None,
     BeforeValidator(serializers.changed_columns),
     Field(description="The changed columns; null if the row did not exist, or if they are not known."),
 ]
