@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
+from typing import Any, cast
 
 from django.contrib import admin
 from django.contrib.admin.utils import quote, unquote
@@ -42,7 +42,7 @@ class BoundedPaginator(Paginator):  # type: ignore[type-arg]
 
     @cached_property
     def count(self) -> int:
-        rows: Any = self.object_list
+        rows = cast(QuerySet[Model], self.object_list)
         return len(rows.order_by().values_list("pk")[: COUNTED_ROWS + 1])
 
 

@@ -115,7 +115,7 @@ def _apply(executor: MigrationExecutor, state: ProjectState, plan: list[Any]) ->
             executor.recorder.record_applied(migration.app_label, migration.name)
 
 
-def _note_found(using: str, look: Look, *, now: int, **facts: Any) -> None:
+def _note_found(using: str, look: Look, *, now: int, **facts: object) -> None:
     schema = {"objects": look.objects, "switched_to_wal": False, **facts}
     models.Adoption.objects.using(using).create(
         at=now, layout=look.layout, schema=json.dumps(schema), journal_mode=look.journal_mode

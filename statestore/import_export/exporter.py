@@ -73,7 +73,7 @@ def _rows(table: Table, wanted: Wanted) -> Iterator[bytes]:
                 yield codec.row_line(table.name, table.columns, values)
 
 
-def _chunks(rows: Any, table: Table) -> Iterator[list[Any]]:
+def _chunks(rows: Any, table: Table) -> Iterator[list[object]]:
     """Yield the keys of rows in order, in batches that fit into memory."""
     order = "rowid" if table.has_rowid else "pk"
     sizes = [vendor.byte_length(name) for name in table.heavy]

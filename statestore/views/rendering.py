@@ -4,6 +4,7 @@ import re
 from typing import Any
 
 from django.forms.renderers import TemplatesSetting
+from django.http import HttpRequest
 from django.template.backends.django import DjangoTemplates, Template
 from django.utils.safestring import SafeString, mark_safe
 
@@ -33,9 +34,9 @@ class LenientTextTemplates(DjangoTemplates):
 def _sendable(template: Template) -> Template:
     render = template.render
 
-    def render_sendable(*arguments: Any, **keywords: Any) -> SafeString:
+    def render_sendable(context: Any = None, request: HttpRequest | None = None) -> SafeString:
         # Replacing one character by another that needs no escaping keeps safe output safe.
-        return mark_safe(_SURROGATE.sub("\ufffd", render(*arguments, **keywords)))  # noqa: S308
+        return mark_safe(_SURROGATE.sub("\ufffd", render(context, request)))  # noqa: S308
 
     template.render = render_sendable  # type: ignore[method-assign]
     return template
