@@ -77,11 +77,6 @@ def _identity(pk: object) -> tuple[bool, object]:
     return isinstance(pk, StoredBlob), pk
 
 
-def cursor_after(row: Model, order: Sequence[str]) -> str:
-    """Return the cursor of the page that begins after `row`."""
-    return _encode(row, [name.lstrip("-") for name in order], backwards=False)
-
-
 def _reversed(order: Sequence[str]) -> list[str]:
     return [name[1:] if name.startswith("-") else f"-{name}" for name in order]
 

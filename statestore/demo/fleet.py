@@ -13,7 +13,6 @@ from statestore.demo import script
 MINUTE = 60
 HOUR = 60 * MINUTE
 DAY = 24 * HOUR
-MESSAGES_KEPT = 24
 # coder-2 loses its goal at this turn: the moment that the walk of docs/tour.md finds.
 WRONG_TURN = 31
 

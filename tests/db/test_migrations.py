@@ -123,6 +123,19 @@ def test_edits_of_an_earlier_release_become_columns_and_details_again(migrated: 
         )
 
 
+def test_no_more_entries_are_converted_than_the_orchestrator_can_wait_for(migrated: dict[str, str], tmp_path: Path):
+    """Older ones keep their details: they are still read, and nothing is lost."""
+    manage(migrated, ("migrate", "statestore", "0010", *STORE[1:]))
+    edit = ("move", "task", '{"status": ["Todo", "Done"]}')
+    insert = "INSERT INTO dash_audit (at, actor, address, verb, noun, row_id, hash_before, hash_after, detail)"
+    with sqlite3.connect(tmp_path / "store.db") as connection:
+        connection.executemany(f"{insert} VALUES (1, 'ada', '', ?, ?, 'x', '', '', ?)", [edit] * 5_001)
+    manage(migrated, STORE)
+    with sqlite3.connect(tmp_path / "store.db") as connection:
+        kept = connection.execute("SELECT id, detail FROM dash_audit WHERE before IS NULL").fetchall()
+    assert kept == [(1, edit[2])]
+
+
 @pytest.mark.parametrize("name", schema_detection.our_migrations())
 def test_a_migration_imports_nothing_of_the_project_but_its_fields(name: str):
     """A migration that read its SQL from live code would do something else once that code is edited."""
