@@ -1,5 +1,6 @@
 """What every test may ask for."""
 
+import gc
 import os
 import shlex
 import shutil
@@ -20,6 +21,7 @@ from django.db import connections
 from django.test import Client, override_settings
 
 from statestore.adoption import status
+from statestore.agents import limits as agent_limits
 from statestore.db.routers import store_alias
 from statestore.search.fts import index_file as search_file
 from tests.commands import manage
@@ -28,6 +30,16 @@ from tests.templates import Templates
 
 # Playwright's event loop runs in the tests' thread; the ORM is not used from inside it.
 os.environ.setdefault("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
+
+
+# What was imported and collected lives to the end; without this, each collection of garbage walks all of it again.
+gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    """Leave what was imported and collected out of the collection of garbage."""
+    gc.freeze()
+    gc.enable()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -145,7 +157,11 @@ def _test_settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     # A password that is meant to be slow to check would cost a second each time.
     hashers = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     empty = str(tmp_path_factory.mktemp("empty"))
-    with override_settings(STATIC_ROOT=empty, STORAGES=storages, PASSWORD_HASHERS=hashers):
+    with (
+        override_settings(STATIC_ROOT=empty, STORAGES=storages, PASSWORD_HASHERS=hashers),
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        patch.setattr(agent_limits, "MEASURED_SECONDS", 0.02)
         yield
 
 

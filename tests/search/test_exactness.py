@@ -14,6 +14,7 @@ from statestore.search import limits
 from statestore.search.fts import index_file, trigram_stats, unindexed
 from statestore.search.fts.indexer import Indexer
 from tests.builders import NOW, make_event
+from tests.faults.scale import times as examples
 from tests.search.oracle import everything, like, wrong
 
 pytestmark = pytest.mark.django_db
@@ -85,7 +86,9 @@ steps = st.one_of(
 )
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(
+    max_examples=examples(60, 2_000), suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(st.lists(steps, max_size=25), st.sampled_from(WORDS))
 def test_after_any_changes_the_answer_equals_like(done: list[tuple[Any, ...]], word: str):
     change("DELETE FROM events")
@@ -230,7 +233,9 @@ def test_if_trigrams_mislead_the_whole_word_is_looked_up(
     assert everything("abcde") == everything("abcde", backwards=True) == like("abcde")
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(
+    max_examples=examples(60, 2_000), suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(st.lists(steps, max_size=25), st.sampled_from(WORDS), st.integers(1, 4))
 def test_after_any_changes_portions_lose_and_repeat_nothing(done: list[tuple[Any, ...]], word: str, limit: int):
     change("DELETE FROM events")
