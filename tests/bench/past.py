@@ -14,7 +14,7 @@ from django.test import Client
 from statestore import history, models, restore
 from statestore.access.audit import Actor
 from statestore.agents import capture
-from statestore.db import vendor
+from statestore.db.transactions import WriteLock
 from statestore.history import moments
 from statestore.jsondiff import predicate
 from tests.bench import data
@@ -136,17 +136,17 @@ def _took(show: Show, name: str, start: float, note: str = "") -> None:
 def held() -> Iterator[list[float]]:
     """Yield the list to which is added for how many ms each outermost write transaction was open."""
     times: list[float] = []
-    began, passed = vendor._Turn.has_begun, vendor._Turn.pass_on
+    began, passed = WriteLock.has_begun, WriteLock.release
     since: list[float] = []
 
-    def has_begun(turn: Any) -> None:
-        began(turn)
+    def has_begun(lock: WriteLock) -> None:
+        began(lock)
         since.append(time.perf_counter())
 
-    def pass_on(turn: Any) -> None:
+    def release(lock: WriteLock) -> None:
         times.append((time.perf_counter() - since[0]) * 1000)
         since.clear()
-        passed(turn)
+        passed(lock)
 
-    with patch.object(vendor._Turn, "has_begun", has_begun), patch.object(vendor._Turn, "pass_on", pass_on):
+    with patch.object(WriteLock, "has_begun", has_begun), patch.object(WriteLock, "release", release):
         yield times
