@@ -49,6 +49,7 @@ def _database(name: str, default: Path) -> dict[str, Any]:
         raise ImproperlyConfigured(f"{name} must name an absolute path: sqlite:////absolute/path (four slashes).")
     database: dict[str, Any] = dict(environ.Env.db_url_config(url))
     if scheme == "sqlite":
+        database["ENGINE"] = "statestore.db.sqlite"
         # IMMEDIATE: a transaction that first reads and then writes would otherwise fail at once when the
         # orchestrator wrote in between, without waiting. synchronous stays FULL: no acknowledged write is lost.
         database["OPTIONS"] = {"transaction_mode": "IMMEDIATE", "timeout": 5}

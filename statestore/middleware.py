@@ -3,13 +3,10 @@
 from collections.abc import Callable
 
 from csp.utils import build_policy
-from django.db import DatabaseError
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
 
 from statestore.adoption.status import store_status
-from statestore.db.errors import translate
-from statestore.errors import StateStoreError
+from statestore.views.errors import error_page, page_of
 
 Respond = Callable[[HttpRequest], HttpResponse]
 
@@ -63,20 +60,8 @@ class StoreErrors:
         status = store_status()
         if status.is_ready:
             return None
-        context = {"title": "Store not ready", "message": f"{status.found} {status.remedy}", "status": 503}
-        return _unavailable(render(request, "statestore/error.html", context, status=503))
+        return error_page(request, "Store not ready", f"{status.found} {status.remedy}", 503)
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
         """Return the page for an error of ours or of the database; other errors stay errors."""
-        if isinstance(error, DatabaseError):
-            error = translate(error)
-        if not isinstance(error, StateStoreError):
-            return None
-        context = {"title": error.title, "message": str(error), "status": error.status}
-        response = render(request, "statestore/error.html", context, status=error.status)
-        return _unavailable(response) if error.status == 503 else response
-
-
-def _unavailable(response: HttpResponse) -> HttpResponse:
-    response["Retry-After"] = "5"
-    return response
+        return page_of(request, error)

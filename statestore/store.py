@@ -60,6 +60,7 @@ class StateStore:
 
     def initialize(self) -> None:
         """Create the schema where the database is empty, or bring ours up to date; `adopt` is for other files."""
+        connections[self.using].prepare_database()
         tables = set(connections[self.using].introspection.table_names())
         if "agent_states" in tables and "django_migrations" not in tables:
             raise MigrationError(

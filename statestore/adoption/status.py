@@ -12,6 +12,7 @@ from django.db.utils import DatabaseError as DjangoDatabaseError
 from statestore.adoption import schema_detection
 from statestore.db import vendor
 from statestore.db.routers import store_alias
+from statestore.db.sqlite.base import Identity, identity_of
 
 State = Literal["ready", "behind", "not adopted", "missing", "unreadable"]
 
@@ -30,26 +31,37 @@ class StoreStatus:
         return self.state == "ready"
 
 
-# Stores that were ready once; looking again would cost each request a query.
-_ready: Final[set[tuple[str, str]]] = set()
+# Databases that were ready once, each with the file that it was: looking again would cost each request a query.
+_ready: Final[dict[str, object]] = {}
 
 
 def store_status(using: str | None = None) -> StoreStatus:
-    """Return whether the store can be used. Cheap; once it was ready it is not looked at again."""
+    """Return whether the store can be used. Cheap: a file that was ready once is not looked at again."""
     using = using or store_alias()
-    connection = connections[using]
-    place = (using, str(connection.settings_dict["NAME"]))
-    if place in _ready:
+    present = _database(using)
+    if _ready.get(using) == present:
         return StoreStatus("ready")
-    status = _look(connection, place[1])
+    forget_store_status()
+    status = _look(connections[using], present[0])
     if status.is_ready:
-        _ready.add(place)
+        _ready[using] = present
     return status
+
+
+def take_as_ready(using: str) -> None:
+    """Take the store as it is now for one that was found to be ready."""
+    _ready[using] = _database(using)
 
 
 def forget_store_status() -> None:
     """Forget the cached status: the store was adopted, left or replaced."""
     _ready.clear()
+
+
+def _database(using: str) -> tuple[str, Identity | None]:
+    """Return the name of a database, and which file it names now."""
+    name = str(connections[using].settings_dict["NAME"])
+    return name, identity_of(name) if vendor.is_sqlite(connections[using]) else None
 
 
 def _look(connection: BaseDatabaseWrapper, name: str) -> StoreStatus:

@@ -48,7 +48,7 @@ def foreign_keys_off(connection: BaseDatabaseWrapper) -> Iterator[None]:
 
 def _database(path: Path) -> dict[str, object]:
     return {
-        "ENGINE": "django.db.backends.sqlite3",
+        "ENGINE": "statestore.db.sqlite",
         "NAME": str(path),
         "OPTIONS": {"transaction_mode": "IMMEDIATE", "timeout": 5},
         "ATOMIC_REQUESTS": False,

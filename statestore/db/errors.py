@@ -13,6 +13,25 @@ BUSY = "Another program is writing to the store and did not finish in time. Noth
 _OUT_OF_ORDER = ("disk i/o error", "unable to open", "malformed", "not a database", "connection", "shutting down")
 
 
+class FileMissing(OperationalError):
+    """The file of an SQLite database does not exist; SQLite would create an empty one."""
+
+    def __init__(self, path: str | None) -> None:
+        super().__init__(
+            f"{path} does not exist. Nothing was changed. Put the file back: the dashboard then goes on by itself."
+        )
+
+
+class FileReplaced(OperationalError):
+    """The file of an SQLite database was replaced or moved while something was saved into it."""
+
+    def __init__(self, path: str | None) -> None:
+        super().__init__(
+            f"{path} was replaced or moved while this was saved. What was saved may be missing from the present file."
+            " Look at it, then try again."
+        )
+
+
 @contextmanager
 def translated_errors() -> Iterator[None]:
     """Turn the driver's errors inside the block into this project's, each with what to do."""
@@ -26,6 +45,8 @@ def translated_errors() -> Iterator[None]:
 
 def translate(error: DjangoDatabaseError) -> StateStoreError:
     """Return the domain's error for one of the driver's."""
+    if isinstance(error, FileMissing | FileReplaced):
+        return Unavailable(str(error))
     text = str(error).lower()
     if "statement timeout" in text:
         return TooSlow("The database did not answer in time. Request less data or a shorter time range.")

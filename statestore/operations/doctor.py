@@ -6,6 +6,7 @@ that the orchestrator never waits for them.
 
 # ruff: noqa: S608  (names and conditions that are put into SQL here are constants of ours)
 
+import os
 import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -92,7 +93,8 @@ def check_journal_mode(connection: BaseDatabaseWrapper) -> Iterator[Finding]:
     yield Finding(
         "warn",
         f"The journal mode is {mode}",
-        "While anything reads the file, the orchestrator's saves wait, and fail after 5 seconds.",
+        "While anything reads the file, the orchestrator's saves wait, and fail after 5 seconds. Beside a busy "
+        "orchestrator, up to half of the dashboard's own saves and restores are refused (503).",
         f"Run `manage.py adopt {_file(connection)} --wal`. The orchestrator works on as before.",
     )
 
@@ -181,6 +183,45 @@ def check_foreign_keys(connection: BaseDatabaseWrapper) -> Iterator[Finding]:
     """Fail when this connection does not enforce foreign keys, as the orchestrator's does."""
     if not _value(connection, "PRAGMA foreign_keys"):
         yield Finding("error", "Foreign keys are off", "Deleted tasks leave edges behind.", "Restart the dashboard.")
+
+
+def check_replaced(connection: BaseDatabaseWrapper) -> Iterator[Finding]:
+    """Fail when a program still has the file open that was at the store's path before: what it saves is lost."""
+    path = _file(connection)
+    if path is None:
+        return
+    deleted = f"{path} (deleted)"
+    if programs := sorted({_program(link.parent.parent) for link in _open_files() if _target(link) == deleted}):
+        yield Finding(
+            "error",
+            f"The store's file was replaced, and the earlier one is still in use: {', '.join(programs[:8])}",
+            "What these programs save goes into a file that has no name any more, and is lost when they exit.",
+            "Restart them, so that they open the file that is there now.",
+        )
+
+
+def _open_files() -> Iterator[Path]:
+    """Yield the links to the open files of this machine's processes, those that may be looked at."""
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            yield from (process / "fd").iterdir()
+        except OSError:
+            continue
+
+
+def _target(link: Path) -> str:
+    try:
+        return os.readlink(link)
+    except OSError:
+        return ""
+
+
+def _program(process: Path) -> str:
+    try:
+        name = (process / "comm").read_text().strip()
+    except OSError:
+        name = "a program"
+    return f"{name} (process {process.name})"
 
 
 def check_disk(connection: BaseDatabaseWrapper) -> Iterator[Finding]:
@@ -333,6 +374,7 @@ CHECKS: Final = (
     Check(check_triggers, cheap=True),
     Check(check_foreign_keys, cheap=True),
     Check(check_disk, cheap=True),
+    Check(check_replaced, cheap=False),
     Check(check_content, cheap=False),
     Check(check_keys, cheap=False, sqlite_only=False),
     Check(check_integers, cheap=False),

@@ -31,13 +31,18 @@ THEMES = ("system", "light", "dark")
 def frame(request: HttpRequest) -> dict[str, object]:
     """Return the rail, the store's name and the theme, for each template."""
     user = getattr(request, "user", None)
-    theme = request.COOKIES.get("theme", "system")
     return {
         "places": [place for place in PLACES if user and (not place[0] or user.has_perm(f"statestore.{place[3]}"))],
         "store_name": store_name(),
-        "theme": theme if theme in THEMES else "system",
+        "theme": theme_of(request),
         "themes": THEMES,
     }
+
+
+def theme_of(request: HttpRequest) -> str:
+    """Return the theme that the browser's cookie asks for."""
+    theme = request.COOKIES.get("theme", "system")
+    return theme if theme in THEMES else "system"
 
 
 def store_name() -> str:

@@ -2,7 +2,7 @@
 
 It prepares everything that a running server has loaded, closes its connections, takes the right to write from the
 paths, becomes nobody where it was root, and asks for each page with a server's eyes of before. Prints one JSON list of
-answers. `--bare` leaves out the middleware that turns failures into words: the canary.
+answers. `--bare` leaves out what turns failures into words: the canary.
 """
 
 import json
@@ -26,17 +26,21 @@ def main() -> None:
     plain = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
     settings.STORAGES = {**settings.STORAGES, "staticfiles": plain}
     settings.ALLOWED_HOSTS = ["testserver"]
-    if "--bare" in sys.argv:
+    is_bare = "--bare" in sys.argv
+    if is_bare:
         settings.MIDDLEWARE = [name for name in settings.MIDDLEWARE if name != "statestore.middleware.StoreErrors"]
     django.setup()
     from django.contrib.auth.models import User
     from django.db import connections
     from django.test import Client
 
+    from descartes_site import urls
     from statestore import models
     from statestore.adoption.status import forget_store_status
     from tests.faults.sites import NAME, QUIET
 
+    if is_bare:
+        urls.handler500 = "django.views.defaults.server_error"
     client = Client(raise_request_exception=False)
     client.force_login(User.objects.get(username=NAME), "django.contrib.auth.backends.ModelBackend")
     agent = models.AgentState.objects.get(agent_id=QUIET[0])

@@ -17,7 +17,7 @@ from statestore.adoption.adopt import adopt
 from statestore.adoption.temporary_store import store_at
 from statestore.db import vendor
 from statestore.operations import doctor
-from tests.foreign import hostile, orchestrator
+from tests.foreign import hostile, orchestrator, writer
 from tests.foreign.harm import held_seconds, watched
 from tests.stores import execute, make_store
 
@@ -195,3 +195,13 @@ def test_the_command_fails_on_errors_alone(path: Path, monkeypatch: pytest.Monke
         with pytest.raises(SystemExit, match="1"):
             call_command("doctor", quick=True, stdout=out)
     assert "CREATE INDEX IF NOT EXISTS idx_events_actor_id" in out.getvalue()
+
+
+def test_a_program_that_saves_into_a_file_that_was_replaced_is_named(path: Path) -> None:
+    copy = Path(shutil.copy(path, path.with_name("copy.db")))
+    with writer.running(path, "--per-second", "20") as run:
+        assert not any("still in use" in title for title in complaints(path))
+        copy.replace(path)
+        (title,) = [title for title in complaints(path) if "still in use" in title]
+        assert f"(process {run.process.pid})" in title
+    assert not any("still in use" in title for title in complaints(path))

@@ -10,6 +10,7 @@ from django.db import connections
 from statestore.db import transactions
 from statestore.db.errors import translated_errors
 from statestore.db.fields import StoredBlob, text_bytes
+from statestore.errors import Conflict
 
 TRIGGERS: Final = (
     "dash_dirty_insert",
@@ -20,6 +21,10 @@ TRIGGERS: Final = (
 )
 # An event's key is its id in bytes: b"t" and a text, valid or not, or b"b" and a blob.
 _PK: Final = "typeof({column}) = 'blob', CAST({column} AS BLOB)"
+
+
+class StoreReplaced(Conflict):
+    """The store's file was replaced by another, or by an older copy of itself, since its marks were read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +72,16 @@ def marked(using: str, limit: int) -> list[tuple[bytes, int]]:
         return [(key_bytes(is_blob, raw), generation) for is_blob, raw, generation in cursor.fetchall()]
 
 
-def clear(using: str, marks: list[tuple[bytes, int]], token: str) -> None:
-    """Delete marks that were not set again since they were read, and leave the indexer's token."""
+def clear(using: str, marks: list[tuple[bytes, int]], token: str, *, instead_of: str | None) -> None:
+    """Delete marks that were not set again since they were read, and leave the indexer's token instead of its last.
+
+    Raises StoreReplaced if the store has another token: it is not the one in which the marks were read.
+    """
     with transactions.writing(using), connections[using].cursor() as cursor:
+        cursor.execute("SELECT token FROM dash_index")
+        row = cursor.fetchone()
+        if (row[0] if row else None) != instead_of:
+            raise StoreReplaced("The store was replaced while its events were indexed.")
         for key, generation in marks:
             place = "%s" if key[:1] == b"b" else "CAST(%s AS TEXT)"
             cursor.execute(

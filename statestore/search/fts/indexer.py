@@ -12,10 +12,11 @@ from django.conf import settings
 from django.db import connections
 
 from statestore.db.routers import store_alias
+from statestore.db.sqlite.base import identity_of
 from statestore.errors import StateStoreError
 from statestore.search import limits
 from statestore.search.fts import change_log, index_file, source
-from statestore.search.fts.change_log import LogStatus
+from statestore.search.fts.change_log import LogStatus, StoreReplaced
 from statestore.search.fts.documents import Documents, Positions
 from statestore.search.fts.ordering import LOWEST
 from statestore.search.fts.source import StoredEvent
@@ -68,10 +69,17 @@ class Indexer:
 
     def _adopt(self, log: LogStatus) -> None:
         """Put the same token into the store and the index: an older copy of either has another one."""
-        token, identity = secrets.token_hex(8), store_identity(self.using)
-        self._note(store=identity, is_marking=log.is_marking, token=token, next_token=None, trusted=False)
+        token = secrets.token_hex(8)
+        self._note(
+            store=store_identity(self.using),
+            file=file_number(self.using),
+            is_marking=log.is_marking,
+            token=token,
+            next_token=None,
+            trusted=False,
+        )
         if log.is_marking:
-            change_log.clear(self.using, [], token)
+            change_log.clear(self.using, [], token, instead_of=log.token)
 
     def _is_at(self, rowid: int, key: bytes | None) -> bool:
         """Return whether rows have kept their rowids; loading a dump numbers them anew."""
@@ -91,15 +99,18 @@ class Indexer:
 
     def step(self) -> bool:
         """Do one short piece of work, and return whether there was any to do."""
-        if change_log.status(self.using).is_marking != bool(self._meta("is_marking")):
+        log = change_log.status(self.using)
+        if not belongs_to(index_file.all_meta(self.index), self.using, log):
+            # The store is another one than at the last step: an older copy was put in its place, or its triggers went.
             self._begin()
-        if self._meta("is_marking"):
-            worked = self._index_marked()
-        else:
-            worked = self._index_new()
+            log = change_log.status(self.using)
+        try:
+            worked = self._index_marked(log.token) if log.is_marking else self._index_new()
+        except StoreReplaced:
+            return True
         return worked or self._walk() or self._sweep() or self._merge() or self._check_again()
 
-    def _index_marked(self) -> bool:
+    def _index_marked(self, present_token: str | None) -> bool:
         marks = change_log.marked(self.using, limits.MARKS_AT_ONCE)
         if not marks:
             return False
@@ -109,7 +120,7 @@ class Indexer:
         changed = self._changed(events)
         unchanged = {event.key for event in events} - {event.key for event in changed}
         self._replace([key for key in keys if key not in unchanged], changed, next_token=token)
-        change_log.clear(self.using, marks, token)
+        change_log.clear(self.using, marks, token, instead_of=present_token)
         self._note(token=token, next_token=None)
         return True
 
@@ -221,11 +232,22 @@ def store_identity(using: str) -> str:
     return str(connections[using].settings_dict["NAME"])
 
 
+def file_number(using: str) -> int | None:
+    """Return the inode of the store's file: a file that was put in its place has another one."""
+    identity = identity_of(store_identity(using))
+    return None if identity is None else identity[1]
+
+
 def belongs_to(meta: dict[str, object], using: str, log: LogStatus) -> bool:
-    """Return whether an index belongs to a store, and to its present state: a copy of either has another token."""
+    """Return whether an index belongs to a store, and to its present state: a copy of either has another token.
+
+    Without triggers, no token says so; any other file is taken for another state.
+    """
     if meta.get("store") != store_identity(using) or bool(meta.get("is_marking")) != log.is_marking:
         return False
-    return not log.is_marking or (log.token is not None and log.token in (meta.get("token"), meta.get("next_token")))
+    if not log.is_marking:
+        return meta.get("file") == file_number(using)
+    return log.token is not None and log.token in (meta.get("token"), meta.get("next_token"))
 
 
 def _count(using: str) -> int:

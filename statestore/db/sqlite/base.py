@@ -1,0 +1,102 @@
+"""Django's SQLite backend, which notices that a file was moved, replaced or deleted while it is open."""
+
+import logging
+import os
+from typing import Any
+
+from django.db.backends.sqlite3 import base
+
+from statestore.db.errors import FileMissing, FileReplaced
+
+log = logging.getLogger(__name__)
+
+# Device and inode: another file under the same name has another one for as long as ours is open.
+Identity = tuple[int, int]
+
+
+def identity_of(path: str) -> Identity | None:
+    """Return the identity of the file that a path names now, or None if there is none."""
+    try:
+        stat = os.stat(path)
+    except OSError:
+        return None
+    return stat.st_dev, stat.st_ino
+
+
+class DatabaseWrapper(base.DatabaseWrapper):
+    """A connection to the file that its path names now.
+
+    SQLite goes on with the file that it opened, whatever its name refers to later: what is committed then is lost. So
+    the file is looked at before each statement and transaction, and again after each commit.
+    """
+
+    opened: Identity | None = None
+    opened_log: Identity | None = None
+    # `migrate` alone may create the file: SQLite would make an empty one at the first question.
+    may_create = False
+
+    @property
+    def path(self) -> str | None:
+        """The path of the file, or None of a database in memory."""
+        name = str(self.settings_dict["NAME"])
+        return None if name.startswith("file:") or name in {"", ":memory:"} else name
+
+    def prepare_database(self) -> None:
+        """Let the connection create the file: Django is about to migrate it."""
+        self.may_create = True
+        super().prepare_database()
+
+    def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
+        """Open the file, and note which one it was."""
+        while True:
+            found = None if self.path is None else identity_of(self.path)
+            if self.path is not None and found is None and not self.may_create:
+                raise FileMissing(self.path)
+            connection = super().get_new_connection(conn_params)
+            self.opened = None if self.path is None else identity_of(self.path)
+            self.opened_log = None
+            if found is None or found == self.opened:
+                return connection
+            connection.close()  # Replaced in between.
+
+    def ensure_connection(self) -> None:
+        """Connect to the file that is there now, unless a transaction is under way: its commit will say so."""
+        self._leave_replaced()
+        super().ensure_connection()
+
+    def close_if_unusable_or_obsolete(self) -> None:
+        """Leave a file that was replaced, at the beginning of a request too: a missing one is then no error yet."""
+        self._leave_replaced()
+        super().close_if_unusable_or_obsolete()
+
+    def _leave_replaced(self) -> None:
+        if self.connection is not None and not self.in_atomic_block and self.is_replaced():
+            self._leave()
+
+    def is_replaced(self) -> bool:
+        """Return whether the path names another file than the one that is open, or none."""
+        if self.opened is None or self.path is None:
+            return False
+        if identity_of(self.path) != self.opened:
+            return True
+        # While we have the file open, no other program takes its write-ahead log away in good order.
+        present = identity_of(f"{self.path}-wal")
+        if self.opened_log is None:
+            self.opened_log = present
+        return present != self.opened_log
+
+    def _leave(self) -> None:
+        log.warning("%s was replaced or moved. Its connections are opened again.", self.path)
+        self.close()
+
+    def _start_transaction_under_autocommit(self) -> None:
+        super()._start_transaction_under_autocommit()  # type: ignore[misc]
+        while self.is_replaced():  # While this waited for the lock of the file that was open.
+            self._leave()
+            self.connect()
+            super()._start_transaction_under_autocommit()  # type: ignore[misc]
+
+    def _commit(self) -> None:
+        super()._commit()  # type: ignore[misc]
+        if self.is_replaced():
+            raise FileReplaced(self.path)
