@@ -13,6 +13,11 @@ def store_alias() -> str:
     return str(settings.STORE_ALIAS)
 
 
+def is_shared(alias: str) -> bool:
+    """Return whether another program may write to a database at the same time: an orchestrator, to its own store."""
+    return alias != "default" and not settings.STORE_IS_EMBEDDED
+
+
 class StoreRouter:
     """Sends the store's models to the store and everything else to `default`; nothing joins across."""
 

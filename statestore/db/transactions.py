@@ -1,5 +1,6 @@
 """Write transactions that the orchestrator hardly waits for, and reads that end in time."""
 
+import random
 import sys
 import threading
 import time
@@ -10,6 +11,7 @@ from django.db import connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from statestore.db.errors import BUSY, translated_errors
+from statestore.db.routers import is_shared
 from statestore.db.vendor import is_sqlite
 from statestore.errors import Busy
 
@@ -18,6 +20,11 @@ LOCK_WAIT_SECONDS = 5
 # Once a write of ours has waited this long, the next are refused at once: waiting too, they would take every thread of
 # the server from those who only read.
 QUEUE_SECONDS = 0.25
+# Beside another program: how long the file's lock rests after a write at least (otherwise as long as the write held
+# it), and how long after writes that followed each other for so long, so that a program that sleeps finds it free.
+REST_SECONDS = 0.003
+RUN_SECONDS = 0.3
+LONG_REST_SECONDS = 0.11
 HURRIED_SWITCH_SECONDS = 0.0002
 _SWITCH_SECONDS = sys.getswitchinterval()
 
@@ -54,11 +61,20 @@ def in_time(using: str, seconds: float) -> Iterator[None]:
 
 
 class WriteLock:
-    """The lock under which one thread of this process at a time writes to an SQLite file."""
+    """The lock under which one thread of this process at a time writes to an SQLite file.
 
-    def __init__(self) -> None:
+    Beside another program (`is_shared`), the file's own lock rests between two writes. SQLite gives it to whoever tries
+    while it is free, and a program that waits sleeps between its tries: first for 1 ms, at last for 100 ms. Threads
+    that hand the lock to each other at once would keep it out until its save fails.
+    """
+
+    def __init__(self, *, is_shared: bool = False) -> None:
         self._lock = threading.Lock()
+        self.is_shared = is_shared
         self.waits_since: float | None = None
+        # When the present run of writes without a long rest began, when its last write began and ended.
+        self._run_began = self._began = self._ended = 0.0
+        self._rest_seconds = 0.0
 
     def acquire(self) -> None:
         """Wait for the lock. Raises Busy once its holder waits for another program, so that no queue builds up."""
@@ -68,15 +84,25 @@ class WriteLock:
             is_held_up = waits_since is not None and now - waits_since > QUEUE_SECONDS
             if is_held_up or now - began > LOCK_WAIT_SECONDS:
                 raise Busy(BUSY)
+        time.sleep(max(0.0, self._ended + self._rest_seconds - time.monotonic()))
         self.waits_since = time.monotonic()
 
     def has_begun(self) -> None:
         """Note that the file's own lock is held."""
         self.waits_since = None
+        self._began = time.monotonic()
+        if self._began - self._ended >= LONG_REST_SECONDS:
+            self._run_began = self._began
 
     def release(self) -> None:
-        """Let the next thread write."""
-        self.waits_since = None
+        """Let the next thread write, after a rest if the file is shared."""
+        has_written, self.waits_since = self.waits_since is None, None
+        if has_written and self.is_shared:
+            self._ended = time.monotonic()
+            is_long_run = self._ended - self._run_began > RUN_SECONDS
+            # By chance, so that no other program's tries keep step with our writes.
+            usual_seconds = max(self._ended - self._began, REST_SECONDS) * random.uniform(1, 1.5)  # noqa: S311
+            self._rest_seconds = LONG_REST_SECONDS if is_long_run else usual_seconds
         self._lock.release()
 
 
@@ -88,7 +114,8 @@ def _write_lock(connection: BaseDatabaseWrapper) -> Iterator[WriteLock]:
     if not is_sqlite(connection) or connection.in_atomic_block:
         yield WriteLock()  # Already inside a transaction, or not on SQLite: nothing to acquire.
         return
-    lock = _locks.setdefault(connection.alias, WriteLock())
+    alias = connection.alias
+    lock = _locks.setdefault(alias, WriteLock(is_shared=is_shared(alias)))
     lock.acquire()
     # A thread that asks for the interpreter gets it after 5 ms, at each of a write's dozen statements: beside three
     # others that render pages, a write of 5 ms held the lock for 440 ms.

@@ -1,11 +1,13 @@
 """While people use every page, the orchestrator's saves neither fail nor wait for us."""
 
 import threading
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
-from tests.faults.scale import tell, times
+from tests.faults.scale import LONG, tell, times
+from tests.faults.scripts import Work, add_fleet, restore_fleet, save_and_restore, scripts_at, secret_of
 from tests.faults.server import Visitor, serving
 from tests.faults.sites import JOURNAL_MODES, SiteMaker
 from tests.faults.storm import crowd_at, repeatedly
@@ -15,6 +17,12 @@ from tests.foreign.harm import BAD_GUEST_SECONDS, bad_guest, watched
 pytestmark = [pytest.mark.faults, pytest.mark.alone, pytest.mark.sqlite]
 
 PEOPLE = 3
+MIXES: dict[str, list[Work]] = {
+    "4 scripts": [save_and_restore] * 4,
+    "2 scripts and a batch": [save_and_restore, save_and_restore, restore_fleet],
+}
+if LONG:
+    MIXES |= {"1 script": [save_and_restore], "2 scripts": [save_and_restore] * 2}
 
 
 @pytest.mark.parametrize("journal_mode", JOURNAL_MODES)
@@ -42,3 +50,27 @@ def test_the_orchestrator_never_waits_for_the_dashboard(make_site: SiteMaker, jo
     for what in ("page", "transition", "preview", "snapshot", "restore", "undo", "status"):
         assert {200, 302} & crowd.outcomes[what].keys(), f"no {what} ever succeeded: {crowd.outcomes}"
     assert caught
+
+
+@pytest.mark.parametrize("journal_mode", JOURNAL_MODES)
+def test_scripts_that_write_without_pause_leave_the_orchestrator_its_turn(
+    make_site: SiteMaker, journal_mode: str, quick_disk: Path
+):
+    site, seconds = make_site(journal_mode, quick_disk), times(2, 60)
+    add_fleet(site)
+    secret, wrong = secret_of(site), list[str]()
+    with watched(site.store, "--per-second", "100") as canary, bad_guest(site.store):
+        threading.Event().wait(BAD_GUEST_SECONDS)
+    held = canary.worst_wait_seconds
+    assert canary.harm(held), "a lock held for a second was not noticed"
+    with serving(site) as server:
+        for name, works in MIXES.items():
+            with watched(site.store, "--per-second", "50") as run, scripts_at(server, secret, *works) as scripts:
+                run.control.await_saves(seconds * 50)
+            statuses = Counter(status for script in scripts for status in script.statuses.elements())
+            broken = [f"{name}: {status}" for status in statuses if status < 200 or (status >= 500 and status != 503)]
+            harm = run.harm(held) + run.often_late(held) + broken
+            tell(f"{name} ({journal_mode})", foreign=run.waits, answers=dict(statuses), failures=len(harm),
+                 canary=f"{held:.1f} s flagged")  # fmt: skip
+            wrong += harm
+    assert not wrong, (wrong[:5], server.log()[-2000:])

@@ -4,6 +4,7 @@ How long a save takes depends on the machine and on what else it does. So a seco
 same time into a store of its own; and a bad guest shows in the same run how long a save waits for a lock that is held.
 """
 
+import math
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -52,6 +53,17 @@ class Watched:
         """The saves that failed."""
         return [str(save) for run in self.writers for save in run.failures]
 
+    @property
+    def waits(self) -> str:
+        """How long saves took, here and in the control's file: the median, the 99th percentile and the longest."""
+        return f"{_spread(self.saves)} (without us {_spread(self.control.saves)})"
+
+    def often_late(self, held_seconds: float) -> list[str]:
+        """Return the 99th percentile if it is over a fifth of a lock's time, above what the machine explains."""
+        bound = percentile(self.control.saves, 99) + (self.starved_seconds + held_seconds / 5) * 1000
+        found = percentile([save for save in self.saves if save["ok"]], 99)
+        return [f"99 of 100 saves took {found:.0f} ms"] if found > bound else []
+
     def late(self, held_seconds: float) -> list[str]:
         """Return the saves that waited for more than half of a lock's time, above what the machine explains."""
         bound = self.control.worst_wait_seconds + self.starved_seconds + held_seconds / 2
@@ -60,6 +72,16 @@ class Watched:
     def harm(self, held_seconds: float) -> list[str]:
         """Return the saves that were lost or late."""
         return self.lost + self.late(held_seconds)
+
+
+def percentile(saves: list[dict[str, Any]], percent: int) -> float:
+    """Return the milliseconds that so many of 100 saves took at most (nearest rank)."""
+    times = sorted(save["ms"] for save in saves)
+    return float(times[math.ceil(percent / 100 * len(times)) - 1])
+
+
+def _spread(saves: list[dict[str, Any]]) -> str:
+    return " / ".join(f"{percentile(saves, percent):.1f}" for percent in (50, 99, 100)) + " ms"
 
 
 @contextmanager
