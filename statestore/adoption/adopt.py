@@ -1,6 +1,7 @@
 """Adoption: everything that it changes in a file, as one transaction."""
 
 import json
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -10,6 +11,7 @@ from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.executor import MigrationExecutor
 from django.db.migrations.state import ProjectState
+from django.db.utils import OperationalError
 
 from statestore import models
 from statestore.adoption import schema_detection
@@ -20,10 +22,13 @@ from statestore.adoption.status import forget_store_status
 from statestore.adoption.temporary_store import foreign_keys_off, store_at
 from statestore.adoption.upgrade import bring_to_version_5
 from statestore.db import transactions
-from statestore.db.errors import translated_errors
+from statestore.db.errors import translate
 from statestore.errors import Conflict, MigrationError
 
 _ORCHESTRATORS: Final = ("statestore", "0001_orchestrator_schema")
+# Another program that works has the file locked for most of the time: we try for a gap this often.
+_WAL_ATTEMPTS: Final = 1_000
+_WAL_PAUSE_SECONDS: Final = 0.01
 
 
 @dataclass(frozen=True)
@@ -137,8 +142,22 @@ def _switch_to_wal(using: str) -> tuple[str, ...]:
         # Noted first: killed in between, `leave` finds a switch that was never made, and does nothing.
         schema = json.loads(note.schema) | {"switched_to_wal": True}
         models.Adoption.objects.using(using).filter(pk=note.pk).update(schema=json.dumps(schema))
-    with connection.cursor() as cursor, translated_errors():
-        mode = cursor.execute("PRAGMA journal_mode = wal").fetchone()[0]
-    if mode != "wal":
-        return ("It could not be switched to WAL: another program is using it. Repeat with --wal when it is not.",)
-    return ()
+    for _ in range(_WAL_ATTEMPTS):
+        if _is_switched_to_wal(connection):
+            return ()
+        time.sleep(_WAL_PAUSE_SECONDS)
+    return (
+        f"It could not be switched to WAL: another program held it open for {_WAL_ATTEMPTS * _WAL_PAUSE_SECONDS:.0f} s."
+        " Repeat with --wal when it is not.",
+    )
+
+
+def _is_switched_to_wal(connection: BaseDatabaseWrapper) -> bool:
+    """Switch to WAL, which works in a moment in which no other program reads or writes, and return whether it did."""
+    with connection.cursor() as cursor:
+        try:
+            return bool(cursor.execute("PRAGMA journal_mode = wal").fetchone()[0] == "wal")
+        except OperationalError as error:
+            if "locked" in str(error):
+                return False
+            raise translate(error) from error

@@ -9,10 +9,16 @@ from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Final
 from urllib.parse import quote
 
 from statestore.db import orchestrator_schema as schema
 from statestore.errors import DatabaseError
+
+# A store in rollback-journal mode is copied in one go or not at all; other programs may leave a better gap later.
+_ATTEMPTS: Final = 8
+_PAUSE_SECONDS: Final = 0.1
+_PAGES_AT_ONCE: Final = 1_000
 
 
 @dataclass(frozen=True)
@@ -58,20 +64,51 @@ def _free_name(directory: Path, stem: str) -> Path:
 
 
 def _copy(source: Path, target: Path, seconds: float | None) -> None:
-    with closing(sqlite3.connect(f"file:{quote(str(source))}?mode=ro", uri=True, isolation_level=None)) as connection:
-        connection.execute("PRAGMA trusted_schema = OFF")
-        if seconds is not None:
-            deadline = time.monotonic() + seconds
-            connection.set_progress_handler(lambda: time.monotonic() > deadline, 1_000)
-        try:
+    if seconds is None:
+        with closing(_open(source)) as connection:
             connection.execute("VACUUM INTO ?", (str(target),))
-        except sqlite3.OperationalError as error:
-            if "interrupted" not in str(error):
-                raise
-            raise sqlite3.OperationalError(
-                "the copy took so long that the orchestrator would wait for it. Try again, or stop the orchestrator and"
-                " add --stopped"
-            ) from error
+        return
+    for attempt in range(_ATTEMPTS):
+        if _copied_in_time(source, target, seconds):
+            return
+        # The next moment may be a better one: the pages are in memory now, and other programs may rest.
+        time.sleep(_PAUSE_SECONDS * attempt)
+    size = source.stat().st_size / 1_000_000
+    raise sqlite3.OperationalError(
+        f"it has {size:,.0f} MB, and copying takes longer than the {seconds:.1f} s that the orchestrator's saves may"
+        " wait for it in rollback-journal mode. Stop the orchestrator and add --stopped"
+    )
+
+
+def _open(source: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(f"file:{quote(str(source))}?mode=ro", uri=True, isolation_level=None, timeout=5)
+    connection.execute("PRAGMA trusted_schema = OFF")
+    return connection
+
+
+class _TookTooLongError(Exception):
+    """A copy was given up, so that the orchestrator does not wait for it any longer."""
+
+
+def _copied_in_time(source: Path, target: Path, seconds: float) -> bool:
+    """Copy the pages of a store while it cannot be written, and return whether that took no longer than allowed."""
+
+    def give_up(_status: int, _remaining: int, _total: int) -> None:
+        if time.monotonic() > deadline:
+            raise _TookTooLongError
+
+    with closing(_open(source)) as connection, closing(sqlite3.connect(target, isolation_level=None)) as copy:
+        # Only whole copies are kept, and synced afterwards.
+        copy.execute("PRAGMA synchronous = OFF")
+        copy.execute("PRAGMA journal_mode = OFF")
+        connection.execute("BEGIN")
+        connection.execute("SELECT count(*) FROM sqlite_master").fetchone()  # From here on, it cannot be written.
+        deadline = time.monotonic() + seconds
+        try:
+            connection.backup(copy, pages=_PAGES_AT_ONCE, progress=give_up, sleep=0)
+        except _TookTooLongError:
+            return False
+        return True
 
 
 def _verified_rows(copy: Path) -> dict[str, int]:

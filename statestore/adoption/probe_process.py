@@ -20,7 +20,8 @@ from statestore.db import orchestrator_schema as schema
 from statestore.adoption import schema_detection
 
 # In rollback-journal mode a read of ours keeps the orchestrator's save waiting; it may wait half a second at most.
-BLOCKING_SECONDS = 0.2
+BLOCKING_SECONDS = 0.4
+LOOK_SECONDS = 0.2
 STRUCTURE_SECONDS = 5.0
 UNHURRIED_SECONDS = 900.0
 
@@ -39,10 +40,11 @@ def inspect(path: Path, *, stopped: bool) -> dict[str, Any]:
         findings["journal_mode"] = "wal" if in_wal else "delete"
         connection = _open(path, in_wal=in_wal)
         try:
-            seconds = UNHURRIED_SECONDS if in_wal or stopped else BLOCKING_SECONDS
+            seconds = UNHURRIED_SECONDS if in_wal or stopped else LOOK_SECONDS
+            _refuse_encoding(connection)
             _read(connection, findings)
             findings["rows"] = _rows(connection, findings["objects"], seconds)
-            _check_integrity(connection, seconds)
+            _check_integrity(connection, seconds, may_skip=seconds == LOOK_SECONDS)
         finally:
             connection.close()
     except Refused as refusal:
@@ -123,6 +125,15 @@ def _read(connection: sqlite3.Connection, findings: dict[str, object]) -> None:
     findings["quirks"] = _quirks(objects) if recognised.layout == schema_detection.VERSION_5 else []
 
 
+def _refuse_encoding(connection: sqlite3.Connection) -> None:
+    encoding = connection.execute("PRAGMA encoding").fetchone()[0]
+    if encoding != "UTF-8":
+        raise Refused(
+            f"Its texts are stored as {encoding}; the orchestrator and we use UTF-8. Load a dump of it into a"
+            " new file: sqlite3 OLD .dump | sqlite3 NEW."
+        )
+
+
 def _refuse_strangers(
     recognised: schema_detection.Recognised, objects: list[schema_detection.SchemaObject], *, adopted: bool
 ) -> None:
@@ -164,16 +175,14 @@ def _quirks(objects: list[schema_detection.SchemaObject]) -> list[str]:
     return [f"indexes are missing, so that some pages will be slow: {', '.join(missing)}"] if missing else []
 
 
-def _check_integrity(connection: sqlite3.Connection, seconds: float) -> None:
+def _check_integrity(connection: sqlite3.Connection, seconds: float, *, may_skip: bool) -> None:
+    """Refuse a damaged file. Where it `may_skip` a check that takes too long, the backup's copy is checked instead."""
     _limit(connection, seconds)
     try:
         problems = [row[0] for row in connection.execute("PRAGMA integrity_check(3)")]
     except sqlite3.OperationalError as error:
-        if "interrupted" in str(error):
-            raise Refused(
-                "It is large, and in rollback-journal mode: checking and copying it would make the orchestrator's "
-                "saves wait for more than half a second. Stop the orchestrator and repeat with --stopped."
-            ) from None
+        if "interrupted" in str(error) and may_skip:
+            return
         raise
     if problems != ["ok"]:
         raise Refused(f"It is damaged: {problems[0]}. Restore it from a backup.")

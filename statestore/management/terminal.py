@@ -1,8 +1,34 @@
 """The terminal: confirmation before a change, and safe display of untrusted text."""
 
 import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Final
 
 from django.core.management.base import CommandError
+
+_QUIET_SECONDS: Final = 2.0
+
+
+@contextmanager
+def announced(say: Callable[[str], object], what: str) -> Iterator[None]:
+    """Run a block; if it takes over two seconds, say what is being done, and that it still is, until it ends."""
+    over = threading.Event()
+
+    def tell() -> None:
+        seconds = _QUIET_SECONDS
+        while not over.wait(seconds if seconds == _QUIET_SECONDS else seconds / 2):
+            say(f"{what} … {seconds:.0f} s")
+            seconds *= 2
+
+    teller = threading.Thread(target=tell, daemon=True)
+    teller.start()
+    try:
+        yield
+    finally:
+        over.set()
+        teller.join()
 
 
 def one_line(text: str) -> str:

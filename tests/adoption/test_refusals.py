@@ -12,9 +12,10 @@ import pytest
 from django.core.management.base import CommandError
 from pytest_django.plugin import DjangoDbBlocker
 
-from statestore.adoption import probe_process
+from statestore.adoption import backup, probe_process
 from statestore.adoption.adopt import adopt
-from statestore.errors import MigrationError
+from statestore.adoption.backup import take_backup
+from statestore.errors import DatabaseError, MigrationError
 from tests.foreign import orchestrator
 from tests.stores import adopt_by_command, execute, fingerprint, make_store
 
@@ -161,12 +162,45 @@ def test_a_file_that_may_not_be_read_is_refused(version_5: Path, monkeypatch: py
         assert probe_process.inspect(version_5, stopped=False)["refusal"] == "It cannot be read: Permission denied."
 
 
-def test_a_large_file_in_rollback_mode_is_only_checked_when_the_orchestrator_rests(
+def test_a_file_that_takes_too_long_to_check_is_checked_in_the_copy(
     version_5: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(probe_process, "BLOCKING_SECONDS", -1.0)
-    assert "--stopped" in probe_process.inspect(version_5, stopped=False)["refusal"]
+    monkeypatch.setattr(probe_process, "LOOK_SECONDS", -1.0)
+    assert probe_process.inspect(version_5, stopped=False)["refusal"] == ""
     assert probe_process.inspect(version_5, stopped=True)["refusal"] == ""
+    damage_index(version_5)
+    assert "damaged" in probe_process.inspect(version_5, stopped=True)["refusal"]
+    before = fingerprint(version_5.parent)
+    with pytest.raises(DatabaseError, match="the copy is damaged"):
+        take_backup(version_5, version_5.parent / "backups", seconds=60)
+    assert fingerprint(version_5.parent) == before
+    assert not list((version_5.parent / "backups").iterdir())
+
+
+def damage_index(path: Path) -> None:
+    """Take an entry out of an index behind its table's back, as a faulty disk may."""
+    execute(path, "PRAGMA writable_schema = ON", "UPDATE sqlite_master SET sql = replace(sql, '(status)', '(name)')"
+            " WHERE name = 'idx_agent_states_status'")  # fmt: skip
+
+
+def test_a_file_too_large_to_copy_while_saves_wait_is_refused_with_its_size(
+    version_5: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(backup, "_ATTEMPTS", 2)
+    with pytest.raises(DatabaseError, match=r"it has \d+ MB, and copying takes longer .* add --stopped"):
+        take_backup(version_5, version_5.parent / "backups", seconds=-1)
+    assert take_backup(version_5, version_5.parent / "backups").path.exists()
+
+
+@pytest.mark.parametrize("encoding", ["UTF-16le", "UTF-16be"])
+def test_a_file_in_another_encoding_is_refused_and_left_untouched(tmp_path: Path, encoding: str) -> None:
+    path = tmp_path / "store.db"
+    execute(path, f"PRAGMA encoding = '{encoding}'", "CREATE TABLE early (id)", "DROP TABLE early")
+    make_store(path)
+    before = fingerprint(tmp_path)
+    with pytest.raises(CommandError, match=f"Its texts are stored as {encoding}"):
+        adopt_by_command(path)
+    assert fingerprint(tmp_path) == before
 
 
 def test_what_a_crashed_writer_left_is_not_touched(version_5: Path) -> None:

@@ -8,7 +8,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from statestore.adoption.adopt import Adopted, adopt, intentions
 from statestore.adoption.probe import Look, look
 from statestore.errors import StateStoreError
-from statestore.management.terminal import agreed, one_line
+from statestore.management.terminal import agreed, announced, one_line
 
 
 class Command(BaseCommand):
@@ -25,7 +25,8 @@ class Command(BaseCommand):
 
     def handle(self, *, path: str, wal: bool, stopped: bool, backup_dir: Path, **options: object) -> None:
         try:
-            found = look(path, stopped=stopped)
+            with announced(self.stdout.write, "Looking at the file"):
+                found = look(path, stopped=stopped)
             self._show(found)
             steps = intentions(found, backup_dir, wal=wal)
             if not steps:
@@ -35,7 +36,9 @@ class Command(BaseCommand):
             if options["dry_run"]:
                 self.stdout.write("Nothing was written.")
             elif options["yes"] or agreed("Go on?"):
-                self._done(adopt(path, backup_dir=backup_dir, wal=wal, stopped=stopped))
+                with announced(self.stdout.write, "Copying the file and moving in"):
+                    done = adopt(path, backup_dir=backup_dir, wal=wal, stopped=stopped)
+                self._done(done)
         except StateStoreError as error:
             raise CommandError(one_line(str(error))) from error
 

@@ -18,7 +18,7 @@ from statestore.adoption.temporary_store import store_at
 from statestore.db import vendor
 from statestore.db.routers import store_alias
 from statestore.errors import StateStoreError
-from statestore.management.terminal import agreed, one_line
+from statestore.management.terminal import agreed, announced, one_line
 
 
 class Command(BaseCommand):
@@ -54,9 +54,12 @@ class Command(BaseCommand):
             agreed("Go on?")
         hurried = journal_mode(connections[using]) != "wal" and not stopped
         name = Path(str(connections[using].settings_dict["NAME"]))
-        backup = take_backup(name, backup_dir, seconds=BLOCKING_SECONDS if hurried else None)
+        with announced(self.stdout.write, "Copying the file"):
+            backup = take_backup(name, backup_dir, seconds=BLOCKING_SECONDS if hurried else None)
         self.stdout.write(f"Backup: {one_line(str(backup.path))}")
-        self._done(leave(using, accept_losses=True, vacuum=vacuum))
+        with announced(self.stdout.write, "Moving out"):
+            left = leave(using, accept_losses=True, vacuum=vacuum)
+        self._done(left)
 
     def _done(self, left: Left) -> None:
         self.stdout.write(f"Dropped: {', '.join(left.dropped)}.")
