@@ -7,8 +7,10 @@ from statestore import models
 from statestore.access import audit, etags
 from statestore.access.audit import Actor
 from statestore.db import fast_rows, transactions
+from statestore.db.fields import readable
 from statestore.db.json_columns import as_text
 from statestore.errors import Conflict, Moved, NotFound, ValidationError
+from statestore.models import validation
 from statestore.models.audit import Action
 
 
@@ -38,10 +40,12 @@ def save_agent(
     a new agent without a state, Moved where the row is not the one seen or, with `only_new`, where there is one.
     """
     if not agent_id:
-        raise ValidationError("An agent needs an id.")
+        raise ValidationError("An agent needs an id.", field="agent_id")
+    validation.check_columns(models.Transition, {"reason": reason})
     with transactions.writing(using):
         stored = fast_rows.find(models.AgentState, using, "agent_id", agent_id, lock=True)
         _check(stored, agent_id, prefix, if_match, only_new)
+        validation.check_columns(models.AgentState, columns, kept=stored)
         state_before = stored.state_data if stored else ""
         if stored is not None:
             # As when the orchestrator saves: an agent in the trash comes back, and is shown as revived.
@@ -107,8 +111,10 @@ def change_status(
     if_match: str | None = None,
 ) -> models.Transition | None:
     """Change an agent's status and return the transition that records it, or None if it had that status already."""
+    validation.check_columns(models.AgentState, {"status": status})
+    validation.check_columns(models.Transition, {"reason": reason})
     if not status.strip():
-        raise ValidationError("A status must be a word such as idle or paused.")
+        raise ValidationError("A status must be a word such as idle or paused.", field="status")
     with transactions.writing(using):
         agent = find_agent(using, agent_id, prefix=prefix, lock=True, if_match=if_match)
         check_alive(agent)
@@ -116,8 +122,8 @@ def change_status(
             return None
         before, hash_before = agent.status, agent.etag()
         update(using, agent, {"status": status})
-        words = f"status: {before} → {status}" + (f" ({reason})" if reason else "")
-        statuses = {"before": before, "after": status}
+        words = f"status: {readable(before)} → {status}" + (f" ({reason})" if reason else "")
+        statuses = {"before": readable(before), "after": status}
         transition = record_change(using, agent, agent.state_data, words, status=statuses)
         audit.record(
             Action.STATUS, agent, by=by, using=using, before={"status": before}, after={"status": status},
@@ -130,6 +136,7 @@ def move_to_trash(
     using: str, agent_id: str, *, by: Actor, prefix: str | None = None, reason: str = "", if_match: str | None = None
 ) -> None:
     """Move an agent to the trash. Its state and history stay; the orchestrator brings it back by saving it."""
+    validation.check_columns(models.Tombstone, {"reason": reason})
     with transactions.writing(using):
         agent = find_agent(using, agent_id, prefix=prefix, lock=True, if_match=if_match)
         check_alive(agent)
@@ -181,6 +188,7 @@ def _check(
 
 def _insert(using: str, agent_id: str, prefix: str | None, columns: Mapping[str, object]) -> models.AgentState:
     key = agent_id if prefix is None else f"{prefix}:{agent_id}"
+    validation.check_columns(models.AgentState, {"agent_id": agent_id, "key": key})
     now = models.now()
     columns = {"name": agent_id, **columns}
     agent = models.AgentState(key=key, agent_id=agent_id, created_at=now, updated_at=now, **columns)
@@ -195,6 +203,17 @@ def update(using: str, agent: models.AgentState, columns: Mapping[str, object]) 
         setattr(agent, column, value)
     fast_rows.update(agent, using, written)
     return agent
+
+
+def record_transition(using: str, agent_id: str, columns: Mapping[str, object]) -> models.Transition:
+    """Record a change of an agent's state that happened elsewhere, and return the transition."""
+    validation.check_columns(models.Transition, columns)
+    with transactions.writing(using):
+        if not models.AgentState.objects.using(using).filter(agent_id=agent_id).exists():
+            validation.check_columns(models.Transition, {"agent_id": agent_id})
+        transition = models.Transition(agent_id=agent_id, timestamp=models.now(), **columns)
+        transition.save(using=using, force_insert=True)
+    return transition
 
 
 def record_change(

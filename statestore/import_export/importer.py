@@ -19,6 +19,7 @@ from statestore.db.fields import NonInteger, bindable
 from statestore.errors import DatabaseError, SerializationError, Unavailable, ValidationError
 from statestore.import_export import codec, limits, original_types
 from statestore.import_export.tables import AUDIT, BY_NAME, Table
+from statestore.models import validation
 from statestore.models.audit import Action
 
 
@@ -127,6 +128,9 @@ def _row(number: int, payload: dict[str, object], table: Table, using: str, repo
         if not isinstance(row, dict) or set(row) != set(table.columns):
             raise ValidationError("the columns do not match the table.")
         values = {column: codec.from_json(value) for column, value in row.items()}
+        for definition in table.fields:
+            if reason := validation.fault_of_stored(definition, values[definition.column]):
+                raise ValidationError(f"{definition.column} {reason}.", field=definition.column)
         return _Row(number, values) if vendor.keeps_odd_integers(using) else _normalised(number, values, report)
     except ValidationError as error:
         report.refuse(number, f"{table.name}: {error}")

@@ -112,3 +112,11 @@ def dependency_ids(text: str | None) -> list[str]:
             'Dependencies are a JSON list of task ids, such as ["id-1", "id-2"].', field="dependencies"
         )
     return list(dict.fromkeys(ids))
+
+
+def readable_dependency_ids(text: str | None) -> list[str]:
+    """Return the task ids in a task's `dependencies` column, none if it is not a list of strings."""
+    try:
+        return dependency_ids(text)
+    except ValidationError:
+        return []

@@ -8,7 +8,7 @@ from statestore import models
 from statestore.db.batching import batched
 from statestore.db.errors import translated_errors
 from statestore.errors import ValidationError
-from statestore.models.tasks import dependency_ids
+from statestore.models.tasks import readable_dependency_ids
 from statestore.tasks import limits
 
 
@@ -58,7 +58,7 @@ def relations(using: str, task_id: str) -> Relations:
             ]
             lists += list(tasks.filter(pk=task_id).values_list("pk", "dependencies"))
     recorded.add(pairs)
-    recorded.add((owner, dependency) for owner, text in lists for dependency in _named(text))
+    recorded.add((owner, dependency) for owner, text in lists for dependency in readable_dependency_ids(text))
     return recorded
 
 
@@ -73,7 +73,7 @@ def edges(using: str, tasks: dict[str, models.Task | None]) -> list[Edge]:
         (task_id, dependency)
         for task_id, task in tasks.items()
         if task is not None
-        for dependency in _named(task.dependencies)
+        for dependency in readable_dependency_ids(task.dependencies)
     }
     return [Edge(*pair, pair in listed, pair in table) for pair in sorted(table | listed)]
 
@@ -88,17 +88,11 @@ def load(using: str, ids: Iterable[str]) -> dict[str, models.Task | None]:
     return {task_id: rows.get(task_id) for task_id in ids}
 
 
-def _named(text: str | None) -> list[str]:
-    try:
-        return dependency_ids(text)
-    except ValidationError:
-        return []
-
-
-def check_dependencies(using: str, task_id: str, wanted: list[str]) -> None:
-    """Raise ValidationError if a dependency does not exist, or if the task would depend on itself."""
+def check_dependencies(using: str, task_id: str, wanted: list[str], *, may_be_gone: bool = False) -> None:
+    """Raise ValidationError if a new dependency does not exist, or if the task would depend on itself."""
     present = set(models.Task.objects.using(using).filter(pk__in=wanted).values_list("pk", flat=True))
-    if missing := [name for name in wanted if name not in present and name != task_id]:
+    missing = [name for name in wanted if name not in present and name != task_id]
+    if missing and not may_be_gone:
         raise ValidationError(f"Task “{missing[0][:80]}” does not exist. Nothing was saved.", field="dependencies")
     if cycle := _cycle(using, task_id, wanted):
         raise ValidationError(
@@ -126,9 +120,20 @@ def _cycle(using: str, task_id: str, wanted: list[str]) -> list[str]:
 
 
 def replace_edges(using: str, task_id: str, wanted: list[str]) -> None:
-    """Make the task's edges in the table those of its dependencies; edges that stay are not touched."""
+    """Make the task's edges in the table those of its dependencies that exist; edges that stay are not touched."""
     edges = models.TaskDependency.objects.using(using)
     edges.filter(task_id=task_id).exclude(depends_on_id__in=wanted).delete()
     present = set(edges.filter(task_id=task_id).values_list("depends_on_id", flat=True))
-    missing = [name for name in wanted if name not in present]
-    edges.bulk_create(models.TaskDependency(task_id=task_id, depends_on_id=name) for name in missing)
+    add_edges(using, [(task_id, name) for name in wanted if name not in present])
+
+
+def add_edges(using: str, pairs: Iterable[tuple[str, str]]) -> None:
+    """Add edges between tasks that exist; pairs of a task and one that it depends on."""
+    pairs = list(dict.fromkeys(pairs))
+    ids = {task_id for pair in pairs for task_id in pair}
+    alive = set(models.Task.objects.using(using).filter(pk__in=ids).values_list("pk", flat=True))
+    models.TaskDependency.objects.using(using).bulk_create(
+        models.TaskDependency(task_id=task_id, depends_on_id=dependency)
+        for task_id, dependency in pairs
+        if task_id in alive and dependency in alive
+    )
