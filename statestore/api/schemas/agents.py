@@ -20,9 +20,18 @@ from statestore.api.schemas.fields import (
     api_url,
     page_url,
 )
-from statestore.models import AgentState
+from statestore.models import AgentState, AgentStatus
 
-Status = Annotated[str, Field(min_length=1, max_length=200, pattern=r"\S")]
+Status = Annotated[
+    str,
+    Field(
+        min_length=1,
+        max_length=200,
+        pattern=r"\S",
+        description=f"Usually one of {', '.join(AgentStatus.values)}.",
+        json_schema_extra={"examples": list(AgentStatus.values)},
+    ),
+]
 Name = Annotated[str, Field(min_length=1, max_length=500)]
 State = Annotated[Any, Field(description="Any JSON value. Stored exactly as sent, literals included.")]
 StateData = Annotated[str, Field(description="The state as text, stored byte for byte. Use instead of `state`.")]
