@@ -1,7 +1,7 @@
 """Dependencies between tasks, as they are recorded twice: in each task's own list, and in the table of edges."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from statestore import models
@@ -125,6 +125,40 @@ def replace_edges(using: str, task_id: str, wanted: list[str]) -> None:
     edges.filter(task_id=task_id).exclude(depends_on_id__in=wanted).delete()
     present = set(edges.filter(task_id=task_id).values_list("depends_on_id", flat=True))
     add_edges(using, [(task_id, name) for name in wanted if name not in present])
+
+
+def bring_back_edges(using: str, task: models.Task, recorded: list[tuple[str, str, bool]] | None) -> None:
+    """Add the edges that went with a deleted task: those recorded, or without a record those that lists name.
+
+    An edge that a list named comes back only if the list still does: the task may have been edited since.
+    """
+    if recorded is None:
+        owners = models.Task.objects.using(using).naming(task.pk).values_list("pk", "dependencies")
+        pairs = [(owner, task.pk) for owner, text in owners if task.pk in readable_dependency_ids(text)]
+    else:
+        lists = load(using, [owner for owner, _, _ in recorded])
+        pairs = [
+            (owner, dependency)
+            for owner, dependency, was_listed in recorded
+            if not was_listed or dependency in _listed_by(lists[owner])
+        ]
+    present = models.TaskDependency.objects.using(using).filter(task_id__in=[owner for owner, _ in pairs])
+    add_edges(using, set(pairs) - set(present.values_list("task_id", "depends_on_id")))
+    own = models.TaskDependency.objects.using(using).filter(task_id=task.pk)
+    check_dependencies(using, task.pk, list(own.values_list("depends_on_id", flat=True)), may_be_gone=True)
+
+
+def _listed_by(task: models.Task | None) -> list[str]:
+    return [] if task is None else readable_dependency_ids(task.dependencies)
+
+
+def remove_dropped_edges(using: str, lists: Mapping[str, tuple[str | None, str | None]]) -> None:
+    """Remove the edges to what some tasks no longer depend on, by {task id: its list before, and after}."""
+    for task_id, (before, after) in lists.items():
+        dropped = set(readable_dependency_ids(before)) - set(readable_dependency_ids(after))
+        if dropped and before != after:
+            edges = models.TaskDependency.objects.using(using).filter(task_id=task_id, depends_on_id__in=dropped)
+            edges.delete()
 
 
 def add_edges(using: str, pairs: Iterable[tuple[str, str]]) -> None:
