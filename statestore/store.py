@@ -114,7 +114,13 @@ class StateStore:
         given["metadata"] = optional_text(metadata)
         columns = {column: value for column, value in given.items() if value is not None}
         return agent_service.save_agent(
-            self.using, agent_id, columns, prefix=self.prefix, reason=reason, if_match=if_match
+            self.using,
+            agent_id,
+            columns,
+            prefix=self.prefix,
+            reason=reason,
+            if_match=if_match,
+            by=None if self.actor == audit.SYSTEM else self.actor,
         ).agent
 
     def load_agent_state(self, agent_id: str) -> models.AgentState:

@@ -144,6 +144,7 @@ class AgentState(models.Model):
             ("trash_agent", "Can move an agent to the trash and bring it back"),
             ("purge_agent", "Can delete an agent from the trash for good"),
             ("capture_agent", "Can switch the capture of changes on and off"),
+            ("save_state", "Can save states by the JSON API while restores need approval"),
         ]
 
     def __str__(self) -> str:
