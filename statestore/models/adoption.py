@@ -6,6 +6,7 @@ from typing import Final
 from django.conf import settings
 from django.db import models
 
+from statestore.db.batching import batched
 from statestore.db.fields import LenientInteger, LenientText, UnixSeconds
 from statestore.models.rows import is_uuid
 
@@ -28,6 +29,7 @@ class Adoption(models.Model):
         return self.layout
 
 
+IDS_AT_ONCE: Final = 500
 NEEDS_UUID: Final = (
     "is not a UUID in lower case. The store belongs to an orchestrator, which reads any other id of a task or an event"
     " as a new random one each time. Leave the id out to have one made"
@@ -47,8 +49,10 @@ def unreadable_ids(using: str, model: type[models.Model], ids: Iterable[str]) ->
     odd = {row_id for row_id in ids if not is_uuid(row_id)}
     if not odd or not is_shared(using):
         return set()
-    stored = model._default_manager.using(using).filter(pk__in=odd)
-    return odd - set(stored.values_list("pk", flat=True))
+    stored: set[str] = set()
+    for batch in batched(list(odd), IDS_AT_ONCE):
+        stored.update(model._default_manager.using(using).filter(pk__in=batch).values_list("pk", flat=True))
+    return odd - stored
 
 
 class OrchestratorMigration(models.Model):
