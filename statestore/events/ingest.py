@@ -20,12 +20,15 @@ COLUMNS: Final = (
     "event_type", "timestamp", "session_id", "actor_type", "actor_id", "content", "metadata", "git_commit",
 )  # fmt: skip
 _KNOWN: Final = frozenset({"id", *COLUMNS})
-_FIELDS: Final = tuple((column, models.Event._meta.get_field(column)) for column in ("id", *COLUMNS))
+_RULES: Final = tuple((column, validation.rule(models.Event._meta.get_field(column))) for column in ("id", *COLUMNS))
 _INSERTED: Final = ("id", *COLUMNS, "created_at")
 _MOST_CHARACTERS: Final = {
     "id": 500, "session_id": 500, "actor_id": 500, "event_type": 200, "git_commit": 200,
 }  # fmt: skip
 _UNREADABLE: Final = f"has an id that {NEEDS_UUID}."
+# Texts that need no parsing; and metadata too where it was not given as a text, but made here.
+_TEXTS: Final = frozenset({"id", *COLUMNS}) - {"timestamp", "metadata"}
+_TEXTS_AND_JSON: Final = _TEXTS | {"metadata"}
 _ACTOR_TYPES: Final = frozenset(models.ActorType.values)
 
 
@@ -124,14 +127,22 @@ def event_row(event: object, made_id: str | None = None) -> tuple[object, ...]:
         values["id"] = made_id or models.new_id()
     if values.get("timestamp") is None:
         values["timestamp"] = now
-    for column, definition in _FIELDS:
-        if reason := validation.fault(definition, values.get(column)):
-            clause = f"has no {column}." if reason == validation.MISSING else f"has a {column} that {reason}."
-            raise ValidationError(clause, field=column)
+    _check_values(values, plain=_TEXTS if isinstance(event.get("metadata"), str) else _TEXTS_AND_JSON)
     if values["actor_type"] not in _ACTOR_TYPES:
         word = values["actor_type"][:40]
         raise ValidationError(f"has an invalid actor_type “{word}”. Use User, Agent or System.", field="actor_type")
     return (values["id"], *(values.get(column) for column in COLUMNS), now)
+
+
+def _check_values(values: Mapping[str, object], *, plain: frozenset[str]) -> None:
+    """Raise ValidationError for the first value that its column may not hold; in `plain` ones any ASCII text may be."""
+    for column, rule in _RULES:
+        value = values.get(column)
+        if column in plain and type(value) is str and value.isascii() and "\0" not in value:
+            continue  # As most are: asking the rule of each took as long as all else.
+        if reason := rule(value):
+            clause = f"has no {column}." if reason == validation.MISSING else f"has a {column} that {reason}."
+            raise ValidationError(clause, field=column)
 
 
 def _check_lengths(row: SqlRow) -> None:
