@@ -74,7 +74,7 @@ RESTORES_NEED_APPROVAL = _boolean("RESTORES_NEED_APPROVAL", default=False)
 # Capture: a change whose two states are longer together leaves only its time; so many of the newest changes are kept.
 CAPTURE_MAX_BYTES = env.int("CAPTURE_MAX_BYTES", default=2 * 1024 * 1024)
 CAPTURE_ROWS = env.int("CAPTURE_ROWS", default=20_000)
-# A running agent that nothing changed for so long counts as being in trouble.
+# An active agent that nothing changed for so long counts as being in trouble.
 SILENT_AFTER_SECONDS = env.int("SILENT_AFTER_SECONDS", default=3600)
 # How often one token may call, for each server process: 600/minute, 100/second …
 API_RATE = env.str("API_RATE", default="60000/minute")

@@ -94,13 +94,11 @@ class ValidationError(StateStoreError):
         self.field = field
 
 
-class SerializationError(StateStoreError):
+class SerializationError(ValidationError):
     """A value cannot be written as JSON, or cannot be held by this database."""
 
-    status = 422
     problem = "unstorable"
     title = "Value cannot be stored"
-    remedy = ValidationError.remedy
 
 
 class ReadOnly(StateStoreError):

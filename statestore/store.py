@@ -111,11 +111,17 @@ class StateStore:
         With a reason the change is recorded as a transition in the same transaction. With `if_match` (an etag) nothing
         is written when the row is not the one that the caller saw.
         """
-        given = {"name": name, "status": status, "version": version, "state_data": as_text(state)}
+        given = {"name": name, "status": status, "version": version, "state_data": as_text(state, "state")}
         given["metadata"] = optional_text(metadata)
         columns = {column: value for column, value in given.items() if value is not None}
         return agent_service.save_agent(
-            self.using, agent_id, columns, prefix=self.prefix, reason=reason, if_match=if_match
+            self.using,
+            agent_id,
+            columns,
+            prefix=self.prefix,
+            reason=reason,
+            if_match=if_match,
+            by=None if self.actor == audit.SYSTEM else self.actor,
         ).agent
 
     def load_agent_state(self, agent_id: str) -> models.AgentState:
@@ -169,19 +175,16 @@ class StateStore:
         metadata: object = None,
     ) -> models.Transition:
         """Record a change of an agent's state that happened elsewhere, and return the transition."""
-        transition = models.Transition(
-            agent_id=agent_id,
-            state_before=as_text(state_before),
-            state_after=as_text(state_after),
-            reason=reason,
-            timestamp=models.now(),
-            metadata=optional_text(metadata),
-        )
+        columns = {
+            "state_before": as_text(state_before, "state_before"),
+            "state_after": as_text(state_after, "state_after"),
+            "reason": reason,
+            "metadata": optional_text(metadata),
+        }
         with transactions.writing(self.using):
             if self.prefix is not None:
                 self._agent(agent_id)
-            transition.save(using=self.using, force_insert=True)
-        return transition
+            return agent_service.record_transition(self.using, agent_id, columns)
 
     def get_state_history(self, agent_id: str, limit: int = 100) -> list[models.Transition]:
         """Return an agent's newest transitions with their states, newest first."""

@@ -8,6 +8,7 @@ from statestore.access.audit import Actor
 from statestore.db import transactions
 from statestore.errors import NotFound
 from statestore.models.audit import Action
+from statestore.models.tasks import edges_around
 
 
 def write(using: str, row: Model, stored: Model | None, *, by: Actor, reverts: int | None = None) -> None:
@@ -37,7 +38,11 @@ def delete(using: str, row: Model, *, by: Actor, if_match: str | None = None, re
         if stored is None:
             raise NotFound(f"The {row._meta.verbose_name} has already been deleted. Nothing was changed.")
         before = columns_of(stored)
-        audit.record(Action.DELETE, stored, by=by, row_id=stored.pk, before=before, reverts=reverts, using=using)
+        # Its edges go with it, those of the tasks that wait for it too: undoing the deletion brings them back.
+        detail = {"edges": edges_around(using, stored.pk)} if isinstance(stored, models.Task) else None
+        audit.record(
+            Action.DELETE, stored, by=by, row_id=stored.pk, before=before, reverts=reverts, detail=detail, using=using
+        )
         stored.delete(using=using)
 
 

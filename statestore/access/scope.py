@@ -23,7 +23,7 @@ from statestore.models.events import EventQuerySet
 from statestore.models.restores import RestoreQuerySet, SavedPlanQuerySet
 from statestore.models.sessions import SessionQuerySet
 from statestore.models.snapshots import SnapshotQuerySet
-from statestore.models.tasks import TaskQuerySet, dependency_ids
+from statestore.models.tasks import TaskQuerySet, readable_dependency_ids
 from statestore.models.transitions import TransitionQuerySet
 
 Rows = TypeVar("Rows", bound=QuerySet[Model])
@@ -139,7 +139,7 @@ class Scope:
         Dependencies that the task already has may stay.
         """
         kept = besides.dependencies or "" if besides is not None else ""
-        ids = set(wanted) - set(_ids_in(kept))
+        ids = set(wanted) - set(readable_dependency_ids(kept))
         known = set(self.tasks().filter(pk__in=ids).order_by().values_list("pk", flat=True))
         if missing := sorted(ids - known):
             raise ValidationError(f"Task “{missing[0][:80]}” does not exist. Nothing was saved.", field="dependencies")
@@ -169,10 +169,3 @@ _OF_AGENTS: tuple[tuple[type[Model], str], ...] = (
     (models.Session, "agent_id"), (models.Restore, "agent_id"), (models.SavedPlan, "agent_id"),
     (models.Event, "actor_id"), (models.Task, "assigned_to"),
 )  # fmt: skip
-
-
-def _ids_in(dependencies: str) -> list[str]:
-    try:
-        return dependency_ids(dependencies)
-    except ValidationError:
-        return []

@@ -7,8 +7,10 @@ from statestore import models
 from statestore.access import audit, etags
 from statestore.access.audit import Actor
 from statestore.db import fast_rows, transactions
+from statestore.db.fields import readable
 from statestore.db.json_columns import as_text
 from statestore.errors import Conflict, Moved, NotFound, ValidationError
+from statestore.models import validation
 from statestore.models.audit import Action
 
 
@@ -31,17 +33,21 @@ def save_agent(
     record: bool = False,
     if_match: str | None = None,
     only_new: bool = False,
+    by: Actor | None = None,
 ) -> Saved:
     """Create an agent or overwrite some of its columns, in one transaction.
 
-    The change of its state is recorded where there is a reason, and with `record` also without one. Raises NotFound for
-    a new agent without a state, Moved where the row is not the one seen or, with `only_new`, where there is one.
+    The change of its state is recorded where there is a reason, and with `record` also without one; the transition's
+    metadata says `by` whom. Raises NotFound for a new agent without a state, Moved where the row is not the one seen
+    or, with `only_new`, where there is one.
     """
     if not agent_id:
-        raise ValidationError("An agent needs an id.")
+        raise ValidationError("An agent needs an id.", field="agent_id")
+    validation.check_columns(models.Transition, {"reason": reason})
     with transactions.writing(using):
         stored = fast_rows.find(models.AgentState, using, "agent_id", agent_id, lock=True)
         _check(stored, agent_id, prefix, if_match, only_new)
+        validation.check_columns(models.AgentState, columns, kept=stored)
         state_before = stored.state_data if stored else ""
         if stored is not None:
             # As when the orchestrator saves: an agent in the trash comes back, and is shown as revived.
@@ -51,8 +57,46 @@ def save_agent(
         else:
             raise NotFound(f"Agent “{agent_id[:80]}” not found. Check the id and the namespace.")
         is_recorded = reason is not None or (record and not models.same_text(state_before, agent.state_data))
-        transition = record_change(using, agent, state_before, reason) if is_recorded else None
+        transition = record_change(using, agent, state_before, reason, by=by) if is_recorded else None
     return Saved(agent, stored is None, transition)
+
+
+def report_state(
+    using: str,
+    agent_id: str,
+    columns: Mapping[str, object],
+    *,
+    by: Actor,
+    prefix: str | None = None,
+    reason: str | None = None,
+    if_match: str | None = None,
+    only_new: bool = False,
+) -> Saved:
+    """Save an agent with its state, as its program does after each step, and record the transition.
+
+    A state that overwrites one which the caller did not write is recorded in the audit log too: the caller's own last
+    one is not, or the log would have an entry for each step.
+    """
+    with transactions.writing(using):
+        stored = fast_rows.find(models.AgentState, using, "agent_id", agent_id, lock=True)
+        saved = save_agent(
+            using, agent_id, columns, prefix=prefix, reason=reason, record=True, if_match=if_match, only_new=only_new,
+            by=by,
+        )  # fmt: skip
+        is_changed = stored is not None and not models.same_text(stored.state_data, saved.agent.state_data)
+        if stored is not None and is_changed and not _is_own_state(using, stored, saved.transition, by):
+            audit.record(
+                Action.CHANGE, saved.agent, by=by, using=using, hash_before=stored.etag(),
+                hash_after=saved.agent.etag(), detail={"columns": "state_data", "reason": reason or ""},
+            )  # fmt: skip
+    return saved
+
+
+def _is_own_state(using: str, stored: models.AgentState, made: models.Transition | None, by: Actor) -> bool:
+    """Return whether a state is what the caller wrote last: the last transition that changed it says so."""
+    transitions = models.Transition.objects.using(using).of_agent(stored.agent_id).of_changes()
+    last = transitions.exclude(pk=None if made is None else made.pk).newest_first().first()
+    return last is not None and last.by == by.name and models.same_text(last.state_after, stored.state_data)
 
 
 def change_agent(
@@ -71,7 +115,7 @@ def change_agent(
     with transactions.writing(using):
         stored = models.AgentState.objects.using(using).select_for_update().filter(agent_id=agent_id).first()
         check_alive(stored)
-        saved = save_agent(using, agent_id, columns, reason=reason or None, record=True, if_match=if_match)
+        saved = save_agent(using, agent_id, columns, reason=reason or None, record=True, if_match=if_match, by=by)
         audit.record(
             Action.CHANGE, saved.agent, by=by, using=using,
             hash_before=stored.etag() if stored else "", hash_after=saved.agent.etag(),
@@ -107,8 +151,10 @@ def change_status(
     if_match: str | None = None,
 ) -> models.Transition | None:
     """Change an agent's status and return the transition that records it, or None if it had that status already."""
+    validation.check_columns(models.AgentState, {"status": status})
+    validation.check_columns(models.Transition, {"reason": reason})
     if not status.strip():
-        raise ValidationError("A status must be a word such as idle or paused.")
+        raise ValidationError("A status must be a word such as idle or paused.", field="status")
     with transactions.writing(using):
         agent = find_agent(using, agent_id, prefix=prefix, lock=True, if_match=if_match)
         check_alive(agent)
@@ -116,9 +162,9 @@ def change_status(
             return None
         before, hash_before = agent.status, agent.etag()
         update(using, agent, {"status": status})
-        words = f"status: {before} → {status}" + (f" ({reason})" if reason else "")
-        statuses = {"before": before, "after": status}
-        transition = record_change(using, agent, agent.state_data, words, status=statuses)
+        words = f"status: {readable(before)} → {status}" + (f" ({reason})" if reason else "")
+        statuses = {"before": readable(before), "after": status}
+        transition = record_change(using, agent, agent.state_data, words, by=by, status=statuses)
         audit.record(
             Action.STATUS, agent, by=by, using=using, before={"status": before}, after={"status": status},
             hash_before=hash_before, hash_after=agent.etag(),
@@ -130,6 +176,7 @@ def move_to_trash(
     using: str, agent_id: str, *, by: Actor, prefix: str | None = None, reason: str = "", if_match: str | None = None
 ) -> None:
     """Move an agent to the trash. Its state and history stay; the orchestrator brings it back by saving it."""
+    validation.check_columns(models.Tombstone, {"reason": reason})
     with transactions.writing(using):
         agent = find_agent(using, agent_id, prefix=prefix, lock=True, if_match=if_match)
         check_alive(agent)
@@ -181,6 +228,7 @@ def _check(
 
 def _insert(using: str, agent_id: str, prefix: str | None, columns: Mapping[str, object]) -> models.AgentState:
     key = agent_id if prefix is None else f"{prefix}:{agent_id}"
+    validation.check_columns(models.AgentState, {"agent_id": agent_id, "key": key})
     now = models.now()
     columns = {"name": agent_id, **columns}
     agent = models.AgentState(key=key, agent_id=agent_id, created_at=now, updated_at=now, **columns)
@@ -197,10 +245,29 @@ def update(using: str, agent: models.AgentState, columns: Mapping[str, object]) 
     return agent
 
 
+def record_transition(using: str, agent_id: str, columns: Mapping[str, object]) -> models.Transition:
+    """Record a change of an agent's state that happened elsewhere, and return the transition."""
+    validation.check_columns(models.Transition, columns)
+    with transactions.writing(using):
+        if not models.AgentState.objects.using(using).filter(agent_id=agent_id).exists():
+            validation.check_columns(models.Transition, {"agent_id": agent_id})
+        transition = models.Transition(agent_id=agent_id, timestamp=models.now(), **columns)
+        transition.save(using=using, force_insert=True)
+    return transition
+
+
 def record_change(
-    using: str, agent: models.AgentState, state_before: str, reason: str | None, **metadata: object
+    using: str,
+    agent: models.AgentState,
+    state_before: str,
+    reason: str | None,
+    *,
+    by: Actor | None = None,
+    **metadata: object,
 ) -> models.Transition:
-    """Record a transition to the agent's present state, and return it."""
+    """Record a transition to the agent's present state, with who made it in its metadata, and return it."""
+    if by is not None:
+        metadata["by"] = by.name
     transition = models.Transition(
         agent_id=agent.agent_id,
         state_before=state_before,

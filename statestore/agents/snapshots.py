@@ -6,6 +6,7 @@ from statestore.access.audit import Actor
 from statestore.agents.service import find_agent
 from statestore.db import transactions
 from statestore.errors import NotFound, ValidationError
+from statestore.models import validation
 from statestore.models.audit import Action
 from statestore.models.snapshots import SnapshotQuerySet
 
@@ -25,6 +26,7 @@ def take_snapshot(
 
     With `made_id` one that has this id is returned as it is: a call that is repeated makes no second one.
     """
+    validation.check_columns(models.Snapshot, {"description": description, "expires_at": expires_at})
     now = models.now()
     if expires_at is not None and expires_at <= now:
         raise ValidationError("A snapshot must expire in the future. Nothing was saved.", field="expires_at")

@@ -112,12 +112,13 @@ class LenientText(models.TextField):  # type: ignore[type-arg]
             return self._checked(value)
         if isinstance(raw, StoredBlob):
             return raw.raw
-        return _TextBytes(_encode(value)) if _has_surrogate(value) else value
+        return _TextBytes(_encode(value)) if has_surrogate(value) else value
 
     def _checked(self, value: str) -> str:
-        if "\0" in value or _has_surrogate(value):
+        if "\0" in value or has_surrogate(value):
             raise SerializationError(
-                f"PostgreSQL cannot hold NUL characters or invalid UTF-8 in {self.name}; remove them and save again."
+                f"PostgreSQL cannot hold NUL characters or invalid UTF-8 in {self.name}; remove them and save again.",
+                field=self.name,
             )
         return str(value)
 
@@ -125,9 +126,15 @@ class LenientText(models.TextField):  # type: ignore[type-arg]
         return "CAST(%s AS TEXT)" if isinstance(value, _TextBytes) else "%s"
 
 
-def _has_surrogate(value: str) -> bool:
+def has_surrogate(value: str) -> bool:
+    """Return whether a text holds half of a surrogate pair, as invalid UTF-8 is read: it is not valid text."""
     # Python knows of each text whether it is ASCII; only what is not need be searched.
     return not value.isascii() and _SURROGATE.search(value) is not None
+
+
+def readable(text: str) -> str:
+    """Return a stored text as a sentence of ours quotes it: invalid UTF-8 and NUL become U+FFFD."""
+    return _SURROGATE.sub("\ufffd", str(text)).replace("\0", "\ufffd")
 
 
 def bindable(value: object) -> bool:
@@ -189,11 +196,11 @@ class _Holds(Lookup):
 
     def as_sql(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper) -> Any:
         text = str(self.rhs)
-        if not vendor.holds_any_bytes(connection) and ("\0" in text or _has_surrogate(text)):
+        if not vendor.holds_any_bytes(connection) and ("\0" in text or has_surrogate(text)):
             raise EmptyResultSet
         sql, parameters = self.process_lhs(compiler, connection)
         sql, pattern = vendor.holds(connection, sql, text)
-        if _has_surrogate(pattern):
+        if has_surrogate(pattern):
             return sql.replace("LIKE %s", "LIKE CAST(%s AS TEXT)"), [*parameters, _TextBytes(_encode(pattern))]
         return sql, [*parameters, pattern]
 

@@ -12,7 +12,8 @@ def as_text(value: object, what: str = "state") -> str:
     try:
         return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     except (TypeError, ValueError, RecursionError) as error:
-        raise SerializationError(f"The {what} cannot be written as JSON: {error}. Nothing was changed.") from None
+        message = f"The {what} cannot be written as JSON: {error}. Nothing was changed."
+        raise SerializationError(message, field=what) from None
 
 
 def optional_text(value: object, what: str = "metadata") -> str | None:

@@ -13,7 +13,7 @@ def store_alias() -> str:
     return str(settings.STORE_ALIAS)
 
 
-def is_shared(alias: str) -> bool:
+def may_be_shared(alias: str) -> bool:
     """Return whether another program may write to a database at the same time: an orchestrator, to its own store."""
     return alias != "default" and not settings.STORE_IS_EMBEDDED
 

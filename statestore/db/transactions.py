@@ -11,7 +11,7 @@ from django.db import connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from statestore.db.errors import BUSY, translated_errors
-from statestore.db.routers import is_shared
+from statestore.db.routers import may_be_shared
 from statestore.db.vendor import is_sqlite
 from statestore.errors import Busy
 
@@ -115,7 +115,7 @@ def _write_lock(connection: BaseDatabaseWrapper) -> Iterator[WriteLock]:
         yield WriteLock()  # Already inside a transaction, or not on SQLite: nothing to acquire.
         return
     alias = connection.alias
-    lock = _locks.setdefault(alias, WriteLock(is_shared=is_shared(alias)))
+    lock = _locks.setdefault(alias, WriteLock(is_shared=may_be_shared(alias)))
     lock.acquire()
     # A thread that asks for the interpreter gets it after 5 ms, at each of a write's dozen statements: beside three
     # others that render pages, a write of 5 ms held the lock for 440 ms.

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from statestore import models
 from statestore.demo import script
+from statestore.models.agents import ACTIVE
 
 MINUTE = 60
 HOUR = 60 * MINUTE
@@ -38,10 +39,10 @@ CAST = (
     Cast("reviewer-1", "Reviewer", "build", "reviewer", "idle", 36, 9 * MINUTE),
     Cast("tester-1", "Tester", "build", "tester", "running", 40, 5 * HOUR),
     Cast("docs-1", "Docs writer", "build", "writer", "completed", 22, 26 * HOUR),
-    Cast("release-1", "Release manager", "build", "release", "idle", 18, 7 * HOUR),
+    Cast("release-1", "Release manager", "build", "release", "terminated", 18, 7 * HOUR),
     Cast("triage-1", "Triage", "ops", "triage", "running", 38, 1 * MINUTE),
     Cast("deployer-1", "Deployer", "ops", "deployer", "paused", 26, 2 * HOUR),
-    Cast("watcher-1", "Watcher", "ops", "watcher", "running", 46, 6 * MINUTE),
+    Cast("watcher-1", "Watcher", "ops", "watcher", "thinking", 46, 6 * MINUTE),
     Cast("scribe-1", "Scribe", "ops", "writer", "completed", 16, 20 * HOUR),
     Cast("analyst-1", "Analyst", "ops", "analyst", "idle", 30, 40 * MINUTE),
 )
@@ -167,7 +168,7 @@ def _sessions(cast: Cast, times: list[int]) -> Iterator[models.Session]:
     last = (len(times) - 1) // 16
     for number in range(last + 1):
         turns = times[number * 16 : number * 16 + 16]
-        is_open = number == last and cast.status == "running"
+        is_open = number == last and cast.status in ACTIVE
         yield models.Session(
             id=_session_id(cast, number * 16),
             agent_id=cast.agent_id,

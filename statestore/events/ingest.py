@@ -13,35 +13,40 @@ from statestore.db.json_columns import optional_text
 from statestore.db.vendor import SqlRow
 from statestore.errors import StateStoreError, ValidationError
 from statestore.events import limits
-from statestore.models.rows import LAST_SECOND
+from statestore.models import validation
+from statestore.models.adoption import NEEDS_UUID, unreadable_ids
 
 COLUMNS: Final = (
     "event_type", "timestamp", "session_id", "actor_type", "actor_id", "content", "metadata", "git_commit",
 )  # fmt: skip
-REQUIRED: Final = ("event_type", "session_id", "actor_type", "actor_id", "content")
 _KNOWN: Final = frozenset({"id", *COLUMNS})
-_TEXTS: Final = (*REQUIRED, "metadata", "git_commit")
+_RULES: Final = tuple((column, validation.rule(models.Event._meta.get_field(column))) for column in ("id", *COLUMNS))
 _INSERTED: Final = ("id", *COLUMNS, "created_at")
 _MOST_CHARACTERS: Final = {
     "id": 500, "session_id": 500, "actor_id": 500, "event_type": 200, "git_commit": 200,
 }  # fmt: skip
+_UNREADABLE: Final = f"has an id that {NEEDS_UUID}."
+# Texts that need no parsing; and metadata too where it was not given as a text, but made here.
+_TEXTS: Final = frozenset({"id", *COLUMNS}) - {"timestamp", "metadata"}
+_TEXTS_AND_JSON: Final = _TEXTS | {"metadata"}
 _ACTOR_TYPES: Final = frozenset(models.ActorType.values)
 
 
 class BadEvent(ValidationError):
     """One of many events cannot be saved; `position` counts from 0."""
 
-    def __init__(self, position: int, reason: str) -> None:
-        super().__init__(f"Event {position} {reason} Nothing was saved.")
+    def __init__(self, position: int, reason: str, field: str = "") -> None:
+        super().__init__(f"Event {position} {reason} Nothing was saved.", field=field)
         self.position_in_batch = position
 
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """An event that was refused, by its position from 0, and the reason."""
+    """An event that was refused, by its position from 0, the reason, and the field if it is about one."""
 
     position: int
     reason: str
+    field: str = ""
 
 
 @dataclass(slots=True)
@@ -60,8 +65,12 @@ def save_events(using: str, events: Iterable[Mapping[str, object]]) -> int:
         try:
             rows.append(event_row(event))
         except ValidationError as error:
-            raise BadEvent(position, str(error)) from None
+            raise BadEvent(position, str(error), error.field) from None
     with transactions.writing(using):
+        refused = unreadable_ids(using, models.Event, [str(row[0]) for row in rows])
+        for position, row in enumerate(rows):
+            if row[0] in refused:
+                raise BadEvent(position, _UNREADABLE, "id")
         write_rows(using, rows)
     return len(rows)
 
@@ -83,7 +92,7 @@ def ingest(
     for position, event in enumerate(events):
         row = _checked(position, event, seed, done)
         if row is None and whole:
-            raise BadEvent(position, done.refused[0].reason)
+            raise BadEvent(position, done.refused[0].reason, done.refused[0].field)
         rows.append(row)
         done.ids.append(None if row is None else row[0])
     size = len(rows) if whole else limits.CHUNK_ROWS
@@ -98,10 +107,10 @@ def _checked(position: int, event: object, seed: str | None, done: Ingested) -> 
             raise event
         made = None if seed is None else str(uuid.uuid5(uuid.NAMESPACE_OID, f"{seed} {position}"))
         row = event_row(event, made)
-        _check_bounds(row)
+        _check_lengths(row)
         return row
     except StateStoreError as error:
-        done.refused.append(Refusal(position, str(error)))
+        done.refused.append(Refusal(position, str(error), getattr(error, "field", "")))
         return None
 
 
@@ -111,43 +120,36 @@ def event_row(event: object, made_id: str | None = None) -> tuple[object, ...]:
         raise ValidationError("is not an object.")
     if not event.keys() <= _KNOWN:
         raise ValidationError(f"has an unknown field {min(map(str, event.keys() - _KNOWN))}.")
+    now = models.now()
     values = dict(event)
     values["metadata"] = optional_text(event.get("metadata"))
-    for column in _TEXTS:
-        _check_text(column, values.get(column), required=column in REQUIRED)
+    if values.get("id") is None:
+        values["id"] = made_id or models.new_id()
+    if values.get("timestamp") is None:
+        values["timestamp"] = now
+    _check_values(values, plain=_TEXTS if isinstance(event.get("metadata"), str) else _TEXTS_AND_JSON)
     if values["actor_type"] not in _ACTOR_TYPES:
-        raise ValidationError(f"has an invalid actor_type “{values['actor_type'][:40]}”. Use User, Agent or System.")
-    now = models.now()
-    at = values.get("timestamp")
-    if at is not None and (isinstance(at, bool) or not isinstance(at, int) or not -(2**63) <= at < 2**63):
-        raise ValidationError("has a timestamp that is not a whole number of seconds.")
-    event_id = values.get("id")
-    _check_text("id", event_id, required=False)
-    return (
-        event_id if event_id is not None else made_id or models.new_id(),
-        *(values.get(column) if column != "timestamp" else (now if at is None else at) for column in COLUMNS),
-        now,
-    )  # fmt: skip
+        word = values["actor_type"][:40]
+        raise ValidationError(f"has an invalid actor_type “{word}”. Use User, Agent or System.", field="actor_type")
+    return (values["id"], *(values.get(column) for column in COLUMNS), now)
 
 
-def _check_bounds(row: SqlRow) -> None:
-    """Refuse values out of sensible bounds, and values that the other database could not store."""
+def _check_values(values: Mapping[str, object], *, plain: frozenset[str]) -> None:
+    """Raise ValidationError for the first value that its column may not hold; in `plain` ones any ASCII text may be."""
+    for column, rule in _RULES:
+        value = values.get(column)
+        if column in plain and type(value) is str and value.isascii() and "\0" not in value:
+            continue  # As most are: asking the rule of each took as long as all else.
+        if reason := rule(value):
+            clause = f"has no {column}." if reason == validation.MISSING else f"has a {column} that {reason}."
+            raise ValidationError(clause, field=column)
+
+
+def _check_lengths(row: SqlRow) -> None:
     for column, value in zip(_INSERTED, row, strict=True):
-        if not bindable(value):
-            raise ValidationError(f"has a {column} that holds a NUL character or half of a surrogate pair.")
         most = _MOST_CHARACTERS.get(column)
         if most and value is not None and not 1 <= len(value) <= most:
-            raise ValidationError(f"has a {column} that is not 1 to {most} characters long.")
-    if not 0 <= row[_INSERTED.index("timestamp")] <= LAST_SECOND:
-        raise ValidationError("has a timestamp outside the years 1970 to 9999, in seconds.")
-
-
-def _check_text(column: str, value: object, *, required: bool) -> None:
-    if value is None:
-        if required:
-            raise ValidationError(f"has no {column}.")
-    elif not isinstance(value, str):
-        raise ValidationError(f"has a {column} that is not a string.")
+            raise ValidationError(f"has a {column} that is not 1 to {most} characters long.", field=column)
 
 
 def _write_chunk(
@@ -167,13 +169,24 @@ def _write_chunk(
             refused = _outside(scope, [row for _, row in good])
             if whole and refused:
                 raise ValidationError("Some events do not belong to an agent in your namespaces. Nothing was saved.")
-            for position, row in good:
-                if row[0] in refused:
-                    done.refused.append(Refusal(position, "does not belong to an agent in your token's namespaces."))
-                    done.ids[position] = None
-            good = [(position, row) for position, row in good if row[0] not in refused]
+            good = _without(good, refused, "does not belong to an agent in your token's namespaces.", "", done)
+        refused = unreadable_ids(using, models.Event, [str(row[0]) for _, row in good])
+        if whole and refused:
+            raise BadEvent(next(position for position, row in good if row[0] in refused), _UNREADABLE, "id")
+        good = _without(good, refused, _UNREADABLE, "id", done)
         write_rows(using, [row for _, row in good])
     done.saved += len(good)
+
+
+def _without(
+    rows: list[tuple[int, SqlRow]], refused: set[str], reason: str, column: str, done: Ingested
+) -> list[tuple[int, SqlRow]]:
+    """Return the rows that are not refused, and note those that are."""
+    for position, row in rows:
+        if row[0] in refused:
+            done.refused.append(Refusal(position, reason, column))
+            done.ids[position] = None
+    return [(position, row) for position, row in rows if row[0] not in refused]
 
 
 def _outside(scope: Scope, rows: Iterable[SqlRow]) -> set[str]:

@@ -10,8 +10,8 @@ from statestore.access import etags
 from statestore.db.json_columns import as_text
 from statestore.db.routers import store_alias
 from statestore.errors import Moved, ValidationError
-from statestore.jsondiff import parsing
-from statestore.models.tasks import dependency_ids
+from statestore.models import validation
+from statestore.models.tasks import dependency_ids, readable_dependency_ids
 from statestore.tasks import dependencies as task_dependencies
 
 CHOICES: Final = {
@@ -33,20 +33,14 @@ class RowForm(forms.ModelForm):  # type: ignore[type-arg]
 
     def clean_metadata(self) -> str | None:
         """Return the JSON as it was typed, or None for none."""
-        text: str | None = self.cleaned_data["metadata"]
-        if not text or "metadata" not in self.changed_data:
-            return text or None
-        try:
-            parsing.parse(text)
-        except parsing.NotJson as error:
-            raise forms.ValidationError(f"This is not JSON: {error.reason}") from None
-        return text
+        return self.cleaned_data["metadata"] or None
 
     def clean(self) -> dict[str, Any]:
         values: dict[str, Any] = super().clean() or self.cleaned_data
-        for name, value in values.items():
+        for name, value in list(values.items()):
             if isinstance(value, str):
                 values[name] = _as_it_was(value, getattr(self.instance, name, None))
+            self._check(name, values[name])
         if self.instance._state.adding:
             return values
         present = type(self.instance)._default_manager.filter(pk=self.instance.pk).first()
@@ -55,6 +49,13 @@ class RowForm(forms.ModelForm):  # type: ignore[type-arg]
         except Moved as error:
             raise forms.ValidationError(f"{error} Copy your input first.") from None
         return values
+
+    def _check(self, name: str, value: object) -> None:
+        """Refuse what the orchestrator could not read, as the services do; what is stored already may stay."""
+        if name == "etag" or value == getattr(self.instance, name):
+            return
+        if reason := validation.fault(self._meta.model._meta.get_field(name), value):
+            self.add_error(name, f"This {reason}.")
 
 
 def _as_it_was(typed: str, stored: object) -> str | None:
@@ -94,12 +95,18 @@ class TaskForm(RowForm):
         with suppress(ValidationError):
             self.initial["dependencies"] = "\n".join(dependency_ids(self.instance.dependencies))
 
-    def clean_dependencies(self) -> str:
-        """Return the ids as the column holds them. Refuses unknown tasks and circles."""
-        lines = (line.strip() for line in self.cleaned_data["dependencies"].splitlines())
+    def clean_dependencies(self) -> str | None:
+        """Return the ids as the column holds them. Refuses new ones that are unknown or make a circle."""
+        typed, shown = self.cleaned_data["dependencies"], self.initial.get("dependencies") or ""
+        stored: str | None = self.instance.dependencies
+        if not self.instance._state.adding and typed.splitlines() == shown.strip().splitlines():
+            return stored
+        lines = (line.strip() for line in typed.splitlines())
         ids = list(dict.fromkeys(line for line in lines if line))
+        kept = [] if self.instance._state.adding else readable_dependency_ids(stored)
         try:
-            task_dependencies.check_dependencies(store_alias(), self.instance.pk, ids)
+            new = [task_id for task_id in ids if task_id not in kept]
+            task_dependencies.check_dependencies(store_alias(), self.instance.pk, new)
         except ValidationError as error:
             raise forms.ValidationError(str(error)) from None
         return as_text(ids)

@@ -2,15 +2,13 @@
 
 import base64
 import json
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from statestore.db.fields import NonInteger, StoredBlob, text_bytes
+from statestore.db.fields import NonInteger, StoredBlob, has_surrogate, text_bytes
 from statestore.errors import ValidationError
 
 FORMAT: Final = {"statestore_export": 1}
-_LONE: Final = re.compile("[\ud800-\udfff]")
 
 
 def line(payload: Mapping[str, object]) -> bytes:
@@ -30,7 +28,7 @@ def to_json(value: object) -> object:
     if isinstance(value, StoredBlob):
         return {"blob": _encode(value.raw)}
     if isinstance(value, str):
-        return {"text": _encode(text_bytes(value))} if not value.isascii() and _LONE.search(value) else str(value)
+        return {"text": _encode(text_bytes(value))} if has_surrogate(value) else str(value)
     if isinstance(value, float):
         return {"real": value.hex()}
     return value
@@ -38,7 +36,9 @@ def to_json(value: object) -> object:
 
 def from_json(value: object) -> Any:
     """Return the stored value of a line's JSON. Raises ValidationError."""
-    if value is None or isinstance(value, str) or (isinstance(value, int) and not isinstance(value, bool)):
+    if value is None or (isinstance(value, int) and not isinstance(value, bool)):
+        return value
+    if isinstance(value, str) and not has_surrogate(value):
         return value
     if isinstance(value, dict) and len(value) == 1:
         ((kind, inner),) = value.items()

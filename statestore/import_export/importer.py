@@ -8,10 +8,11 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 from django.db import IntegrityError, transaction
 
+from statestore import models
 from statestore.access import audit
 from statestore.access.audit import Actor
 from statestore.db import transactions, vendor
@@ -19,7 +20,9 @@ from statestore.db.fields import NonInteger, bindable
 from statestore.errors import DatabaseError, SerializationError, Unavailable, ValidationError
 from statestore.import_export import codec, limits, original_types
 from statestore.import_export.tables import AUDIT, BY_NAME, Table
+from statestore.models import validation
 from statestore.models.audit import Action
+from statestore.tasks import dependencies
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +130,9 @@ def _row(number: int, payload: dict[str, object], table: Table, using: str, repo
         if not isinstance(row, dict) or set(row) != set(table.columns):
             raise ValidationError("the columns do not match the table.")
         values = {column: codec.from_json(value) for column, value in row.items()}
+        for definition in table.fields:
+            if reason := validation.fault_of_stored(definition, values[definition.column]):
+                raise ValidationError(f"{definition.column} {reason}.", field=definition.column)
         return _Row(number, values) if vendor.keeps_odd_integers(using) else _normalised(number, values, report)
     except ValidationError as error:
         report.refuse(number, f"{table.name}: {error}")
@@ -201,8 +207,18 @@ def _count(table: Table, rows: list[_Row], present: set[object], report: Report)
 
 def _upsert(table: Table, rows: list[_Row], using: str) -> None:
     """Write rows in their order, which becomes their insertion order."""
+    # Edges have lines of their own; those that a list no longer names are the only ones that no line speaks of.
+    lists = _dependency_lists(rows, using) if table.model is models.Task else {}
     for is_plain, batch in _runs(rows):
         (_upsert_plain if is_plain else _upsert_odd)(table, batch, using)
+    dependencies.remove_dropped_edges(using, lists)
+
+
+def _dependency_lists(rows: list[_Row], using: str) -> dict[str, tuple[Any, Any]]:
+    """Return {task id: its list of dependencies in the store, and in its line} of the tasks that exist."""
+    given = {str(row.values["id"]): row.values["dependencies"] for row in rows}
+    stored = models.Task.objects.using(using).filter(pk__in=list(given)).values_list("pk", "dependencies")
+    return {task_id: (listed, given[task_id]) for task_id, listed in stored}
 
 
 def _upsert_plain(table: Table, rows: list[_Row], using: str) -> None:

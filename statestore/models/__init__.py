@@ -9,7 +9,7 @@ from statestore.models.events import ActorType, Event
 from statestore.models.forks import Fork
 from statestore.models.idempotency import IdempotentResponse
 from statestore.models.restores import Restore, SavedPlan
-from statestore.models.rows import new_id, now, row_hash, same_text, sha256
+from statestore.models.rows import is_uuid, new_id, now, row_hash, same_text, sha256
 from statestore.models.saved_searches import SavedSearch
 from statestore.models.sessions import Session
 from statestore.models.snapshots import Snapshot, SnapshotExpiry
@@ -44,6 +44,7 @@ __all__ = [
     "TaskStatus",
     "Tombstone",
     "Transition",
+    "is_uuid",
     "new_id",
     "now",
     "row_hash",

@@ -1,9 +1,9 @@
 """Agents, their states now, and those in the trash."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import reduce
 from operator import or_
-from typing import Self
+from typing import Final, Self
 
 from django.db import models
 from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet, Subquery, Value
@@ -20,13 +20,24 @@ from statestore.models.transitions import Transition
 
 
 class AgentStatus(models.TextChoices):
-    """The words that the orchestrator uses for an agent's status; others occur."""
+    """The words that the orchestrator uses for an agent's status, in the order of a life; others occur."""
 
     IDLE = "idle"
+    INITIALIZING = "initializing"
     RUNNING = "running"
+    THINKING = "thinking"
     PAUSED = "paused"
     COMPLETED = "completed"
     FAILED = "failed"
+    TERMINATED = "terminated"
+
+
+# An active agent works: it is expected to change, and may write its memory over what was restored.
+ACTIVE: Final = frozenset({AgentStatus.INITIALIZING.value, AgentStatus.RUNNING.value, AgentStatus.THINKING.value})
+
+
+# How many of the words that are not the orchestrator's are listed.
+OTHER_STATUSES: Final = 10
 
 
 class AgentQuerySet(AddressedQuerySet["AgentState"]):
@@ -48,9 +59,9 @@ class AgentQuerySet(AddressedQuerySet["AgentState"]):
         """
         return self.alias(in_trash=vendor.unindexed("is_deleted")).filter(in_trash=0)
 
-    def walked_with_status(self, status: str) -> Self:
-        """Keep agents with a status while walking; the index of statuses would have to be sorted first."""
-        return self.alias(word=vendor.unindexed("status")).filter(word=status)
+    def walked_with_status(self, *statuses: str) -> Self:
+        """Keep agents with one of some statuses while walking; the index of statuses would have to be sorted first."""
+        return self.alias(word=vendor.unindexed("status")).filter(word__in=statuses)
 
     def in_namespace(self, prefix: str) -> Self:
         """Keep agents whose key is the prefix, a colon and their id; an empty prefix keeps those without one."""
@@ -82,8 +93,8 @@ class AgentQuerySet(AddressedQuerySet["AgentState"]):
         return self.annotate(last_reason=Subquery(newest.values("reason")[:1]))
 
     def silent_since(self, seconds: int) -> Self:
-        """Keep running agents that have not changed since a time."""
-        return self.walked_with_status("running").filter(updated_at__lte=seconds)
+        """Keep active agents that have not changed since a time."""
+        return self.walked_with_status(*sorted(ACTIVE)).filter(updated_at__lte=seconds)
 
     def etags(self, agent_ids: set[str], *, max_bytes: int) -> dict[str, str]:
         """Return the etags of those of the agents whose states are small enough to be hashed for a list."""
@@ -94,6 +105,16 @@ class AgentQuerySet(AddressedQuerySet["AgentState"]):
     def counts_by_status(self) -> dict[str, int]:
         """Return the number of agents for each status that occurs."""
         return dict(self.order_by().values_list("status").annotate(number=Count("*")))
+
+
+def in_order(counts: Mapping[str, int]) -> list[tuple[str, int]]:
+    """Return (status, count) of every status of the orchestrator's in its order, then others, the most frequent first.
+
+    There are at most ten others: agents write any word.
+    """
+    known = [(word, counts.get(word, 0)) for word in AgentStatus.values]
+    others = [(word, count) for word, count in counts.items() if word not in AgentStatus.values]
+    return known + sorted(others, key=lambda pair: -pair[1])[:OTHER_STATUSES]
 
 
 class AgentState(models.Model):
@@ -123,6 +144,7 @@ class AgentState(models.Model):
             ("trash_agent", "Can move an agent to the trash and bring it back"),
             ("purge_agent", "Can delete an agent from the trash for good"),
             ("capture_agent", "Can switch the capture of changes on and off"),
+            ("save_state", "Can save states by the JSON API while restores need approval"),
         ]
 
     def __str__(self) -> str:
@@ -136,6 +158,11 @@ class AgentState(models.Model):
         """The prefix of the key, or an empty string for an agent without one."""
         suffix = f":{self.agent_id}"
         return self.key[: -len(suffix)] if self.key != self.agent_id and self.key.endswith(suffix) else ""
+
+    @property
+    def is_active(self) -> bool:
+        """Whether the agent works, and may write its memory over a restored state."""
+        return self.status in ACTIVE
 
     def etag(self) -> str:
         """Return the row's ETag."""

@@ -94,4 +94,6 @@ class AuditEntry(models.Model):
             parts = [f"{column}: {before[column]} → {after[column]}" for column in after if column != "updated_at"]
         else:
             parts = [f"{name}: {value}" for name, value in (before | after).items() if value not in (None, "")]
-        return ", ".join([*parts, *(f"{name}: {value}" for name, value in detail.items() if value not in (None, ""))])
+        return ", ".join(
+            [*parts, *(f"{name}: {value}" for name, value in detail.items() if value not in (None, "", []))]
+        )

@@ -58,7 +58,10 @@ class EventQuerySet(AddressedQuerySet["Event"]):
         return self.annotate(beginning=piece, size=vendor.byte_length("content")).defer("content", "metadata")
 
     def matching(self, text: str) -> Self:
-        """Keep events with the text anywhere in content, type or session, as the orchestrator's own search does."""
+        """Keep events with the text anywhere in content, type or session, as the orchestrator's own search does.
+
+        To it % and _ are wildcards; here they are plain characters.
+        """
         return self.filter(Q(content__holds=text) | Q(event_type__holds=text) | Q(session_id__holds=text))
 
     def not_matching(self, text: str) -> Self:

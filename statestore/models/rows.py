@@ -1,6 +1,7 @@
 """What any row has: an id, a time, bytes, a hash."""
 
 import hashlib
+import re
 from typing import Final
 
 from django.db import models
@@ -9,8 +10,14 @@ from statestore.db.fields import new_id, now, text_bytes
 
 # The last second of the year 9999, beyond which no calendar goes.
 LAST_SECOND: Final = 253_402_300_799
+_UUID: Final = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
-__all__ = ["LAST_SECOND", "new_id", "now", "row_hash", "same_text", "sha256"]
+__all__ = ["LAST_SECOND", "is_uuid", "new_id", "now", "row_hash", "same_text", "sha256"]
+
+
+def is_uuid(row_id: str) -> bool:
+    """Return whether an id is a UUID as the orchestrator writes it: hyphenated, in lower case."""
+    return _UUID.fullmatch(row_id) is not None
 
 
 def sha256(text: str) -> str:

@@ -1,6 +1,8 @@
 """Tasks and their dependencies."""
 
 import json
+from functools import reduce
+from operator import or_
 from typing import Self
 
 from django.db import models
@@ -50,6 +52,11 @@ class TaskQuerySet(AddressedQuerySet["Task"]):
     def with_text(self, text: str) -> Self:
         """Keep tasks with the text in title or id; ASCII letters match in either case."""
         return self.filter(Q(title__holds=text) | Q(pk__holds=text)) if text else self
+
+    def naming(self, task_id: str) -> Self:
+        """Keep tasks whose list of dependencies may name a task: it holds the id as JSON writes it."""
+        spellings = {json.dumps(task_id, ensure_ascii=is_ascii) for is_ascii in (True, False)}
+        return self.filter(reduce(or_, (Q(dependencies__holds=spelling) for spelling in sorted(spellings))))
 
     def counts_by_status(self) -> dict[str, int]:
         """Return the number of tasks for each status that occurs."""
@@ -101,6 +108,13 @@ class TaskDependency(models.Model):
         return f"{self.task_id} waits for {self.depends_on_id}"
 
 
+def edges_around(using: str, task_id: str) -> list[tuple[str, str, bool]]:
+    """Return the edges from and to a task, each with whether the list of the task that waits names it too."""
+    edges = TaskDependency.objects.using(using).filter(Q(task_id=task_id) | Q(depends_on_id=task_id))
+    rows = edges.order_by("pk").values_list("task_id", "depends_on_id", "task__dependencies")
+    return [(owner, dependency, dependency in readable_dependency_ids(listed)) for owner, dependency, listed in rows]
+
+
 def dependency_ids(text: str | None) -> list[str]:
     """Return the task ids in a task's `dependencies` column. Raises ValidationError if it is not a list of strings."""
     try:
@@ -112,3 +126,11 @@ def dependency_ids(text: str | None) -> list[str]:
             'Dependencies are a JSON list of task ids, such as ["id-1", "id-2"].', field="dependencies"
         )
     return list(dict.fromkeys(ids))
+
+
+def readable_dependency_ids(text: str | None) -> list[str]:
+    """Return the task ids in a task's `dependencies` column, none if it is not a list of strings."""
+    try:
+        return dependency_ids(text)
+    except ValidationError:
+        return []

@@ -1,9 +1,10 @@
 """Transitions: changes of agents' states as they were reported."""
 
+import json
 from typing import Self
 
 from django.db import models
-from django.db.models import OuterRef
+from django.db.models import F, OuterRef
 from django.urls import reverse
 
 from statestore.db import vendor
@@ -17,6 +18,10 @@ class TransitionQuerySet(AddressedQuerySet["Transition"]):
 
     def of_agent(self, agent_id: str | OuterRef) -> Self:
         return self.filter(agent_id=agent_id)
+
+    def of_changes(self) -> Self:
+        """Keep those that changed the state: a change of status alone has the same state on both sides."""
+        return self.exclude(state_before=F("state_after"))
 
     def newest_first(self) -> Self:
         return self.order_by(*BY_TIME)
@@ -83,6 +88,15 @@ class Transition(models.Model):
 
     def get_absolute_url(self) -> str:
         return str(reverse("transition", args=[self.pk]))
+
+    @property
+    def by(self) -> str:
+        """Who made the change, as its metadata says; empty if it does not."""
+        try:
+            metadata = json.loads(self.metadata or "null")
+        except (ValueError, RecursionError):
+            return ""
+        return str(metadata.get("by") or "") if isinstance(metadata, dict) else ""
 
     @property
     def is_captured(self) -> bool:

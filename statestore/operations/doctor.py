@@ -22,6 +22,7 @@ from statestore.adoption.status import store_status
 from statestore.db import orchestrator_schema as schema
 from statestore.db import vendor
 from statestore.db.routers import store_alias
+from statestore.models.adoption import is_shared
 
 Level = Literal["ok", "warn", "error"]
 
@@ -365,6 +366,30 @@ def check_dependencies(connection: BaseDatabaseWrapper) -> Iterator[Finding]:
         yield Finding("ok", "All dependencies lead to a task", "No edge is dangling.")
 
 
+_HEX: Final = "[0-9a-f]"
+_UUID: Final = "-".join(_HEX * digits for digits in (8, 4, 4, 4, 12))
+
+
+def check_ids(connection: BaseDatabaseWrapper) -> Iterator[Finding]:
+    """Warn about tasks and events whose id the orchestrator cannot read; any id will do where there is none."""
+    counts = {table: _count(connection, table, f"t.id NOT GLOB '{_UUID}'") for table in ("tasks", "events")}
+    if not any(counts.values()):
+        yield Finding("ok", "All ids of tasks and events are UUIDs", "The orchestrator reads each as the same row.")
+        return
+    is_read = is_shared(connection.alias)
+    yield Finding(
+        "warn" if is_read else "ok",
+        f"{counts['tasks']} tasks and {counts['events']} events have an id that is not a UUID in lower case",
+        "The orchestrator reads such an id as a new random one each time: it saves the row as a duplicate, and loses"
+        " its dependencies."
+        if is_read
+        else "No orchestrator reads this store: any id will do.",
+        f"Save them anew under UUIDs and delete them: SELECT id FROM tasks WHERE id NOT GLOB '{_UUID}'."
+        if is_read
+        else "",
+    )
+
+
 CHECKS: Final = (
     Check(check_journal_mode, cheap=True),
     Check(check_wal_size, cheap=True),
@@ -380,4 +405,5 @@ CHECKS: Final = (
     Check(check_integers, cheap=False),
     Check(check_orphans, cheap=False, sqlite_only=False),
     Check(check_dependencies, cheap=False, sqlite_only=False),
+    Check(check_ids, cheap=False),
 )

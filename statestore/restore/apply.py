@@ -11,9 +11,11 @@ from statestore import models
 from statestore.access import audit, etags
 from statestore.access.audit import Actor
 from statestore.db import transactions
+from statestore.db.fields import readable
 from statestore.db.routers import store_alias
 from statestore.errors import Conflict, DatabaseError
 from statestore.history import moments
+from statestore.models import validation
 from statestore.models.audit import Action
 from statestore.restore import rules
 from statestore.restore.plans import RestorePlan, agent_now, expecting, plan
@@ -44,6 +46,7 @@ def apply(planned: RestorePlan, *, by: Actor, reason: str = "", undoes: models.R
     if conflicting paths are unresolved; NeedsApproval if a second person must approve first.
     """
     using = planned.using
+    validation.check_columns(models.Restore, {"reason": reason})
     if planned.clashes:
         raise Conflict("Both sides changed the same paths. Nothing was written. Resolve the conflicts first.")
     how = "Save a plan and send them the link."
@@ -95,12 +98,12 @@ def _write(
 
 
 def _words(planned: RestorePlan, reason: str, undoes: models.Restore | None) -> str:
-    what = "undo of a restore" if undoes else f"{_VERBS.get(planned.kind, 'restored to')} {planned.label}"
+    what = "undo of a restore" if undoes else f"{_VERBS.get(planned.kind, 'restored to')} {readable(planned.label)}"
     return f"{what} — {reason}" if reason else what
 
 
 def _safety_words(planned: RestorePlan, reason: str, undoes: models.Restore | None) -> str:
-    what = "undo of a restore" if undoes else f"{_NOUNS.get(planned.kind, 'restore to')} {planned.label}"
+    what = "undo of a restore" if undoes else f"{_NOUNS.get(planned.kind, 'restore to')} {readable(planned.label)}"
     return f"{SAFETY_DESCRIPTION} {what}" + (f" — {reason}" if reason else "")
 
 

@@ -30,7 +30,7 @@ KINDS: Final = ("change", "running", "unchanged", "unknown")
 
 @dataclass(frozen=True, slots=True)
 class BatchPreview:
-    """What a batch would do to one agent: change, unchanged, unknown or running (it would change while it runs)."""
+    """What a batch would do to one agent: change, unchanged, unknown or running (it would change while it works)."""
 
     agent: models.AgentState
     kind: str
@@ -74,7 +74,7 @@ def _verdict(agent: models.AgentState, known: history.KnownState | None) -> Batc
     if models.same_text(known.text, agent.state_data):
         return BatchPreview(agent, "unchanged", "", etag)
     note = "" if known.is_exact else "last known state; it changed unrecorded since"
-    return BatchPreview(agent, "running" if agent.status == models.AgentStatus.RUNNING else "change", note, etag)
+    return BatchPreview(agent, "running" if agent.is_active else "change", note, etag)
 
 
 def prepare(

@@ -7,9 +7,11 @@ from statestore.access import audit
 from statestore.access.audit import Actor
 from statestore.db import transactions
 from statestore.db.errors import translated_errors
+from statestore.db.fields import readable
 from statestore.db.routers import store_alias
 from statestore.errors import Conflict, ValidationError
 from statestore.history import moments
+from statestore.models import validation
 from statestore.models.audit import Action
 from statestore.restore import limits
 
@@ -32,14 +34,17 @@ def fork(
     parsed = moments.parse(moment) if isinstance(moment, str) else moment
     if not new_id.strip() or len(new_id) > limits.MAX_ID_CHARACTERS:
         raise ValidationError(
-            f"The new agent needs an id of 1 to {limits.MAX_ID_CHARACTERS} characters. Nothing was created."
+            f"The new agent needs an id of 1 to {limits.MAX_ID_CHARACTERS} characters. Nothing was created.",
+            field="agent_id",
         )
+    validation.check_columns(models.AgentState, {"agent_id": new_id, "name": name})
+    validation.check_columns(models.Fork, {"reason": reason})
     with transactions.writing(using):
         known = history.state_at(agent_id, parsed, using=using)
         child = _child(agent_id, new_id, name or new_id, known.text, using)
         child.save(using=using, force_insert=True)
         # A past needs a beginning: without one, nothing would be known of the time before the first change.
-        words = f"forked from {agent_id[:80]}, {known.label}" + (f" — {reason}" if reason else "")
+        words = readable(f"forked from {agent_id[:80]}, {known.label}") + (f" — {reason}" if reason else "")
         models.Transition(
             agent_id=new_id, state_before=known.text, state_after=known.text, reason=words, timestamp=child.created_at
         ).save(using=using, force_insert=True)

@@ -133,8 +133,8 @@ def agent_now(agent_id: str, using: str, *, lock: bool = False) -> models.AgentS
 def _warnings(agent: models.AgentState, target: history.KnownState, text: str, using: str) -> list[Caution]:
     warnings = []
     now = models.now()
-    if agent.status == models.AgentStatus.RUNNING:
-        warnings.append(Caution("running", "The agent is running and may overwrite the restored state."))
+    if agent.is_active:
+        warnings.append(Caution("running", f"The agent is {agent.status} and may overwrite the restored state."))
     age_seconds = now - int(agent.updated_at)
     if 0 <= age_seconds < limits.FRESH_SECONDS:
         warnings.append(Caution("fresh", f"The agent changed {age_seconds} s ago and may be in use."))

@@ -11,6 +11,11 @@ def needs_approval(approved_by: str, *, is_undo: bool = False) -> bool:
     return bool(settings.RESTORES_NEED_APPROVAL and not (is_undo or approved_by))
 
 
+def saving_needs_permission() -> bool:
+    """Return whether saving a state over HTTP needs a permission of its own: an old state could be saved unapproved."""
+    return bool(settings.RESTORES_NEED_APPROVAL)
+
+
 def check_approved(approved_by: str, *, is_undo: bool = False, how: str) -> None:
     """Raise NeedsApproval, saying how to get it, unless a restore is approved or needs no approval."""
     if needs_approval(approved_by, is_undo=is_undo):

@@ -1,4 +1,4 @@
-"""Search in events: exact as the orchestrator's own LIKE, in milliseconds, at any moment.
+"""Search in events: exact as the orchestrator's own LIKE (but % and _ are plain), in milliseconds, at any moment.
 
 results       answers to a query: a page, its facets, its histogram
 export        all matches, row by row

@@ -6,6 +6,7 @@ from statestore.access.audit import Actor
 from statestore.db import transactions
 from statestore.db.json_columns import optional_text
 from statestore.errors import Conflict, NotFound, ValidationError
+from statestore.models import validation
 from statestore.models.audit import Action
 
 
@@ -14,7 +15,9 @@ def start_session(using: str, agent_id: str, *, session_id: str | None, metadata
     columns: dict[str, object] = {"agent_id": agent_id, "started_at": models.now(), "status": "active"}
     if session_id is not None:
         columns["id"] = session_id
-    session = models.Session(**columns, metadata=optional_text(metadata))
+    columns["metadata"] = optional_text(metadata)
+    validation.check_columns(models.Session, columns)
+    session = models.Session(**columns)
     with transactions.writing(using):
         if models.Session.objects.using(using).filter(pk=session.pk).exists():
             raise Conflict(f"Session “{session.pk[:80]}” already exists. Nothing was changed.")
@@ -24,6 +27,7 @@ def start_session(using: str, agent_id: str, *, session_id: str | None, metadata
 
 def end_session(using: str, session_id: str, *, status: str, by: Actor, if_match: str | None = None) -> models.Session:
     """Close a session and return it. Raises Conflict if it has ended already."""
+    validation.check_columns(models.Session, {"status": status})
     with transactions.writing(using):
         session = models.Session.objects.using(using).select_for_update().filter(pk=session_id).first()
         etags.expect(session, if_match)
@@ -42,11 +46,16 @@ def end_session(using: str, session_id: str, *, status: str, by: Actor, if_match
 def save_session(
     using: str, session: models.Session, *, by: Actor, if_match: str | None = None, reverts: int | None = None
 ) -> models.Session:
-    """Save an edited session and return it. Raises ValidationError if it ends before it starts."""
-    if session.ended_at is not None and session.ended_at < session.started_at:
-        raise ValidationError("A session cannot end before it started. Nothing was saved.")
+    """Save an edited session and return it. Raises ValidationError if it ends before it starts.
+
+    `reverts` is the id of the audit entry that this save undoes: what was there before comes back as it was.
+    """
     with transactions.writing(using):
         stored = models.Session.objects.using(using).filter(pk=session.pk).first()
         etags.expect(stored, if_match)
+        if reverts is None:
+            validation.check_columns(models.Session, audited_rows.columns_of(session), kept=stored)
+        if session.ended_at is not None and session.ended_at < session.started_at:
+            raise ValidationError("A session cannot end before it started. Nothing was saved.", field="ended_at")
         audited_rows.write(using, session, stored, by=by, reverts=reverts)
     return session

@@ -1,14 +1,14 @@
 """Dependencies between tasks, as they are recorded twice: in each task's own list, and in the table of edges."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from statestore import models
 from statestore.db.batching import batched
 from statestore.db.errors import translated_errors
 from statestore.errors import ValidationError
-from statestore.models.tasks import dependency_ids
+from statestore.models.tasks import readable_dependency_ids
 from statestore.tasks import limits
 
 
@@ -58,7 +58,7 @@ def relations(using: str, task_id: str) -> Relations:
             ]
             lists += list(tasks.filter(pk=task_id).values_list("pk", "dependencies"))
     recorded.add(pairs)
-    recorded.add((owner, dependency) for owner, text in lists for dependency in _named(text))
+    recorded.add((owner, dependency) for owner, text in lists for dependency in readable_dependency_ids(text))
     return recorded
 
 
@@ -73,7 +73,7 @@ def edges(using: str, tasks: dict[str, models.Task | None]) -> list[Edge]:
         (task_id, dependency)
         for task_id, task in tasks.items()
         if task is not None
-        for dependency in _named(task.dependencies)
+        for dependency in readable_dependency_ids(task.dependencies)
     }
     return [Edge(*pair, pair in listed, pair in table) for pair in sorted(table | listed)]
 
@@ -88,17 +88,11 @@ def load(using: str, ids: Iterable[str]) -> dict[str, models.Task | None]:
     return {task_id: rows.get(task_id) for task_id in ids}
 
 
-def _named(text: str | None) -> list[str]:
-    try:
-        return dependency_ids(text)
-    except ValidationError:
-        return []
-
-
-def check_dependencies(using: str, task_id: str, wanted: list[str]) -> None:
-    """Raise ValidationError if a dependency does not exist, or if the task would depend on itself."""
+def check_dependencies(using: str, task_id: str, wanted: list[str], *, may_be_gone: bool = False) -> None:
+    """Raise ValidationError if a new dependency does not exist, or if the task would depend on itself."""
     present = set(models.Task.objects.using(using).filter(pk__in=wanted).values_list("pk", flat=True))
-    if missing := [name for name in wanted if name not in present and name != task_id]:
+    missing = [name for name in wanted if name not in present and name != task_id]
+    if missing and not may_be_gone:
         raise ValidationError(f"Task “{missing[0][:80]}” does not exist. Nothing was saved.", field="dependencies")
     if cycle := _cycle(using, task_id, wanted):
         raise ValidationError(
@@ -126,9 +120,54 @@ def _cycle(using: str, task_id: str, wanted: list[str]) -> list[str]:
 
 
 def replace_edges(using: str, task_id: str, wanted: list[str]) -> None:
-    """Make the task's edges in the table those of its dependencies; edges that stay are not touched."""
+    """Make the task's edges in the table those of its dependencies that exist; edges that stay are not touched."""
     edges = models.TaskDependency.objects.using(using)
     edges.filter(task_id=task_id).exclude(depends_on_id__in=wanted).delete()
     present = set(edges.filter(task_id=task_id).values_list("depends_on_id", flat=True))
-    missing = [name for name in wanted if name not in present]
-    edges.bulk_create(models.TaskDependency(task_id=task_id, depends_on_id=name) for name in missing)
+    add_edges(using, [(task_id, name) for name in wanted if name not in present])
+
+
+def bring_back_edges(using: str, task: models.Task, recorded: list[tuple[str, str, bool]] | None) -> None:
+    """Add the edges that went with a deleted task: those recorded, or without a record those that lists name.
+
+    An edge that a list named comes back only if the list still does: the task may have been edited since.
+    """
+    if recorded is None:
+        owners = models.Task.objects.using(using).naming(task.pk).values_list("pk", "dependencies")
+        pairs = [(owner, task.pk) for owner, text in owners if task.pk in readable_dependency_ids(text)]
+    else:
+        lists = load(using, [owner for owner, _, _ in recorded])
+        pairs = [
+            (owner, dependency)
+            for owner, dependency, was_listed in recorded
+            if not was_listed or dependency in _listed_by(lists[owner])
+        ]
+    present = models.TaskDependency.objects.using(using).filter(task_id__in=[owner for owner, _ in pairs])
+    add_edges(using, set(pairs) - set(present.values_list("task_id", "depends_on_id")))
+    own = models.TaskDependency.objects.using(using).filter(task_id=task.pk)
+    check_dependencies(using, task.pk, list(own.values_list("depends_on_id", flat=True)), may_be_gone=True)
+
+
+def _listed_by(task: models.Task | None) -> list[str]:
+    return [] if task is None else readable_dependency_ids(task.dependencies)
+
+
+def remove_dropped_edges(using: str, lists: Mapping[str, tuple[str | None, str | None]]) -> None:
+    """Remove the edges to what some tasks no longer depend on, by {task id: its list before, and after}."""
+    for task_id, (before, after) in lists.items():
+        dropped = set(readable_dependency_ids(before)) - set(readable_dependency_ids(after))
+        if dropped and before != after:
+            edges = models.TaskDependency.objects.using(using).filter(task_id=task_id, depends_on_id__in=dropped)
+            edges.delete()
+
+
+def add_edges(using: str, pairs: Iterable[tuple[str, str]]) -> None:
+    """Add edges between tasks that exist; pairs of a task and one that it depends on."""
+    pairs = list(dict.fromkeys(pairs))
+    ids = {task_id for pair in pairs for task_id in pair}
+    alive = set(models.Task.objects.using(using).filter(pk__in=ids).values_list("pk", flat=True))
+    models.TaskDependency.objects.using(using).bulk_create(
+        models.TaskDependency(task_id=task_id, depends_on_id=dependency)
+        for task_id, dependency in pairs
+        if task_id in alive and dependency in alive
+    )

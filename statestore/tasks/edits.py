@@ -12,6 +12,7 @@ from statestore.db.routers import store_alias
 from statestore.errors import Conflict, NotFound, ValidationError
 from statestore.models.audit import AuditQuerySet
 from statestore.sessions import service as session_service
+from statestore.tasks import dependencies
 from statestore.tasks import service as task_service
 
 _TABLES: Final[dict[str, type[models.Task | models.Session]]] = {"task": models.Task, "session": models.Session}
@@ -89,7 +90,16 @@ def _recreate(edit: Edit, row: object, using: str, by: Actor) -> object:
     if row is not None:
         raise Conflict(f"A {entry.noun} with this id exists again. Nothing was changed.")
     columns = {name: value for name, value in (edit.before or {}).items() if name != "created_timestamp"}
-    return _save(_TABLES[entry.noun](pk=entry.row_id), columns, entry, using, by)
+    made = _save(_TABLES[entry.noun](pk=entry.row_id), columns, entry, using, by)
+    if isinstance(made, models.Task):
+        dependencies.bring_back_edges(using, made, _recorded_edges(entry))
+    return made
+
+
+def _recorded_edges(entry: models.AuditEntry) -> list[tuple[str, str, bool]] | None:
+    """Return the edges that a deletion took along; None for an entry of an early release, which does not say."""
+    edges = json.loads(entry.detail or "{}").get("edges")
+    return None if edges is None else [(owner, dependency, listed) for owner, dependency, listed in edges]
 
 
 def _save(row: Any, columns: dict[str, object], entry: models.AuditEntry, using: str, by: Actor) -> object:

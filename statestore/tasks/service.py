@@ -8,7 +8,9 @@ from statestore.access.audit import Actor
 from statestore.db import transactions
 from statestore.db.json_columns import optional_text
 from statestore.errors import Conflict, NotFound, ValidationError
-from statestore.models.tasks import dependency_ids
+from statestore.models import validation
+from statestore.models.adoption import NEEDS_UUID, unreadable_ids
+from statestore.models.tasks import dependency_ids, readable_dependency_ids
 from statestore.tasks.dependencies import check_dependencies, replace_edges
 
 
@@ -23,8 +25,8 @@ def save_task(
 ) -> models.Task:
     """Save a task and its edges over an earlier one of the same id, and return it; with `only_new` that is a Conflict.
 
-    `dependencies` is a list of task ids; without it the task keeps those that it has. `reverts` is the id of the audit
-    entry that this save undoes.
+    `dependencies` is a list of task ids; without it the task keeps those that it has, readable or not. `reverts` is the
+    id of the audit entry that this save undoes: what was there before comes back as it was.
     """
     with transactions.writing(using):
         # Read inside the transaction: columns that are not given keep their present values, not those seen earlier.
@@ -32,13 +34,12 @@ def save_task(
         if only_new and before is not None:
             raise Conflict(f"Task “{row.pk[:80]}” already exists. Nothing was changed.")
         etags.expect(before, if_match)
-        wanted = dependency_ids(row.dependencies)
-        is_rewired = before is None or before.dependencies != row.dependencies
-        if is_rewired:
-            check_dependencies(using, row.pk, wanted)
+        if reverts is None:
+            _check(using, row, before)
+        wanted = _new_dependencies(using, row, before, is_revert=reverts is not None)
         row.updated_at = models.now()
         audited_rows.write(using, row, before, by=by, reverts=reverts)
-        if is_rewired:
+        if wanted is not None:
             # Only then: the orchestrator saves a row and its edges in separate statements, between which we may come.
             replace_edges(using, row.pk, wanted)
     return row
@@ -47,18 +48,52 @@ def save_task(
 def _task_row(using: str, task: Mapping[str, object]) -> tuple[models.Task, models.Task | None]:
     known = {field.attname for field in models.Task._meta.concrete_fields if field.editable}
     if unknown := set(task) - known:
-        raise ValidationError(f"Unknown task field {min(unknown)}. Nothing was saved.")
+        name = min(map(str, unknown))
+        raise ValidationError(f"Unknown task field {name}. Nothing was saved.", field=name)
     columns = dict(task)
     for column in ("metadata", "dependencies"):
         if column in columns:
             columns[column] = optional_text(columns[column], column)
-    before = models.Task.objects.using(using).select_for_update().filter(pk=task.get("id", "")).first()
+    before = models.Task.objects.using(using).select_for_update().filter(pk=task.get("id")).first()
     now = models.now()
     row = models.Task(
         **{"created_at": now, "updated_at": now, **(audited_rows.columns_of(before) if before else {}), **columns}
     )
-    _check_choices(row, before)
     return row, before
+
+
+def _check(using: str, row: models.Task, before: models.Task | None) -> None:
+    """Raise ValidationError, with the field, for what the orchestrator could not read; what is stored may stay."""
+    validation.check_columns(models.Task, audited_rows.columns_of(row), kept=before)
+    _check_choices(row, before)
+    if before is None and unreadable_ids(using, models.Task, [row.pk]):
+        raise ValidationError(f"The id {NEEDS_UUID}. Nothing was saved.", field="id")
+
+
+def _new_dependencies(using: str, row: models.Task, before: models.Task | None, *, is_revert: bool) -> list[str] | None:
+    """Return the dependencies that a save gives a task, or None if they stay as they are and no edge is touched.
+
+    Only those are checked that it did not have: another one may have been deleted. A revert also brings back what
+    cannot be read or has been deleted since.
+    """
+    if before is not None and before.dependencies == row.dependencies:
+        return None
+    wanted = (readable_dependency_ids if is_revert else dependency_ids)(row.dependencies)
+    previous = [] if before is None else readable_dependency_ids(before.dependencies)
+    if before is not None and wanted == previous and _is_readable(before.dependencies):
+        # The same ids, perhaps in another spelling: the stored text stays, unless it is itself brought back.
+        row.dependencies = row.dependencies if is_revert else before.dependencies
+        return None
+    check_dependencies(using, row.pk, [name for name in wanted if name not in previous], may_be_gone=is_revert)
+    return wanted
+
+
+def _is_readable(dependencies: str | None) -> bool:
+    try:
+        dependency_ids(dependencies)
+    except ValidationError:
+        return False
+    return True
 
 
 def _check_choices(task: models.Task, before: models.Task | None) -> None:
@@ -71,7 +106,8 @@ def _check_choices(task: models.Task, before: models.Task | None) -> None:
         known = [*choices.values, *([getattr(before, column)] if before else [])]
         if getattr(task, column) not in known:
             words = ", ".join(choices.values)
-            raise ValidationError(f"“{getattr(task, column)}” is not a valid task {column}. Use one of {words}.")
+            word = getattr(task, column)
+            raise ValidationError(f"“{word}” is not a valid task {column}. Use one of {words}.", field=column)
 
 
 def move_task(using: str, task_id: str, status: str, *, if_match: str, by: Actor) -> models.Task:

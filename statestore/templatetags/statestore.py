@@ -25,7 +25,10 @@ register = template.Library()
 for _filter in (visible, line, middle, size):
     register.filter(_filter)
 
-STATUS_SIGNS: Final = {"idle": "○", "running": "●", "paused": "◐", "completed": "✓", "failed": "✕"}
+STATUS_SIGNS: Final = {
+    "idle": "○", "initializing": "◌", "running": "●", "thinking": "◉", "paused": "◐", "completed": "✓", "failed": "✕",
+    "terminated": "■",
+}  # fmt: skip
 # Longer texts are not commits: they are shown without a link.
 LONGEST_COMMIT: Final = 200
 _COMMIT: Final = re.compile("[0-9a-fA-F]{4,64}")

@@ -11,6 +11,7 @@ from statestore.agents import bulk
 from statestore.db.ids import RowId, from_address
 from statestore.errors import ValidationError
 from statestore.forms import AgentFilterForm, BulkForm, ReasonForm, SnapshotForm, StatusForm, sent
+from statestore.models.agents import in_order
 from statestore.views.access import agent_or_404, require, require_viewer, store
 from statestore.views.htmx import render_live, render_page
 from statestore.views.json_links import json_twin
@@ -31,7 +32,7 @@ def agent_list(request: HttpRequest) -> HttpResponse:
     context: dict[str, object] = {
         "place": "agents",
         "form": form,
-        "counts": sorted(counts.items(), key=lambda pair: -pair[1]),
+        "counts": in_order(counts),
         "total": sum(counts.values()),
         "namespaces": models.AgentState.objects.namespaces(),
         "statuses": models.AgentStatus.choices,

@@ -6,7 +6,7 @@ from django.views.decorators.http import require_safe
 
 from statestore import models
 from statestore.db import pagination
-from statestore.models.agents import AgentQuerySet
+from statestore.models.agents import AgentQuerySet, in_order
 from statestore.models.querysets import BY_CHANGE
 from statestore.operations import doctor
 from statestore.views.access import require_viewer
@@ -28,7 +28,7 @@ def overview(request: HttpRequest) -> HttpResponse:
     recent = models.AgentState.objects.walked().without_state().with_last_reason()
     context = {
         "place": "overview",
-        "counts": _counts(agents.counts_by_status()),
+        "counts": in_order(agents.counts_by_status()),
         "changed": _first(recent),
         "failed": _first(recent.walked_with_status("failed")),
         "silent": _first(recent.silent_since(now - settings.SILENT_AFTER_SECONDS)),
@@ -45,9 +45,3 @@ def overview(request: HttpRequest) -> HttpResponse:
 def _first(agents: AgentQuerySet) -> list[models.AgentState]:
     """Return the agents that changed last."""
     return pagination.page(agents, BY_CHANGE, size=ROWS).rows
-
-
-def _counts(counts: dict[str, int]) -> list[tuple[str, int]]:
-    """Return (status, count): the known statuses in their order, then any others."""
-    known = [(str(status), counts.pop(str(status), 0)) for status in models.AgentStatus.values]
-    return known + sorted(counts.items(), key=lambda pair: -pair[1])[:10]

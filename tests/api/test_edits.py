@@ -93,8 +93,8 @@ def test_edits_are_listed_by_noun_and_nothing_else_is_one(script: Script):
 
 @pytest.mark.sqlite
 def test_text_that_is_none_is_shown_replaced(script: Script):
-    number = edited("t1", title="a\udc80b")
-    assert script.get(f"/edits/{number}").json()["after"]["title"] == "a\ufffdb"
+    number = edited(make_task(title="a\udc80b"), title="c")
+    assert script.get(f"/edits/{number}").json()["before"]["title"] == "a\ufffdb"
 
 
 def test_who_may_not_change_a_noun_takes_none_of_its_edits_back(people: dict[str, User]):

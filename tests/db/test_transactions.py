@@ -4,7 +4,7 @@ import pytest
 from django.conf import settings
 
 from statestore.db import transactions
-from statestore.db.routers import is_shared
+from statestore.db.routers import may_be_shared
 from statestore.db.transactions import LONG_REST_SECONDS, REST_SECONDS, RUN_SECONDS, WriteLock
 
 
@@ -68,7 +68,7 @@ def test_a_store_of_our_own_is_written_without_rest(clock: Clock):
 
 
 @pytest.mark.parametrize("is_embedded", [True, False])
-def test_a_store_is_shared_if_its_address_was_given(is_embedded: bool, monkeypatch: pytest.MonkeyPatch):
+def test_a_store_may_be_shared_if_its_address_was_given(is_embedded: bool, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(settings, "STORE_IS_EMBEDDED", is_embedded)
-    assert is_shared("store") is not is_embedded
-    assert not is_shared("default")
+    assert may_be_shared("store") is not is_embedded
+    assert not may_be_shared("default")

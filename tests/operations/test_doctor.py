@@ -7,12 +7,14 @@ from collections.abc import Callable, Iterator
 from io import StringIO
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from django.core.management import call_command
 from django.db import connections
 from pytest_django.plugin import DjangoDbBlocker
 
+from statestore import models
 from statestore.adoption.adopt import adopt
 from statestore.adoption.temporary_store import store_at
 from statestore.db import vendor
@@ -115,6 +117,20 @@ def test_every_complaint_says_what_it_means_and_what_to_do(path: Path) -> None:
         found = [finding for finding in doctor.examine(using, thorough=True) if finding.level != "ok"]
     assert len(found) >= 9
     assert all(finding.meaning and finding.remedy for finding in found)
+
+
+def test_ids_that_an_orchestrator_cannot_read_are_counted(path: Path, settings: Any) -> None:
+    good = "0b0e6c5e-7a51-4d5e-8f57-1d6a2f3b4c5d"
+    execute(path, f"UPDATE tasks SET id = '{good}' WHERE id = 'task-4'")
+    execute(path, "UPDATE events SET id = upper(id) WHERE rowid = (SELECT min(rowid) FROM events)")
+    with store_at(path) as using:
+        tasks = models.Task.objects.using(using).exclude(pk=good).count()
+        settings.STORE_IS_EMBEDDED = False
+        (found,) = doctor.check_ids(connections[using])
+        settings.STORE_IS_EMBEDDED = True
+        (own,) = doctor.check_ids(connections[using])
+    assert found.title.startswith(f"{tasks} tasks and 1 events have an id that is not a UUID in lower case")
+    assert (found.level, own.level) == ("warn", "ok")
 
 
 def test_an_old_sqlite_is_named(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 from django.db import connections
@@ -11,6 +12,7 @@ from statestore.db import transactions
 from statestore.db.routers import store_alias
 from statestore.errors import TooSlow
 from statestore.search import limits
+from statestore.store import StateStore
 from tests.builders import NOW, make_event
 from tests.search.oracle import everything
 
@@ -32,6 +34,24 @@ def test_a_short_word_is_searched_in_portions_and_the_page_says_so(text: str, mo
     assert "2026-" in page.notes[0]
     assert everything(text, limit=5) == ["e3"], "further pages find it"
     assert everything(text, limit=5, backwards=True) == ["e3"]
+
+
+@pytest.mark.parametrize(
+    ("text", "content", "other"), [("100%", "at 100% now", "at 1000"), ("read_file", "read_file", "read-file")]
+)
+@pytest.mark.parametrize("is_indexed", [True, False])
+def test_percent_and_underscore_are_plain_characters_as_the_docs_say(
+    index_file: Path, text: str, content: str, other: str, is_indexed: bool
+):
+    make_event(id="plain", content=content)
+    make_event(id="wild", content=other)
+    if is_indexed:
+        search.index_all()
+    assert [event.pk for event in search.find(search.parse(text))] == ["plain"]
+    assert [event.pk for event in StateStore().search_events(text)] == ["plain"]
+    with connections[store_alias()].cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM events WHERE content LIKE %s", [f"%{text}%"])
+        assert cursor.fetchone() == (2,), "the orchestrator's own pattern"
 
 
 def test_a_full_page_of_a_short_word_has_no_note(monkeypatch: pytest.MonkeyPatch):

@@ -37,7 +37,8 @@ def test_the_overview_shows_who_is_in_trouble_and_what_expires(viewer: Client):
     assert [agent.name for agent in context["silent"]] == ["Quiet"]
     assert "patch rejected" in text(viewer, "/")
     assert dict(context["counts"]) == {
-        "idle": 0, "running": 2, "paused": 0, "completed": 0, "failed": 1, "waiting": 1,
+        "idle": 0, "initializing": 0, "running": 2, "thinking": 0, "paused": 0, "completed": 0, "failed": 1,
+        "terminated": 0, "waiting": 1,
     }  # fmt: skip
     assert [snapshot.description for snapshot in context["expiring"]] == ["nightly"]
 

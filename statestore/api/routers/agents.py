@@ -7,7 +7,7 @@ from ninja import Query
 
 from statestore import models, restore
 from statestore.agents import service as agent_service
-from statestore.api.auth import caller
+from statestore.api.auth import Caller, caller
 from statestore.api.calls import Calls
 from statestore.api.idempotency import run_in_transaction, run_resumable
 from statestore.api.parsers import state_text, stored, valid_form
@@ -26,6 +26,7 @@ from statestore.api.schemas.agents import (
 )
 from statestore.api.schemas.common import InTrashIn, Listed
 from statestore.db import transactions
+from statestore.errors import Forbidden
 from statestore.forms import AgentFilterForm
 from statestore.models.querysets import BY_CHANGE
 
@@ -58,21 +59,33 @@ def put_agent(request: HttpRequest, agent_id: str, body: AgentIn) -> HttpRespons
     """Create or update an agent, and record the transition.
 
     One call per saved state. `If-None-Match: *` creates and never overwrites. `If-Match` overwrites only if the agent
-    has not changed.
+    has not changed. The transition's metadata says `by` whom; overwriting a state that the caller did not write is
+    recorded in the audit log. While restores need approval the call also requires the permission `save_state`.
     """
     address = id_of(agent_id, "agent")
     if not isinstance(address, str):
         address = find_agent(request, agent_id).agent_id
     who = caller(request)
+    _require_save(who)
     save: dict[str, Any] = {
-        "columns": _columns(request, body), "reason": body.reason or None, "record": True,
+        "columns": _columns(request, body), "reason": body.reason or None, "by": who.actor,
         "if_match": if_match(request), "only_new": must_be_new(request),
     }  # fmt: skip
     if who.scope.is_unrestricted and body.namespace is None:
-        return _saved(agent_service.save_agent(who.scope.using, str(address), **save))
+        return _saved(agent_service.report_state(who.scope.using, str(address), **save))
     with transactions.writing(who.scope.using):
         prefix = _namespace(request, str(address), body)
-        return _saved(agent_service.save_agent(who.scope.using, str(address), prefix=prefix, **save))
+        return _saved(agent_service.report_state(who.scope.using, str(address), prefix=prefix, **save))
+
+
+def _require_save(who: Caller) -> None:
+    """Raise Forbidden if the caller may not save states: otherwise saving an old one would need no approval."""
+    if restore.saving_needs_permission() and not who.user.has_perm("statestore.save_state"):
+        raise Forbidden(
+            f"Restores need approval here, so saving a state requires the permission save_state, which the user"
+            f" {who.user.get_username()} lacks. Nothing was changed. Save a plan of a restore, or have the permission"
+            " granted to the user of the token."
+        )
 
 
 def _namespace(request: HttpRequest, agent_id: str, body: AgentIn) -> str | None:
@@ -106,12 +119,15 @@ def _saved(saved: agent_service.Saved) -> HttpResponse:
 def patch_agent(request: HttpRequest, agent_id: str, body: AgentPatchIn) -> HttpResponse:
     """Change an agent's status, name, metadata or state. Omitted fields keep their values.
 
-    A change of status is recorded as a separate transition and in the audit log.
+    A change of status is recorded as a separate transition and in the audit log. While restores need approval a state
+    also requires the permission `save_state`.
     """
     who, columns = caller(request), _columns(request, body)
     status = columns.pop("status", None)
     if status is not None:
         who.require_permission("change_agent_status")
+    if body.has_state:
+        _require_save(who)
     with transactions.writing(who.scope.using):
         agent = find_agent(request, agent_id)
         check_row(request, agent)

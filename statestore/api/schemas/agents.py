@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal, Self
 from ninja.params.functions import Body
 from pydantic import AliasChoices, BaseModel, Field, field_validator, model_validator
 
-from statestore.api.schemas.common import Id, In, Integer64, Out, PageIn, Reason, RowOut
+from statestore.api.schemas.common import Id, In, Integer32, Out, PageIn, Reason, RowOut
 from statestore.api.schemas.fields import (
     Address,
     Flag,
@@ -20,13 +20,22 @@ from statestore.api.schemas.fields import (
     api_url,
     page_url,
 )
-from statestore.models import AgentState
+from statestore.models import AgentState, AgentStatus
 
-Status = Annotated[str, Field(min_length=1, max_length=200, pattern=r"\S")]
+Status = Annotated[
+    str,
+    Field(
+        min_length=1,
+        max_length=200,
+        pattern=r"\S",
+        description=f"Usually one of {', '.join(AgentStatus.values)}.",
+        json_schema_extra={"examples": list(AgentStatus.values)},
+    ),
+]
 Name = Annotated[str, Field(min_length=1, max_length=500)]
 State = Annotated[Any, Field(description="Any JSON value. Stored exactly as sent, literals included.")]
 StateData = Annotated[str, Field(description="The state as text, stored byte for byte. Use instead of `state`.")]
-Metadata = Annotated[Any, Field(description="JSON, or a string that is stored as text.")]
+Metadata = Annotated[Any, Field(description="JSON, or a string that is JSON and is stored as it is.")]
 Moment = Annotated[
     str,
     Field(
@@ -53,7 +62,7 @@ class AgentColumnsIn(In):
     name: Name | None = None
     status: Status | None = None
     metadata: Metadata = None
-    version: Integer64 | None = None
+    version: Integer32 | None = None
     reason: Reason | None = None
     state: State = None
     state_data: StateData | None = None

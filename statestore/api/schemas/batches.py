@@ -20,6 +20,7 @@ from statestore.models import Batch, BatchItem
 from statestore.restore import BatchPreview, batch_needs_approval
 from statestore.restore import limits as restore_limits
 
+# "running": it would change while it is active.
 Kind = Literal["change", "running", "unchanged", "unknown"]
 Result = Literal["waiting", "done", "unchanged", "moved", "failed"]
 When = Annotated[

@@ -11,7 +11,7 @@ from statestore.jsondiff.diff import MISSING
 from statestore.models.rows import LAST_SECOND
 
 Row = TypeVar("Row")
-Integer64 = Annotated[int, Field(ge=-(2**63), lt=2**63)]
+Integer32 = Annotated[int, Field(ge=-(2**31), lt=2**31)]
 Seconds = Annotated[int, Field(ge=0, le=LAST_SECOND, description="Unix time in seconds.")]
 CURSOR = r"^[A-Za-z0-9._-]*$"
 ADDRESS = r"^[A-Za-z0-9._:@~!-]*$"
