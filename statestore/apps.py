@@ -1,7 +1,9 @@
 """The app's place in Django: what is wired up when the process starts."""
 
 from django.apps import AppConfig, apps
+from django.db import connections
 from django.db.backends.signals import connection_created
+from django.db.models.signals import pre_migrate
 
 
 class StateStoreConfig(AppConfig):
@@ -16,9 +18,19 @@ class StateStoreConfig(AppConfig):
         apps.get_app_config("auth").verbose_name = "Users and groups"
         apps.get_app_config("axes").verbose_name = "Sign-in log"
         connection_created.connect(_on_connection, dispatch_uid="statestore.prepare_connection")
+        pre_migrate.connect(_before_migrate, sender=self, dispatch_uid="statestore.require_own")
 
 
 def _on_connection(connection: object, **_: object) -> None:
     from statestore.db import vendor
 
     vendor.prepare_connection(connection)  # type: ignore[arg-type]
+
+
+def _before_migrate(using: str, plan: list[object], **_: object) -> None:
+    from django.core.management.base import CommandError
+
+    from statestore.adoption import ownership
+
+    if plan and (reason := ownership.refusal(connections[using])):
+        raise CommandError(reason)

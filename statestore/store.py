@@ -9,8 +9,7 @@ from contextlib import contextmanager
 from typing import TypeVar
 
 from asgiref.sync import sync_to_async
-from django.core.management import call_command
-from django.db import connections
+from django.core.management import CommandError, call_command
 from django.db.models import Model, Q, QuerySet
 
 from statestore import models, restore
@@ -60,14 +59,11 @@ class StateStore:
 
     def initialize(self) -> None:
         """Create the schema where the database is empty, or bring ours up to date; `adopt` is for other files."""
-        connections[self.using].prepare_database()
-        tables = set(connections[self.using].introspection.table_names())
-        if "agent_states" in tables and "django_migrations" not in tables:
-            raise MigrationError(
-                "This store belongs to an orchestrator and is not adopted. Run `manage.py adopt PATH` first."
-            )
-        with translated_errors():
-            call_command("migrate", database=self.using, verbosity=0)
+        try:
+            with translated_errors():
+                call_command("migrate", database=self.using, verbosity=0)
+        except CommandError as error:
+            raise MigrationError(str(error)) from error
 
     def get_migration_history(self) -> list[models.OrchestratorMigration]:
         """Return the orchestrator's own migrations that the store has seen, oldest first."""

@@ -48,12 +48,6 @@ def test_initialize_twice_is_harmless_and_the_orchestrators_migrations_are_noted
     assert [migration.version for migration in store.get_migration_history()] == [1, 2, 3, 4, 5]
 
 
-def test_initialize_refuses_a_store_that_was_not_adopted(store: StateStore, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(connections[store_alias()].introspection, "table_names", lambda: ["agent_states", "migrations"])
-    with pytest.raises(MigrationError, match=r"manage\.py adopt"):
-        store.initialize()
-
-
 # Agents
 
 

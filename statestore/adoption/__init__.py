@@ -8,6 +8,7 @@
     temporary_store   a file as Django's store for the length of a block
     adopt             moves in: one transaction
     leave             moves out: one transaction, and the proof
+    ownership         whether a database may get our tables: it is empty, or has some of them
     status            whether the store that this process was given can be used
 
 Kept free of imports, so that the inspecting process starts without Django.

@@ -9,7 +9,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.utils import CursorWrapper
 from django.db.utils import DatabaseError as DjangoDatabaseError
 
-from statestore.adoption import schema_detection
+from statestore.adoption import ownership, schema_detection
 from statestore.db import vendor
 from statestore.db.routers import store_alias
 from statestore.db.sqlite.base import Identity, identity_of
@@ -113,6 +113,8 @@ def _applied(connection: BaseDatabaseWrapper, cursor: CursorWrapper) -> set[str]
 
 def _not_adopted(connection: BaseDatabaseWrapper, cursor: CursorWrapper, name: str) -> StoreStatus:
     if not vendor.is_sqlite(connection):
+        if reason := ownership.refusal(connection):
+            return StoreStatus("not adopted", reason)
         return StoreStatus(
             "not adopted", "The database has no tables of ours.", _MIGRATE.format(alias=connection.alias)
         )

@@ -17,7 +17,7 @@ from typing import Final, Literal
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from statestore.adoption import schema_detection
+from statestore.adoption import ownership, schema_detection
 from statestore.adoption.status import store_status
 from statestore.db import orchestrator_schema as schema
 from statestore.db import vendor
@@ -98,6 +98,17 @@ def check_journal_mode(connection: BaseDatabaseWrapper) -> Iterator[Finding]:
         "orchestrator, up to half of the dashboard's own saves and restores are refused (503).",
         f"Run `manage.py adopt {_file(connection)} --wal`. The orchestrator works on as before.",
     )
+
+
+def check_encoding(connection: BaseDatabaseWrapper) -> Iterator[Finding]:
+    """Fail when the store keeps its texts as something else than UTF-8."""
+    if encoding := ownership.wrong_encoding(connection):
+        yield Finding(
+            "error",
+            f"The store keeps its texts as {encoding}",
+            "Searches miss what is there, and some states cannot be saved.",
+            "Export the store, and import it into one that keeps texts as UTF-8.",
+        )
 
 
 def check_wal_size(connection: BaseDatabaseWrapper) -> Iterator[Finding]:
@@ -392,6 +403,7 @@ def check_ids(connection: BaseDatabaseWrapper) -> Iterator[Finding]:
 
 CHECKS: Final = (
     Check(check_journal_mode, cheap=True),
+    Check(check_encoding, cheap=True, sqlite_only=False),
     Check(check_wal_size, cheap=True),
     Check(check_sqlite_version, cheap=True),
     Check(check_migrations, cheap=True, sqlite_only=False),

@@ -8,6 +8,7 @@ from typing import Final
 from django.db import connections
 from django.db.migrations.executor import MigrationExecutor
 
+from statestore.adoption import ownership
 from statestore.adoption.status import store_status
 from statestore.db import vendor
 from statestore.db.errors import translated_errors
@@ -16,6 +17,7 @@ from statestore.errors import StateStoreError
 
 # A restore needs twice its state and the log; below this SQLite's own clean-up fails too.
 LEAST_FREE_BYTES: Final = 64 * 1024 * 1024
+_BEHIND: Final = "Our own database is behind: run `manage.py migrate`."
 # Our own database, once its migrations were found to be applied.
 _migrated: Final[set[str]] = set()
 
@@ -50,7 +52,7 @@ def _own() -> str:
             if name not in _migrated:
                 executor = MigrationExecutor(connections[name])
                 if executor.migration_plan(executor.loader.graph.leaf_nodes()):
-                    return "Our own database is behind: run `manage.py migrate`."
+                    return ownership.refusal(connections[name]) or _BEHIND
                 _migrated.add(name)
     except StateStoreError as error:
         return str(error)

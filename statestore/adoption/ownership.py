@@ -1,0 +1,73 @@
+"""Whose a database is: it is looked at before any migration of ours, so that no other program's gets our tables."""
+
+from typing import Final
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from statestore.adoption import schema_detection
+from statestore.db import vendor
+
+_LISTED_TABLES: Final = 8
+# Tables that an extension of PostgreSQL made are of no program.
+_EXTENSION_TABLES: Final = """
+SELECT class.relname FROM pg_depend AS dependency JOIN pg_class AS class ON class.oid = dependency.objid
+WHERE dependency.classid = 'pg_class'::regclass AND dependency.deptype = 'e'
+"""
+
+
+def refusal(connection: BaseDatabaseWrapper) -> str:
+    """Return in sentences why a database gets no migration of ours, with what to do instead; "" if it may get them.
+
+    It may if it is empty or has some of ours already, and keeps texts as UTF-8.
+    """
+    name = connection.settings_dict["NAME"]
+    if encoding := wrong_encoding(connection):
+        return (
+            f"{name} keeps texts as {encoding}, which cannot hold every state. Nothing was changed. Use a database that"
+            " keeps them as UTF-8."
+        )
+    tables = _tables(connection)
+    if not tables or _is_ours(connection, tables):
+        return ""
+    if vendor.is_sqlite(connection) and _is_orchestrators(connection):
+        return (
+            f"{name} is an orchestrator's store that the dashboard has not moved into. Nothing was changed. Run"
+            f" `manage.py adopt {name}`, which looks first and makes a backup."
+        )
+    more = f" and {len(tables) - _LISTED_TABLES} more" if len(tables) > _LISTED_TABLES else ""
+    return (
+        f"{name} belongs to another program: it has the tables {', '.join(sorted(tables)[:_LISTED_TABLES])}{more}, and"
+        " none of ours. Nothing was changed. Use an empty database, or a schema of its own."
+    )
+
+
+def wrong_encoding(connection: BaseDatabaseWrapper) -> str:
+    """Return in what a database keeps texts, "" for UTF-8."""
+    sql = "PRAGMA encoding" if vendor.is_sqlite(connection) else "SHOW server_encoding"
+    with connection.cursor() as cursor:
+        cursor.execute(sql)
+        encoding = str(cursor.fetchone()[0])
+    return "" if encoding in {"UTF-8", "UTF8"} else encoding
+
+
+def _tables(connection: BaseDatabaseWrapper) -> set[str]:
+    with connection.cursor() as cursor:
+        tables = set(connection.introspection.table_names(cursor))
+        if not vendor.is_sqlite(connection):
+            cursor.execute(_EXTENSION_TABLES)
+            tables -= {name for (name,) in cursor.fetchall()}
+    return tables
+
+
+def _is_ours(connection: BaseDatabaseWrapper, tables: set[str]) -> bool:
+    if "django_migrations" not in tables:
+        return False
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1 FROM django_migrations WHERE app = 'statestore' LIMIT 1")
+        return cursor.fetchone() is not None
+
+
+def _is_orchestrators(connection: BaseDatabaseWrapper) -> bool:
+    with connection.cursor() as cursor:
+        found = schema_detection.recognise(cursor, schema_detection.read_objects(cursor))
+    return not found.differences
