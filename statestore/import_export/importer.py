@@ -21,6 +21,7 @@ from statestore.errors import DatabaseError, SerializationError, Unavailable, Va
 from statestore.import_export import codec, limits, original_types
 from statestore.import_export.tables import AUDIT, BY_NAME, Table
 from statestore.models import validation
+from statestore.models.adoption import is_shared
 from statestore.models.audit import Action
 from statestore.tasks import dependencies
 
@@ -46,6 +47,8 @@ class Report:
     normalised: int = 0
     is_complete: bool = False
     problem: str = ""
+    # The edges that the lists of tasks named before their lines were imported, and name still.
+    kept_edges: set[tuple[str, str]] = field(default_factory=set)
 
     def refuse(self, number: int, reason: str) -> None:
         """Note why a line was not imported."""
@@ -163,7 +166,7 @@ def _write(table: Table | None, rows: list[_Row], using: str, report: Report) ->
     try:
         with transactions.writing(using):
             present = _present(table, rows, using)
-            _upsert(table, rows, using)
+            _upsert(table, rows, using, report)
     except Unavailable:
         raise
     except _REFUSED:
@@ -178,7 +181,7 @@ def _write_one(table: Table, row: _Row, using: str, report: Report) -> None:
     try:
         with transactions.writing(using), transaction.atomic(using=using):
             present = _present(table, [row], using)
-            _upsert(table, [row], using)
+            _upsert(table, [row], using, report)
     except Unavailable:
         raise
     except _REFUSED as error:
@@ -205,13 +208,26 @@ def _count(table: Table, rows: list[_Row], present: set[object], report: Report)
     report.inserted[table.name] = report.inserted.get(table.name, 0) + len(rows) - old
 
 
-def _upsert(table: Table, rows: list[_Row], using: str) -> None:
+def _upsert(table: Table, rows: list[_Row], using: str, report: Report) -> None:
     """Write rows in their order, which becomes their insertion order."""
     # Edges have lines of their own; those that a list no longer names are the only ones that no line speaks of.
     lists = _dependency_lists(rows, using) if table.model is models.Task else {}
+    report.kept_edges.update(dependencies.kept_edges(lists))
+    if table.model is models.TaskDependency and is_shared(using):
+        rows = _without_orchestrators_edges(rows, using, report)
     for is_plain, batch in _runs(rows):
         (_upsert_plain if is_plain else _upsert_odd)(table, batch, using)
     dependencies.remove_dropped_edges(using, lists)
+
+
+def _without_orchestrators_edges(rows: list[_Row], using: str, report: Report) -> list[_Row]:
+    """Return the edges without those that are missing although their task's list named them before, and does still.
+
+    The orchestrator saves a task and its edges in separate statements: it may be about to insert one, and would fail.
+    """
+    pairs = {(str(row.values["task_id"]), str(row.values["depends_on_task_id"])): row for row in rows}
+    missing = pairs.keys() - dependencies.present_edges(using, pairs)
+    return [row for pair, row in pairs.items() if pair not in missing & report.kept_edges]
 
 
 def _dependency_lists(rows: list[_Row], using: str) -> dict[str, tuple[Any, Any]]:

@@ -1,7 +1,7 @@
 """Dependencies between tasks, as they are recorded twice: in each task's own list, and in the table of edges."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from statestore import models
@@ -119,12 +119,16 @@ def _cycle(using: str, task_id: str, wanted: list[str]) -> list[str]:
     return []
 
 
-def replace_edges(using: str, task_id: str, wanted: list[str]) -> None:
-    """Make the task's edges in the table those of its dependencies that exist; edges that stay are not touched."""
-    edges = models.TaskDependency.objects.using(using)
-    edges.filter(task_id=task_id).exclude(depends_on_id__in=wanted).delete()
-    present = set(edges.filter(task_id=task_id).values_list("depends_on_id", flat=True))
-    add_edges(using, [(task_id, name) for name in wanted if name not in present])
+def change_edges(using: str, task_id: str, wanted: list[str], previous: list[str]) -> None:
+    """Give the task the edges of dependencies that are new, and take away those that it no longer has.
+
+    An edge that is missing for a dependency that it had already is not added: the orchestrator saves the row and its
+    edges in separate statements, and would fail on an edge of ours that it is about to insert.
+    """
+    edges = models.TaskDependency.objects.using(using).filter(task_id=task_id)
+    edges.exclude(depends_on_id__in=wanted).delete()
+    present = set(edges.values_list("depends_on_id", flat=True))
+    add_edges(using, [(task_id, name) for name in wanted if name not in present.union(previous)])
 
 
 def bring_back_edges(using: str, task: models.Task, recorded: list[tuple[str, str, bool]] | None) -> None:
@@ -150,6 +154,22 @@ def bring_back_edges(using: str, task: models.Task, recorded: list[tuple[str, st
 
 def _listed_by(task: models.Task | None) -> list[str]:
     return [] if task is None else readable_dependency_ids(task.dependencies)
+
+
+def present_edges(using: str, pairs: Iterable[tuple[str, str]]) -> set[tuple[str, str]]:
+    """Return those of some edges that are in the table."""
+    wanted, present = set(pairs), set[tuple[str, str]]()
+    for ids in batched(sorted({task_id for task_id, _ in wanted}), limits.IDS_AT_ONCE):
+        rows = models.TaskDependency.objects.using(using).filter(task_id__in=ids)
+        present.update(rows.values_list("task_id", "depends_on_id"))
+    return wanted & present
+
+
+def kept_edges(lists: Mapping[str, tuple[str | None, str | None]]) -> Iterator[tuple[str, str]]:
+    """Yield the edges that lists name before and after a change, by {task id: its list before, and after}."""
+    for task_id, (before, after) in lists.items():
+        for name in set(readable_dependency_ids(before)) & set(readable_dependency_ids(after)):
+            yield task_id, name
 
 
 def remove_dropped_edges(using: str, lists: Mapping[str, tuple[str | None, str | None]]) -> None:

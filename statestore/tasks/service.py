@@ -11,7 +11,7 @@ from statestore.errors import Conflict, NotFound, ValidationError
 from statestore.models import validation
 from statestore.models.adoption import NEEDS_UUID, unreadable_ids
 from statestore.models.tasks import dependency_ids, readable_dependency_ids
-from statestore.tasks.dependencies import check_dependencies, replace_edges
+from statestore.tasks.dependencies import change_edges, check_dependencies
 
 
 def save_task(
@@ -40,8 +40,7 @@ def save_task(
         row.updated_at = models.now()
         audited_rows.write(using, row, before, by=by, reverts=reverts)
         if wanted is not None:
-            # Only then: the orchestrator saves a row and its edges in separate statements, between which we may come.
-            replace_edges(using, row.pk, wanted)
+            change_edges(using, row.pk, wanted, _previous(before))
     return row
 
 
@@ -79,13 +78,17 @@ def _new_dependencies(using: str, row: models.Task, before: models.Task | None, 
     if before is not None and before.dependencies == row.dependencies:
         return None
     wanted = (readable_dependency_ids if is_revert else dependency_ids)(row.dependencies)
-    previous = [] if before is None else readable_dependency_ids(before.dependencies)
+    previous = _previous(before)
     if before is not None and wanted == previous and _is_readable(before.dependencies):
         # The same ids, perhaps in another spelling: the stored text stays, unless it is itself brought back.
         row.dependencies = row.dependencies if is_revert else before.dependencies
         return None
     check_dependencies(using, row.pk, [name for name in wanted if name not in previous], may_be_gone=is_revert)
     return wanted
+
+
+def _previous(before: models.Task | None) -> list[str]:
+    return [] if before is None else readable_dependency_ids(before.dependencies)
 
 
 def _is_readable(dependencies: str | None) -> bool:

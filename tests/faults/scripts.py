@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 from tests.faults.server import CONNECTION_LOST, HOST, Server
 from tests.faults.sites import LONG_AGO, NAME, Site
 from tests.foreign.orchestrator import Orchestrator
+from tests.foreign.writer import task_id
 from tests.waiting import HANG_SECONDS
 
 FLEET = 200
@@ -65,6 +66,18 @@ def save_and_restore(script: Script, number: int) -> Iterator[None]:
         script.call("PUT", agent, {"state": {"turn": -turn}})
         if snapshot is not None:
             script.call("POST", f"/snapshots/{snapshot['id']}/restore", {"reason": f"turn {turn}"})
+        yield
+
+
+def edit_tasks(script: Script, number: int) -> Iterator[None]:
+    """Edit a task that the orchestrator saves all the time: its title, and whether it waits for one task or none."""
+    task = f"/tasks/{task_id('busy-0')}"
+    for turn in itertools.count():
+        script.call("PATCH", task, {"title": f"edited {turn}"})
+        yield
+        listed = script.call("GET", task)
+        first = listed["waits_for"][:1] if listed else []
+        script.call("PATCH", task, {"dependencies": first if turn % 2 else []})
         yield
 
 

@@ -38,6 +38,17 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?)
 """
 
 
+def task_statements(row: Sequence[Any], dependencies: Sequence[str]) -> list[tuple[str, Sequence[Any]]]:
+    """Return the statements that save a task, each of which commits by itself: its row, then its edges anew."""
+    task_id = row[0]
+    edge = "INSERT INTO task_dependencies (task_id, depends_on_task_id) VALUES (?, ?)"
+    return [
+        (_SAVE_TASK, row),
+        ("DELETE FROM task_dependencies WHERE task_id = ?", (task_id,)),
+        *((edge, (task_id, dependency)) for dependency in dependencies),
+    ]
+
+
 def new_id() -> str:
     return str(uuid.uuid4())
 
@@ -153,17 +164,10 @@ class Orchestrator:
             self.connection.execute(_SAVE_TASK_BEFORE_5, row)
             return task_id
         waits_for = json.dumps(list(dependencies))
-        self.connection.execute(
-            _SAVE_TASK, (task_id, title, None, status, priority, complexity, assigned_to, waits_for, at, at, None)
-        )
-        self._save_edges(task_id, dependencies)
+        row_5 = (task_id, title, None, status, priority, complexity, assigned_to, waits_for, at, at, None)
+        for sql, parameters in task_statements(row_5, dependencies):
+            self.connection.execute(sql, parameters)
         return task_id
-
-    def _save_edges(self, task_id: str, dependencies: Sequence[str]) -> None:
-        for other in dependencies:
-            self.connection.execute(
-                "INSERT OR IGNORE INTO task_dependencies (task_id, depends_on_task_id) VALUES (?, ?)", (task_id, other)
-            )
 
     def start_session(self, session_id: str, agent_id: str, *, at: int | None = None, ended: int | None = None) -> None:
         """Insert one session, open unless `ended` says when it was over."""

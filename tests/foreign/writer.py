@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -94,6 +95,8 @@ def _work(orchestrator: Orchestrator, agents: int, state_bytes: int) -> Iterator
     """Yield saves without end: per turn an agent, its transition, an event and a task."""
     states = {f"busy-{number}": "{}" for number in range(agents)}
     turn = 0
+    # Saved once: a task that is saved again loses the edges that point at it.
+    first, second = orchestrator.save_task("first"), orchestrator.save_task("second")
     while True:
         for agent_id, before in list(states.items()):
             turn += 1
@@ -102,7 +105,17 @@ def _work(orchestrator: Orchestrator, agents: int, state_bytes: int) -> Iterator
             yield "agent", partial(orchestrator.save_agent, agent_id, after)
             yield "transition", partial(orchestrator.record_transition, agent_id, before, after, reason=f"turn {turn}")
             yield "event", partial(orchestrator.save_event, f"{agent_id} took turn {turn}", actor_id=agent_id)
-            yield "task", partial(orchestrator.save_task, f"turn {turn}", task_id=f"task-{agent_id}")
+            yield (
+                "task",
+                partial(
+                    orchestrator.save_task, f"turn {turn}", task_id=task_id(agent_id), dependencies=(first, second)
+                ),
+            )
+
+
+def task_id(agent_id: str) -> str:
+    """Return the id of the task that the writer saves for an agent again and again."""
+    return str(uuid.uuid5(uuid.NAMESPACE_OID, agent_id))
 
 
 def _hold_lock(path: str, seconds: float, stop: threading.Event) -> None:

@@ -1,10 +1,12 @@
 """Dependencies of tasks: checked where they change, and their edges changed by the difference, on every face."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.db import connections
 from django.test import Client
 
 from statestore import models
@@ -21,6 +23,7 @@ from statestore.tasks import edits
 from statestore.tasks import service as task_service
 from tests.api.conftest import Script, script_of
 from tests.builders import NOW, make_task
+from tests.foreign.orchestrator import task_statements
 from tests.tasks.test_stale import admin_form
 
 pytestmark = pytest.mark.django_db
@@ -251,3 +254,75 @@ def test_a_task_without_an_id_is_a_new_one_though_there_is_one_with_an_empty_id(
     make_task(id="", title="empty")
     assert task_service.save_task(store_alias(), {"title": "new"}, by=SYSTEM).pk
     assert models.Task.objects.count() == 2
+
+
+EDITS: dict[str, Callable[[Client, Script], int]] = {
+    **FACES,
+    "a new dependency": lambda manager, script: (
+        script.patch("/tasks/t1", {"dependencies": ["t2", "t3", "t4"]}).status_code
+    ),
+    "a dependency fewer": lambda manager, script: script.patch("/tasks/t1", {"dependencies": ["t2"]}).status_code,
+}
+
+
+def between(statements: list[tuple[str, Sequence[Any]]], done: int, edit: Callable[[], object]) -> None:
+    """Run the statements of an orchestrator's save, and an edit of ours after some of them."""
+    orchestrator = connections[store_alias()].connection
+    for sql, parameters in statements[:done]:
+        orchestrator.execute(sql, parameters)
+    edit()
+    for sql, parameters in statements[done:]:
+        orchestrator.execute(sql, parameters)
+
+
+def saved_anew() -> list[tuple[str, Sequence[Any]]]:
+    row = ("t1", "saved anew", None, "Todo", "medium", "moderate", None, '["t2", "t3"]', NOW, NOW, None)
+    return task_statements(row, ["t2", "t3"])
+
+
+@pytest.fixture
+def waiting() -> None:
+    make_tasks("t1", "t2", "t3", "t4")
+    StateStore().save_task({"id": "t1", "dependencies": ["t2", "t3"]})
+
+
+after_each_statement = pytest.mark.parametrize("done", range(1, 4), ids="after {} statements".format)
+
+
+@pytest.mark.sqlite
+@after_each_statement
+@pytest.mark.parametrize("edit", EDITS)
+def test_an_edit_between_the_statements_of_the_orchestrators_save_does_not_make_it_fail(
+    waiting: None, manager: Client, script: Script, edit: str, done: int
+):
+    statuses: list[int] = []
+    between(saved_anew(), done, lambda: statuses.append(EDITS[edit](manager, script)))
+    assert statuses[0] < 400
+    assert {("t1", "t2")} <= edges() <= {("t1", "t2"), ("t1", "t3"), ("t1", "t4")}
+
+
+@pytest.mark.sqlite
+@after_each_statement
+def test_an_undo_between_the_statements_of_the_orchestrators_save_does_not_make_it_fail(waiting: None, done: int):
+    def edit_and_undo() -> None:
+        StateStore().save_task({"id": "t1", "description": "new"})
+        edits.revert(latest(), by=SYSTEM)
+
+    between(saved_anew(), done, edit_and_undo)
+    assert edges() == {("t1", "t2"), ("t1", "t3")}
+
+
+@pytest.mark.sqlite
+@after_each_statement
+def test_an_import_between_the_statements_of_the_orchestrators_save_does_not_make_it_fail(
+    waiting: None, settings: Any, done: int
+):
+    settings.STORE_IS_EMBEDDED = False
+    models.Adoption.objects.create(at=NOW, layout="version 5", schema="{}")
+    lines = list(export_lines(Wanted()))
+    between(saved_anew(), done, lambda: taken(lines))
+    assert edges() == {("t1", "t2"), ("t1", "t3")}
+    models.Task.objects.filter(pk="t1").update(dependencies="[]")
+    models.TaskDependency.objects.all().delete()
+    taken(lines)
+    assert edges() == {("t1", "t2"), ("t1", "t3")}, "edges of a list that the import changed were left out"
