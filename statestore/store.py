@@ -67,8 +67,10 @@ class StateStore:
 
     def get_migration_history(self) -> list[models.OrchestratorMigration]:
         """Return the orchestrator's own migrations that the store has seen, oldest first."""
+        # Where its lease manager made the table, there are no scripts.
+        migrations = models.OrchestratorMigration.objects.using(self.using).defer("rollback_script")
         with translated_errors():
-            return list(models.OrchestratorMigration.objects.using(self.using).order_by("version"))
+            return list(migrations.order_by("version"))
 
     @contextmanager
     def transaction(self) -> Iterator["StateStore"]:

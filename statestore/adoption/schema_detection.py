@@ -84,6 +84,14 @@ def without(shape: Shape, columns: Iterable[str]) -> dict[str, str]:
     return {name: kind for name, kind in shape.items() if name not in set(columns)}
 
 
+def migrations_of_leases() -> dict[str, str]:
+    """Return the shape of the table `migrations` where the orchestrator's lease manager came first and made it.
+
+    The state store then finds its table there and goes on: it names the columns that both have.
+    """
+    return {**without(expected_shape("migrations"), ["rollback_script"]), "status": "TEXT", "error_message": "TEXT"}
+
+
 def recognise(connection: Executes, objects: list[SchemaObject]) -> Recognised:
     """Return the schema, and for an unknown one its differences."""
     tables = {recognised.name: recognised for recognised in objects if recognised.type in {"table", "view"}}
@@ -113,6 +121,8 @@ def _layout_of(shapes: Mapping[str, Shape]) -> Recognised:
     version_4 = {t: without(s, _ADDED_IN_5.get(t, ())) for t, s in version_5.items() if t != "task_dependencies"}
     init = {table: without(version_5[table], added) for table, added in _ADDED_TO_INIT.items()}
     orchestrators = {table: shape for table, shape in shapes.items() if table != "agents"}
+    if orchestrators.get("migrations") == migrations_of_leases():
+        orchestrators["migrations"] = version_5["migrations"]
     if orchestrators == version_5:
         return Recognised(VERSION_5)
     if orchestrators == version_4:

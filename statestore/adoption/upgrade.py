@@ -2,7 +2,13 @@
 
 # ruff: noqa: S608  (names and conditions that are put into SQL here are constants of ours)
 
-from statestore.adoption.schema_detection import Executes, migration_versions, read_objects, shape_of
+from statestore.adoption.schema_detection import (
+    Executes,
+    migration_versions,
+    migrations_of_leases,
+    read_objects,
+    shape_of,
+)
 from statestore.db import orchestrator_schema as schema
 
 # ADD COLUMN cannot give these to a table that has rows: their default is not a constant.
@@ -26,6 +32,8 @@ def bring_to_version_5(connection: Executes, at: int) -> list[int]:
 
 
 def _complete(connection: Executes, table: str) -> None:
+    if table == "migrations" and shape_of(connection, table) == migrations_of_leases():
+        return
     missing = [column for column in schema.columns(table) if column not in shape_of(connection, table)]
     if _STAMPED.intersection(missing):
         rebuild(connection, table, schema.create_table(table))

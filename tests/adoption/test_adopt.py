@@ -26,6 +26,8 @@ from statestore.adoption.status import store_status
 from statestore.adoption.temporary_store import store_at
 from statestore.db import orchestrator_schema as schema
 from statestore.errors import DatabaseError
+from statestore.operations import doctor
+from statestore.store import StateStore
 from tests.foreign import hostile, orchestrator
 from tests.foreign.harm import held_seconds, watched
 from tests.stores import adopt_by_command, execute, fingerprint, make_store
@@ -296,6 +298,35 @@ def test_moving_a_file_of_22_mb_in_and_out_finds_a_gap_between_the_saves(mode: s
         call_command("leave", path=str(path), yes=True, backup_dir=path.parent / "backups", stdout=StringIO())
         run.writers[0].await_saves()
     assert run.harm(held_seconds(path)) == []
+
+
+LEASES_MIGRATIONS = """CREATE TABLE migrations (
+    version INTEGER PRIMARY KEY NOT NULL,
+    name TEXT NOT NULL UNIQUE,
+    description TEXT,
+    applied_at INTEGER NOT NULL,
+    status TEXT NOT NULL DEFAULT 'success',
+    error_message TEXT
+)"""
+
+
+@pytest.mark.parametrize("layout", ["version 5", "version 4"])
+def test_a_migrations_table_that_the_lease_manager_made_is_no_reason_to_refuse(tmp_path: Path, layout: str) -> None:
+    path = make_store(tmp_path / "store.db", layout)
+    execute(
+        path, "CREATE TABLE kept AS SELECT version, name, description, applied_at FROM migrations",
+        "DROP TABLE migrations", LEASES_MIGRATIONS,
+        "INSERT INTO migrations (version, name, description, applied_at) SELECT * FROM kept", "DROP TABLE kept",
+    )  # fmt: skip
+    found = orchestrator.schema_objects(path)
+    adopt_by_command(path)
+    with store_at(path) as using:
+        assert store_status(using).is_ready
+        history = StateStore(using=using).get_migration_history()
+        assert [migration.version for migration in history] == [1, 2, 3, 4, 5]
+        assert {finding.level for finding in doctor.examine(using, thorough=True)} <= {"ok", "warn"}
+    call_command("leave", path=str(path), yes=True, backup_dir=tmp_path / "backups", stdout=StringIO())
+    assert orchestrator.schema_objects(path) == found
 
 
 # Before adoption
