@@ -18,6 +18,8 @@ _ADDED_IN_5: Final = {"tasks": {"priority", "complexity", "dependencies"}}
 _ADDED_TO_INIT: Final = {"tasks": _ADDED_IN_5["tasks"] | {"created_timestamp"}, "events": {"created_at"}}
 _INIT_AGENTS: Final = {"id", "name", "status", "model_backend", "started_at", "completed_at", "task", "metadata"}
 
+_HISTORY_OFFER: Final = ". `manage.py import` takes the agent history in it into a store"
+
 Shape = Mapping[str, str]
 
 
@@ -100,7 +102,8 @@ def recognise(connection: Executes, objects: list[SchemaObject]) -> Recognised:
         return Recognised(NOTHING, ("it holds no tables",))
     if not set(names) & set(schema.TABLES):
         listed = ", ".join(sorted(names)[:8])
-        return Recognised(UNKNOWN, (f"none of its tables is the orchestrator's; it has: {listed}",))
+        more = _HISTORY_OFFER if schema.AGENT_HISTORY in names else ""
+        return Recognised(UNKNOWN, (f"none of its tables is a state store's; it has: {listed}{more}",))
     if posing := [_posing(tables[name]) for name in schema.TABLES if name in tables and _posing(tables[name])]:
         return Recognised(UNKNOWN, tuple(posing))
     shapes = {name: shape_of(connection, name) for name in (*schema.TABLES, "agents") if name in tables}

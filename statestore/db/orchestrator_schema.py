@@ -152,6 +152,8 @@ OWN_INDEXES: Final[dict[str, tuple[str, str]]] = {
     "dash_agents_by_change": ("agent_states", "(updated_at, status, agent_id, name, key, is_deleted)"),
 }
 
+# The table of the events of an agent history, which the orchestrator may keep in this file or in another one.
+AGENT_HISTORY: Final = "agent_history_events"
 # The orchestrator's own migrations: (version, name, description).
 ORCHESTRATOR_MIGRATIONS: Final = (
     (1, "create_agent_states", "Create agent states table"),

@@ -4,6 +4,7 @@ codec           one row as one line, byte for byte, whichever types its columns 
 tables          which tables, in which order, by which keys
 exporter        the lines of a store, in short reads
 importer        lines into a store: upserts in short writes, a dry run, a report
+agent_history   the orchestrator's own agent history as such lines
 compression     gzip and zstd, while streaming
 original_types  what a number was in the SQLite file that it came from
 """

@@ -178,6 +178,19 @@ def check_indexes(connection: BaseDatabaseWrapper) -> Iterator[Finding]:
             )
 
 
+def check_agent_history(connection: BaseDatabaseWrapper) -> Iterator[Finding]:
+    """Tell of an agent history in the file, which pages do not show."""
+    with connection.cursor() as cursor:
+        if schema.AGENT_HISTORY not in {found.name for found in schema_detection.read_objects(cursor)}:
+            return
+    yield Finding(
+        "ok",
+        "The file has an agent history, which is not shown",
+        "The orchestrator keeps it in tables of its own, beside its events and snapshots.",
+        f"`manage.py import {_file(connection)}` makes events and snapshots of it.",
+    )
+
+
 def check_triggers(connection: BaseDatabaseWrapper) -> Iterator[Finding]:
     """Warn about triggers on the orchestrator's tables that are not ours."""
     with connection.cursor() as cursor:
@@ -408,6 +421,7 @@ CHECKS: Final = (
     Check(check_sqlite_version, cheap=True),
     Check(check_migrations, cheap=True, sqlite_only=False),
     Check(check_indexes, cheap=True),
+    Check(check_agent_history, cheap=True),
     Check(check_triggers, cheap=True),
     Check(check_foreign_keys, cheap=True),
     Check(check_disk, cheap=True),

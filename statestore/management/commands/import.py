@@ -1,8 +1,9 @@
-"""`manage.py import FILE`: an export's rows into the store."""
+"""`manage.py import FILE`: an export's rows, or an orchestrator's agent history, into the store."""
 
 import sys
 from argparse import BooleanOptionalAction
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
@@ -10,7 +11,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from statestore.access.audit import Actor
 from statestore.db.routers import store_alias
 from statestore.errors import StateStoreError
-from statestore.import_export import Report, import_lines
+from statestore.import_export import Report, agent_history, import_lines
 from statestore.import_export.compression import unpacked_lines
 from statestore.management.commands.export import ENCODINGS
 from statestore.management.terminal import agreed, one_line
@@ -22,7 +23,9 @@ class Command(BaseCommand):
     help = "Put an export's rows into the store that STORE_URL names, each over one of the same key."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("path", help="the file that `export` wrote; - for standard input")
+        parser.add_argument(
+            "path", help="the file that `export` wrote, or a database with an agent history; - for standard input"
+        )
         parser.add_argument("--dry-run", action=BooleanOptionalAction, default=False, help="only tell what it would do")
         parser.add_argument("--yes", action="store_true", help="do not ask")
 
@@ -30,9 +33,7 @@ class Command(BaseCommand):
         if not dry_run and not yes and path != "-" and not agreed("Rows of the same keys will be overwritten. Go on?"):
             return
         try:
-            with ExitStack() as stack:
-                file = sys.stdin.buffer if path == "-" else stack.enter_context(Path(path).open("rb"))
-                lines = unpacked_lines(file.read, ENCODINGS.get(Path(path).suffix, ""))
+            with _lines_of(path) as lines:
                 report = import_lines(lines, using=store_alias(), by=Actor("command"), dry_run=dry_run)
         except (StateStoreError, OSError) as error:
             raise CommandError(one_line(str(error))) from error
@@ -55,3 +56,15 @@ class Command(BaseCommand):
             self.stdout.write(f"  … {report.refused_count:,} lines were left out in all.")
         if report.problem or report.refused_count:
             raise CommandError(report.problem or "Some lines were left out; all others are as the report says.")
+
+
+@contextmanager
+def _lines_of(path: str) -> Iterator[Iterator[bytes]]:
+    """Yield the lines of an export, or those that are made of an agent history."""
+    if path == "-":
+        yield unpacked_lines(sys.stdin.buffer.read, "")
+    elif agent_history.is_in(Path(path)):
+        yield agent_history.lines(Path(path))
+    else:
+        with Path(path).open("rb") as file:
+            yield unpacked_lines(file.read, ENCODINGS.get(Path(path).suffix, ""))
