@@ -11,7 +11,7 @@ from statestore.db.counts import bounded_counts
 from statestore.db.ids import RowId
 from statestore.db.routers import store_alias
 from statestore.history import limits, moments
-from statestore.history.past import Past, Position, Record
+from statestore.history.past import CHANGES, Past, Position, Record
 from statestore.history.state_at import state_at
 from statestore.models.audit import Action
 from statestore.models.querysets import first_values
@@ -142,8 +142,10 @@ def stop_at(agent: models.AgentState, moment: moments.Moment, *, using: str | No
             return record if side == "after" or record is None else past.older(record.position)
         case moments.AtTime(seconds):
             last = past.last(until=seconds)
-            is_now = int(agent.updated_at) <= seconds and past.first_after(seconds) is None
-            return own_record(agent, last, past.using) or last if is_now else last
+            # As `state_at` has it: the row holds from its last save, unless a change was recorded later.
+            changes = Past(agent.agent_id, using=past.using, kinds=CHANGES)
+            is_own = int(agent.updated_at) <= seconds and changes.first_after(seconds) is None
+            return own_record(agent, last, past.using) or last if is_own else last
         case moments.Now():
             last = past.last()
             return own_record(agent, last, past.using) or last
@@ -151,11 +153,8 @@ def stop_at(agent: models.AgentState, moment: moments.Moment, *, using: str | No
 
 def own_record(agent: models.AgentState, last: Record | None, using: str) -> Record | None:
     """Return the agent's row as a record, where it holds a state that the last other record did not lead to."""
-    if last is not None:
-        if int(agent.updated_at) < int(last.at):
-            return None
-        if models.same_text(state_at(agent.agent_id, last.moment, using=using).text, agent.state_data):
-            return None
+    if last is not None and models.same_text(state_at(agent.agent_id, last.moment, using=using).text, agent.state_data):
+        return None
     return Record("now", agent)
 
 
@@ -177,6 +176,10 @@ def neighbours(
     """Return the records before and after another one, None if there is none."""
     past = Past(agent.agent_id, using=using)
     if stop.kind == "now":
-        return past.last(), None
+        last = past.last()
+        if own_record(agent, last, past.using) is not None:
+            return last, None
+        # Its state was recorded again later, by a snapshot: it stands at the time of the last save.
+        return past.last(until=int(agent.updated_at)), past.first_after(int(agent.updated_at))
     older, newer = past.older(stop.position), past.newer(stop.position)
     return older, newer or own_record(agent, stop, past.using)
