@@ -1,6 +1,7 @@
 """An agent's past.
 
 moments        the grammar of moments: now, snapshot:ID, transition:ID:after, at:TIME
+chain          captured and recorded changes of one second in one order
 past           the records of an agent in one order, which all below read
 state_at       the state at a moment, and how it is known
 walk           recorded changes, walked from the newest back within a time budget
