@@ -90,11 +90,10 @@ def find_transition(
     """
     using = using or store_alias()
     defer = [] if side is None else ["state_after" if side == "before" else "state_before"]
-    if isinstance(address, str) and address.startswith(models.CapturedChange.PREFIX):
-        number = address.removeprefix(models.CapturedChange.PREFIX)
+    if (number := models.CapturedChange.number_in(address)) is not None:
         changes = models.CapturedChange.objects.using(using).filter(state_before__isnull=False)
         changes = changes if agent_id is None else changes.filter(agent_id=agent_id)
-        row = changes.filter(pk=int(number)).first() if number.isdecimal() and len(number) < 19 else None
+        row = changes.filter(pk=number).first()
         return row.as_transition() if row else None
     transitions = models.Transition.objects.using(using)
     transitions = transitions if agent_id is None else transitions.of_agent(agent_id)

@@ -160,11 +160,9 @@ def own_record(agent: models.AgentState, last: Record | None, using: str) -> Rec
 
 def _change(past: Past, transition_id: RowId) -> Record | None:
     """Return the transition of an id, or the captured change that poses as one."""
-    if isinstance(transition_id, str) and transition_id.startswith(models.CapturedChange.PREFIX):
-        number = transition_id.removeprefix(models.CapturedChange.PREFIX)
-        is_number = number.isdecimal() and len(number) < 19
+    if (number := models.CapturedChange.number_in(transition_id)) is not None:
         rows = past.sources.get("captured")
-        row = rows.filter(pk=int(number)).first() if is_number and rows is not None else None
+        row = rows.filter(pk=number).first() if rows is not None else None
         return None if row is None else Record("captured", row)
     row = past.sources["transition"].named(transition_id)
     return None if row is None else Record("transition", row)

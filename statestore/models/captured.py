@@ -1,5 +1,6 @@
 """Captured changes: changes of agents' states that triggers recorded."""
 
+import re
 from typing import Any, ClassVar, Self
 
 from django.db import models
@@ -11,6 +12,7 @@ from django.urls import reverse
 
 from statestore.db import vendor
 from statestore.db.fields import LenientText, UnixSeconds
+from statestore.db.ids import RowId
 from statestore.models.querysets import SAME_SECONDS, AddressedQuerySet, newer, older
 from statestore.models.transitions import Transition, TransitionQuerySet
 
@@ -115,6 +117,14 @@ class CapturedChange(models.Model):
 
     def get_absolute_url(self) -> str:
         return str(reverse("transition", args=[f"{self.PREFIX}{self.pk}"]))
+
+    @classmethod
+    def number_in(cls, transition_id: RowId) -> int | None:
+        """Return the key of the captured change that a transition's id names; None for the id of a transition."""
+        if not (isinstance(transition_id, str) and transition_id.startswith(cls.PREFIX)):
+            return None
+        number = transition_id.removeprefix(cls.PREFIX)
+        return int(number) if re.fullmatch("0|[1-9][0-9]{0,17}", number) else -1
 
     def as_transition(self) -> "Transition":
         """Return the change as an unsaved Transition."""
