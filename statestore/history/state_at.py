@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from django.db.models import OuterRef, QuerySet, Subquery
@@ -14,6 +15,7 @@ from statestore.errors import NotFound
 from statestore.history import limits, moments
 from statestore.history.past import CHANGES, Kind, Past, Record
 from statestore.models.captured import CapturedChangeQuerySet
+from statestore.models.rows import LAST_SECOND
 from statestore.models.snapshots import SnapshotQuerySet
 from statestore.models.transitions import TransitionQuerySet
 
@@ -57,8 +59,26 @@ def state_at(agent_id: str, moment: moments.Moment, *, using: str | None = None)
 def _now(agent_id: str, using: str) -> KnownState:
     agent = models.AgentState.objects.using(using).filter(agent_id=agent_id).first()
     if agent is None:
-        raise NotFound("This agent was deleted. Its snapshots and transitions remain.")
+        raise not_there(agent_id, using=using)
     return KnownState(moments.Now(), agent_id, agent.state_data, agent.updated_at, "now")
+
+
+def not_there(agent_id: str, *, using: str | None = None) -> NotFound:
+    """Return the error for the present state of an agent without a row; it says what remains of its past."""
+    past = Past(agent_id, using=using)
+    counts = {kind: rows.count() for kind, rows in past.sources.items()}
+    names: dict[Kind, str] = {"transition": "transition", "captured": "captured change", "snapshot": "snapshot"}
+    parts = [f"{counts[kind]} {name}{'' if counts[kind] == 1 else 's'}"
+             for kind, name in names.items() if counts.get(kind)]  # fmt: skip
+    if not parts:
+        return NotFound("This agent does not exist, and nothing remains of its past.")
+    last = past.last()
+    at = int(last.at) if last is not None else 0
+    when = f", the last of {datetime.fromtimestamp(at, UTC):%Y-%m-%dT%H:%M:%SZ}" if 0 <= at <= LAST_SECOND else ""
+    return NotFound(
+        f"The orchestrator deleted this agent, so it has no present state. What remains: {' and '.join(parts)}{when}."
+        " Choose one of these, or a time."
+    )
 
 
 def _at_snapshot(agent_id: str, snapshot_id: RowId, using: str) -> KnownState:

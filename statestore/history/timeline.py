@@ -140,6 +140,8 @@ def stop_at(agent: models.AgentState, moment: moments.Moment, *, using: str | No
         case moments.AtTransition(transition_id, side):
             record = _change(past, transition_id)
             return record if side == "after" or record is None else past.older(record.position)
+        case moments.AtTime(seconds) if agent.is_gone:
+            return past.last(until=seconds)
         case moments.AtTime(seconds):
             last = past.last(until=seconds)
             # As `state_at` has it: the row holds from its last save, unless a change was recorded later.
@@ -153,6 +155,8 @@ def stop_at(agent: models.AgentState, moment: moments.Moment, *, using: str | No
 
 def own_record(agent: models.AgentState, last: Record | None, using: str) -> Record | None:
     """Return the agent's row as a record, where it holds a state that the last other record did not lead to."""
+    if agent.is_gone:
+        return None
     if last is not None and models.same_text(state_at(agent.agent_id, last.moment, using=using).text, agent.state_data):
         return None
     return Record("now", agent)

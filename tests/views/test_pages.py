@@ -101,11 +101,13 @@ def test_the_whole_state_and_side_by_side_are_addresses(viewer: Client):
     assert 'data-layout="split"' in text(viewer, f"/transitions/{transition.pk}/?layout=split")
 
 
-def test_a_transition_of_an_agent_that_is_gone_is_still_shown(viewer: Client):
+def test_a_transition_of_an_agent_that_is_gone_is_still_shown(viewer: Client, operator: Client):
     transition = make_transition("gone", {"a": 1}, {"a": 2})
     page = text(viewer, f"/transitions/{transition.pk}/")
     assert "the agent was deleted" in page
+    assert "Compare with now" not in page
     assert "Restore before" not in page
+    assert "Restore before" in text(operator, f"/transitions/{transition.pk}/")
 
 
 def test_a_snapshot_is_compared_with_now(viewer: Client):
