@@ -1,5 +1,7 @@
 """What remains of an agent whose row its orchestrator deleted, through the API and on the pages."""
 
+import re
+from html import unescape
 from typing import Any
 
 import pytest
@@ -91,6 +93,13 @@ def test_it_is_compared_and_found_by_a_long_id(operator: Client, snapshot: model
     row = make_snapshot(LONG, {"a": 1})
     assert operator.get(models.AgentState.gone(LONG).get_absolute_url()).status_code == 200
     assert operator.get(row.get_absolute_url()).status_code == 200
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_its_pages_link_to_json_that_is_there(operator: Client, snapshot: models.Snapshot, page: str):
+    found = re.search(r'href="(/api/v1/[^"]*)"', operator.get(f"/agents/a1/{page}").content.decode())
+    if found:
+        assert operator.get(unescape(found[1])).status_code == 200
 
 
 def test_its_page_says_that_it_was_deleted_and_offers_to_restore_it(
