@@ -33,19 +33,24 @@ def _exactly_recorded() -> TransitionQuerySet:
     return _recorded().filter(timestamp=OuterRef("at"))
 
 
-def _rivals() -> "QuerySet[CapturedChange, Any]":
-    """Return the number of captured changes that come before an outer one as what a transition records.
-
-    They are the same change, made at about the same time: those in the second of a transition first, then the older.
-    """
+def _made_again() -> "CapturedChangeQuerySet":
+    """Return the other captured changes with the states of an outer one, made at about the same time."""
     same = CapturedChange.objects.filter(
         agent_id=OuterRef("agent_id"),
         at__range=_about("at"),
         state_after=OuterRef("state_after"),
         state_before=OuterRef("state_before"),
     )
+    return same.exclude(id=OuterRef("pk"))
+
+
+def _rivals() -> "QuerySet[CapturedChange, Any]":
+    """Return the number of those that come before the outer one as what a transition records.
+
+    Those in the second of a transition come first, then the older ones.
+    """
     outer_is_exact = ExpressionWrapper(OuterRef("is_exact"), BooleanField())
-    same = same.alias(is_exact=Exists(_exactly_recorded()), outer_is_exact=outer_is_exact)
+    same = _made_again().alias(is_exact=Exists(_exactly_recorded()), outer_is_exact=outer_is_exact)
     is_older = Q(id__lt=OuterRef("pk"))
     first = Q(is_exact=True) & (Q(outer_is_exact=False) | is_older)
     rivals = same.filter(first | Q(is_exact=False, outer_is_exact=False) & is_older)
@@ -63,7 +68,9 @@ class CapturedChangeQuerySet(AddressedQuerySet["CapturedChange"]):
         twins = _recorded().filter(timestamp__range=_about("at"))
         number = twins.order_by().values("agent_id").annotate(number=Count("*")).values("number")
         kept = self.filter(agent_id=agent_id, state_before__isnull=False).alias(is_exact=Exists(_exactly_recorded()))
-        return kept.exclude(Exists(twins) & GreaterThan(Subquery(number), Coalesce(Subquery(_rivals()), 0)))
+        # Few changes are made again within seconds: only of those anything is counted.
+        is_first = ~Exists(_made_again()) | GreaterThan(Subquery(number), Coalesce(Subquery(_rivals()), 0))
+        return kept.exclude(Exists(twins) & is_first)
 
     def newest_first(self) -> Self:
         return self.order_by("-at", "-id")
