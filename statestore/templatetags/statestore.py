@@ -214,7 +214,8 @@ def query(context: Context, **changes: object) -> str:
 def query_and(context: Context, name: str, value: object) -> str:
     """Return the page's query string with one more value of a parameter."""
     parameters = context["request"].GET.copy()
-    parameters.appendlist(name, visible(value))
+    # As it is: a path that was made visible would be another one.
+    parameters.appendlist(name, str(value))
     return f"?{parameters.urlencode()}"
 
 
