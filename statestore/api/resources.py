@@ -9,7 +9,7 @@ from django.db.models import Model
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 
-from statestore import models
+from statestore import history, models
 from statestore.access import audited_rows
 from statestore.access.scope import Scope
 from statestore.api.auth import caller
@@ -45,14 +45,24 @@ def find(rows: AddressedQuerySet[Row], noun: str, address: str, *, column: str =
 
 
 def find_agent(request: HttpRequest, address: str, *, trash: bool = True) -> models.AgentState:
-    """Return the agent at an address; in the trash only with `trash`. Raises NotFound."""
-    agent: models.AgentState = find(
-        caller(request).scope.agents(),
-        "agent",
-        address,
-        column="agent_id",
-        hint="Its orchestrator may have deleted it.",
-    )
+    """Return the agent at an address; in the trash only with `trash`. Raises NotFound, which says what remains."""
+    agent = find_past(request, address, trash=trash)
+    if agent.is_gone:
+        raise not_found("agent", address, str(history.not_there(agent.agent_id)))
+    return agent
+
+
+def find_past(request: HttpRequest, address: str, *, trash: bool = True) -> models.AgentState:
+    """Return the agent at an address, or what remains of it if its orchestrator deleted it. Raises NotFound.
+
+    Whose namespace it was is then unknown: only callers who see the whole store are shown what remains.
+    """
+    scope, row_id = caller(request).scope, id_of(address, "agent")
+    agent: models.AgentState | None = scope.agents().named(row_id, "agent_id")
+    if agent is None and scope.is_unrestricted:
+        agent = history.remains_of(row_id, using=scope.using)
+    if agent is None:
+        raise not_found("agent", address, "Its orchestrator may have deleted it.")
     if agent.is_deleted and not trash:
         raise NotFound(
             f"Agent “{address[:80]}” is in the trash. Read it with ?trash=true, or restore it with"

@@ -1,7 +1,9 @@
 """An agent's past.
 
 moments        the grammar of moments: now, snapshot:ID, transition:ID:after, at:TIME
+chain          captured and recorded changes of one second in one order
 past           the records of an agent in one order, which all below read
+remains        what can be read of an agent whose row was deleted
 state_at       the state at a moment, and how it is known
 walk           recorded changes, walked from the newest back within a time budget
 timeline       the list, the lanes, and the stops between which one steps
@@ -15,7 +17,8 @@ from statestore.history.bisect import Flip, Flips, bisect
 from statestore.history.blame import Blame, blame
 from statestore.history.commits import commits
 from statestore.history.past import Position, Record
-from statestore.history.state_at import KnownState, find_transition, recorded_state, state_at, states_at
+from statestore.history.remains import find_agent, remains_of
+from statestore.history.state_at import KnownState, find_transition, not_there, recorded_state, state_at, states_at
 from statestore.history.timeline import Lane, Span, lanes, latest_events, neighbours, span_of, stop_at, timeline
 from statestore.history.value_history import PathHistory, ValueChange, path_history
 from statestore.history.walk import Cause
@@ -35,12 +38,15 @@ __all__ = [
     "bisect",
     "blame",
     "commits",
+    "find_agent",
     "find_transition",
     "lanes",
     "latest_events",
     "neighbours",
+    "not_there",
     "path_history",
     "recorded_state",
+    "remains_of",
     "span_of",
     "state_at",
     "states_at",

@@ -68,7 +68,9 @@ def blame(
         .values_list("pk")
         .first(),
     )
-    key = f"blame-{agent.etag()}-{models.sha256(str(newest))}"
+    # What stands for a deleted agent has no ETag of its own.
+    row = (agent.agent_id, agent.state_hash()) if agent.is_gone else ()
+    key = f"blame-{agent.etag()}-{models.sha256(str((*newest, *row)))}"
     answer: Blame | None = cache.get(key)
     if answer is None:
         answer = Blame(unknown=_places(parsing.parse(agent.state_data)))

@@ -80,7 +80,7 @@ def _id(address: str) -> RowId:
 def parse_time(text: str) -> int:
     """Return whole seconds since 1970 UTC from a number or an ISO 8601 time; a time without a zone is UTC."""
     try:
-        if text.lstrip("-").isdigit() and len(text) <= 15:
+        if text.isascii() and text.lstrip("-").isdigit() and len(text) <= 15:
             seconds = int(text)
         else:
             moment = datetime.fromisoformat(text)

@@ -1,10 +1,11 @@
 """An agent's past: its records in one order, read by timeline, stops, state at a time, walk and blame.
 
 Times are whole seconds, so records of one second need an order: transitions stand in order of insertion, and so do
-captured changes; the two are chained by their texts; the safety snapshot of a restore comes before the restore's
-transition; any other snapshot stands where its state fits last, and first where it fits nowhere. A second in which one
-kind has over GROUP_ROWS records is ordered by kind instead. The agent's own row is the last record, where it holds a
-state that no other record led to.
+captured changes; the two are chained by their texts, with the fewest gaps, and so that they fit between what was known
+before and after the second; the safety snapshot of a restore comes before the restore's transition; any other snapshot
+stands where its state fits last, and first where it fits nowhere. A second in which one kind has over ORDERED_ROWS
+records is ordered by kind instead. The agent's own row is the last record, where it holds a state that no other record
+led to.
 """
 
 from collections import defaultdict
@@ -14,9 +15,11 @@ from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 from statestore import models
 from statestore.db.errors import translated_errors
+from statestore.db.fields import text_bytes
 from statestore.db.routers import store_alias
 from statestore.errors import ValidationError
 from statestore.history import limits, moments
+from statestore.history.chain import Step, interleaved
 from statestore.models.captured import CapturedChangeQuerySet
 from statestore.models.snapshots import SnapshotQuerySet
 from statestore.models.transitions import TransitionQuerySet
@@ -221,7 +224,7 @@ class Past:
             if not _needs_texts(kinds):
                 arranged[at] = [record for kind in RANKS for record in kinds.get(kind, ())]
             else:
-                changes = _chained(kinds.get("captured", []), kinds.get("transition", []), texts)
+                changes = self._chained(at, kinds, texts)
                 arranged[at] = _with_snapshots(changes, kinds.get("snapshot", []), texts, restored)
         return arranged
 
@@ -249,11 +252,56 @@ class Past:
                 texts |= {(kind, pk): (states[0], states[-1]) for pk, *states in rows}
         return texts
 
+    def _chained(self, at: int, kinds: dict[Kind, list[Record]], texts: "_Texts") -> list[Record]:
+        """Return captured changes and transitions of one second as one chain, each kind in its own order."""
+        captured, recorded = kinds.get("captured", []), kinds.get("transition", [])
+        if not captured or not recorded:
+            return [*captured, *recorded]
+        first, second = ([_step(record, texts) for record in records] for records in (captured, recorded))
+        order, gaps = interleaved(first, second)
+        starts, ends = (first[0][0], second[0][0]), (first[-1][1], second[-1][1])
+        if gaps or starts[order[0]] == ends[order[-1]]:
+            # Several orders are as good by the texts of this second alone, such as where they end as they began.
+            order, _ = interleaved(first, second, *self._known_around(at))
+        ahead = iter(captured), iter(recorded)
+        return [next(ahead[side]) for side in order]
+
+    def _known_around(self, at: int) -> tuple[set[bytes], set[bytes]]:
+        """Return the states that were known before and after a second: of the nearest second with a record each."""
+        rows = self._rows()
+        earlier = [(kind, source.until(at - 1).newest_first().first()) for kind, source in rows.items()]
+        later = [(kind, source.later_than(at).oldest_first().first()) for kind, source in rows.items()]
+        before = self._nearest([Record(kind, row) for kind, row in earlier if row is not None], last=True)
+        after = self._nearest([Record(kind, row) for kind, row in later if row is not None], last=False)
+        if not after:
+            with translated_errors():
+                agents = models.AgentState.objects.using(self.using).filter(agent_id=self.agent_id)
+                after = {text_bytes(text) for text in agents.values_list("state_data", flat=True)}
+        return before, after
+
+    def _nearest(self, ends: list[Record], *, last: bool) -> set[bytes]:
+        """Return the states of the records that are nearest in time: of changes if there are any, else of snapshots."""
+        if not ends:
+            return set()
+        at = (max if last else min)(int(record.at) for record in ends)
+        tied = [record for record in ends if int(record.at) == at]
+        changes = [record for record in tied if record.kind in CHANGES]
+        texts = self._texts([_by_kind(changes or tied)])
+        return {text_bytes(states[1 if last else 0]) for states in texts.values()}
+
 
 def _older_part(group: list[Record], before: Position) -> Iterator[Record]:
-    """Yield the records of a second before a position, newest first; all if the position's record is gone."""
+    """Yield the records of a second before a position, newest first.
+
+    If the position's record was deleted, those of its kind that were inserted later are known to be newer, and so is
+    what follows them. Snapshots among changes stand where they fit, so that nothing is known of them.
+    """
     places = [record.position for record in group]
-    return reversed(group[: places.index(before)] if before in places else group)
+    if before in places:
+        return reversed(group[: places.index(before)])
+    is_ordered = before.kind in CHANGES or all(record.kind == before.kind for record in group)
+    newer = [n for n, place in enumerate(places) if place.kind == before.kind and place.number > before.number]
+    return reversed(group[: newer[0]] if newer and is_ordered else group)
 
 
 def _by_kind(records: Iterable[Record]) -> dict[Kind, list[Record]]:
@@ -286,22 +334,10 @@ def _bytes(kinds: dict[Kind, list[Record]]) -> int:
 _Texts: TypeAlias = dict[tuple[Kind, object], tuple[str, str]]
 
 
-def _chained(captured: list[Record], transitions: list[Record], texts: _Texts) -> list[Record]:
-    """Return captured changes and transitions of one second as one chain, each kind in its own order."""
-    chain: list[Record] = []
-    heads = list(captured), list(transitions)
-    now: str | None = None
-    while heads[0] and heads[1]:
-        states = [_states(records[0], texts) for records in heads]
-        fits = [_same(now, before) for before, _ in states]
-        if fits[0] == fits[1]:
-            # Neither continues the state so far, or both do: the one that no other change leads to comes first.
-            led_to = [_states(record, texts)[1] for records in heads for record in records]
-            fits = [not any(_same(after, before) for after in led_to) for before, _ in states]
-        taken = 1 if fits[1] and not fits[0] else 0
-        chain.append(heads[taken].pop(0))
-        now = states[taken][1]
-    return [*chain, *heads[0], *heads[1]]
+def _step(record: Record, texts: _Texts) -> Step:
+    """Return the states before and after a change; of one whose texts were not read, states that equal no other."""
+    states = texts.get((record.kind, record.row.pk))
+    return (object(), object()) if states is None else (text_bytes(states[0]), text_bytes(states[1]))
 
 
 def _with_snapshots(

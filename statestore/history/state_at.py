@@ -1,7 +1,9 @@
 """The state of an agent at a moment, and how it is known."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from django.db.models import OuterRef, QuerySet, Subquery
@@ -11,8 +13,9 @@ from statestore.db.ids import RowId
 from statestore.db.routers import store_alias
 from statestore.errors import NotFound
 from statestore.history import limits, moments
-from statestore.history.past import CHANGES, Past, Record
+from statestore.history.past import CHANGES, Kind, Past, Record
 from statestore.models.captured import CapturedChangeQuerySet
+from statestore.models.rows import LAST_SECOND
 from statestore.models.snapshots import SnapshotQuerySet
 from statestore.models.transitions import TransitionQuerySet
 
@@ -56,8 +59,26 @@ def state_at(agent_id: str, moment: moments.Moment, *, using: str | None = None)
 def _now(agent_id: str, using: str) -> KnownState:
     agent = models.AgentState.objects.using(using).filter(agent_id=agent_id).first()
     if agent is None:
-        raise NotFound("This agent was deleted. Its snapshots and transitions remain.")
+        raise not_there(agent_id, using=using)
     return KnownState(moments.Now(), agent_id, agent.state_data, agent.updated_at, "now")
+
+
+def not_there(agent_id: str, *, using: str | None = None) -> NotFound:
+    """Return the error for the present state of an agent without a row; it says what remains of its past."""
+    past = Past(agent_id, using=using)
+    counts = {kind: rows.count() for kind, rows in past.sources.items()}
+    names: dict[Kind, str] = {"transition": "transition", "captured": "captured change", "snapshot": "snapshot"}
+    parts = [f"{counts[kind]} {name}{'' if counts[kind] == 1 else 's'}"
+             for kind, name in names.items() if counts.get(kind)]  # fmt: skip
+    if not parts:
+        return NotFound("This agent does not exist, and nothing remains of its past.")
+    last = past.last()
+    at = int(last.at) if last is not None else 0
+    when = f", the last of {datetime.fromtimestamp(at, UTC):%Y-%m-%dT%H:%M:%SZ}" if 0 <= at <= LAST_SECOND else ""
+    return NotFound(
+        f"The orchestrator deleted this agent, so it has no present state. What remains: {' and '.join(parts)}{when}."
+        " Choose one of these, or a time."
+    )
 
 
 def _at_snapshot(agent_id: str, snapshot_id: RowId, using: str) -> KnownState:
@@ -89,11 +110,10 @@ def find_transition(
     """
     using = using or store_alias()
     defer = [] if side is None else ["state_after" if side == "before" else "state_before"]
-    if isinstance(address, str) and address.startswith(models.CapturedChange.PREFIX):
-        number = address.removeprefix(models.CapturedChange.PREFIX)
+    if (number := models.CapturedChange.number_in(address)) is not None:
         changes = models.CapturedChange.objects.using(using).filter(state_before__isnull=False)
         changes = changes if agent_id is None else changes.filter(agent_id=agent_id)
-        row = changes.filter(pk=int(number)).first() if number.isdecimal() and len(number) < 19 else None
+        row = changes.filter(pk=number).first()
         return row.as_transition() if row else None
     transitions = models.Transition.objects.using(using)
     transitions = transitions if agent_id is None else transitions.of_agent(agent_id)
@@ -101,17 +121,15 @@ def find_transition(
 
 
 @dataclass(frozen=True, slots=True)
-class _Found:
-    """What was recorded around a time: the last state known then, and the state before the next recorded change."""
+class _Shown:
+    """A state that a record shows, and when."""
 
     at: int
     text: str
-    label: str
-    next_at: int | None = None
-    next_before: str | None = None
+    label: str = ""
 
 
-_LABELS: Final = {"transition": "after a transition", "captured": "captured", "snapshot": "from a snapshot"}
+_LABELS: Final = {"snapshot": "from a snapshot", "captured": "captured", "transition": "after a transition"}
 
 
 def _at_time(agent_id: str, seconds: int, using: str) -> KnownState:
@@ -123,95 +141,130 @@ def _at_time(agent_id: str, seconds: int, using: str) -> KnownState:
 
 def _known_at(agent_id: str, seconds: int, using: str) -> KnownState | None:
     """Return the last state recorded at or before a time, the agent's own row included; None without one."""
-    last, following = _around(agent_id, seconds, using)
-    agent = None if following else models.AgentState.objects.using(using).filter(agent_id=agent_id).first()
+    last, later = _last_record(agent_id, seconds, using), _next_rows(agent_id, seconds, using)
+    is_last = not any(kind in CHANGES for kind in later)
+    agent = models.AgentState.objects.using(using).filter(agent_id=agent_id).first() if is_last else None
     latest = None
     if last is not None:
         text = state_at(agent_id, last.moment, using=using).text
-        latest = _Found(int(last.at), text, _LABELS[last.kind])
-    if latest is not None and following is not None:
-        assert isinstance(following.moment, moments.AtTransition)
-        before = state_at(agent_id, moments.AtTransition(following.moment.transition_id, "before"), using=using).text
-        latest = replace(latest, next_at=int(following.at), next_before=before)
-    return _judged(agent_id, seconds, latest, agent)
+        latest = _Shown(int(last.at), text, _LABELS[last.kind])
+    return _judged(agent_id, seconds, latest, [_before(row) for row in later.values()], agent)
 
 
-def _around(agent_id: str, seconds: int, using: str) -> tuple[Record | None, Record | None]:
-    """Return the record whose state holds at a time, and the first change after it.
+def _last_record(agent_id: str, seconds: int, using: str) -> Record | None:
+    """Return the record whose state holds at a time.
 
     If a second has changes, the state at its end is that after the last of them, not of its snapshots.
     """
-    changes = Past(agent_id, using=using, kinds=CHANGES)
-    change = changes.last(until=seconds)
+    change = Past(agent_id, using=using, kinds=CHANGES).last(until=seconds)
     row = models.Snapshot.objects.using(using).of_agent(agent_id).until(seconds).newest_first().without_state().first()
     snapshot = None if row is None else Record("snapshot", row)
     is_older = change is None or (snapshot is not None and int(change.at) < int(snapshot.at))
-    return (snapshot if is_older else change), changes.first_after(seconds)
+    return snapshot if is_older else change
 
 
-def _judged(agent_id: str, seconds: int, latest: _Found | None, agent: models.AgentState | None) -> KnownState | None:
-    """Return the state at a time; it is in doubt if the next change did not start from it. None if nothing is known.
+def _next_rows(agent_id: str, seconds: int, using: str) -> dict[Kind, Any]:
+    """Return the first record of each kind after a time."""
+    transitions, snapshots, captured = _pasts(agent_id, using)
+    rows: dict[Kind, Any] = {
+        "transition": transitions.later_than(seconds).oldest_first().defer("state_after").first(),
+        "snapshot": snapshots.later_than(seconds).oldest_first().first(),
+        "captured": captured.later_than(seconds).oldest_first().defer("state_after").first(),
+    }
+    return {kind: row for kind, row in rows.items() if row is not None}
 
-    `agent` is the agent's row where no change was recorded after the time: it is a record of its own.
+
+def _before(row: models.CapturedChange | models.Transition | models.Snapshot) -> _Shown:
+    """Return the state that a record shows to have been there before it."""
+    return _Shown(_time(row), str(row.state_data if isinstance(row, models.Snapshot) else row.state_before))
+
+
+def _judged(
+    agent_id: str, seconds: int, latest: _Shown | None, later: list[_Shown], agent: models.AgentState | None
+) -> KnownState | None:
+    """Return the state at a time; None if nothing is known.
+
+    `latest` is what the last record shows, `later` what the next ones do. `agent` is the agent's row if no change was
+    recorded after the time: it is a record of its own, and holds from the time of its last save.
     """
-    moment, doubt_until = moments.AtTime(seconds), None
-    if agent is not None and (latest is None or not models.same_text(agent.state_data, latest.text)):
-        updated_at = int(agent.updated_at)
-        if updated_at <= seconds and (latest is None or updated_at >= latest.at):
-            return KnownState(moment, agent_id, agent.state_data, updated_at, "as last saved")
-        doubt_until = updated_at
+    if agent is not None:
+        own = _Shown(int(agent.updated_at), agent.state_data, "as last saved")
+        if own.at > seconds:
+            later = [*later, own]
+        elif latest is None or not models.same_text(own.text, latest.text):
+            latest = own
     if latest is None:
         return None
-    if latest.next_before is not None:
-        doubt_until = None if models.same_text(latest.next_before, latest.text) else latest.next_at
-    return KnownState(moment, agent_id, latest.text, latest.at, latest.label, doubt_until=doubt_until)
+    doubt_until = _doubt(latest.text, later)
+    return KnownState(moments.AtTime(seconds), agent_id, latest.text, latest.at, latest.label, doubt_until=doubt_until)
+
+
+def _doubt(text: str, later: list[_Shown]) -> int | None:
+    """Return when the next record proves an unrecorded change of a state, by showing another one; None if it does not.
+
+    Of several records in that second one that shows the state is enough: it may be the first of them.
+    """
+    next_at = min((shown.at for shown in later), default=None)
+    following = [shown for shown in later if shown.at == next_at]
+    return None if any(models.same_text(shown.text, text) for shown in following) else next_at
 
 
 def states_at(agents: Sequence[models.AgentState], seconds: int, *, using: str | None = None) -> dict[str, KnownState]:
     """Return {agent id: state at a time} for the agents whose state is known, in six queries for all of them."""
     using = using or store_alias()
     transitions, snapshots, captured = _pasts(OuterRef("agent_id"), using)
-    places: dict[str, tuple[QuerySet[Any], type[Any], str | None]] = {
-        "transition": (transitions.until(seconds).newest_first(), models.Transition, "state_before"),
-        "snapshot": (snapshots.until(seconds).newest_first(), models.Snapshot, None),
-        "captured": (captured.until(seconds).newest_first(), models.CapturedChange, "state_before"),
-        "next_transition": (transitions.later_than(seconds).oldest_first(), models.Transition, "state_after"),
-        "next_captured": (captured.later_than(seconds).oldest_first(), models.CapturedChange, "state_after"),
-    }  # fmt: skip
-    firsts = {name: Subquery(rows.values("pk")[:1]) for name, (rows, _, _) in places.items()}
+    places: dict[str, QuerySet[Any]] = {
+        "transition": transitions.until(seconds).newest_first(),
+        "snapshot": snapshots.until(seconds).newest_first(),
+        "captured": captured.until(seconds).newest_first(),
+        "next_transition": transitions.later_than(seconds).oldest_first(),
+        "next_snapshot": snapshots.later_than(seconds).oldest_first(),
+        "next_captured": captured.later_than(seconds).oldest_first(),
+    }
+    firsts = {name: Subquery(rows.values("pk")[:1]) for name, rows in places.items()}
     annotated = models.AgentState.objects.using(using).filter(pk__in=[agent.pk for agent in agents]).annotate(**firsts)
     nearest = {row["agent_id"]: row for row in annotated.values("agent_id", *places)}
-    rows = {name: _by_key(table, [row[name] for row in nearest.values()], without, using)
-            for name, (_, table, without) in places.items()}  # fmt: skip
+    rows = _rows_of(nearest.values(), using)
     known = {}
     for agent in agents:
-        near = {name: rows[name].get(key) for name, key in nearest.get(agent.agent_id, {}).items() if name in rows}
-        state = _of_rows(agent, seconds, near, using)
+        near = {name: rows[name].get(nearest.get(agent.agent_id, {}).get(name)) for name in places}
+        state = _of_rows(agent, seconds, {name: row for name, row in near.items() if row is not None}, using)
         if state is not None:
             known[agent.agent_id] = state
     return known
 
 
+def _rows_of(nearest: Iterable[Mapping[str, object]], using: str) -> dict[str, dict[object, Any]]:
+    """Return {place: {key: row}}; of changes only the state that is asked for is read."""
+    keys: dict[str, set[object]] = defaultdict(set)
+    for places in nearest:
+        for name, key in places.items():
+            keys[name].add(key)
+    snapshots = _by_key(models.Snapshot, keys["snapshot"] | keys["next_snapshot"], None, using)
+    return {
+        "transition": _by_key(models.Transition, keys["transition"], "state_before", using),
+        "snapshot": snapshots,
+        "captured": _by_key(models.CapturedChange, keys["captured"], "state_before", using),
+        "next_transition": _by_key(models.Transition, keys["next_transition"], "state_after", using),
+        "next_snapshot": snapshots,
+        "next_captured": _by_key(models.CapturedChange, keys["next_captured"], "state_after", using),
+    }
+
+
 def _of_rows(agent: models.AgentState, seconds: int, near: dict[str, Any], using: str) -> KnownState | None:
-    """Return the state of first agent from the rows nearest to a time, as `_at_time` does."""
-    for first, second in (("transition", "captured"), ("next_transition", "next_captured")):
-        if near.get(first) and near.get(second) and int(near[first].timestamp) == int(near[second].at):
-            # Their order within the second depends on their texts.
-            return _known_at(agent.agent_id, seconds, using)
-    lasts = [(_time(near[kind]), rank, kind) for rank, kind in enumerate(_LABELS_BY_RANK) if near.get(kind)]
-    nexts = [(_time(row), row) for row in (near.get("next_transition"), near.get("next_captured")) if row]
+    """Return the state of an agent from the rows nearest to a time, as `_at_time` does."""
+    if {"transition", "captured"} <= near.keys() and _time(near["transition"]) == _time(near["captured"]):
+        # Their order within the second depends on their texts.
+        return _known_at(agent.agent_id, seconds, using)
+    lasts = [(_time(near[kind]), rank, kind) for rank, kind in enumerate(_LABELS) if kind in near]
     latest = None
     if lasts:
         at, _, kind = max(lasts)
         text = near[kind].state_data if kind == "snapshot" else near[kind].state_after
-        latest = _Found(at, str(text), _LABELS[kind])
-        if nexts:
-            next_at, following = min(nexts, key=lambda pair: pair[0])
-            latest = replace(latest, next_at=next_at, next_before=following.state_before)
-    return _judged(agent.agent_id, seconds, latest, None if nexts else agent)
-
-
-_LABELS_BY_RANK: Final = ("snapshot", "captured", "transition")
+        latest = _Shown(at, str(text), _LABELS[kind])
+    later = [_before(row) for name, row in near.items() if name.startswith("next_")]
+    is_last = not {"next_transition", "next_captured"} & near.keys()
+    return _judged(agent.agent_id, seconds, latest, later, agent if is_last else None)
 
 
 def _time(row: models.CapturedChange | models.Transition | models.Snapshot) -> int:
@@ -220,15 +273,15 @@ def _time(row: models.CapturedChange | models.Transition | models.Snapshot) -> i
     return int(row.timestamp if isinstance(row, models.Transition) else row.created_at)
 
 
-def _pasts(agent_id: OuterRef, using: str) -> tuple[TransitionQuerySet, SnapshotQuerySet, CapturedChangeQuerySet]:
-    """Return the transitions, snapshots and captured changes of an outer query's agent."""
+def _pasts(agent_id: str | OuterRef, using: str) -> tuple[TransitionQuerySet, SnapshotQuerySet, CapturedChangeQuerySet]:
+    """Return the transitions, snapshots and captured changes of an agent, or of an outer query's."""
     transitions = models.Transition.objects.using(using).of_agent(agent_id)
     snapshots = models.Snapshot.objects.using(using).of_agent(agent_id)
     return transitions, snapshots, models.CapturedChange.objects.using(using).of_agent(agent_id)
 
 
-def _by_key(table: type[Any], keys: list[object], without: str | None, using: str) -> dict[object, object]:
-    rows = table.objects.using(using).filter(pk__in=[key for key in keys if key is not None])
+def _by_key(table: type[Any], keys: set[object], without: str | None, using: str) -> dict[object, Any]:
+    rows = table.objects.using(using).filter(pk__in=keys - {None})
     return {row.pk: row for row in (rows.defer(without) if without else rows)}
 
 

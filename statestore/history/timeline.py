@@ -11,7 +11,7 @@ from statestore.db.counts import bounded_counts
 from statestore.db.ids import RowId
 from statestore.db.routers import store_alias
 from statestore.history import limits, moments
-from statestore.history.past import Past, Position, Record
+from statestore.history.past import CHANGES, Past, Position, Record
 from statestore.history.state_at import state_at
 from statestore.models.audit import Action
 from statestore.models.querysets import first_values
@@ -140,10 +140,14 @@ def stop_at(agent: models.AgentState, moment: moments.Moment, *, using: str | No
         case moments.AtTransition(transition_id, side):
             record = _change(past, transition_id)
             return record if side == "after" or record is None else past.older(record.position)
+        case moments.AtTime(seconds) if agent.is_gone:
+            return past.last(until=seconds)
         case moments.AtTime(seconds):
             last = past.last(until=seconds)
-            is_now = int(agent.updated_at) <= seconds and past.first_after(seconds) is None
-            return own_record(agent, last, past.using) or last if is_now else last
+            # As `state_at` has it: the row holds from its last save, unless a change was recorded later.
+            changes = Past(agent.agent_id, using=past.using, kinds=CHANGES)
+            is_own = int(agent.updated_at) <= seconds and changes.first_after(seconds) is None
+            return own_record(agent, last, past.using) or last if is_own else last
         case moments.Now():
             last = past.last()
             return own_record(agent, last, past.using) or last
@@ -151,21 +155,18 @@ def stop_at(agent: models.AgentState, moment: moments.Moment, *, using: str | No
 
 def own_record(agent: models.AgentState, last: Record | None, using: str) -> Record | None:
     """Return the agent's row as a record, where it holds a state that the last other record did not lead to."""
-    if last is not None:
-        if int(agent.updated_at) < int(last.at):
-            return None
-        if models.same_text(state_at(agent.agent_id, last.moment, using=using).text, agent.state_data):
-            return None
+    if agent.is_gone:
+        return None
+    if last is not None and models.same_text(state_at(agent.agent_id, last.moment, using=using).text, agent.state_data):
+        return None
     return Record("now", agent)
 
 
 def _change(past: Past, transition_id: RowId) -> Record | None:
     """Return the transition of an id, or the captured change that poses as one."""
-    if isinstance(transition_id, str) and transition_id.startswith(models.CapturedChange.PREFIX):
-        number = transition_id.removeprefix(models.CapturedChange.PREFIX)
-        is_number = number.isdecimal() and len(number) < 19
+    if (number := models.CapturedChange.number_in(transition_id)) is not None:
         rows = past.sources.get("captured")
-        row = rows.filter(pk=int(number)).first() if is_number and rows is not None else None
+        row = rows.filter(pk=number).first() if rows is not None else None
         return None if row is None else Record("captured", row)
     row = past.sources["transition"].named(transition_id)
     return None if row is None else Record("transition", row)
@@ -177,6 +178,10 @@ def neighbours(
     """Return the records before and after another one, None if there is none."""
     past = Past(agent.agent_id, using=using)
     if stop.kind == "now":
-        return past.last(), None
+        last = past.last()
+        if own_record(agent, last, past.using) is not None:
+            return last, None
+        # Its state was recorded again later, by a snapshot: it stands at the time of the last save.
+        return past.last(until=int(agent.updated_at)), past.first_after(int(agent.updated_at))
     older, newer = past.older(stop.position), past.newer(stop.position)
     return older, newer or own_record(agent, stop, past.using)

@@ -103,8 +103,9 @@ def _place_before(before: Json, after: Json, path: str) -> str | None:
     for depth, part in enumerate(parts):
         if equal_fast(before, after):
             break
-        if isinstance(before, list) and isinstance(after, list) and part.isdecimal() and int(part) < len(after):
-            then = item_places(before, after, Budget(limits.COMPARISON_UNITS)).get(str(int(part)))
+        place = pointer.item_index(part)
+        if isinstance(before, list) and isinstance(after, list) and place is not None and place < len(after):
+            then = item_places(before, after, Budget(limits.COMPARISON_UNITS)).get(part)
             if then is None:
                 return None
             parts[depth] = then

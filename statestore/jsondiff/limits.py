@@ -30,3 +30,5 @@ MAX_LINE_CHARS: Final = 2_000
 # About half a second. After that the match is good instead of the longest.
 TEXT_DIFF_UNITS: Final = 5_000_000
 MAX_WORD_CHARS: Final = 200
+# A merge compares each two items of a list up to this length; in longer ones only what was moved.
+MAX_ORDERED: Final = 400

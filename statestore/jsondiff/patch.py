@@ -10,7 +10,7 @@ from typing import Final
 
 from statestore.jsondiff import limits
 from statestore.jsondiff.parsing import Json, equal
-from statestore.jsondiff.pointer import split
+from statestore.jsondiff.pointer import item_index, split
 
 
 class Kind(StrEnum):
@@ -207,6 +207,7 @@ def _in_order(arriving: list[tuple[int, Json]]) -> list[Json]:
 
 
 def _index(part: str, *, end: int = sys.maxsize) -> int:
-    if not (part.isascii() and part.isdecimal() and len(part) < 16 and int(part) < end):
+    place = item_index(part)
+    if place is None or place >= end:
         raise DoesNotFit(f"The list has no index {part}.")
-    return int(part)
+    return place

@@ -1,12 +1,19 @@
-"""JSON Pointers (RFC 6901): the paths of values in a state."""
+"""JSON Pointers (RFC 6901): the paths of values in a state.
+
+Keys may contain what is not valid text, or what no form and no URL takes: lone surrogates, and NUL. RFC 6901 has no
+escape for them, so they are written as ~ud800 and ~u0000: a path is always valid text, and no two keys share one.
+"""
 
 import re
 from collections.abc import Iterable, Iterator
+from typing import Final
 
 from statestore.jsondiff.parsing import Json
 
-_ARRAY_INDEX = re.compile("0|[1-9][0-9]{0,15}")
-_BAD_ESCAPE = re.compile("~(?![01])")
+_INDEX: Final = re.compile("0|[1-9][0-9]{0,14}")
+_SPECIAL: Final = re.compile("[~/\0\ud800-\udfff]")
+_ESCAPE: Final = re.compile("~(0|1|u0000|ud[89a-f][0-9a-f]{2})")
+_BAD_ESCAPE: Final = re.compile(f"~(?!{_ESCAPE.pattern[1:]})")
 
 
 def join(parts: Iterable[str | int]) -> str:
@@ -16,7 +23,20 @@ def join(parts: Iterable[str | int]) -> str:
 
 def escape(part: str) -> str:
     """Return one key escaped for a JSON Pointer."""
-    return part.replace("~", "~0").replace("/", "~1") if "~" in part or "/" in part else part
+    return part if part.isalnum() and part.isascii() else _SPECIAL.sub(_escaped, part)
+
+
+def _escaped(character: re.Match[str]) -> str:
+    return {"~": "~0", "/": "~1"}.get(character[0]) or f"~u{ord(character[0]):04x}"
+
+
+def _unescaped(escape: re.Match[str]) -> str:
+    return {"0": "~", "1": "/"}.get(escape[1]) or chr(int(escape[1][1:], 16))
+
+
+def item_index(part: str) -> int | None:
+    """Return the index of a list's item that a part of a path names, None if it names none: `00` and `٠` do not."""
+    return int(part) if _INDEX.fullmatch(part) else None
 
 
 def split(path: str) -> tuple[str, ...]:
@@ -25,7 +45,8 @@ def split(path: str) -> tuple[str, ...]:
         return ()
     if path[0] != "/" or _BAD_ESCAPE.search(path):
         raise ValueError("A JSON Pointer is empty or starts with /. In keys, write ~ as ~0 and / as ~1.")
-    return tuple(part.replace("~1", "/").replace("~0", "~") for part in path[1:].split("/"))
+    parts = path[1:].split("/")
+    return tuple(parts) if "~" not in path else tuple(_ESCAPE.sub(_unescaped, part) for part in parts)
 
 
 def leaf_paths(value: Json, path: str = "") -> Iterator[str]:
@@ -51,6 +72,6 @@ def resolve(value: Json, path: str) -> Json:
 def _member(value: Json, part: str, path: str) -> Json:
     if isinstance(value, dict) and part in value:
         return value[part]
-    if isinstance(value, list) and _ARRAY_INDEX.fullmatch(part) and int(part) < len(value):
-        return value[int(part)]
+    if isinstance(value, list) and (place := item_index(part)) is not None and place < len(value):
+        return value[place]
     raise KeyError(path)

@@ -13,7 +13,7 @@ from typing import Final, NamedTuple, TypeAlias
 
 from statestore.jsondiff.parsing import Json, dump, equal, parse
 from statestore.jsondiff.patch import Change, Diff, DoesNotFit, Edit, Kind, Missing, apply, planned
-from statestore.jsondiff.pointer import resolve, split
+from statestore.jsondiff.pointer import item_index, resolve, split
 
 JSON_SPACE: Final = " \t\n\r"
 
@@ -55,9 +55,10 @@ class _Place:
         """Return the place in `spans` of a key, or of an index in text form. Raises KeyError if there is none."""
         if self.names:
             return self.names[part]
-        if not (part.isascii() and part.isdecimal() and len(part) < 16 and int(part) < len(self.spans)):
+        place = item_index(part)
+        if place is None or place >= len(self.spans):
             raise KeyError(part)
-        return int(part)
+        return place
 
     def at(self, path: str) -> Span:
         """Return the span of a JSON Pointer, which must be among the wanted paths."""

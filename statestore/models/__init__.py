@@ -9,7 +9,7 @@ from statestore.models.events import ActorType, Event
 from statestore.models.forks import Fork
 from statestore.models.idempotency import IdempotentResponse
 from statestore.models.restores import Restore, SavedPlan
-from statestore.models.rows import is_uuid, new_id, now, row_hash, same_text, sha256
+from statestore.models.rows import GONE_ETAG, is_uuid, new_id, now, row_hash, same_text, sha256
 from statestore.models.saved_searches import SavedSearch
 from statestore.models.sessions import Session
 from statestore.models.snapshots import Snapshot, SnapshotExpiry
@@ -18,6 +18,7 @@ from statestore.models.tokens import ApiToken
 from statestore.models.transitions import Transition
 
 __all__ = [
+    "GONE_ETAG",
     "ActorType",
     "Adoption",
     "AgentState",

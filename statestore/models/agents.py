@@ -132,6 +132,9 @@ class AgentState(models.Model):
     is_deleted = LenientInteger(default=0)
     rowid = InsertionOrder()
 
+    # Whether this only stands for a row that the orchestrator deleted.
+    is_gone: bool = False
+
     objects = AgentQuerySet.as_manager()
 
     class Meta:
@@ -152,6 +155,16 @@ class AgentState(models.Model):
 
     def get_absolute_url(self) -> str:
         return str(reverse("agent", args=[self.agent_id]))
+
+    @classmethod
+    def gone(cls, agent_id: str, *, state_data: str = "", updated_at: int = 0) -> Self:
+        """Return what stands for the row of an agent that the orchestrator deleted. It is never saved."""
+        agent = cls(
+            key=agent_id, agent_id=agent_id, name=agent_id, status="deleted", state_data=state_data,
+            created_at=updated_at, updated_at=updated_at,
+        )  # fmt: skip
+        agent.is_gone = True
+        return agent
 
     @property
     def namespace(self) -> str:

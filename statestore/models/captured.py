@@ -1,30 +1,76 @@
 """Captured changes: changes of agents' states that triggers recorded."""
 
-from typing import ClassVar, Self
+import re
+from typing import Any, ClassVar, Self
 
 from django.db import models
-from django.db.models import Exists, OuterRef
+from django.db.models import BooleanField, Count, Exists, ExpressionWrapper, OuterRef, Q, QuerySet, Subquery
+from django.db.models.expressions import Combinable
+from django.db.models.functions import Coalesce
+from django.db.models.lookups import GreaterThan
 from django.urls import reverse
 
 from statestore.db import vendor
 from statestore.db.fields import LenientText, UnixSeconds
+from statestore.db.ids import RowId
 from statestore.models.querysets import SAME_SECONDS, AddressedQuerySet, newer, older
-from statestore.models.transitions import Transition
+from statestore.models.transitions import Transition, TransitionQuerySet
+
+
+def _about(column: str) -> tuple[Combinable, Combinable]:
+    return OuterRef(column) - SAME_SECONDS, OuterRef(column) + SAME_SECONDS
+
+
+def _recorded() -> TransitionQuerySet:
+    """Return the transitions from and to the states of a captured change, at any time."""
+    return Transition.objects.filter(
+        agent_id=OuterRef("agent_id"), state_after=OuterRef("state_after"), state_before=OuterRef("state_before")
+    )
+
+
+def _exactly_recorded() -> TransitionQuerySet:
+    """Return those of the same second."""
+    return _recorded().filter(timestamp=OuterRef("at"))
+
+
+def _made_again() -> "CapturedChangeQuerySet":
+    """Return the other captured changes with the states of an outer one, made at about the same time."""
+    same = CapturedChange.objects.filter(
+        agent_id=OuterRef("agent_id"),
+        at__range=_about("at"),
+        state_after=OuterRef("state_after"),
+        state_before=OuterRef("state_before"),
+    )
+    return same.exclude(id=OuterRef("pk"))
+
+
+def _rivals() -> "QuerySet[CapturedChange, Any]":
+    """Return the number of those that come before the outer one as what a transition records.
+
+    Those in the second of a transition come first, then the older ones.
+    """
+    outer_is_exact = ExpressionWrapper(OuterRef("is_exact"), BooleanField())
+    same = _made_again().alias(is_exact=Exists(_exactly_recorded()), outer_is_exact=outer_is_exact)
+    is_older = Q(id__lt=OuterRef("pk"))
+    first = Q(is_exact=True) & (Q(outer_is_exact=False) | is_older)
+    rivals = same.filter(first | Q(is_exact=False, outer_is_exact=False) & is_older)
+    return rivals.order_by().values("agent_id").annotate(number=Count("*")).values("number")
 
 
 class CapturedChangeQuerySet(AddressedQuerySet["CapturedChange"]):
     """Captured changes."""
 
     def of_agent(self, agent_id: str | OuterRef) -> Self:
-        """Keep an agent's changes whose states are kept and that no transition records."""
-        twins = Transition.objects.filter(
-            agent_id=OuterRef("agent_id"),
-            timestamp__gte=OuterRef("at") - SAME_SECONDS,
-            timestamp__lte=OuterRef("at") + SAME_SECONDS,
-            state_after=OuterRef("state_after"),
-            state_before=OuterRef("state_before"),
-        )
-        return self.filter(agent_id=agent_id, state_before__isnull=False).exclude(Exists(twins))
+        """Keep an agent's changes whose states are kept and that no transition records.
+
+        A transition stands for one change only: the same change may have been made twice and recorded once.
+        """
+        twins = _recorded().filter(timestamp__range=_about("at"))
+        number = twins.order_by().values("agent_id").annotate(number=Count("*")).values("number")
+        kept = self.filter(agent_id=agent_id, state_before__isnull=False).alias(is_exact=Exists(_exactly_recorded()))
+        # Few changes are made again within seconds: only of those anything is counted.
+        is_first = ~Exists(_made_again()) | GreaterThan(Subquery(number), Coalesce(Subquery(_rivals()), 0))
+        return kept.exclude(Exists(twins) & is_first)
 
     def newest_first(self) -> Self:
         return self.order_by("-at", "-id")
@@ -78,6 +124,14 @@ class CapturedChange(models.Model):
 
     def get_absolute_url(self) -> str:
         return str(reverse("transition", args=[f"{self.PREFIX}{self.pk}"]))
+
+    @classmethod
+    def number_in(cls, transition_id: RowId) -> int | None:
+        """Return the key of the captured change that a transition's id names; None for the id of a transition."""
+        if not (isinstance(transition_id, str) and transition_id.startswith(cls.PREFIX)):
+            return None
+        number = transition_id.removeprefix(cls.PREFIX)
+        return int(number) if re.fullmatch("0|[1-9][0-9]{0,17}", number) else -1
 
     def as_transition(self) -> "Transition":
         """Return the change as an unsaved Transition."""

@@ -3,7 +3,7 @@
 from typing import Self
 
 from django.db import models
-from django.db.models import Exists, OuterRef, Subquery
+from django.db.models import BooleanField, Exists, ExpressionWrapper, OuterRef, Q, Subquery
 from django.urls import reverse
 
 from statestore.db.fields import LenientText, UnixSeconds
@@ -29,8 +29,11 @@ class RestoreQuerySet(AddressedQuerySet["Restore"]):
     def with_standing(self) -> Self:
         """Add `stands`: whether the agent's state is still the one that the restore wrote, compared by the database."""
         written = Transition.objects.filter(pk=OuterRef(OuterRef("transition_id"))).values("state_after")
-        same = AgentState.objects.filter(agent_id=OuterRef("agent_id"), state_data=Subquery(written[:1]))
-        return self.annotate(stands=Exists(same))
+        agents = AgentState.objects.filter(agent_id=OuterRef("agent_id"))
+        is_same = Q(Exists(agents.filter(state_data=Subquery(written[:1]))))
+        # The undo of a restore that created the agent has removed it.
+        is_removed = Q(hash_after="") & ~Q(Exists(agents))
+        return self.annotate(stands=ExpressionWrapper(is_same | is_removed, BooleanField()))
 
     def with_undo(self) -> Self:
         """Add `undone_by`, the id of the restore that undid this one."""
@@ -68,6 +71,16 @@ class Restore(models.Model):
 
     def get_absolute_url(self) -> str:
         return str(reverse("restore", args=[self.pk]))
+
+    @property
+    def has_created(self) -> bool:
+        """Whether there was no agent before: it was deleted, and restored from what remained."""
+        return not self.safety_snapshot_id
+
+    @property
+    def has_removed(self) -> bool:
+        """Whether the agent was removed, by undoing a restore that had created it."""
+        return not self.hash_after
 
 
 class SavedPlanQuerySet(AddressedQuerySet["SavedPlan"]):

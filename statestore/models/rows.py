@@ -10,9 +10,11 @@ from statestore.db.fields import new_id, now, text_bytes
 
 # The last second of the year 9999, beyond which no calendar goes.
 LAST_SECOND: Final = 253_402_300_799
+# The ETag of an agent whose row is gone. No row has it.
+GONE_ETAG: Final = "0" * 64
 _UUID: Final = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
-__all__ = ["LAST_SECOND", "is_uuid", "new_id", "now", "row_hash", "same_text", "sha256"]
+__all__ = ["GONE_ETAG", "LAST_SECOND", "is_uuid", "new_id", "now", "row_hash", "same_text", "sha256"]
 
 
 def is_uuid(row_id: str) -> bool:
@@ -35,6 +37,8 @@ def row_hash(row: models.Model) -> str:
 
     `version` and `updated_at` cannot serve: nothing bumps the one, and the other is in whole seconds.
     """
+    if getattr(row, "is_gone", False):
+        return GONE_ETAG
     digest = hashlib.sha256()
     for field in row._meta.concrete_fields:
         if not field.generated:

@@ -2,12 +2,16 @@
 
 One IMMEDIATE transaction checks the hash, keeps the outgoing state as a safety snapshot, writes the state, the
 transition, the restore and the audit entry; then the state is read back and compared.
+
+An agent that its orchestrator deleted is created again. There is no outgoing state then: the transition starts from an
+empty text, as that of any new agent does, and there is no safety snapshot. The undo removes the row again, if its state
+is still the one that was written; it is undone in turn from its safety snapshot.
 """
 
 from dataclasses import dataclass
 from typing import Final
 
-from statestore import models
+from statestore import history, models
 from statestore.access import audit, etags
 from statestore.access.audit import Actor
 from statestore.db import transactions
@@ -53,22 +57,34 @@ def apply(planned: RestorePlan, *, by: Actor, reason: str = "", undoes: models.R
     rules.check_approved(planned.approved_by, is_undo=undoes is not None, how=how)
     with transactions.writing(using):
         rules.check_not_applied(planned.restore_id, using)
-        agent = agent_now(planned.agent.agent_id, using, lock=True)
-        etags.expect(agent, planned.expected_etag, MOVED)
+        agent = _agent_as_planned(planned)
         restored = _write(agent, planned, by=by, reason=reason, undoes=undoes)
         _prove(restored, using)
     return restored
 
 
+def _agent_as_planned(planned: RestorePlan) -> models.AgentState:
+    """Return the agent's row, locked, or what stands for it if the plan is to create it. Raises Moved, and NotFound."""
+    agents = models.AgentState.objects.using(planned.using)
+    agent_id = planned.agent.agent_id
+    if planned.expected_etag == models.GONE_ETAG and not agents.filter(agent_id=agent_id).exists():
+        if agents.filter(key=agent_id).exists():
+            raise Conflict("Another agent has this agent's id as its key. Nothing was written. Fork to another id.")
+        return models.AgentState.gone(agent_id)
+    agent = agent_now(agent_id, planned.using, lock=True)
+    etags.expect(agent, planned.expected_etag, MOVED)
+    return agent
+
+
 def _write(
     agent: models.AgentState, planned: RestorePlan, *, by: Actor, reason: str, undoes: models.Restore | None
 ) -> models.Restore:
-    now, etag_before, words, using = models.now(), agent.etag(), _words(planned, reason, undoes), planned.using
+    now, words, using = models.now(), _words(planned, reason, undoes), planned.using
+    etag_before = "" if agent.is_gone else agent.etag()
     outgoing = agent.state_data
     safety = models.Snapshot(
         agent_id=agent.agent_id, state_data=outgoing, description=_safety_words(planned, reason, undoes), created_at=now
     )
-    agent.state_data, agent.updated_at = planned.text, now
     transition = models.Transition(
         agent_id=agent.agent_id, state_before=outgoing, state_after=planned.text, reason=words, timestamp=now
     )
@@ -80,21 +96,38 @@ def _write(
         reason=reason,
         moment=str(planned.target.moment),
         kind=planned.kind,
-        hash_before=models.sha256(outgoing),
-        hash_after=models.sha256(planned.text),
-        safety_snapshot_id=safety.pk,
+        hash_before="" if agent.is_gone else models.sha256(outgoing),
+        hash_after="" if planned.kind == "remove" else models.sha256(planned.text),
+        safety_snapshot_id="" if agent.is_gone else safety.pk,
         transition_id=transition.pk,
         undoes_id=undoes.pk if undoes else None,
     )
-    for row in (safety, transition, restored):
+    for row in (transition, restored) if agent.is_gone else (safety, transition, restored):
         row.save(using=using, force_insert=True)
-    agent.save(using=using, update_fields=["state_data", "updated_at"])
+    etag_after = _write_agent(agent, planned, now)
     audit.record(
         Action.UNDO if undoes else Action.RESTORE, agent, by=by, using=using,
-        hash_before=etag_before, hash_after=agent.etag(),
+        hash_before=etag_before, hash_after=etag_after,
         detail={"restore": restored.pk, "moment": restored.moment, "kind": planned.kind, "reason": reason},
     )  # fmt: skip
     return restored
+
+
+def _write_agent(agent: models.AgentState, planned: RestorePlan, now: int) -> str:
+    """Write, create or remove the agent's row, and return its ETag; empty if it was removed."""
+    if planned.kind == "remove":
+        agent.delete(using=planned.using)
+        return ""
+    if agent.is_gone:
+        created = models.AgentState(
+            key=agent.agent_id, agent_id=agent.agent_id, name=agent.agent_id, state_data=planned.text, created_at=now,
+            updated_at=now,
+        )  # fmt: skip
+        created.save(using=planned.using, force_insert=True)
+        return created.etag()
+    agent.state_data, agent.updated_at = planned.text, now
+    agent.save(using=planned.using, update_fields=["state_data", "updated_at"])
+    return agent.etag()
 
 
 def _words(planned: RestorePlan, reason: str, undoes: models.Restore | None) -> str:
@@ -109,8 +142,8 @@ def _safety_words(planned: RestorePlan, reason: str, undoes: models.Restore | No
 
 def _prove(restored: models.Restore, using: str) -> None:
     """Read the agent back before the commit, and refuse the restore if it differs."""
-    agent = agent_now(restored.agent_id, using)
-    if agent.state_hash() != restored.hash_after:
+    agent = models.AgentState.objects.using(using).filter(agent_id=restored.agent_id).first()
+    if ("" if agent is None else agent.state_hash()) != restored.hash_after:
         raise DatabaseError(
             "The state read back differs from the state written. Nothing was changed. Run `manage.py doctor`."
         )
@@ -131,7 +164,7 @@ def verify(restored: models.Restore, *, using: str | None = None) -> Verificatio
     using = using or store_alias()
     agent = models.AgentState.objects.using(using).filter(agent_id=restored.agent_id).first()
     if agent is None:
-        return Verification(in_force=False, agent_gone=True)
+        return Verification(in_force=restored.has_removed, agent_gone=True)
     if agent.state_hash() == restored.hash_after:
         return Verification(in_force=True)
     transition = models.Transition.objects.using(using).filter(pk=restored.transition_id).first()
@@ -143,8 +176,28 @@ def verify(restored: models.Restore, *, using: str | None = None) -> Verificatio
 
 
 def plan_undo(restored: models.Restore, *, using: str | None = None) -> RestorePlan:
-    """Return the plan that undoes a restore."""
+    """Return the plan that undoes a restore.
+
+    Raises NotFound if the agent was deleted since, and Conflict if it was created by the restore and saved since: then
+    undoing would remove what its orchestrator works with.
+    """
+    using = using or store_alias()
+    if not restored.has_removed:
+        agent = agent_now(restored.agent_id, using)
+        if restored.has_created:
+            return _plan_removal(agent, restored, using)
     return plan(restored.agent_id, moments.AtSnapshot(restored.safety_snapshot_id), using=using)
+
+
+def _plan_removal(agent: models.AgentState, restored: models.Restore, using: str) -> RestorePlan:
+    if agent.state_hash() != restored.hash_after:
+        raise Conflict(
+            "This restore created the agent, which has been saved since. Undoing would remove it. Nothing was written."
+            " Move the agent to the trash instead."
+        )
+    before = history.state_at(agent.agent_id, moments.AtTransition(restored.transition_id, "before"), using=using)
+    label = "the time before it was created"
+    return RestorePlan(agent, before, agent.etag(), (), using, before.text, "remove", label)
 
 
 def undo(restored: models.Restore, *, by: Actor, expected_etag: str | None = None, reason: str = "") -> models.Restore:

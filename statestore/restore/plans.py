@@ -6,6 +6,7 @@ if the agent has changed since the preview. It is always a text that can be show
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Final
 
 from statestore import history, models
 from statestore.db.errors import translated_errors
@@ -15,6 +16,11 @@ from statestore.history import moments
 from statestore.jsondiff import parsing
 from statestore.restore import limits, path_selection
 from statestore.restore.path_selection import Edits, MergeConflict, Side
+
+_GONE: Final = (
+    "The orchestrator deleted this agent. Restoring creates it again, idle and without a namespace."
+    " Undoing that removes it again."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +35,8 @@ class Caution:
 class RestorePlan:
     """What a restore would do: the agent as it was when planned, the state to put back, and what speaks against it.
 
-    `text` is that state: `target.text`, or what was made of it. `kind` says how: whole, part, edit, revert, merge.
+    `text` is that state: `target.text`, or what was made of it. `kind` says how: whole, part, edit, revert, merge; or
+    remove, which takes an agent away again that a restore had created.
     A plan with `clashes` is not ready: each must be chosen first.
     """
 
@@ -48,7 +55,7 @@ class RestorePlan:
     @property
     def changes_nothing(self) -> bool:
         """Whether the agent already has the planned state."""
-        return models.same_text(self.agent.state_data, self.text)
+        return not self.agent.is_gone and self.kind != "remove" and models.same_text(self.agent.state_data, self.text)
 
 
 def plan(
@@ -64,12 +71,13 @@ def plan(
 
     With `paths` only those are put back, each with all that is below it; `edits` are (path, JSON text) pairs that
     correct the result. `seen` is the state that the paths were chosen in, where the agent has moved since: the plan is
-    then for plan_merge. Raises NotFound, and ValidationError for a path or a text that cannot be.
+    then for plan_merge. An agent that its orchestrator deleted is created again. Raises NotFound, and ValidationError
+    for a path or a text that cannot be.
     """
     using = using or store_alias()
     parsed = moments.parse(moment) if isinstance(moment, str) else moment
     with translated_errors():
-        agent = agent_now(agent_id, using)
+        agent = agent_or_gone(agent_id, using)
         target = history.state_at(agent_id, parsed, using=using)
     text, label, kind = target.text, target.label, "whole"
     if paths is not None:
@@ -78,7 +86,7 @@ def plan(
             label, kind = f"{count} field{'' if count == 1 else 's'} of {target.label}", "part"
     if edits:
         text, label, kind = path_selection.correct(text, edits), f"{label}, corrected", "edit"
-    return _made(agent, target, using, text=text, label=label, kind=kind)
+    return made(agent, target, using, text=text, label=label, kind=kind)
 
 
 def plan_revert(
@@ -91,26 +99,27 @@ def plan_revert(
     """
     using = using or store_alias()
     with translated_errors():
-        agent = agent_now(agent_id, using)
+        agent = agent_or_gone(agent_id, using)
         target = history.state_at(agent_id, moments.AtTransition(transition_id, "before"), using=using)
         after = history.state_at(agent_id, moments.AtTransition(transition_id, "after"), using=using)
     text, clashes = path_selection.merge(after.text, agent.state_data, target.text, sides)
     label = f"without {after.label.removeprefix('after ')}"
-    return _made(agent, target, using, text=text, label=label, kind="revert", clashes=clashes)
+    return made(agent, target, using, text=text, label=label, kind="revert", clashes=clashes)
 
 
 def plan_merge(planned: RestorePlan, base: str, *, sides: Mapping[str, Side] | None = None) -> RestorePlan:
     """Return a plan that was made for the state `base`, merged with the agent's changes since."""
     text, clashes = path_selection.merge(base, planned.agent.state_data, planned.text, sides)
-    made = _made(planned.agent, planned.target, planned.using, text=text, kind="merge", clashes=clashes,
+    merged = made(planned.agent, planned.target, planned.using, text=text, kind="merge", clashes=clashes,
                  label=f"{planned.label}, merged with later changes")  # fmt: skip
-    return replace(made, restore_id=planned.restore_id, approved_by=planned.approved_by)
+    return replace(merged, restore_id=planned.restore_id, approved_by=planned.approved_by)
 
 
-def _made(
+def made(
     agent: models.AgentState, target: history.KnownState, using: str, *, text: str, label: str, kind: str,
     clashes: tuple[MergeConflict, ...] = (),
 ) -> RestorePlan:  # fmt: skip
+    """Return the plan to write a text, with the warnings that speak against it."""
     with translated_errors():
         warnings = tuple(_warnings(agent, target, text, using))
     return RestorePlan(agent, target, agent.etag(), warnings, using, text, kind, label, clashes)
@@ -130,7 +139,29 @@ def agent_now(agent_id: str, using: str, *, lock: bool = False) -> models.AgentS
     return agent
 
 
+def agent_or_gone(agent_id: str, using: str) -> models.AgentState:
+    """Return the agent's row, or what stands for it, without a state, if its orchestrator deleted it.
+
+    Raises NotFound if nothing remains of it.
+    """
+    agent = models.AgentState.objects.using(using).filter(agent_id=agent_id).first()
+    if agent is None and history.remains_of(agent_id, using=using) is None:
+        raise history.not_there(agent_id, using=using)
+    return agent or models.AgentState.gone(agent_id)
+
+
 def _warnings(agent: models.AgentState, target: history.KnownState, text: str, using: str) -> list[Caution]:
+    warnings = [Caution("gone", _GONE)] if agent.is_gone else _warnings_of_agent(agent, text, using)
+    if target.expires_at is not None and target.expires_at <= models.now():
+        warnings.append(Caution("expired", "The snapshot has expired."))
+    if target.doubt_until is not None:
+        warnings.append(
+            Caution("doubt", "This is the last known state before that time. An unrecorded change followed.")
+        )
+    return warnings
+
+
+def _warnings_of_agent(agent: models.AgentState, text: str, using: str) -> list[Caution]:
     warnings = []
     now = models.now()
     if agent.is_active:
@@ -142,12 +173,6 @@ def _warnings(agent: models.AgentState, target: history.KnownState, text: str, u
         warnings.append(Caution("session", "The agent has an open session."))
     if agent.is_deleted:
         warnings.append(Caution("trash", "The agent is in the trash and stays there."))
-    if target.expires_at is not None and target.expires_at <= now:
-        warnings.append(Caution("expired", "The snapshot has expired."))
-    if target.doubt_until is not None:
-        warnings.append(
-            Caution("doubt", "This is the last known state before that time. An unrecorded change followed.")
-        )
     if difference := _other_shape(agent.state_data, text):
         warnings.append(Caution("shape", difference))
     return warnings

@@ -12,7 +12,7 @@ from statestore.history import moments
 from statestore.models.audit import Action
 from statestore.restore import limits, rules
 from statestore.restore.apply import apply
-from statestore.restore.plans import RestorePlan, agent_now, expecting, plan
+from statestore.restore.plans import RestorePlan, agent_or_gone, expecting, made, plan
 
 
 def save(planned: RestorePlan, *, by: Actor, reason: str = "") -> models.SavedPlan:
@@ -50,15 +50,15 @@ def reopen(row: models.SavedPlan, *, using: str | None = None) -> RestorePlan:
     """
     using = using or store_alias()
     if row.state_data is None:
-        made = plan(row.agent_id, row.moment, using=using)
+        planned = plan(row.agent_id, row.moment, using=using)
     else:
-        made = plan(row.agent_id, moments.Now(), using=using)
         target = history.KnownState(moments.parse(row.moment), row.agent_id, row.state_data, None, row.label)
-        made = replace(made, target=target, text=row.state_data)
-    if models.sha256(made.text) != row.hash_after:
+        agent = agent_or_gone(row.agent_id, using)
+        planned = made(agent, target, using, text=row.state_data, label=row.label, kind=row.kind)
+    if models.sha256(planned.text) != row.hash_after:
         raise Conflict("The state this plan restores has changed since the plan was made. Create a new plan.")
-    made = replace(made, kind=row.kind, label=row.label, restore_id=row.pk, approved_by=row.approved_by)
-    return expecting(made, row.expected_etag)
+    planned = replace(planned, kind=row.kind, label=row.label, restore_id=row.pk, approved_by=row.approved_by)
+    return expecting(planned, row.expected_etag)
 
 
 def check_applicable(row: models.SavedPlan, *, using: str | None = None) -> None:
@@ -83,7 +83,7 @@ def approve(row: models.SavedPlan, *, by: Actor, using: str | None = None) -> mo
         rules.check_approver(by.name, row.actor, "plan")
         row.approved_by, row.approved_at = by.name, models.now()
         row.save(using=using, update_fields=["approved_by", "approved_at"])
-        audit.record(Action.APPROVE, agent_now(row.agent_id, using), by=by, using=using, detail={"plan": row.pk})
+        audit.record(Action.APPROVE, agent_or_gone(row.agent_id, using), by=by, using=using, detail={"plan": row.pk})
     return row
 
 

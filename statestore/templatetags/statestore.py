@@ -217,7 +217,8 @@ def query(context: Context, **changes: object) -> str:
 def query_and(context: Context, name: str, value: object) -> str:
     """Return the page's query string with one more value of a parameter."""
     parameters = context["request"].GET.copy()
-    parameters.appendlist(name, visible(value))
+    # As it is: a path that was made visible would be another one.
+    parameters.appendlist(name, str(value))
     return f"?{parameters.urlencode()}"
 
 
@@ -231,9 +232,10 @@ def origin(found: object, agent_id: object, commit: object = "") -> dict[str, ob
 def json_link(context: Context) -> dict[str, object]:
     """Return where this page's data is as JSON, and the curl line for it; nothing for a page without data."""
     request = context.get("request")
-    agents = (context.get(name) for name in ("agent", "left", "right"))
+    agents = [context.get(name) for name in ("agent", "left", "right")]
     in_trash = any(getattr(agent, "is_deleted", 0) for agent in agents)
-    url = json_url(request, in_trash=in_trash) if request is not None else ""
+    is_gone = any(getattr(agent, "is_gone", False) for agent in agents)
+    url = json_url(request, in_trash=in_trash, is_gone=is_gone) if request is not None else ""
     if request is None or not url:
         return {"url": ""}
     return {"url": url, "curl": f'curl -H "Authorization: Bearer $TOKEN" "{request.build_absolute_uri(url)}"'}

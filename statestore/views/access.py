@@ -6,6 +6,7 @@ from typing import Any
 from django.contrib.auth.decorators import permission_required
 from django.http import Http404, HttpRequest
 
+from statestore import history
 from statestore.access.audit import Actor
 from statestore.db.ids import RowId
 from statestore.models import AgentState
@@ -42,4 +43,12 @@ def agent_or_404(agent_id: RowId) -> AgentState:
     agent = AgentState.objects.all().named(agent_id, "agent_id")
     if agent is None:
         raise Http404("Agent not found. Its orchestrator may have deleted it.")
+    return agent
+
+
+def past_or_404(agent_id: RowId) -> AgentState:
+    """Return the agent of a URL, or what remains of it if its orchestrator deleted it; or answer 404."""
+    agent = history.find_agent(agent_id)
+    if agent is None:
+        raise Http404("Agent not found, and nothing remains of its past.")
     return agent

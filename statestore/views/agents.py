@@ -11,8 +11,9 @@ from statestore.agents import bulk
 from statestore.db.ids import RowId, from_address
 from statestore.errors import ValidationError
 from statestore.forms import AgentFilterForm, BulkForm, ReasonForm, SnapshotForm, StatusForm, sent
+from statestore.history import moments
 from statestore.models.agents import in_order
-from statestore.views.access import agent_or_404, require, require_viewer, store
+from statestore.views.access import agent_or_404, past_or_404, require, require_viewer, store
 from statestore.views.htmx import render_live, render_page
 from statestore.views.json_links import json_twin
 from statestore.views.states import StateView
@@ -47,8 +48,10 @@ def agent_list(request: HttpRequest) -> HttpResponse:
 @json_twin("get_agent")
 def agent_detail(request: HttpRequest, agent_id: RowId) -> HttpResponse:
     """Show an agent: its state at the left, its past at the right."""
-    agent = agent_or_404(agent_id)
+    agent = past_or_404(agent_id)
     entries, older = history.timeline(agent.agent_id, cursor=request.GET.get("older", ""), limit=TIMELINE_ROWS)
+    if agent.is_gone:
+        return _gone(request, agent, {"entries": entries, "older": older})
     context = {
         "place": "agents",
         "agent": agent,
@@ -68,6 +71,20 @@ def agent_detail(request: HttpRequest, agent_id: RowId) -> HttpResponse:
         "reason_form": ReasonForm(auto_id=False),
     }
     return render_page(request, "agents/detail.html", context)
+
+
+def _gone(request: HttpRequest, agent: models.AgentState, past: dict[str, object]) -> HttpResponse:
+    """Show what remains of an agent that its orchestrator deleted, and offer to restore it."""
+    moment = str(moments.AtTime(int(agent.updated_at)))
+    context = past | {
+        "place": "agents",
+        "agent": agent,
+        "etag": agent.etag(),
+        "moment": moment,
+        "remains": str(history.not_there(agent.agent_id)),
+        "state": StateView(agent.state_data, agent.agent_id, moment, find=request.GET.get("find", "")),
+    }
+    return render_page(request, "agents/gone.html", context)
 
 
 @require_POST

@@ -8,7 +8,7 @@ from statestore.db.ids import RowId
 from statestore.forms import WalkForm
 from statestore.history import Position
 from statestore.jsondiff import predicate
-from statestore.views.access import agent_or_404, require_viewer
+from statestore.views.access import past_or_404, require_viewer
 from statestore.views.htmx import render_page
 from statestore.views.json_links import json_twin
 
@@ -19,7 +19,7 @@ from statestore.views.json_links import json_twin
 @json_twin("get_agent")
 def bisect(request: HttpRequest, agent_id: RowId) -> HttpResponse:
     """Find when a condition on the state became true, and each time that it did."""
-    agent, values = agent_or_404(agent_id), WalkForm(request.GET).checked
+    agent, values = past_or_404(agent_id), WalkForm(request.GET).checked
     context: dict[str, object] = {
         "place": "agents",
         "agent": agent,

@@ -11,7 +11,7 @@ from statestore.db.ids import RowId
 from statestore.history import Cause
 from statestore.jsondiff import parsing, pointer
 from statestore.jsondiff.parsing import Json
-from statestore.views.access import agent_or_404, require_viewer
+from statestore.views.access import past_or_404, require_viewer
 from statestore.views.formatting import shown_json
 from statestore.views.htmx import render_page
 from statestore.views.json_links import json_twin
@@ -34,7 +34,7 @@ class Leaf:
 @json_twin("get_blame")
 def blame(request: HttpRequest, agent_id: RowId) -> HttpResponse:
     """Show which transition set each value of the state last. Further requests look up the rest."""
-    agent, wanted = agent_or_404(agent_id), request.GET.get("find", "").strip().lower()
+    agent, wanted = past_or_404(agent_id), request.GET.get("find", "").strip().lower()
     context: dict[str, object] = {"place": "agents", "agent": agent, "etag": agent.etag(), "find": wanted}
     try:
         answer = history.blame(agent)

@@ -8,7 +8,7 @@ from statestore.db.ids import from_address, to_address
 from statestore.errors import ValidationError
 from statestore.forms import CompareForm
 from statestore.jsondiff import pointer
-from statestore.views.access import agent_or_404, require_viewer
+from statestore.views.access import past_or_404, require_viewer
 from statestore.views.diff_view import ComparisonView
 from statestore.views.htmx import render_page
 from statestore.views.json_links import json_twin
@@ -49,7 +49,7 @@ def compare(request: HttpRequest) -> HttpResponse:
 
 def _agent(address: str) -> models.AgentState:
     try:
-        return agent_or_404(from_address(address.strip()))
+        return past_or_404(from_address(address.strip()))
     except ValueError:
         raise ValidationError(f"“{address[:80]}” is not a valid agent address.") from None
 

@@ -10,7 +10,7 @@ from statestore.db.ids import RowId
 from statestore.errors import StateStoreError
 from statestore.forms import ForkForm
 from statestore.history import moments
-from statestore.views.access import actor, agent_or_404, require
+from statestore.views.access import actor, past_or_404, require
 from statestore.views.formatting import visible
 from statestore.views.htmx import render_page
 from statestore.views.json_links import json_twin
@@ -22,8 +22,8 @@ from statestore.views.states import StateView
 @json_twin("get_state", "moment")
 def fork_agent(request: HttpRequest, agent_id: RowId) -> HttpResponse:
     """Show the initial state of a fork, and create it."""
-    agent = agent_or_404(agent_id)
-    moment = moments.parse(request.POST.get("moment") or request.GET.get("moment", "now"))
+    agent = past_or_404(agent_id)
+    moment = moments.parse(request.POST.get("moment") or request.GET.get("moment") or last_moment(agent))
     offered = visible(f"{agent.agent_id[:80]}-fork")
     form = ForkForm(request.POST if request.method == "POST" else None, initial={"agent_id": offered})
     if request.method == "POST" and form.is_valid():
@@ -39,6 +39,11 @@ def fork_agent(request: HttpRequest, agent_id: RowId) -> HttpResponse:
             messages.success(request, f"Forked {agent} as {child}. Its orchestrator can continue with it.")
             return redirect(child)
     return render_page(request, "forks/new.html", _context(agent, moment, form), status=422 if form.errors else 200)
+
+
+def last_moment(agent: models.AgentState) -> str:
+    """Return the moment of an agent's last known state: now, unless its orchestrator deleted it."""
+    return f"at:{int(agent.updated_at)}" if agent.is_gone else "now"
 
 
 def _context(agent: models.AgentState, moment: moments.Moment, form: ForkForm) -> dict[str, object]:

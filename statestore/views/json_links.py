@@ -48,10 +48,11 @@ def json_twin(
     return declare
 
 
-def json_url(request: HttpRequest, *, in_trash: bool = False) -> str:
+def json_url(request: HttpRequest, *, in_trash: bool = False, is_gone: bool = False) -> str:
     """Return the URL of the page's JSON twin, or an empty text if it has none.
 
-    `in_trash`: the page shows an agent in the trash, where the API finds it only on request.
+    `in_trash`: the page shows an agent in the trash, where the API finds it only on request. `is_gone`: it shows what
+    remains of a deleted agent, which has no present in the API.
     """
     match = request.resolver_match
     twins: tuple[Twin, ...] = getattr(match.func, "json_twins", ()) if match else ()
@@ -72,8 +73,17 @@ def json_url(request: HttpRequest, *, in_trash: bool = False) -> str:
         query["trash"] = "true"
     # Invalid UTF-8 cannot be sent in a query string.
     query = {name: value.encode("utf-8", "replace").decode() for name, value in query.items()}
-    url = reverse(f"api:{twin.call}", args=[value if isinstance(value, int) else to_address(value) for value in ids])
+    if is_gone and _is_of_now(twin, query):
+        return ""
+    call = "get_timeline" if is_gone and twin.call == "get_agent" else twin.call
+    url = reverse(f"api:{call}", args=[value if isinstance(value, int) else to_address(value) for value in ids])
     return f"{url}?{urlencode(query)}" if query else url
+
+
+def _is_of_now(twin: Twin, query: Mapping[str, str]) -> bool:
+    """Return whether a call reads an agent's present state."""
+    moments = {"get_state": ("moment",), "get_diff": ("from", "to")}.get(twin.call, ())
+    return any(query.get(name, "now") == "now" for name in moments)
 
 
 def _parameter(request: HttpRequest, name: str) -> str | None:

@@ -11,7 +11,7 @@ from statestore.forms import WalkForm
 from statestore.history import Cause, Position
 from statestore.jsondiff import predicate
 from statestore.jsondiff.diff import MISSING
-from statestore.views.access import agent_or_404, require_viewer
+from statestore.views.access import past_or_404, require_viewer
 from statestore.views.formatting import line, shown_json
 from statestore.views.htmx import render_page
 from statestore.views.json_links import json_twin
@@ -37,7 +37,7 @@ class ValueRow:
 @json_twin("get_path_history", "path", fixed={"path": ""})
 def path_history(request: HttpRequest, agent_id: RowId) -> HttpResponse:
     """Show every value that one path had, newest first, and a sparkline of numbers."""
-    agent, values = agent_or_404(agent_id), WalkForm(request.GET).checked
+    agent, values = past_or_404(agent_id), WalkForm(request.GET).checked
     place = values["place"] or values["path"]
     past = history.path_history(agent, place, start=Position.parse(values["reached"]))
     steps = {change.origin.step_id for change in past.changes if change.origin.step_id}

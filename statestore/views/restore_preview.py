@@ -15,7 +15,7 @@ from statestore.db.ids import RowId
 from statestore.errors import Conflict, NeedsApproval, ValidationError
 from statestore.forms import ReasonForm, RestoreForm, sent
 from statestore.history import moments
-from statestore.views.access import actor, agent_or_404, require, require_viewer
+from statestore.views.access import actor, past_or_404, require, require_viewer
 from statestore.views.diff_view import ComparisonView
 from statestore.views.formatting import shown_json
 from statestore.views.htmx import render_page
@@ -32,7 +32,7 @@ _PART: Final = re.compile(r"(\d+ fields?) of (.*)", re.DOTALL)
 @json_twin("get_diff", moment="to", fixed={"from": "now"})
 def restore_agent(request: HttpRequest, agent_id: RowId) -> HttpResponse:
     """GET: preview a restore. POST: preview a selection, save it as a plan, or apply it."""
-    agent = agent_or_404(agent_id)
+    agent = past_or_404(agent_id)
     if request.method == "POST":
         response: HttpResponse = _decide(request, agent, None)
         return response
@@ -46,7 +46,7 @@ def restore_agent(request: HttpRequest, agent_id: RowId) -> HttpResponse:
 def revert_transition(request: HttpRequest, transition_id: RowId) -> HttpResponse:
     """Revert one transition's changes and keep later ones."""
     transition = transition_or_404(transition_id)
-    agent = agent_or_404(transition.agent_id)
+    agent = past_or_404(transition.agent_id)
     if request.method == "POST":
         response: HttpResponse = _decide(request, agent, transition)
         return response

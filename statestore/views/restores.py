@@ -48,7 +48,7 @@ def restore_detail(request: HttpRequest, restore_id: RowId) -> HttpResponse:
         "place": "restores",
         "restore": done,
         "agent": agent,
-        "etag": agent.etag() if agent else "",
+        "etag": agent.etag() if agent else models.GONE_ETAG,
         "standing": restore.verify(done),
         "transition": transition,
         "comparison": ComparisonView(transition.state_before, transition.state_after) if transition else None,
@@ -115,6 +115,8 @@ def undo_restore(request: HttpRequest, restore_id: RowId) -> HttpResponse:
     try:
         undone = restore.undo(done, by=actor(request), expected_etag=request.POST.get("etag", ""))
     except Conflict as conflict:
+        if done.has_created:
+            raise
         planned = restore.plan(done.agent_id, moment)
         return moved(request, planned, done.hash_after, conflict)
     return redirect(undone)

@@ -46,7 +46,7 @@ def snapshot_detail(request: HttpRequest, snapshot_id: RowId) -> HttpResponse:
         "place": "snapshots",
         "snapshot": snapshot,
         "agent": agent,
-        "etag": agent.etag() if agent else "",
+        "etag": agent.etag() if agent else models.GONE_ETAG,
         "state": StateView(
             snapshot.state_data,
             snapshot.agent_id,

@@ -15,7 +15,7 @@ from statestore.db.ids import RowId, to_address
 from statestore.history import moments
 from statestore.jsondiff import parsing, pointer
 from statestore.jsondiff.parsing import Json
-from statestore.views.access import agent_or_404, require_viewer
+from statestore.views.access import past_or_404, require_viewer
 from statestore.views.htmx import render_page
 from statestore.views.json_links import json_twin
 from statestore.views.tree import tree
@@ -141,4 +141,4 @@ def branch(request: HttpRequest, agent_id: RowId) -> HttpResponse:
 
 def _agent_id(address: RowId) -> str:
     """Return the agent's id; the agent may be deleted while its past remains."""
-    return address if isinstance(address, str) else agent_or_404(address).agent_id
+    return address if isinstance(address, str) else past_or_404(address).agent_id

@@ -11,7 +11,7 @@ from statestore.errors import NotFound
 from statestore.forms import TimelineForm
 from statestore.history import limits as history_limits
 from statestore.history import moments
-from statestore.views.access import agent_or_404, require_viewer
+from statestore.views.access import past_or_404, require_viewer
 from statestore.views.diff_view import ComparisonView
 from statestore.views.htmx import render_page
 from statestore.views.json_links import json_twin
@@ -26,7 +26,11 @@ LIST_ROWS: Final = 30
 @json_twin("get_timeline")
 def agent_timeline(request: HttpRequest, agent_id: RowId) -> HttpResponse:
     """Show the lanes, the slider, the selected moment and the list of records."""
-    agent, values = agent_or_404(agent_id), TimelineForm(request.GET).checked
+    agent, values = past_or_404(agent_id), TimelineForm(request.GET).checked
+    if agent.is_gone and isinstance(values["moment"], moments.Now):
+        # It has no present: the timeline begins with the last that is known.
+        last = history.stop_at(agent, values["moment"])
+        values["moment"] = last.moment if last is not None else values["moment"]
     span = history.span_of(agent, values["start"], values["end"])
     context: dict[str, Any] = {"place": "agents", "agent": agent, "etag": agent.etag()}
     context |= _axis(agent, span, {name: values[name] for name in ("start", "end")})

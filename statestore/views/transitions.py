@@ -21,7 +21,7 @@ from statestore.views.states import StateView
 def transition_detail(request: HttpRequest, transition_id: RowId) -> HttpResponse:
     """Show one transition: its changes in reading order, or the whole state after it."""
     transition = transition_or_404(transition_id)
-    agent = models.AgentState.objects.filter(agent_id=transition.agent_id).first()
+    agent = history.find_agent(transition.agent_id)
     whole = request.GET.get("show") == "state"
     context = {
         "place": "agents",

@@ -82,7 +82,7 @@ class _Writer:
         """Return the link to the history of a value."""
         if not self.history:
             return ""
-        return f'<a class="copy" href="{self.history}?path={quote(visible(path), safe="")}" tabindex="-1">history</a>'
+        return f'<a class="copy" href="{self.history}?path={quote(path, safe="")}" tabindex="-1">history</a>'
 
     def _far(self, path: str) -> str:
         url = escape(self._url(path))

@@ -15,8 +15,8 @@ from tests.browser.story import Story, put_quiet_agent
 pytestmark = [pytest.mark.browser, pytest.mark.sqlite]
 
 NAMES = (
-    "overview", "agents", "agents, nothing found", "agent", "agent in the trash", "find", "branch", "transition",
-    "transition, side by side", "transition, whole state", "snapshots", "snapshot", "preview",
+    "overview", "agents", "agents, nothing found", "agent", "agent in the trash", "deleted agent", "find", "branch",
+    "transition", "transition, side by side", "transition, whole state", "snapshots", "snapshot", "preview",
     "preview of a running one", "part previewed", "timeline", "timeline at a snapshot", "blame", "value", "bisect",
     "bisect, not asked", "compare", "compare, not asked", "revert", "fork", "plan", "fleet", "fleet previewed", "batch",
     "edit", "capture", "restores", "restore", "events", "trash", "audit", "password", "error", "missing",
@@ -57,6 +57,9 @@ def addresses(site: Site, told: Story, browser: Any) -> dict[str, str]:
     page.get_by_role("button", name="Move to trash").click()
     expect(page.get_by_text("to the trash. Its state and history are kept")).to_be_visible()
     context.close()
+    put_quiet_agent(site, "vanished")
+    with site.orchestrator() as orchestrator:
+        orchestrator.rows("DELETE FROM agent_states WHERE agent_id = ?", "vanished")
     with site.orchestrator() as orchestrator:
         ((task,),) = orchestrator.rows("SELECT id FROM tasks LIMIT 1")
     site.run("-c", EDIT_A_TASK)
@@ -69,6 +72,7 @@ def addresses(site: Site, told: Story, browser: Any) -> dict[str, str]:
         "agents, nothing found": "/agents/?q=nobody",
         "agent": "/agents/coder-2/",
         "agent in the trash": "/agents/thrown/",
+        "deleted agent": "/agents/vanished/",
         "find": "/agents/coder-2/?find=token",
         "branch": "/agents/coder-2/branch/?path=/memory",
         "transition": transition,

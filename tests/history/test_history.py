@@ -233,3 +233,28 @@ def test_a_path_that_is_none_is_refused_with_an_example():
 def test_a_damaged_position_is_refused():
     with pytest.raises(ValidationError, match="newest change"):
         history.Position.parse("12.x")
+
+
+@pytest.mark.parametrize("part", ["00", "01", "٠", "１"])
+def test_what_is_no_place_of_a_list_has_no_history(part: str):
+    agent = make_past([{"L": ["a", "b"]}, {"L": ["b", "a"]}, {"L": ["c", "a"]}])
+    found = history.path_history(agent, f"/L/{part}", budget_seconds=None)
+    assert (found.value, found.changes, found.place) == (MISSING, [], f"/L/{part}")
+    assert history.bisect(agent, predicate.parse(f"/L/{part} exists")).flips == []
+
+
+def test_keys_that_are_no_text_have_a_blame_and_a_history_each():
+    agent = make_past([dict(zip("\ud800\ud801", numbers, strict=True)) for numbers in ((0, 0), (1, 0), (1, 1))])
+    origins = {path: origin.reason for path, origin in history.blame(agent).origins.items()}
+    assert origins == {"/~ud800": "turn 1", "/~ud801": "turn 2"}
+    for path, reason in origins.items():
+        assert [change.origin.reason for change in history.path_history(agent, path).changes] == [reason]
+
+
+@pytest.mark.parametrize("address", ["captured:٣", "captured:03", "captured:", "captured:x"])
+def test_a_captured_change_has_one_id(address: str):
+    agent = make_agent("a1", state="b")
+    models.CapturedChange.objects.create(pk=3, agent_id="a1", at=NOW, state_before="a", state_after="b")
+    assert history.find_transition("captured:3") is not None
+    assert history.find_transition(address) is None
+    assert history.stop_at(agent, moments.AtTransition(address, "after")) is None

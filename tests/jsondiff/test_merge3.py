@@ -162,3 +162,30 @@ def test_a_merge_takes_what_apply_takes_of_disjoint_changes():
     assert not found.conflicts
     assert resolve(found.merged, "/list") == [{"id": 9}, *({"id": n, "v": int(n == 2)} for n in (0, 2, 3, 4))]
     assert len(diff(base, found.merged)) == len(diff(base, ours)) + len(diff(base, theirs))
+
+
+def test_a_list_that_has_all_that_the_other_side_did_to_it_is_the_merge():
+    base, ours, theirs = ["a", "b", "c"], ["c", "a", "b"], ["x", "c", "a", "b"]
+    for sides in ((ours, theirs), (theirs, ours)):
+        found = merge(base, *sides)  # type: ignore[arg-type]
+        assert (found.merged, found.conflicts) == (theirs, ())
+
+
+def test_what_each_side_did_to_a_list_that_both_reordered_alike_is_kept():
+    found = merge(["a", "b", "c"], ["c", "a", "b", "z"], ["x", "c", "a", "b"])
+    assert (found.merged, found.conflicts) == (["x", "c", "a", "b", "z"], ())
+
+
+def test_two_new_orders_of_a_list_are_a_conflict_of_the_whole_list_and_either_can_be_chosen():
+    base: Any = {"L": ["a", "b", "c"], "n": 1}
+    found = merge(base, {"L": ["c", "a", "b"], "n": 1}, {"L": ["b", "a", "c"], "n": 2})
+    (conflict,) = found.conflicts
+    assert (conflict.path, conflict.base) == ("/L", ["a", "b", "c"])
+    assert (conflict.ours, conflict.theirs) == (["c", "a", "b"], ["b", "a", "c"])
+    assert found.merged == {"L": ["c", "a", "b"], "n": 2}
+    assert found.resolved({"/L": "theirs"}) == {"L": ["b", "a", "c"], "n": 2}
+
+
+def test_an_item_that_both_put_in_at_different_points_is_a_conflict_and_does_not_stand_twice():
+    (conflict,) = merge(["a"], ["a", "x"], ["x", "a"]).conflicts
+    assert (conflict.path, conflict.ours, conflict.theirs) == ("", ["a", "x"], ["x", "a"])

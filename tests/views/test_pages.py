@@ -1,7 +1,9 @@
 """Overview, transitions, snapshots, events, trash, audit, signing in; and states of any size."""
 
 import json
+import re
 import time
+from html import unescape
 
 import pytest
 from django.contrib.auth.models import User
@@ -102,11 +104,13 @@ def test_the_whole_state_and_side_by_side_are_addresses(viewer: Client):
     assert 'data-layout="split"' in text(viewer, f"/transitions/{transition.pk}/?layout=split")
 
 
-def test_a_transition_of_an_agent_that_is_gone_is_still_shown(viewer: Client):
+def test_a_transition_of_an_agent_that_is_gone_is_still_shown(viewer: Client, operator: Client):
     transition = make_transition("gone", {"a": 1}, {"a": 2})
     page = text(viewer, f"/transitions/{transition.pk}/")
     assert "the agent was deleted" in page
+    assert "Compare with now" not in page
     assert "Restore before" not in page
+    assert "Restore before" in text(operator, f"/transitions/{transition.pk}/")
 
 
 def test_a_snapshot_is_compared_with_now(viewer: Client):
@@ -179,3 +183,21 @@ def test_ten_wrong_passwords_lock_the_user_at_that_address_only(db: None):
     assert "Too many attempts" in Client().post("/login/", {"username": "ada", "password": "x"}).content.decode()
     elsewhere = Client(REMOTE_ADDR="127.0.0.9").post("/login/", {"username": "ada", "password": "right and long"})
     assert elsewhere.status_code == 302
+
+
+@pytest.mark.parametrize("key", [r"\ud800", r"\udcff", r"\u0000", r"\u0001", r"\u202e", r"\u00a0", "~u0000", "%2F"])
+def test_the_links_of_a_path_lead_to_it_whatever_the_key_is(viewer: Client, key: str):
+    agent = make_agent("a1", state=f'{{"x{key}": 1, "y": 1}}')
+    transition = make_transition(agent, f'{{"x{key}": 0, "y": 0}}', agent.state_data)
+    compared = f"/compare/?left=a1&before=transition:{transition.pk}:before&after=now"
+    pages = {"/agents/a1/": 2, "/agents/a1/blame/": 2, f"/transitions/{transition.pk}/": 2}
+    for page, number in pages.items():
+        links = re.findall(r'href="([^"]*/history/\?path=[^"]*)"', viewer.get(page).content.decode())
+        assert len(links) == number, page
+        for link in links:
+            assert len(viewer.get(unescape(link)).context["rows"]) == 1
+    found = viewer.get("/agents/a1/?find=x").content.decode()
+    (branch,) = re.findall(r'href="([^"]*/branch/\?[^"]*)"', found)
+    assert viewer.get(unescape(branch)).status_code == 200
+    for link in re.findall(r'href="([^"]*ignore=[^"]*)"', viewer.get(compared).content.decode()):
+        assert viewer.get(f"/compare/{unescape(link)}").context["comparison"].total == 1

@@ -11,7 +11,7 @@ from statestore.api.auth import Caller, caller
 from statestore.api.calls import Calls
 from statestore.api.idempotency import run_in_transaction, run_resumable
 from statestore.api.parsers import state_text, stored, valid_form
-from statestore.api.resources import find_agent, id_of
+from statestore.api.resources import find_agent, find_past, id_of
 from statestore.api.responses import check_row, if_match, must_be_new, no_content, page_of, resource, written
 from statestore.api.schemas.agents import (
     AgentColumnsIn,
@@ -184,7 +184,7 @@ def fork_agent(request: HttpRequest, agent_id: str, body: ForkIn) -> HttpRespons
 
     def write() -> HttpResponse:
         with transactions.writing(who.scope.using):
-            agent = find_agent(request, agent_id)
+            agent = find_past(request, agent_id)
             check_row(request, agent)
             who.scope.require_new_agent(body.agent_id)
             child = restore.fork(

@@ -5,7 +5,7 @@ from ninja import Query
 
 from statestore import history
 from statestore.api.calls import Calls
-from statestore.api.resources import find_agent
+from statestore.api.resources import find_past
 from statestore.api.responses import answer, listed, tagged
 from statestore.api.schemas.common import InTrashIn, Listed
 from statestore.api.schemas.history import (
@@ -34,7 +34,7 @@ calls = Calls("history")
 @calls.call("GET", "/agents/{agent_id}/state", {200: StateOut}, may="view_agentstate", tagged=True)
 def get_state(request: HttpRequest, agent_id: str, params: Query[StateIn]) -> HttpResponse:
     """Read the state an agent had at a moment."""
-    agent = find_agent(request, agent_id, trash=params.trash)
+    agent = find_past(request, agent_id, trash=params.trash)
     known = history.state_at(agent.agent_id, moments.parse(params.moment))
     return tagged(request, StateOut.of(known, state_data=known.text))
 
@@ -42,8 +42,8 @@ def get_state(request: HttpRequest, agent_id: str, params: Query[StateIn]) -> Ht
 @calls.call("GET", "/agents/{agent_id}/diff", {200: DiffOut}, may="view_agentstate", tagged=True)
 def get_diff(request: HttpRequest, agent_id: str, params: Query[DiffIn]) -> HttpResponse:
     """Compare the states of an agent at two moments, or with that of another agent."""
-    left = find_agent(request, agent_id, trash=params.trash)
-    right = find_agent(request, params.other, trash=params.trash) if params.other else left
+    left = find_past(request, agent_id, trash=params.trash)
+    right = find_past(request, params.other, trash=params.trash) if params.other else left
     before = history.state_at(left.agent_id, moments.parse(params.from_))
     after = history.state_at(right.agent_id, moments.parse(params.to))
     return tagged(request, compared(before, after))
@@ -68,7 +68,7 @@ def get_path_history(request: HttpRequest, agent_id: str, params: Query[PathHist
     Each response covers as much history as is read in a quarter of a second. Continue with `next` as `cursor` and with
     `place`, which follows a list item as it moves.
     """
-    agent = find_agent(request, agent_id, trash=params.trash)
+    agent = find_past(request, agent_id, trash=params.trash)
     place = params.place if params.place is not None else params.path
     values = history.path_history(agent, place, start=Position.parse(params.cursor))
     return answer(PathHistoryOut.of(values, path=params.path))
@@ -77,7 +77,7 @@ def get_path_history(request: HttpRequest, agent_id: str, params: Query[PathHist
 @calls.call("GET", "/agents/{agent_id}/blame", {200: BlameOut}, may="view_agentstate")
 def get_blame(request: HttpRequest, agent_id: str, params: Query[InTrashIn]) -> HttpResponse:
     """Read which transition last set each value of the state."""
-    agent = find_agent(request, agent_id, trash=params.trash)
+    agent = find_past(request, agent_id, trash=params.trash)
     try:
         blame = history.blame(agent)
     except NotJson as error:
@@ -91,7 +91,7 @@ def get_bisect(request: HttpRequest, agent_id: str, params: Query[BisectIn]) -> 
 
     Each response covers as much history as is read in a quarter of a second. Continue with `next` as `cursor`.
     """
-    agent = find_agent(request, agent_id, trash=params.trash)
+    agent = find_past(request, agent_id, trash=params.trash)
     flips = history.bisect(agent, predicate.parse(params.condition), start=Position.parse(params.cursor))
     return answer(BisectOut.of(flips, condition=params.condition))
 
@@ -99,6 +99,6 @@ def get_bisect(request: HttpRequest, agent_id: str, params: Query[BisectIn]) -> 
 @calls.call("GET", "/agents/{agent_id}/timeline", {200: Listed[TimelineEntryOut]}, may="view_agentstate")
 def get_timeline(request: HttpRequest, agent_id: str, params: Query[TimelineIn]) -> HttpResponse:
     """List an agent's transitions, captured changes and snapshots together, newest first."""
-    agent = find_agent(request, agent_id, trash=params.trash)
+    agent = find_past(request, agent_id, trash=params.trash)
     entries, older = history.timeline(agent.agent_id, cursor=params.cursor, limit=params.limit)
     return listed(entries, TimelineEntryOut.of, older)

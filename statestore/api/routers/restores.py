@@ -9,7 +9,7 @@ from statestore import history, models, restore
 from statestore.api.auth import caller
 from statestore.api.calls import Calls
 from statestore.api.idempotency import run_in_transaction, run_resumable
-from statestore.api.resources import find_agent, id_of, not_found
+from statestore.api.resources import find_past, id_of, not_found
 from statestore.api.responses import (
     answer,
     check_etag,
@@ -42,7 +42,7 @@ def list_restores(request: HttpRequest, params: Query[RestoresIn]) -> HttpRespon
     else:
         rows, order, serialize = scope.restores().with_standing().with_undo(), ("-at", "-id"), RestoredOut.of  # type: ignore[assignment]
     if params.agent:
-        rows = rows.filter(agent_id=find_agent(request, params.agent).agent_id)
+        rows = rows.filter(agent_id=find_past(request, params.agent).agent_id)
     return page_of(rows, order, params, serialize)
 
 
@@ -52,7 +52,7 @@ def create_restore(request: HttpRequest, body: RestoreIn) -> HttpResponse:
 
     `If-Match` takes the agent's ETag. Apply the plan within a day with `POST /restores/{id}/apply`.
     """
-    agent = find_agent(request, to_address(body.agent_id))
+    agent = find_past(request, to_address(body.agent_id))
     planned = _planned(agent, body)
     check_etag(request, planned.expected_etag)
 

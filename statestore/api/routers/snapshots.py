@@ -8,7 +8,7 @@ from statestore.access.scope import Scope
 from statestore.api.auth import caller
 from statestore.api.calls import Calls
 from statestore.api.idempotency import run_in_transaction, run_resumable
-from statestore.api.resources import Resource, find_agent
+from statestore.api.resources import Resource, find_agent, find_past
 from statestore.api.responses import answer, if_match, if_match_of_present, no_content, page_of, written
 from statestore.api.routers.restores import answered
 from statestore.api.schemas.agents import NO_REASON, ReasonIn
@@ -39,7 +39,7 @@ def list_snapshots(request: HttpRequest, params: Query[PageIn]) -> HttpResponse:
 @calls.call("GET", "/agents/{agent_id}/snapshots", {200: Listed[SnapshotRowOut]}, may="view_snapshot")
 def list_agent_snapshots(request: HttpRequest, agent_id: str, params: Query[AgentPageIn]) -> HttpResponse:
     """List an agent's snapshots without their states, newest first."""
-    agent = find_agent(request, agent_id, trash=params.trash)
+    agent = find_past(request, agent_id, trash=params.trash)
     rows = models.Snapshot.objects.of_agent(agent.agent_id).without_state().with_size()
     return page_of(rows, BY_CREATION, params, SnapshotRowOut.of)
 

@@ -9,7 +9,7 @@ from statestore.api.calls import Calls
 from statestore.api.idempotency import run_in_transaction
 from statestore.api.parsers import state_text, stored
 from statestore.api.problems import Problem
-from statestore.api.resources import find_agent, id_of, not_found
+from statestore.api.resources import find_agent, find_past, id_of, not_found
 from statestore.api.responses import page_of, resource, written
 from statestore.api.schemas.common import AgentPageIn, Listed
 from statestore.api.schemas.transitions import TransitionIn, TransitionOut, TransitionRowOut
@@ -21,7 +21,7 @@ calls = Calls("transitions")
 @calls.call("GET", "/agents/{agent_id}/transitions", {200: Listed[TransitionRowOut]}, may="view_transition")
 def list_transitions(request: HttpRequest, agent_id: str, params: Query[AgentPageIn]) -> HttpResponse:
     """List an agent's transitions without their states, newest first."""
-    agent = find_agent(request, agent_id, trash=params.trash)
+    agent = find_past(request, agent_id, trash=params.trash)
     rows = models.Transition.objects.of_agent(agent.agent_id).without_states().with_sizes()
     return page_of(rows, BY_TIME, params, TransitionRowOut.of)
 

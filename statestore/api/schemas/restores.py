@@ -120,7 +120,7 @@ class RestoredOut(Out):
     at_seconds: StoredSeconds
     hash_before: str
     hash_after: str
-    safety_snapshot_id: Text
+    safety_snapshot_id: Annotated[TextOrNull, Field(description="Null if the restore created the agent again.")]
     transition_id: Text
     undoes: OptionalText = Field(validation_alias="undoes_id")
     undone_by: OptionalText
