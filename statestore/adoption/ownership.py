@@ -8,6 +8,8 @@ from statestore.adoption import schema_detection
 from statestore.db import vendor
 
 _LISTED_TABLES: Final = 8
+# It stays when all migrations are taken back.
+_MIGRATIONS: Final = "django_migrations"
 # Tables that an extension of PostgreSQL made are of no program.
 _EXTENSION_TABLES: Final = """
 SELECT class.relname FROM pg_depend AS dependency JOIN pg_class AS class ON class.oid = dependency.objid
@@ -27,7 +29,7 @@ def refusal(connection: BaseDatabaseWrapper) -> str:
             " keeps them as UTF-8."
         )
     tables = _tables(connection)
-    if not tables or _is_ours(connection, tables):
+    if tables <= {_MIGRATIONS} or _is_ours(connection, tables):
         return ""
     if vendor.is_sqlite(connection) and _is_orchestrators(connection):
         return (
@@ -60,7 +62,7 @@ def _tables(connection: BaseDatabaseWrapper) -> set[str]:
 
 
 def _is_ours(connection: BaseDatabaseWrapper, tables: set[str]) -> bool:
-    if "django_migrations" not in tables:
+    if _MIGRATIONS not in tables:
         return False
     with connection.cursor() as cursor:
         cursor.execute("SELECT 1 FROM django_migrations WHERE app = 'statestore' LIMIT 1")

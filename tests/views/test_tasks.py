@@ -32,7 +32,7 @@ def wait(task: models.Task, *others: models.Task, in_list: bool = True, in_table
         task.dependencies = json.dumps(ids)
         task.save()
     if in_table:
-        task_dependencies.replace_edges(store_alias(), task.pk, [other.pk for other in others])
+        task_dependencies.change_edges(store_alias(), task.pk, [other.pk for other in others], [])
 
 
 def etag_of(html: str) -> str:
