@@ -16,7 +16,7 @@ commits        at which git commit something happened
 from statestore.history.bisect import Flip, Flips, bisect
 from statestore.history.blame import Blame, blame
 from statestore.history.commits import commits
-from statestore.history.past import Position, Record
+from statestore.history.past import Past, Position, Record
 from statestore.history.remains import find_agent, remains_of
 from statestore.history.state_at import KnownState, find_transition, not_there, recorded_state, state_at, states_at
 from statestore.history.timeline import Lane, Span, lanes, latest_events, neighbours, span_of, stop_at, timeline
@@ -30,6 +30,7 @@ __all__ = [
     "Flips",
     "KnownState",
     "Lane",
+    "Past",
     "PathHistory",
     "Position",
     "Record",

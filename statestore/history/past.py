@@ -101,7 +101,9 @@ class Past:
     def __init__(self, agent_id: str, *, using: str | None = None, kinds: Sequence[Kind] = tuple(RANKS)) -> None:
         self.agent_id = agent_id
         self.using = using or store_alias()
-        self.sources: dict[Kind, Records] = {kind: rows for kind, rows in self._rows().items() if kind in kinds}
+        self._every_kind = self._rows()
+        self.sources: dict[Kind, Records] = {kind: rows for kind, rows in self._every_kind.items() if kind in kinds}
+        self._seconds: dict[int, list[Record] | None] = {}
 
     def _rows(self) -> dict[Kind, Records]:
         snapshots = models.Snapshot.objects.using(self.using).of_agent(self.agent_id)
@@ -118,24 +120,41 @@ class Past:
 
     def page(self, limit: int, before: Position | None = None) -> list[Record]:
         """Return the newest records older than a position, newest first, up to a limit."""
-        fetched = limit + limits.ORDERED_ROWS + 1
+        if before is None:
+            return self._newest(self.sources, limit)
+        group = self._second(before.at)
+        if group is None:
+            return self._newest(self._older_by_kind(before), limit)
+        older = list(_older_part(group, before))[:limit]
+        earlier = {kind: rows.until(before.at - 1) for kind, rows in self.sources.items()}
+        return older + self._newest(earlier, limit - len(older))
+
+    def _newest(self, sources: dict[Kind, Records], limit: int) -> list[Record]:
+        """Return the newest of some records, newest first, up to a limit."""
+        if limit <= 0:
+            return []
         seconds: dict[int, list[Record]] = defaultdict(list)
         horizon: int | None = None
-        for kind, rows in self._older(before).items():
-            records = [Record(kind, row) for row in rows.newest_first()[:fetched]]
+        for kind, rows in sources.items():
+            records = [Record(kind, row) for row in rows.newest_first()[: limit + 1]]
             for record in records:
                 seconds[int(record.at)].append(record)
-            if len(records) == fetched:
+            if len(records) > limit:
                 last = int(records[-1].at)
                 horizon = last if horizon is None else max(horizon, last)
-        # Seconds older than the horizon are not complete; the newer ones hold more records than the limit.
-        times = sorted((at for at in seconds if horizon is None or at >= horizon), reverse=True)
-        newest: list[Record] = []
-        for at, group in self._arranged({at: seconds[at] for at in times}).items():
-            newest += _older_part(group, before) if before is not None and at == before.at else reversed(group)
-            if len(newest) >= limit:
-                break
+        # Seconds newer than the horizon are complete, those older are not; all others hold more than the limit.
+        complete = {at: records for at, records in seconds.items() if horizon is None or at > horizon}
+        arranged = self._arranged(complete)
+        newest = [record for at in sorted(complete, reverse=True) for record in reversed(arranged[at])]
+        if horizon is not None and len(newest) < limit:
+            newest += reversed(self._at_horizon(horizon, seconds[horizon]))
         return newest[:limit]
+
+    def _at_horizon(self, at: int, records: list[Record]) -> list[Record]:
+        """Return the records of the second up to which a page was read, of which the oldest may be missing."""
+        kinds = _by_kind(records)
+        whole = self._second(at) if len(kinds) > 1 else None
+        return whole if whole is not None else [record for kind in RANKS for record in kinds.get(kind, ())]
 
     def newest_first(self, before: Position | None = None, *, at_once: int) -> Iterator[Record]:
         """Yield all records older than a position, reading `at_once` at a time."""
@@ -191,6 +210,11 @@ class Past:
 
     def _second(self, at: int) -> list[Record] | None:
         """Return the records of one second, oldest first; None if there are too many to order by texts."""
+        if at not in self._seconds:
+            self._seconds[at] = self._read_second(at)
+        return self._seconds[at]
+
+    def _read_second(self, at: int) -> list[Record] | None:
         group: list[Record] = []
         for kind, rows in self.sources.items():
             newest = list(rows.filter(**{_COLUMNS[kind]: at}).newest_first()[: limits.ORDERED_ROWS + 1])
@@ -199,12 +223,8 @@ class Past:
             group += [Record(kind, row) for row in newest]
         return self._arranged({at: group})[at]
 
-    def _older(self, before: Position | None) -> dict[Kind, Records]:
-        """Return the rows that may be older than a position: all of its second too, if texts decide its order."""
-        if before is None:
-            return self.sources
-        if self._second(before.at) is not None:
-            return {kind: rows.until(before.at) for kind, rows in self.sources.items()}
+    def _older_by_kind(self, before: Position) -> dict[Kind, Records]:
+        """Return the rows that are older than a position in a second that is ordered by kind."""
         rank = RANKS[before.kind]
         return {
             kind: rows.older_than(before.at, before.number) if kind == before.kind
@@ -268,7 +288,7 @@ class Past:
 
     def _known_around(self, at: int) -> tuple[set[bytes], set[bytes]]:
         """Return the states that were known before and after a second: of the nearest second with a record each."""
-        rows = self._rows()
+        rows = self._every_kind
         earlier = [(kind, source.until(at - 1).newest_first().first()) for kind, source in rows.items()]
         later = [(kind, source.later_than(at).oldest_first().first()) for kind, source in rows.items()]
         before = self._nearest([Record(kind, row) for kind, row in earlier if row is not None], last=True)

@@ -19,10 +19,13 @@ from statestore.models.rows import LAST_SECOND
 
 
 def timeline(
-    agent_id: str, *, cursor: str = "", limit: int, using: str | None = None
+    agent_id: str, *, cursor: str = "", limit: int, using: str | None = None, past: Past | None = None
 ) -> tuple[list[Record], str | None]:
-    """Return some records of an agent's past, newest first, and the cursor of what is older."""
-    records = Past(agent_id, using=using).page(limit + 1, Position.parse(cursor))
+    """Return some records of an agent's past, newest first, and the cursor of what is older.
+
+    A `past` that was read from already need not read again.
+    """
+    records = (past or Past(agent_id, using=using)).page(limit + 1, Position.parse(cursor))
     shown = records[:limit]
     return shown, str(shown[-1].position) if len(records) > limit else None
 
@@ -130,9 +133,11 @@ def _gathered(times: Iterable[int], span: Span) -> dict[int, int]:
     return {column: min(count, limits.LANE_COLUMN_ROWS) for column, count in counts.items() if column is not None}
 
 
-def stop_at(agent: models.AgentState, moment: moments.Moment, *, using: str | None = None) -> Record | None:
+def stop_at(
+    agent: models.AgentState, moment: moments.Moment, *, using: str | None = None, past: Past | None = None
+) -> Record | None:
     """Return the record that a moment is, or the last one before it; None if nothing was recorded before."""
-    past = Past(agent.agent_id, using=using)
+    past = past or Past(agent.agent_id, using=using)
     match moment:
         case moments.AtSnapshot(snapshot_id):
             row = past.sources["snapshot"].named(snapshot_id)
@@ -173,10 +178,10 @@ def _change(past: Past, transition_id: RowId) -> Record | None:
 
 
 def neighbours(
-    agent: models.AgentState, stop: Record, *, using: str | None = None
+    agent: models.AgentState, stop: Record, *, using: str | None = None, past: Past | None = None
 ) -> tuple[Record | None, Record | None]:
     """Return the records before and after another one, None if there is none."""
-    past = Past(agent.agent_id, using=using)
+    past = past or Past(agent.agent_id, using=using)
     if stop.kind == "now":
         last = past.last()
         if own_record(agent, last, past.using) is not None:

@@ -27,17 +27,19 @@ LIST_ROWS: Final = 30
 def agent_timeline(request: HttpRequest, agent_id: RowId) -> HttpResponse:
     """Show the lanes, the slider, the selected moment and the list of records."""
     agent, values = past_or_404(agent_id), TimelineForm(request.GET).checked
+    past = history.Past(agent.agent_id)
     if agent.is_gone and isinstance(values["moment"], moments.Now):
         # It has no present: the timeline begins with the last that is known.
-        last = history.stop_at(agent, values["moment"])
+        last = history.stop_at(agent, values["moment"], past=past)
         values["moment"] = last.moment if last is not None else values["moment"]
     span = history.span_of(agent, values["start"], values["end"])
     context: dict[str, Any] = {"place": "agents", "agent": agent, "etag": agent.etag()}
     context |= _axis(agent, span, {name: values[name] for name in ("start", "end")})
-    context |= _moment(agent, values["moment"])
+    context |= _moment(agent, values["moment"], past)
     context["near"] = _near(span, context["stop"])
     if not getattr(request, "htmx", None):
-        entries, older = history.timeline(agent.agent_id, cursor=request.GET.get("older", ""), limit=LIST_ROWS)
+        cursor = request.GET.get("older", "")
+        entries, older = history.timeline(agent.agent_id, cursor=cursor, limit=LIST_ROWS, past=past)
         context |= {"entries": entries, "older": older}
     return render_page(request, "history/timeline.html", context, fragment="history/_moment.html")
 
@@ -65,14 +67,17 @@ def _near(span: history.Span, stop: history.Record | None) -> tuple[int, int] | 
     return max(at - quarter // 2, 0), at + quarter // 2
 
 
-def _moment(agent: models.AgentState, moment: moments.Moment) -> dict[str, object]:
+def _moment(agent: models.AgentState, moment: moments.Moment, past: history.Past) -> dict[str, object]:
     """Return the state at a moment, what changed there, and the records on either side."""
-    stop = history.stop_at(agent, moment)
+    stop = history.stop_at(agent, moment, past=past)
     is_now = isinstance(moment, moments.Now)
-    older, newer = (None, None) if stop is None else history.neighbours(agent, stop)
+    older: history.Record | None = None
+    newer: history.Record | None = None
     if is_now and stop is not None and stop.kind != "now":
         # Nothing has changed since the last record: going back from now leads to it.
-        older, newer = stop, None
+        older = stop
+    elif stop is not None:
+        older, newer = history.neighbours(agent, stop, past=past)
     try:
         known = history.state_at(agent.agent_id, moment)
     except NotFound as error:
