@@ -6,10 +6,13 @@ or be 100 KB long. A page that links to it must work.
 
 import base64
 import binascii
+import functools
 import hashlib
 import re
 from dataclasses import dataclass
 from typing import Final, TypeAlias
+
+from django.urls import get_script_prefix, reverse
 
 from statestore.db.fields import StoredBlob, text_bytes
 
@@ -20,6 +23,8 @@ RESERVED: Final = frozenset({".", "..", "batch", "bulk", "delete-expired", "prev
 # Servers refuse request lines of some KB: beyond this, an address names an id by its beginning and its SHA-256.
 LONG_BYTES: Final = 1024
 PREFIX_CHARACTERS: Final = 64
+# A number too: some views take one.
+_PLACEHOLDER: Final = "1234567890"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +84,22 @@ def _decode(text: str) -> bytes:
         return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
     except binascii.Error as error:
         raise ValueError(text) from error
+
+
+def url_of(view: str, row_id: RowId | int) -> str:
+    """Return the URL of the view of a row.
+
+    Pages have hundreds of such links: Django's `reverse` is asked once for each view, since addresses need no quoting.
+    """
+    before, after = _url_around(view, get_script_prefix())
+    return f"{before}{row_id if isinstance(row_id, int) else to_address(row_id)}{after}"
+
+
+@functools.cache
+def _url_around(view: str, _script_prefix: str) -> tuple[str, str]:
+    """Return what stands before and after the address in the URLs of a view."""
+    before, _, after = reverse(view, args=[_PLACEHOLDER]).rpartition(_PLACEHOLDER)
+    return before, after
 
 
 class RowIdConverter:

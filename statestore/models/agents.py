@@ -9,11 +9,11 @@ from django.db import models
 from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet, Subquery, Value
 from django.db.models.functions import Concat
 from django.db.models.lookups import GreaterThanOrEqual
-from django.urls import reverse
 
 from statestore.db import vendor
 from statestore.db.counts import key_prefixes
 from statestore.db.fields import InsertionOrder, LenientInteger, LenientText, UnixSeconds
+from statestore.db.ids import url_of
 from statestore.models.querysets import BY_TIME, AddressedQuerySet
 from statestore.models.rows import row_hash, sha256
 from statestore.models.transitions import Transition
@@ -154,7 +154,7 @@ class AgentState(models.Model):
         return str(self.name or self.agent_id)
 
     def get_absolute_url(self) -> str:
-        return str(reverse("agent", args=[self.agent_id]))
+        return url_of("agent", self.agent_id)
 
     @classmethod
     def gone(cls, agent_id: str, *, state_data: str = "", updated_at: int = 0) -> Self:

@@ -8,11 +8,10 @@ from django.db.models import BooleanField, Count, Exists, ExpressionWrapper, Out
 from django.db.models.expressions import Combinable
 from django.db.models.functions import Coalesce
 from django.db.models.lookups import GreaterThan
-from django.urls import reverse
 
 from statestore.db import vendor
 from statestore.db.fields import LenientText, UnixSeconds
-from statestore.db.ids import RowId
+from statestore.db.ids import RowId, url_of
 from statestore.models.querysets import SAME_SECONDS, AddressedQuerySet, newer, older
 from statestore.models.transitions import Transition, TransitionQuerySet
 
@@ -123,7 +122,7 @@ class CapturedChange(models.Model):
         return "captured change"
 
     def get_absolute_url(self) -> str:
-        return str(reverse("transition", args=[f"{self.PREFIX}{self.pk}"]))
+        return url_of("transition", f"{self.PREFIX}{self.pk}")
 
     @classmethod
     def number_in(cls, transition_id: RowId) -> int | None:

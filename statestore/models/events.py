@@ -5,11 +5,11 @@ from typing import Self
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Substr
-from django.urls import reverse
 
 from statestore.db import vendor
 from statestore.db.counts import event_counts
 from statestore.db.fields import InsertionOrder, LenientText, UnixSeconds
+from statestore.db.ids import url_of
 from statestore.models.querysets import BY_TIME, DAY_SECONDS, HOUR_SECONDS, AddressedQuerySet, newer, older
 from statestore.models.rows import new_id, now
 
@@ -93,4 +93,4 @@ class Event(models.Model):
         return f"{self.event_type} {self.id}"
 
     def get_absolute_url(self) -> str:
-        return str(reverse("event", args=[self.pk]))
+        return url_of("event", self.pk)

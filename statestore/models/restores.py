@@ -4,9 +4,9 @@ from typing import Self
 
 from django.db import models
 from django.db.models import BooleanField, Exists, ExpressionWrapper, OuterRef, Q, Subquery
-from django.urls import reverse
 
 from statestore.db.fields import LenientText, UnixSeconds
+from statestore.db.ids import url_of
 from statestore.models.agents import AgentState
 from statestore.models.querysets import AddressedQuerySet, hourly
 from statestore.models.rows import new_id
@@ -70,7 +70,7 @@ class Restore(models.Model):
         return f"{self.agent_id} to {self.moment}"
 
     def get_absolute_url(self) -> str:
-        return str(reverse("restore", args=[self.pk]))
+        return url_of("restore", self.pk)
 
     @property
     def has_created(self) -> bool:
@@ -123,7 +123,7 @@ class SavedPlan(models.Model):
         return f"{self.agent_id} to {self.label}"
 
     def get_absolute_url(self) -> str:
-        return str(reverse("restore", args=[self.pk]))
+        return url_of("restore", self.pk)
 
     def is_expired(self, now: int) -> bool:
         """Return whether the plan has expired at `now`."""

@@ -3,9 +3,9 @@
 from typing import Self
 
 from django.db import models
-from django.urls import reverse
 
 from statestore.db.fields import InsertionOrder, LenientText, UnixSeconds
+from statestore.db.ids import url_of
 from statestore.models.querysets import AddressedQuerySet
 from statestore.models.rows import new_id, now
 
@@ -44,4 +44,4 @@ class Session(models.Model):
         return str(self.id)
 
     def get_absolute_url(self) -> str:
-        return str(reverse("session", args=[self.pk]))
+        return url_of("session", self.pk)

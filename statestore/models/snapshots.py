@@ -4,10 +4,10 @@ from typing import Self
 
 from django.db import models
 from django.db.models import OuterRef
-from django.urls import reverse
 
 from statestore.db import vendor
 from statestore.db.fields import InsertionOrder, LenientText, UnixSeconds
+from statestore.db.ids import url_of
 from statestore.models.querysets import BY_CREATION, AddressedQuerySet, newer, older
 from statestore.models.rows import new_id
 
@@ -72,7 +72,7 @@ class Snapshot(models.Model):
         return str(self.description or self.id)
 
     def get_absolute_url(self) -> str:
-        return str(reverse("snapshot", args=[self.pk]))
+        return url_of("snapshot", self.pk)
 
     def is_expired(self, now: int) -> bool:
         """Return whether the snapshot has expired at `now`."""

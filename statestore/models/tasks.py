@@ -7,9 +7,9 @@ from typing import Self
 
 from django.db import models
 from django.db.models import Count, Q
-from django.urls import reverse
 
 from statestore.db.fields import InsertionOrder, LenientText, UnixSeconds
+from statestore.db.ids import url_of
 from statestore.errors import ValidationError
 from statestore.models.querysets import BY_CHANGE, AddressedQuerySet
 from statestore.models.rows import new_id, now
@@ -89,7 +89,7 @@ class Task(models.Model):
         return str(self.title)
 
     def get_absolute_url(self) -> str:
-        return str(reverse("task", args=[self.pk]))
+        return url_of("task", self.pk)
 
 
 class TaskDependency(models.Model):

@@ -5,10 +5,10 @@ from typing import Self
 
 from django.db import models
 from django.db.models import F, OuterRef
-from django.urls import reverse
 
 from statestore.db import vendor
 from statestore.db.fields import InsertionOrder, LenientText, UnixSeconds
+from statestore.db.ids import url_of
 from statestore.models.querysets import BY_TIME, AddressedQuerySet, hourly, newer, older
 from statestore.models.rows import new_id
 
@@ -87,7 +87,7 @@ class Transition(models.Model):
         return "captured change" if self.is_captured else str(self.reason or self.id)
 
     def get_absolute_url(self) -> str:
-        return str(reverse("transition", args=[self.pk]))
+        return url_of("transition", self.pk)
 
     @property
     def by(self) -> str:

@@ -15,7 +15,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from statestore import search
-from statestore.db.ids import to_address
+from statestore.db.ids import to_address, url_of
 from statestore.errors import ValidationError
 from statestore.history import moments
 from statestore.views.formatting import line, middle, size, utc, visible
@@ -199,7 +199,7 @@ def moment_link(text: object) -> SafeString | str:
         case _:
             return "now"
     shown = middle(row_id, 16) if isinstance(row_id, str) else "(long id)"
-    return format_html('{}<a href="{}">{} {}</a>', before, reverse(noun, args=[row_id]), noun, shown)
+    return format_html('{}<a href="{}">{} {}</a>', before, url_of(noun, row_id), noun, shown)
 
 
 @register.simple_tag(takes_context=True)

@@ -1,11 +1,12 @@
 """What the search page shows around its answer: chips, facets, ranges, the histogram; each a link."""
 
+import functools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from django.urls import reverse
+from django.urls import get_script_prefix, reverse
 from django.utils.http import urlencode
 
 from statestore import models, search
@@ -24,7 +25,13 @@ LABELS: Final = {
 def address(query: Query | str, **more: str | int | None) -> str:
     """Return the address of the search page for a query."""
     parameters = {name: value for name, value in {"q": visible(str(query)), **more}.items() if value not in ("", None)}
-    return f"{reverse('events')}?{urlencode(parameters)}" if parameters else reverse("events")
+    page = _search_page(get_script_prefix())
+    return f"{page}?{urlencode(parameters)}" if parameters else page
+
+
+@functools.cache
+def _search_page(_script_prefix: str) -> str:
+    return reverse("events")
 
 
 @dataclass(frozen=True, slots=True)

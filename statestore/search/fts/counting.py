@@ -86,8 +86,9 @@ class MatchCounter:
     def _count_values(self, docs: Sequence[Doc]) -> Counters:
         """Return how often the commonest values occur: more than are shown, since other events may add to them."""
         agents = names.agent_types(self.index)
+        columns = list(zip(*docs, strict=True))
         numbers: dict[str, Counter[Any]] = {
-            name: Counter(doc[place] for doc in docs) for name, place in _COLUMNS.items()
+            name: Counter(columns[place] if columns else ()) for name, place in _COLUMNS.items()
         }
         numbers["agent"] = Counter(doc[ACTOR] for doc in docs if doc[ACTOR_TYPE] in agents)
         del numbers["commit"][None]

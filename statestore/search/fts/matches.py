@@ -105,10 +105,15 @@ def newest(
     using: str, index: sqlite3.Connection, query: Query, plan: Plan, bypassed: frozenset[bytes]
 ) -> tuple[list[Doc], int | None]:
     """Return the newest documents that match, and the second back to which documents were examined, or None for all."""
+    docids = planner.range_of(index, query, Cursor())
+    if plan.is_exact and not plan.is_filtered and not bypassed:
+        # All of them match: no need to look at each.
+        docs = plan.newest(index, docids, limits.SAMPLED_EVENTS)
+        return docs, ordering.second_of(docs[-1][DOCID]) if len(docs) == limits.SAMPLED_EVENTS else None
     most = limits.SAMPLED_EVENTS if plan.is_exact else limits.UNINDEXED_EVENTS
-    docs: list[Doc] = []
+    docs = []
     reach = None
-    candidates = plan.walk(index, planner.range_of(index, query, Cursor()))
+    candidates = plan.walk(index, docids)
     for examined, (allowed, doc) in enumerate(candidates, 1):
         if allowed and doc[PK] not in bypassed:
             docs.append(doc)

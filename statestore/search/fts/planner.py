@@ -126,6 +126,11 @@ class Plan:
         for doc in index.execute(sql, (*self.documents.parameters, docids.low, docids.high)):
             yield self.allows(doc), doc
 
+    def newest(self, index: sqlite3.Connection, docids: DocidRange, most: int) -> list[Doc]:
+        """Return the newest documents of the set in a range, up to a number, whether they pass or not."""
+        sql = f"{self.documents.rows.format(direction='DESC')} LIMIT ?"
+        return index.execute(sql, (*self.documents.parameters, docids.low, docids.high, most)).fetchall()
+
     @property
     def is_by_text(self) -> bool:
         """Whether the trigram index finds the documents."""
