@@ -10,3 +10,5 @@ MEASURED_BYTES: Final = (10 * 1024, 1024 * 1024, 10 * 1024 * 1024)
 MEASURED_SECONDS: Final = 0.4
 # A save of 10 MB may take this much longer with the triggers.
 MAX_ADDED_MS: Final = 50
+# Agents of `descartes ps` that are shown: those that were started last.
+PROCESSES: Final = 50

@@ -7,8 +7,9 @@ from django.shortcuts import redirect
 from django.views.decorators.http import require_POST, require_safe
 
 from statestore import history, models
-from statestore.agents import bulk
+from statestore.agents import bulk, processes
 from statestore.db.ids import RowId, from_address
+from statestore.db.routers import store_alias
 from statestore.errors import ValidationError
 from statestore.forms import AgentFilterForm, BulkForm, ReasonForm, SnapshotForm, StatusForm, sent
 from statestore.history import moments
@@ -37,6 +38,7 @@ def agent_list(request: HttpRequest) -> HttpResponse:
         "total": sum(counts.values()),
         "namespaces": models.AgentState.objects.namespaces(),
         "statuses": models.AgentStatus.choices,
+        "processes": processes.newest(store_alias()),
     }
     if form.is_valid():
         context["page"] = form.page(form.agents(), form.order())

@@ -117,6 +117,7 @@ TABLE: dict[str, tuple[str, str, int, int]] = {
     "GET /health": ("read", "viewer", 200, 200),
     "GET /audit": ("read", "viewer", 200, 200),
     "GET /migrations": ("read", "viewer", 200, 200),
+    "GET /processes": ("read", "viewer", 200, 200),
 }
 # The addresses that are no calls: name, and what they answer to nobody and to a viewer.
 OTHERS = {"openapi": (401, 200), "docs": (302, 200), "problem": (200, 200), "unknown": (404, 404)}

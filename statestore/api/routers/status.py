@@ -4,12 +4,13 @@ from django.http import HttpRequest, HttpResponse
 from ninja import Query
 
 from statestore.adoption.status import store_status
+from statestore.agents import processes
 from statestore.api.auth import caller
 from statestore.api.calls import Calls
 from statestore.api.resources import id_of
 from statestore.api.responses import answer, listed, page_of
 from statestore.api.schemas.common import Listed
-from statestore.api.schemas.status import AuditIn, AuditOut, FindingOut, HealthOut, MeOut, MigrationOut
+from statestore.api.schemas.status import AuditIn, AuditOut, FindingOut, HealthOut, MeOut, MigrationOut, ProcessOut
 from statestore.operations import doctor
 
 calls = Calls("store")
@@ -58,3 +59,13 @@ def list_migrations(request: HttpRequest) -> HttpResponse:
     """List the orchestrator's migrations applied to the store, oldest first."""
     rows = caller(request).store().get_migration_history()
     return listed(rows, MigrationOut.of)
+
+
+@calls.call("GET", "/processes", {200: Listed[ProcessOut]}, may="view_agentstate")
+def list_processes(request: HttpRequest) -> HttpResponse:
+    """List the agents of `descartes ps` that were started last, from the table that `descartes init` makes.
+
+    They have no namespace, so that a token that is limited to some sees none.
+    """
+    scope = caller(request).scope
+    return listed(processes.newest(scope.using) if scope.is_unrestricted else [], ProcessOut.of)

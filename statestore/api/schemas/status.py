@@ -72,6 +72,20 @@ class MigrationOut(Out):
     applied_at_seconds: StoredSeconds
 
 
+class ProcessOut(Out):
+    """An agent that `descartes ps` lists."""
+
+    id: Text
+    name: Text
+    status: Text
+    model_backend: Text
+    started_at: Time
+    started_at_seconds: StoredSeconds
+    completed_at: Time
+    completed_at_seconds: StoredSeconds
+    task: Text
+
+
 class MeOut(Out):
     """The authenticated user and token, and their permissions."""
 
