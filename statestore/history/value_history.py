@@ -117,4 +117,7 @@ def _place_before(before: Json, after: Json, path: str) -> str | None:
 
 
 def _below(value: Json, part: str) -> Json | Missing:
-    return value_at(value, f"/{pointer.escape(part)}")
+    try:
+        return pointer.member(value, part)
+    except KeyError:
+        return MISSING

@@ -16,6 +16,7 @@ from statestore.history import limits
 from statestore.history.past import CHANGES, Past, Position, Record
 from statestore.jsondiff import parsing
 from statestore.jsondiff.parsing import Json
+from statestore.jsondiff.reparse import NeighbourParser
 
 # The reason of a captured change.
 CAPTURED: Final = "captured"
@@ -105,11 +106,12 @@ def state_parser() -> Callable[[str], Json]:
 
     Of a state that is not JSON it returns the text, made unlike any string.
     """
+    parser = NeighbourParser()
 
     @lru_cache(maxsize=3)
     def parse(text: str) -> Json:
         try:
-            return parsing.parse(text)
+            return parser.parse(text)
         except parsing.NotJson:
             return f"\0{text}"
 

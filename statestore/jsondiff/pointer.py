@@ -6,6 +6,7 @@ escape for them, so they are written as ~ud800 and ~u0000: a path is always vali
 
 import re
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from typing import Final
 
 from statestore.jsondiff.parsing import Json
@@ -39,6 +40,7 @@ def item_index(part: str) -> int | None:
     return int(part) if _INDEX.fullmatch(part) else None
 
 
+@lru_cache(maxsize=256)
 def split(path: str) -> tuple[str, ...]:
     """Return the keys and indexes of a JSON Pointer, all as text. Raises ValueError for an invalid pointer."""
     if not path:
@@ -65,13 +67,14 @@ def resolve(value: Json, path: str) -> Json:
     except ValueError:
         raise KeyError(path) from None
     for part in parts:
-        value = _member(value, part, path)
+        value = member(value, part)
     return value
 
 
-def _member(value: Json, part: str, path: str) -> Json:
+def member(value: Json, part: str) -> Json:
+    """Return the member or item of a value that a part of a path names. Raises KeyError if there is none."""
     if isinstance(value, dict) and part in value:
         return value[part]
     if isinstance(value, list) and (place := item_index(part)) is not None and place < len(value):
         return value[place]
-    raise KeyError(path)
+    raise KeyError(part)
