@@ -11,8 +11,10 @@ from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
 BASE_DIR = Path(__file__).resolve().parent.parent
-VAR_DIR = BASE_DIR / "var"
 env = environ.Env()
+# Where everything lies that is written: databases, index, key, backups; elsewhere if the checkout is read-only.
+_given_var = env.str("VAR_DIR", default="")
+VAR_DIR = Path(_given_var or BASE_DIR / "var").expanduser().absolute()
 
 
 def _boolean(name: str, default: bool) -> bool:
@@ -31,7 +33,7 @@ def _secret_key() -> str:
         return given
     path = VAR_DIR / "secret_key"
     if not path.exists():
-        VAR_DIR.mkdir(mode=0o700, exist_ok=True)
+        VAR_DIR.mkdir(mode=0o700, parents=True, exist_ok=True)
         path.touch(mode=0o600)
         path.write_text(secrets.token_urlsafe(64))
     return path.read_text().strip()
@@ -39,7 +41,7 @@ def _secret_key() -> str:
 
 def _database(name: str, default: Path) -> dict[str, Any]:
     """Return Django's settings for the database that a URL names; SQLite files are opened as a careful guest."""
-    url = env.str(name, default=f"sqlite:///{default}")
+    url = env.str(name, default="") or f"sqlite:///{default}"
     scheme = urlsplit(url).scheme
     if scheme not in {"sqlite", "postgres", "postgresql"}:
         raise ImproperlyConfigured(
@@ -150,7 +152,7 @@ else:
     STORE_ALIAS = "store"
     DATABASES["store"] = _store
 # The store that `make run` made itself, as opposed to one that an orchestrator owns.
-STORE_IS_EMBEDDED = "STORE_URL" not in env.ENVIRON
+STORE_IS_EMBEDDED = not env.str("STORE_URL", default="")
 # The search index of an SQLite store: a disposable file beside our own database, one for each store.
 _index_name = "search.db" if STORE_IS_EMBEDDED else f"search-{sha256(str(_store['NAME']).encode()).hexdigest()[:8]}.db"
 SEARCH_INDEX = env.str("SEARCH_INDEX", default=str(VAR_DIR / _index_name))
@@ -186,7 +188,9 @@ USE_TZ = True
 DATETIME_FORMAT = "Y-m-d H:i:s"
 
 STATIC_URL = "static/"
-STATIC_ROOT = BASE_DIR / "staticfiles"
+# Files that were collected when an image was built are used as they are.
+_collected = BASE_DIR / "staticfiles"
+STATIC_ROOT = VAR_DIR / "static" if _given_var and not _collected.exists() else _collected
 STATICFILES_DIRS = [BASE_DIR / "static"]
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},

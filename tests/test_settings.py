@@ -26,7 +26,9 @@ def start(code: str = ASKED, **variables: str) -> subprocess.CompletedProcess[st
 
 
 def test_the_defaults_are_an_embedded_store_without_debug():
-    assert start().stdout.split() == ["store", "['default',", "'store']", "False", "False", "True", "None"]
+    defaults = ["store", "['default',", "'store']", "False", "False", "True", "None"]
+    assert start().stdout.split() == defaults
+    assert start(STORE_URL="", DATABASE_URL="", VAR_DIR="").stdout.split() == defaults
 
 
 @pytest.mark.parametrize(
@@ -61,6 +63,20 @@ def test_a_socket_directory_is_decoded():
 
 def test_https_makes_cookies_secure():
     assert start(HTTPS="1").stdout.split()[4] == "True"
+
+
+def test_all_that_is_written_lies_in_one_directory(tmp_path: Path):
+    asked = (
+        "from django.conf import settings as s; import sys; names = [s.SEARCH_INDEX, s.STATIC_ROOT, s.VAR_DIR,"
+        " *(each['NAME'] for each in s.DATABASES.values())]; print(*map(str, names), sep='\\n')"
+    )
+    done = start(asked, VAR_DIR=str(tmp_path / "a" / "var"), SECRET_KEY="")
+    paths = done.stdout.splitlines()
+    assert len(paths) == 5, done.stderr
+    # A checkout in which static files were collected keeps them.
+    apart = [path for path in paths if not path.startswith(f"{tmp_path}/a/var") and not path.endswith("/staticfiles")]
+    assert apart == []
+    assert (tmp_path / "a" / "var" / "secret_key").stat().st_mode & 0o777 == 0o600
 
 
 @pytest.mark.parametrize(

@@ -27,11 +27,13 @@ class Command(BaseCommand):
             if options["if_new"]:
                 return
             raise CommandError("STORE_URL names a store of your own: demo data goes only into the embedded one.")
-        settings.VAR_DIR.mkdir(mode=0o700, exist_ok=True)
+        settings.VAR_DIR.mkdir(mode=0o700, parents=True, exist_ok=True)
         path = Path(connections[store_alias()].settings_dict["NAME"])
         is_new = not path.exists()
         if not is_new and not options["if_new"]:
-            raise CommandError(f"There is a store already. Move {path.name} out of var/ to get a new demo.")
+            raise CommandError(
+                f"There is a store already. Move {path.name} out of {path.parent.name}/ to get a new demo."
+            )
         for alias in dict.fromkeys(("default", store_alias())):
             call_command("migrate", database=alias, verbosity=0)
         if is_new:

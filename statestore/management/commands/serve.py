@@ -59,13 +59,20 @@ def collect_if_changed() -> None:
 
     Two servers that start at once take turns: one would delete what the other is writing.
     """
-    root = Path(settings.STATIC_ROOT)
+    root, wanted = Path(settings.STATIC_ROOT), _fingerprint()
+    if _is_collected(root, wanted):
+        return  # The folder may be read-only.
+    root.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     with root.with_name(f"{root.name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        stamp, wanted = root / STAMP, _fingerprint()
-        if not stamp.exists() or stamp.read_text() != wanted:
+        if not _is_collected(root, wanted):
             call_command("collectstatic", interactive=False, clear=True, verbosity=0)
-            stamp.write_text(wanted)
+            (root / STAMP).write_text(wanted)
+
+
+def _is_collected(root: Path, wanted: str) -> bool:
+    stamp = root / STAMP
+    return stamp.exists() and stamp.read_text() == wanted
 
 
 def _fingerprint() -> str:
