@@ -1,6 +1,7 @@
 """Captured changes: changes of agents' states that triggers recorded."""
 
 import re
+from functools import cache
 from typing import Any, ClassVar, Self
 
 from django.db import models
@@ -56,6 +57,19 @@ def _rivals() -> "QuerySet[CapturedChange, Any]":
     return rivals.order_by().values("agent_id").annotate(number=Count("*")).values("number")
 
 
+@cache
+def _conditions() -> tuple[Exists, Q]:
+    """Return whether a transition of the same second records a change, and whether one records it at all.
+
+    Made once: to put them together takes longer than to ask the database.
+    """
+    twins = _recorded().filter(timestamp__range=_about("at"))
+    number = twins.order_by().values("agent_id").annotate(number=Count("*")).values("number")
+    # Few changes are made again within seconds: only of those anything is counted.
+    is_first = ~Exists(_made_again()) | GreaterThan(Subquery(number), Coalesce(Subquery(_rivals()), 0))
+    return Exists(_exactly_recorded()), Exists(twins) & is_first
+
+
 class CapturedChangeQuerySet(AddressedQuerySet["CapturedChange"]):
     """Captured changes."""
 
@@ -64,12 +78,8 @@ class CapturedChangeQuerySet(AddressedQuerySet["CapturedChange"]):
 
         A transition stands for one change only: the same change may have been made twice and recorded once.
         """
-        twins = _recorded().filter(timestamp__range=_about("at"))
-        number = twins.order_by().values("agent_id").annotate(number=Count("*")).values("number")
-        kept = self.filter(agent_id=agent_id, state_before__isnull=False).alias(is_exact=Exists(_exactly_recorded()))
-        # Few changes are made again within seconds: only of those anything is counted.
-        is_first = ~Exists(_made_again()) | GreaterThan(Subquery(number), Coalesce(Subquery(_rivals()), 0))
-        return kept.exclude(Exists(twins) & is_first)
+        is_exact, is_recorded = _conditions()
+        return self.filter(agent_id=agent_id, state_before__isnull=False).alias(is_exact=is_exact).exclude(is_recorded)
 
     def newest_first(self) -> Self:
         return self.order_by("-at", "-id")
