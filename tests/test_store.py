@@ -280,6 +280,16 @@ def test_a_session_starts_and_ends_once(store: StateStore):
 # Prefix
 
 
+def test_an_empty_prefix_is_the_namespace_of_keys_without_one(store: StateStore):
+    bare = StateStore(prefix="")
+    assert bare.save_agent_state("a1", {"step": 1}).key == "a1"
+    assert bare.save_agent_state("a1", {"step": 2}).key == "a1"
+    assert bare.load_agent_state("a1").state_data == '{"step":2}'
+    StateStore(prefix="build").save_agent_state("b1", {"step": 1})
+    with pytest.raises(NotFound):
+        bare.load_agent_state("b1")
+
+
 def test_a_store_with_a_prefix_sees_and_changes_only_its_own_namespace(store: StateStore):
     build, ops = StateStore(prefix="build"), StateStore(prefix="ops")
     build.save_agent_state("a1", {"step": 1})

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from statestore import models
+from statestore.db import fast_rows
 from statestore.db.batching import batched
 from statestore.db.errors import translated_errors
 from statestore.errors import ValidationError
@@ -121,6 +122,9 @@ def _cycle(using: str, task_id: str, wanted: list[str]) -> list[str]:
 
 def replace_edges(using: str, task_id: str, wanted: list[str]) -> None:
     """Make the task's edges in the table those of its dependencies that exist; edges that stay are not touched."""
+    if not wanted:
+        fast_rows.delete(models.TaskDependency, using, task_id=task_id)
+        return
     edges = models.TaskDependency.objects.using(using)
     edges.filter(task_id=task_id).exclude(depends_on_id__in=wanted).delete()
     present = set(edges.filter(task_id=task_id).values_list("depends_on_id", flat=True))
