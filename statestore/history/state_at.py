@@ -7,7 +7,8 @@ from typing import Any, Final
 from django.db.models import OuterRef, QuerySet, Subquery
 
 from statestore import models
-from statestore.db.ids import RowId
+from statestore.db import fast_rows
+from statestore.db.ids import HashedId, RowId
 from statestore.db.routers import store_alias
 from statestore.errors import NotFound
 from statestore.history import limits, moments
@@ -54,14 +55,17 @@ def state_at(agent_id: str, moment: moments.Moment, *, using: str | None = None)
 
 
 def _now(agent_id: str, using: str) -> KnownState:
-    agent = models.AgentState.objects.using(using).filter(agent_id=agent_id).first()
+    agent = fast_rows.find(models.AgentState, using, agent_id=agent_id)
     if agent is None:
         raise NotFound("This agent was deleted. Its snapshots and transitions remain.")
     return KnownState(moments.Now(), agent_id, agent.state_data, agent.updated_at, "now")
 
 
 def _at_snapshot(agent_id: str, snapshot_id: RowId, using: str) -> KnownState:
-    snapshot = models.Snapshot.objects.using(using).of_agent(agent_id).named(snapshot_id)
+    if isinstance(snapshot_id, HashedId):
+        snapshot = models.Snapshot.objects.using(using).of_agent(agent_id).named(snapshot_id)
+    else:
+        snapshot = fast_rows.find(models.Snapshot, using, id=snapshot_id, agent_id=agent_id)
     if snapshot is None:
         raise NotFound("Snapshot not found for this agent. Choose one on the agent's page.")
     label = f"snapshot “{snapshot.description}”" if snapshot.description else "snapshot"

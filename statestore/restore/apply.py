@@ -10,7 +10,7 @@ from typing import Final
 from statestore import models
 from statestore.access import audit, etags
 from statestore.access.audit import Actor
-from statestore.db import transactions
+from statestore.db import fast_rows, transactions
 from statestore.db.fields import readable
 from statestore.db.routers import store_alias
 from statestore.errors import Conflict, DatabaseError
@@ -54,16 +54,23 @@ def apply(planned: RestorePlan, *, by: Actor, reason: str = "", undoes: models.R
     with transactions.writing(using):
         rules.check_not_applied(planned.restore_id, using)
         agent = agent_now(planned.agent.agent_id, using, lock=True)
-        etags.expect(agent, planned.expected_etag, MOVED)
-        restored = _write(agent, planned, by=by, reason=reason, undoes=undoes)
-        _prove(restored, using)
+        etag_before = agent.etag()
+        etags.expect_etag(etag_before, planned.expected_etag, MOVED)
+        restored = _write(agent, planned, etag_before, by=by, reason=reason, undoes=undoes)
+        _prove(restored, planned)
     return restored
 
 
 def _write(
-    agent: models.AgentState, planned: RestorePlan, *, by: Actor, reason: str, undoes: models.Restore | None
+    agent: models.AgentState,
+    planned: RestorePlan,
+    etag_before: str,
+    *,
+    by: Actor,
+    reason: str,
+    undoes: models.Restore | None,
 ) -> models.Restore:
-    now, etag_before, words, using = models.now(), agent.etag(), _words(planned, reason, undoes), planned.using
+    now, words, using = models.now(), _words(planned, reason, undoes), planned.using
     outgoing = agent.state_data
     safety = models.Snapshot(
         agent_id=agent.agent_id, state_data=outgoing, description=_safety_words(planned, reason, undoes), created_at=now
@@ -87,8 +94,8 @@ def _write(
         undoes_id=undoes.pk if undoes else None,
     )
     for row in (safety, transition, restored):
-        row.save(using=using, force_insert=True)
-    agent.save(using=using, update_fields=["state_data", "updated_at"])
+        fast_rows.insert(row, using)
+    fast_rows.update(agent, using, ["state_data", "updated_at"])
     audit.record(
         Action.UNDO if undoes else Action.RESTORE, agent, by=by, using=using,
         hash_before=etag_before, hash_after=agent.etag(),
@@ -107,10 +114,10 @@ def _safety_words(planned: RestorePlan, reason: str, undoes: models.Restore | No
     return f"{SAFETY_DESCRIPTION} {what}" + (f" — {reason}" if reason else "")
 
 
-def _prove(restored: models.Restore, using: str) -> None:
+def _prove(restored: models.Restore, planned: RestorePlan) -> None:
     """Read the agent back before the commit, and refuse the restore if it differs."""
-    agent = agent_now(restored.agent_id, using)
-    if agent.state_hash() != restored.hash_after:
+    agent = agent_now(restored.agent_id, planned.using)
+    if not models.same_text(agent.state_data, planned.text):
         raise DatabaseError(
             "The state read back differs from the state written. Nothing was changed. Run `manage.py doctor`."
         )

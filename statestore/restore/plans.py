@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from statestore import history, models
+from statestore.db import fast_rows
 from statestore.db.errors import translated_errors
 from statestore.db.routers import store_alias
 from statestore.errors import NotFound
@@ -123,8 +124,7 @@ def expecting(planned: RestorePlan, etag: str) -> RestorePlan:
 
 def agent_now(agent_id: str, using: str, *, lock: bool = False) -> models.AgentState:
     """Return the agent's row. Raises NotFound if its orchestrator has deleted it."""
-    agents = models.AgentState.objects.using(using)
-    agent = (agents.select_for_update() if lock else agents).filter(agent_id=agent_id).first()
+    agent = fast_rows.find(models.AgentState, using, agent_id=agent_id, lock=lock)
     if agent is None:
         raise NotFound("The orchestrator deleted this agent. Its snapshots and transitions remain.")
     return agent
@@ -138,7 +138,7 @@ def _warnings(agent: models.AgentState, target: history.KnownState, text: str, u
     age_seconds = now - int(agent.updated_at)
     if 0 <= age_seconds < limits.FRESH_SECONDS:
         warnings.append(Caution("fresh", f"The agent changed {age_seconds} s ago and may be in use."))
-    if models.Session.objects.using(using).of_agent(agent.agent_id).open().exists():
+    if fast_rows.exists(models.Session, using, agent_id=agent.agent_id, ended_at=None):
         warnings.append(Caution("session", "The agent has an open session."))
     if agent.is_deleted:
         warnings.append(Caution("trash", "The agent is in the trash and stays there."))
