@@ -10,7 +10,8 @@ from functools import cache
 from typing import Any, NamedTuple, TypeVar
 
 from django.db import connections
-from django.db.models import CharField, Field, IntegerField, Model, QuerySet, TextField
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models import CharField, IntegerField, Model, QuerySet, TextField
 from django.db.utils import DatabaseError
 
 from statestore.db import vendor
@@ -27,23 +28,25 @@ def find(model: type[Row], using: str, *, lock: bool = False, **values: object) 
     if not _are_plain(model, values):
         rows = _rows(model, using)
         return (rows.select_for_update() if lock else rows).filter(**values).first()
-    fields, sql = _select(model, using, _conditions(values))
-    with connections[using].cursor() as cursor:
-        cursor.execute(sql + (vendor.row_lock(using) if lock else ""), _bound(values))
+    fields, sql = _select(model, using, _conditions(values), lock)
+    connection = connections[using]
+    with connection.cursor() as cursor:
+        cursor.execute(sql, _bound(values))
         found = cursor.fetchone()
-    return _row(model, using, fields, found) if found else None
+    return _row(model, connection, fields, found) if found else None
 
 
 def find_with(model: type[Row], using: str, related: str, column: str, value: str) -> Row | None:
     """Return the row with a plain text in a column, and with it what its foreign key names; None without one."""
     fields, related_model, other_fields, sql = _join(model, using, related, column)
-    with connections[using].cursor() as cursor:
+    connection = connections[using]
+    with connection.cursor() as cursor:
         cursor.execute(sql, [value])
         values = cursor.fetchone()
     if not values:
         return None
-    row = _row(model, using, fields, values[: len(fields.names)])
-    setattr(row, related, _row(related_model, using, other_fields, values[len(fields.names) :]))
+    row = _row(model, connection, fields, values[: len(fields.names)])
+    setattr(row, related, _row(related_model, connection, other_fields, values[len(fields.names) :]))
     return row
 
 
@@ -61,19 +64,17 @@ def exists(model: type[Model], using: str, **values: object) -> bool:
 
 def insert(row: Model, using: str) -> None:
     """Insert a row; one whose key the database makes has it afterwards."""
-    model = type(row)
-    auto = model._meta.auto_field
-    names = tuple(
-        field.attname for field in _stored_fields(model) if field is not auto or getattr(row, field.attname) is not None
-    )
-    values = {name: getattr(row, name) for name in names}
+    model, auto = type(row), row._meta.auto_field
+    is_keyed = auto is None or getattr(row, auto.attname) is not None
+    values = {name: getattr(row, name) for name in _stored_names(model, is_keyed)}
     if not _are_plain(model, values):
         row.save(using=using, force_insert=True)
         return
-    with connections[using].cursor() as cursor:
-        cursor.execute(_insert(model, using, names), list(values.values()))
-        if auto is not None and auto.attname not in values:
-            setattr(row, auto.attname, cursor.fetchone()[0] if _returns_keys(using) else cursor.lastrowid)
+    connection = connections[using]
+    with connection.cursor() as cursor:
+        cursor.execute(_insert(model, using, is_keyed), list(values.values()))
+        if auto is not None and not is_keyed:
+            setattr(row, auto.attname, cursor.fetchone()[0] if _returns_keys(connection) else cursor.lastrowid)
     row._state.adding, row._state.db = False, using
 
 
@@ -119,10 +120,10 @@ def _plain_type(field: Any) -> type | None:
 
 def _are_plain(model: type[Model], values: dict[str, Any]) -> bool:
     types = _plain_types(model)
-    return all(
-        value is None or (type(value) is types[name] and (type(value) is int or bindable(value)))
-        for name, value in values.items()
-    )
+    for name, value in values.items():
+        if value is not None and (type(value) is not types[name] or not bindable(value)):
+            return False
+    return True
 
 
 # Statements, each compiled once
@@ -150,19 +151,19 @@ def _bound(values: dict[str, Any]) -> list[Any]:
     return [value for value in values.values() if value is not None]
 
 
-def _row(model: type[Row], using: str, fields: _Fields, found: Sequence[object]) -> Row:
-    connection = connections[using]
+def _row(model: type[Row], connection: BaseDatabaseWrapper, fields: _Fields, found: Sequence[object]) -> Row:
     values = [
         raw if convert is None or type(raw) is plain else convert(raw, None, connection)
         for (plain, convert), raw in zip(fields.converters, found, strict=True)
     ]
-    return model.from_db(using, fields.names, values)
+    return model.from_db(connection.alias, fields.names, values)
 
 
 @cache
-def _select(model: type[Model], using: str, conditions: _Conditions) -> tuple[_Fields, str]:
+def _select(model: type[Model], using: str, conditions: _Conditions, lock: bool) -> tuple[_Fields, str]:
     fields, columns = _columns(model, using)
-    return fields, f"SELECT {columns} FROM {_from(model, using, conditions)}"  # noqa: S608
+    locked = vendor.row_lock(using) if lock else ""
+    return fields, f"SELECT {columns} FROM {_from(model, using, conditions)}{locked}"  # noqa: S608
 
 
 @cache
@@ -206,20 +207,20 @@ def _columns(model: type[Model], using: str) -> tuple[_Fields, str]:
 
 
 @cache
-def _insert(model: type[Model], using: str, names: tuple[str, ...]) -> str:
-    quote, columns = connections[using].ops.quote_name, _column_of(model)
+def _insert(model: type[Model], using: str, is_keyed: bool) -> str:
+    connection, names, columns = connections[using], _stored_names(model, is_keyed), _column_of(model)
+    quote = connection.ops.quote_name
     places = ", ".join(["%s"] * len(names))
     listed = ", ".join(quote(columns[name]) for name in names)
     sql = f"INSERT INTO {quote(model._meta.db_table)} ({listed}) VALUES ({places})"  # noqa: S608
-    auto = model._meta.auto_field
-    if auto is None or auto.attname in names or not _returns_keys(using):
+    if is_keyed or not _returns_keys(connection):
         return sql
-    return f"{sql} RETURNING {quote(columns[auto.attname])}"
+    return f"{sql} RETURNING {quote(str(model._meta.pk.column))}"
 
 
-def _returns_keys(using: str) -> bool:
+def _returns_keys(connection: BaseDatabaseWrapper) -> bool:
     """Return whether an INSERT can return the key that it made; SQLite before 3.35 tells it of the last row only."""
-    return bool(connections[using].features.can_return_columns_from_insert)
+    return bool(connection.features.can_return_columns_from_insert)
 
 
 @cache
@@ -235,8 +236,10 @@ def _column_of(model: type[Model]) -> dict[str, str]:
 
 
 @cache
-def _stored_fields(model: type[Model]) -> list["Field[Any, Any]"]:
-    return [field for field in model._meta.concrete_fields if not getattr(field, "generated", False)]
+def _stored_names(model: type[Model], is_keyed: bool) -> tuple[str, ...]:
+    """Return the attributes of the columns that an INSERT writes; without its key, the database makes that."""
+    fields = [field for field in model._meta.concrete_fields if not getattr(field, "generated", False)]
+    return tuple(field.attname for field in fields if is_keyed or field is not model._meta.auto_field)
 
 
 def _rows(model: type[Row], using: str) -> QuerySet[Row]:
