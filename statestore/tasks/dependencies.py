@@ -91,6 +91,8 @@ def load(using: str, ids: Iterable[str]) -> dict[str, models.Task | None]:
 
 def check_dependencies(using: str, task_id: str, wanted: list[str], *, may_be_gone: bool = False) -> None:
     """Raise ValidationError if a new dependency does not exist, or if the task would depend on itself."""
+    if not wanted:
+        return
     present = set(models.Task.objects.using(using).filter(pk__in=wanted).values_list("pk", flat=True))
     missing = [name for name in wanted if name not in present and name != task_id]
     if missing and not may_be_gone:
