@@ -19,12 +19,11 @@ from statestore.access.audit import Actor
 from statestore.agents import retention, snapshots
 from statestore.agents import service as agent_service
 from statestore.coroutines import coroutine
-from statestore.db import routers, transactions
+from statestore.db import fast_rows, routers, transactions
 from statestore.db.errors import translated_errors
 from statestore.db.json_columns import as_text, optional_text
 from statestore.errors import MigrationError, NotFound
 from statestore.events import ingest
-from statestore.history import moments
 from statestore.models.agents import AgentQuerySet
 from statestore.models.events import EventQuerySet
 from statestore.models.snapshots import SnapshotQuerySet
@@ -227,11 +226,14 @@ class StateStore:
 
     def restore_snapshot(self, snapshot_id: str, *, reason: str = "") -> models.Restore:
         """Replace the agent's present state by a snapshot's, keep it as a safety snapshot, and return the restore."""
-        snapshot = self._snapshots().without_state().filter(pk=snapshot_id).first()
+        with translated_errors():
+            if self.prefix is None:
+                snapshot = fast_rows.find(models.Snapshot, self.using, id=snapshot_id)
+            else:
+                snapshot = self._snapshots().without_state().filter(pk=snapshot_id).first()
         if snapshot is None:
             raise NotFound(f"Snapshot “{snapshot_id[:80]}” not found. Use list_snapshots to see all snapshots.")
-        plan = restore.plan(snapshot.agent_id, moments.AtSnapshot(snapshot_id), using=self.using)
-        return restore.apply(plan, by=self.actor, reason=reason)
+        return restore.restore_now(snapshot, by=self.actor, reason=reason, using=self.using)
 
     def delete_expired_snapshots(self, among: SnapshotQuerySet | None = None) -> int:
         """Delete the snapshots whose time is over, in chunks, and return how many went."""

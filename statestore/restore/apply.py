@@ -7,7 +7,7 @@ transition, the restore and the audit entry; then the state is read back and com
 from dataclasses import dataclass
 from typing import Final
 
-from statestore import models
+from statestore import history, models
 from statestore.access import audit, etags
 from statestore.access.audit import Actor
 from statestore.db import fast_rows, transactions
@@ -46,18 +46,34 @@ def apply(planned: RestorePlan, *, by: Actor, reason: str = "", undoes: models.R
     if conflicting paths are unresolved; NeedsApproval if a second person must approve first.
     """
     using = planned.using
-    validation.check_columns(models.Restore, {"reason": reason})
     if planned.clashes:
         raise Conflict("Both sides changed the same paths. Nothing was written. Resolve the conflicts first.")
-    how = "Save a plan and send them the link."
-    rules.check_approved(planned.approved_by, is_undo=undoes is not None, how=how)
+    _check(reason, planned.approved_by, is_undo=undoes is not None)
     with transactions.writing(using):
         rules.check_not_applied(planned.restore_id, using)
         agent = agent_now(planned.agent.agent_id, using, lock=True)
-        etag_before = agent.etag()
-        etags.expect_etag(etag_before, planned.expected_etag, MOVED)
-        restored = _write(agent, planned, etag_before, by=by, reason=reason, undoes=undoes)
-        _prove(restored, planned)
+        etag = agent.etag()
+        etags.expect_etag(etag, planned.expected_etag, MOVED)
+        return _applied(agent, etag, planned, by=by, reason=reason, undoes=undoes)
+
+
+def _check(reason: str, approved_by: str = "", *, is_undo: bool = False) -> None:
+    validation.check_columns(models.Restore, {"reason": reason})
+    rules.check_approved(approved_by, is_undo=is_undo, how="Save a plan and send them the link.")
+
+
+def _applied(
+    agent: models.AgentState,
+    etag: str,
+    planned: RestorePlan,
+    *,
+    by: Actor,
+    reason: str,
+    undoes: models.Restore | None = None,
+) -> models.Restore:
+    """Write a plan over the agent's locked row, which has this ETag, and prove it."""
+    restored = _write(agent, planned, etag, by=by, reason=reason, undoes=undoes)
+    _prove(restored, planned)
     return restored
 
 
@@ -163,11 +179,21 @@ def undo(restored: models.Restore, *, by: Actor, expected_etag: str | None = Non
 
 
 def restore_now(
-    snapshot: models.Snapshot, *, by: Actor, if_match: str | None = None, reason: str = ""
+    snapshot: models.Snapshot, *, by: Actor, if_match: str | None = None, reason: str = "", using: str | None = None
 ) -> models.Restore:
-    """One-call restore of a snapshot; honours If-Match. Returns the restore, or raises Moved with the present ETag."""
-    planned = plan(snapshot.agent_id, moments.AtSnapshot(snapshot.pk))
-    return apply(planned if if_match is None else expecting(planned, if_match), by=by, reason=reason)
+    """One-call restore of a snapshot; honours If-Match. Returns the restore, or raises Moved with the present ETag.
+
+    There is no preview whose warnings matter: plan and restore are one transaction, and the agent is read once.
+    """
+    using = using or store_alias()
+    _check(reason)
+    with transactions.writing(using):
+        agent = agent_now(snapshot.agent_id, using, lock=True)
+        etag = agent.etag()
+        etags.expect_etag(etag, if_match, MOVED)
+        target = history.state_at(agent.agent_id, moments.AtSnapshot(snapshot.pk), using=using)
+        planned = RestorePlan(agent, target, etag, (), using, target.text, label=target.label)
+        return _applied(agent, etag, planned, by=by, reason=reason)
 
 
 def undo_now(restored: models.Restore, *, by: Actor, if_match: str | None = None, reason: str = "") -> models.Restore:

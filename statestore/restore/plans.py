@@ -156,16 +156,13 @@ def _warnings(agent: models.AgentState, target: history.KnownState, text: str, u
 def _other_shape(now: str, then: str) -> str:
     """Return a sentence if two states differ in type or in their top-level keys, otherwise nothing."""
     try:
-        present = parsing.parse(now)
-        past = parsing.parse(then)
+        (present, present_keys), (past, past_keys) = parsing.top_level(now), parsing.top_level(then)
     except parsing.NotJson:
         # Text that cannot be parsed can still be told from an object by how it begins.
         is_same_kind = now.lstrip()[:1] == then.lstrip()[:1]
         return "" if is_same_kind else "Only one of the current and the restored state is JSON."
-    if type(present) is not type(past):
+    if present is not past:
         return "The restored state has another JSON type than the current one."
-    if not isinstance(present, dict) or not isinstance(past, dict):
-        return ""
-    lost, gained = [*present.keys() - past.keys()], [*past.keys() - present.keys()]
+    lost, gained = present_keys - past_keys, past_keys - present_keys
     words = [f"without “{key[:40]}”" for key in sorted(lost)[:5]] + [f"with “{key[:40]}”" for key in sorted(gained)[:5]]
     return f"Top-level keys differ from the current state: {', '.join(words)}." if words else ""
