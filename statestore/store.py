@@ -13,7 +13,7 @@ from django.core.management import call_command
 from django.db import connections
 from django.db.models import Model, Q, QuerySet
 
-from statestore import models, restore
+from statestore import models, restore, search
 from statestore.access import audit
 from statestore.access.audit import Actor
 from statestore.agents import retention, snapshots
@@ -131,10 +131,14 @@ class StateStore:
             raise NotFound(f"Agent “{agent_id[:80]}” is in the trash. Restore it with undelete_agent.")
         return agent
 
-    def list_agents(self) -> list[models.AgentState]:
-        """Return the agents that are not in the trash, last changed first, without their states (loaded on access)."""
+    def list_agents(self, *, with_states: bool = False) -> list[models.AgentState]:
+        """Return the agents that are not in the trash, last changed first.
+
+        Without their states, each of which is a query of its own on access, or all `with_states` in one query.
+        """
+        agents = self.agents().alive().order_by("-updated_at", "-rowid")
         with translated_errors():
-            return list(self.agents().alive().without_state().order_by("-updated_at", "-rowid"))
+            return list(agents if with_states else agents.without_state())
 
     def update_agent_status(
         self, agent_id: str, status: str, *, reason: str = "", if_match: str | None = None
@@ -268,10 +272,9 @@ class StateStore:
         with translated_errors():
             return list(self._events().of_type(event_type).newest_first()[:limit])
 
-    def search_events(self, query: str, limit: int = 100) -> list[models.Event]:
-        """Return the events with the text in content, type or session, newest first."""
-        with translated_errors():
-            return list(self._events().matching(query).newest_first()[:limit])
+    def search_events(self, query: str, limit: int | None = 100) -> list[models.Event]:
+        """Return the newest events with the text in content, type or session, newest first, by the search index."""
+        return search.newest_with(str(query), among=self._events().all(), limit=limit)
 
     # Tasks
 

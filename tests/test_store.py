@@ -98,6 +98,16 @@ def test_agents_are_listed_last_changed_first_without_their_states(store: StateS
     assert "state_data" in agents[0].get_deferred_fields()
 
 
+def test_agents_are_listed_with_their_states_in_one_query(store: StateStore, django_assert_num_queries: Any):
+    make_agent("old", updated_at=1, state={"step": 1})
+    make_agent("new", updated_at=2, state={"step": 2})
+    make_agent("gone", is_deleted=1)
+    with django_assert_num_queries(1, using=store_alias()):
+        states = [agent.state_data for agent in store.list_agents(with_states=True)]
+    assert states == ['{"step": 2}', '{"step": 1}']
+    assert StateStore(prefix="build").list_agents(with_states=True) == []
+
+
 def test_a_change_of_status_is_recorded_and_audited(store: StateStore):
     make_agent("a1", state={"step": 1})
     transition = store.update_agent_status("a1", "paused", reason="lunch")
