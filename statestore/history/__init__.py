@@ -15,7 +15,7 @@ from statestore.history.bisect import Flip, Flips, bisect
 from statestore.history.blame import Blame, blame
 from statestore.history.commits import commits
 from statestore.history.past import Position, Record
-from statestore.history.state_at import KnownState, find_transition, recorded_state, state_at, states_at
+from statestore.history.state_at import KnownState, find_transition, recorded_state, state_at, state_in, states_at
 from statestore.history.timeline import Lane, Span, lanes, latest_events, neighbours, span_of, stop_at, timeline
 from statestore.history.value_history import PathHistory, ValueChange, path_history
 from statestore.history.walk import Cause
@@ -43,6 +43,7 @@ __all__ = [
     "recorded_state",
     "span_of",
     "state_at",
+    "state_in",
     "states_at",
     "stop_at",
     "timeline",

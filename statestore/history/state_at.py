@@ -68,10 +68,14 @@ def _at_snapshot(agent_id: str, snapshot_id: RowId, using: str) -> KnownState:
         snapshot = fast_rows.find(models.Snapshot, using, id=snapshot_id, agent_id=agent_id)
     if snapshot is None:
         raise NotFound("Snapshot not found for this agent. Choose one on the agent's page.")
+    return replace(state_in(snapshot), moment=moments.AtSnapshot(snapshot_id))
+
+
+def state_in(snapshot: models.Snapshot) -> KnownState:
+    """Return the state in a snapshot that was read already."""
     label = f"snapshot “{snapshot.description}”" if snapshot.description else "snapshot"
-    return KnownState(
-        moments.AtSnapshot(snapshot_id), agent_id, snapshot.state_data, snapshot.created_at, label, snapshot.expires_at
-    )
+    moment = moments.AtSnapshot(snapshot.pk)
+    return KnownState(moment, snapshot.agent_id, snapshot.state_data, snapshot.created_at, label, snapshot.expires_at)
 
 
 def _at_transition(agent_id: str, transition_id: RowId, side: moments.Side, using: str) -> KnownState:

@@ -191,7 +191,7 @@ def restore_now(
         agent = agent_now(snapshot.agent_id, using, lock=True)
         etag = agent.etag()
         etags.expect_etag(etag, if_match, MOVED)
-        target = history.state_at(agent.agent_id, moments.AtSnapshot(snapshot.pk), using=using)
+        target = history.state_in(snapshot)
         planned = RestorePlan(agent, target, etag, (), using, target.text, label=target.label)
         return _applied(agent, etag, planned, by=by, reason=reason)
 
