@@ -141,6 +141,17 @@ def test_a_restore_in_one_call_honours_the_etag():
     assert restore.restore_now(snapshot, by=ADA, if_match=agent.etag())
 
 
+def test_the_undo_of_a_restore_is_found_among_the_restores_of_its_agent(on_sqlite: bool):
+    agent = make_agent(state={"step": 9})
+    snapshot = make_snapshot(agent, {"step": 1})
+    done = restore.restore_now(snapshot, by=ADA)
+    undone = restore.undo(done, by=ADA)
+    rows = models.Restore.objects.with_undo()
+    assert {row.pk: row.undone_by for row in rows} == {done.pk: undone.pk, undone.pk: None}
+    if on_sqlite:
+        assert "SEARCH U0 USING INDEX dash_restore_agent" in rows.newest_first()[:50].explain()
+
+
 def test_a_restore_knows_whether_it_still_stands():
     agent = make_agent(state={"step": 9})
     snapshot = make_snapshot(agent, {"step": 1})
