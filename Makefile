@@ -38,8 +38,8 @@ format: .venv/.dev ## rewrite Python and templates in the house's form
 	$(BIN)/ruff format .
 	$(BIN)/djangofmt templates
 
-bench: .venv/.dev ## measure the figures of docs/operations.md on generated data
-	$(BIN)/python -m tests.bench
+bench: .venv/.dev ## measure the figures of docs/operations.md on generated data (CHECK=1 fails out of bounds)
+	CHECK=$(CHECK) $(BIN)/python -m tests.bench
 
 screenshots: .venv/.dev ## make the pictures of README and docs anew
 	$(BIN)/python -m tests.screenshots

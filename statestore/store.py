@@ -12,18 +12,17 @@ from asgiref.sync import sync_to_async
 from django.core.management import CommandError, call_command
 from django.db.models import Model, Q, QuerySet
 
-from statestore import models, restore
+from statestore import models, restore, search
 from statestore.access import audit
 from statestore.access.audit import Actor
 from statestore.agents import retention, snapshots
 from statestore.agents import service as agent_service
 from statestore.coroutines import coroutine
-from statestore.db import routers, transactions
+from statestore.db import fast_rows, routers, transactions
 from statestore.db.errors import translated_errors
 from statestore.db.json_columns import as_text, optional_text
 from statestore.errors import MigrationError, NotFound
 from statestore.events import ingest
-from statestore.history import moments
 from statestore.models.agents import AgentQuerySet
 from statestore.models.events import EventQuerySet
 from statestore.models.snapshots import SnapshotQuerySet
@@ -130,10 +129,14 @@ class StateStore:
             raise NotFound(f"Agent “{agent_id[:80]}” is in the trash. Restore it with undelete_agent.")
         return agent
 
-    def list_agents(self) -> list[models.AgentState]:
-        """Return the agents that are not in the trash, last changed first, without their states (loaded on access)."""
+    def list_agents(self, *, with_states: bool = False) -> list[models.AgentState]:
+        """Return the agents that are not in the trash, last changed first.
+
+        Without their states, each of which is a query of its own on access, or all `with_states` in one query.
+        """
+        agents = self.agents().alive().order_by("-updated_at", "-rowid")
         with translated_errors():
-            return list(self.agents().alive().without_state().order_by("-updated_at", "-rowid"))
+            return list(agents if with_states else agents.without_state())
 
     def update_agent_status(
         self, agent_id: str, status: str, *, reason: str = "", if_match: str | None = None
@@ -225,11 +228,14 @@ class StateStore:
 
     def restore_snapshot(self, snapshot_id: str, *, reason: str = "") -> models.Restore:
         """Replace the agent's present state by a snapshot's, keep it as a safety snapshot, and return the restore."""
-        snapshot = self._snapshots().without_state().filter(pk=snapshot_id).first()
+        with translated_errors():
+            if self.prefix is None:
+                snapshot = fast_rows.find(models.Snapshot, self.using, id=snapshot_id)
+            else:
+                snapshot = self._snapshots().without_state().filter(pk=snapshot_id).first()
         if snapshot is None:
             raise NotFound(f"Snapshot “{snapshot_id[:80]}” not found. Use list_snapshots to see all snapshots.")
-        plan = restore.plan(snapshot.agent_id, moments.AtSnapshot(snapshot_id), using=self.using)
-        return restore.apply(plan, by=self.actor, reason=reason)
+        return restore.restore_now(snapshot, by=self.actor, reason=reason, using=self.using)
 
     def delete_expired_snapshots(self, among: SnapshotQuerySet | None = None) -> int:
         """Delete the snapshots whose time is over, in chunks, and return how many went."""
@@ -264,10 +270,9 @@ class StateStore:
         with translated_errors():
             return list(self._events().of_type(event_type).newest_first()[:limit])
 
-    def search_events(self, query: str, limit: int = 100) -> list[models.Event]:
-        """Return the events with the text in content, type or session, newest first."""
-        with translated_errors():
-            return list(self._events().matching(query).newest_first()[:limit])
+    def search_events(self, query: str, limit: int | None = 100) -> list[models.Event]:
+        """Return the newest events with the text in content, type or session, newest first, by the search index."""
+        return search.newest_with(str(query), among=self._events().all(), limit=limit)
 
     # Tasks
 

@@ -92,6 +92,16 @@ def test_agents_are_listed_last_changed_first_without_their_states(store: StateS
     assert "state_data" in agents[0].get_deferred_fields()
 
 
+def test_agents_are_listed_with_their_states_in_one_query(store: StateStore, django_assert_num_queries: Any):
+    make_agent("old", updated_at=1, state={"step": 1})
+    make_agent("new", updated_at=2, state={"step": 2})
+    make_agent("gone", is_deleted=1)
+    with django_assert_num_queries(1, using=store_alias()):
+        states = [agent.state_data for agent in store.list_agents(with_states=True)]
+    assert states == ['{"step": 2}', '{"step": 1}']
+    assert StateStore(prefix="build").list_agents(with_states=True) == []
+
+
 def test_a_change_of_status_is_recorded_and_audited(store: StateStore):
     make_agent("a1", state={"step": 1})
     transition = store.update_agent_status("a1", "paused", reason="lunch")
@@ -272,6 +282,16 @@ def test_a_session_starts_and_ends_once(store: StateStore):
 
 
 # Prefix
+
+
+def test_an_empty_prefix_is_the_namespace_of_keys_without_one(store: StateStore):
+    bare = StateStore(prefix="")
+    assert bare.save_agent_state("a1", {"step": 1}).key == "a1"
+    assert bare.save_agent_state("a1", {"step": 2}).key == "a1"
+    assert bare.load_agent_state("a1").state_data == '{"step":2}'
+    StateStore(prefix="build").save_agent_state("b1", {"step": 1})
+    with pytest.raises(NotFound):
+        bare.load_agent_state("b1")
 
 
 def test_a_store_with_a_prefix_sees_and_changes_only_its_own_namespace(store: StateStore):

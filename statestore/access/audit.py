@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from statestore import models
+from statestore.db import fast_rows
 from statestore.db.routers import store_alias
 from statestore.models.audit import Action
 
@@ -44,7 +45,7 @@ def record(
         at=models.now(),
         actor=by.name,
         ip_address=by.ip_address,
-        action=action,
+        action=action.value,
         noun=row if isinstance(row, str) else row._meta.verbose_name,
         row_id=getattr(row, "agent_id", row.pk) if row_id is None else row_id,
         hash_before=hash_before,
@@ -54,7 +55,7 @@ def record(
         reverts=reverts,
         detail=_as_json(detail) or "",
     )
-    entry.save(using=using or store_alias(), force_insert=True)
+    fast_rows.insert(entry, using or store_alias())
     return entry
 
 

@@ -5,7 +5,7 @@ from django.db.models import Model
 from statestore import models
 from statestore.access import audit, etags
 from statestore.access.audit import Actor
-from statestore.db import transactions
+from statestore.db import fast_rows, transactions
 from statestore.errors import NotFound
 from statestore.models.audit import Action
 from statestore.models.tasks import edges_around
@@ -14,13 +14,13 @@ from statestore.models.tasks import edges_around
 def write(using: str, row: Model, stored: Model | None, *, by: Actor, reverts: int | None = None) -> None:
     """Write a new row, or the changed columns of one that is stored, and record it in the audit log."""
     if stored is None:
-        row.save(using=using, force_insert=True)
+        fast_rows.insert(row, using)
         after = columns_of(row)
         audit.record(Action.CREATE, row, by=by, row_id=row.pk, after=after, reverts=reverts, using=using)
         return
     before, after = changed_columns(stored, row)
     if after:
-        row.save(using=using, force_update=True, update_fields=list(after))
+        fast_rows.update(row, using, after)
     action = Action.EDIT
     if isinstance(row, models.Task) and after.keys() - {"updated_at"} == {"status"}:
         # A change of the status alone is one action wherever it is made: on the board, in the admin, by the API.

@@ -45,7 +45,7 @@ def save_agent(
         raise ValidationError("An agent needs an id.", field="agent_id")
     validation.check_columns(models.Transition, {"reason": reason})
     with transactions.writing(using):
-        stored = fast_rows.find(models.AgentState, using, "agent_id", agent_id, lock=True)
+        stored = fast_rows.find(models.AgentState, using, agent_id=agent_id, lock=True)
         _check(stored, agent_id, prefix, if_match, only_new)
         validation.check_columns(models.AgentState, columns, kept=stored)
         state_before = stored.state_data if stored else ""
@@ -78,7 +78,7 @@ def report_state(
     one is not, or the log would have an entry for each step.
     """
     with transactions.writing(using):
-        stored = fast_rows.find(models.AgentState, using, "agent_id", agent_id, lock=True)
+        stored = fast_rows.find(models.AgentState, using, agent_id=agent_id, lock=True)
         saved = save_agent(
             using, agent_id, columns, prefix=prefix, reason=reason, record=True, if_match=if_match, only_new=only_new,
             by=by,
@@ -113,7 +113,7 @@ def change_agent(
     Raises Conflict for an agent in the trash: only its orchestrator brings it back by saving it.
     """
     with transactions.writing(using):
-        stored = models.AgentState.objects.using(using).select_for_update().filter(agent_id=agent_id).first()
+        stored = fast_rows.find(models.AgentState, using, agent_id=agent_id, lock=True)
         check_alive(stored)
         saved = save_agent(using, agent_id, columns, reason=reason or None, record=True, if_match=if_match, by=by)
         audit.record(
@@ -131,13 +131,20 @@ def find_agent(
 
     Raises NotFound, and Moved where the row is not the one that `if_match` names.
     """
-    agents = models.AgentState.objects.using(using)
-    agents = agents if prefix is None else agents.in_namespace(prefix)
-    agent: models.AgentState | None = (agents.select_for_update() if lock else agents).filter(agent_id=agent_id).first()
+    agent = fast_rows.find(models.AgentState, using, agent_id=agent_id, lock=lock, **_namespace(agent_id, prefix))
     if agent is None:
         raise NotFound(f"Agent “{agent_id[:80]}” not found. Check the id and the namespace.")
     etags.expect(agent, if_match)
     return agent
+
+
+def _namespace(agent_id: str, prefix: str | None) -> dict[str, str]:
+    """Return the columns by which an agent is of a namespace; None is of any."""
+    return {} if prefix is None else {"key": _key(agent_id, prefix)}
+
+
+def _key(agent_id: str, prefix: str | None) -> str:
+    return f"{prefix}:{agent_id}" if prefix else agent_id
 
 
 def change_status(
@@ -204,7 +211,7 @@ def bring_back(
 
 def _set_deleted(using: str, agent: models.AgentState, is_deleted: int) -> None:
     agent.is_deleted = is_deleted
-    agent.save(using=using, update_fields=["is_deleted"])
+    fast_rows.update(agent, using, ["is_deleted"])
 
 
 def check_alive(agent: models.AgentState | None) -> None:
@@ -216,7 +223,7 @@ def check_alive(agent: models.AgentState | None) -> None:
 def _check(
     stored: models.AgentState | None, agent_id: str, prefix: str | None, if_match: str | None, only_new: bool
 ) -> None:
-    if stored is not None and prefix is not None and stored.key != f"{prefix}:{agent_id}":
+    if stored is not None and prefix is not None and stored.key != _key(agent_id, prefix):
         raise Conflict(
             f"The id “{agent_id[:80]}” is already in use in another namespace."
             " Saving would delete that agent. Choose another id."
@@ -227,7 +234,7 @@ def _check(
 
 
 def _insert(using: str, agent_id: str, prefix: str | None, columns: Mapping[str, object]) -> models.AgentState:
-    key = agent_id if prefix is None else f"{prefix}:{agent_id}"
+    key = _key(agent_id, prefix)
     validation.check_columns(models.AgentState, {"agent_id": agent_id, "key": key})
     now = models.now()
     columns = {"name": agent_id, **columns}
@@ -249,10 +256,10 @@ def record_transition(using: str, agent_id: str, columns: Mapping[str, object]) 
     """Record a change of an agent's state that happened elsewhere, and return the transition."""
     validation.check_columns(models.Transition, columns)
     with transactions.writing(using):
-        if not models.AgentState.objects.using(using).filter(agent_id=agent_id).exists():
+        if not fast_rows.exists(models.AgentState, using, agent_id=agent_id):
             validation.check_columns(models.Transition, {"agent_id": agent_id})
         transition = models.Transition(agent_id=agent_id, timestamp=models.now(), **columns)
-        transition.save(using=using, force_insert=True)
+        fast_rows.insert(transition, using)
     return transition
 
 

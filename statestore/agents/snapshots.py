@@ -4,7 +4,7 @@ from statestore import models
 from statestore.access import audit, etags
 from statestore.access.audit import Actor
 from statestore.agents.service import find_agent
-from statestore.db import transactions
+from statestore.db import fast_rows, transactions
 from statestore.errors import NotFound, ValidationError
 from statestore.models import validation
 from statestore.models.audit import Action
@@ -32,8 +32,7 @@ def take_snapshot(
         raise ValidationError("A snapshot must expire in the future. Nothing was saved.", field="expires_at")
     with transactions.writing(using):
         agent = find_agent(using, agent_id, prefix=prefix, lock=True, if_match=if_match)
-        own_snapshots = models.Snapshot.objects.using(using).of_agent(agent_id)
-        made: models.Snapshot | None = own_snapshots.filter(pk=made_id).first() if made_id else None
+        made = fast_rows.find(models.Snapshot, using, id=made_id, agent_id=agent_id) if made_id else None
         if made is not None:
             return made
         snapshot = models.Snapshot(
@@ -44,9 +43,9 @@ def take_snapshot(
             created_at=now,
             expires_at=expires_at,
         )
-        snapshot.save(using=using, force_insert=True)
+        fast_rows.insert(snapshot, using)
         if expires_at is not None:
-            models.SnapshotExpiry(snapshot_id=snapshot.pk, expires_at=expires_at).save(using=using, force_insert=True)
+            fast_rows.insert(models.SnapshotExpiry(snapshot_id=snapshot.pk, expires_at=expires_at), using)
         audit.record(
             Action.SNAPSHOT, agent, by=by, using=using, hash_before=agent.etag(), detail={"snapshot": snapshot.pk}
         )

@@ -1,65 +1,169 @@
-"""Single rows by statements that are compiled once, for the writes that must be fast.
+"""Single rows by statements that are compiled once, for the verbs that must be fast.
 
 The ORM compiles the SQL of each statement again, which takes longer than running it: a save took 1.8 ms, of which
-SQLite used 0.5. Values are read through the same fields; values that a field has to prepare go through the ORM.
+SQLite used 0.5. Values are read through the same fields. What is not a plain text or number of its column's type, what
+a field would have to prepare, and what one of the databases cannot bind as it is, goes through the ORM.
 """
 
 from collections.abc import Iterable, Sequence
 from functools import cache
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from django.db import connections
-from django.db.models import Model
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models import CharField, IntegerField, Model, QuerySet, TextField
+from django.db.utils import DatabaseError
 
 from statestore.db import vendor
-from statestore.db.fields import NonInteger, bindable
+from statestore.db.fields import bindable
 
 Row = TypeVar("Row", bound=Model)
 
 
-def find(model: type[Row], using: str, column: str, value: Any, *, lock: bool = False) -> Row | None:
-    """Return the row with a value in a column, None without one; with `lock` it is locked against other writers."""
-    if not bindable(value):
-        rows = model._default_manager.using(using)
-        return (rows.select_for_update() if lock else rows).filter(**{column: value}).first()
-    fields, sql = _select(model, using, column)
-    with connections[using].cursor() as cursor:
-        cursor.execute(sql + (vendor.row_lock(using) if lock else ""), [value])
-        values = cursor.fetchone()
-    return _row(model, using, fields, values) if values else None
+# Read
+
+
+def find(model: type[Row], using: str, *, lock: bool = False, **values: object) -> Row | None:
+    """Return the row with some values by column, None without one; with `lock` it is locked against other writers."""
+    if not _are_plain(model, values):
+        rows = _rows(model, using)
+        return (rows.select_for_update() if lock else rows).filter(**values).first()
+    fields, sql = _select(model, using, _conditions(values), lock)
+    connection = connections[using]
+    with connection.cursor() as cursor:
+        cursor.execute(sql, _bound(values))
+        found = cursor.fetchone()
+    return _row(model, connection, fields, found) if found else None
 
 
 def find_with(model: type[Row], using: str, related: str, column: str, value: str) -> Row | None:
     """Return the row with a plain text in a column, and with it what its foreign key names; None without one."""
     fields, related_model, other_fields, sql = _join(model, using, related, column)
-    with connections[using].cursor() as cursor:
+    connection = connections[using]
+    with connection.cursor() as cursor:
         cursor.execute(sql, [value])
         values = cursor.fetchone()
     if not values:
         return None
-    row = _row(model, using, fields, values[: len(fields)])
-    setattr(row, related, _row(related_model, using, other_fields, values[len(fields) :]))
+    row = _row(model, connection, fields, values[: len(fields.names)])
+    setattr(row, related, _row(related_model, connection, other_fields, values[len(fields.names) :]))
     return row
 
 
-# The name of each column's attribute, and what makes its value of what the database gave.
-_Fields = list[tuple[str, Any]]
+def exists(model: type[Model], using: str, **values: object) -> bool:
+    """Return whether there is a row with some values by column; None stands for NULL."""
+    if not _are_plain(model, values):
+        return _rows(model, using).filter(**values).exists()
+    with connections[using].cursor() as cursor:
+        cursor.execute(_exists(model, using, _conditions(values)), _bound(values))
+        return cursor.fetchone() is not None
 
 
-def _row(model: type[Row], using: str, fields: _Fields, found: Sequence[object]) -> Row:
+# Write
+
+
+def insert(row: Model, using: str) -> None:
+    """Insert a row; one whose key the database makes has it afterwards."""
+    model, auto = type(row), row._meta.auto_field
+    is_keyed = auto is None or getattr(row, auto.attname) is not None
+    values = {name: getattr(row, name) for name in _stored_names(model, is_keyed)}
+    if not _are_plain(model, values):
+        row.save(using=using, force_insert=True)
+        return
     connection = connections[using]
-    values = [
-        convert(raw, None, connection) if convert else raw for (_, convert), raw in zip(fields, found, strict=True)
-    ]
-    return model.from_db(using, [name for name, _ in fields], values)
+    with connection.cursor() as cursor:
+        cursor.execute(_insert(model, using, is_keyed), list(values.values()))
+        if auto is not None and not is_keyed:
+            setattr(row, auto.attname, cursor.fetchone()[0] if _returns_keys(connection) else cursor.lastrowid)
+    row._state.adding, row._state.db = False, using
+
+
+def update(row: Model, using: str, names: Iterable[str]) -> None:
+    """Write some columns of a row that is there. Raises the driver's DatabaseError if it is not."""
+    if row.pk is None:
+        raise DatabaseError("A row without a key cannot be updated")
+    written = tuple(sorted(names))
+    values = {name: getattr(row, name) for name in written}
+    if not _are_plain(type(row), {**values, str(row._meta.pk.attname): row.pk}):
+        row.save(using=using, force_update=True, update_fields=written)
+        return
+    with connections[using].cursor() as cursor:
+        cursor.execute(_update(type(row), using, written), [*values.values(), row.pk])
+        if cursor.rowcount != 1:
+            raise DatabaseError("An update did not affect any row")
+
+
+def delete(model: type[Model], using: str, **values: object) -> None:
+    """Delete the rows with some values by column; nothing may refer to them."""
+    if not _are_plain(model, values):
+        _rows(model, using).filter(**values).delete()
+        return
+    with connections[using].cursor() as cursor:
+        cursor.execute(_delete(model, using, _conditions(values)), _bound(values))
+
+
+# Which values need no field to prepare them
 
 
 @cache
-def _select(model: type[Model], using: str, column: str) -> tuple[_Fields, str]:
-    quote = connections[using].ops.quote_name
+def _plain_types(model: type[Model]) -> dict[str, type | None]:
+    """Return {attribute: the type of its plain values}; None where a field of another kind prepares all of them."""
+    return {field.attname: _plain_type(field) for field in model._meta.concrete_fields}
+
+
+def _plain_type(field: Any) -> type | None:
+    field = getattr(field, "target_field", field)
+    if isinstance(field, IntegerField):
+        return int
+    return str if isinstance(field, TextField | CharField) else None
+
+
+def _are_plain(model: type[Model], values: dict[str, Any]) -> bool:
+    types = _plain_types(model)
+    for name, value in values.items():
+        if value is not None and (type(value) is not types[name] or not bindable(value)):
+            return False
+    return True
+
+
+# Statements, each compiled once
+
+
+class _Fields(NamedTuple):
+    """The columns that are read: the names of their attributes, and for each what makes its value.
+
+    Of what the database gave, a value of the column's plain type stays as it is; a function converts all others.
+    """
+
+    names: list[str]
+    converters: list[tuple[type | None, Any]]
+
+
+# The attributes that a statement compares, and whether with NULL.
+_Conditions = tuple[tuple[str, bool], ...]
+
+
+def _conditions(values: dict[str, object]) -> _Conditions:
+    return tuple((name, value is None) for name, value in values.items())
+
+
+def _bound(values: dict[str, Any]) -> list[Any]:
+    return [value for value in values.values() if value is not None]
+
+
+def _row(model: type[Row], connection: BaseDatabaseWrapper, fields: _Fields, found: Sequence[object]) -> Row:
+    values = [
+        raw if convert is None or type(raw) is plain else convert(raw, None, connection)
+        for (plain, convert), raw in zip(fields.converters, found, strict=True)
+    ]
+    return model.from_db(connection.alias, fields.names, values)
+
+
+@cache
+def _select(model: type[Model], using: str, conditions: _Conditions, lock: bool) -> tuple[_Fields, str]:
     fields, columns = _columns(model, using)
-    table = quote(model._meta.db_table)
-    return fields, f"SELECT {columns} FROM {table} WHERE {quote(column)} = %s"  # noqa: S608
+    locked = vendor.row_lock(using) if lock else ""
+    return fields, f"SELECT {columns} FROM {_from(model, using, conditions)}{locked}"  # noqa: S608
 
 
 @cache
@@ -78,52 +182,65 @@ def _join(model: type[Model], using: str, related: str, column: str) -> tuple[_F
     return fields, related_model, other_fields, sql
 
 
+@cache
+def _exists(model: type[Model], using: str, conditions: _Conditions) -> str:
+    return f"SELECT 1 FROM {_from(model, using, conditions)} LIMIT 1"  # noqa: S608
+
+
+@cache
+def _delete(model: type[Model], using: str, conditions: _Conditions) -> str:
+    return f"DELETE FROM {_from(model, using, conditions)}"  # noqa: S608
+
+
+def _from(model: type[Model], using: str, conditions: _Conditions) -> str:
+    quote, columns = connections[using].ops.quote_name, _column_of(model)
+    compared = [f"{quote(columns[name])} {'IS NULL' if is_null else '= %s'}" for name, is_null in conditions]
+    return f"{quote(model._meta.db_table)} WHERE {' AND '.join(compared)}"
+
+
 def _columns(model: type[Model], using: str) -> tuple[_Fields, str]:
     fields, quote = model._meta.concrete_fields, connections[using].ops.quote_name
     table = quote(model._meta.db_table)
     columns = ", ".join(f"{table}.{quote(str(field.column))}" for field in fields)
-    return [(field.attname, getattr(field, "from_db_value", None)) for field in fields], columns
-
-
-def insert(row: Model, using: str) -> None:
-    """Insert a row."""
-    fields = [field for field in row._meta.concrete_fields if not getattr(field, "generated", False)]
-    values = [getattr(row, field.attname) for field in fields]
-    if not all(map(_is_plain, values)):
-        row.save(using=using, force_insert=True)
-        return
-    with connections[using].cursor() as cursor:
-        cursor.execute(_insert(type(row), using), values)
-    row._state.adding, row._state.db = False, using
+    converters = [(_plain_type(field), getattr(field, "from_db_value", None)) for field in fields]
+    return _Fields([field.attname for field in fields], converters), columns
 
 
 @cache
-def _insert(model: type[Model], using: str) -> str:
-    columns = [str(field.column) for field in model._meta.concrete_fields if not getattr(field, "generated", False)]
-    quote = connections[using].ops.quote_name
-    places = ", ".join(["%s"] * len(columns))
-    return f"INSERT INTO {quote(model._meta.db_table)} ({', '.join(map(quote, columns))}) VALUES ({places})"  # noqa: S608
+def _insert(model: type[Model], using: str, is_keyed: bool) -> str:
+    connection, names, columns = connections[using], _stored_names(model, is_keyed), _column_of(model)
+    quote = connection.ops.quote_name
+    places = ", ".join(["%s"] * len(names))
+    listed = ", ".join(quote(columns[name]) for name in names)
+    sql = f"INSERT INTO {quote(model._meta.db_table)} ({listed}) VALUES ({places})"  # noqa: S608
+    if is_keyed or not _returns_keys(connection):
+        return sql
+    return f"{sql} RETURNING {quote(str(model._meta.pk.column))}"
 
 
-def update(row: Model, using: str, names: Iterable[str]) -> None:
-    """Write some columns of a row that is there."""
-    written = tuple(sorted(names))
-    values = [*(getattr(row, name) for name in written), row.pk]
-    if not all(map(_is_plain, values)):
-        row.save(using=using, update_fields=written)
-        return
-    with connections[using].cursor() as cursor:
-        cursor.execute(_update(type(row), using, written), values)
+def _returns_keys(connection: BaseDatabaseWrapper) -> bool:
+    """Return whether an INSERT can return the key that it made; SQLite before 3.35 tells it of the last row only."""
+    return bool(connection.features.can_return_columns_from_insert)
 
 
 @cache
 def _update(model: type[Model], using: str, names: tuple[str, ...]) -> str:
-    quote = connections[using].ops.quote_name
-    columns = {field.attname: str(field.column) for field in model._meta.concrete_fields}
+    quote, columns = connections[using].ops.quote_name, _column_of(model)
     written = ", ".join(f"{quote(columns[name])} = %s" for name in names)
-    key = str(model._meta.pk.column)
-    return f"UPDATE {quote(model._meta.db_table)} SET {written} WHERE {quote(key)} = %s"  # noqa: S608
+    key = quote(str(model._meta.pk.column))
+    return f"UPDATE {quote(model._meta.db_table)} SET {written} WHERE {key} = %s"  # noqa: S608
 
 
-def _is_plain(value: Any) -> bool:
-    return bindable(value) and not isinstance(value, NonInteger)
+def _column_of(model: type[Model]) -> dict[str, str]:
+    return {field.attname: str(field.column) for field in model._meta.concrete_fields}
+
+
+@cache
+def _stored_names(model: type[Model], is_keyed: bool) -> tuple[str, ...]:
+    """Return the attributes of the columns that an INSERT writes; without its key, the database makes that."""
+    fields = [field for field in model._meta.concrete_fields if not getattr(field, "generated", False)]
+    return tuple(field.attname for field in fields if is_keyed or field is not model._meta.auto_field)
+
+
+def _rows(model: type[Row], using: str) -> QuerySet[Row]:
+    return model._default_manager.using(using)

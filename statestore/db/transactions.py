@@ -84,7 +84,9 @@ class WriteLock:
             is_held_up = waits_since is not None and now - waits_since > QUEUE_SECONDS
             if is_held_up or now - began > LOCK_WAIT_SECONDS:
                 raise Busy(BUSY)
-        time.sleep(max(0.0, self._ended + self._rest_seconds - time.monotonic()))
+        left_seconds = self._ended + self._rest_seconds - time.monotonic()
+        if left_seconds > 0:  # To sleep for no time at all takes 50 µs, a third of the write of an event.
+            time.sleep(left_seconds)
         self.waits_since = time.monotonic()
 
     def has_begun(self) -> None:

@@ -1,7 +1,8 @@
 """The only file that asks which database it is talking to."""
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from operator import methodcaller
 from typing import Any, TypeAlias
 
 from django.db import connections, models
@@ -51,9 +52,8 @@ def sqlite_checkpoints_safely() -> bool:
     return sqlite3.sqlite_version_info >= (3, 51, 3)
 
 
-def decoded(raw: bytes) -> str:
-    """Decode the bytes of a text column; invalid UTF-8 becomes surrogates."""
-    return raw.decode("utf-8", "surrogateescape")
+# Decodes the bytes of a text column; invalid UTF-8 becomes surrogates. In C: it is called for each text that is read.
+decoded: Callable[[bytes], str] = methodcaller("decode", "utf-8", "surrogateescape")
 
 
 class ByteLength(models.Func):

@@ -18,7 +18,15 @@ from statestore.history.blame import Blame, blame
 from statestore.history.commits import commits
 from statestore.history.past import Past, Position, Record
 from statestore.history.remains import find_agent, remains_of
-from statestore.history.state_at import KnownState, find_transition, not_there, recorded_state, state_at, states_at
+from statestore.history.state_at import (
+    KnownState,
+    find_transition,
+    not_there,
+    recorded_state,
+    state_at,
+    state_in,
+    states_at,
+)
 from statestore.history.timeline import Lane, Span, lanes, latest_events, neighbours, span_of, stop_at, timeline
 from statestore.history.value_history import PathHistory, ValueChange, path_history
 from statestore.history.walk import Cause
@@ -50,6 +58,7 @@ __all__ = [
     "remains_of",
     "span_of",
     "state_at",
+    "state_in",
     "states_at",
     "stop_at",
     "timeline",

@@ -2,14 +2,15 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
 from django.db.models import OuterRef, QuerySet, Subquery
 
 from statestore import models
-from statestore.db.ids import RowId
+from statestore.db import fast_rows
+from statestore.db.ids import HashedId, RowId
 from statestore.db.routers import store_alias
 from statestore.errors import NotFound
 from statestore.history import limits, moments
@@ -57,7 +58,7 @@ def state_at(agent_id: str, moment: moments.Moment, *, using: str | None = None)
 
 
 def _now(agent_id: str, using: str) -> KnownState:
-    agent = models.AgentState.objects.using(using).filter(agent_id=agent_id).first()
+    agent = fast_rows.find(models.AgentState, using, agent_id=agent_id)
     if agent is None:
         raise not_there(agent_id, using=using)
     return KnownState(moments.Now(), agent_id, agent.state_data, agent.updated_at, "now")
@@ -82,13 +83,20 @@ def not_there(agent_id: str, *, using: str | None = None) -> NotFound:
 
 
 def _at_snapshot(agent_id: str, snapshot_id: RowId, using: str) -> KnownState:
-    snapshot = models.Snapshot.objects.using(using).of_agent(agent_id).named(snapshot_id)
+    if isinstance(snapshot_id, HashedId):
+        snapshot = models.Snapshot.objects.using(using).of_agent(agent_id).named(snapshot_id)
+    else:
+        snapshot = fast_rows.find(models.Snapshot, using, id=snapshot_id, agent_id=agent_id)
     if snapshot is None:
         raise NotFound("Snapshot not found for this agent. Choose one on the agent's page.")
+    return replace(state_in(snapshot), moment=moments.AtSnapshot(snapshot_id))
+
+
+def state_in(snapshot: models.Snapshot) -> KnownState:
+    """Return the state in a snapshot that was read already."""
     label = f"snapshot “{snapshot.description}”" if snapshot.description else "snapshot"
-    return KnownState(
-        moments.AtSnapshot(snapshot_id), agent_id, snapshot.state_data, snapshot.created_at, label, snapshot.expires_at
-    )
+    moment = moments.AtSnapshot(snapshot.pk)
+    return KnownState(moment, snapshot.agent_id, snapshot.state_data, snapshot.created_at, label, snapshot.expires_at)
 
 
 def _at_transition(agent_id: str, transition_id: RowId, side: moments.Side, using: str) -> KnownState:

@@ -123,7 +123,7 @@ class AgentState(models.Model):
     key = LenientText(primary_key=True)
     agent_id = LenientText(unique=True)
     name = LenientText()
-    status = LenientText(default=AgentStatus.IDLE)
+    status = LenientText(default=AgentStatus.IDLE.value)
     metadata = LenientText(default="{}")
     state_data = LenientText()
     version = LenientInteger(default=1)

@@ -37,7 +37,9 @@ class RestoreQuerySet(AddressedQuerySet["Restore"]):
 
     def with_undo(self) -> Self:
         """Add `undone_by`, the id of the restore that undid this one."""
-        undo = self.model._default_manager.filter(undoes_id=OuterRef("pk")).order_by("-at")
+        # An undo is of the same agent, whose restores have an index: without it each row read the whole table.
+        undo = self.model._default_manager.filter(undoes_id=OuterRef("pk"), agent_id=OuterRef("agent_id"))
+        undo = undo.order_by("-at")
         return self.annotate(undone_by=Subquery(undo.values("pk")[:1]))
 
 

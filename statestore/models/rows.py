@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+from functools import cache
 from typing import Final
 
 from django.db import models
@@ -39,12 +40,16 @@ def row_hash(row: models.Model) -> str:
     """
     if getattr(row, "is_gone", False):
         return GONE_ETAG
-    digest = hashlib.sha256()
-    for field in row._meta.concrete_fields:
-        if not field.generated:
-            part = _hashed_bytes(getattr(row, field.attname))
-            digest.update(len(part).to_bytes(8, "big") + part)
-    return digest.hexdigest()
+    parts: list[bytes] = []
+    for name in _hashed_names(type(row)):
+        part = _hashed_bytes(getattr(row, name))
+        parts += (len(part).to_bytes(8, "big"), part)
+    return hashlib.sha256(b"".join(parts)).hexdigest()
+
+
+@cache
+def _hashed_names(model: type[models.Model]) -> tuple[str, ...]:
+    return tuple(field.attname for field in model._meta.concrete_fields if not field.generated)
 
 
 def _hashed_bytes(value: object) -> bytes:

@@ -11,7 +11,7 @@ batches         many agents restored to one time
 """
 
 from statestore.errors import Moved
-from statestore.restore.apply import Verification, apply, apply_at_once, plan_undo, undo, verify
+from statestore.restore.apply import Verification, apply, apply_at_once, plan_undo, restore_now, undo, verify
 from statestore.restore.batches import (
     KINDS,
     BatchPreview,
@@ -61,6 +61,7 @@ __all__ = [
     "prepare_undo",
     "preview_batch",
     "reopen",
+    "restore_now",
     "save",
     "saving_needs_permission",
     "side_effects_of",

@@ -14,7 +14,7 @@ from typing import Final
 from statestore import history, models
 from statestore.access import audit, etags
 from statestore.access.audit import Actor
-from statestore.db import transactions
+from statestore.db import fast_rows, transactions
 from statestore.db.fields import readable
 from statestore.db.routers import store_alias
 from statestore.errors import Conflict, DatabaseError
@@ -50,37 +50,62 @@ def apply(planned: RestorePlan, *, by: Actor, reason: str = "", undoes: models.R
     if conflicting paths are unresolved; NeedsApproval if a second person must approve first.
     """
     using = planned.using
-    validation.check_columns(models.Restore, {"reason": reason})
     if planned.clashes:
         raise Conflict("Both sides changed the same paths. Nothing was written. Resolve the conflicts first.")
-    how = "Save a plan and send them the link."
-    rules.check_approved(planned.approved_by, is_undo=undoes is not None, how=how)
+    _check(reason, planned.approved_by, is_undo=undoes is not None)
     with transactions.writing(using):
         rules.check_not_applied(planned.restore_id, using)
-        agent = _agent_as_planned(planned)
-        restored = _write(agent, planned, by=by, reason=reason, undoes=undoes)
-        _prove(restored, using)
+        agent, etag = _agent_as_planned(planned)
+        return _applied(agent, etag, planned, by=by, reason=reason, undoes=undoes)
+
+
+def _check(reason: str, approved_by: str = "", *, is_undo: bool = False) -> None:
+    validation.check_columns(models.Restore, {"reason": reason})
+    rules.check_approved(approved_by, is_undo=is_undo, how="Save a plan and send them the link.")
+
+
+def _applied(
+    agent: models.AgentState,
+    etag: str,
+    planned: RestorePlan,
+    *,
+    by: Actor,
+    reason: str,
+    undoes: models.Restore | None = None,
+) -> models.Restore:
+    """Write a plan over the agent's locked row, which has this ETag, and prove it."""
+    restored = _write(agent, planned, etag, by=by, reason=reason, undoes=undoes)
+    _prove(restored, planned)
     return restored
 
 
-def _agent_as_planned(planned: RestorePlan) -> models.AgentState:
-    """Return the agent's row, locked, or what stands for it if the plan is to create it. Raises Moved, and NotFound."""
+def _agent_as_planned(planned: RestorePlan) -> tuple[models.AgentState, str]:
+    """Return the agent's row, locked, and its ETag, or what stands for it, and "", if the plan is to create it.
+
+    Raises Moved, and NotFound.
+    """
     agents = models.AgentState.objects.using(planned.using)
     agent_id = planned.agent.agent_id
     if planned.expected_etag == models.GONE_ETAG and not agents.filter(agent_id=agent_id).exists():
         if agents.filter(key=agent_id).exists():
             raise Conflict("Another agent has this agent's id as its key. Nothing was written. Fork to another id.")
-        return models.AgentState.gone(agent_id)
+        return models.AgentState.gone(agent_id), ""
     agent = agent_now(agent_id, planned.using, lock=True)
-    etags.expect(agent, planned.expected_etag, MOVED)
-    return agent
+    etag = agent.etag()
+    etags.expect_etag(etag, planned.expected_etag, MOVED)
+    return agent, etag
 
 
 def _write(
-    agent: models.AgentState, planned: RestorePlan, *, by: Actor, reason: str, undoes: models.Restore | None
+    agent: models.AgentState,
+    planned: RestorePlan,
+    etag_before: str,
+    *,
+    by: Actor,
+    reason: str,
+    undoes: models.Restore | None,
 ) -> models.Restore:
     now, words, using = models.now(), _words(planned, reason, undoes), planned.using
-    etag_before = "" if agent.is_gone else agent.etag()
     outgoing = agent.state_data
     safety = models.Snapshot(
         agent_id=agent.agent_id, state_data=outgoing, description=_safety_words(planned, reason, undoes), created_at=now
@@ -103,7 +128,7 @@ def _write(
         undoes_id=undoes.pk if undoes else None,
     )
     for row in (transition, restored) if agent.is_gone else (safety, transition, restored):
-        row.save(using=using, force_insert=True)
+        fast_rows.insert(row, using)
     etag_after = _write_agent(agent, planned, now)
     audit.record(
         Action.UNDO if undoes else Action.RESTORE, agent, by=by, using=using,
@@ -126,7 +151,7 @@ def _write_agent(agent: models.AgentState, planned: RestorePlan, now: int) -> st
         created.save(using=planned.using, force_insert=True)
         return created.etag()
     agent.state_data, agent.updated_at = planned.text, now
-    agent.save(using=planned.using, update_fields=["state_data", "updated_at"])
+    fast_rows.update(agent, planned.using, ["state_data", "updated_at"])
     return agent.etag()
 
 
@@ -140,10 +165,13 @@ def _safety_words(planned: RestorePlan, reason: str, undoes: models.Restore | No
     return f"{SAFETY_DESCRIPTION} {what}" + (f" — {reason}" if reason else "")
 
 
-def _prove(restored: models.Restore, using: str) -> None:
+def _prove(restored: models.Restore, planned: RestorePlan) -> None:
     """Read the agent back before the commit, and refuse the restore if it differs."""
-    agent = models.AgentState.objects.using(using).filter(agent_id=restored.agent_id).first()
-    if ("" if agent is None else agent.state_hash()) != restored.hash_after:
+    agent = fast_rows.find(models.AgentState, planned.using, agent_id=restored.agent_id)
+    is_as_planned = (
+        agent is None if planned.kind == "remove" else agent and models.same_text(agent.state_data, planned.text)
+    )
+    if not is_as_planned:
         raise DatabaseError(
             "The state read back differs from the state written. Nothing was changed. Run `manage.py doctor`."
         )
@@ -209,11 +237,25 @@ def undo(restored: models.Restore, *, by: Actor, expected_etag: str | None = Non
 
 
 def restore_now(
-    snapshot: models.Snapshot, *, by: Actor, if_match: str | None = None, reason: str = ""
+    snapshot: models.Snapshot, *, by: Actor, if_match: str | None = None, reason: str = "", using: str | None = None
 ) -> models.Restore:
-    """One-call restore of a snapshot; honours If-Match. Returns the restore, or raises Moved with the present ETag."""
-    planned = plan(snapshot.agent_id, moments.AtSnapshot(snapshot.pk))
-    return apply(planned if if_match is None else expecting(planned, if_match), by=by, reason=reason)
+    """One-call restore of a snapshot; honours If-Match. Returns the restore, or raises Moved with the present ETag.
+
+    There is no preview whose warnings matter: plan and restore are one transaction, and the agent is read once. If the
+    agent's row was deleted, it is created again.
+    """
+    using = using or store_alias()
+    _check(reason)
+    with transactions.writing(using):
+        agent = fast_rows.find(models.AgentState, using, agent_id=snapshot.agent_id, lock=True)
+        if agent is None:
+            planned = plan(snapshot.agent_id, moments.AtSnapshot(snapshot.pk), using=using)
+            return apply(planned if if_match is None else expecting(planned, if_match), by=by, reason=reason)
+        etag = agent.etag()
+        etags.expect_etag(etag, if_match, MOVED)
+        target = history.state_in(snapshot)
+        planned = RestorePlan(agent, target, etag, (), using, target.text, label=target.label)
+        return _applied(agent, etag, planned, by=by, reason=reason)
 
 
 def undo_now(restored: models.Restore, *, by: Actor, if_match: str | None = None, reason: str = "") -> models.Restore:

@@ -12,7 +12,7 @@ from typing import Final
 from statestore import history, models
 from statestore.access import audit
 from statestore.access.audit import Actor
-from statestore.db import transactions
+from statestore.db import fast_rows, transactions
 from statestore.db.batching import batched
 from statestore.db.errors import translated_errors
 from statestore.db.routers import store_alias
@@ -231,12 +231,12 @@ def _apply_some(
         item = items.pop(0)
         if item.pk in still:
             _apply_one(item, plans.get(item.pk), by, reason, using)
-            item.save(using=using, update_fields=["result", "note", "restore_id"])
+            fast_rows.update(item, using, ["result", "note", "restore_id"])
 
 
 def _apply_one(item: models.BatchItem, planned: RestorePlan | None, by: Actor, reason: str, using: str) -> None:
     """Apply one item, or record why not."""
-    undone = item.restore_id and models.Restore.objects.using(using).filter(pk=item.restore_id).first()
+    undone = fast_rows.find(models.Restore, using, id=item.restore_id) if item.restore_id else None
     item.restore_id = None
     if planned is None:
         item.result, item.note = "failed", "The agent or the state to restore was deleted."
@@ -245,7 +245,7 @@ def _apply_one(item: models.BatchItem, planned: RestorePlan | None, by: Actor, r
         item.result = "unchanged"
         return
     try:
-        item.restore_id = apply(planned, by=by, reason=reason, undoes=undone or None).pk
+        item.restore_id = apply(planned, by=by, reason=reason, undoes=undone).pk
         item.result = "done"
     except Busy:
         raise

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from statestore import history, models
+from statestore.db import fast_rows
 from statestore.db.errors import translated_errors
 from statestore.db.routers import store_alias
 from statestore.errors import NotFound
@@ -132,8 +133,7 @@ def expecting(planned: RestorePlan, etag: str) -> RestorePlan:
 
 def agent_now(agent_id: str, using: str, *, lock: bool = False) -> models.AgentState:
     """Return the agent's row. Raises NotFound if its orchestrator has deleted it."""
-    agents = models.AgentState.objects.using(using)
-    agent = (agents.select_for_update() if lock else agents).filter(agent_id=agent_id).first()
+    agent = fast_rows.find(models.AgentState, using, agent_id=agent_id, lock=lock)
     if agent is None:
         raise NotFound("The orchestrator deleted this agent. Its snapshots and transitions remain.")
     return agent
@@ -169,7 +169,7 @@ def _warnings_of_agent(agent: models.AgentState, text: str, using: str) -> list[
     age_seconds = now - int(agent.updated_at)
     if 0 <= age_seconds < limits.FRESH_SECONDS:
         warnings.append(Caution("fresh", f"The agent changed {age_seconds} s ago and may be in use."))
-    if models.Session.objects.using(using).of_agent(agent.agent_id).open().exists():
+    if fast_rows.exists(models.Session, using, agent_id=agent.agent_id, ended_at=None):
         warnings.append(Caution("session", "The agent has an open session."))
     if agent.is_deleted:
         warnings.append(Caution("trash", "The agent is in the trash and stays there."))
@@ -181,16 +181,13 @@ def _warnings_of_agent(agent: models.AgentState, text: str, using: str) -> list[
 def _other_shape(now: str, then: str) -> str:
     """Return a sentence if two states differ in type or in their top-level keys, otherwise nothing."""
     try:
-        present = parsing.parse(now)
-        past = parsing.parse(then)
+        (present, present_keys), (past, past_keys) = parsing.top_level(now), parsing.top_level(then)
     except parsing.NotJson:
         # Text that cannot be parsed can still be told from an object by how it begins.
         is_same_kind = now.lstrip()[:1] == then.lstrip()[:1]
         return "" if is_same_kind else "Only one of the current and the restored state is JSON."
-    if type(present) is not type(past):
+    if present is not past:
         return "The restored state has another JSON type than the current one."
-    if not isinstance(present, dict) or not isinstance(past, dict):
-        return ""
-    lost, gained = [*present.keys() - past.keys()], [*past.keys() - present.keys()]
+    lost, gained = present_keys - past_keys, past_keys - present_keys
     words = [f"without “{key[:40]}”" for key in sorted(lost)[:5]] + [f"with “{key[:40]}”" for key in sorted(gained)[:5]]
     return f"Top-level keys differ from the current state: {', '.join(words)}." if words else ""

@@ -3,6 +3,7 @@
 from django.conf import settings
 
 from statestore import models
+from statestore.db import fast_rows
 from statestore.errors import Conflict, NeedsApproval
 
 
@@ -30,7 +31,7 @@ def check_approver(name: str, author: str, what: str) -> None:
 
 def check_not_applied(plan_id: str | None, using: str) -> None:
     """Raise Conflict if a plan was applied already: its restore has its id."""
-    if plan_id and models.Restore.objects.using(using).filter(pk=plan_id).exists():
+    if plan_id and fast_rows.exists(models.Restore, using, id=plan_id):
         raise Conflict("This plan has already been applied. Nothing was changed.")
 
 

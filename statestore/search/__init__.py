@@ -3,6 +3,7 @@
 results       answers to a query: a page, its facets, its histogram
 export        all matches, row by row
 agents        the agents that acted in the matches
+newest        the newest events with a text, for the Python API
 live          what was inserted since a cursor
 autocomplete  names and values for the query box
 upkeep        bringing the index up to date
@@ -25,6 +26,7 @@ from statestore.search.facets import Facets
 from statestore.search.filters import narrowed, with_excerpt
 from statestore.search.histogram import Bar, Histogram
 from statestore.search.live import Tail, follow, tail_from_now
+from statestore.search.newest import newest_with
 from statestore.search.progress import Progress
 from statestore.search.query import FIELDS, NAMES, TEXT, TIMES, Query, QueryError, Term, marked, parse
 from statestore.search.results import ResultPage, facets_of, find, histogram_of
@@ -33,6 +35,6 @@ from statestore.search.upkeep import index_all, watch_indexer
 __all__ = [
     "FIELDS", "LAST_PAGE", "NAMES", "TEXT", "TIMES", "Agents", "Bar", "Facets", "Histogram",
     "Progress", "Query", "QueryError", "ResultPage", "Suggestion", "Tail", "Term", "agents_of", "complete",
-    "facets_of", "find", "find_all", "follow", "histogram_of", "index_all", "marked", "narrowed", "parse",
-    "tail_from_now", "watch_indexer", "with_excerpt",
+    "facets_of", "find", "find_all", "follow", "histogram_of", "index_all", "marked", "narrowed",
+    "newest_with", "parse", "tail_from_now", "watch_indexer", "with_excerpt",
 ]  # fmt: skip

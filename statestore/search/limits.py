@@ -69,6 +69,8 @@ POSTGRES_SECONDS: Final = 5.0
 COMMITS: Final = 500
 # An actor is an agent if one of so many of its newest events is an agent's.
 ACTOR_EVENTS: Final = 50
+# Matches outside of a namespace that are passed over before the events of the namespace themselves are read.
+OUTSIDE_EVENTS: Final = 2_000
 # Rows that the live tail examines for one answer.
 TAIL_ROWS: Final = 1_000
 # Rowids that the live tail reads again: on PostgreSQL, a transaction may commit after another with later rowids.

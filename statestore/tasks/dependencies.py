@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from statestore import models
+from statestore.db import fast_rows
 from statestore.db.batching import batched
 from statestore.db.errors import translated_errors
 from statestore.errors import ValidationError
@@ -90,6 +91,8 @@ def load(using: str, ids: Iterable[str]) -> dict[str, models.Task | None]:
 
 def check_dependencies(using: str, task_id: str, wanted: list[str], *, may_be_gone: bool = False) -> None:
     """Raise ValidationError if a new dependency does not exist, or if the task would depend on itself."""
+    if not wanted:
+        return
     present = set(models.Task.objects.using(using).filter(pk__in=wanted).values_list("pk", flat=True))
     missing = [name for name in wanted if name not in present and name != task_id]
     if missing and not may_be_gone:
@@ -125,6 +128,9 @@ def change_edges(using: str, task_id: str, wanted: list[str], previous: list[str
     An edge that is missing for a dependency that it had already is not added: the orchestrator saves the row and its
     edges in separate statements, and would fail on an edge of ours that it is about to insert.
     """
+    if not wanted:
+        fast_rows.delete(models.TaskDependency, using, task_id=task_id)
+        return
     edges = models.TaskDependency.objects.using(using).filter(task_id=task_id)
     edges.exclude(depends_on_id__in=wanted).delete()
     present = set(edges.values_list("depends_on_id", flat=True))

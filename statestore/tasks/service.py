@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from statestore import models
 from statestore.access import audited_rows, etags
 from statestore.access.audit import Actor
-from statestore.db import transactions
+from statestore.db import fast_rows, transactions
 from statestore.db.json_columns import optional_text
 from statestore.errors import Conflict, NotFound, ValidationError
 from statestore.models import validation
@@ -53,7 +53,7 @@ def _task_row(using: str, task: Mapping[str, object]) -> tuple[models.Task, mode
     for column in ("metadata", "dependencies"):
         if column in columns:
             columns[column] = optional_text(columns[column], column)
-    before = models.Task.objects.using(using).select_for_update().filter(pk=task.get("id")).first()
+    before = None if task.get("id") is None else fast_rows.find(models.Task, using, id=task["id"], lock=True)
     now = models.now()
     row = models.Task(
         **{"created_at": now, "updated_at": now, **(audited_rows.columns_of(before) if before else {}), **columns}

@@ -21,7 +21,7 @@ from django.conf import settings
 from django.contrib.auth import get_user_model
 
 from statestore import search
-from tests.bench import data
+from tests.bench import data, figures
 from tests.faults.server import HOST, Site, serving
 
 PAGES = {
@@ -57,7 +57,7 @@ def main(home: Path) -> None:
 def _show(name: str, times: list[float], note: str = "") -> None:
     times.sort()
     p95 = times[int(len(times) * 0.95) - 1]
-    print(f"{name:<52} {statistics.median(times):9.2f} ms {p95:9.2f} ms   {note}", flush=True)
+    figures.show(name, statistics.median(times), p95, note=note)
 
 
 def _ask(connection: Any, method: str, path: str, body: str | None, headers: dict[str, str]) -> bytes:
@@ -115,7 +115,7 @@ def _batches(port: int, headers: dict[str, str]) -> None:
     for body in bodies:
         _ask(connection, "POST", "/api/v1/events/batch", body, headers)
     rate = BATCHES * BATCH / (time.perf_counter() - start)
-    print(f"{f'JSON: events in batches of {BATCH:,}':<52} {rate:9,.0f} events/s", flush=True)
+    figures.show_rate(f"JSON: events in batches of {BATCH:,}", rate, "events")
 
 
 def _peer(home: Path) -> None:

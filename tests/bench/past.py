@@ -2,9 +2,10 @@
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
+from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
@@ -17,14 +18,13 @@ from statestore.agents import capture
 from statestore.db.transactions import WriteLock
 from statestore.history import moments
 from statestore.jsondiff import predicate
-from tests.bench import data
+from tests.bench import bare, data
+from tests.bench.figures import show, timed
 
 ADA = Actor("ada")
 # name: (transitions, leaves of the state, bytes of a state about)
 PASTS = {"long": (100_000, 0, 1_000), "heavy": (10_000, 0, 11_000), "wide": (2_000, 500, 0)}
 FLEET = 1_000
-Show = Callable[..., None]
-Timed = Callable[[Callable[[], object], int], tuple[float, float]]
 
 
 def _states(leaves: int, size: int) -> Iterator[str]:
@@ -70,7 +70,7 @@ def _agent(name: str, text: str, at: int) -> None:
     )
 
 
-def measure(client: Client, show: Show, timed: Timed) -> None:
+def measure(home: Path, client: Client) -> None:
     """Measure pages and questions about long pasts, then the fleet."""
     if not models.AgentState.objects.filter(agent_id="long").exists():
         fill()
@@ -93,7 +93,7 @@ def measure(client: Client, show: Show, timed: Timed) -> None:
     condition = predicate.parse("/plan/step < 0")
     median, p95 = timed(lambda: history.bisect(agent, condition, budget_seconds=None), 3)
     show("bisect, for each 1,000 transitions of 11 KB", median / thousands, p95 / thousands)
-    fleet(show)
+    fleet(home)
     for cost in capture.measure():
         kept = "" if cost.is_kept else ", only its time kept"
         show(f"capture: added to a save of {cost.size_bytes:,} bytes{kept}", cost.added_ms, cost.added_ms)
@@ -109,27 +109,34 @@ def _blame(agent: models.AgentState) -> None:
     assert found.is_complete
 
 
-def fleet(show: Show) -> None:
-    """Measure the preview, the batch and its undo; and the longest time for which a transaction of it was open."""
+def fleet(home: Path) -> None:
+    """Measure the preview, the batch and its undo beside bare SQL, and how long its transactions were open."""
     agents = models.AgentState.objects.filter(agent_id__startswith="fleet-")
     start = time.perf_counter()
     verdicts = restore.preview_batch(agents, data.START + 1)
-    _took(show, f"fleet: preview of {len(verdicts):,} agents", start)
-    batch = restore.prepare([(one.agent.agent_id, one.etag) for one in verdicts], data.START + 1, by=ADA)
-    for words, one in (("restore", batch), ("undo", None)):
-        prepared = one or restore.prepare_undo(batch, by=ADA)
-        start = time.perf_counter()
-        with held() as times:
-            counts = restore.apply_batch(prepared, by=ADA)
-        assert counts == {"done": len(verdicts)}, counts
-        _took(
-            show, f"fleet: {words} of {len(verdicts):,} agents", start, f"write lock held {max(times):.0f} ms at most"
-        )
-
-
-def _took(show: Show, name: str, start: float, note: str = "") -> None:
     took = (time.perf_counter() - start) * 1000
-    show(name, took, took, note)
+    show(f"fleet: preview of {len(verdicts):,} agents", took, took)
+    # One half is measured, and of the other the statements are recorded.
+    halves = [
+        restore.prepare([(one.agent.agent_id, one.etag) for one in half], data.START + 1, by=ADA)
+        for half in (verdicts[::2], verdicts[1::2])
+    ]
+    _batch(home, "restore", *halves)
+    _batch(home, "undo", *(restore.prepare_undo(half, by=ADA) for half in halves))
+
+
+def _batch(home: Path, words: str, measured: models.Batch, recorded: models.Batch) -> None:
+    size = measured.items.count()
+    start = time.perf_counter()
+    with held() as times:
+        counts = restore.apply_batch(measured, by=ADA)
+    each = (time.perf_counter() - start) * 1000 / size
+    assert counts == {"done": size}, counts
+    connection = bare.connect(home)
+    same = bare.run(connection, bare.record(lambda: restore.apply_batch(recorded, by=ADA))) / recorded.items.count()
+    connection.close()
+    note = f"{each / same:.1f} times bare SQL ({same:.3f} ms); the write lock was held {max(times):.0f} ms at most"
+    show(f"fleet: {words}, for each agent", each, each, note=note, ratio=each / same)
 
 
 @contextmanager

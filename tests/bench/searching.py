@@ -16,6 +16,7 @@ from django.conf import settings
 from statestore import models, search
 from statestore.search.fts import index_file
 from tests.bench import data
+from tests.bench.figures import show
 from tests.foreign import orchestrator
 
 WORDS = int(os.environ.get("BENCH_WORDS", "300"))
@@ -32,10 +33,6 @@ def quantiles(work: Callable[[Any], object], items: list[Any]) -> tuple[float, f
         times.append((time.perf_counter() - start) * 1000)
     times.sort()
     return statistics.median(times), times[int(len(times) * 0.95) - 1], times[-1]
-
-
-def show(name: str, figures: tuple[float, float, float], note: str = "") -> None:
-    print(f"{name:<52} {figures[0]:9.2f} ms {figures[1]:9.2f} ms {figures[2]:9.2f} ms   {note}", flush=True)
 
 
 def words() -> list[str]:
@@ -74,15 +71,17 @@ def answers(store: Path) -> None:
     """Measure whole pages: the language, the index, the check against the events, the rows to show."""
     asked = words()
     random.Random(1).shuffle(asked)
-    show(f"search, {len(asked)} words from common to absent", quantiles(find, asked))
-    show("  of them two characters", quantiles(find, [word for word in asked if len(word) == 2]))
+    show(f"search, {len(asked)} words from common to absent", *quantiles(find, asked))
+    show("  of them two characters", *quantiles(find, [word for word in asked if len(word) == 2]))
     connection = sqlite3.connect(store)
     some = asked[:LIKE_WORDS]
     scanned, found = quantiles(partial(like, connection), some), quantiles(find, some)
-    show(f"  {len(some)} of them by LIKE, bare sqlite3", scanned)
-    show(f"  the same {len(some)} by the index", found, f"{scanned[0] / found[0]:,.0f} times as fast at the median")
+    show(f"  {len(some)} of them by LIKE, bare sqlite3", *scanned)
+    show(
+        f"  the same {len(some)} by the index", *found, note=f"{scanned[0] / found[0]:,.0f} times as fast at the median"
+    )
     for name, cursor in (("first", ""), ("tenth", _tenth("parser")), ("last", search.LAST_PAGE)):
-        show(f"{name} page of a common word", quantiles(partial(find, cursor=cursor), ["parser"] * 15))
+        show(f"{name} page of a common word", *quantiles(partial(find, cursor=cursor), ["parser"] * 15))
     texts = [
         "",
         "parser",
@@ -93,9 +92,9 @@ def answers(store: Path) -> None:
         "parser -token",
         *asked[:20],
     ]
-    show("pages with filters", quantiles(find, [*texts[3:7], "agent:agent-000007 cache", "after:1790200000 retry"]))
-    show("facets", quantiles(lambda text: search.facets_of(search.parse(text)), texts))
-    show("histogram", quantiles(lambda text: search.histogram_of(search.parse(text)), texts))
+    show("pages with filters", *quantiles(find, [*texts[3:7], "agent:agent-000007 cache", "after:1790200000 retry"]))
+    show("facets", *quantiles(lambda text: search.facets_of(search.parse(text)), texts))
+    show("histogram", *quantiles(lambda text: search.histogram_of(search.parse(text)), texts))
 
 
 def index(store: Path) -> None:
@@ -128,7 +127,7 @@ def triggers(home: Path) -> None:
                 save = partial(foreign.save_event, text)
                 medians.append(quantiles(partial(_save, save), list(range(150))))
         cost = medians[1][0] - medians[0][0]
-        show(f"foreign save of {size / 1000:,.1f} KB, with triggers", medians[1], f"costs {cost:+.2f} ms")
+        show(f"foreign save of {size / 1000:,.1f} KB, with triggers", *medians[1], note=f"costs {cost:+.2f} ms")
 
 
 def _save(save: Callable[..., object], number: int) -> None:

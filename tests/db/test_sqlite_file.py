@@ -100,3 +100,32 @@ def test_a_missing_file_is_not_created_by_a_question(tmp_path: Path):
     with store_at(tmp_path / "nowhere.db") as using, pytest.raises(base.FileMissing):
         connections[using].cursor()
     assert not (tmp_path / "nowhere.db").exists()
+
+
+def test_the_file_is_looked_at_before_a_transaction_after_it_began_and_after_its_commit(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    looks: list[bool] = []
+    is_replaced = base.DatabaseWrapper.is_replaced
+
+    def look(self: base.DatabaseWrapper) -> bool:
+        looks.append(self.connection.in_transaction)
+        return is_replaced(self)
+
+    with store_at(path) as using:
+        make_event(content="connected")
+        monkeypatch.setattr(base.DatabaseWrapper, "is_replaced", look)
+        with transactions.writing(using):
+            assert looks == [False, True]
+            models.Event.objects.using(using).update(content="changed")
+            assert looks == [False, True], "a file that is replaced now is noticed after the commit"
+        assert looks == [False, True, False]
+
+
+def test_a_percent_sign_in_a_statement_stays_one(path: Path):
+    with store_at(path) as using, connections[using].cursor() as cursor:
+        for _ in range(2):
+            cursor.execute("SELECT '100%%', %s, 7 %% 4", ["%s"])
+            assert cursor.fetchone() == ("100%", "%s", 3)
+            cursor.execute("SELECT %(text)s", {"text": "named"})
+            assert cursor.fetchone() == ("named",)

@@ -2,11 +2,12 @@
 
 import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from django.apps import AppConfig
-from django.db.models.signals import post_save
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.signals import connection_created
 
 from statestore.db import transactions
 from statestore.errors import Conflict
@@ -30,7 +31,7 @@ def write_unchecked(planned: "restore.RestorePlan", *, by: "Actor") -> "models.R
     from statestore.restore.apply import _write
 
     with transactions.writing(planned.using):
-        return _write(planned.agent, planned, by=by, reason="", undoes=None)
+        return _write(planned.agent, planned, planned.expected_etag, by=by, reason="", undoes=None)
 
 
 @contextlib.contextmanager
@@ -51,9 +52,16 @@ class Piecemeal(AppConfig):
 
     def ready(self) -> None:
         piecemeal()
-        post_save.connect(_dawdle, weak=False)
+        connection_created.connect(_slow_down, weak=False)
 
 
-def _dawdle(**_: object) -> None:
-    # Most of a restore is then a gap between two statements, so that the canary's first kills meet one.
-    time.sleep(0.05)
+def _slow_down(connection: BaseDatabaseWrapper, **_: object) -> None:
+    connection.execute_wrappers.append(_dawdle)
+
+
+def _dawdle(execute: Callable[..., object], sql: str, *arguments: object) -> object:
+    result = execute(sql, *arguments)
+    if sql.startswith(("INSERT", "UPDATE")):
+        # Most of a restore is then a gap between two statements, so that the canary's first kills meet one.
+        time.sleep(0.05)
+    return result

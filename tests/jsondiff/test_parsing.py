@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from statestore.jsondiff import limits as jsondiff_limits
-from statestore.jsondiff.parsing import Json, NotJson, Number, canonical, dump, equal, members, parse
+from statestore.jsondiff.parsing import Json, NotJson, Number, canonical, dump, equal, members, parse, top_level
 from statestore.jsondiff.pointer import join, resolve, split
 from tests.examples import thoroughly
 
@@ -41,6 +41,31 @@ def test_any_text_parses_or_is_refused_in_words(text: str) -> None:
         return
     assert refusal.reason.endswith(".")
     assert str(refusal) == refusal.reason
+
+
+@thoroughly
+@given(values)
+def test_the_top_level_is_that_of_the_parsed_value(value: Json) -> None:
+    kind, keys = top_level(dump(value))
+    is_number = isinstance(value, int | float | Number) and not isinstance(value, bool)
+    assert kind is (int if is_number else type(value))
+    assert keys == (set(parse(dump(value))) if isinstance(value, dict) else set())  # type: ignore[arg-type]
+
+
+@thoroughly
+@given(st.text() | st.text('[]{}",:0123456789.eE+-\\unltrafs \n\x00\ud800', max_size=40))
+def test_any_text_has_a_top_level_or_is_refused_in_the_same_words(text: str) -> None:
+    try:
+        value = parse(text)
+    except NotJson as error:
+        refused = error
+    else:
+        assert (top_level(text)[0] is dict) is isinstance(value, dict)
+        return
+    if "twice in one object" not in refused.reason:
+        with pytest.raises(NotJson) as second:
+            top_level(text)
+        assert (second.value.reason, second.value.position) == (refused.reason, refused.position)
 
 
 @given(st.recursive(st.none() | numbers | texts, lambda inner: st.lists(inner) | st.dictionaries(texts, inner)))

@@ -1,10 +1,14 @@
 """Plan, apply, verify, undo."""
 
 import pytest
+from django.db import connections
+from django.test.utils import CaptureQueriesContext
 
 from statestore import models, restore
 from statestore.access.audit import Actor
-from statestore.errors import Conflict, DatabaseError, NotFound, ValidationError
+from statestore.db import fast_rows
+from statestore.db.routers import store_alias
+from statestore.errors import Conflict, DatabaseError, Moved, NotFound, ValidationError
 from tests.builders import make_agent, make_session, make_snapshot, make_transition
 
 pytestmark = pytest.mark.django_db
@@ -108,11 +112,44 @@ def test_a_restore_that_cannot_be_read_back_is_rolled_back(monkeypatch: pytest.M
     agent = make_agent(state={"step": 9})
     snapshot = make_snapshot(agent, {"step": 1})
     planned = restore.plan(agent.agent_id, f"snapshot:{snapshot.pk}")
-    monkeypatch.setattr(models.AgentState, "state_hash", lambda self: "0" * 64)
+    monkeypatch.setattr(fast_rows, "update", lambda *written: None)  # The database says yes, and keeps what it had.
     with pytest.raises(DatabaseError, match="state read back differs"):
         restore.apply(planned, by=ADA)
     assert models.AgentState.objects.get(pk=agent.pk).state_data == '{"step": 9}'
     assert not models.Restore.objects.exists()
+
+
+def test_a_restore_in_one_call_is_one_transaction_that_reads_the_agent_once_and_once_more_to_prove_it():
+    agent = make_agent(state={"step": 9})
+    snapshot = make_snapshot(agent, {"step": 1})
+    with CaptureQueriesContext(connections[store_alias()]) as asked:
+        done = restore.restore_now(snapshot, by=ADA, reason="lost its goal")
+    assert sum('FROM "agent_states"' in query["sql"] for query in asked) == 2
+    agent.refresh_from_db()
+    assert agent.state_data == snapshot.state_data
+    assert restore.verify(done).in_force
+    assert models.AuditEntry.objects.get(action="restore").hash_after == agent.etag()
+
+
+def test_a_restore_in_one_call_honours_the_etag():
+    agent = make_agent(state={"step": 9})
+    snapshot = make_snapshot(agent, {"step": 1})
+    with pytest.raises(Moved) as moved:
+        restore.restore_now(snapshot, by=ADA, if_match="0" * 64)
+    assert moved.value.etag == agent.etag()
+    assert not models.Restore.objects.exists()
+    assert restore.restore_now(snapshot, by=ADA, if_match=agent.etag())
+
+
+def test_the_undo_of_a_restore_is_found_among_the_restores_of_its_agent(on_sqlite: bool):
+    agent = make_agent(state={"step": 9})
+    snapshot = make_snapshot(agent, {"step": 1})
+    done = restore.restore_now(snapshot, by=ADA)
+    undone = restore.undo(done, by=ADA)
+    rows = models.Restore.objects.with_undo()
+    assert {row.pk: row.undone_by for row in rows} == {done.pk: undone.pk, undone.pk: None}
+    if on_sqlite:
+        assert "SEARCH U0 USING INDEX dash_restore_agent" in rows.newest_first()[:50].explain()
 
 
 def test_a_restore_knows_whether_it_still_stands():

@@ -2,6 +2,7 @@
 
 import logging
 import os
+from functools import lru_cache
 from typing import Any
 
 from django.db.backends.sqlite3 import base
@@ -23,6 +24,20 @@ def identity_of(path: str) -> Identity | None:
     return stat.st_dev, stat.st_ino
 
 
+@lru_cache(maxsize=256)
+def _with_question_marks(query: str) -> str:
+    return str(base.FORMAT_QMARK_REGEX.sub("?", query).replace("%%", "%"))
+
+
+class Cursor(base.SQLiteCursorWrapper):
+    """Django's cursor, which rewrites the places of a statement's parameters once and not at each execution."""
+
+    def convert_query(self, query: str, *, param_names: list[str] | None = None) -> str:
+        if param_names is None:
+            return _with_question_marks(query)
+        return str(super().convert_query(query, param_names=param_names))
+
+
 class DatabaseWrapper(base.DatabaseWrapper):
     """A connection to the file that its path names now.
 
@@ -32,6 +47,11 @@ class DatabaseWrapper(base.DatabaseWrapper):
 
     opened: Identity | None = None
     opened_log: Identity | None = None
+    # The names of the open file and of its log, None of a database in memory.
+    opened_path: str | None = None
+    opened_log_path = ""
+    # While a transaction begins or has ended: the file is looked at right before, and after BEGIN and COMMIT.
+    is_switching = False
     # `migrate` alone may create the file: SQLite would make an empty one at the first question.
     may_create = False
 
@@ -53,6 +73,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
             if self.path is not None and found is None and not self.may_create:
                 raise FileMissing(self.path)
             connection = super().get_new_connection(conn_params)
+            self.opened_path, self.opened_log_path = self.path, f"{self.path}-wal"
             self.opened = None if self.path is None else identity_of(self.path)
             self.opened_log = None
             if found is None or found == self.opened:
@@ -61,7 +82,8 @@ class DatabaseWrapper(base.DatabaseWrapper):
 
     def ensure_connection(self) -> None:
         """Connect to the file that is there now, unless a transaction is under way: its commit will say so."""
-        self._leave_replaced()
+        if not self.is_switching:
+            self._leave_replaced()
         super().ensure_connection()
 
     def close_if_unusable_or_obsolete(self) -> None:
@@ -75,12 +97,12 @@ class DatabaseWrapper(base.DatabaseWrapper):
 
     def is_replaced(self) -> bool:
         """Return whether the path names another file than the one that is open, or none."""
-        if self.opened is None or self.path is None:
+        if self.opened is None or self.opened_path is None:
             return False
-        if identity_of(self.path) != self.opened:
+        if identity_of(self.opened_path) != self.opened:
             return True
         # While we have the file open, no other program takes its write-ahead log away in good order.
-        present = identity_of(f"{self.path}-wal")
+        present = identity_of(self.opened_log_path)
         if self.opened_log is None:
             self.opened_log = present
         return present != self.opened_log
@@ -88,6 +110,17 @@ class DatabaseWrapper(base.DatabaseWrapper):
     def _leave(self) -> None:
         log.warning("%s was replaced or moved. Its connections are opened again.", self.path)
         self.close()
+
+    def create_cursor(self, name: str | None = None) -> Any:
+        return self.connection.cursor(factory=Cursor)
+
+    def set_autocommit(self, autocommit: bool, force_begin_transaction_with_broken_autocommit: bool = False) -> None:
+        """Begin or end a transaction, without three more looks at the file within as many microseconds."""
+        self.is_switching = self.connection is not None
+        try:
+            super().set_autocommit(autocommit, force_begin_transaction_with_broken_autocommit)
+        finally:
+            self.is_switching = False
 
     def _start_transaction_under_autocommit(self) -> None:
         super()._start_transaction_under_autocommit()  # type: ignore[misc]

@@ -1,0 +1,60 @@
+"""The bounds of the figures, for `make bench CHECK=1`: milliseconds, ratios, rates, each for lines by their names.
+
+The ratios are for a disk, on which both sides wait at each commit; in a tmpfs bare SQL takes half of the time.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """A limit of one figure of the lines that a pattern names.
+
+    Figures: median, p95, worst in ms; `ratio` to bare SQL of the same statements; `saves`, a ratio to a bare save with
+    its transition; `rate` per second, which must be at least so high.
+    """
+
+    line: str
+    figure: str
+    limit: float
+
+    def is_broken_by(self, value: float) -> bool:
+        """Return whether a figure is beyond the limit."""
+        return value < self.limit if self.figure == "rate" else value > self.limit
+
+    @property
+    def words(self) -> str:
+        """The limit as the end of a sentence."""
+        return f"{'at least' if self.figure == 'rate' else 'at most'} {self.limit:,g} allowed"
+
+
+BOUNDS: Final = (
+    # Verbs of the Python API
+    Bound("save 11 KB and its transition", "ratio", 4),
+    Bound("save 11 KB and its transition", "median", 1),
+    Bound("save an event", "ratio", 4),
+    Bound("save a task", "ratio", 4),
+    Bound("create a snapshot of 11 KB", "ratio", 4),
+    Bound("create a snapshot of 11 KB", "median", 1),
+    Bound("load a state of 11 KB", "ratio", 12),
+    Bound("load a state of 11 KB", "median", 0.4),
+    Bound("restore_snapshot, 11 KB", "saves", 8),
+    Bound("restore_snapshot, 11 KB", "median", 2.5),
+    # Two calls, which read the agent twice and parse both states for a warning.
+    Bound("restore, 11 KB: plan with warnings, then apply", "saves", 12),
+    Bound("restore, 11 KB: plan with warnings, then apply", "median", 2.5),
+    Bound("fleet: restore, for each agent", "median", 2),
+    Bound("fleet: undo, for each agent", "median", 2),
+    Bound("ingest of events, 1,000 at a time", "rate", 20_000),
+    # Pages in process
+    Bound("page: *", "median", 30),
+    # Search of 1,000,000 events
+    Bound("search, * words from common to absent", "p95", 20),
+    Bound("search, * words from common to absent", "worst", 150),
+    # Comparison
+    Bound("diff of two parsed states of *", "median", 50),
+    # JSON over HTTP
+    Bound("JSON: 100 *", "median", 10),
+    Bound("JSON: events in batches of *", "rate", 5_000),
+)
