@@ -1,14 +1,14 @@
 """What the querysets share: rows by the id in a URL, rows before and after a place in an order, counts by the hour."""
 
 from collections.abc import Sequence
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from django.core.exceptions import EmptyResultSet
 from django.db import connections
 from django.db.models import BigIntegerField, Count, ExpressionWrapper, F, Model, Q, QuerySet
 
 from statestore.db.errors import translated_errors
-from statestore.db.fields import StoredBlob
+from statestore.db.fields import StoredBlob, bindable
 from statestore.db.ids import HashedId, RowId
 
 # Newest first by time; rows of one second have an order only by insertion.
@@ -74,12 +74,16 @@ def some_of_each(
 
     `rows` is a `values_list`. A window over the rows of all values would read every one of them to give a few.
     """
-    parts, parameters = [], []
+    # To compile a part takes as long as to run it: once for all plain texts.
+    for_any, bound_for_any = _few(rows, column, _ANY_TEXT, most)
+    parts, parameters = [], list[Any]()
     for number, value in enumerate(values):
-        try:
-            sql, bound = rows.filter(**{column: value}).order_by()[:most].query.get_compiler(rows.db).as_sql()
-        except EmptyResultSet:
-            continue
+        sql, bound = for_any, [value if parameter == _ANY_TEXT else parameter for parameter in bound_for_any]
+        if not isinstance(value, str) or not bindable(value):
+            try:
+                sql, bound = _few(rows, column, value, most)
+            except EmptyResultSet:
+                continue
         parts.append(f"SELECT {number} AS part, few{number}.* FROM ({sql}) AS few{number}")  # noqa: S608 (made by the ORM)
         parameters += bound
     grouped: list[list[tuple[object, ...]]] = [[] for _ in values]
@@ -89,6 +93,15 @@ def some_of_each(
             for number, *columns in cursor.fetchall():
                 grouped[number].append(tuple(StoredBlob(one) if isinstance(one, bytes) else one for one in columns))
     return grouped
+
+
+_ANY_TEXT: Final = "any text"
+
+
+def _few(rows: QuerySet[Any, object], column: str, value: object, most: int) -> tuple[str, list[Any]]:
+    """Return the statement for up to `most` rows with a value, and its parameters."""
+    sql, bound = rows.filter(**{column: value}).order_by()[:most].query.get_compiler(rows.db).as_sql()
+    return sql, list(bound)
 
 
 def first_values(*asked: tuple[QuerySet[Any], str]) -> list[Any]:
