@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -67,8 +67,10 @@ def _save_until(stop: threading.Event, options: argparse.Namespace) -> None:
     waits: list[float] = []
     failed = 0
     with Orchestrator(options.file, prefix=options.prefix) as orchestrator:
+        # Saved once, before anything is timed: a task that is saved again loses the edges that point at it.
+        dependencies = () if options.events else (orchestrator.save_task("first"), orchestrator.save_task("second"))
         _say(ready=True, sqlite=sqlite3.sqlite_version)
-        work = _work(orchestrator, options.agents, options.state_bytes)
+        work = _work(orchestrator, options.agents, options.state_bytes, dependencies)
         for noun, save in events.unrest(orchestrator, options.events) if options.events else work:
             if stop.is_set():
                 break
@@ -91,12 +93,12 @@ def _timed(save: Callable[[], object]) -> tuple[float, str | None]:
     return round((time.perf_counter() - started) * 1000, 3), error
 
 
-def _work(orchestrator: Orchestrator, agents: int, state_bytes: int) -> Iterator[tuple[str, Callable[[], object]]]:
+def _work(
+    orchestrator: Orchestrator, agents: int, state_bytes: int, dependencies: Sequence[str]
+) -> Iterator[tuple[str, Callable[[], object]]]:
     """Yield saves without end: per turn an agent, its transition, an event and a task."""
     states = {f"busy-{number}": "{}" for number in range(agents)}
     turn = 0
-    # Saved once: a task that is saved again loses the edges that point at it.
-    first, second = orchestrator.save_task("first"), orchestrator.save_task("second")
     while True:
         for agent_id, before in list(states.items()):
             turn += 1
@@ -107,9 +109,7 @@ def _work(orchestrator: Orchestrator, agents: int, state_bytes: int) -> Iterator
             yield "event", partial(orchestrator.save_event, f"{agent_id} took turn {turn}", actor_id=agent_id)
             yield (
                 "task",
-                partial(
-                    orchestrator.save_task, f"turn {turn}", task_id=task_id(agent_id), dependencies=(first, second)
-                ),
+                partial(orchestrator.save_task, f"turn {turn}", task_id=task_id(agent_id), dependencies=dependencies),
             )
 
 
