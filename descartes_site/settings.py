@@ -96,11 +96,13 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "statestore.middleware.Probes",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "statestore.middleware.SecurityHeaders",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
+    "statestore.middleware.BoundedBodies",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.auth.middleware.LoginRequiredMiddleware",
@@ -226,6 +228,8 @@ if HTTPS:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 # Edits of large task descriptions are fine; a form of this product never needs more.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 64 * 1024 * 1024
+# No form takes files; Django's own handlers would write them to the disk, also without a login.
+FILE_UPLOAD_HANDLERS = ["statestore.forms.uploads.RefuseFiles"]
 # A batch names up to 5,000 agents, a preview up to 2,000 paths; more is refused in words, not by the parser.
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 25_000
 

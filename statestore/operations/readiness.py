@@ -1,6 +1,10 @@
 """Whether this process can do its work: its databases, their migrations, the disk."""
 
 import shutil
+import threading
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -18,6 +22,8 @@ from statestore.errors import StateStoreError
 # A restore needs twice its state and the log; below this SQLite's own clean-up fails too.
 LEAST_FREE_BYTES: Final = 64 * 1024 * 1024
 _BEHIND: Final = "Our own database is behind: run `manage.py migrate`."
+# A probe has its own limit, often a few seconds; a part that answers later than this is out of order.
+PATIENCE_SECONDS: Final = 2.0
 # Our own database, once its migrations were found to be applied.
 _migrated: Final[set[str]] = set()
 
@@ -39,9 +45,50 @@ class Readiness:
         return " ".join(text for text in self.parts.values() if text)
 
 
+class _Look:
+    """One look at one part, by a thread of its own: what hangs is that thread, not the probe."""
+
+    def __init__(self, name: str, examine_part: Callable[[], str]) -> None:
+        self._name = name
+        self.deadline = time.monotonic() + PATIENCE_SECONDS
+        self._found: Future[str] = Future()
+        threading.Thread(target=self._run, args=(examine_part,), name="readiness", daemon=True).start()
+
+    def _run(self, examine_part: Callable[[], str]) -> None:
+        try:
+            found = examine_part()
+            connections.close_all()  # This thread's own.
+            self._found.set_result(found)
+        except BaseException as error:
+            self._found.set_exception(error)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the part was examined to the end."""
+        return self._found.done()
+
+    def found(self) -> str:
+        """Return what is wrong with the part, at the latest when the time is up."""
+        try:
+            return self._found.result(max(0.0, self.deadline - time.monotonic()))
+        except TimeoutError:
+            return f"The {self._name} did not answer within {PATIENCE_SECONDS:g} s."
+
+
+# A look that hangs is the answer to later probes too: no second thread is sent after the first.
+_looks: Final[dict[str, _Look]] = {}
+_starting: Final = threading.Lock()
+
+
 def examine() -> Readiness:
-    """Return whether requests can be served. Cheap: it is asked every few seconds."""
-    return Readiness({"database": _own(), "store": _store(), "disk": _disk()})
+    """Return whether requests can be served, within PATIENCE_SECONDS. Cheap: it is asked every few seconds."""
+    parts: Mapping[str, Callable[[], str]] = {"database": _own, "store": _store, "disk": _disk}
+    with _starting:
+        for name, examine_part in parts.items():
+            if name not in _looks or _looks[name].is_over:
+                _looks[name] = _Look(name, examine_part)
+        looks = dict(_looks)
+    return Readiness({name: look.found() for name, look in looks.items()})
 
 
 def _own() -> str:
