@@ -37,6 +37,12 @@ def _secret_key() -> str:
     return path.read_text().strip()
 
 
+# A request waits no longer for a connection, so that a server which is away does not take every thread. An attempt to
+# connect is given up at once: by default it is repeated after ever longer pauses, for minutes, while no other is made.
+# None is kept ready; one that is idle is closed after ten minutes.
+_POOL = {"min_size": 0, "max_size": 8, "timeout": 2.0, "reconnect_timeout": 0.5, "max_idle": 600.0}
+
+
 def _database(name: str, default: Path) -> dict[str, Any]:
     """Return Django's settings for the database that a URL names; SQLite files are opened as a careful guest."""
     url = env.str(name, default=f"sqlite:///{default}")
@@ -57,7 +63,8 @@ def _database(name: str, default: Path) -> dict[str, Any]:
     else:
         # A directory, percent-encoded, is where a Unix socket lies.
         database["HOST"] = unquote(str(database.get("HOST", "")))
-        database["OPTIONS"] = {**database.get("OPTIONS", {}), "pool": True}
+        database["ENGINE"] = "statestore.db.postgresql"
+        database["OPTIONS"] = {"connect_timeout": 2, **database.get("OPTIONS", {}), "pool": dict(_POOL)}
         database["CONN_HEALTH_CHECKS"] = True
     return database
 

@@ -55,6 +55,16 @@ def test_one_postgresql_database_for_both_is_one_alias():
     assert start(STORE_URL=url, DATABASE_URL=url).stdout.startswith("default ['default']")
 
 
+def test_a_postgresql_server_that_is_away_is_not_waited_for_long():
+    code = (
+        "from django.conf import settings; options = settings.DATABASES['store']['OPTIONS'];"
+        "print(options['connect_timeout'], options['pool']['timeout'], options['pool']['reconnect_timeout'])"
+    )
+    url = "postgres://ada@%2Ftmp/descartes?application_name=x"
+    seconds = [float(word) for word in start(code, STORE_URL=url).stdout.split()]
+    assert all(0 < limit <= 3 for limit in seconds)
+
+
 def test_a_socket_directory_is_decoded():
     assert start(STORE_URL="postgres://ada@%2Frun%2Fpg/descartes").stdout.split()[-1] == "/run/pg"
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from django.core.exceptions import RequestDataTooBig
-from django.db import DatabaseError as DjangoDatabaseError
+from django.db.utils import Error
 from django.http import Http404, HttpRequest, HttpResponse
 from django.http.multipartparser import MultiPartParserError
 from django.http.request import RawPostDataException
@@ -109,7 +109,7 @@ def answer_error(request: HttpRequest, error: Exception) -> HttpResponse:
         return answer_error(request, error.__cause__)
     if isinstance(error, Problem):
         return problem(error.kind, error.detail, places=error.places, headers=error.headers)
-    if isinstance(error, DjangoDatabaseError):
+    if isinstance(error, Error):
         error = translate(error)
     if isinstance(error, errors.StateStoreError):
         return _of_domain(request, error)

@@ -3,7 +3,7 @@
 import sys
 
 from django.core.exceptions import DisallowedHost, RequestDataTooBig, TooManyFieldsSent
-from django.db import DatabaseError
+from django.db.utils import Error
 from django.http import HttpRequest, HttpResponse
 from django.http.multipartparser import MultiPartParserError
 from django.template.loader import render_to_string
@@ -26,7 +26,7 @@ def error_page(request: HttpRequest, title: str, message: str, status: int) -> H
 
 def page_of(request: HttpRequest, error: BaseException | None) -> HttpResponse | None:
     """Return the page for an error of ours or of the database; None for another one."""
-    if isinstance(error, DatabaseError):
+    if isinstance(error, Error):
         error = translate(error)
     if not isinstance(error, StateStoreError):
         return None

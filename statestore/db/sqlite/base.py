@@ -6,7 +6,7 @@ from typing import Any
 
 from django.db.backends.sqlite3 import base
 
-from statestore.db.errors import FileMissing, FileReplaced
+from statestore.db.errors import FileMissing, FileReplaced, NamedErrors
 
 log = logging.getLogger(__name__)
 
@@ -23,7 +23,7 @@ def identity_of(path: str) -> Identity | None:
     return stat.st_dev, stat.st_ino
 
 
-class DatabaseWrapper(base.DatabaseWrapper):
+class DatabaseWrapper(NamedErrors, base.DatabaseWrapper):
     """A connection to the file that its path names now.
 
     SQLite goes on with the file that it opened, whatever its name refers to later: what is committed then is lost. So
