@@ -94,3 +94,17 @@ def test_exactly_one_sqlite_library_is_in_the_process():
         " '_sqlite3' in sys.modules and sqlite3.__name__ != 'sqlite3')"
     )
     assert start(code).stdout.split() == ["True", "False"]
+
+
+def test_the_first_migrate_makes_both_files(tmp_path: Path):
+    variables = {
+        "DATABASE_URL": f"sqlite:///{tmp_path / 'dashboard.db'}",
+        "STORE_URL": f"sqlite:///{tmp_path / 'descartes.db'}",
+    }
+    code = (
+        "import sys; from django.core.management import execute_from_command_line as run;"
+        "[run(['manage.py', 'migrate', '-v', '0', '--database', alias]) for alias in ('default', 'store')]"
+    )
+    done = start(code, **variables)
+    assert done.returncode == 0, done.stderr
+    assert {path.name for path in tmp_path.iterdir()} >= {"dashboard.db", "descartes.db"}

@@ -4,7 +4,7 @@ import logging
 import os
 from typing import Any
 
-from django.db.backends.sqlite3 import base
+from django.db.backends.sqlite3 import base, features
 
 from statestore.db.errors import FileMissing, FileReplaced, NamedErrors
 
@@ -23,6 +23,12 @@ def identity_of(path: str) -> Identity | None:
     return stat.st_dev, stat.st_ino
 
 
+class DatabaseFeatures(features.DatabaseFeatures):
+    """What the database can do. Django would ask the file, which the checks ahead of its first `migrate` must not."""
+
+    supports_json_field = True
+
+
 class DatabaseWrapper(NamedErrors, base.DatabaseWrapper):
     """A connection to the file that its path names now.
 
@@ -30,6 +36,7 @@ class DatabaseWrapper(NamedErrors, base.DatabaseWrapper):
     the file is looked at before each statement and transaction, and again after each commit.
     """
 
+    features_class = DatabaseFeatures
     opened: Identity | None = None
     opened_log: Identity | None = None
     # `migrate` alone may create the file: SQLite would make an empty one at the first question.
