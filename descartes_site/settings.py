@@ -117,6 +117,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "statestore.middleware.StoreErrors",
+    "statestore.middleware.BoundedEffort",
     "axes.middleware.AxesMiddleware",
 ]
 

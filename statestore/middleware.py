@@ -11,6 +11,8 @@ from django.http.response import HttpResponseBase
 from statestore.access import tokens
 from statestore.adoption.status import store_status
 from statestore.api.problems import problem
+from statestore.jsondiff import limits
+from statestore.jsondiff.budget import shared_effort
 from statestore.views import health
 from statestore.views.errors import error_page, page_of
 
@@ -104,6 +106,17 @@ def _is_known(request: HttpRequest, *, is_api: bool) -> bool:
         if not is_api:
             raise
         return True  # The call asks the same database before it reads, and answers with a problem.
+
+
+class BoundedEffort:
+    """Lets all comparisons of one request share one budget, and their results."""
+
+    def __init__(self, respond: Respond) -> None:
+        self.respond = respond
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        with shared_effort(limits.PAGE_UNITS):
+            return self.respond(request)
 
 
 class StoreErrors:

@@ -14,6 +14,7 @@ from statestore.db.routers import store_alias
 from statestore.errors import NotFound
 from statestore.history import moments
 from statestore.jsondiff import parsing
+from statestore.jsondiff.budget import remembered
 from statestore.restore import limits, path_selection
 from statestore.restore.path_selection import Edits, MergeConflict, Side
 
@@ -181,8 +182,8 @@ def _warnings_of_agent(agent: models.AgentState, text: str, using: str) -> list[
 def _other_shape(now: str, then: str) -> str:
     """Return a sentence if two states differ in type or in their top-level keys, otherwise nothing."""
     try:
-        present = parsing.parse(now)
-        past = parsing.parse(then)
+        present = remembered(("parse", now), lambda: parsing.parse(now))
+        past = remembered(("parse", then), lambda: parsing.parse(then))
     except parsing.NotJson:
         # Text that cannot be parsed can still be told from an object by how it begins.
         is_same_kind = now.lstrip()[:1] == then.lstrip()[:1]
