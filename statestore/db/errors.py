@@ -8,6 +8,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.utils import DatabaseErrorWrapper, DataError, Error, OperationalError
 from django.utils.functional import cached_property
 
+from statestore.db import damage
 from statestore.db.routers import store_alias
 from statestore.errors import Busy, DatabaseError, MigrationError, ReadOnly, StateStoreError, TooSlow, Unavailable
 
@@ -71,12 +72,16 @@ def translate(error: Error) -> StateStoreError:
     for words, kind, message in _FAILURES:
         if any(word in text for word in words):
             name, detail = _name(error), str(error).strip().rstrip(".")
-            return kind(message.format(name=name, Name=name[0].upper() + name[1:], error=detail))
+            said = message.format(name=name, Name=name[0].upper() + name[1:], error=detail)
+            if words is _DAMAGED:
+                damage.note(getattr(error, "alias", store_alias()), said)
+            return kind(said)
     if isinstance(error, DataError):
         return DatabaseError("A value is out of range for its column. Nothing was changed.")
     return DatabaseError(f"Database error: {error}. Nothing was changed.")
 
 
+_DAMAGED: Final = ("malformed", "not a database", "invalid page", "could not read block")
 # What SQLite and PostgreSQL say of a disk, a server or a schema, as opposed to a statement. The first that fits counts.
 _FAILURES: Final[tuple[tuple[tuple[str, ...], type[StateStoreError], str], ...]] = (
     (
@@ -102,7 +107,7 @@ _FAILURES: Final[tuple[tuple[tuple[str, ...], type[StateStoreError], str], ...]]
         "{Name} has another schema than before: {error}. Nothing was changed. Run `manage.py doctor`.",
     ),
     (
-        ("malformed", "not a database", "invalid page", "could not read block"),
+        _DAMAGED,
         Unavailable,
         "{Name} is damaged: {error}. Nothing was changed. Run `manage.py doctor`, then put a backup in its place.",
     ),

@@ -3,7 +3,7 @@
 import shutil
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,16 +14,19 @@ from django.db.migrations.executor import MigrationExecutor
 
 from statestore.adoption import ownership
 from statestore.adoption.status import store_status
-from statestore.db import vendor
+from statestore.db import damage, vendor
 from statestore.db.errors import translated_errors
 from statestore.db.routers import store_alias
 from statestore.errors import StateStoreError
+from statestore.operations import schema
 
 # A restore needs twice its state and the log; below this SQLite's own clean-up fails too.
 LEAST_FREE_BYTES: Final = 64 * 1024 * 1024
 _BEHIND: Final = "Our own database is behind: run `manage.py migrate`."
 # A probe has its own limit, often a few seconds; a part that answers later than this is out of order.
 PATIENCE_SECONDS: Final = 2.0
+# So many missing tables and columns are named.
+NAMED: Final = 5
 # Our own database, once its migrations were found to be applied.
 _migrated: Final[set[str]] = set()
 
@@ -101,9 +104,9 @@ def _own() -> str:
                 if executor.migration_plan(executor.loader.graph.leaf_nodes()):
                     return ownership.refusal(connections[name]) or _BEHIND
                 _migrated.add(name)
+        return _changed(name)
     except StateStoreError as error:
         return str(error)
-    return ""
 
 
 def _store() -> str:
@@ -112,9 +115,25 @@ def _store() -> str:
         if status.is_ready:
             with translated_errors(), connections[store_alias()].cursor() as cursor:
                 cursor.execute("SELECT 1 FROM agent_states LIMIT 1")
+            return _changed(store_alias())
     except StateStoreError as error:
         return str(error)
-    return "" if status.is_ready else f"{status.found} {status.remedy}"
+    return f"{status.found} {status.remedy}"
+
+
+def _changed(alias: str) -> str:
+    """Return what another program took away from a database, or that its pages are damaged."""
+    with translated_errors():
+        lost = schema.missing(connections[alias])
+        if lost:
+            return f"{_names(lost)} missing. Run `manage.py doctor`, then put a backup in its place."
+        return damage.present(connections[alias])
+
+
+def _names(lost: Sequence[str]) -> str:
+    shown = ", ".join(lost[:NAMED])
+    more = f" and {len(lost) - NAMED} more" if len(lost) > NAMED else ""
+    return f"{shown[0].upper()}{shown[1:]}{more} {'is' if len(lost) == 1 else 'are'}"
 
 
 def free_bytes() -> dict[str, int]:
