@@ -18,6 +18,11 @@ def note(alias: str, message: str) -> None:
     _met[alias] = message, time.monotonic()
 
 
+def forget() -> None:
+    """Forget all that was met."""
+    _met.clear()
+
+
 def present(connection: BaseDatabaseWrapper) -> str:
     """Return what is known of damaged pages, or nothing. A file is read as a whole only if damage was met before."""
     message, at = _met.get(connection.alias, ("", 0.0))

@@ -102,11 +102,6 @@ _FAILURES: Final[tuple[tuple[tuple[str, ...], type[StateStoreError], str], ...]]
         "The disk of {name} is full. Nothing was changed. Free some space on it and try again.",
     ),
     (
-        ("no such table", "no such column", "has no column named", '" does not exist'),
-        MigrationError,
-        "{Name} has another schema than before: {error}. Nothing was changed. Run `manage.py doctor`.",
-    ),
-    (
         _DAMAGED,
         Unavailable,
         "{Name} is damaged: {error}. Nothing was changed. Run `manage.py doctor`, then put a backup in its place.",
@@ -115,6 +110,11 @@ _FAILURES: Final[tuple[tuple[tuple[str, ...], type[StateStoreError], str], ...]]
         ("connection", "shutting down", "starting up", "recovery mode", "too many clients"),
         Unavailable,
         "{Name} cannot be reached: {error}. Nothing was changed. Once its server answers, all goes on by itself.",
+    ),
+    (
+        ("no such table", "no such column", "has no column named", " does not exist"),
+        MigrationError,
+        "{Name} has another schema than before: {error}. Nothing was changed. Run `manage.py doctor`.",
     ),
     (
         ("disk i/o error", "unable to open"),

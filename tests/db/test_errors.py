@@ -23,6 +23,8 @@ CASES = [
     (OperationalError("no such column: agent_states.name"), errors.MigrationError, "{} has another schema"),
     (OperationalError("table events has no column named content"), errors.MigrationError, "{} has another schema"),
     (ProgrammingError('relation "agent_states" does not exist'), errors.MigrationError, "{} has another schema"),
+    (ProgrammingError("column agent_states.name does not exist"), errors.MigrationError, "{} has another schema"),
+    (OperationalError('connection failed: database "x" does not exist'), errors.Unavailable, "{} cannot be reached"),
     (ProgrammingError('column "name" does not exist'), errors.MigrationError, "{} has another schema"),
     (OperationalError("database disk image is malformed"), errors.Unavailable, "{} is damaged"),
     (OperationalError("file is not a database"), errors.Unavailable, "{} is damaged"),

@@ -1,6 +1,5 @@
 """A schema that another program changed, and damaged pages: probes, doctor and pages say so."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -27,12 +26,6 @@ CHANGES = {
 def execute(sql: str, alias: str | None = None) -> None:
     with connections[alias or store_alias()].cursor() as cursor:
         cursor.execute(sql)
-
-
-@pytest.fixture
-def _no_damage() -> Iterator[None]:
-    yield
-    damage._met.clear()
 
 
 def test_nothing_is_missing_from_what_was_migrated():
@@ -82,7 +75,6 @@ def test_pages_and_calls_of_a_changed_schema_are_refused_in_words(
         assert "manage.py doctor" in text, address
 
 
-@pytest.mark.usefixtures("_no_damage")
 def test_damage_that_a_statement_met_is_told_by_the_probe(monkeypatch: pytest.MonkeyPatch):
     error: Any = OperationalError("database disk image is malformed")
     error.alias = store_alias()
