@@ -39,6 +39,12 @@ def _secret_key() -> str:
     return path.read_text().strip()
 
 
+# A request waits no longer for a connection, so that a server which is away does not take every thread. An attempt to
+# connect is given up at once: by default it is repeated after ever longer pauses, for minutes, while no other is made.
+# None is kept ready; one that is idle is closed after ten minutes.
+_POOL = {"min_size": 0, "max_size": 8, "timeout": 2.0, "reconnect_timeout": 0.5, "max_idle": 600.0}
+
+
 def _database(name: str, default: Path) -> dict[str, Any]:
     """Return Django's settings for the database that a URL names; SQLite files are opened as a careful guest."""
     url = env.str(name, default="") or f"sqlite:///{default}"
@@ -59,7 +65,8 @@ def _database(name: str, default: Path) -> dict[str, Any]:
     else:
         # A directory, percent-encoded, is where a Unix socket lies.
         database["HOST"] = unquote(str(database.get("HOST", "")))
-        database["OPTIONS"] = {**database.get("OPTIONS", {}), "pool": True}
+        database["ENGINE"] = "statestore.db.postgresql"
+        database["OPTIONS"] = {"connect_timeout": 2, **database.get("OPTIONS", {}), "pool": dict(_POOL)}
         database["CONN_HEALTH_CHECKS"] = True
     return database
 
@@ -98,11 +105,13 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "statestore.middleware.Probes",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "statestore.middleware.SecurityHeaders",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
+    "statestore.middleware.BoundedBodies",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.auth.middleware.LoginRequiredMiddleware",
@@ -110,6 +119,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "statestore.middleware.StoreErrors",
+    "statestore.middleware.BoundedEffort",
     "axes.middleware.AxesMiddleware",
 ]
 
@@ -230,6 +240,8 @@ if HTTPS:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 # Edits of large task descriptions are fine; a form of this product never needs more.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 64 * 1024 * 1024
+# No form takes files; Django's own handlers would write them to the disk, also without a login.
+FILE_UPLOAD_HANDLERS = ["statestore.forms.uploads.RefuseFiles"]
 # A batch names up to 5,000 agents, a preview up to 2,000 paths; more is refused in words, not by the parser.
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 25_000
 

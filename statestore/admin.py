@@ -23,6 +23,7 @@ from statestore.db.fields import survives_form
 from statestore.db.ids import from_address, to_address
 from statestore.db.routers import store_alias
 from statestore.forms import SessionForm, TaskForm
+from statestore.forms.login import AdminLoginForm
 from statestore.sessions import service as session_service
 from statestore.tasks import service as task_service
 from statestore.templatetags.statestore import when
@@ -35,6 +36,7 @@ admin.site.site_header = "Descartes StateStore"
 admin.site.site_title = "Descartes"
 admin.site.index_title = "Administration"
 admin.site.site_url = "/"
+admin.site.login_form = AdminLoginForm
 
 
 class BoundedPaginator(Paginator):  # type: ignore[type-arg]

@@ -24,7 +24,7 @@ class Unavailable(DatabaseError):
 
     status = 503
     problem = "unavailable"
-    title = "Store unavailable"
+    title = "Database unavailable"
     remedy = "Run `manage.py doctor` on the server."
 
 
@@ -102,12 +102,12 @@ class SerializationError(ValidationError):
 
 
 class ReadOnly(StateStoreError):
-    """The store's file or directory cannot be written by this process."""
+    """A database takes no writes: its file or directory is read-only for this process, or its server is a standby."""
 
     status = 503
     problem = "read-only"
-    title = "Store is read-only"
-    remedy = "Give the server's user write access to the file and its directory."
+    title = "Database is read-only"
+    remedy = "Make the database writable for this server, or name another one."
 
 
 class TooSlow(StateStoreError):
@@ -124,7 +124,7 @@ class Busy(StateStoreError):
 
     status = 503
     problem = "busy"
-    title = "Store is busy"
+    title = "Database is busy"
     remedy = "Retry after the number of seconds in Retry-After."
 
 

@@ -22,6 +22,7 @@ from django.test import Client, override_settings
 
 from statestore.adoption import status
 from statestore.agents import limits as agent_limits
+from statestore.db import damage
 from statestore.db.routers import store_alias
 from statestore.search.fts import index_file as search_file
 from tests.commands import manage
@@ -129,6 +130,7 @@ def _empty_cache() -> None:
     Whether it is costs queries, which tests count: which test comes first must not matter.
     """
     cache.clear()
+    damage.forget()
     status.take_as_ready(store_alias())
 
 

@@ -8,44 +8,92 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from tests.commands import manage
 
 
-def main() -> int:
-    """Start a cluster, run the command with both databases on it, stop it, and return the command's status."""
-    binaries = sorted(Path("/usr/lib/postgresql").glob("*/bin"))[-1]
+@dataclass(frozen=True)
+class Cluster:
+    """A cluster with one database for the dashboard and one for the store."""
+
+    binaries: Path
+    home: Path
+
+    @property
+    def urls(self) -> dict[str, str]:
+        """The variables that name its databases."""
+        socket = str(self.home).replace("/", "%2F")
+        return {
+            "DATABASE_URL": f"postgres://postgres@{socket}/dashboard",
+            "STORE_URL": f"postgres://postgres@{socket}/descartes",
+        }
+
+    def start(self) -> None:
+        """Start it, and return once it answers."""
+        options = f"-k {self.home} -c listen_addresses='' -c fsync=off -c max_connections=60"
+        self._run("pg_ctl", "-D", self.home / "data", "-o", options, "-w", "-l", self.home / "log", "start")
+
+    def stop(self) -> None:
+        """End it as a crash does."""
+        self._run("pg_ctl", "-D", self.home / "data", "-m", "immediate", "-w", "stop")
+
+    def make(self) -> None:
+        """Make its files."""
+        self._run("initdb", "-D", self.home / "data", "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync")
+
+    def make_databases(self) -> None:
+        """Make both databases with their tables."""
+        for name in ("dashboard", "descartes"):
+            self._run("createdb", "-h", self.home, "-U", "postgres", name)
+        manage(self.urls, ["migrate"], ["migrate", "--database", "store"])
+
+    def execute(self, database: str, sql: str) -> None:
+        """Run a statement as the superuser."""
+        self._run("psql", "-h", self.home, "-U", "postgres", "-d", database, "-v", "ON_ERROR_STOP=1", "-c", sql)
+
+    def _run(self, program: str, *arguments: object) -> None:
+        words = [str(word) for word in (self.binaries / program, *arguments)]
+        if os.getuid() == 0:
+            words = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups", *words]
+        subprocess.run(words, check=True, stdout=subprocess.DEVNULL, cwd="/tmp")
+
+
+def binaries() -> Path | None:
+    """Return where the newest installed PostgreSQL has its programs, None without one."""
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
+    return found[-1] if found else None
+
+
+@contextmanager
+def running_cluster() -> Iterator[Cluster]:
+    """Yield a cluster of its own that runs and has both databases; it is gone afterwards."""
+    programs = binaries()
+    assert programs is not None, "PostgreSQL is not installed."
     home = Path(tempfile.mkdtemp(prefix="statestore-pg-", dir="/tmp"))
     if os.getuid() == 0:
         shutil.chown(home, "postgres")
+    cluster = Cluster(programs, home)
     try:
-        _run(binaries / "initdb", "-D", home / "data", "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync")
-        options = f"-k {home} -c listen_addresses='' -c fsync=off -c max_connections=60"
-        _run(binaries / "pg_ctl", "-D", home / "data", "-o", options, "-w", "-l", home / "log", "start")
+        cluster.make()
+        cluster.start()
         try:
-            for name in ("dashboard", "descartes"):
-                _run(binaries / "createdb", "-h", home, "-U", "postgres", name)
-            socket = str(home).replace("/", "%2F")
-            urls = {
-                "DATABASE_URL": f"postgres://postgres@{socket}/dashboard",
-                "STORE_URL": f"postgres://postgres@{socket}/descartes",
-            }
-            environment = {**os.environ, **urls}
-            # Each process of the tests copies these two as templates, instead of migrating anew.
-            manage(urls, ["migrate"], ["migrate", "--database", "store"])
-            return subprocess.run(sys.argv[1:], env=environment, check=False).returncode
+            cluster.make_databases()
+            yield cluster
         finally:
-            _run(binaries / "pg_ctl", "-D", home / "data", "-m", "immediate", "stop")
+            cluster.stop()
     finally:
         shutil.rmtree(home, ignore_errors=True)
 
 
-def _run(*command: object) -> None:
-    words = [str(word) for word in command]
-    if os.getuid() == 0:
-        words = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups", *words]
-    subprocess.run(words, check=True, stdout=subprocess.DEVNULL, cwd="/tmp")
+def main() -> int:
+    """Run the command with both databases on a cluster of its own, and return the command's status."""
+    # Each process of the tests copies these two as templates, instead of migrating anew.
+    with running_cluster() as cluster:
+        return subprocess.run(sys.argv[1:], env={**os.environ, **cluster.urls}, check=False).returncode
 
 
 if __name__ == "__main__":

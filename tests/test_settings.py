@@ -57,6 +57,16 @@ def test_one_postgresql_database_for_both_is_one_alias():
     assert start(STORE_URL=url, DATABASE_URL=url).stdout.startswith("default ['default']")
 
 
+def test_a_postgresql_server_that_is_away_is_not_waited_for_long():
+    code = (
+        "from django.conf import settings; options = settings.DATABASES['store']['OPTIONS'];"
+        "print(options['connect_timeout'], options['pool']['timeout'], options['pool']['reconnect_timeout'])"
+    )
+    url = "postgres://ada@%2Ftmp/descartes?application_name=x"
+    seconds = [float(word) for word in start(code, STORE_URL=url).stdout.split()]
+    assert all(0 < limit <= 3 for limit in seconds)
+
+
 def test_a_socket_directory_is_decoded():
     assert start(STORE_URL="postgres://ada@%2Frun%2Fpg/descartes").stdout.split()[-1] == "/run/pg"
 
@@ -100,3 +110,17 @@ def test_exactly_one_sqlite_library_is_in_the_process():
         " '_sqlite3' in sys.modules and sqlite3.__name__ != 'sqlite3')"
     )
     assert start(code).stdout.split() == ["True", "False"]
+
+
+def test_the_first_migrate_makes_both_files(tmp_path: Path):
+    variables = {
+        "DATABASE_URL": f"sqlite:///{tmp_path / 'dashboard.db'}",
+        "STORE_URL": f"sqlite:///{tmp_path / 'descartes.db'}",
+    }
+    code = (
+        "import sys; from django.core.management import execute_from_command_line as run;"
+        "[run(['manage.py', 'migrate', '-v', '0', '--database', alias]) for alias in ('default', 'store')]"
+    )
+    done = start(code, **variables)
+    assert done.returncode == 0, done.stderr
+    assert {path.name for path in tmp_path.iterdir()} >= {"dashboard.db", "descartes.db"}

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from django.core.exceptions import RequestDataTooBig
-from django.db import DatabaseError as DjangoDatabaseError
+from django.db.utils import Error
 from django.http import Http404, HttpRequest, HttpResponse
+from django.http.multipartparser import MultiPartParserError
 from django.http.request import RawPostDataException
 from django.urls import reverse
 from ninja.errors import AuthenticationError, HttpError
@@ -16,6 +17,7 @@ from ninja.errors import ValidationError as SchemaError
 
 from statestore import errors
 from statestore.db.errors import translate
+from statestore.forms.uploads import FileRefused
 from statestore.jsondiff.pointer import join
 
 CONTENT_TYPE: Final = "application/problem+json"
@@ -39,7 +41,12 @@ _OWN: Final = (
     Kind("in-progress", 409, "Request in progress", "Retry with the same key after Retry-After seconds."),
     Kind("length", 411, "Length required", "Send Content-Length."),
     Kind("moved", 412, "Changed since you read it", "Read it again; the ETag header is the current one."),
-    Kind("too-large", 413, "Request too large", "Bodies are limited to 64 MB, states to 50 MB."),
+    Kind(
+        "too-large",
+        413,
+        "Request too large",
+        "Bodies are limited to 64 MB, states to 50 MB; without a valid token or login, bodies to 64 KB.",
+    ),
     Kind("media-type", 415, "Unsupported media type", "Send Content-Type: application/json."),
     Kind("key-reused", 422, "Idempotency-Key already used", "Use a new key for a different request."),
     Kind("rate", 429, "Too many requests", "Retry after Retry-After seconds."),
@@ -102,7 +109,7 @@ def answer_error(request: HttpRequest, error: Exception) -> HttpResponse:
         return answer_error(request, error.__cause__)
     if isinstance(error, Problem):
         return problem(error.kind, error.detail, places=error.places, headers=error.headers)
-    if isinstance(error, DjangoDatabaseError):
+    if isinstance(error, Error):
         error = translate(error)
     if isinstance(error, errors.StateStoreError):
         return _of_domain(request, error)
@@ -117,11 +124,14 @@ def answer_error(request: HttpRequest, error: Exception) -> HttpResponse:
     return problem("internal", "The server failed to process this call. See its log for the cause.")
 
 
+_NO_FORMS: Final = "Form bodies are not supported. Send Content-Type: application/json."
 _OF_FRAMEWORK: Final[dict[type[Exception], tuple[str, str]]] = {
     AuthenticationError: ("unauthenticated", "This endpoint requires a token or a login."),
     Http404: ("not-found", "No endpoint at this path."),
     RequestDataTooBig: ("too-large", "The body is larger than 64 MB. Nothing was changed. Send it in parts."),
-    RawPostDataException: ("media-type", "Form bodies are not supported. Send Content-Type: application/json."),
+    FileRefused: ("media-type", _NO_FORMS),
+    MultiPartParserError: ("media-type", _NO_FORMS),
+    RawPostDataException: ("media-type", _NO_FORMS),
 }
 
 

@@ -2,15 +2,36 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any, Final
 
-from django.db.utils import DatabaseError as DjangoDatabaseError
-from django.db.utils import DataError, OperationalError
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.utils import DatabaseErrorWrapper, DataError, Error, OperationalError
+from django.utils.functional import cached_property
 
-from statestore.errors import Busy, DatabaseError, ReadOnly, StateStoreError, TooSlow, Unavailable
+from statestore.db import damage
+from statestore.db.routers import store_alias
+from statestore.errors import Busy, DatabaseError, MigrationError, ReadOnly, StateStoreError, TooSlow, Unavailable
 
-BUSY = "Another program is writing to the store and did not finish in time. Nothing was changed. Try again."
-# What SQLite and PostgreSQL say of a disk or a server, as opposed to a statement, that they cannot work with.
-_OUT_OF_ORDER = ("disk i/o error", "unable to open", "malformed", "not a database", "connection", "shutting down")
+_BUSY: Final = "Another program is writing to {name} and did not finish in time. Nothing was changed. Try again."
+BUSY: Final = _BUSY.format(name="the store")
+
+
+class NamedErrors(BaseDatabaseWrapper):
+    """A database whose errors say which one it is: `alias`."""
+
+    @cached_property
+    def wrap_database_errors(self) -> DatabaseErrorWrapper:
+        """The context manager that turns the driver's errors into Django's."""
+        return _NamedErrorWrapper(self)
+
+
+class _NamedErrorWrapper(DatabaseErrorWrapper):
+    def __exit__(self, *raised: Any) -> None:
+        try:
+            super().__exit__(*raised)
+        except Error as error:
+            error.alias = self.wrapper.alias  # type: ignore[attr-defined]
+            raise
 
 
 class FileMissing(OperationalError):
@@ -39,25 +60,73 @@ def translated_errors() -> Iterator[None]:
         yield
     except StateStoreError:
         raise
-    except DjangoDatabaseError as error:
+    except Error as error:
         raise translate(error) from error
 
 
-def translate(error: DjangoDatabaseError) -> StateStoreError:
+def translate(error: Error) -> StateStoreError:
     """Return the domain's error for one of the driver's."""
     if isinstance(error, FileMissing | FileReplaced):
         return Unavailable(str(error))
     text = str(error).lower()
-    if "statement timeout" in text:
-        return TooSlow("The database did not answer in time. Request less data or a shorter time range.")
-    if isinstance(error, OperationalError | DjangoDatabaseError) and ("locked" in text or "lock timeout" in text):
-        return Busy(BUSY)
-    if "readonly" in text or "read-only" in text:
-        return ReadOnly("The store's file or directory is read-only. Nothing was changed.")
-    if "disk is full" in text or "no space" in text:
-        return Unavailable("The store's disk is full. Nothing was changed. Free some space and try again.")
-    if any(words in text for words in _OUT_OF_ORDER):
-        return Unavailable(f"The store is not usable: {error}. Nothing was changed. Run `manage.py doctor`.")
+    for words, kind, message in _FAILURES:
+        if any(word in text for word in words):
+            name, detail = _name(error), str(error).strip().rstrip(".")
+            said = message.format(name=name, Name=name[0].upper() + name[1:], error=detail)
+            if words is _DAMAGED:
+                damage.note(getattr(error, "alias", store_alias()), said)
+            return kind(said)
     if isinstance(error, DataError):
         return DatabaseError("A value is out of range for its column. Nothing was changed.")
     return DatabaseError(f"Database error: {error}. Nothing was changed.")
+
+
+_DAMAGED: Final = ("malformed", "not a database", "invalid page", "could not read block")
+# What SQLite and PostgreSQL say of a disk, a server or a schema, as opposed to a statement. The first that fits counts.
+_FAILURES: Final[tuple[tuple[tuple[str, ...], type[StateStoreError], str], ...]] = (
+    (
+        ("statement timeout",),
+        TooSlow,
+        "The database did not answer in time. Request less data or a shorter time range.",
+    ),
+    (("locked", "lock timeout"), Busy, _BUSY),
+    (
+        ("read-only transaction", "recovery is in progress", "hot standby"),
+        ReadOnly,
+        "{Name} is read-only: its server takes no writes now. Nothing was changed. Name a server that does.",
+    ),
+    (("readonly", "read-only"), ReadOnly, "{Name} is read-only: its file or directory. Nothing was changed."),
+    (
+        ("disk is full", "no space", "disk full"),
+        Unavailable,
+        "The disk of {name} is full. Nothing was changed. Free some space on it and try again.",
+    ),
+    (
+        _DAMAGED,
+        Unavailable,
+        "{Name} is damaged: {error}. Nothing was changed. Run `manage.py doctor`, then put a backup in its place.",
+    ),
+    (
+        ("connection", "shutting down", "starting up", "recovery mode", "too many clients"),
+        Unavailable,
+        "{Name} cannot be reached: {error}. Nothing was changed. Once its server answers, all goes on by itself.",
+    ),
+    (
+        ("no such table", "no such column", "has no column named", " does not exist"),
+        MigrationError,
+        "{Name} has another schema than before: {error}. Nothing was changed. Run `manage.py doctor`.",
+    ),
+    (
+        ("disk i/o error", "unable to open"),
+        Unavailable,
+        "{Name} is not usable: {error}. Nothing was changed. Run `manage.py doctor`.",
+    ),
+)
+
+
+def _name(error: Error) -> str:
+    """Return which database an error is about."""
+    alias = getattr(error, "alias", store_alias())
+    if alias == store_alias():
+        return "the store"
+    return "the dashboard's own database"

@@ -18,7 +18,7 @@ from statestore.history.past import Position
 from statestore.history.walk import Cause, HistoryWalk, pairs, start_of, state_parser
 from statestore.jsondiff import parsing, pointer
 from statestore.jsondiff.alignment import align
-from statestore.jsondiff.lcs import Budget
+from statestore.jsondiff.budget import Budget
 from statestore.jsondiff.parsing import Json, equal_fast
 
 # The leaves still to be explained: each key or index of an older state leads to a branch, or to a leaf's path in the

@@ -14,7 +14,7 @@ ORDERED_BYTES: Final = 16 * 1024 * 1024
 # A state with more leaves is blamed branch by branch.
 BLAMED_LEAVES: Final = 20_000
 BLAME_CACHE_SECONDS: Final = 24 * 3600
-# The effort (`jsondiff.lcs.Budget`) of comparing two neighbouring states.
+# The effort (`jsondiff.budget.Budget`) of comparing two neighbouring states.
 COMPARISON_UNITS: Final = 300_000
 # A state known by its hash alone is searched in this many of the newest transitions.
 HASHED_TRANSITIONS: Final = 20

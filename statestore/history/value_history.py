@@ -10,8 +10,8 @@ from statestore.history.blame import item_places
 from statestore.history.past import Position
 from statestore.history.walk import Cause, HistoryWalk, pairs, start_of, state_parser
 from statestore.jsondiff import parsing, pointer
+from statestore.jsondiff.budget import Budget
 from statestore.jsondiff.diff import MISSING, Missing
-from statestore.jsondiff.lcs import Budget
 from statestore.jsondiff.parsing import Json, equal_fast
 
 

@@ -7,7 +7,8 @@ from operator import eq
 from typing import Final, NamedTuple, TypeAlias
 
 from statestore.jsondiff import limits
-from statestore.jsondiff.lcs import Budget, Match, common_ends, common_subsequence, pair_occurrences
+from statestore.jsondiff.budget import Budget
+from statestore.jsondiff.lcs import Match, common_ends, common_subsequence, pair_occurrences
 from statestore.jsondiff.parsing import Json, canonical, equal_fast, fingerprint
 
 # Two items of a list with the same value in the first of these fields that they have are one item.
@@ -84,6 +85,8 @@ def _matched(
     if not left_keys or not right_keys or (not matches and len(left) == len(right) == 1):
         # Nothing can have moved. A single pair that is the same after all will turn out to be.
         return matches, left_keys, right_keys
+    if not budget.consume(limits.EXACT_KEY_UNITS * (len(left_keys) + len(right_keys))):
+        return None
     left_rest = {i: _exact_key(before[i], budget) for i in left_keys}
     right_rest = {j: _exact_key(after[j], budget) for j in right_keys}
     twice = set(left_rest.values()) & set(right_rest.values())
@@ -199,6 +202,8 @@ def _alike(lefts: _Items, rights: _Items, budget: Budget) -> list[Match]:
     size = sum(len(item) if isinstance(item, dict | list) else 1 for _, item in lefts)
     cells = len(lefts) * len(rights)
     if cells > limits.MAX_CELLS or not budget.consume(20 * cells + 20 * size * len(rights)):
+        if not budget.consume(limits.LIKENESS_UNITS * min(len(lefts), len(rights)) + 20 * size):
+            return []
         beside = zip(lefts, rights, strict=False)
         return [(i, j) for (i, left), (j, right) in beside if likeness(left, right) >= limits.MIN_OBJECT_SIMILARITY]
     likenesses = [[likeness(left, right) for _, right in rights] for _, left in lefts]

@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import chain
-from typing import NamedTuple, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 from statestore.jsondiff import limits
 from statestore.jsondiff.alignment import align
-from statestore.jsondiff.lcs import Budget
+from statestore.jsondiff.budget import Budget, budget_of, remembered
 from statestore.jsondiff.parsing import Json, NotJson, depth_exceeds, equal, equal_fast, fingerprint, parse
 from statestore.jsondiff.patch import MISSING, Change, Diff, DoesNotFit, Kind, Missing, Truncated, apply, invert
 from statestore.jsondiff.pointer import escape
@@ -36,6 +36,9 @@ __all__ = [
 ]  # fmt: skip
 
 
+TOO_DIFFERENT: Final = "They differ in too many values to be compared one by one."
+
+
 class TooDeep(ValueError):
     """A change is nested deeper than MAX_DEPTH levels."""
 
@@ -52,14 +55,14 @@ class _Place(NamedTuple):
 _Step: TypeAlias = Change | _Place
 
 
-def diff(before: Json, after: Json) -> Diff:
+def diff(before: Json, after: Json, budget: Budget | None = None) -> Diff:
     """Return the changes that turn `before` into `after`.
 
     The order of keys is not a change; values of unlike type always are one. List items are matched by content, so
     that one insertion is one change. Raises TooDeep for a change below MAX_DEPTH levels.
     """
     try:
-        return _walk(before, after, Budget(limits.DIFF_UNITS))
+        return _walk(before, after, budget or budget_of(limits.DIFF_UNITS))
     except RecursionError:
         raise TooDeep(f"The states nest deeper than {limits.MAX_DEPTH} levels.") from None
 
@@ -67,6 +70,8 @@ def diff(before: Json, after: Json) -> Diff:
 def _walk(before: Json, after: Json, budget: Budget) -> Diff:
     changes: list[Change] = []
     coarse = False
+    # Places that turn out to be equal give no change that would count; they too are looked at for a limited time.
+    grace = Budget(limits.DIFF_UNITS // 10)
     # A stack of our own: the depth of the states is not limited by the caller's recursion.
     levels: list[Iterator[_Step]] = [iter(_steps_at("", "", before, after))]
     while levels:
@@ -82,10 +87,13 @@ def _walk(before: Json, after: Json, budget: Budget) -> Diff:
             _refuse_deep(len(levels) - 1, [])
             if len(levels) > limits.LEVELS_UNCHARGED:
                 budget.consume(len(fingerprint(step.before)) // 8)
-            steps = _steps_inside(step, budget) if budget.consume(0) else None
+            steps = _steps_inside(step, budget) if budget.consume(limits.PLACE_UNITS) else None
             if steps is not None:
                 levels.append(iter(steps))
-            elif not equal(step.before, step.after):
+                continue
+            if budget.is_spent and not grace.consume(limits.PLACE_UNITS):
+                return Diff(tuple(changes), truncated=True, coarse=True)
+            if not equal(step.before, step.after):
                 coarse = True
                 levels[-1] = chain([_replaced(step)], levels[-1])
     return Diff(tuple(changes), coarse=coarse)
@@ -118,7 +126,7 @@ def _steps_inside(place: _Place, budget: Budget) -> list[_Step] | None:
     steps: list[_Step] | None = None
     size = 0
     if isinstance(before, dict) and isinstance(after, dict):
-        steps, size = _object_steps(place, before, after), max(len(before), len(after))
+        steps, size = _object_steps(place, before, after, budget), max(len(before), len(after))
     elif isinstance(before, list) and isinstance(after, list):
         steps, size = _list_steps(place, before, after, budget), max(len(before), len(after))
     changes = sum(isinstance(step, Change) for step in steps or ())
@@ -127,7 +135,10 @@ def _steps_inside(place: _Place, budget: Budget) -> list[_Step] | None:
     return steps
 
 
-def _object_steps(place: _Place, before: dict[str, Json], after: dict[str, Json]) -> list[_Step]:
+def _object_steps(place: _Place, before: dict[str, Json], after: dict[str, Json], budget: Budget) -> list[_Step] | None:
+    """Return the steps inside two objects; None as soon as they are too many, or the effort is spent."""
+    if not budget.consume(limits.MEMBER_UNITS * (len(before) + len(after))):
+        return None
     removed_behind: dict[str | None, list[str]] = {}
     neighbour: str | None = None
     for key in before:
@@ -136,11 +147,17 @@ def _object_steps(place: _Place, before: dict[str, Json], after: dict[str, Json]
         else:
             removed_behind.setdefault(neighbour, []).append(key)
     steps: list[_Step] = []
+    room = limits.MAX_CHANGES
     for reader in (None, *after):
         if reader is not None and not (reader in before and equal_fast(before[reader], after[reader])):
             steps += _member_steps(place, reader, before.get(reader, MISSING), after[reader])
         for key in removed_behind.get(reader, ()):
             steps += _member_steps(place, key, before[key], MISSING)
+        if len(steps) >= room:
+            room = len(steps) + limits.MAX_CHANGES
+            changes = sum(isinstance(step, Change) for step in steps)
+            if changes > limits.MAX_CHANGES or not budget.consume(limits.PLACE_UNITS * limits.MAX_CHANGES):
+                return None
     return steps
 
 
@@ -157,6 +174,10 @@ def _member_steps(place: _Place, key: str, before: Json | Missing, after: Json |
 def _list_steps(place: _Place, before: list[Json], after: list[Json], budget: Budget) -> list[_Step] | None:
     alignment = align(before, after, budget)
     if alignment is None:
+        return None
+    changes = len(alignment.removed) + len(alignment.added) + len(alignment.moved)
+    edits = max(0, len(alignment.edited) - limits.EDITS_UNCHARGED)
+    if changes > limits.MAX_CHANGES or (edits and not budget.consume(limits.PLACE_UNITS * edits)):
         return None
     old, new = place.before_path, place.after_path
     # Read at their place in the list after: first what is missing there, in its old order, then what is there.
@@ -190,11 +211,15 @@ class JsonComparison:
 
 @dataclass(frozen=True, slots=True)
 class TextComparison:
-    """The comparison of two states by line; `reason` says why they are not compared as JSON."""
+    """The comparison of two states by line; `reason` says why they are not compared as JSON.
+
+    `coarse`: they are JSON, but too different.
+    """
 
     lines: TextDiff
     reason: str
     same_text: bool
+    coarse: bool = False
 
     @property
     def bounded(self) -> bool:
@@ -206,7 +231,15 @@ Comparison: TypeAlias = JsonComparison | TextComparison
 
 
 def compare(before_text: str, after_text: str) -> Comparison:
-    """Return how two stored states differ: as JSON where both are, by line where not. Never raises, for any text."""
+    """Return how two stored states differ: as JSON where both are, by line where not. Never raises, for any text.
+
+    Comparing takes limited effort. What is too different to be compared by then is replaced as a whole; where that is
+    the whole state, its lines are compared instead if it has any.
+    """
+    return remembered(("compare", before_text, after_text), lambda: _compare(before_text, after_text))
+
+
+def _compare(before_text: str, after_text: str) -> Comparison:
     same_text = before_text == after_text
     before, before_reason = _parsed(before_text)
     after, after_reason = (before, before_reason) if same_text else _parsed(after_text)
@@ -215,13 +248,22 @@ def compare(before_text: str, after_text: str) -> Comparison:
         reason = " ".join(f"{side}: {said}" for side, said in sides.items() if said)
         return TextComparison(diff_lines(before_text, after_text), before_reason if same_text else reason, same_text)
     try:
-        return JsonComparison(diff(before, after), before, after, same_text)
+        return _compared(before_text, after_text, before, after)
     except TooDeep as error:
         return TextComparison(diff_lines(before_text, after_text), str(error), same_text)
 
 
+def _compared(before_text: str, after_text: str, before: Json, after: Json) -> Comparison:
+    budget = budget_of(limits.DIFF_UNITS)
+    found = diff(before, after, budget)
+    is_whole = [change.before_path for change in found.changes] == [""]
+    if budget.is_spent and is_whole and "\n" in before_text.strip() and "\n" in after_text.strip():
+        return TextComparison(diff_lines(before_text, after_text), TOO_DIFFERENT, same_text=False, coarse=True)
+    return JsonComparison(found, before, after, before_text == after_text)
+
+
 def _parsed(text: str) -> tuple[Json, str]:
     try:
-        return parse(text), ""
+        return remembered(("parse", text), lambda: parse(text)), ""
     except NotJson as error:
         return None, error.reason

@@ -6,6 +6,7 @@ from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import Any, TypeAlias, TypeVar
 
 from statestore.jsondiff import limits
+from statestore.jsondiff.budget import Budget
 
 Match: TypeAlias = tuple[int, int]
 Items = TypeVar("Items", list[Any], str)
@@ -15,21 +16,6 @@ _Run: TypeAlias = tuple[Any, int, int, int]
 
 # A rising row of pairs, last pair first: the rest of the row, the pair.
 _Chain: TypeAlias = tuple[Any, Match]
-
-
-class Budget:
-    """The effort that one comparison has left, shared by all its parts, so that many small ones cannot add up.
-
-    A unit is about a tenth of a microsecond.
-    """
-
-    def __init__(self, units: int) -> None:
-        self._left = units
-
-    def consume(self, units: int) -> bool:
-        """Spend effort, and return whether there was enough. After the first refusal nothing is granted."""
-        self._left = self._left - units if self._left >= units else -1
-        return self._left >= 0
 
 
 def common_subsequence(left: Sequence[Hashable], right: Sequence[Hashable], budget: Budget) -> list[Match]:

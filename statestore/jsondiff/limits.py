@@ -10,6 +10,19 @@ MAX_CHANGES: Final = 2_000
 MAX_CHANGES_IN_UNLIKE: Final = 200
 # About a second. What is not compared by then is replaced as a whole.
 DIFF_UNITS: Final = 6_000_000
+# What single steps cost.
+MEMBER_UNITS: Final = 3
+PLACE_UNITS: Final = 50
+EXACT_KEY_UNITS: Final = 40
+LIKENESS_UNITS: Final = 100
+CHARACTER_UNITS: Final = 5
+# Lists with fewer edited items are read without being charged for them.
+EDITS_UNCHARGED: Final = 2_000
+# A text is looked for in a state: in each value, and in all.
+FOUND_VALUE_UNITS: Final = 10
+FIND_UNITS: Final = 4_000_000
+# All comparisons, word diffs and searches of one page, or one call, together: about a second.
+PAGE_UNITS: Final = 10_000_000
 # Each level compares everything below it again, which is charged from this level on.
 LEVELS_UNCHARGED: Final = 4
 # With more insertions and deletions a good match replaces the longest one, whose cost grows with their square.

@@ -7,7 +7,7 @@ wins. Here a number that Python would print differently keeps its literal, and t
 import json
 import marshal
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from json.decoder import scanstring  # type: ignore[attr-defined]
 from json.encoder import encode_basestring
 from math import isfinite, nan
@@ -226,15 +226,61 @@ def dump(value: Json, *, indent: int | None = 2) -> str:
 
     Without `indent` the text is one line. Lone surrogates are escaped, so that the text can always be encoded.
     """
+    text = _line(value) if indent is None else ""
+    if not text:
+        chunks: list[str] = []
+        _write(value, chunks, None if indent is None else "\n", " " * (indent or 0))
+        text = "".join(chunks)
+    return text if text.isascii() else _SURROGATE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+def beginning(value: Json, characters: int) -> str:
+    """Return the first characters of the value's JSON text on one line, without making the rest.
+
+    Longer than `characters` if there is more.
+    """
     chunks: list[str] = []
-    _write(value, chunks, None if indent is None else "\n", " " * (indent or 0))
+    room = characters
+    for chunk in _chunks(value):
+        chunks.append(chunk[: room + 1])
+        room -= len(chunk)
+        if room < 0:
+            break
     text = "".join(chunks)
     return text if text.isascii() else _SURROGATE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+def _chunks(value: Json) -> Iterator[str]:
+    """Yield the parts of a value's text on one line, in order."""
+    if isinstance(value, dict) and value:
+        separator = "{"
+        for key, item in value.items():
+            yield f"{separator}{_quoted(key)}: "
+            yield from _chunks(item)
+            separator = ", "
+        yield "}"
+    elif isinstance(value, list) and value:
+        separator = "["
+        for item in value:
+            yield separator
+            yield from _chunks(item)
+            separator = ", "
+        yield "]"
+    else:
+        yield _leaf(value)
 
 
 def canonical(value: Json) -> str:
     """Return a text that is equal for equal values only: keys are sorted, and 1, 1.0 and true differ."""
     return _CANONICAL.encode(value)
+
+
+def _line(value: Json) -> str:
+    """Return the value's text as the encoder in C writes it, or nothing where it cannot: with literals, or NaN."""
+    try:
+        return _LINE.encode(value)
+    except (TypeError, ValueError):
+        return ""
 
 
 def _numbered(value: object) -> dict[str, float]:
@@ -248,6 +294,11 @@ def _no_json_type(value: object) -> TypeError:
     return TypeError(f"{type(value).__name__} is not a JSON type")
 
 
+def _refuse_type(value: object) -> NoReturn:
+    raise _no_json_type(value)
+
+
+_LINE = json.JSONEncoder(ensure_ascii=False, check_circular=False, allow_nan=False, default=_refuse_type)
 _CANONICAL = json.JSONEncoder(ensure_ascii=False, check_circular=False, sort_keys=True, default=_numbered)
 
 

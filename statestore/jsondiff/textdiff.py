@@ -9,7 +9,8 @@ from operator import eq, itemgetter
 from typing import Final, NamedTuple
 
 from statestore.jsondiff import limits
-from statestore.jsondiff.lcs import Budget, Match, common_ends, common_subsequence
+from statestore.jsondiff.budget import Budget, budget_of
+from statestore.jsondiff.lcs import Match, common_ends, common_subsequence
 
 # A word takes the space behind it along: else the spaces between unlike words would match, and chop them up.
 _WORD: Final = re.compile(r"\w+\s*|[^\w\s]\s*|\s+")
@@ -71,7 +72,7 @@ def diff_lines(before: str, after: str, context: int = 3) -> TextDiff:
     if before == after:
         return TextDiff(())
     window = _window(before, after, context)
-    matches = common_subsequence(window.before, window.after, Budget(limits.TEXT_DIFF_UNITS))
+    matches = common_subsequence(window.before, window.after, budget_of(limits.TEXT_DIFF_UNITS))
     if window.truncated and matches:
         # Behind the last match the one text may only lack what was cut off of it.
         window = window._replace(before=window.before[: matches[-1][0] + 1], after=window.after[: matches[-1][1] + 1])
@@ -148,18 +149,21 @@ def _hunks(lines: list[Line], context: int) -> Iterator[Hunk]:
         yield Hunk(tuple(lines[start:end]))
 
 
-def diff_words(before: str, after: str) -> list[Segment]:
+def diff_words(before: str, after: str, budget: Budget | None = None) -> list[Segment]:
     """Return the word diff of two texts as segments; deletions come before insertions.
 
-    Where over MAX_COMPARED_CHARS lie between what both begin and end with, those are one deletion and one insertion.
+    Where over MAX_COMPARED_CHARS lie between what both begin and end with, or more than the budget allows, those are
+    one deletion and one insertion.
     """
+    budget = budget or budget_of(limits.TEXT_DIFF_UNITS)
     head, tail = _common_words(before, after)
     left, right = before[head : len(before) - tail], after[head : len(after) - tail]
     pieces = [(Op.EQUAL, before[:head])]
-    if len(left) + len(right) > limits.MAX_COMPARED_CHARS:
+    characters = len(left) + len(right)
+    if characters > limits.MAX_COMPARED_CHARS or not budget.consume(limits.CHARACTER_UNITS * characters):
         pieces += [(Op.DELETE, left), (Op.INSERT, right)]
     else:
-        pieces += _word_pieces(_WORD.findall(left), _WORD.findall(right))
+        pieces += _word_pieces(_WORD.findall(left), _WORD.findall(right), budget)
     return _joined([*pieces, (Op.EQUAL, before[len(before) - tail :])])
 
 
@@ -171,9 +175,9 @@ def _common_words(before: str, after: str) -> tuple[int, int]:
     return head - len(begun[0] if begun else ""), tail - len(ended[0] if ended else "")
 
 
-def _word_pieces(left: list[str], right: list[str]) -> Iterator[tuple[Op, str]]:
+def _word_pieces(left: list[str], right: list[str], budget: Budget) -> Iterator[tuple[Op, str]]:
     i = j = 0
-    matches = common_subsequence(left, right, Budget(limits.TEXT_DIFF_UNITS))
+    matches = common_subsequence(left, right, budget)
     for match_i, match_j in (*matches, (len(left), len(right))):
         yield Op.DELETE, "".join(left[i:match_i])
         yield Op.INSERT, "".join(right[j:match_j])

@@ -21,8 +21,11 @@ from statestore.adoption import ownership, schema_detection
 from statestore.adoption.status import store_status
 from statestore.db import orchestrator_schema as schema
 from statestore.db import vendor
+from statestore.db.errors import translated_errors
 from statestore.db.routers import store_alias
+from statestore.errors import StateStoreError
 from statestore.models.adoption import is_shared
+from statestore.operations import schema as schema_now
 
 Level = Literal["ok", "warn", "error"]
 
@@ -59,12 +62,22 @@ def examine(using: str | None = None, *, thorough: bool) -> list[Finding]:
     connection = connections[using]
     on_sqlite = vendor.is_sqlite(connection)
     chosen = [check for check in CHECKS if (thorough or check.cheap) and (on_sqlite or not check.sqlite_only)]
-    findings = [finding for check in chosen for finding in check.examine(connection)]
+    findings = [finding for check in chosen for finding in _findings(check, connection)]
     if not on_sqlite:
         findings.append(
             Finding("ok", "PostgreSQL", "Journal mode, SQLite version, column types, triggers: no concern.")
         )
     return findings
+
+
+def _findings(check: Check, connection: BaseDatabaseWrapper) -> list[Finding]:
+    """Return what a check finds; that it cannot be made is a finding too, and the other checks go on."""
+    try:
+        with translated_errors():
+            return list(check.examine(connection))
+    except StateStoreError as error:
+        name = check.examine.__name__.removeprefix("check_").replace("_", " ")
+        return [Finding("error", f"The check of {name} failed", str(error), "Put a backup in the store's place.")]
 
 
 def troubles(using: str | None = None) -> list[Finding]:
@@ -98,6 +111,20 @@ def check_journal_mode(connection: BaseDatabaseWrapper) -> Iterator[Finding]:
         "orchestrator, up to half of the dashboard's own saves and restores are refused (503).",
         f"Run `manage.py adopt {_file(connection)} --wal`. The orchestrator works on as before.",
     )
+
+
+def check_schema(connection: BaseDatabaseWrapper) -> Iterator[Finding]:
+    """Fail when tables or columns are missing that were there when the store was migrated."""
+    lost = schema_now.missing(connection)
+    for name in lost:
+        yield Finding(
+            "error",
+            f"{name[0].upper()}{name[1:]} is missing",
+            "Another program changed the schema. Pages and saves that need it are refused (503).",
+            "Undo that change, or put a backup in the store's place.",
+        )
+    if not lost:
+        yield Finding("ok", "All tables and columns are there", "As the migrations made them.")
 
 
 def check_encoding(connection: BaseDatabaseWrapper) -> Iterator[Finding]:
@@ -416,6 +443,7 @@ def check_ids(connection: BaseDatabaseWrapper) -> Iterator[Finding]:
 
 CHECKS: Final = (
     Check(check_journal_mode, cheap=True),
+    Check(check_schema, cheap=True, sqlite_only=False),
     Check(check_encoding, cheap=True, sqlite_only=False),
     Check(check_wal_size, cheap=True),
     Check(check_sqlite_version, cheap=True),

@@ -1,6 +1,10 @@
 """Whether this process can do its work: its databases, their migrations, the disk."""
 
 import shutil
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -10,14 +14,19 @@ from django.db.migrations.executor import MigrationExecutor
 
 from statestore.adoption import ownership
 from statestore.adoption.status import store_status
-from statestore.db import vendor
+from statestore.db import damage, vendor
 from statestore.db.errors import translated_errors
 from statestore.db.routers import store_alias
 from statestore.errors import StateStoreError
+from statestore.operations import schema
 
 # A restore needs twice its state and the log; below this SQLite's own clean-up fails too.
 LEAST_FREE_BYTES: Final = 64 * 1024 * 1024
 _BEHIND: Final = "Our own database is behind: run `manage.py migrate`."
+# A probe has its own limit, often a few seconds; a part that answers later than this is out of order.
+PATIENCE_SECONDS: Final = 2.0
+# So many missing tables and columns are named.
+NAMED: Final = 5
 # Our own database, once its migrations were found to be applied.
 _migrated: Final[set[str]] = set()
 
@@ -39,9 +48,50 @@ class Readiness:
         return " ".join(text for text in self.parts.values() if text)
 
 
+class _Look:
+    """One look at one part, by a thread of its own: what hangs is that thread, not the probe."""
+
+    def __init__(self, name: str, examine_part: Callable[[], str]) -> None:
+        self._name = name
+        self.deadline = time.monotonic() + PATIENCE_SECONDS
+        self._found: Future[str] = Future()
+        threading.Thread(target=self._run, args=(examine_part,), name="readiness", daemon=True).start()
+
+    def _run(self, examine_part: Callable[[], str]) -> None:
+        try:
+            found = examine_part()
+            connections.close_all()  # This thread's own.
+            self._found.set_result(found)
+        except BaseException as error:
+            self._found.set_exception(error)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the part was examined to the end."""
+        return self._found.done()
+
+    def found(self) -> str:
+        """Return what is wrong with the part, at the latest when the time is up."""
+        try:
+            return self._found.result(max(0.0, self.deadline - time.monotonic()))
+        except TimeoutError:
+            return f"The {self._name} did not answer within {PATIENCE_SECONDS:g} s."
+
+
+# A look that hangs is the answer to later probes too: no second thread is sent after the first.
+_looks: Final[dict[str, _Look]] = {}
+_starting: Final = threading.Lock()
+
+
 def examine() -> Readiness:
-    """Return whether requests can be served. Cheap: it is asked every few seconds."""
-    return Readiness({"database": _own(), "store": _store(), "disk": _disk()})
+    """Return whether requests can be served, within PATIENCE_SECONDS. Cheap: it is asked every few seconds."""
+    parts: Mapping[str, Callable[[], str]] = {"database": _own, "store": _store, "disk": _disk}
+    with _starting:
+        for name, examine_part in parts.items():
+            if name not in _looks or _looks[name].is_over:
+                _looks[name] = _Look(name, examine_part)
+        looks = dict(_looks)
+    return Readiness({name: look.found() for name, look in looks.items()})
 
 
 def _own() -> str:
@@ -54,9 +104,9 @@ def _own() -> str:
                 if executor.migration_plan(executor.loader.graph.leaf_nodes()):
                     return ownership.refusal(connections[name]) or _BEHIND
                 _migrated.add(name)
+        return _changed(name)
     except StateStoreError as error:
         return str(error)
-    return ""
 
 
 def _store() -> str:
@@ -65,9 +115,25 @@ def _store() -> str:
         if status.is_ready:
             with translated_errors(), connections[store_alias()].cursor() as cursor:
                 cursor.execute("SELECT 1 FROM agent_states LIMIT 1")
+            return _changed(store_alias())
     except StateStoreError as error:
         return str(error)
-    return "" if status.is_ready else f"{status.found} {status.remedy}"
+    return f"{status.found} {status.remedy}"
+
+
+def _changed(alias: str) -> str:
+    """Return what another program took away from a database, or that its pages are damaged."""
+    with translated_errors():
+        lost = schema.missing(connections[alias])
+        if lost:
+            return f"{_names(lost)} missing. Run `manage.py doctor`, then put a backup in its place."
+        return damage.present(connections[alias])
+
+
+def _names(lost: Sequence[str]) -> str:
+    shown = ", ".join(lost[:NAMED])
+    more = f" and {len(lost) - NAMED} more" if len(lost) > NAMED else ""
+    return f"{shown[0].upper()}{shown[1:]}{more} {'is' if len(lost) == 1 else 'are'}"
 
 
 def free_bytes() -> dict[str, int]:

@@ -9,7 +9,8 @@ from typing import Final
 
 from statestore import restore
 from statestore.db.fields import text_bytes
-from statestore.jsondiff import diff, textdiff
+from statestore.jsondiff import diff, limits, textdiff
+from statestore.jsondiff.budget import Budget, budget_of
 from statestore.jsondiff.diff import MISSING, Change, Kind
 from statestore.views.formatting import line, shown_json
 
@@ -76,7 +77,8 @@ class ComparisonView:
     @cached_property
     def changes(self) -> list[ChangeView]:
         """The first changes, in reading order."""
-        return [_view(change) for change in self._kept[:SHOWN_CHANGES]]
+        budget = budget_of(limits.TEXT_DIFF_UNITS)
+        return [_view(change, budget) for change in self._kept[:SHOWN_CHANGES]]
 
     @cached_property
     def _kept(self) -> list[Change]:
@@ -111,6 +113,12 @@ class ComparisonView:
     def is_cut(self) -> bool:
         """Whether there are more changes than are shown."""
         return self.compared.bounded or self.total > len(self.changes)
+
+    @property
+    def is_coarse(self) -> bool:
+        """Whether some parts differ in too much to be compared by value."""
+        compared = self.compared
+        return compared.diff.coarse if isinstance(compared, diff.JsonComparison) else compared.coarse
 
     @property
     def can_pick(self) -> bool:
@@ -148,7 +156,7 @@ def _group(name: str, changes: tuple[ChangeView, ...]) -> Group:
     return Group(name, changes, tuple((kind, sign, number) for (kind, sign), number in numbers.items()))
 
 
-def _view(change: Change) -> ChangeView:
+def _view(change: Change, budget: Budget) -> ChangeView:
     return ChangeView(
         kind=change.kind.value,
         sign=SIGNS[change.kind],
@@ -159,19 +167,19 @@ def _view(change: Change) -> ChangeView:
         after=shown_json(change.after),
         has_before=change.before is not MISSING and change.kind is not Kind.MOVED,
         has_after=change.after is not MISSING,
-        words=_words(change),
+        words=_words(change, budget),
         note=_note(change),
     )
 
 
-def _words(change: Change) -> tuple[textdiff.Segment, ...]:
+def _words(change: Change, budget: Budget) -> tuple[textdiff.Segment, ...]:
     """Return a word diff of a long text, or nothing if it would not help."""
     before, after = change.before, change.after
     if change.kind is not Kind.REPLACED or not isinstance(before, str) or not isinstance(after, str):
         return ()
     if max(len(before), len(after)) < WORDS_CHARACTERS:
         return ()
-    segments = tuple(textdiff.diff_words(before, after))
+    segments = tuple(textdiff.diff_words(before, after, budget))
     common = sum(len(segment.text) for segment in segments if segment.op is textdiff.Op.EQUAL)
     return segments if common >= COMMON_SHARE * max(len(before), len(after)) else ()
 

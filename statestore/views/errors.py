@@ -2,13 +2,16 @@
 
 import sys
 
-from django.db import DatabaseError
+from django.core.exceptions import DisallowedHost, RequestDataTooBig, TooManyFieldsSent
+from django.db.utils import Error
 from django.http import HttpRequest, HttpResponse
+from django.http.multipartparser import MultiPartParserError
 from django.template.loader import render_to_string
 from django.views import defaults
 
 from statestore.db.errors import translate
 from statestore.errors import StateStoreError
+from statestore.forms.uploads import FileRefused
 from statestore.views.context import theme_of
 
 
@@ -23,7 +26,7 @@ def error_page(request: HttpRequest, title: str, message: str, status: int) -> H
 
 def page_of(request: HttpRequest, error: BaseException | None) -> HttpResponse | None:
     """Return the page for an error of ours or of the database; None for another one."""
-    if isinstance(error, DatabaseError):
+    if isinstance(error, Error):
         error = translate(error)
     if not isinstance(error, StateStoreError):
         return None
@@ -33,3 +36,24 @@ def page_of(request: HttpRequest, error: BaseException | None) -> HttpResponse |
 def server_error(request: HttpRequest) -> HttpResponse:
     """Return the page for an error outside of a view, such as of the session's database; Django's handler500."""
     return page_of(request, sys.exc_info()[1]) or defaults.server_error(request)
+
+
+_REFUSED: dict[type[Exception], tuple[int, str, str]] = {
+    FileRefused: (413, "File refused", "This form takes no files. Nothing was changed."),
+    RequestDataTooBig: (413, "Request too large", "A form may have at most 64 MB. Nothing was changed."),
+    TooManyFieldsSent: (413, "Request too large", "The form has too many fields. Nothing was changed."),
+    MultiPartParserError: (400, "Bad request", "The form cannot be read. Nothing was changed. Send it again."),
+    DisallowedHost: (
+        400,
+        "Unknown host",
+        "The dashboard is not served under this name. Set ALLOWED_HOSTS to allow it.",
+    ),
+}
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Return the page for a request that is refused before a view sees it; Django's handler400."""
+    for kind, (status, title, message) in _REFUSED.items():
+        if isinstance(exception, kind):
+            return error_page(request, title, message, status)
+    return error_page(request, "Bad request", "The request is not valid. Nothing was changed.", 400)

@@ -74,5 +74,5 @@ def shown_json(value: Json | Missing) -> str:
     """Return a value as JSON in one visible line, cut where it is long."""
     if isinstance(value, Missing):
         return ""
-    text = parsing.dump(value, indent=None)
+    text = parsing.beginning(value, VALUE_CHARACTERS)
     return visible(text[:VALUE_CHARACTERS]) + ("…" if len(text) > VALUE_CHARACTERS else "")

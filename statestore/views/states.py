@@ -13,7 +13,8 @@ from statestore import history, models
 from statestore.db.fields import text_bytes
 from statestore.db.ids import RowId, to_address
 from statestore.history import moments
-from statestore.jsondiff import parsing, pointer
+from statestore.jsondiff import limits, parsing, pointer
+from statestore.jsondiff.budget import Budget, budget_of, remembered
 from statestore.jsondiff.parsing import Json
 from statestore.views.access import past_or_404, require_viewer
 from statestore.views.htmx import render_page
@@ -42,7 +43,7 @@ class StateView:
         self.value: Json = None
         self.why_raw = ""
         try:
-            self.value = parsing.parse(text)
+            self.value = remembered(("parse", text), lambda: parsing.parse(text))
         except parsing.NotJson as error:
             self.why_raw = error.reason
 
@@ -76,24 +77,32 @@ class StateView:
         """The matches of the searched text in keys and values, in document order."""
         all_matches: list[Match] = []
         if self.find and not self.why_raw:
-            for match in _walk(self.value, "", self.find.lower()):
+            self._effort = budget_of(limits.FIND_UNITS)
+            for match in _walk(self.value, "", self.find.lower(), self._effort):
                 all_matches.append(match)
                 if len(all_matches) == MAX_MATCHES:
                     break
         return all_matches
 
+    @property
+    def is_search_cut(self) -> bool:
+        """Whether only the beginning of the state was searched."""
+        return bool(self.find and not self.why_raw and self.matches is not None and self._effort.is_spent)
 
-def _walk(value: Json, path: str, word: str) -> Iterator[Match]:
-    """Yield the matches below a value; the parser limits the depth."""
+
+def _walk(value: Json, path: str, word: str, effort: Budget) -> Iterator[Match]:
+    """Yield the matches below a value, as far as the effort reaches; the parser limits the depth."""
+    if not effort.consume(limits.FOUND_VALUE_UNITS):
+        return
     if isinstance(value, dict):
         for key, item in value.items():
             below = f"{path}/{pointer.escape(key)}"
             if word in key.lower() and isinstance(item, dict | list):
                 yield Match(below, f"{len(item)} items")
-            yield from _walk(item, below, word)
+            yield from _walk(item, below, word, effort)
     elif isinstance(value, list):
         for position, item in enumerate(value):
-            yield from _walk(item, f"{path}/{position}", word)
+            yield from _walk(item, f"{path}/{position}", word, effort)
     else:
         text = value if isinstance(value, str) else parsing.dump(value)
         at = text.lower().find(word)

@@ -65,7 +65,8 @@ class _Writer:
     def children(self, value: dict[str, Json] | list[Json], path: str, depth: int) -> None:
         pairs = value.items() if isinstance(value, dict) else ((str(i), item) for i, item in enumerate(value))
         for position, (name, item) in enumerate(pairs):
-            if self.left <= 0 and depth == 0 and position:
+            # Without an agent, no branch can be fetched later: each level ends here.
+            if self.left <= 0 and position and (depth == 0 or not self.agent_id):
                 self.parts.append(f'<div class="leaf quiet">{len(value) - position} more; see the raw state</div>')
                 return
             self.node(name, item, f"{path}/{pointer.escape(name)}", depth + 1)
@@ -145,7 +146,7 @@ def _text(value: str) -> str:
 
 
 def _copied(value: Json) -> str:
-    text = value if isinstance(value, str) else parsing.dump(value, indent=None)
+    text = value if isinstance(value, str) else parsing.beginning(value, COPIED_CHARACTERS)
     return text if len(text) <= COPIED_CHARACTERS else ""
 
 

@@ -18,7 +18,7 @@ NAME, PASSWORD = "ada", "correct horse battery"
 QUIET = tuple(f"quiet-{number}" for number in range(4))
 LONG_AGO = 1_795_000_000
 
-_MAKE_PERSON = f"""
+MAKE_PERSON = f"""
 from django.contrib.auth.models import Group, User
 user = User.objects.create_user({NAME!r}, password={PASSWORD!r}, is_staff=True)
 user.groups.set(Group.objects.filter(name="administrator"))
@@ -91,7 +91,7 @@ def fill_template(directory: Path, journal_mode: str) -> None:
         site.environment,
         ["migrate"],
         ["adopt", str(site.store), "--yes", "--stopped", "--backup-dir", str(directory / "backups"), *wal],
-        ["shell", "-v", "0", "-c", _MAKE_PERSON],
+        ["shell", "-v", "0", "-c", MAKE_PERSON],
     )
     assert site.rows("PRAGMA journal_mode") == [(journal_mode,)]
 

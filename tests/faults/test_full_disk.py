@@ -2,6 +2,7 @@
 
 import os
 import resource
+import shutil
 import sqlite3
 import subprocess
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ import pytest
 
 from tests.faults.scale import LONG, tell
 from tests.faults.server import Answer, Server, Visitor, restore_id, serving
-from tests.faults.sites import JOURNAL_MODES, LONG_AGO, QUIET, Site, SiteMaker
+from tests.faults.sites import JOURNAL_MODES, LONG_AGO, NAME, PASSWORD, QUIET, Site, SiteMaker
 from tests.faults.wholeness import damage, unsound
 from tests.foreign.orchestrator import Orchestrator
 from tests.waiting import wait_for
@@ -162,3 +163,35 @@ def canary(make_site: SiteMaker, journal_mode: str, kind: str, tmp_path: Path) -
             visitor.restore(QUIET[0], large)
             disk.empty()
         return damage(site.rows, initial=initial)
+
+
+def own_disk_full(answer: Answer) -> bool:
+    """Return whether an answer says which disk is full, and what holds."""
+    return answer.status == 503 and "own database is full" in answer.text and "Nothing was changed" in answer.text
+
+
+def test_a_full_disk_of_our_own_database_is_named_and_the_store_works_on(make_site: SiteMaker, tmp_path: Path):
+    wrong: list[str] = []
+    with small_disk("mounted", tmp_path / "own") as disk:
+        site = make_site("wal", tmp_path / "store")
+        site = replace(site, dashboard=Path(shutil.move(site.dashboard, disk.directory / "dashboard.db")))
+        with serving(site) as server, Visitor(server.port) as visitor, Visitor(server.port) as stranger:
+            wrong += unread(visitor.sign_in())
+            disk.fill(replace(site, store=site.dashboard), server, 0)
+            # What room the file has left may take some logins.
+            refused = next((answer for answer in map(login, [stranger] * 20) if answer.status != 302), None)
+            wrong += [] if refused and own_disk_full(refused) else [f"a login on a full disk: {refused}"]
+            wrong += unread(visitor)
+            done = visitor.restore(QUIET[0], site.snapshots(QUIET[0])[0])
+            wrong += [] if restore_id(done) else [f"the store has room, but: {done}"]
+            out = visitor.post("/logout/")
+            wrong += [] if out.status == 302 or own_disk_full(out) else [str(out)]
+            disk.empty()
+            wrong += unread(stranger.sign_in())
+    tell("full disk of our own", pages=3 * len(PAGES), failures=len(wrong), canary="none")
+    assert not wrong, wrong[:5]
+
+
+def login(visitor: Visitor) -> Answer:
+    visitor.get("/login/")
+    return visitor.post("/login/", username=NAME, password=PASSWORD)

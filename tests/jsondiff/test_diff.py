@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from statestore.jsondiff import diff as diff_module
 from statestore.jsondiff import limits
+from statestore.jsondiff.budget import Budget
 from statestore.jsondiff.diff import (
     MISSING,
     Diff,
@@ -21,7 +22,6 @@ from statestore.jsondiff.diff import (
     diff,
     invert,
 )
-from statestore.jsondiff.lcs import Budget
 from statestore.jsondiff.parsing import Json, Number, dump, equal
 from statestore.jsondiff.pointer import resolve
 from tests.examples import thoroughly

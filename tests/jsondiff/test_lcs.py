@@ -3,7 +3,8 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from statestore.jsondiff.lcs import Budget, common_subsequence
+from statestore.jsondiff.budget import Budget
+from statestore.jsondiff.lcs import common_subsequence
 from tests.examples import thoroughly
 
 

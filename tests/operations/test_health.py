@@ -1,14 +1,17 @@
 """What machines ask: health, readiness, metrics."""
 
+import threading
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.db import connections
 from django.test import Client
 
 from statestore.access import tokens
 from statestore.operations import readiness
 from tests.builders import make_agent, make_transition
+from tests.waiting import wait_for
 
 pytestmark = pytest.mark.django_db
 
@@ -55,3 +58,51 @@ def test_a_database_that_is_behind_is_told(client: Client, monkeypatch: pytest.M
 
     monkeypatch.setattr(readiness, "MigrationExecutor", Behind)
     assert "migrate" in client.get("/readyz").json()["error"]
+
+
+@pytest.mark.parametrize("address", ["/healthz", "/readyz"])
+@pytest.mark.parametrize("host", ["10.1.2.3:8000", "pod-7.cluster.local", "", "no such host!"])
+def test_a_probe_is_answered_for_any_host_name_and_without_https(
+    client: Client, settings: Any, address: str, host: str
+):
+    settings.SECURE_SSL_REDIRECT = True
+    client = Client()  # Its middleware reads the setting when it is made.
+    answer = client.get(address, HTTP_HOST=host, headers={"Cookie": f"{settings.SESSION_COOKIE_NAME}=x"})
+    assert answer.status_code == 200
+    assert answer.json() == {"ok": True}
+
+
+def test_liveness_asks_no_database(client: Client, django_assert_num_queries: Any):
+    client.cookies["descartes_session"] = "x" * 32
+    for alias in connections:
+        with django_assert_num_queries(0, connection=connections[alias]):
+            assert client.get("/healthz").json() == {"ok": True}
+            assert client.head("/healthz").status_code == 200
+            assert client.post("/healthz").status_code == 405
+
+
+def test_readiness_answers_while_a_part_hangs(client: Client, monkeypatch: pytest.MonkeyPatch):
+    released = threading.Event()
+    looks: list[int] = []
+
+    def hang() -> str:
+        looks.append(1)
+        released.wait(60)
+        return ""
+
+    monkeypatch.setattr(readiness, "_store", hang)
+    monkeypatch.setattr(readiness, "PATIENCE_SECONDS", 0.05)
+    try:
+        for _ in range(3):
+            answer = client.get("/readyz")
+            assert answer.status_code == 503
+            assert answer.json()["parts"] == {
+                "database": "",
+                "store": "The store did not answer within 0.05 s.",
+                "disk": "",
+            }
+        assert len(looks) == 1
+    finally:
+        released.set()
+    monkeypatch.undo()
+    wait_for(lambda: client.get("/readyz").status_code == 200, "readiness after the part answers again")

@@ -53,12 +53,15 @@ def compared(before: history.KnownState, after: history.KnownState) -> DiffOut:
     """Return the differences between two states."""
     sides = {"before": MomentOut.of(before), "after": MomentOut.of(after)}
     if sides["before"].hash == sides["after"].hash:
-        return DiffOut(**sides, equal=True, changes=[], truncated=False, why_text=None)
+        return DiffOut(**sides, equal=True, changes=[], truncated=False, coarse=False, why_text=None)
     comparison = diff.compare(before.text, after.text)
     if isinstance(comparison, diff.TextComparison):
-        return DiffOut(**sides, equal=False, changes=[], truncated=False, why_text=comparison.reason)
+        return DiffOut(
+            **sides, equal=False, changes=[], truncated=False, coarse=comparison.coarse, why_text=comparison.reason
+        )
     changes = [ChangeOut.of(change) for change in comparison.diff.changes]
-    return DiffOut(**sides, equal=False, changes=changes, truncated=comparison.diff.truncated, why_text=None)
+    found = comparison.diff
+    return DiffOut(**sides, equal=False, changes=changes, truncated=found.truncated, coarse=found.coarse, why_text=None)
 
 
 @calls.call("GET", "/agents/{agent_id}/history", {200: PathHistoryOut}, may="view_agentstate")

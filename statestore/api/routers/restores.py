@@ -95,6 +95,7 @@ def _preview(planned: restore.RestorePlan) -> PreviewOut:
         hash_after=comparison.after.hash,
         changes=comparison.changes,
         truncated=comparison.truncated,
+        coarse=comparison.coarse,
         aftermath=restore.side_effects_of(agent.agent_id, target.at),
     )
 

@@ -86,6 +86,9 @@ class ChangeOut(SparseOut):
     after: ParsedJson = None
 
 
+Coarse = Annotated[bool, Field(description="Parts that differ in too many values are listed as replaced as a whole.")]
+
+
 class DiffOut(Out):
     """The differences between two moments. If a state is not JSON, `why_text` says so and `changes` is empty."""
 
@@ -94,6 +97,7 @@ class DiffOut(Out):
     equal: bool
     changes: list[ChangeOut]
     truncated: Annotated[bool, Field(description="There are more changes than listed.")]
+    coarse: Coarse
     why_text: str | None
 
 

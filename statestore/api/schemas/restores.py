@@ -18,7 +18,7 @@ from statestore.api.schemas.fields import (
     api_url,
     page_url,
 )
-from statestore.api.schemas.history import ChangeOut, MomentOut, Path
+from statestore.api.schemas.history import ChangeOut, Coarse, MomentOut, Path
 from statestore.models import Restore, SavedPlan, now
 from statestore.restore import needs_approval
 
@@ -100,6 +100,7 @@ class PreviewOut(Out):
     clashes: list[ClashOut]
     changes: list[ChangeOut]
     truncated: bool
+    coarse: Coarse
     aftermath: AftermathOut
     state_data: Text = Field(validation_alias="text")
     state: StoredJson = Field(validation_alias="text")

@@ -5,9 +5,9 @@ import os
 from functools import lru_cache
 from typing import Any
 
-from django.db.backends.sqlite3 import base
+from django.db.backends.sqlite3 import base, features
 
-from statestore.db.errors import FileMissing, FileReplaced
+from statestore.db.errors import FileMissing, FileReplaced, NamedErrors
 
 log = logging.getLogger(__name__)
 
@@ -38,13 +38,20 @@ class Cursor(base.SQLiteCursorWrapper):
         return str(super().convert_query(query, param_names=param_names))
 
 
-class DatabaseWrapper(base.DatabaseWrapper):
+class DatabaseFeatures(features.DatabaseFeatures):
+    """What the database can do. Django would ask the file, which the checks ahead of its first `migrate` must not."""
+
+    supports_json_field = True
+
+
+class DatabaseWrapper(NamedErrors, base.DatabaseWrapper):
     """A connection to the file that its path names now.
 
     SQLite goes on with the file that it opened, whatever its name refers to later: what is committed then is lost. So
     the file is looked at before each statement and transaction, and again after each commit.
     """
 
+    features_class = DatabaseFeatures
     opened: Identity | None = None
     opened_log: Identity | None = None
     # The names of the open file and of its log, None of a database in memory.

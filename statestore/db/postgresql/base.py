@@ -1,0 +1,38 @@
+"""Django's PostgreSQL backend, which answers at once while the server is away, and bounds what it is asked."""
+
+import time
+from typing import Any, ClassVar, Final
+
+from django.db.backends.postgresql import base
+
+from statestore.db.errors import NamedErrors
+from statestore.db.postgresql import bounds
+
+# Once no connection could be made, the next requests are refused at once for so long: each that waited would take a
+# thread from those that need no database.
+AWAY_SECONDS: Final = 1.0
+
+
+class DatabaseWrapper(NamedErrors, base.DatabaseWrapper):
+    """A connection out of the pool."""
+
+    _away_until: ClassVar[dict[str, float]] = {}
+
+    def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
+        """Take a connection, unless none could be made just now."""
+        if time.monotonic() < self._away_until.get(self.alias, 0.0):
+            raise self.Database.OperationalError("no connection to its server")
+        try:
+            connection = super().get_new_connection(conn_params)
+        except self.Database.OperationalError:
+            self._away_until[self.alias] = time.monotonic() + AWAY_SECONDS
+            raise
+        self._away_until.pop(self.alias, None)
+        return connection
+
+    def _configure_connection(self, connection: Any) -> bool:
+        """Bound the statements of a new connection. Not by its start-up options, which PgBouncer refuses."""
+        to_commit: bool = super()._configure_connection(connection)  # type: ignore[misc]
+        for name, value in bounds().items():
+            connection.execute("SELECT set_config(%s, %s, false)", [name, value])
+        return to_commit or bool(bounds())
