@@ -26,6 +26,9 @@ WAITING_REQUESTS: Final = 28
 # Larger bodies are read while they are worked on; their senders are known by then.
 BUFFERED_BYTES: Final = 64 * 1024
 
+_CROWDED: Final = b"Too many requests are still being sent. Nothing was changed. Try again in a few seconds.\n"
+_CUT_OFF: Final = b"The request ended before its body was complete. Nothing was changed.\n"
+
 
 def threads(places: int) -> int:
     """Return how many threads the server needs for so many places."""
@@ -49,13 +52,17 @@ class UnhurriedBodies:
         if length == "0" and "HTTP_TRANSFER_ENCODING" not in environ:
             return self._worked_on(environ, start_response)
         if not self._unfinished.acquire(timeout=PATIENCE_SECONDS):
-            return _refused(start_response)
+            return _refused(start_response, "503 Service Unavailable", _CROWDED)
         try:
             if not length.isdecimal() or not 0 < int(length) <= BUFFERED_BYTES:
                 return self._application(environ, start_response)
-            environ["wsgi.input"] = BytesIO(_read(environ["wsgi.input"], int(length)))
+            body = _read(environ["wsgi.input"], int(length))
         finally:
             self._unfinished.release()
+        if len(body) < int(length):
+            # The part that arrived could pass for a form with fewer fields.
+            return _refused(start_response, "400 Bad Request", _CUT_OFF)
+        environ["wsgi.input"] = BytesIO(body)
         return self._worked_on(environ, start_response)
 
     def _worked_on(self, environ: Environment, start_response: Any) -> Iterable[bytes]:
@@ -72,8 +79,9 @@ def _read(body: Any, length: int) -> bytes:
     return b"".join(parts)
 
 
-def _refused(start_response: Any) -> list[bytes]:
-    text = b"Too many requests are still being sent. Nothing was changed. Try again in a few seconds.\n"
-    headers = [("Content-Type", "text/plain; charset=utf-8"), ("Content-Length", str(len(text))), ("Retry-After", "5")]
-    start_response("503 Service Unavailable", headers)
+def _refused(start_response: Any, status: str, text: bytes) -> list[bytes]:
+    headers = [("Content-Type", "text/plain; charset=utf-8"), ("Content-Length", str(len(text)))]
+    if status.startswith("503"):
+        headers.append(("Retry-After", "5"))
+    start_response(status, headers)
     return [text]
