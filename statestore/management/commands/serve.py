@@ -15,6 +15,7 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand
 
 from statestore.adoption.status import store_status
+from statestore.operations import slow_clients
 from statestore.search.fts import daemon
 
 STAMP = "fingerprint"
@@ -26,7 +27,9 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: this machine only)")
         parser.add_argument("--port", type=int, default=8000)
-        parser.add_argument("--threads", type=int, default=4, help="requests served at the same time")
+        parser.add_argument(
+            "--threads", type=int, default=slow_clients.USUAL_PLACES, help="requests worked on at the same time"
+        )
 
     def handle(self, *args: object, **options: Any) -> None:
         call_command("migrate", database="default", verbosity=0)
@@ -34,14 +37,17 @@ class Command(BaseCommand):
         self._say_what_is_missing()
         self.stdout.write(f"Serving on http://{options['host']}:{options['port']} (Ctrl-C stops it)")
         self.stdout.flush()
+        os.environ[slow_clients.VARIABLE] = str(options["threads"])
         os.environ[daemon.VARIABLE] = "1"  # The search index is updated while a server runs.
         # WSGI: the ORM is synchronous, and an ASGI server ran these views six times slower.
         os.execv(  # noqa: S606 (the server takes this process's place, so that Ctrl-C and SIGTERM reach it)
             sys.executable,
             [
                 sys.executable, "-m", "granian", "--interface", "wsgi", "--host", options["host"],
-                "--port", str(options["port"]), "--blocking-threads", str(options["threads"]),
-                "--workers-kill-timeout", "10", "--log-level", "warning", "--no-ws",
+                "--port", str(options["port"]), "--blocking-threads", str(slow_clients.threads(options["threads"])),
+                "--workers-kill-timeout", "10", "--no-ws",
+                # Its warnings are about the number of threads: most of ours only wait.
+                "--log-level", "error",
                 "descartes_site.wsgi:application",
             ],
         )  # fmt: skip
