@@ -18,7 +18,7 @@ def thoroughly(test: Test) -> Test:
 
 def thoroughly_on_the_store(test: Test) -> Test:
     """Mark a property whose every example asks the store many times."""
-    return _marked(test, times(25, 2_000))
+    return _marked(test, times(15, 2_000))
 
 
 def _marked(test: Test, examples: int) -> Test:

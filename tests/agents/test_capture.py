@@ -145,7 +145,7 @@ def test_a_change_that_is_recorded_too_is_told_once(capturing: None):
     assert [entry.kind for entry in history.timeline("a1", limit=5)[0]] == ["transition"]
 
 
-@settings(max_examples=times(200, 5_000))
+@settings(max_examples=times(80, 5_000))
 @given(st.lists(st.tuples(st.booleans(), st.integers(0, 3)), max_size=8))
 def test_a_walk_through_recorded_and_captured_changes_has_no_gaps(steps: list[tuple[bool, int]]):
     """Each change is either recorded or captured, a second later than the one before."""

@@ -21,7 +21,7 @@ pytestmark = [pytest.mark.faults, pytest.mark.sqlite]
 
 # What the description names one by one and then chains of calls; and single calls of all kinds.
 PHASES = ("examples,coverage,stateful", "fuzzing")
-FIXED = ("--seed", "20261126", "--generation-deterministic", "--max-examples", "4")
+FIXED = ("--seed", "20261126", "--generation-deterministic", "--max-examples", "3")
 AT_RANDOM = ("--max-time", "1800")
 # What a description cannot say: which rows there are, what the domain refuses.
 CONFIGURATION = """

@@ -56,7 +56,7 @@ def kill_victims(site: Site, kills: int, variant: str) -> tuple[list[str], list[
 
 @pytest.mark.parametrize("journal_mode", JOURNAL_MODES)
 def test_a_killed_process_leaves_no_restore_torn_and_none_lost(make_site: SiteMaker, journal_mode: str):
-    kills = times(30, 950)
+    kills = times(20, 950)
     site = make_site(journal_mode)
     acknowledged, wrong, in_the_middle = kill_victims(site, kills, "whole")
     _, caught, _ = kill_victims(make_site(journal_mode, site.store.parent / "canary"), CANARY_KILLS, "piecemeal")
