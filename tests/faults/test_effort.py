@@ -8,14 +8,14 @@ from urllib.parse import urlencode
 import pytest
 
 from statestore.jsondiff import parsing
-from tests.faults.scale import tell
+from tests.faults.scale import tell, times
 from tests.faults.server import Answer, Server, Visitor, serving
 from tests.faults.sites import LONG_AGO, QUIET, SiteMaker
 from tests.foreign.orchestrator import Orchestrator
 
 pytestmark = [pytest.mark.faults, pytest.mark.sqlite, pytest.mark.alone]
 
-CHANGED_VALUES = 400_000
+CHANGED_VALUES = times(200_000, 400_000)
 # A page reads, hashes and parses both states, and compares and renders for about a second.
 MOST_PARSES = 5
 

@@ -13,7 +13,6 @@ from tests.waiting import wait_for
 
 pytestmark = [
     pytest.mark.faults,
-    pytest.mark.alone,
     pytest.mark.skipif(postgres.binaries() is None, reason="NOT TESTED: PostgreSQL IS NOT INSTALLED"),
 ]
 
