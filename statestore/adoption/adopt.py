@@ -26,8 +26,8 @@ from statestore.db.errors import translate
 from statestore.errors import Conflict, MigrationError
 
 _ORCHESTRATORS: Final = ("statestore", "0001_orchestrator_schema")
-# Another program that works has the file locked for most of the time: we try for a gap this often.
-_WAL_ATTEMPTS: Final = 1_000
+# Another program that works has the file locked for most of the time: we try for a gap this long.
+_WAL_SECONDS: Final = 10.0
 _WAL_PAUSE_SECONDS: Final = 0.01
 
 
@@ -134,30 +134,35 @@ def journal_mode(connection: BaseDatabaseWrapper) -> str:
 
 
 def _switch_to_wal(using: str) -> tuple[str, ...]:
-    connection = connections[using]
-    if journal_mode(connection) == "wal":
+    if journal_mode(connections[using]) == "wal":
         return ()
-    note = models.Adoption.objects.using(using).order_by("id").first()
-    if note is not None:
-        # Noted first: killed in between, `leave` finds a switch that was never made, and does nothing.
-        schema = json.loads(note.schema) | {"switched_to_wal": True}
-        models.Adoption.objects.using(using).filter(pk=note.pk).update(schema=json.dumps(schema))
-    for _ in range(_WAL_ATTEMPTS):
-        if _is_switched_to_wal(connection):
+    deadline = time.monotonic() + _WAL_SECONDS
+    while time.monotonic() < deadline:
+        if _is_switched_to_wal(using):
             return ()
         time.sleep(_WAL_PAUSE_SECONDS)
     return (
-        f"It could not be switched to WAL: another program held it open for {_WAL_ATTEMPTS * _WAL_PAUSE_SECONDS:.0f} s."
-        " Repeat with --wal when it is not.",
+        f"It could not be switched to WAL: other programs were using it for {_WAL_SECONDS:.0f} s."
+        " Repeat with --wal when they rest.",
     )
 
 
-def _is_switched_to_wal(connection: BaseDatabaseWrapper) -> bool:
+def _is_switched_to_wal(using: str) -> bool:
     """Switch to WAL, which works in a moment in which no other program reads or writes, and return whether it did."""
-    with connection.cursor() as cursor:
-        try:
+    try:
+        # Noted first: killed in between, `leave` finds a switch that was never made, and does nothing.
+        _note_switch(using)
+        with connections[using].cursor() as cursor:
             return bool(cursor.execute("PRAGMA journal_mode = wal").fetchone()[0] == "wal")
-        except OperationalError as error:
-            if "locked" in str(error):
-                return False
-            raise translate(error) from error
+    except OperationalError as error:
+        if "locked" in str(error):
+            return False
+        raise translate(error) from error
+
+
+def _note_switch(using: str) -> None:
+    note = models.Adoption.objects.using(using).order_by("id").first()
+    schema = {} if note is None else json.loads(note.schema)
+    if note is not None and not schema.get("switched_to_wal"):
+        text = json.dumps(schema | {"switched_to_wal": True})
+        models.Adoption.objects.using(using).filter(pk=note.pk).update(schema=text)

@@ -101,6 +101,7 @@ def _copied_in_time(source: Path, target: Path, seconds: float) -> bool:
         # Only whole copies are kept, and synced afterwards.
         copy.execute("PRAGMA synchronous = OFF")
         copy.execute("PRAGMA journal_mode = OFF")
+        os.truncate(target, 0)  # What an earlier attempt left.
         connection.execute("BEGIN")
         connection.execute("SELECT count(*) FROM sqlite_master").fetchone()  # From here on, it cannot be written.
         deadline = time.monotonic() + seconds

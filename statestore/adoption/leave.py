@@ -205,6 +205,8 @@ def _switched_back(connection: BaseDatabaseWrapper, mode: str) -> list[str]:
             now = cursor.execute(f"PRAGMA journal_mode = {mode if mode.isalpha() else 'delete'}").fetchone()[0]
     except OperationalError:
         now = "wal"
+    # The log goes with the mode: to a connection that stays open, a file without it would look replaced.
+    connection.close()
     return [] if now != "wal" else [
         "The journal mode is still WAL: another program has the file open. The orchestrator works in either mode; "
         "to switch back, run PRAGMA journal_mode = delete when it is stopped."

@@ -149,7 +149,8 @@ def _at_time(agent_id: str, seconds: int, using: str) -> KnownState:
 
 def _known_at(agent_id: str, seconds: int, using: str) -> KnownState | None:
     """Return the last state recorded at or before a time, the agent's own row included; None without one."""
-    last, later = _last_record(agent_id, seconds, using), _next_rows(agent_id, seconds, using)
+    changes = Past(agent_id, using=using, kinds=CHANGES)
+    last, later = _last_record(changes, seconds), _next_rows(changes, seconds)
     is_last = not any(kind in CHANGES for kind in later)
     agent = models.AgentState.objects.using(using).filter(agent_id=agent_id).first() if is_last else None
     latest = None
@@ -159,26 +160,28 @@ def _known_at(agent_id: str, seconds: int, using: str) -> KnownState | None:
     return _judged(agent_id, seconds, latest, [_before(row) for row in later.values()], agent)
 
 
-def _last_record(agent_id: str, seconds: int, using: str) -> Record | None:
+def _last_record(changes: Past, seconds: int) -> Record | None:
     """Return the record whose state holds at a time.
 
     If a second has changes, the state at its end is that after the last of them, not of its snapshots.
     """
-    change = Past(agent_id, using=using, kinds=CHANGES).last(until=seconds)
-    row = models.Snapshot.objects.using(using).of_agent(agent_id).until(seconds).newest_first().without_state().first()
+    change = changes.last(until=seconds)
+    snapshots = models.Snapshot.objects.using(changes.using).of_agent(changes.agent_id)
+    row = snapshots.until(seconds).newest_first().without_state().first()
     snapshot = None if row is None else Record("snapshot", row)
     is_older = change is None or (snapshot is not None and int(change.at) < int(snapshot.at))
     return snapshot if is_older else change
 
 
-def _next_rows(agent_id: str, seconds: int, using: str) -> dict[Kind, Any]:
+def _next_rows(changes: Past, seconds: int) -> dict[Kind, Any]:
     """Return the first record of each kind after a time."""
-    transitions, snapshots, captured = _pasts(agent_id, using)
+    transitions, snapshots, captured = _pasts(changes.agent_id, changes.using)
     rows: dict[Kind, Any] = {
         "transition": transitions.later_than(seconds).oldest_first().defer("state_after").first(),
         "snapshot": snapshots.later_than(seconds).oldest_first().first(),
-        "captured": captured.later_than(seconds).oldest_first().defer("state_after").first(),
     }
+    if "captured" in changes.sources:
+        rows["captured"] = captured.later_than(seconds).oldest_first().defer("state_after").first()
     return {kind: row for kind, row in rows.items() if row is not None}
 
 
@@ -218,19 +221,22 @@ def _doubt(text: str, later: list[_Shown]) -> int | None:
 
 
 def states_at(agents: Sequence[models.AgentState], seconds: int, *, using: str | None = None) -> dict[str, KnownState]:
-    """Return {agent id: state at a time} for the agents whose state is known, in six queries for all of them."""
+    """Return {agent id: state at a time} for the agents whose state is known, in seven queries at most."""
     using = using or store_alias()
     transitions, snapshots, captured = _pasts(OuterRef("agent_id"), using)
     places: dict[str, QuerySet[Any]] = {
         "transition": transitions.until(seconds).newest_first(),
         "snapshot": snapshots.until(seconds).newest_first(),
-        "captured": captured.until(seconds).newest_first(),
         "next_transition": transitions.later_than(seconds).oldest_first(),
         "next_snapshot": snapshots.later_than(seconds).oldest_first(),
-        "next_captured": captured.later_than(seconds).oldest_first(),
     }
+    keys = [agent.pk for agent in agents]
+    if models.CapturedChange.objects.using(using).filter(agent_id__in=keys).exists():
+        # As in `Past`: without captures, these two would be the most expensive part.
+        places["captured"] = captured.until(seconds).newest_first()
+        places["next_captured"] = captured.later_than(seconds).oldest_first()
     firsts = {name: Subquery(rows.values("pk")[:1]) for name, rows in places.items()}
-    annotated = models.AgentState.objects.using(using).filter(pk__in=[agent.pk for agent in agents]).annotate(**firsts)
+    annotated = models.AgentState.objects.using(using).filter(pk__in=keys).annotate(**firsts)
     nearest = {row["agent_id"]: row for row in annotated.values("agent_id", *places)}
     rows = _rows_of(nearest.values(), using)
     known = {}

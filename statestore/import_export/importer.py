@@ -212,9 +212,9 @@ def _upsert(table: Table, rows: list[_Row], using: str, report: Report) -> None:
     """Write rows in their order, which becomes their insertion order."""
     # Edges have lines of their own; those that a list no longer names are the only ones that no line speaks of.
     lists = _dependency_lists(rows, using) if table.model is models.Task else {}
-    report.kept_edges.update(dependencies.kept_edges(lists))
-    if table.model is models.TaskDependency and is_shared(using):
-        rows = _without_orchestrators_edges(rows, using, report)
+    if is_shared(using):
+        report.kept_edges.update(dependencies.kept_edges(lists))
+        rows = _without_orchestrators_edges(rows, using, report) if table.model is models.TaskDependency else rows
     for is_plain, batch in _runs(rows):
         (_upsert_plain if is_plain else _upsert_odd)(table, batch, using)
     dependencies.remove_dropped_edges(using, lists)

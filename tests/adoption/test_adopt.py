@@ -8,7 +8,9 @@ import sqlite3
 import stat
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
+from contextlib import closing
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -16,10 +18,11 @@ from typing import Any
 import pytest
 from django.core.management import call_command
 from django.core.management.base import CommandError
+from django.db import connections
 from pytest_django.plugin import DjangoDbBlocker
 
 from statestore.adoption import schema_detection
-from statestore.adoption.adopt import adopt
+from statestore.adoption.adopt import _switch_to_wal, adopt
 from statestore.adoption.backup import take_backup
 from statestore.adoption.probe import look
 from statestore.adoption.status import store_status
@@ -178,6 +181,25 @@ def test_wal_is_offered_and_switched_on_when_asked(version_5: Path) -> None:
     assert look(version_5).journal_mode == "delete"
     adopt_by_command(version_5, wal=True)
     assert look(version_5).journal_mode == "wal"
+
+
+def test_a_store_that_is_read_all_the_time_is_not_switched_to_wal(
+    version_5: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("statestore.adoption.adopt._WAL_SECONDS", 0.1)
+    adopt_by_command(version_5)
+    started = time.monotonic()
+    with closing(sqlite3.connect(version_5, isolation_level=None)) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM tasks").fetchone()
+        with store_at(version_5) as using:
+            connections[using].ensure_connection()
+            connections[using].cursor().execute("PRAGMA busy_timeout = 50")
+            (note,) = _switch_to_wal(using)
+    assert "other programs were using it" in note
+    assert "Repeat with --wal" in note
+    assert look(version_5).journal_mode == "delete"
+    assert time.monotonic() - started < 30, "the limit counts seconds, not attempts"
 
 
 @pytest.mark.parametrize("layout", ["version_5", "version_4", "init"])

@@ -103,6 +103,16 @@ def test_moving_in_and_out_twice_is_the_same_as_once(tmp_path: Path) -> None:
     assert orchestrator.schema_objects(path) == schema
 
 
+def test_switching_back_from_wal_is_not_taken_for_a_replaced_file(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = make_store(tmp_path / "store.db")
+    move_in(path, wal=True)
+    move_out(path)
+    assert look(path).journal_mode == "delete"
+    assert caplog.messages == []
+
+
 def test_a_store_in_wal_before_adoption_stays_in_wal(tmp_path: Path) -> None:
     path = make_store(tmp_path / "store.db")
     execute(path, "PRAGMA journal_mode = wal")

@@ -3,6 +3,8 @@
 from typing import Any
 
 import pytest
+from django.db import connections
+from django.test.utils import CaptureQueriesContext
 
 from statestore import history, models, restore
 from statestore.access.audit import SYSTEM
@@ -114,8 +116,23 @@ def test_the_batch_asks_as_often_for_many_agents_as_for_one(django_assert_num_qu
             ("captured", 400),
         ):
             make_record(agent, kind, NOW + at, kind)
-    with django_assert_num_queries(6, using="store"):
+    with django_assert_num_queries(7, using="store"):
         assert len(history.states_at(agents, NOW + 250)) == 20
+
+
+def test_without_captures_their_expensive_query_is_not_asked(django_assert_num_queries: Any):
+    agents = [make_agent(state="now", updated_at=NOW + 400) for _ in range(2)]
+    for agent in agents:
+        for kind, at in (("transition", 100), ("snapshot", 200), ("transition", 300)):
+            make_record(agent, kind, NOW + at, kind)
+    with django_assert_num_queries(5, using="store"):
+        assert len(history.states_at(agents, NOW + 250)) == 2
+    with CaptureQueriesContext(connections["store"]) as asked:
+        history.state_at(agents[0].agent_id, moments.AtTime(NOW + 250))
+    of_captures = [
+        query["sql"] for query in asked.captured_queries if models.CapturedChange._meta.db_table in query["sql"]
+    ]
+    assert len(of_captures) == 1, "only whether anything was captured is asked"
 
 
 def test_after_a_restore_and_its_undo_in_one_second_list_steps_and_times_agree(monkeypatch: pytest.MonkeyPatch):
