@@ -137,3 +137,10 @@ def test_restores_are_listed_with_whether_they_stand(operator: Client):
     page = " ".join(operator.get("/restores/").content.decode().split())
     assert page.count("● Active") == 1
     assert page.count("○ Superseded") == 1
+
+
+def test_the_preview_of_a_deleted_agent_promises_no_safety_snapshot(operator: Client):
+    snapshot = make_snapshot("a1", {"step": 1})
+    page = operator.get(f"/agents/a1/restore/?moment={moment(snapshot)}").content.decode()
+    assert "You can undo the restore." in page
+    assert "safety snapshot" not in page
