@@ -18,8 +18,8 @@ run: .venv/.run ## the dashboard on http://127.0.0.1:8000 (HOST=, PORT=), with d
 test: .venv/.dev ## the whole suite, on SQLite, in the browser and on PostgreSQL
 	@PATH="$(CURDIR)/$(BIN):$$PATH" tests/run $(ARGS)
 
-quick: .venv/.dev ## the suite without browser, faults and PostgreSQL, with fewer random examples
-	@FAULTS=quick $(BIN)/pytest -n 2 -m "not browser and not faults and not alone" $(ARGS)
+quick: .venv/.dev ## the suite without browser, faults, PostgreSQL and stores that are migrated anew, with fewer random examples
+	@FAULTS=quick $(BIN)/pytest -n 2 -m "not browser and not faults and not alone and not slow" $(ARGS)
 
 faults: .venv/.dev ## the fault and fuzz tests, at random and for longer than CI has time
 	@FAULTS=long $(BIN)/pytest -m "faults or alone or thorough" $(ARGS)

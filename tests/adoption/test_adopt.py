@@ -35,7 +35,7 @@ from tests.foreign import hostile, orchestrator
 from tests.foreign.harm import held_seconds, watched
 from tests.stores import adopt_by_command, execute, fingerprint, make_store
 
-pytestmark = pytest.mark.sqlite
+pytestmark = [pytest.mark.sqlite, pytest.mark.slow]
 
 ROOT = Path(__file__).resolve().parents[2]
 

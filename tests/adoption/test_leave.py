@@ -25,7 +25,7 @@ from tests.foreign import orchestrator
 from tests.foreign.harm import held_seconds, watched
 from tests.stores import LAYOUTS, execute, make_store
 
-pytestmark = pytest.mark.sqlite
+pytestmark = [pytest.mark.sqlite, pytest.mark.slow]
 
 
 @pytest.fixture(autouse=True)

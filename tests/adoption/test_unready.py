@@ -11,7 +11,7 @@ import pytest
 
 from tests.stores import fingerprint, make_store
 
-pytestmark = pytest.mark.sqlite
+pytestmark = [pytest.mark.sqlite, pytest.mark.slow]
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = ("/", "/agents/", "/agents/planner/", "/events/", "/trash/", "/admin/statestore/task/", "/admin/", "/readyz",

@@ -197,6 +197,7 @@ def test_an_export_is_packed_as_the_caller_takes_it(rows: None, script: Script, 
     assert report["refused_count"] == 0
 
 
+@pytest.mark.slow
 def test_a_small_file_that_unpacks_to_a_huge_line_fills_no_memory(script: Script):
     bomb = gzip.compress(line(FORMAT) + b"x" * (300 * 1024 * 1024), compresslevel=1)
     answer = script("POST", "/import", bomb, content_type=NDJSON, content_encoding="gzip")

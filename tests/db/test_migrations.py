@@ -14,7 +14,7 @@ from tests.conftest import migrate_into
 from tests.foreign import orchestrator
 from tests.templates import Templates
 
-pytestmark = pytest.mark.sqlite
+pytestmark = [pytest.mark.sqlite, pytest.mark.slow]
 
 
 STORE: Final = ("migrate", "--database", "store")
