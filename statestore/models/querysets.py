@@ -90,9 +90,14 @@ def some_of_each(
     if parts:
         with translated_errors(), connections[rows.db].cursor() as cursor:
             cursor.execute(" UNION ALL ".join(parts), parameters)
-            for number, *columns in cursor.fetchall():
-                grouped[number].append(tuple(StoredBlob(one) if isinstance(one, bytes) else one for one in columns))
+            for row in cursor.fetchall():
+                number, columns = row[0], row[1:]
+                grouped[number].append(_with_blobs(columns) if bytes in map(type, columns) else columns)
     return grouped
+
+
+def _with_blobs(columns: tuple[object, ...]) -> tuple[object, ...]:
+    return tuple(StoredBlob(one) if isinstance(one, bytes) else one for one in columns)
 
 
 _ANY_TEXT: Final = "any text"

@@ -28,6 +28,9 @@ class Engine(Protocol):
     def histogram(self, query: Query, start: int | None, end: int | None) -> Histogram:
         """Return how the matches spread over time; an open end is that of the matches."""
 
+    def counts(self, query: Query, start: int | None, end: int | None) -> tuple[Facets, Histogram]:
+        """Return facets and histogram of the same matches, quicker than one after the other."""
+
     def values(self, name: str, prefix: str, limit: int) -> list[str]:
         """Return existing values of a filter that begin with a prefix."""
 

@@ -30,9 +30,9 @@ SHOWN_LAG_SECONDS: Final = 2
 # --- What is read for one answer: bounds the time that a page takes ---------------------------------------------------
 
 # Newest matches from which facets, histograms, completions and agents are taken.
-SAMPLED_EVENTS: Final = 5_000
+SAMPLED_EVENTS: Final = 3_000
 # Documents that are examined for this sample if filters reject most of them.
-SAMPLED_DOCUMENTS: Final = 15_000
+SAMPLED_DOCUMENTS: Final = 10_000
 # Events that are read if no index narrows a query down.
 UNINDEXED_EVENTS: Final = 1_500
 # Events that are read if there is no index yet.

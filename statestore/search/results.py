@@ -97,6 +97,11 @@ def histogram_of(
     return engine_for(using or store_alias()).histogram(query, start, end)
 
 
+def counts_of(query: Query, *, using: str | None = None) -> tuple[Facets, Histogram]:
+    """Return facets and histogram of the matches, over the time of the query or of its matches."""
+    return engine_for(using or store_alias()).counts(query, query.after, query.before)
+
+
 def _neighbours(page: HitPage, shown: list[Hit], limit: int) -> tuple[str | None, str | None]:
     """Return the cursors of the pages of newer and of older events."""
     cursor = page.cursor

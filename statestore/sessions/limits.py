@@ -15,4 +15,4 @@ PAGE_TRANSITIONS: Final = 200
 PAGE_AGENTS: Final = 300
 # The participants of a session without a row of its own are counted in this many of its events.
 COUNTED_EVENTS: Final = 2_000
-LISTED_EVENTS: Final = 100
+LISTED_EVENTS: Final = 50

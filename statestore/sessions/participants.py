@@ -2,6 +2,7 @@
 
 from collections import Counter
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Final
 
 from statestore import models
@@ -59,7 +60,7 @@ def tallies(session_ids: list[str], using: str) -> list[Tally]:
 
 def _tally(spoken: list[SqlRow], most: int) -> Tally:
     counted = spoken[:most]
-    types = Counter(kind for kind, _, _ in counted)
-    actors = Counter((actor_type, actor) for _, actor_type, actor in counted)
+    types = Counter(map(itemgetter(0), counted))
+    actors = Counter(map(itemgetter(1, 2), counted))
     who = [(kind, actor, number) for (kind, actor), number in actors.most_common()]
     return Tally(len(counted), len(spoken) > most, types.most_common(), who)

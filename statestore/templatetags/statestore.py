@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from html import escape, unescape
 from typing import Any, Final
@@ -10,7 +10,6 @@ from typing import Any, Final
 from django import template
 from django.conf import settings
 from django.template import Context
-from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
@@ -37,7 +36,9 @@ _COMMIT: Final = re.compile("[0-9a-fA-F]{4,64}")
 @register.filter
 def marked(value: object, words: Iterable[str]) -> SafeString:
     """Return a text with the words in it that were searched for marked."""
-    parts = search.marked(str(value), words or ())
+    if not words:
+        return SafeString(escape(str(value)))
+    parts = search.marked(str(value), words)
     return SafeString("".join(f"<mark>{escape(text)}</mark>" if is_word else escape(text) for text, is_word in parts))
 
 
@@ -57,6 +58,12 @@ def marked_tree(tree: str, words: Iterable[str]) -> SafeString:
 def address(value: Any) -> str:
     """Return an id as URLs and form values name it."""
     return to_address(value)
+
+
+@register.filter
+def page_of(row_id: Any, view: str) -> str:
+    """Return the URL of a row's page: `{{ agent_id|page_of:"agent" }}`. In a list it is quicker than `{% url %}`."""
+    return url_of(view, row_id)
 
 
 @register.filter
@@ -130,10 +137,10 @@ def when(seconds: object, relative: bool = True) -> SafeString | str:
 def commit(value: object) -> SafeString | str:
     """Return a git commit, shortened, with a link to all that happened at it."""
     text = str(value or "")
-    shown = format_html("<code>{}</code>", middle(text, 12)) if text else ""
+    shown = f"<code>{escape(middle(text, 12))}</code>" if text else ""
     if not text or len(text) > LONGEST_COMMIT:
-        return shown
-    return format_html('<a href="{}">{}</a>', reverse("commit", args=[text]), shown)
+        return SafeString(shown)
+    return SafeString(f'<a href="{url_of("commit", text)}">{shown}</a>')
 
 
 @register.simple_tag
@@ -143,6 +150,20 @@ def commit_elsewhere(value: object) -> SafeString | str:
     if not settings.COMMIT_URL or not _COMMIT.fullmatch(text):
         return ""
     return format_html('<a class="button" href="{}">Open the commit</a>', settings.COMMIT_URL.replace("{commit}", text))
+
+
+@register.filter
+def counts(types: Sequence[tuple[object, int]], most: int) -> str:
+    """Return the first of some counted values in one line: `3 message, 2 tool_call`."""
+    return ", ".join(f"{number} {line(value, 30) or '(empty)'}" for value, number in types[:most])
+
+
+@register.filter
+def actors(counted: Sequence[tuple[object, object, int]], most: int) -> SafeString:
+    """Return the first of some counted actors in one line, and how many more there are."""
+    shown = ", ".join(escape(middle(actor, 20) or "(empty)") for _, actor, _ in counted[:most])
+    more = f' <span class="quiet">and {len(counted) - most} more</span>' if len(counted) > most else ""
+    return SafeString(shown + more)
 
 
 @register.filter

@@ -52,7 +52,7 @@ def _answer(form: SearchForm) -> dict[str, object]:
     query = form.cleaned_data["q"]
     tail = "" if form.cleaned_data["cursor"] else search.tail_from_now()  # Before: what comes meanwhile is in both.
     page = search.find(query, cursor=form.cleaned_data["cursor"], limit=form.cleaned_data["size"])
-    counted, drawn = search.facets_of(query), search.histogram_of(query)
+    counted, drawn = search.counts_of(query)
     return {
         "query": query,
         "found": page,

@@ -2,12 +2,17 @@
 
 import itertools
 import json
+import os
 import random
 import sqlite3
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Final
 
+# As few as fill a page of each kind: a session has 200 events.
+SMALL_ROWS: Final = {"agents": 1_000, "transitions": 1_000, "events": 10_200, "heavy": 1_000}
+_USUAL_ROWS: Final = {"agents": 100_000, "transitions": 1_000_000, "events": 1_000_000, "heavy": 10_000}
 START = 1_790_000_000
 TYPES = ("message", "thought", "tool_use", "tool_result", "error", "commit", "metric")
 WORDS = [
@@ -23,6 +28,11 @@ NUCLEI = ["e", "a", "i", "o", "u", "ea", "ai", "ou", "io", "oo", "ee", "ie", "y"
 CODAS = [
     "", "n", "r", "s", "t", "l", "ng", "nt", "d", "m", "ck", "st", "nd", "p", "rd", "ss", "ll", "ft", "x", "lt", "rm",
 ]  # fmt: skip
+
+
+def rows() -> dict[str, int]:
+    """Return how many rows of each kind the store gets: BENCH_AGENTS, BENCH_TRANSITIONS, BENCH_EVENTS, BENCH_HEAVY."""
+    return {kind: int(os.environ.get(f"BENCH_{kind.upper()}", usual)) for kind, usual in _USUAL_ROWS.items()}
 
 
 def made_up(chance: random.Random) -> str:

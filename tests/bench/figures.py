@@ -1,9 +1,11 @@
 """The figures of one run: printed as they come, and compared with the bounds at the end."""
 
+import json
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from fnmatch import fnmatch
+from pathlib import Path
 
 from tests.bench.bounds import BOUNDS, Bound
 
@@ -13,13 +15,26 @@ _measured: dict[str, dict[str, float]] = {}
 
 def timed(work: Callable[[], object], rounds: int) -> tuple[float, float]:
     """Return the median and the 95th percentile of a work's milliseconds."""
-    times = []
-    for _ in range(rounds):
-        start = time.perf_counter()
-        work()
-        times.append((time.perf_counter() - start) * 1000)
-    times.sort()
-    return statistics.median(times), times[int(len(times) * 0.95) - 1]
+    return _quantiles([_milliseconds(work) for _ in range(rounds)])
+
+
+def timed_in_turns(
+    work: Callable[[], object], beside: Callable[[], object], rounds: int
+) -> tuple[tuple[float, float], tuple[float, float]]:
+    """Return the same of two works done in turns, so that a slow moment of the machine slows both."""
+    turns = [(_milliseconds(work), _milliseconds(beside)) for _ in range(rounds)]
+    one, other = zip(*turns, strict=True)
+    return _quantiles(one), _quantiles(other)
+
+
+def _milliseconds(work: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    work()
+    return (time.perf_counter() - start) * 1000
+
+
+def _quantiles(times: Sequence[float]) -> tuple[float, float]:
+    return statistics.median(times), sorted(times)[int(len(times) * 0.95) - 1]
 
 
 def show(line: str, median: float, p95: float, worst: float | None = None, *, note: str = "", **ratios: float) -> None:
@@ -33,6 +48,17 @@ def show_rate(line: str, per_second: float, what: str) -> None:
     """Print a line of things per second."""
     _measured[line] = {"rate": per_second}
     print(f"{line:<52} {per_second:9,.0f} {what}/s", flush=True)
+
+
+def save(path: Path) -> None:
+    """Keep the figures as JSON, by line."""
+    path.write_text(json.dumps(_measured, indent=1))
+
+
+def load(path: Path) -> dict[str, dict[str, float]]:
+    """Return figures that an earlier run kept."""
+    figures: dict[str, dict[str, float]] = json.loads(path.read_text())
+    return figures
 
 
 def broken_bounds() -> list[str]:

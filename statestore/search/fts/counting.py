@@ -5,6 +5,7 @@ from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Final
 
 from statestore.db.batching import batched
@@ -23,7 +24,7 @@ from statestore.search.times import time_text
 _COLUMNS: Final = {"type": TYPE, "actor": ACTOR, "actor-type": ACTOR_TYPE, "session": SESSION, "commit": GIT}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class MatchCounter:
     """Counts the matches of one query over one snapshot of the index."""
 
@@ -43,8 +44,25 @@ class MatchCounter:
 
     def facets(self) -> Facets:
         """Return how often each value occurs among the newest matches."""
+        return self._facets(*self._newest())
+
+    def histogram(self, start: int | None, end: int | None) -> Histogram:
+        """Return how the matches spread over time."""
+        if not self.plan.is_exact or self.plan.documents.is_small:
+            return self._times(*self._newest()).histogram(start, end)
+        docids = planner.range_of(self.index, self.query, Cursor()).within(start, end)
+        seconds = self._all_seconds(docids)
+        return self._bars(start, end) if seconds is None else Times([*self._extra, *seconds]).histogram(start, end)
+
+    def counts(self, start: int | None, end: int | None) -> tuple[Facets, Histogram]:
+        """Return both; what facets were counted over is often all that the histogram needs."""
         docs, reach = self._newest()
-        hits, has_more = self._beyond_index()
+        is_enough = reach is None or not self.plan.is_exact or self.plan.documents.is_small
+        histogram = self._times(docs, reach).histogram(start, end) if is_enough else self._bars(start, end)
+        return self._facets(docs, reach), histogram
+
+    def _facets(self, docs: Sequence[Doc], reach: int | None) -> Facets:
+        hits, has_more = self._beyond_index
         counters = self._count_values(docs)
         for pks in batched([hit.pk for hit in hits], limits.IDS_AT_ONCE):
             for name, counter in facets.count_rows(facets.rows_of(events_of(self.using).filter(pk__in=pks))).items():
@@ -54,34 +72,35 @@ class MatchCounter:
             return counted.limited(f"back to {time_text(reach)}")
         return counted.limited("so far") if has_more else counted
 
-    def histogram(self, start: int | None, end: int | None) -> Histogram:
-        """Return how the matches spread over time."""
-        extra = [int(hit.timestamp) for hit in self._beyond_index()[0]]
-        if not self.plan.is_exact or self.plan.documents.is_small:
-            docs, reach = self._newest()
-            return Times([*extra, *_seconds(docs)], reach is not None).histogram(start, end)
+    def _times(self, docs: Iterable[Doc], reach: int | None) -> Times:
+        return Times([*self._extra, *_seconds(docs)], reach is not None)
+
+    def _bars(self, start: int | None, end: int | None) -> Histogram:
         docids = planner.range_of(self.index, self.query, Cursor()).within(start, end)
-        seconds = self._all_seconds(docids)
-        if seconds is not None:
-            return Times([*extra, *seconds]).histogram(start, end)
         ends = (next(self.plan.walk(self.index, docids, backwards=backwards), None) for backwards in (True, False))
-        bars = bars_between([*extra, *_seconds(candidate[1] for candidate in ends if candidate)], start, end)
+        bars = bars_between([*self._extra, *_seconds(candidate[1] for candidate in ends if candidate)], start, end)
         counts = BarCounter(self.index, self.plan, self.covered.bypassed).counts(bars)
         return Histogram([
-            Bar(low, high, count + sum(low <= second < high for second in extra), is_estimate)
+            Bar(low, high, count + sum(low <= second < high for second in self._extra), is_estimate)
             for (low, high), (count, is_estimate) in zip(bars, counts, strict=True)
         ])  # fmt: skip
 
     def _newest(self) -> tuple[list[Doc], int | None]:
         return matches.newest(self.using, self.index, self.query, self.plan, self.covered.bypassed)
 
+    @cached_property
     def _beyond_index(self) -> tuple[list[Hit], bool]:
-        """Return the matches that the index does not cover, and whether there may be more."""
+        """The matches that the index does not cover, and whether there may be more."""
         most = limits.UNINDEXED_EVENTS
         unread = unindexed.in_ranges(self.using, self.query, Cursor(), self.covered.unread, most)
         bypassed = unindexed.bypassed(self.using, self.query, Cursor(), self.covered)
         hits = {hit.pk: hit for hit in (*unread.hits, *bypassed)}
         return list(hits.values()), unread.edge is not None or len(unread.hits) == most
+
+    @property
+    def _extra(self) -> list[int]:
+        """The seconds of the matches that the index does not cover."""
+        return [int(hit.timestamp) for hit in self._beyond_index[0]]
 
     def _count_values(self, docs: Sequence[Doc]) -> Counters:
         """Return how often the commonest values occur: more than are shown, since other events may add to them."""
@@ -144,7 +163,7 @@ class BarCounter:
         count, last = self._oldest(docids, most)
         if last is None:
             return count, False
-        middle = (docids.low + docids.high) // 2
+        middle = time_buckets.middle(docids.low, docids.high)
         if last >= middle:
             return self._estimate(count, last, docids), True
         half = DocidRange(middle, docids.high)

@@ -65,6 +65,13 @@ class FtsEngine:
         with index_file.snapshot(covered.index) as index:
             return MatchCounter.begin(self.using, query, index, covered).histogram(start, end)
 
+    def counts(self, query: Query, start: int | None, end: int | None) -> tuple[Facets, Histogram]:
+        covered = coverage(self.using)
+        if covered.index is None:
+            return self.facets(query), self.histogram(query, start, end)
+        with index_file.snapshot(covered.index) as index:
+            return MatchCounter.begin(self.using, query, index, covered).counts(start, end)
+
     def values(self, name: str, prefix: str, limit: int) -> list[str]:
         index = coverage(self.using).index
         return [] if index is None else names.names_beginning(index, name, prefix, limit)

@@ -33,6 +33,13 @@ def count(index: sqlite3.Connection, low: int, high: int) -> tuple[int, bool]:
     return total + sum(number for number, _ in ends), any(is_estimate for _, is_estimate in ends)
 
 
+def middle(low: int, high: int) -> int:
+    """Return a number in the middle of a range: where a slot begins, if there is one, so that halves are summed up."""
+    half = (low + high) // 2
+    slot = half // _DOCIDS * _DOCIDS
+    return slot if slot > low else half
+
+
 def _within_slots(index: sqlite3.Connection, low: int, high: int) -> tuple[int, bool]:
     """Count within a slot or two; estimate very many by the share of the slots in the range."""
     if low > high:

@@ -67,6 +67,9 @@ class PostgresEngine:
         bars = bars_between([*oldest.seconds, *newest.seconds], start, end)
         return Histogram([Bar(*bar, *count) for bar, count in zip(bars, self._counts(query, bars), strict=True)])
 
+    def counts(self, query: Query, start: int | None, end: int | None) -> tuple[Facets, Histogram]:
+        return self.facets(query), self.histogram(query, start, end)
+
     def values(self, name: str, prefix: str, limit: int) -> list[str]:
         return facets.newest_values(events_of(self.using), name, prefix, limit)
 

@@ -18,13 +18,12 @@ HEIGHT: Final = 48
 class Column:
     """One bar of the histogram, and the URL that zooms into it."""
 
-    label: str
+    title: str
     url: str
     x: float
     y: int
     width: float
     height: int
-    number: str
 
 
 def draw(query: Query, histogram: search.Histogram) -> list[Column]:
@@ -36,16 +35,19 @@ def draw(query: Query, histogram: search.Histogram) -> list[Column]:
         height = max(2, round(HEIGHT * bar.count / top)) if bar.count else 0
         drawn.append(
             Column(
-                label=f"{_time(bar.start)} – {_time(bar.end)}",
+                title=f"{_time(bar.start)} – {_time(bar.end)} UTC: {_number(bar)} events",
                 url=search_page.address(query.between(bar.start, bar.end if bar.end <= LAST_TIME else None)),
                 x=round(number * width, 2),
                 y=HEIGHT - height,
                 width=round(max(width - 1, 1), 2),
                 height=height,
-                number=f"about {bar.count:,}" if bar.is_estimate else f"{bar.count:,}",
             )
         )
     return drawn
+
+
+def _number(bar: search.Bar) -> str:
+    return f"about {bar.count:,}" if bar.is_estimate else f"{bar.count:,}"
 
 
 def _time(seconds: int) -> str:
