@@ -152,7 +152,7 @@ def _known_at(agent_id: str, seconds: int, using: str) -> KnownState | None:
     changes = Past(agent_id, using=using, kinds=CHANGES)
     last, later = _last_record(changes, seconds), _next_rows(changes, seconds)
     is_last = not any(kind in CHANGES for kind in later)
-    agent = models.AgentState.objects.using(using).filter(agent_id=agent_id).first() if is_last else None
+    agent = fast_rows.find(models.AgentState, using, agent_id=agent_id) if is_last else None
     latest = None
     if last is not None:
         text = state_at(agent_id, last.moment, using=using).text

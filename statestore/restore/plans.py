@@ -144,7 +144,7 @@ def agent_or_gone(agent_id: str, using: str) -> models.AgentState:
 
     Raises NotFound if nothing remains of it.
     """
-    agent = models.AgentState.objects.using(using).filter(agent_id=agent_id).first()
+    agent = fast_rows.find(models.AgentState, using, agent_id=agent_id)
     if agent is None and history.remains_of(agent_id, using=using) is None:
         raise history.not_there(agent_id, using=using)
     return agent or models.AgentState.gone(agent_id)
