@@ -14,11 +14,8 @@ from statestore.db.ids import HashedId, RowId
 from statestore.db.routers import store_alias
 from statestore.errors import NotFound
 from statestore.history import limits, moments
-from statestore.history.past import CHANGES, Kind, Past, Record
-from statestore.models.captured import CapturedChangeQuerySet
+from statestore.history.past import CHANGES, Kind, Past, Record, Records
 from statestore.models.rows import LAST_SECOND
-from statestore.models.snapshots import SnapshotQuerySet
-from statestore.models.transitions import TransitionQuerySet
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,13 +172,11 @@ def _last_record(changes: Past, seconds: int) -> Record | None:
 
 def _next_rows(changes: Past, seconds: int) -> dict[Kind, Any]:
     """Return the first record of each kind after a time."""
-    transitions, snapshots, captured = _pasts(changes.agent_id, changes.using)
-    rows: dict[Kind, Any] = {
-        "transition": transitions.later_than(seconds).oldest_first().defer("state_after").first(),
-        "snapshot": snapshots.later_than(seconds).oldest_first().first(),
-    }
-    if "captured" in changes.sources:
-        rows["captured"] = captured.later_than(seconds).oldest_first().defer("state_after").first()
+    pasts = _pasts(changes.agent_id, changes.using, has_captured="captured" in changes.sources)
+    rows: dict[Kind, Any] = {}
+    for kind, past in pasts.items():
+        later: Any = past.later_than(seconds).oldest_first()
+        rows[kind] = (later if kind == "snapshot" else later.defer("state_after")).first()
     return {kind: row for kind, row in rows.items() if row is not None}
 
 
@@ -223,20 +218,14 @@ def _doubt(text: str, later: list[_Shown]) -> int | None:
 def states_at(agents: Sequence[models.AgentState], seconds: int, *, using: str | None = None) -> dict[str, KnownState]:
     """Return {agent id: state at a time} for the agents whose state is known, in seven queries at most."""
     using = using or store_alias()
-    transitions, snapshots, captured = _pasts(OuterRef("agent_id"), using)
-    places: dict[str, QuerySet[Any]] = {
-        "transition": transitions.until(seconds).newest_first(),
-        "snapshot": snapshots.until(seconds).newest_first(),
-        "next_transition": transitions.later_than(seconds).oldest_first(),
-        "next_snapshot": snapshots.later_than(seconds).oldest_first(),
-    }
-    keys = [agent.pk for agent in agents]
-    if models.CapturedChange.objects.using(using).filter(agent_id__in=keys).exists():
-        # As in `Past`: without captures, these two would be the most expensive part.
-        places["captured"] = captured.until(seconds).newest_first()
-        places["next_captured"] = captured.later_than(seconds).oldest_first()
+    ids = [agent.agent_id for agent in agents]
+    has_captured = models.CapturedChange.objects.using(using).filter(agent_id__in=ids).exists()
+    places: dict[str, QuerySet[Any]] = {}
+    for kind, past in _pasts(OuterRef("agent_id"), using, has_captured=has_captured).items():
+        places[kind] = past.until(seconds).newest_first()
+        places[f"next_{kind}"] = past.later_than(seconds).oldest_first()
     firsts = {name: Subquery(rows.values("pk")[:1]) for name, rows in places.items()}
-    annotated = models.AgentState.objects.using(using).filter(pk__in=keys).annotate(**firsts)
+    annotated = models.AgentState.objects.using(using).filter(agent_id__in=ids).annotate(**firsts)
     nearest = {row["agent_id"]: row for row in annotated.values("agent_id", *places)}
     rows = _rows_of(nearest.values(), using)
     known = {}
@@ -287,11 +276,18 @@ def _time(row: models.CapturedChange | models.Transition | models.Snapshot) -> i
     return int(row.timestamp if isinstance(row, models.Transition) else row.created_at)
 
 
-def _pasts(agent_id: str | OuterRef, using: str) -> tuple[TransitionQuerySet, SnapshotQuerySet, CapturedChangeQuerySet]:
-    """Return the transitions, snapshots and captured changes of an agent, or of an outer query's."""
-    transitions = models.Transition.objects.using(using).of_agent(agent_id)
-    snapshots = models.Snapshot.objects.using(using).of_agent(agent_id)
-    return transitions, snapshots, models.CapturedChange.objects.using(using).of_agent(agent_id)
+def _pasts(agent_id: str | OuterRef, using: str, *, has_captured: bool) -> dict[Kind, Records]:
+    """Return the rows of each kind of an agent, or of an outer query's.
+
+    As in `Past`: without captures, those would be the most expensive part.
+    """
+    pasts: dict[Kind, Records] = {
+        "transition": models.Transition.objects.using(using).of_agent(agent_id),
+        "snapshot": models.Snapshot.objects.using(using).of_agent(agent_id),
+    }
+    if has_captured:
+        pasts["captured"] = models.CapturedChange.objects.using(using).of_agent(agent_id)
+    return pasts
 
 
 def _by_key(table: type[Any], keys: set[object], without: str | None, using: str) -> dict[object, Any]:

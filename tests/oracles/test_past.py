@@ -29,7 +29,8 @@ def stored(drawn: Any) -> tuple[models.AgentState, past.Records]:
     """Return an agent with some records, and the same for the naive answer."""
     transitions, captured, snapshots, saved_at, state = drawn
     agent_id = f"agent-{next(numbers)}"
-    agent = make_agent(agent_id, state=state, updated_at=NOW + saved_at)
+    # In a namespace, an agent's key is not its id.
+    agent = make_agent(agent_id, namespace="team", state=state, updated_at=NOW + saved_at)
     naive = past.Records((NOW + saved_at, state))
     for number, (at, before, after) in enumerate(transitions):
         models.Transition.objects.create(agent_id=agent_id, timestamp=NOW + at, state_before=before, state_after=after)
