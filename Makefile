@@ -12,8 +12,7 @@ help: ## list the verbs
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
 
 run: .venv/.run ## the dashboard on http://127.0.0.1:8000 (HOST=, PORT=), with demo data where it makes its own store
-	@$(BIN)/python manage.py demo --if-new
-	@exec $(BIN)/python manage.py serve --host $(HOST) --port $(PORT)
+	@exec $(BIN)/python manage.py serve --demo --host $(HOST) --port $(PORT)
 
 test: .venv/.dev ## the whole suite, on SQLite, in the browser and on PostgreSQL
 	@PATH="$(CURDIR)/$(BIN):$$PATH" tests/run $(ARGS)

@@ -27,11 +27,14 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: this machine only)")
         parser.add_argument("--port", type=int, default=8000)
+        parser.add_argument("--demo", action="store_true", help="load the demo data first if there is no store yet")
         parser.add_argument(
             "--threads", type=int, default=slow_clients.USUAL_PLACES, help="requests worked on at the same time"
         )
 
     def handle(self, *args: object, **options: Any) -> None:
+        if options["demo"]:
+            call_command("demo", if_new=True, stdout=self.stdout)
         call_command("migrate", database="default", verbosity=0)
         collect_if_changed()
         self._say_what_is_missing()
