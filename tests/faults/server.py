@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.cookies import SimpleCookie
+from pathlib import Path
 from typing import Self
 from urllib.parse import urlencode
 
@@ -58,6 +59,10 @@ class Server:
         os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
 
+    def workers(self) -> set[int]:
+        """Return the process ids of the processes that answer requests, of which there is one at most times."""
+        return {pid for pid in _children(self.process.pid) if "granian" in _command(pid)}
+
     def stop(self) -> None:
         """End it in good order, or by force where that takes too long."""
         if self.process.poll() is None:
@@ -73,6 +78,18 @@ class Server:
             return file.read()
 
 
+def _children(pid: int) -> list[int]:
+    tasks = Path(f"/proc/{pid}/task").iterdir()
+    return [int(child) for task in tasks for child in (task / "children").read_text().split()]
+
+
+def _command(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ")
+    except OSError:
+        return ""
+
+
 def _free_port() -> int:
     with socket.socket() as free:
         free.bind((HOST, 0))
@@ -80,10 +97,10 @@ def _free_port() -> int:
 
 
 @contextmanager
-def serving(site: Site) -> Iterator[Server]:
+def serving(site: Site, *options: str) -> Iterator[Server]:
     """Yield the site's server, which answers already."""
     port = _free_port()
-    command = [sys.executable, "manage.py", "serve", "--host", HOST, "--port", str(port)]
+    command = [sys.executable, "manage.py", "serve", "--host", HOST, "--port", str(port), *options]
     with tempfile.NamedTemporaryFile("w", prefix="server-", suffix=".log") as log:
         began = time.monotonic()
         process = subprocess.Popen(

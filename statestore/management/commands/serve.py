@@ -19,6 +19,8 @@ from statestore.operations import slow_clients
 from statestore.search.fts import daemon
 
 STAMP = "fingerprint"
+# Comparing two states of 50 MB takes half of it.
+USUAL_MEMORY_MB = 1024
 
 
 class Command(BaseCommand):
@@ -31,6 +33,11 @@ class Command(BaseCommand):
         parser.add_argument(
             "--threads", type=int, default=slow_clients.USUAL_PLACES, help="requests worked on at the same time"
         )
+
+        parser.add_argument(
+            "--max-memory-mb", type=int, default=USUAL_MEMORY_MB,
+            help="a server process that holds more is replaced by a fresh one, without a pause (default: 1024)",
+        )  # fmt: skip
 
     def handle(self, *args: object, **options: Any) -> None:
         if options["demo"]:
@@ -49,6 +56,9 @@ class Command(BaseCommand):
                 sys.executable, "-m", "granian", "--interface", "wsgi", "--host", options["host"],
                 "--port", str(options["port"]), "--blocking-threads", str(slow_clients.threads(options["threads"])),
                 "--workers-kill-timeout", "10", "--no-ws",
+                # A process that died, or holds too much memory, is replaced; connections wait meanwhile.
+                "--respawn-failed-workers", "--respawn-interval", "2",
+                "--workers-max-rss", str(options["max_memory_mb"]), "--rss-sample-interval", "5",
                 # Its warnings are about the number of threads: most of ours only wait.
                 "--log-level", "error",
                 "descartes_site.wsgi:application",
