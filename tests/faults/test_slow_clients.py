@@ -31,13 +31,15 @@ def begin_form(server: Server, token: str) -> socket.socket:
 
 
 def test_clients_that_never_end_a_form_stop_nobody(make_site: SiteMaker):
-    slow = times(24, 31)
+    slow = times(80, 400)
     with serving(make_site("wal")) as server, Visitor(server.port) as visitor, ExitStack() as connections:
         visitor.sign_in()
         for _ in range(slow):
             connections.enter_context(begin_form(server, visitor.cookies["csrftoken"]))
         answers = [visitor.get(path) for path in PAGES]
         answers.append(visitor.post("/theme/", theme="dark"))
+        with visitor.another() as newcomer:
+            newcomer.sign_in()
         wrong = [str(answer) for answer in answers if answer.status not in {200, 302}]
         tell("slow clients", clients=slow, requests=len(answers), failures=len(wrong), canary="none")
     assert not wrong, wrong

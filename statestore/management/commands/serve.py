@@ -15,7 +15,7 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand
 
 from statestore.adoption.status import store_status
-from statestore.operations import slow_clients
+from statestore.operations import whole_requests
 from statestore.search.fts import daemon
 
 STAMP = "fingerprint"
@@ -31,7 +31,7 @@ class Command(BaseCommand):
         parser.add_argument("--port", type=int, default=8000)
         parser.add_argument("--demo", action="store_true", help="load the demo data first if there is no store yet")
         parser.add_argument(
-            "--threads", type=int, default=slow_clients.USUAL_PLACES, help="requests worked on at the same time"
+            "--threads", type=int, default=whole_requests.USUAL_PLACES, help="requests worked on at the same time"
         )
 
         parser.add_argument(
@@ -47,21 +47,18 @@ class Command(BaseCommand):
         self._say_what_is_missing()
         self.stdout.write(f"Serving on http://{options['host']}:{options['port']} (Ctrl-C stops it)")
         self.stdout.flush()
-        os.environ[slow_clients.VARIABLE] = str(options["threads"])
+        os.environ[whole_requests.VARIABLE] = str(options["threads"])
         os.environ[daemon.VARIABLE] = "1"  # The search index is updated while a server runs.
-        # WSGI: the ORM is synchronous, and an ASGI server ran these views six times slower.
         os.execv(  # noqa: S606 (the server takes this process's place, so that Ctrl-C and SIGTERM reach it)
             sys.executable,
             [
-                sys.executable, "-m", "granian", "--interface", "wsgi", "--host", options["host"],
-                "--port", str(options["port"]), "--blocking-threads", str(slow_clients.threads(options["threads"])),
+                sys.executable, "-m", "granian", "--interface", "rsgi", "--host", options["host"],
+                "--port", str(options["port"]),
                 "--workers-kill-timeout", "10", "--no-ws",
                 # A process that died, or holds too much memory, is replaced; connections wait meanwhile.
                 "--respawn-failed-workers", "--respawn-interval", "2",
                 "--workers-max-rss", str(options["max_memory_mb"]), "--rss-sample-interval", "5",
-                # Its warnings are about the number of threads: most of ours only wait.
-                "--log-level", "error",
-                "descartes_site.wsgi:application",
+                "--log-level", "error", "descartes_site.rsgi:application",
             ],
         )  # fmt: skip
 

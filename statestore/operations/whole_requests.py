@@ -1,0 +1,235 @@
+"""Requests are worked on when they are there: until then a client that sends slowly holds no thread.
+
+The server hands over a request with its headers, by its asynchronous interface. A small body is awaited first, for as
+long as it keeps up a rate; then the request takes one of a few threads, in which Django works. Larger bodies, whose
+senders are known by then, are read while they are worked on, in threads of their own. Probes have theirs.
+"""
+
+import asyncio
+import functools
+import io
+import logging
+import os
+import sys
+import time
+from collections.abc import Callable, Container, Iterable
+from concurrent.futures import Executor, ThreadPoolExecutor
+from typing import Any, Final, TypeAlias
+
+Environment: TypeAlias = dict[str, Any]
+Application: TypeAlias = Callable[[Environment, Any], Iterable[bytes]]
+Headers: TypeAlias = list[tuple[str, str]]
+
+log = logging.getLogger(__name__)
+
+# How many requests are worked on at the same time: `manage.py serve --threads`.
+VARIABLE: Final = "STATESTORE_THREADS"
+USUAL_PLACES: Final = 4
+PROBE_PLACES: Final = 2
+UPLOAD_PLACES: Final = 4
+# So many may wait, for their bodies or for a thread; others are refused. Each holds BUFFERED_BYTES at most.
+WAITING_REQUESTS: Final = 1_000
+BUFFERED_BYTES: Final = 64 * 1024
+# A body may take so long, and longer as long as it arrives at this rate.
+GRACE_SECONDS: Final = 10.0
+LEAST_BYTES_PER_SECOND: Final = 4_096
+# A client that takes no part of a long answer for so long has gone.
+SEND_SECONDS: Final = 60.0
+
+_PLAIN: Final = ("content-type", "text/plain; charset=utf-8")
+_CROWDED: Final = "Too many requests are waiting. Nothing was changed. Try again in a few seconds.\n"
+_LATE: Final = "The request's body arrived too slowly. Nothing was changed.\n"
+_CUT_OFF: Final = "The request ended before its body was complete. Nothing was changed.\n"
+
+
+class WholeRequests:
+    """A WSGI application as one of RSGI, the server's own interface."""
+
+    def __init__(self, application: Application, *, ahead: Container[str] = (), places: int | None = None) -> None:
+        """`ahead`: the paths that wait for nothing."""
+        self._application, self._ahead = application, ahead
+        self._places = ThreadPoolExecutor(places or int(os.environ.get(VARIABLE, USUAL_PLACES)), "request")
+        self._probes = ThreadPoolExecutor(PROBE_PLACES, "probe")
+        self._uploads = ThreadPoolExecutor(UPLOAD_PLACES, "upload")
+        self._waiting = 0
+
+    async def __rsgi__(self, scope: Any, protocol: Any) -> None:
+        """Answer a request."""
+        environ = environ_of(scope)
+        if scope.path in self._ahead:
+            await self._work(self._probes, environ, protocol)
+        elif self._waiting >= WAITING_REQUESTS:
+            protocol.response_str(503, [_PLAIN, ("retry-after", "5")], _CROWDED)
+        else:
+            self._waiting += 1
+            try:
+                await self._answer(environ, protocol)
+            finally:
+                self._waiting -= 1
+
+    async def _answer(self, environ: Environment, protocol: Any) -> None:
+        length = _length(environ)
+        if length is None or length > BUFFERED_BYTES:
+            body = ArrivingBody(protocol, asyncio.get_running_loop())
+            environ["wsgi.input"] = io.BufferedReader(body, BUFFERED_BYTES)
+            await self._work(self._uploads, environ, protocol, body)
+            return
+        if length:
+            try:
+                async with asyncio.timeout(_allowed_seconds(length)):
+                    content = await protocol()
+            except TimeoutError:
+                # The rest would be taken for the next request.
+                protocol.response_str(408, [_PLAIN, ("connection", "close")], _LATE)
+                return
+            if len(content) < length:
+                # The part that arrived could pass for a form with fewer fields.
+                protocol.response_str(400, [_PLAIN], _CUT_OFF)
+                return
+            environ["wsgi.input"] = io.BytesIO(content)
+        await self._work(self._places, environ, protocol)
+
+    async def _work(
+        self, pool: Executor, environ: Environment, protocol: Any, body: "ArrivingBody | None" = None
+    ) -> None:
+        """Run the application in a thread, from its first line to its `close`: it keeps connections for each."""
+        loop = asyncio.get_running_loop()
+        response = await loop.run_in_executor(pool, self._response, environ, protocol, loop)
+        if body is not None and body.is_late:
+            protocol.response_str(408, [_PLAIN, ("connection", "close")], _LATE)
+        elif response is not None:
+            protocol.response_bytes(*response)
+
+    def _response(
+        self, environ: Environment, protocol: Any, loop: asyncio.AbstractEventLoop
+    ) -> tuple[int, Headers, bytes] | None:
+        """Return status, headers and content; None if the content was sent bit by bit."""
+        begun: list[Any] = []
+
+        def start_response(status: str, headers: Headers, exc_info: object = None) -> None:
+            begun[:] = int(status.partition(" ")[0]), headers
+
+        try:
+            content = self._application(environ, start_response)
+            try:
+                status, headers = begun
+                if any(name.lower() == "content-length" for name, _ in headers):
+                    return status, headers, b"".join(content)
+                _send(content, protocol.response_stream(status, headers), loop)
+            finally:
+                getattr(content, "close", _nothing)()
+        except Exception:
+            log.exception("Could not answer %s %s", environ["REQUEST_METHOD"], environ["PATH_INFO"][:200])
+            return None if begun and not _has_length(begun[1]) else (500, [("content-length", "0")], b"")
+        return None
+
+
+def _has_length(headers: Headers) -> bool:
+    return any(name.lower() == "content-length" for name, _ in headers)
+
+
+def _nothing() -> None:
+    """What has no `close` needs none."""
+
+
+def _send(content: Iterable[bytes], transport: Any, loop: asyncio.AbstractEventLoop) -> None:
+    """Send each part when the client has taken the one before."""
+
+    async def send(part: bytes) -> None:
+        await transport.send_bytes(part)
+
+    for part in content:
+        asyncio.run_coroutine_threadsafe(send(part), loop).result(SEND_SECONDS)
+
+
+def _allowed_seconds(size: int) -> float:
+    return GRACE_SECONDS + size / LEAST_BYTES_PER_SECOND
+
+
+class ArrivingBody(io.RawIOBase):
+    """A body that is read, in a thread, while it arrives. Raises TimeoutError where it does not keep up the rate."""
+
+    def __init__(self, protocol: Any, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__()
+        self._parts, self._loop = aiter(protocol), loop
+        self._rest = memoryview(b"")
+        self._began, self._size = time.monotonic(), 0
+        self.is_late = False
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """Return how much of the buffer was filled, 0 at the end."""
+        if not self._rest:
+            self._rest = memoryview(self._next())
+            self._size += len(self._rest)
+        number = min(len(buffer), len(self._rest))
+        buffer[:number], self._rest = self._rest[:number], self._rest[number:]
+        return number
+
+    def _next(self) -> bytes:
+        left = self._began + _allowed_seconds(self._size) - time.monotonic()
+        arriving = asyncio.run_coroutine_threadsafe(self._part(), self._loop)
+        try:
+            return arriving.result(max(left, 0))
+        except TimeoutError:
+            arriving.cancel()
+            self.is_late = True
+            raise TimeoutError("The body arrived too slowly") from None
+
+    async def _part(self) -> bytes:
+        # By `anext`: `async for` would ask the server's iterator for another one, which it has not.
+        part = b""
+        while not part:
+            try:
+                part = await anext(self._parts)
+            except StopAsyncIteration:
+                break
+        return part
+
+
+def environ_of(scope: Any) -> Environment:
+    """Return a request's scope as WSGI has it, without a body.
+
+    Names with underscores are left out: they would pose as others, `X_Forwarded_For` as `X-Forwarded-For`.
+    """
+    host, _, port = scope.server.rpartition(":")
+    environ = {
+        "REQUEST_METHOD": scope.method,
+        "SCRIPT_NAME": "",
+        "PATH_INFO": scope.path.encode().decode("latin-1"),
+        "QUERY_STRING": scope.query_string.encode().decode("latin-1"),
+        "SERVER_NAME": host.strip("[]"),
+        "SERVER_PORT": port,
+        "SERVER_PROTOCOL": f"HTTP/{scope.http_version}",
+        "REMOTE_ADDR": scope.client.rpartition(":")[0].strip("[]"),
+        "wsgi.version": (1, 0),
+        "wsgi.url_scheme": scope.scheme,
+        "wsgi.input": io.BytesIO(),
+        "wsgi.input_terminated": True,
+        "wsgi.errors": sys.stderr,
+        "wsgi.multithread": True,
+        "wsgi.multiprocess": False,
+        "wsgi.run_once": False,
+    }
+    for name, value in scope.headers.items():
+        if "_" not in name:
+            variable = _variable(name)
+            joint = ";" if variable == "HTTP_COOKIE" else ","
+            environ[variable] = f"{environ[variable]}{joint}{value}" if variable in environ else value
+    return environ
+
+
+@functools.lru_cache(256)
+def _variable(name: str) -> str:
+    name = name.upper().replace("-", "_")
+    return name if name in {"CONTENT_TYPE", "CONTENT_LENGTH"} else f"HTTP_{name}"
+
+
+def _length(environ: Environment) -> int | None:
+    """Return how long a request's body is, None if only its end will tell."""
+    if "HTTP_TRANSFER_ENCODING" in environ:
+        return None
+    text = environ.get("CONTENT_LENGTH") or "0"
+    return int(text) if text.isdecimal() else None
