@@ -16,8 +16,9 @@ from django.views.decorators.http import require_safe
 from statestore import search
 from statestore.errors import ValidationError
 from statestore.forms import SearchForm
+from statestore.models.events import EventQuerySet
 from statestore.views import search_page
-from statestore.views.access import require
+from statestore.views.access import require, scope
 
 COLUMNS: Final = (
     "id", "event_type", "timestamp", "session_id", "actor_type", "actor_id", "content", "metadata", "git_commit",
@@ -39,14 +40,14 @@ def export_events(request: HttpRequest) -> HttpResponseBase:
         )
     if kind not in TYPES:
         raise ValidationError(f"“{kind[:20]}” is not a valid export format. Use csv or ndjson.")
-    events = _events(form.cleaned_data["q"])
+    events = _events(form.cleaned_data["q"], scope(request).searched_events())
     response = StreamingHttpResponse(_csv(events) if kind == "csv" else _lines(events), content_type=TYPES[kind])
     response["Content-Disposition"] = f'attachment; filename="events-{search_page.now_text()}.{kind}"'
     return response
 
 
-def _events(query: search.Query) -> Iterator[dict[str, object]]:
-    for event in search.find_all(query):
+def _events(query: search.Query, among: EventQuerySet | None) -> Iterator[dict[str, object]]:
+    for event in search.find_all(query, among=among):
         yield {column: _plain(getattr(event, column)) for column in COLUMNS}
 
 

@@ -14,13 +14,12 @@ from statestore.api.idempotency import run_in_transaction, run_resumable
 from statestore.api.parsers import decoded, read, stored
 from statestore.api.problems import Problem
 from statestore.api.resources import Resource
-from statestore.api.responses import answer, listed, page_of
+from statestore.api.responses import answer, listed
 from statestore.api.schemas.common import Listed, PageIn
 from statestore.api.schemas.events import BatchIn, BatchOut, BatchQueryIn, EventIn, EventOut, EventsIn, SearchIn
 from statestore.errors import ValidationError
 from statestore.events import ingest
 from statestore.jsondiff import parsing, pointer
-from statestore.models.querysets import BY_TIME
 
 calls = Calls("events")
 EVENT = Resource("event", Scope.events, EventOut.of)
@@ -46,12 +45,10 @@ def search_events(request: HttpRequest, params: Query[SearchIn]) -> HttpResponse
 
 def _page(request: HttpRequest, query: search.Query, params: PageIn) -> HttpResponse:
     scope = caller(request).scope
-    if scope.is_unrestricted:
-        results = search.find(query, cursor=params.cursor, limit=params.limit, whole=True, using=scope.using)
-        return listed(results, EventOut.of, results.older)
-    # The index does not know namespaces: scan the events of those the token can see.
-    events = search.narrowed(scope.events(), query)
-    return page_of(events, BY_TIME, params, EventOut.of)
+    results = search.find(
+        query, cursor=params.cursor, limit=params.limit, whole=True, among=scope.searched_events(), using=scope.using
+    )
+    return listed(results, EventOut.of, results.older)
 
 
 @calls.call("POST", "/events", {201: EventOut}, scope="write", may="ingest", tagged=True)
