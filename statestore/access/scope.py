@@ -3,7 +3,7 @@
 A row out of scope does not exist for the caller: no list has it, and its id is not found.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from functools import reduce
 from operator import or_
@@ -40,7 +40,7 @@ class Scope:
 
     namespaces: tuple[str, ...] | None = None
     using: str = field(default_factory=store_alias)
-    holder: Literal["account", "token"] = "token"
+    holder: Literal["account", "token", "store"] = "token"
 
     @property
     def is_unrestricted(self) -> bool:
@@ -171,6 +171,20 @@ class Scope:
         """Raise Conflict if a session that would be overwritten is out of scope."""
         if session is not None and not self.includes(session.agent_id):
             raise Conflict(_TAKEN.format(session.pk[:80]))
+
+    def own_sessions(self, session_ids: Collection[str], *, author: str | None = None) -> set[str]:
+        """Return those of some ids that are sessions in scope, or that nothing out of scope names yet.
+
+        What users said, or with an `author` that one alone, is of no namespace.
+        """
+        own = set(self.sessions().filter(pk__in=session_ids).order_by().values_list("pk", flat=True))
+        rest = set(session_ids) - own
+        recorded = models.Session.objects.using(self.using).filter(pk__in=rest)
+        spoken = models.Event.objects.using(self.using).filter(session_id__in=rest).exclude(actor_id__in=self._ids())
+        said = Q(actor_type=models.ActorType.USER)
+        spoken = spoken.exclude(said if author is None else said & Q(actor_id=author))
+        taken = {*recorded.values_list("pk", flat=True), *spoken.order_by().values_list("session_id", flat=True)}
+        return own | (rest - taken)
 
     def require_new_agent(self, agent_id: str) -> None:
         """Raise Conflict if rows out of scope name this agent id: a new agent would bring them into scope."""
