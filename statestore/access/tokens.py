@@ -22,6 +22,9 @@ from statestore.models.tokens import PREFIX
 
 log = logging.getLogger(__name__)
 SCOPES: Final = ("read", "write", "restore", "admin")
+# To approve is a person's: no token has this scope unless it is asked for, and none that may restore.
+APPROVE: Final = "approve"
+ALL_SCOPES: Final = ("read", "write", "restore", APPROVE, "admin")
 USUAL_DAYS: Final = 90
 MOST_DAYS: Final = 3650
 DAY_SECONDS: Final = 24 * 3600
@@ -49,10 +52,7 @@ def create(
     name = name.strip()
     if not name or len(name) > 100:
         raise ValidationError("A token needs a name of 1 to 100 characters.")
-    if unknown := [scope for scope in scopes if scope not in SCOPES]:
-        raise ValidationError(f"“{unknown[0]}” is not a valid scope. Use one or more of {', '.join(SCOPES)}.")
-    if not scopes:
-        raise ValidationError(f"A token needs at least one scope of {', '.join(SCOPES)}.")
+    _check_scopes(scopes)
     if not 1 <= days <= MOST_DAYS:
         raise ValidationError(f"A token can be valid for 1 to {MOST_DAYS} days.")
     limited_to = None if namespaces is None else _within_account(user, rights.checked_namespaces(namespaces, "A token"))
@@ -60,13 +60,27 @@ def create(
     secret, now = secrets.token_urlsafe(32), models.now()
     token = models.ApiToken.objects.create(
         public_id=public_id, user=user, name=name, digest=_digest(secret),
-        scopes=" ".join(scope for scope in SCOPES if scope in scopes),
+        scopes=" ".join(scope for scope in ALL_SCOPES if scope in scopes),
         namespaces=limited_to,
         created_at=now, expires_at=now + days * DAY_SECONDS,
     )  # fmt: skip
     if by is not None:
         _note(Action.CREATE, token, by)
     return token, f"{PREFIX}.{token.public_id}.{secret}"
+
+
+def _check_scopes(scopes: Sequence[str]) -> None:
+    known = ", ".join(ALL_SCOPES)
+    if unknown := [scope for scope in scopes if scope not in ALL_SCOPES]:
+        raise ValidationError(f"“{unknown[0]}” is not a valid scope. Use one or more of {known}.", field="scopes")
+    if not scopes:
+        raise ValidationError(f"A token needs at least one scope of {known}.", field="scopes")
+    if {"restore", APPROVE} <= set(scopes):
+        raise ValidationError(
+            "A token cannot have both of the scopes restore and approve: its script would approve what it restores."
+            " No token was created. Let another person approve, or make the token without one of them.",
+            field="scopes",
+        )
 
 
 def _within_account(user: Any, namespaces: list[str]) -> list[str]:

@@ -97,7 +97,8 @@ class Token(HttpBearer):
         """Return the token's user as the caller."""
         scope = scope_of(token.user, token)
         address = f"{request.META.get('REMOTE_ADDR', '')} (token {token.prefix})"
-        return self.requirement.check(Caller(token.user, Actor(token.user.get_username(), address), scope, token))
+        actor = Actor(token.user.get_username(), address, f"token {token.prefix}")
+        return self.requirement.check(Caller(token.user, actor, scope, token))
 
 
 class Login(APIKeyCookie):
@@ -115,7 +116,7 @@ class Login(APIKeyCookie):
             return None
         if check_csrf(request):
             raise Problem("forbidden", "Writing with a login requires the CSRF token in X-CSRFToken.")
-        actor = Actor(request.user.get_username(), request.META.get("REMOTE_ADDR", ""))
+        actor = Actor(request.user.get_username(), request.META.get("REMOTE_ADDR", ""), "session")
         return self.requirement.check(Caller(request.user, actor, scope_of(request.user)))
 
 

@@ -27,4 +27,4 @@ def words_of(namespaces: Any) -> str:
     """Return in words which namespaces a user or a token is limited to."""
     if namespaces is None:
         return "all"
-    return ", ".join(str(name) or "without namespace" for name in namespaces) or "none"
+    return ", ".join(str(name) or "(without namespace)" for name in namespaces) or "none"

@@ -38,7 +38,7 @@ require_viewer: Callable[[View], View] = require("view_agentstate")
 
 def actor(request: HttpRequest) -> Actor:
     """Return the user and the IP address of a request."""
-    return Actor(request.user.get_username(), request.META.get("REMOTE_ADDR", ""))
+    return Actor(request.user.get_username(), request.META.get("REMOTE_ADDR", ""), "session")
 
 
 def scope(request: HttpRequest) -> Scope:

@@ -31,6 +31,7 @@ def token_list(request: HttpRequest) -> HttpResponse:
         except (Forbidden, ValidationError) as error:
             field = getattr(error, "field", "namespaces")
             form.add_error(field if field in form.fields else "name", str(error))
+    limited_to = rights.namespaces_of(request.user)
     context = {
         "place": "tokens",
         "form": form,
@@ -41,7 +42,8 @@ def token_list(request: HttpRequest) -> HttpResponse:
             for token in tokens.visible_to(request.user)
         ],
         "sees_all": tokens.sees_all(request.user),
-        "limited_to": rights.namespaces_of(request.user),
+        "limited_to": limited_to,
+        "limited_words": words_of(limited_to),
         "now": models.now(),
     }
     return render_page(request, "tokens/list.html", context, status=422 if form.errors else 200)
