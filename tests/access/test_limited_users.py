@@ -219,6 +219,20 @@ def test_bulk_actions_and_batches_take_no_foreign_agent(client: Client, hidden: 
     assert (models.Snapshot.objects.count(), models.Batch.objects.count()) == (snapshots, batches)
 
 
+@pytest.mark.parametrize("moment", [f"snapshot:{SECRET}-snapshot", f"transition:{SECRET}-step:after"])
+def test_a_moment_of_a_foreign_agent_is_none_of_an_own_one(
+    client: Client, ada: User, hidden: dict[str, Any], moment: str
+):
+    for page in ("state/", "branch/", "restore/", "fork/"):
+        answer = client.get(f"/agents/own/{page}", {"moment": moment})
+        assert (answer.status_code, f"{SECRET} state" in answer.content.decode()) == (404, False), page
+    assert client.get("/compare/", {"left": "own", "before": moment}).status_code == 404
+    script = script_of(ada)
+    assert script.get(f"/agents/own/state?moment={moment}").status_code == 404
+    assert script.post("/restores", {"agent_id": "own", "moment": moment}).status_code == 404
+    assert script.post("/restores", {"agent_id": "own", "revert": f"{SECRET}-step"}).status_code == 404
+
+
 def test_a_comparison_with_a_foreign_agent_is_not_found(client: Client, hidden: dict[str, Any]):
     assert client.get(f"/compare/?left=own&right={SECRET}").status_code == 404
     assert client.get(f"/compare/?left={SECRET}").status_code == 404

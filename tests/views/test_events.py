@@ -236,7 +236,6 @@ def test_no_sign_that_a_spreadsheet_takes_for_a_formula_begins_a_cell(viewer: Cl
     assert json.loads(exported(viewer, "ndjson"))["content"] == f"{start}1+1"
 
 
-@pytest.mark.sqlite
 @pytest.mark.parametrize("separator", [";", "\t", "\n", "\r\n", ";;", "; ", "\t\n", ';"', "; \ufeff", "\x0b", "\x85"])
 @pytest.mark.parametrize("sign", ["=", "+", "-", "@", "＝"])
 def test_no_formula_begins_where_a_spreadsheet_might_split_a_cell(viewer: Client, separator: str, sign: str):
@@ -272,6 +271,7 @@ def test_an_export_for_excel_begins_with_a_byte_order_mark(viewer: Client):
     assert b"".join(lines.streaming_content).startswith(b"{")
 
 
+@pytest.mark.sqlite
 def test_bytes_that_are_no_text_are_exported_as_they_are(viewer: Client):
     make_event()
     with connections[store_alias()].cursor() as cursor:
