@@ -150,5 +150,7 @@ def branch(request: HttpRequest, agent_id: RowId) -> HttpResponse:
 
 def _agent_id(request: HttpRequest, address: RowId) -> str:
     """Return the agent's id; the agent may be deleted while its past remains."""
-    is_certain = isinstance(address, str) and scope(request).is_unrestricted
-    return str(address) if is_certain else past_or_404(request, address).agent_id
+    if isinstance(address, str) and scope(request).is_unrestricted:
+        return address
+    agent_id: str = past_or_404(request, address).agent_id
+    return agent_id
