@@ -2,14 +2,16 @@
 
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any, cast
+from typing import Any, Final, NoReturn, cast
 
 from django.contrib import admin
 from django.contrib.admin.utils import quote, unquote
 from django.contrib.admin.views.main import ChangeList
+from django.contrib.auth import admin as auth_admin
+from django.contrib.auth.models import Group, User
 from django.core.paginator import Paginator
 from django.db.models import Model, QuerySet
-from django.http import HttpRequest, HttpResponseRedirect
+from django.http import Http404, HttpRequest, HttpResponseRedirect
 from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils.functional import cached_property
@@ -18,16 +20,18 @@ from django.utils.http import urlencode
 from django.utils.safestring import SafeString
 
 from statestore import models
-from statestore.access import audited_rows
+from statestore.access import audited_rows, rights
+from statestore.access.scope import Scope
 from statestore.db.fields import survives_form
 from statestore.db.ids import from_address, to_address
 from statestore.db.routers import store_alias
 from statestore.forms import SessionForm, TaskForm
+from statestore.forms.access import UserAccessForm
 from statestore.forms.login import AdminLoginForm
 from statestore.sessions import service as session_service
 from statestore.tasks import service as task_service
 from statestore.templatetags.statestore import when
-from statestore.views.access import actor
+from statestore.views.access import actor, scope
 from statestore.views.formatting import line, middle, size
 
 COUNTED_ROWS = 1000
@@ -77,6 +81,17 @@ class EndedFilter(admin.SimpleListFilter):
         return queryset.filter(ended_at__isnull=self.value() == "no") if self.value() else queryset
 
 
+# The rows of each table that a user may see.
+ROWS_OF: Final[dict[type[Model], Callable[[Scope], QuerySet[Any]]]] = {
+    models.AgentState: Scope.agents,
+    models.Transition: Scope.transitions,
+    models.Snapshot: Scope.snapshots,
+    models.Event: Scope.events,
+    models.Task: Scope.tasks,
+    models.Session: Scope.sessions,
+}
+
+
 class AddressedList(ChangeList):
     """A list whose links name rows as the site's other URLs do: an id may be any bytes."""
 
@@ -98,7 +113,8 @@ class StoreAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     heavy: tuple[str, ...] = ()
 
     def get_queryset(self, request: HttpRequest) -> Any:
-        return super().get_queryset(request).defer(*self.heavy)
+        rows = ROWS_OF[self.model](scope(request))
+        return rows.order_by(*self.get_ordering(request)).defer(*self.heavy)
 
     def get_changelist(self, request: HttpRequest, **kwargs: object) -> type[ChangeList]:
         return AddressedList
@@ -111,9 +127,15 @@ class StoreAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
                 row = rows.named(from_address(object_id))
         return row
 
+    def _get_obj_does_not_exist_redirect(self, request: HttpRequest, opts: object, object_id: str) -> NoReturn:
+        """Answer 404 for a row that does not exist or is out of scope, as other pages do."""
+        raise Http404
+
     def history_view(self, request: HttpRequest, object_id: str, extra_context: object = None) -> HttpResponseRedirect:
         """Redirect to the audit log, which has the actions of all faces."""
         row = self.get_object(request, unquote(object_id))
+        if row is None:
+            raise Http404
         row_id = getattr(row, "agent_id", row.pk) if isinstance(row, models.AgentState) else row.pk
         return redirect(f"{reverse('audit')}?{urlencode({'row': to_address(row_id)})}")
 
@@ -246,6 +268,21 @@ class EditedAdmin(StoreAdmin):
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return super().has_delete_permission(request, obj) and (obj is None or _is_tame(obj))
 
+    def get_form(self, request: HttpRequest, obj: Model | None = None, change: bool = False, **kwargs: Any) -> Any:
+        """Return the form, which refuses what is out of the user's scope."""
+        form: Any = super().get_form(request, obj, change=change, **kwargs)
+        form.scope = scope(request)
+        return form
+
+    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
+        """Return what a deletion takes along; without dependencies where their other ends may be out of scope."""
+        listed, counts, needed, protected = super().get_deleted_objects(objs, request)
+        if not scope(request).is_unrestricted:
+            nested: list[Any] = list(listed)
+            listed = [item for item in nested if not isinstance(item, list)]
+            counts = {str(self.opts.verbose_name_plural): len(listed)}
+        return listed, counts, needed, protected
+
     def delete_model(self, request: HttpRequest, obj: Model) -> None:
         audited_rows.delete(store_alias(), obj, by=actor(request))
 
@@ -288,7 +325,9 @@ class TaskAdmin(EditedAdmin):
     def save_model(self, request: HttpRequest, obj: Model, form: TaskForm, change: bool) -> None:
         columns = {name: form.cleaned_data[name] for name in form.cleaned_data if name != "etag"}
         if_match = form.cleaned_data["etag"] if change else None
-        saved = task_service.save_task(store_alias(), {"id": obj.pk, **columns}, by=actor(request), if_match=if_match)
+        saved = task_service.save_task(
+            store_alias(), {"id": obj.pk, **columns}, by=actor(request), if_match=if_match, scope=scope(request)
+        )
         obj.__dict__.update(saved.__dict__)
 
 
@@ -310,4 +349,62 @@ class SessionAdmin(EditedAdmin):
 
     def save_model(self, request: HttpRequest, obj: models.Session, form: SessionForm, change: bool) -> None:
         if_match = form.cleaned_data["etag"] if change else None
-        session_service.save_session(store_alias(), obj, by=actor(request), if_match=if_match)
+        session_service.save_session(store_alias(), obj, by=actor(request), if_match=if_match, scope=scope(request))
+
+
+class UserAccessInline(admin.StackedInline):  # type: ignore[type-arg]
+    """The namespaces that a user is limited to."""
+
+    model = models.UserAccess
+    form = UserAccessForm
+    can_delete = False
+    verbose_name_plural = "Access to namespaces"
+
+
+class PeopleAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+    """Users or groups: they concern the whole store, so administrators who are limited to namespaces see none."""
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        return _sees_all(request) and super().has_module_permission(request)
+
+    def has_view_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return _sees_all(request) and super().has_view_permission(request, obj)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return _sees_all(request) and super().has_add_permission(request)
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return _sees_all(request) and super().has_change_permission(request, obj)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return _sees_all(request) and super().has_delete_permission(request, obj)
+
+
+def _sees_all(request: HttpRequest) -> bool:
+    return rights.namespaces_of(request.user) is None
+
+
+admin.site.unregister([User, Group])
+
+
+@admin.register(User)
+class UserAdmin(PeopleAdmin, auth_admin.UserAdmin):  # type: ignore[type-arg]
+    """Users, with the namespaces that they are limited to."""
+
+    inlines = (UserAccessInline,)
+    list_display = ("username", "email", "first_name", "last_name", "is_staff", "sees")
+    list_select_related = ("access",)
+
+    def get_inline_instances(self, request: HttpRequest, obj: Model | None = None) -> Any:
+        """Return the inline for a user that exists: the page for a new one asks for name and password alone."""
+        return super().get_inline_instances(request, obj) if obj is not None else []
+
+    @admin.display(description="namespaces")
+    def sees(self, user: User) -> str:
+        access = None if user.is_superuser else getattr(user, "access", None)
+        return line("all" if access is None else str(access), 80)
+
+
+@admin.register(Group)
+class GroupAdmin(PeopleAdmin, auth_admin.GroupAdmin):
+    """Groups: the roles."""

@@ -15,6 +15,7 @@ from django.db.models import Model, Q, QuerySet
 from statestore import models, restore, search
 from statestore.access import audit
 from statestore.access.audit import Actor
+from statestore.access.scope import Scope
 from statestore.agents import retention, snapshots
 from statestore.agents import service as agent_service
 from statestore.coroutines import coroutine
@@ -258,7 +259,8 @@ class StateStore:
 
     def save_events(self, events: Iterable[Mapping[str, object]]) -> int:
         """Save events in one transaction, each over an earlier one of the same id, and return how many."""
-        return ingest.save_events(self.using, events)
+        scope = Scope(None if self.prefix is None else (self.prefix,), self.using, holder="store")
+        return ingest.save_events(self.using, events, scope=scope)
 
     def get_events(self, session_id: str, limit: int | None = None) -> list[models.Event]:
         """Return a session's events, newest first."""

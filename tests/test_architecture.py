@@ -35,6 +35,11 @@ def test_the_faces_build_no_conditions():
                 assert not conditions & {alias.name for alias in node.names}, path.name
 
 
+def test_pages_and_the_admin_take_their_rows_from_the_scope_of_their_user():
+    assert ".objects" not in sources("views/**/*.py", "admin.py")
+    assert "_base_manager" not in sources("views/**/*.py", "admin.py")
+
+
 def test_nothing_expands_a_request_into_a_query():
     assert not re.search(r"filter\(\*\*request\.", sources("**/*.py"))
 

@@ -13,10 +13,14 @@ from statestore.models.audit import Action
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who acts, by name (no key joins the two databases), and the IP address that the request came from."""
+    """Who acts, by name (no key joins the two databases), and the IP address that the request came from.
+
+    `means` is by what they were known: a session, or a token by its prefix; empty for a program on this machine.
+    """
 
     name: str
     ip_address: str = ""
+    means: str = ""
 
 
 SYSTEM = Actor("system")

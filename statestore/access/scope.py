@@ -3,27 +3,29 @@
 A row out of scope does not exist for the caller: no list has it, and its id is not found.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from functools import reduce
 from operator import or_
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
+from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.db.models import Model, Q, QuerySet
 
 from statestore import models
+from statestore.access import rights
 from statestore.db.errors import translated_errors
 from statestore.db.ids import RowId
 from statestore.db.routers import store_alias
 from statestore.errors import Conflict, Forbidden, NotFound, ValidationError
-from statestore.models.agents import AgentQuerySet
+from statestore.models.agents import AgentQuerySet, TombstoneQuerySet
 from statestore.models.audit import AuditQuerySet
 from statestore.models.batches import BatchQuerySet
 from statestore.models.events import EventQuerySet
 from statestore.models.restores import RestoreQuerySet, SavedPlanQuerySet
 from statestore.models.sessions import SessionQuerySet
 from statestore.models.snapshots import SnapshotQuerySet
-from statestore.models.tasks import TaskQuerySet, readable_dependency_ids
+from statestore.models.tasks import TaskQuerySet
 from statestore.models.transitions import TransitionQuerySet
 
 Rows = TypeVar("Rows", bound=QuerySet[Model])
@@ -31,10 +33,14 @@ Rows = TypeVar("Rows", bound=QuerySet[Model])
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """The rows in scope, as querysets; `namespaces` is None for the whole store."""
+    """The rows in scope, as querysets; `namespaces` is None for the whole store.
+
+    `holder` is what has these limits, as messages say it.
+    """
 
     namespaces: tuple[str, ...] | None = None
     using: str = field(default_factory=store_alias)
+    holder: Literal["account", "token", "store"] = "token"
 
     @property
     def is_unrestricted(self) -> bool:
@@ -45,6 +51,12 @@ class Scope:
         """Return the agents, those in the trash included."""
         rows = models.AgentState.objects.using(self.using) if rows is None else rows
         return rows if self.namespaces is None else rows.in_namespaces(self.namespaces)
+
+    def namespaces_in_use(self) -> list[str]:
+        """Return the names of namespaces to choose from, in order."""
+        if self.namespaces is None:
+            return models.AgentState.objects.using(self.using).namespaces()
+        return sorted(name for name in self.namespaces if name)
 
     def includes(self, agent_id: str) -> bool:
         """Return whether rows of an agent are in scope; those of a deleted agent only in the whole store."""
@@ -76,11 +88,22 @@ class Scope:
             return rows
         return rows.filter(Q(actor_id__in=self._ids()) | Q(session_id__in=self.sessions().order_by().values("pk")))
 
+    def searched_events(self) -> EventQuerySet | None:
+        """Return the events to search among, None for all: the search index does not know namespaces."""
+        return None if self.is_unrestricted else self.events()
+
     def restores(self) -> RestoreQuerySet:
         return self._of_agents(models.Restore.objects.using(self.using))
 
     def plans(self) -> SavedPlanQuerySet:
         return self._of_agents(models.SavedPlan.objects.using(self.using))
+
+    def forks(self) -> QuerySet[models.Fork]:
+        """Return the forks; in namespaces those of their agents from their agents."""
+        return self._of_agents(self._of_agents(models.Fork.objects.using(self.using).all()), "parent_id")
+
+    def tombstones(self) -> TombstoneQuerySet:
+        return self._of_agents(models.Tombstone.objects.using(self.using).all())
 
     def batches(self) -> BatchQuerySet:
         """Return the batches; in namespaces those whose agents are all in scope."""
@@ -107,9 +130,10 @@ class Scope:
         if wanted is None and len(self.namespaces) == 1:
             wanted = self.namespaces[0]
         if wanted is None:
-            raise ValidationError("Your token has several namespaces. Name one of them.")
+            how_many = "several namespaces. Name one of them" if self.namespaces else "no namespace"
+            raise ValidationError(f"Your {self.holder} has {how_many}. Nothing was changed.")
         if wanted not in self.namespaces:
-            raise Forbidden("Your token has no access to this namespace. Nothing was changed.")
+            raise Forbidden(f"Your {self.holder} has no access to this namespace. Nothing was changed.")
         return wanted or None
 
     def agent_ids(self, wanted: Sequence[RowId]) -> list[str]:
@@ -131,18 +155,36 @@ class Scope:
         if self.is_unrestricted:
             return
         if agent_id is None or not self.agents().filter(agent_id=agent_id).exists():
-            raise Forbidden(f"{what} must belong to an agent in your token's namespaces. Nothing was changed.")
+            raise Forbidden(f"{what} must belong to an agent in your {self.holder}'s namespaces. Nothing was changed.")
 
-    def require_tasks(self, wanted: Sequence[str], *, besides: models.Task | None) -> None:
-        """Raise ValidationError for a dependency out of scope, as for one that does not exist.
+    def require_whole_store(self, what: str) -> None:
+        """Raise Forbidden unless the scope is the whole store, which `what` concerns."""
+        if not self.is_unrestricted:
+            raise Forbidden(f"{what} concerns the whole store, but this {self.holder} is limited to namespaces.")
 
-        Dependencies that the task already has may stay.
+    def require_own_task(self, task: models.Task | None) -> None:
+        """Raise Conflict if a task that would be overwritten is out of scope."""
+        if task is not None and not self.is_unrestricted and not self.includes(task.assigned_to or ""):
+            raise Conflict(_TAKEN.format(task.pk[:80]))
+
+    def require_own_session(self, session: models.Session | None) -> None:
+        """Raise Conflict if a session that would be overwritten is out of scope."""
+        if session is not None and not self.includes(session.agent_id):
+            raise Conflict(_TAKEN.format(session.pk[:80]))
+
+    def own_sessions(self, session_ids: Collection[str], *, author: str | None = None) -> set[str]:
+        """Return those of some ids that are sessions in scope, or that nothing out of scope names yet.
+
+        What users said, or with an `author` that one alone, is of no namespace.
         """
-        kept = besides.dependencies or "" if besides is not None else ""
-        ids = set(wanted) - set(readable_dependency_ids(kept))
-        known = set(self.tasks().filter(pk__in=ids).order_by().values_list("pk", flat=True))
-        if missing := sorted(ids - known):
-            raise ValidationError(f"Task “{missing[0][:80]}” does not exist. Nothing was saved.", field="dependencies")
+        own = set(self.sessions().filter(pk__in=session_ids).order_by().values_list("pk", flat=True))
+        rest = set(session_ids) - own
+        recorded = models.Session.objects.using(self.using).filter(pk__in=rest)
+        spoken = models.Event.objects.using(self.using).filter(session_id__in=rest).exclude(actor_id__in=self._ids())
+        said = Q(actor_type=models.ActorType.USER)
+        spoken = spoken.exclude(said if author is None else said & Q(actor_id=author))
+        taken = {*recorded.values_list("pk", flat=True), *spoken.order_by().values_list("session_id", flat=True)}
+        return own | (rest - taken)
 
     def require_new_agent(self, agent_id: str) -> None:
         """Raise Conflict if rows out of scope name this agent id: a new agent would bring them into scope."""
@@ -160,6 +202,19 @@ class Scope:
         events = models.Event.objects.using(self.using).in_session(session_id)
         if events.exclude(actor_id__in=self._ids()).exists():
             raise Conflict(_TAKEN.format(session_id[:80]))
+
+
+def scope_of(user: AbstractBaseUser | AnonymousUser, token: models.ApiToken | None = None) -> Scope:
+    """Return the scope of a request: that of its user, or what of it the token has that it was sent with.
+
+    This is the only place that decides which rows a person or a script may see; pages, API and admin ask it.
+    """
+    of_user = rights.namespaces_of(user)
+    if token is None:
+        return Scope(of_user, holder="account")
+    namespaces = rights.narrowed(token.namespaces, user)
+    is_narrower = namespaces is not None and (of_user is None or set(namespaces) < set(of_user))
+    return Scope(namespaces, holder="token" if is_narrower else "account")
 
 
 _TAKEN = "The id “{}” is already in use. Nothing was changed. Choose another id."

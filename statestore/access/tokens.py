@@ -4,31 +4,32 @@ import logging
 import re
 import secrets
 from collections.abc import Sequence
-from functools import cache
 from typing import Any, Final
 
-from django.contrib.auth.models import AnonymousUser, Permission, User
-from django.db import DatabaseError, connections
-from django.db.models import Q, QuerySet
+from django.contrib.auth.models import AnonymousUser, User
+from django.db import DatabaseError
+from django.db.models import QuerySet
 from django.utils.crypto import constant_time_compare, salted_hmac
 
 from statestore import models
-from statestore.access import audit
+from statestore.access import audit, rights
 from statestore.access.audit import SYSTEM, Actor
 from statestore.db import fast_rows, transactions
 from statestore.db.routers import store_alias
-from statestore.errors import NotFound, StateStoreError, ValidationError
+from statestore.errors import Forbidden, NotFound, StateStoreError, ValidationError
 from statestore.models.audit import Action
 from statestore.models.tokens import PREFIX
 
 log = logging.getLogger(__name__)
 SCOPES: Final = ("read", "write", "restore", "admin")
+# To approve is a person's: no token has this scope unless it is asked for, and none that may restore.
+APPROVE: Final = "approve"
+ALL_SCOPES: Final = ("read", "write", "restore", APPROVE, "admin")
 USUAL_DAYS: Final = 90
 MOST_DAYS: Final = 3650
 DAY_SECONDS: Final = 24 * 3600
 # Each use noted would turn every read into a write.
 NOTED_EVERY_SECONDS: Final = 60
-MOST_NAMESPACES: Final = 50
 ID_DIGITS: Final = 12
 _ID: Final = re.compile("[0-9a-f]{1,16}")
 
@@ -51,25 +52,44 @@ def create(
     name = name.strip()
     if not name or len(name) > 100:
         raise ValidationError("A token needs a name of 1 to 100 characters.")
-    if unknown := [scope for scope in scopes if scope not in SCOPES]:
-        raise ValidationError(f"“{unknown[0]}” is not a valid scope. Use one or more of {', '.join(SCOPES)}.")
-    if not scopes:
-        raise ValidationError(f"A token needs at least one scope of {', '.join(SCOPES)}.")
+    _check_scopes(scopes)
     if not 1 <= days <= MOST_DAYS:
         raise ValidationError(f"A token can be valid for 1 to {MOST_DAYS} days.")
-    if namespaces is not None and len(namespaces) > MOST_NAMESPACES:
-        raise ValidationError(f"A token can be limited to at most {MOST_NAMESPACES} namespaces.")
+    limited_to = None if namespaces is None else _within_account(user, rights.checked_namespaces(namespaces, "A token"))
     public_id = seed[:ID_DIGITS] if seed else secrets.token_hex(ID_DIGITS // 2)
     secret, now = secrets.token_urlsafe(32), models.now()
     token = models.ApiToken.objects.create(
         public_id=public_id, user=user, name=name, digest=_digest(secret),
-        scopes=" ".join(scope for scope in SCOPES if scope in scopes),
-        namespaces=None if namespaces is None else sorted(set(namespaces)),
+        scopes=" ".join(scope for scope in ALL_SCOPES if scope in scopes),
+        namespaces=limited_to,
         created_at=now, expires_at=now + days * DAY_SECONDS,
     )  # fmt: skip
     if by is not None:
         _note(Action.CREATE, token, by)
     return token, f"{PREFIX}.{token.public_id}.{secret}"
+
+
+def _check_scopes(scopes: Sequence[str]) -> None:
+    known = ", ".join(ALL_SCOPES)
+    if unknown := [scope for scope in scopes if scope not in ALL_SCOPES]:
+        raise ValidationError(f"“{unknown[0]}” is not a valid scope. Use one or more of {known}.", field="scopes")
+    if not scopes:
+        raise ValidationError(f"A token needs at least one scope of {known}.", field="scopes")
+    if {"restore", APPROVE} <= set(scopes):
+        raise ValidationError(
+            "A token cannot have both of the scopes restore and approve: its script would approve what it restores."
+            " No token was created. Let another person approve, or make the token without one of them.",
+            field="scopes",
+        )
+
+
+def _within_account(user: Any, namespaces: list[str]) -> list[str]:
+    """Return the namespaces of a new token. Raises Forbidden for one that its user does not see."""
+    own = rights.namespaces_of(user)
+    if own is not None and (beyond := [name for name in namespaces if name not in own]):
+        name = f"“{beyond[0][:80]}”" if beyond[0] else "agents without a namespace"
+        raise Forbidden(f"The account {user.get_username()} has no access to {name}. No token was created.")
+    return namespaces
 
 
 def made_of(user: User | AnonymousUser, seed: str | None) -> models.ApiToken | None:
@@ -98,24 +118,9 @@ def check(text: str) -> models.ApiToken | None:
     user = token.user
     if not user.is_active:
         return None
-    if not user.is_superuser:
-        user._perm_cache = permissions(user)  # type: ignore[attr-defined]
+    rights.load(user)
     _note_use(token, now)
     return token
-
-
-def permissions(user: User | AnonymousUser) -> set[str]:
-    """Return what a user's roles let them do, by one statement that is compiled once; Django's own takes three."""
-    with connections["default"].cursor() as cursor:
-        cursor.execute(_permissions_sql(), [user.pk, user.pk])
-        return {f"{label}.{codename}" for label, codename in cursor.fetchall()}
-
-
-@cache
-def _permissions_sql() -> str:
-    wanted = Permission.objects.using("default").filter(Q(user=1) | Q(group__user=1))
-    sql: str = wanted.order_by().values_list("content_type__app_label", "codename").query.sql_with_params()[0]
-    return sql
 
 
 def _note_use(token: models.ApiToken, now: int) -> None:
@@ -131,7 +136,18 @@ def _note_use(token: models.ApiToken, now: int) -> None:
 def visible_to(user: User | AnonymousUser) -> QuerySet[models.ApiToken]:
     """Return the tokens that a user may see: their own, or all for administrators."""
     tokens = models.ApiToken.objects.select_related("user")
-    return tokens if user.has_perm("statestore.view_apitoken") else tokens.filter(user_id=user.pk or 0)
+    return tokens if sees_all(user) else tokens.filter(user_id=user.pk or 0)
+
+
+def sees_all(user: User | AnonymousUser) -> bool:
+    """Return whether a user sees every user's tokens. Their namespaces are those of the whole store."""
+    return rights.may(user, "view_apitoken") and rights.namespaces_of(user) is None
+
+
+def shown_namespaces(token: models.ApiToken, *, to: User | AnonymousUser) -> list[str] | None:
+    """Return the namespaces of a token as far as a user may read their names; None for the whole store."""
+    names = rights.narrowed(token.namespaces, to)
+    return None if names is None else list(names)
 
 
 def find(tokens: QuerySet[models.ApiToken], public_id: str) -> models.ApiToken:
@@ -146,7 +162,7 @@ def find(tokens: QuerySet[models.ApiToken], public_id: str) -> models.ApiToken:
 def revoke(public_id: str, *, by: User | AnonymousUser | None = None) -> models.ApiToken:
     """Revoke a token and return it. Raises NotFound, also if `by` may not revoke it."""
     tokens = models.ApiToken.objects.select_related("user")
-    if by is not None and not by.has_perm("statestore.change_apitoken"):
+    if by is not None and not (rights.may(by, "change_apitoken") and sees_all(by)):
         tokens = tokens.filter(user=by.pk)
     token = find(tokens, public_id)
     if token.revoked_at is None:

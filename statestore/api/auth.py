@@ -9,9 +9,9 @@ from ninja.security import APIKeyCookie, HttpBearer
 from ninja.utils import check_csrf
 
 from statestore import models
-from statestore.access import tokens
+from statestore.access import rights, tokens
 from statestore.access.audit import Actor
-from statestore.access.scope import Scope
+from statestore.access.scope import Scope, scope_of
 from statestore.api import throttling
 from statestore.api.problems import Problem
 from statestore.store import StateStore
@@ -37,13 +37,12 @@ class Caller:
 
     def require_permission(self, codename: str) -> None:
         """Raise a problem unless the user's role has a permission."""
-        if not self.user.has_perm(f"statestore.{codename}"):
+        if not rights.may(self.user, codename):
             raise Problem("forbidden", f"The user {self.user.get_username()} lacks the permission {codename}.")
 
     def require_unrestricted(self, what: str) -> None:
-        """Raise a problem if the token is limited to namespaces: `what` concerns the whole store."""
-        if not self.scope.is_unrestricted:
-            raise Problem("forbidden", f"{what} concerns the whole store, but this token is limited to namespaces.")
+        """Raise a problem if the caller is limited to namespaces: `what` concerns the whole store."""
+        self.scope.require_whole_store(what)
 
 
 def caller(request: HttpRequest) -> Caller:
@@ -96,9 +95,10 @@ class Token(HttpBearer):
 
     def authenticate(self, request: HttpRequest, token: Any) -> Caller:
         """Return the token's user as the caller."""
-        scope = Scope(None if token.namespaces is None else tuple(token.namespaces))
+        scope = scope_of(token.user, token)
         address = f"{request.META.get('REMOTE_ADDR', '')} (token {token.prefix})"
-        return self.requirement.check(Caller(token.user, Actor(token.user.get_username(), address), scope, token))
+        actor = Actor(token.user.get_username(), address, f"token {token.prefix}")
+        return self.requirement.check(Caller(token.user, actor, scope, token))
 
 
 class Login(APIKeyCookie):
@@ -116,8 +116,8 @@ class Login(APIKeyCookie):
             return None
         if check_csrf(request):
             raise Problem("forbidden", "Writing with a login requires the CSRF token in X-CSRFToken.")
-        actor = Actor(request.user.get_username(), request.META.get("REMOTE_ADDR", ""))
-        return self.requirement.check(Caller(request.user, actor, Scope()))
+        actor = Actor(request.user.get_username(), request.META.get("REMOTE_ADDR", ""), "session")
+        return self.requirement.check(Caller(request.user, actor, scope_of(request.user)))
 
 
 _windows: Final = throttling.Windows()

@@ -24,6 +24,7 @@ from django.db import IntegrityError, transaction
 from django.http import HttpRequest, HttpResponse
 
 from statestore import models
+from statestore.access import rights
 from statestore.api import limits
 from statestore.api.auth import caller
 from statestore.api.parsers import spooled
@@ -151,9 +152,15 @@ def _keyed_request(request: HttpRequest, key: str, body_hash: str) -> _KeyedRequ
         place = {"where": "header", "name": "Idempotency-Key", "detail": detail}
         raise Problem("invalid", detail, places=[place])
     content = f"{request.method} {request.get_full_path()}\n{request.headers.get('If-Match', '')}\n{body_hash}"
-    owner = f"{caller(request).key}\n{key}"
+    owner = f"{caller(request).key}\n{key}{_reach(request)}"
     fingerprint = hashlib.sha256(content.encode("utf-8", "surrogateescape")).hexdigest()
     return _KeyedRequest(hashlib.sha256(owner.encode()).hexdigest(), fingerprint)
+
+
+def _reach(request: HttpRequest) -> str:
+    """Return what tells the namespaces of a limited user: after a change of these nothing is replayed from before."""
+    namespaces = rights.namespaces_of(caller(request).user)
+    return "" if namespaces is None else f"\n{json.dumps(namespaces)}"
 
 
 def _stored_response(keyed: _KeyedRequest) -> HttpResponse | None:

@@ -29,6 +29,9 @@ _UNREADABLE: Final = f"has an id that {NEEDS_UUID}."
 # Texts that need no parsing; and metadata too where it was not given as a text, but made here.
 _TEXTS: Final = frozenset({"id", *COLUMNS}) - {"timestamp", "metadata"}
 _TEXTS_AND_JSON: Final = _TEXTS | {"metadata"}
+_TAKEN: Final = "has an id that is already in use. Choose another id."
+# Places of these columns in a row.
+_SESSION, _ACTOR_TYPE, _ACTOR = (1 + COLUMNS.index(name) for name in ("session_id", "actor_type", "actor_id"))
 _ACTOR_TYPES: Final = frozenset(models.ActorType.values)
 
 
@@ -38,6 +41,7 @@ class BadEvent(ValidationError):
     def __init__(self, position: int, reason: str, field: str = "") -> None:
         super().__init__(f"Event {position} {reason} Nothing was saved.", field=field)
         self.position_in_batch = position
+        self.reason = reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +62,11 @@ class Ingested:
     refused: list[Refusal] = field(default_factory=list)
 
 
-def save_events(using: str, events: Iterable[Mapping[str, object]]) -> int:
-    """Save events in one transaction and return how many; an event replaces one of the same id."""
+def save_events(using: str, events: Iterable[Mapping[str, object]], *, scope: Scope | None = None) -> int:
+    """Save events in one transaction and return how many; an event replaces one of the same id.
+
+    In a limited `scope` each must be by one of its agents, or by a user, and in a session of it.
+    """
     rows = []
     for position, event in enumerate(events):
         try:
@@ -67,18 +74,27 @@ def save_events(using: str, events: Iterable[Mapping[str, object]]) -> int:
         except ValidationError as error:
             raise BadEvent(position, str(error), error.field) from None
     with transactions.writing(using):
-        refused = unreadable_ids(using, models.Event, [str(row[0]) for row in rows])
+        faults = _faults(using, scope, None, rows)
         for position, row in enumerate(rows):
-            if row[0] in refused:
-                raise BadEvent(position, _UNREADABLE, "id")
+            if row[0] in faults:
+                raise BadEvent(position, *faults[row[0]])
         write_rows(using, rows)
     return len(rows)
 
 
 def ingest(
-    using: str, events: Sequence[object], *, scope: Scope | None = None, whole: bool = False, seed: str | None = None
+    using: str,
+    events: Sequence[object],
+    *,
+    scope: Scope | None = None,
+    author: str | None = None,
+    whole: bool = False,
+    seed: str | None = None,
 ) -> Ingested:
     """Save the valid events, and return the result for each.
+
+    In a limited `scope` actor and session of each must be in it. With an `author`, the name of the user who sends them,
+    events of the actor type User must be by that one.
 
     `whole`: all or nothing, in one transaction; raises BadEvent for the first invalid one. With a `seed` an event
     without an id gets the same one each time: sent again, it replaces itself. An event may also be the error that its
@@ -90,24 +106,25 @@ def ingest(
         )
     done, rows = Ingested(), list[tuple[object, ...] | None]()
     for position, event in enumerate(events):
-        row = _checked(position, event, seed, done)
+        row = _checked(position, event, author, seed, done)
         if row is None and whole:
             raise BadEvent(position, done.refused[0].reason, done.refused[0].field)
         rows.append(row)
         done.ids.append(None if row is None else row[0])
     size = len(rows) if whole else limits.CHUNK_ROWS
     for start in range(0, len(rows), max(size, 1)):
-        _write_chunk(using, rows[start : start + size], start, scope, done, whole=whole)
+        _write_chunk(using, rows[start : start + size], start, (scope, author), done, whole=whole)
     return done
 
 
-def _checked(position: int, event: object, seed: str | None, done: Ingested) -> SqlRow | None:
+def _checked(position: int, event: object, author: str | None, seed: str | None, done: Ingested) -> SqlRow | None:
     try:
         if isinstance(event, StateStoreError):
             raise event
         made = None if seed is None else str(uuid.uuid5(uuid.NAMESPACE_OID, f"{seed} {position}"))
         row = event_row(event, made)
         _check_lengths(row)
+        _check_author(row, author)
         return row
     except StateStoreError as error:
         done.refused.append(Refusal(position, str(error), getattr(error, "field", "")))
@@ -152,11 +169,19 @@ def _check_lengths(row: SqlRow) -> None:
             raise ValidationError(f"has a {column} that is not 1 to {most} characters long.", field=column)
 
 
+def _check_author(row: SqlRow, author: str | None) -> None:
+    """Raise ValidationError for words put into the mouth of another user than the one who sends them."""
+    if author is not None and row[_ACTOR_TYPE] == models.ActorType.USER and row[_ACTOR] != author:
+        raise ValidationError(
+            f"has the actor_type User, but an actor_id other than your user name “{author}”.", field="actor_id"
+        )
+
+
 def _write_chunk(
     using: str,
     rows: Sequence[tuple[object, ...] | None],
     start: int,
-    scope: Scope | None,
+    sender: tuple[Scope | None, str | None],
     done: Ingested,
     *,
     whole: bool,
@@ -165,43 +190,70 @@ def _write_chunk(
     if not good:
         return
     with transactions.writing(using):
-        if scope is not None and not scope.is_unrestricted:
-            refused = _outside(scope, [row for _, row in good])
-            if whole and refused:
-                raise ValidationError("Some events do not belong to an agent in your namespaces. Nothing was saved.")
-            good = _without(good, refused, "does not belong to an agent in your token's namespaces.", "", done)
-        refused = unreadable_ids(using, models.Event, [str(row[0]) for _, row in good])
-        if whole and refused:
-            raise BadEvent(next(position for position, row in good if row[0] in refused), _UNREADABLE, "id")
-        good = _without(good, refused, _UNREADABLE, "id", done)
+        faults = _faults(using, *sender, [row for _, row in good])
+        for position, row in good:
+            if row[0] not in faults:
+                continue
+            if whole:
+                raise BadEvent(position, *faults[row[0]])
+            done.refused.append(Refusal(position, *faults[row[0]]))
+            done.ids[position] = None
+        good = [(position, row) for position, row in good if row[0] not in faults]
         write_rows(using, [row for _, row in good])
     done.saved += len(good)
 
 
-def _without(
-    rows: list[tuple[int, SqlRow]], refused: set[str], reason: str, column: str, done: Ingested
-) -> list[tuple[int, SqlRow]]:
-    """Return the rows that are not refused, and note those that are."""
-    for position, row in rows:
-        if row[0] in refused:
-            done.refused.append(Refusal(position, reason, column))
-            done.ids[position] = None
-    return [(position, row) for position, row in rows if row[0] not in refused]
+def _faults(
+    using: str, scope: Scope | None, author: str | None, rows: Sequence[SqlRow]
+) -> dict[object, tuple[str, str]]:
+    """Return {id: (reason, field)} of the events that may not be saved, as far as only the store tells."""
+    unreadable = unreadable_ids(using, models.Event, [str(row[0]) for row in rows])
+    faults: dict[object, tuple[str, str]] = dict.fromkeys(unreadable, (_UNREADABLE, "id"))
+    if scope is None or scope.is_unrestricted:
+        return faults
+    # An event that is there is overwritten: it must be in scope as a whole too.
+    stored = models.Event.objects.using(using).filter(pk__in=[row[0] for row in rows])
+    present = list(stored.order_by().values_list("id", *COLUMNS))
+    reach = _Reach.of(scope, author, [*rows, *present])
+    faults |= {row[0]: (_TAKEN, "id") for row in present if reach.fault(row)}
+    return {row[0]: fault for row in rows if (fault := reach.fault(row))} | faults
 
 
-def _outside(scope: Scope, rows: Iterable[SqlRow]) -> set[str]:
-    """Return the ids of events whose actor is out of scope, or that would overwrite an event out of scope."""
-    rows = list(rows)
-    actors = {row[1 + COLUMNS.index("actor_id")] for row in rows}
-    sessions = {row[1 + COLUMNS.index("session_id")] for row in rows}
-    own_actors = set(scope.agents().filter(agent_id__in=actors).values_list("agent_id", flat=True))
-    own_sessions = set(scope.sessions().filter(pk__in=sessions).values_list("pk", flat=True))
-    ids = [row[0] for row in rows]
-    stored = set(models.Event.objects.using(scope.using).filter(pk__in=ids).values_list("pk", flat=True))
-    hidden = stored - set(scope.events().filter(pk__in=ids).values_list("pk", flat=True))
-    actor, session = 1 + COLUMNS.index("actor_id"), 1 + COLUMNS.index("session_id")
-    strange = {row[0] for row in rows if row[actor] not in own_actors and row[session] not in own_sessions}
-    return strange | hidden
+@dataclass(frozen=True, slots=True)
+class _Reach:
+    """What a limited sender may write: the agents and sessions that are theirs, among those that some rows name."""
+
+    scope: Scope
+    author: str | None
+    own_agents: set[str]
+    agents: set[str]
+    own_sessions: set[str]
+
+    @classmethod
+    def of(cls, scope: Scope, author: str | None, rows: Sequence[SqlRow]) -> "_Reach":
+        actors, sessions = {row[_ACTOR] for row in rows}, {row[_SESSION] for row in rows}
+        agents = models.AgentState.objects.using(scope.using).filter(agent_id__in=actors)
+        own_agents = scope.agents(agents).order_by().values_list("agent_id", flat=True)
+        return cls(
+            scope, author, set(own_agents), set(agents.order_by().values_list("agent_id", flat=True)),
+            scope.own_sessions(sessions, author=author),
+        )  # fmt: skip
+
+    def fault(self, row: SqlRow) -> tuple[str, str] | None:
+        """Return why a row is out of reach, and the field, or None. Both the actor and the session must be in scope."""
+        whose = f"in your {self.scope.holder}'s namespaces"
+        if not self._may_act(row):
+            return f"has an actor_id that is not an agent {whose}.", "actor_id"
+        if row[_SESSION] not in self.own_sessions:
+            return f"has a session_id that is not a session {whose}.", "session_id"
+        return None
+
+    def _may_act(self, row: SqlRow) -> bool:
+        if row[_ACTOR] in self.own_agents:
+            return True
+        # Agents of other namespaces would be shown these words as their own.
+        is_person = row[_ACTOR_TYPE] == models.ActorType.USER and row[_ACTOR] not in self.agents
+        return is_person and self.author in (None, row[_ACTOR])
 
 
 def write_rows(using: str, rows: Sequence[tuple[object, ...]]) -> None:

@@ -95,7 +95,7 @@ class TokenForm(forms.Form):
         max_length=100, strip=True, widget=forms.TextInput({"placeholder": "the script that uses it"})
     )
     scopes = forms.MultipleChoiceField(
-        choices=[(scope, scope) for scope in tokens.SCOPES], widget=forms.CheckboxSelectMultiple, initial=["read"]
+        choices=[(scope, scope) for scope in tokens.ALL_SCOPES], widget=forms.CheckboxSelectMultiple, initial=["read"]
     )
     namespaces = forms.CharField(
         required=False, max_length=5000, strip=True, label="Namespaces (comma-separated; leave empty for all)"

@@ -6,8 +6,8 @@ from typing import Any, Final
 from django import forms
 
 from statestore import models, search, sessions
+from statestore.access.scope import Scope
 from statestore.db import pagination
-from statestore.db.routers import store_alias
 from statestore.forms.fields import QueryField, TimeField
 from statestore.models.agents import AgentQuerySet
 from statestore.models.tasks import TaskQuerySet
@@ -119,9 +119,12 @@ class SessionFilterForm(PageForm):
     status = forms.CharField(required=False, max_length=200)
     agent = forms.CharField(required=False, max_length=1000)
 
-    def sessions(self) -> sessions.Listing:
-        """Return the page of sessions that the checked values ask for."""
+    def sessions(self, seen: Scope) -> sessions.Listing:
+        """Return the page of sessions that the checked values ask for; in a limited scope, of recorded ones."""
         values = self.cleaned_data
+        if not seen.is_unrestricted:
+            rows = seen.sessions().matching(values["q"], values["status"], values["agent"])
+            return sessions.recorded(rows, cursor=values["cursor"], size=values["size"])
         place = {name: values[name] for name in ("cursor", "beyond", "size")}
         return sessions.listed(values["q"], values["status"], values["agent"], **place)
 
@@ -135,10 +138,10 @@ class TaskFilterForm(PageForm):
     agent = forms.CharField(required=False, max_length=1000)
     layout = forms.ChoiceField(required=False, choices=[("list", "list"), ("board", "board")])
 
-    def tasks(self, *, using: str | None = None) -> TaskQuerySet:
+    def tasks(self, seen: Scope) -> TaskQuerySet:
         """Return the tasks that match the filters; on the board, of every status."""
         values = self.cleaned_data
-        tasks = models.Task.objects.using(using or store_alias()).with_text(values["q"])
+        tasks = seen.tasks().with_text(values["q"])
         exact = {"priority": values["priority"], "assigned_to": values["agent"]}
         if values["layout"] != "board":
             exact["status"] = values["status"]

@@ -7,9 +7,9 @@ from django import forms
 
 from statestore import models
 from statestore.access import etags
+from statestore.access.scope import Scope
 from statestore.db.json_columns import as_text
-from statestore.db.routers import store_alias
-from statestore.errors import Moved, ValidationError
+from statestore.errors import Forbidden, Moved, ValidationError
 from statestore.models import validation
 from statestore.models.tasks import dependency_ids, readable_dependency_ids
 from statestore.tasks import dependencies as task_dependencies
@@ -25,6 +25,8 @@ class RowForm(forms.ModelForm):  # type: ignore[type-arg]
     """An edit of a row that other programs write too: refused where the row is not the one that was shown."""
 
     etag = forms.CharField(required=False, widget=forms.HiddenInput)
+    # What the person sees; the admin sets it.
+    scope: Scope | None = None
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -49,6 +51,15 @@ class RowForm(forms.ModelForm):  # type: ignore[type-arg]
         except Moved as error:
             raise forms.ValidationError(f"{error} Copy your input first.") from None
         return values
+
+    def _check_agent(self, name: str, what: str) -> str | None:
+        """Return the agent that was typed. Refuses one out of scope."""
+        agent_id: str | None = self.cleaned_data[name]
+        try:
+            (self.scope or Scope()).require_agent(agent_id, what)
+        except Forbidden as error:
+            raise forms.ValidationError(str(error)) from None
+        return agent_id
 
     def _check(self, name: str, value: object) -> None:
         """Refuse what the orchestrator could not read, as the services do; what is stored already may stay."""
@@ -95,6 +106,10 @@ class TaskForm(RowForm):
         with suppress(ValidationError):
             self.initial["dependencies"] = "\n".join(dependency_ids(self.instance.dependencies))
 
+    def clean_assigned_to(self) -> str | None:
+        """Return the agent, which must be in scope."""
+        return self._check_agent("assigned_to", "A task")
+
     def clean_dependencies(self) -> str | None:
         """Return the ids as the column holds them. Refuses new ones that are unknown or make a circle."""
         typed, shown = self.cleaned_data["dependencies"], self.initial.get("dependencies") or ""
@@ -106,7 +121,7 @@ class TaskForm(RowForm):
         kept = [] if self.instance._state.adding else readable_dependency_ids(stored)
         try:
             new = [task_id for task_id in ids if task_id not in kept]
-            task_dependencies.check_dependencies(store_alias(), self.instance.pk, new)
+            task_dependencies.check_dependencies(self.scope or Scope(), self.instance.pk, new)
         except ValidationError as error:
             raise forms.ValidationError(str(error)) from None
         return as_text(ids)
@@ -121,6 +136,10 @@ class SessionForm(RowForm):
     class Meta:
         model = models.Session
         fields = ["agent_id", "started_at", "ended_at", "status", "metadata"]
+
+    def clean_agent_id(self) -> str | None:
+        """Return the agent, which must be in scope."""
+        return self._check_agent("agent_id", "A session")
 
     def clean(self) -> dict[str, object]:
         values = super().clean()

@@ -16,6 +16,7 @@ from statestore.models.snapshots import Snapshot, SnapshotExpiry
 from statestore.models.tasks import Task, TaskComplexity, TaskDependency, TaskPriority, TaskStatus
 from statestore.models.tokens import ApiToken
 from statestore.models.transitions import Transition
+from statestore.models.user_access import UserAccess
 
 __all__ = [
     "GONE_ETAG",
@@ -45,6 +46,7 @@ __all__ = [
     "TaskStatus",
     "Tombstone",
     "Transition",
+    "UserAccess",
     "is_uuid",
     "new_id",
     "now",

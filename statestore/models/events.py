@@ -10,7 +10,7 @@ from statestore.db import vendor
 from statestore.db.counts import event_counts
 from statestore.db.fields import InsertionOrder, LenientText, UnixSeconds
 from statestore.db.ids import url_of
-from statestore.models.querysets import BY_TIME, DAY_SECONDS, HOUR_SECONDS, AddressedQuerySet, newer, older
+from statestore.models.querysets import BY_TIME, DAY_SECONDS, HOUR_SECONDS, AddressedQuerySet, hourly, newer, older
 from statestore.models.rows import new_id, now
 
 
@@ -49,7 +49,12 @@ class EventQuerySet(AddressedQuerySet["Event"]):
         return self.order_by("-rowid")
 
     def hourly_counts(self, start: int) -> dict[int, int]:
-        """Return how many there were in each of the 24 hours from `start`, read from the index of types and times."""
+        """Return how many there were in each of the 24 hours from `start`, read from the index of types and times.
+
+        Of some events only, these are counted.
+        """
+        if self.query.has_filters():
+            return hourly(self, "timestamp", start)
         return event_counts(self.db, start, start + DAY_SECONDS, HOUR_SECONDS)
 
     def with_beginning(self, characters: int) -> Self:

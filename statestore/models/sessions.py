@@ -19,6 +19,12 @@ class SessionQuerySet(AddressedQuerySet["Session"]):
     def open(self) -> Self:
         return self.filter(ended_at__isnull=True)
 
+    def matching(self, text: str, status: str, agent_id: str) -> Self:
+        """Keep sessions with the text in their id, with a status, of an agent; what is empty keeps all."""
+        rows = self.filter(pk__holds=text) if text else self
+        rows = rows.filter(status=status) if status else rows
+        return rows.of_agent(agent_id) if agent_id else rows
+
     def newest_first(self) -> Self:
         return self.order_by("-started_at", "-rowid")
 

@@ -16,7 +16,7 @@ class ApiToken(models.Model):
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="api_tokens")
     name = models.CharField(max_length=100)
     digest = models.CharField(max_length=64)
-    scopes = models.CharField(max_length=60, help_text="Of read, write, restore and admin, apart by spaces.")
+    scopes = models.CharField(max_length=60, help_text="Of read, write, restore, approve and admin, apart by spaces.")
     namespaces = models.JSONField(null=True, help_text="The namespaces that it sees; null for all.")
     created_at = UnixSeconds()
     expires_at = UnixSeconds()

@@ -181,6 +181,11 @@ def apply_batch(
 def _check_applicable(batch: models.Batch, using: str) -> None:
     is_undo = batch.undoes_id is not None
     rules.check_approved(batch.approved_by, is_undo=is_undo, how="Send them the link to this batch.")
+    _check_not_expired(batch, using)
+
+
+def _check_not_expired(batch: models.Batch, using: str) -> None:
+    """Raise Conflict for a batch of which nothing was applied within a day."""
     if not batch.items.using(using).exclude(result="").exists():
         rules.check_not_expired(int(batch.created_at) + limits.PLAN_SECONDS, "batch")
 
@@ -261,11 +266,17 @@ def batch_needs_approval(batch: models.Batch) -> bool:
 
 
 def approve_batch(batch: models.Batch, *, by: Actor, using: str | None = None) -> models.Batch:
-    """Approve another user's batch and return it. Raises Conflict for your own batch."""
+    """Approve another user's batch and return it. Raises Conflict for your own, an applied or an expired batch."""
     using = using or store_alias()
-    rules.check_approver(by.name, batch.actor, "batch")
     with transactions.writing(using):
-        batch.approved_by = by.name
-        batch.save(using=using, update_fields=["approved_by"])
-        audit.record(Action.APPROVE, batch, by=by, row_id=batch.pk, using=using)
-    return batch
+        row: models.Batch | None = models.Batch.objects.using(using).select_for_update().filter(pk=batch.pk).first()
+        if row is None:
+            raise NotFound("Batch not found.")
+        rules.check_approver(by, row.actor, "batch")
+        if not row.items.using(using).waiting().exists():
+            raise Conflict("This batch has already been applied. Nothing was changed.")
+        _check_not_expired(row, using)
+        row.approved_by = by.name
+        row.save(using=using, update_fields=["approved_by"])
+        audit.record(Action.APPROVE, row, by=by, row_id=row.pk, using=using, detail=rules.approval(by))
+    return row

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from statestore import history, models
 from statestore.access import audit
 from statestore.access.audit import Actor
+from statestore.access.scope import Scope
 from statestore.db import transactions
 from statestore.db.errors import translated_errors
 from statestore.db.fields import readable
-from statestore.db.routers import store_alias
 from statestore.errors import Conflict, ValidationError
 from statestore.history import moments
 from statestore.models import validation
@@ -24,13 +24,15 @@ def fork(
     by: Actor,
     name: str = "",
     reason: str = "",
-    using: str | None = None,
+    scope: Scope | None = None,
 ) -> models.AgentState:
     """Create an idle agent with another's state at a moment, in its namespace, and return it.
 
-    Raises Conflict if the id is taken, also in another namespace: ids are unique across all.
+    Raises Conflict if the id is taken, also in another namespace: ids are unique across all. In a limited `scope` rows
+    out of it must not name the id either.
     """
-    using = using or store_alias()
+    scope = scope or Scope()
+    using = scope.using
     parsed = moments.parse(moment) if isinstance(moment, str) else moment
     if not new_id.strip() or len(new_id) > limits.MAX_ID_CHARACTERS:
         raise ValidationError(
@@ -40,6 +42,7 @@ def fork(
     validation.check_columns(models.AgentState, {"agent_id": new_id, "name": name})
     validation.check_columns(models.Fork, {"reason": reason})
     with transactions.writing(using):
+        scope.require_new_agent(new_id)
         known = history.state_at(agent_id, parsed, using=using)
         child = _child(agent_id, new_id, name or new_id, known.text, using)
         child.save(using=using, force_insert=True)
@@ -89,10 +92,13 @@ class Lineage:
         return min(self.depth, limits.MAX_FORK_DEPTH)
 
 
-def lineage(agent_id: str, *, using: str | None = None) -> list[Lineage]:
-    """Return the tree of forks that an agent is in, children below their parents; empty without forks."""
-    using = using or store_alias()
-    forks = models.Fork.objects.using(using)
+def lineage(agent_id: str, *, scope: Scope | None = None) -> list[Lineage]:
+    """Return the tree of forks that an agent is in, children below their parents; empty without forks.
+
+    A limited scope ends at agents that are not in it.
+    """
+    scope = scope or Scope()
+    using, forks = scope.using, scope.forks()
     with translated_errors():
         root, seen = agent_id, {agent_id}
         while (

@@ -3,6 +3,7 @@
 from django.conf import settings
 
 from statestore import models
+from statestore.access.audit import Actor
 from statestore.db import fast_rows
 from statestore.errors import Conflict, NeedsApproval
 
@@ -23,10 +24,15 @@ def check_approved(approved_by: str, *, is_undo: bool = False, how: str) -> None
         raise NeedsApproval(f"Restores need approval by a second person. Nothing was changed. {how}")
 
 
-def check_approver(name: str, author: str, what: str) -> None:
-    """Raise Conflict if the author of a plan or a batch wants to approve it."""
-    if name == author:
+def check_approver(by: Actor, author: str, what: str) -> None:
+    """Raise Conflict if the author of a plan or a batch wants to approve it; the author is the owner of a token too."""
+    if by.name == author:
         raise Conflict(f"You cannot approve your own {what}. Send the link to another person.")
+
+
+def approval(by: Actor, **detail: object) -> dict[str, object]:
+    """Return what the audit entry of an approval says, by what means it was given above all."""
+    return {**detail, "means": by.means or "Python API"}
 
 
 def check_not_applied(plan_id: str | None, using: str) -> None:

@@ -80,10 +80,11 @@ def approve(row: models.SavedPlan, *, by: Actor, using: str | None = None) -> mo
     with transactions.writing(using):
         row = find(row.pk, using=using)
         check_applicable(row, using=using)
-        rules.check_approver(by.name, row.actor, "plan")
+        rules.check_approver(by, row.actor, "plan")
         row.approved_by, row.approved_at = by.name, models.now()
         row.save(using=using, update_fields=["approved_by", "approved_at"])
-        audit.record(Action.APPROVE, agent_or_gone(row.agent_id, using), by=by, using=using, detail={"plan": row.pk})
+        detail = rules.approval(by, plan=row.pk)
+        audit.record(Action.APPROVE, agent_or_gone(row.agent_id, using), by=by, using=using, detail=detail)
     return row
 
 

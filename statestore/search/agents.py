@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from statestore.db.batching import batched
 from statestore.db.errors import translated_errors
 from statestore.db.routers import store_alias
+from statestore.models.events import EventQuerySet
 from statestore.search import limits
 from statestore.search.hits import events_of
 from statestore.search.query import Query
@@ -19,14 +20,14 @@ class Agents:
     has_more: bool
 
 
-def agents_of(query: Query, *, using: str | None = None) -> Agents:
+def agents_of(query: Query, *, among: EventQuerySet | None = None, using: str | None = None) -> Agents:
     """Return the agents that acted in the events that match a query, a few hundred at most."""
     using = using or store_alias()
     names: dict[str, None] = {}
     cursor: str | None = ""
     read = 0
     while cursor is not None and read < limits.SAMPLED_EVENTS and len(names) <= limits.AGENTS:
-        ids, cursor = find_ids(query, cursor=cursor, limit=limits.IDS_PER_PAGE, using=using)
+        ids, cursor = find_ids(query, cursor=cursor, limit=limits.IDS_PER_PAGE, among=among, using=using)
         read += len(ids)
         for batch in batched(ids, limits.IDS_AT_ONCE):
             events = events_of(using).filter(pk__in=batch, actor_type="Agent").order_by()

@@ -7,14 +7,16 @@ from statestore.db import pagination, vendor
 from statestore.db.batching import batched
 from statestore.db.errors import translated_errors
 from statestore.db.routers import store_alias
+from statestore.models.events import EventQuerySet
 from statestore.search import limits
 from statestore.search.hits import events_of
 from statestore.search.query import Query
 from statestore.search.results import find_ids
 
 
-def find_all(query: Query, *, using: str | None = None) -> Iterator[models.Event]:
-    """Return all events that match a query, newest first; those that no index covers, portion by portion.
+def find_all(query: Query, *, among: EventQuerySet | None = None, using: str | None = None) -> Iterator[models.Event]:
+    """Return all events that match a query, newest first; those that no index covers, portion by portion; with `among`,
+    of these events alone.
 
     No more than a few megabytes of them are held in memory. Events that change meanwhile come as they were or as they
     are.
@@ -22,7 +24,7 @@ def find_all(query: Query, *, using: str | None = None) -> Iterator[models.Event
     using = using or store_alias()
     cursor: str | None = ""
     while cursor is not None:
-        ids, cursor = find_ids(query, cursor=cursor, limit=limits.IDS_PER_PAGE, using=using)
+        ids, cursor = find_ids(query, cursor=cursor, limit=limits.IDS_PER_PAGE, among=among, using=using)
         for batch in batched(ids, limits.EXPORT_ROWS_AT_ONCE):
             for part in _bounded(using, batch):
                 with translated_errors():

@@ -6,6 +6,7 @@ from statestore import models
 from statestore.db.errors import translated_errors
 from statestore.db.routers import store_alias
 from statestore.errors import ValidationError
+from statestore.models.events import EventQuerySet
 from statestore.search import filters, limits
 from statestore.search.hits import Hit, events_of, read_hits, sort_key
 from statestore.search.query import Query
@@ -54,25 +55,25 @@ class _Position:
         return f"{self.last}.{self.seen:x}"
 
 
-def tail_from_now(*, using: str | None = None) -> str:
-    """Return the cursor after which all events are new."""
+def tail_from_now(*, among: EventQuerySet | None = None, using: str | None = None) -> str:
+    """Return the cursor after which all events are new; with `among`, all of these."""
     with translated_errors():
         rowids = list(
-            events_of(using or store_alias())
+            _events(among, using or store_alias())
             .last_inserted()
             .values_list("rowid", flat=True)[: limits.TAIL_REREAD_ROWIDS]
         )
     return str(_Position.of(rowids[0] if rowids else 0, rowids))
 
 
-def follow(query: Query, cursor: str, *, using: str | None = None) -> Tail:
-    """Return the matches that were inserted after a cursor, a bounded number of them.
+def follow(query: Query, cursor: str, *, among: EventQuerySet | None = None, using: str | None = None) -> Tail:
+    """Return the matches that were inserted after a cursor, a bounded number of them; with `among`, of these events.
 
     Raises ValidationError for an invalid cursor.
     """
     using = using or store_alias()
     position = _Position.parse(cursor)
-    events = events_of(using)
+    events = _events(among, using)
     with translated_errors():
         inserted = (
             events.filter(rowid__gt=position.last - limits.TAIL_REREAD_ROWIDS)
@@ -82,7 +83,7 @@ def follow(query: Query, cursor: str, *, using: str | None = None) -> Tail:
         rowids = list(inserted[: limits.TAIL_REREAD_ROWIDS + limits.TAIL_ROWS])
         # If the event with the last rowid was deleted, SQLite gives its rowid to the next one.
         if position.last and (not rowids or rowids[-1] < position.last):
-            return Tail([], tail_from_now(using=using), is_lost=True)
+            return Tail([], tail_from_now(among=among, using=using), is_lost=True)
         fresh = [rowid for rowid in rowids if not position.has_seen(rowid)]
         matches = filters.narrowed(events.filter(rowid__in=fresh), query).order_by("rowid")
         hits = read_hits(matches, limits.TAIL_EVENTS + 1)
@@ -92,6 +93,10 @@ def follow(query: Query, cursor: str, *, using: str | None = None) -> Tail:
         rowids = [rowid for rowid in rowids if rowid <= hits[-1].rowid or position.has_seen(rowid)]
     last = max([position.last, *rowids])
     return Tail(_read(using, query, hits), str(_Position.of(last, rowids)), has_more)
+
+
+def _events(among: EventQuerySet | None, using: str) -> EventQuerySet:
+    return events_of(using) if among is None else among
 
 
 def _read(using: str, query: Query, hits: list[Hit]) -> list[models.Event]:

@@ -4,12 +4,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 from statestore import models
+from statestore.db import pagination
 from statestore.db.errors import translated_errors
 from statestore.db.pagination import USUAL_SIZE
 from statestore.db.routers import store_alias
 from statestore.models.events import EventQuerySet
+from statestore.models.querysets import BY_TIME
 from statestore.search import facets, filters, histogram
-from statestore.search.cursor import Cursor
+from statestore.search.cursor import LAST_PAGE, Cursor
 from statestore.search.engine import engine_for
 from statestore.search.facets import Facets
 from statestore.search.histogram import Histogram
@@ -41,13 +43,22 @@ class ResultPage:
 
 
 def find(
-    query: Query, *, cursor: str = "", limit: int = USUAL_SIZE, whole: bool = False, using: str | None = None
+    query: Query,
+    *,
+    cursor: str = "",
+    limit: int = USUAL_SIZE,
+    whole: bool = False,
+    among: EventQuerySet | None = None,
+    using: str | None = None,
 ) -> ResultPage:
     """Return one page of the events that match a query, newest first, those of one second by insertion.
 
     `cursor` is a neighbour page's, or `last` for the oldest events. Rows carry `excerpt` and `size`; with `whole`,
-    their content and metadata too. Raises ValidationError for an invalid cursor.
+    their content and metadata too. With `among`, only these events are read: no index knows which they are. Raises
+    ValidationError for an invalid cursor.
     """
+    if among is not None:
+        return _scanned(query, among, cursor, limit, whole=whole)
     using = using or store_alias()
     page = engine_for(using).page(query, Cursor.parse(cursor), limit)
     hits = page.hits[:limit]
@@ -62,11 +73,29 @@ def find(
     return ResultPage(rows, newer, older, page.lag_seconds, page.notes, is_complete, page.cut)
 
 
-def find_ids(query: Query, *, cursor: str, limit: int, using: str) -> tuple[list[str], str | None]:
+def _scanned(query: Query, among: EventQuerySet, cursor: str, limit: int, *, whole: bool) -> ResultPage:
+    """Return one page of those of some events that match a query, by conditions alone."""
+    events = filters.with_excerpt(filters.narrowed(among, query), query.words, whole=whole)
+    with translated_errors():
+        if cursor == LAST_PAGE:
+            rows = list(events.oldest_first()[:limit])[::-1]
+            return ResultPage(rows, None, None)
+        page = pagination.page(events, BY_TIME, cursor=cursor, size=limit)
+    return ResultPage(page.rows, page.newer, page.older)
+
+
+def find_ids(
+    query: Query, *, cursor: str, limit: int, among: EventQuerySet | None = None, using: str
+) -> tuple[list[str], str | None]:
     """Return the ids of one page of answers, newest first, and the cursor of the older page, if there is one.
 
-    Large events are searched to their end, however long it takes.
+    Large events are searched to their end, however long it takes. With `among`, only these events are read.
     """
+    if among is not None:
+        with translated_errors():
+            events = filters.narrowed(among, query).only("timestamp", "rowid")
+            found = pagination.page(events, BY_TIME, cursor=cursor, size=limit)
+        return [event.pk for event in found.rows], found.older
     page = engine_for(using).page(query, Cursor.parse(cursor), limit, whole=True)
     hits = page.hits[:limit]
     return [hit.pk for hit in hits], _neighbours(page, hits, limit)[1]
@@ -97,8 +126,12 @@ def histogram_of(
     return engine_for(using or store_alias()).histogram(query, start, end)
 
 
-def counts_of(query: Query, *, using: str | None = None) -> tuple[Facets, Histogram]:
+def counts_of(
+    query: Query, *, among: EventQuerySet | None = None, using: str | None = None
+) -> tuple[Facets, Histogram]:
     """Return facets and histogram of the matches, over the time of the query or of its matches."""
+    if among is not None:
+        return facets_of(query, among=among), histogram_of(query, among=among)
     return engine_for(using or store_alias()).counts(query, query.after, query.before)
 
 

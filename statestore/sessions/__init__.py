@@ -7,7 +7,7 @@ conversation  one session, oldest first, with what changed in its agents
 """
 
 from statestore.sessions.conversation import Conversation, ConversationEntry, conversation
-from statestore.sessions.listing import NOT_RECORDED, Listed, Listing, listed, of_events, of_rows
+from statestore.sessions.listing import NOT_RECORDED, Listed, Listing, listed, of_events, recorded
 from statestore.sessions.participants import Summary, Tally, summary
 
 __all__ = [
@@ -21,6 +21,6 @@ __all__ = [
     "conversation",
     "listed",
     "of_events",
-    "of_rows",
+    "recorded",
     "summary",
 ]  # fmt: skip

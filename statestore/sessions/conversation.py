@@ -42,20 +42,23 @@ def conversation(
     *,
     cursor: str = "",
     limit: int = limits.CONVERSATION_ROWS,
+    among: TransitionQuerySet | None = None,
     using: str | None = None,
 ) -> Conversation:
     """Return a page of a session's events, oldest first, with the transitions of its agents in between.
 
-    To the given agents those are added that act on the page.
+    To the given agents those are added that act on the page. With `among`, only these transitions are shown.
     """
-    events = models.Event.objects.using(using or store_alias()).in_session(session_id)
+    using = using or store_alias()
+    events = models.Event.objects.using(using).in_session(session_id)
     with translated_errors():
         page = pagination.page(
             events.with_beginning(limits.SHOWN_CHARACTERS + 1), ("timestamp", "rowid"), cursor=cursor, size=limit
         )
         if not page.rows:
             return Conversation([], page.newer, page.older)
-        stretch = _stretch(events, page.rows, agents)
+        among = models.Transition.objects.using(using).all() if among is None else among
+        stretch = _stretch(events, page.rows, agents, among)
         transitions = stretch.transitions()
         merged = list(_merged(page.rows, transitions[: limits.PAGE_TRANSITIONS]))
         entries = list(_with_gaps(merged, stretch.before()))
@@ -69,7 +72,7 @@ class _Stretch:
     `previous` is the last event before it, `following` the first one after it; None if there is none.
     """
 
-    using: str
+    among: TransitionQuerySet
     agents: list[str]
     previous: int | None
     first: int
@@ -91,10 +94,10 @@ class _Stretch:
         return int(self.previous if changed is None else changed)
 
     def _rows(self) -> TransitionQuerySet:
-        return models.Transition.objects.using(self.using).filter(agent_id__in=self.agents)
+        return self.among.filter(agent_id__in=self.agents)
 
 
-def _stretch(events: EventQuerySet, rows: list[models.Event], agents: list[str]) -> _Stretch:
+def _stretch(events: EventQuerySet, rows: list[models.Event], agents: list[str], among: TransitionQuerySet) -> _Stretch:
     columns = ("timestamp", "actor_type", "actor_id")
     previous = events.older_than(rows[0]).newest_first().values_list(*columns).first()
     following = events.newer_than(rows[-1]).oldest_first().values_list(*columns).first()
@@ -102,9 +105,7 @@ def _stretch(events: EventQuerySet, rows: list[models.Event], agents: list[str])
     acting += [one[1:] for one in (previous, following) if one is not None]
     names = dict.fromkeys([actor for kind, actor in acting if kind == "Agent"] + agents)
     ends = [None if one is None else one[0] for one in (previous, following)]
-    return _Stretch(
-        events.db, list(names)[: limits.PAGE_AGENTS], ends[0], rows[0].timestamp, rows[-1].timestamp, ends[1]
-    )
+    return _Stretch(among, list(names)[: limits.PAGE_AGENTS], ends[0], rows[0].timestamp, rows[-1].timestamp, ends[1])
 
 
 def _merged(events: list[models.Event], transitions: list[models.Transition]) -> Iterator[tuple[int, object, object]]:

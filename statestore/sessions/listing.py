@@ -19,10 +19,12 @@ from statestore.db.ids import RowId
 from statestore.db.routers import store_alias
 from statestore.db.vendor import SqlRow
 from statestore.errors import ValidationError
+from statestore.models.sessions import SessionQuerySet
 from statestore.sessions import limits
 from statestore.sessions.participants import Tally, summary, tallies
 
 NOT_RECORDED: Final = "not recorded"
+BY_START: Final = ("-started_at", "-rowid")
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +161,13 @@ def listed(
         pagination.encode_cursor([_id(edge)], backwards=False) if edge is not None else None,
         bool(agent) and _has_many_events(agent, using),
     )
+
+
+def recorded(rows: SessionQuerySet, *, cursor: str = "", size: int = pagination.USUAL_SIZE) -> Listing:
+    """Return a page of recorded sessions, by their start, newest first."""
+    with translated_errors():
+        page = pagination.page(rows, BY_START, cursor=cursor, size=size)
+        return Listing(of_rows(page.rows, using=rows.db), page.newer, page.older)
 
 
 def of_rows(rows: Iterable[models.Session], *, using: str) -> list[Listed]:

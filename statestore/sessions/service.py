@@ -3,6 +3,7 @@
 from statestore import models
 from statestore.access import audit, audited_rows, etags
 from statestore.access.audit import Actor
+from statestore.access.scope import Scope
 from statestore.db import transactions
 from statestore.db.json_columns import optional_text
 from statestore.errors import Conflict, NotFound, ValidationError
@@ -44,14 +45,26 @@ def end_session(using: str, session_id: str, *, status: str, by: Actor, if_match
 
 
 def save_session(
-    using: str, session: models.Session, *, by: Actor, if_match: str | None = None, reverts: int | None = None
+    using: str,
+    session: models.Session,
+    *,
+    by: Actor,
+    if_match: str | None = None,
+    reverts: int | None = None,
+    scope: Scope | None = None,
 ) -> models.Session:
     """Save an edited session and return it. Raises ValidationError if it ends before it starts.
 
     `reverts` is the id of the audit entry that this save undoes: what was there before comes back as it was.
+    In a limited `scope` the session must be of one of its agents, before and after.
     """
+    scope = scope or Scope(using=using)
     with transactions.writing(using):
         stored = models.Session.objects.using(using).filter(pk=session.pk).first()
+        scope.require_own_session(stored)
+        if stored is None:
+            scope.require_new_session(session.pk)
+        scope.require_agent(session.agent_id, "A session")
         etags.expect(stored, if_match)
         if reverts is None:
             validation.check_columns(models.Session, audited_rows.columns_of(session), kept=stored)

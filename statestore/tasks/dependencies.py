@@ -5,11 +5,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from statestore import models
+from statestore.access.scope import Scope
 from statestore.db import fast_rows
 from statestore.db.batching import batched
 from statestore.db.errors import translated_errors
 from statestore.errors import ValidationError
-from statestore.models.tasks import readable_dependency_ids
+from statestore.models.tasks import TaskQuerySet, readable_dependency_ids
 from statestore.tasks import limits
 
 
@@ -43,12 +44,17 @@ class Relations:
             self.dependents[dependency_id].add(task_id)
 
 
-def relations(using: str, task_id: str) -> Relations:
-    """Return the dependencies in either record: all of them, or the newest and those of one task."""
+def relations(scope: Scope, task_id: str) -> Relations:
+    """Return the dependencies in either record: all of them, or the newest and those of one task.
+
+    In a limited scope they are those of its tasks: what other tasks depend on is not to be seen.
+    """
     with translated_errors():
-        table = models.TaskDependency.objects.using(using).values_list("task_id", "depends_on_id")
+        tasks, edges = scope.tasks(), models.TaskDependency.objects.using(scope.using)
+        if not scope.is_unrestricted:
+            edges = edges.filter(task_id__in=tasks.order_by().values("pk"))
+        table = edges.values_list("task_id", "depends_on_id")
         pairs = list(table.order_by("-pk")[: limits.RECORDED_DEPENDENCIES + 1])
-        tasks = models.Task.objects.using(using)
         rows = tasks.filter(dependencies__holds='"').order_by("-rowid").values_list("pk", "dependencies")
         lists = list(rows[: limits.RECORDED_DEPENDENCIES + 1])
         recorded = Relations(is_partial=max(len(pairs), len(lists)) > limits.RECORDED_DEPENDENCIES)
@@ -79,28 +85,33 @@ def edges(using: str, tasks: dict[str, models.Task | None]) -> list[Edge]:
     return [Edge(*pair, pair in listed, pair in table) for pair in sorted(table | listed)]
 
 
-def load(using: str, ids: Iterable[str]) -> dict[str, models.Task | None]:
-    """Return {id: task}; None for a task that does not exist."""
+def load(among: TaskQuerySet, ids: Iterable[str]) -> dict[str, models.Task | None]:
+    """Return {id: task}; None for a task that does not exist, or is not among the given ones."""
     ids = list(ids)
     rows: dict[str, models.Task] = {}
     with translated_errors():
         for batch in batched(ids, limits.IDS_AT_ONCE):
-            rows |= {task.pk: task for task in models.Task.objects.using(using).filter(pk__in=batch)}
+            rows |= {task.pk: task for task in among.filter(pk__in=batch)}
     return {task_id: rows.get(task_id) for task_id in ids}
 
 
-def check_dependencies(using: str, task_id: str, wanted: list[str], *, may_be_gone: bool = False) -> None:
-    """Raise ValidationError if a new dependency does not exist, or if the task would depend on itself."""
+def check_dependencies(scope: Scope, task_id: str, wanted: list[str], *, may_be_gone: bool = False) -> None:
+    """Raise ValidationError if a new dependency does not exist in scope, or if the task would depend on itself."""
     if not wanted:
         return
-    present = set(models.Task.objects.using(using).filter(pk__in=wanted).values_list("pk", flat=True))
+    present = _present(scope, wanted)
     missing = [name for name in wanted if name not in present and name != task_id]
     if missing and not may_be_gone:
         raise ValidationError(f"Task “{missing[0][:80]}” does not exist. Nothing was saved.", field="dependencies")
-    if cycle := _cycle(using, task_id, wanted):
-        raise ValidationError(
-            "Circular dependency: " + " → ".join(cycle) + ". Nothing was saved.", field="dependencies"
-        )
+    if cycle := _cycle(scope.using, task_id, wanted):
+        # A path through tasks that the caller does not see would name them.
+        is_seen = scope.is_unrestricted or _present(scope, cycle[1:-1]) >= set(cycle[1:-1])
+        path = ": " + " → ".join(cycle) if is_seen else ""
+        raise ValidationError(f"Circular dependency{path}. Nothing was saved.", field="dependencies")
+
+
+def _present(scope: Scope, ids: list[str]) -> set[str]:
+    return set(scope.tasks().filter(pk__in=ids).order_by().values_list("pk", flat=True))
 
 
 def _cycle(using: str, task_id: str, wanted: list[str]) -> list[str]:
@@ -146,7 +157,7 @@ def bring_back_edges(using: str, task: models.Task, recorded: list[tuple[str, st
         owners = models.Task.objects.using(using).naming(task.pk).values_list("pk", "dependencies")
         pairs = [(owner, task.pk) for owner, text in owners if task.pk in readable_dependency_ids(text)]
     else:
-        lists = load(using, [owner for owner, _, _ in recorded])
+        lists = load(models.Task.objects.using(using).all(), [owner for owner, _, _ in recorded])
         pairs = [
             (owner, dependency)
             for owner, dependency, was_listed in recorded
@@ -155,7 +166,7 @@ def bring_back_edges(using: str, task: models.Task, recorded: list[tuple[str, st
     present = models.TaskDependency.objects.using(using).filter(task_id__in=[owner for owner, _ in pairs])
     add_edges(using, set(pairs) - set(present.values_list("task_id", "depends_on_id")))
     own = models.TaskDependency.objects.using(using).filter(task_id=task.pk)
-    check_dependencies(using, task.pk, list(own.values_list("depends_on_id", flat=True)), may_be_gone=True)
+    check_dependencies(Scope(using=using), task.pk, list(own.values_list("depends_on_id", flat=True)), may_be_gone=True)
 
 
 def _listed_by(task: models.Task | None) -> list[str]:

@@ -7,6 +7,7 @@ from typing import Any, Final
 from statestore import models
 from statestore.access import audited_rows, etags
 from statestore.access.audit import Actor
+from statestore.access.scope import Scope
 from statestore.db import transactions
 from statestore.db.routers import store_alias
 from statestore.errors import Conflict, NotFound, ValidationError
@@ -52,27 +53,28 @@ def edit_of(entry: models.AuditEntry) -> Edit | None:
     return Edit(entry, before, after)
 
 
-def revert(entry: models.AuditEntry, *, by: Actor, if_match: str | None = None, using: str | None = None) -> Any:
+def revert(entry: models.AuditEntry, *, by: Actor, if_match: str | None = None, scope: Scope | None = None) -> Any:
     """Undo one edit and keep later ones; return the row, or None if undoing deleted it.
 
     Raises Moved if the row's ETag is not `if_match`, and Conflict, which names the columns, if later edits changed the
-    same ones. Nothing is written then.
+    same ones, and Forbidden if the row would leave the scope. Nothing is written then.
     """
-    using, edit = using or store_alias(), edit_of(entry)
+    scope, edit = scope or Scope(), edit_of(entry)
+    using = scope.using
     if edit is None or not edit.is_revertible:
         raise ValidationError("This audit entry cannot be undone. Nothing was changed.")
     with transactions.writing(using):
         row = _TABLES[entry.noun].objects.using(using).select_for_update().filter(pk=entry.row_id).first()
         etags.expect(row, if_match)
         if edit.after is None:
-            return _recreate(edit, row, using, by)
+            return _recreate(edit, row, scope, by)
         if row is None:
             raise NotFound(f"The {entry.noun} was deleted. Nothing was changed. Undo the deletion first.")
         _expect_unchanged(edit.after, row)
         if edit.before is None:
             return audited_rows.delete(using, row, by=by, reverts=entry.pk)
         columns = {column: value for column, value in edit.before.items() if column not in _MANAGED_COLUMNS}
-        return _save(row, columns, entry, using, by)
+        return _save(row, columns, entry, scope, by)
 
 
 def _expect_unchanged(after: dict[str, object], row: object) -> None:
@@ -85,14 +87,14 @@ def _expect_unchanged(after: dict[str, object], row: object) -> None:
         )
 
 
-def _recreate(edit: Edit, row: object, using: str, by: Actor) -> object:
+def _recreate(edit: Edit, row: object, scope: Scope, by: Actor) -> object:
     entry = edit.entry
     if row is not None:
         raise Conflict(f"A {entry.noun} with this id exists again. Nothing was changed.")
     columns = {name: value for name, value in (edit.before or {}).items() if name != "created_timestamp"}
-    made = _save(_TABLES[entry.noun](pk=entry.row_id), columns, entry, using, by)
+    made = _save(_TABLES[entry.noun](pk=entry.row_id), columns, entry, scope, by)
     if isinstance(made, models.Task):
-        dependencies.bring_back_edges(using, made, _recorded_edges(entry))
+        dependencies.bring_back_edges(scope.using, made, _recorded_edges(entry))
     return made
 
 
@@ -102,12 +104,13 @@ def _recorded_edges(entry: models.AuditEntry) -> list[tuple[str, str, bool]] | N
     return None if edges is None else [(owner, dependency, listed) for owner, dependency, listed in edges]
 
 
-def _save(row: Any, columns: dict[str, object], entry: models.AuditEntry, using: str, by: Actor) -> object:
+def _save(row: Any, columns: dict[str, object], entry: models.AuditEntry, scope: Scope, by: Actor) -> object:
     if isinstance(row, models.Task):
-        return task_service.save_task(using, {**columns, "id": row.pk}, by=by, reverts=entry.pk)
+        task = {**columns, "id": row.pk}
+        return task_service.save_task(scope.using, task, by=by, reverts=entry.pk, scope=scope)
     for column, value in columns.items():
         setattr(row, column, value)
-    return session_service.save_session(using, row, by=by, reverts=entry.pk)
+    return session_service.save_session(scope.using, row, by=by, reverts=entry.pk, scope=scope)
 
 
 def entries(among: AuditQuerySet | None = None, *, using: str | None = None) -> AuditQuerySet:
@@ -116,17 +119,15 @@ def entries(among: AuditQuerySet | None = None, *, using: str | None = None) -> 
     return rows.filter(noun__in=NOUNS)
 
 
-def history_of(noun: str, row_id: str, *, limit: int = 50, using: str | None = None) -> list[Edit]:
+def history_of(noun: str, row_id: str, *, limit: int = 50, scope: Scope | None = None) -> list[Edit]:
     """Return the newest edits of one task or session."""
-    rows = models.AuditEntry.objects.using(using or store_alias()).about(row_id).filter(noun=noun).newest_first()
+    rows = (scope or Scope()).audit().about(row_id).filter(noun=noun).newest_first()
     return [edit for entry in rows[:limit] if (edit := edit_of(entry)) is not None]
 
 
-def find(entry_id: int, *, using: str | None = None) -> models.AuditEntry:
-    """Return an audit entry. Raises NotFound."""
-    entry: models.AuditEntry | None = (
-        models.AuditEntry.objects.using(using or store_alias()).filter(pk=entry_id).first()
-    )
+def find(entry_id: int, *, scope: Scope | None = None) -> models.AuditEntry:
+    """Return an audit entry. Raises NotFound, also for one out of scope."""
+    entry: models.AuditEntry | None = (scope or Scope()).audit().filter(pk=entry_id).first()
     if entry is None:
         raise NotFound("Audit entry not found.")
     return entry

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from statestore import models
-from statestore.db.routers import store_alias
+from statestore.access.scope import Scope
 from statestore.tasks import dependencies as task_dependencies
 from statestore.tasks import graph_layout, limits
 from statestore.tasks.dependencies import Edge
@@ -70,14 +70,18 @@ class Graph:
         return self.nodes[edge.depends_on].layer >= self.nodes[edge.task].layer
 
 
-def around(task_id: str, *, using: str | None = None) -> Graph:
-    """Return the graph of a task's dependencies and dependents, direct and indirect."""
-    using = using or store_alias()
-    relations = task_dependencies.relations(using, task_id)
+def around(task_id: str, *, scope: Scope | None = None) -> Graph:
+    """Return the graph of a task's dependencies and dependents, direct and indirect.
+
+    Tasks out of scope are as if they did not exist.
+    """
+    scope = scope or Scope()
+    relations = task_dependencies.relations(scope, task_id)
     ids, has_more = _reachable(task_id, relations)
-    tasks = task_dependencies.load(using, ids)
-    edges = task_dependencies.edges(using, tasks)
-    outside = task_dependencies.load(using, {edge.depends_on for edge in edges} - set(ids))
+    tasks = task_dependencies.load(scope.tasks(), ids)
+    seen = {pk: task for pk, task in tasks.items() if scope.is_unrestricted or task is not None}
+    edges = task_dependencies.edges(scope.using, seen)
+    outside = task_dependencies.load(scope.tasks(), {edge.depends_on for edge in edges} - set(ids))
     return _graph(tasks, edges, outside, has_more=has_more or relations.is_partial)
 
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from statestore import models
 from statestore.access import audited_rows, etags
 from statestore.access.audit import Actor
+from statestore.access.scope import Scope
 from statestore.db import fast_rows, transactions
 from statestore.db.json_columns import optional_text
 from statestore.errors import Conflict, NotFound, ValidationError
@@ -22,21 +23,27 @@ def save_task(
     if_match: str | None = None,
     only_new: bool = False,
     reverts: int | None = None,
+    scope: Scope | None = None,
 ) -> models.Task:
     """Save a task and its edges over an earlier one of the same id, and return it; with `only_new` that is a Conflict.
 
     `dependencies` is a list of task ids; without it the task keeps those that it has, readable or not. `reverts` is the
     id of the audit entry that this save undoes: what was there before comes back as it was.
+
+    In a limited `scope` the task must be of one of its agents, before and after, and new dependencies must be in it.
     """
+    scope = scope or Scope(using=using)
     with transactions.writing(using):
         # Read inside the transaction: columns that are not given keep their present values, not those seen earlier.
         row, before = _task_row(using, task)
         if only_new and before is not None:
             raise Conflict(f"Task “{row.pk[:80]}” already exists. Nothing was changed.")
+        scope.require_own_task(before)
+        scope.require_agent(row.assigned_to, "A task")
         etags.expect(before, if_match)
         if reverts is None:
             _check(using, row, before)
-        wanted = _new_dependencies(using, row, before, is_revert=reverts is not None)
+        wanted = _new_dependencies(scope, row, before, is_revert=reverts is not None)
         row.updated_at = models.now()
         audited_rows.write(using, row, before, by=by, reverts=reverts)
         if wanted is not None:
@@ -69,7 +76,9 @@ def _check(using: str, row: models.Task, before: models.Task | None) -> None:
         raise ValidationError(f"The id {NEEDS_UUID}. Nothing was saved.", field="id")
 
 
-def _new_dependencies(using: str, row: models.Task, before: models.Task | None, *, is_revert: bool) -> list[str] | None:
+def _new_dependencies(
+    scope: Scope, row: models.Task, before: models.Task | None, *, is_revert: bool
+) -> list[str] | None:
     """Return the dependencies that a save gives a task, or None if they stay as they are and no edge is touched.
 
     Only those are checked that it did not have: another one may have been deleted. A revert also brings back what
@@ -83,7 +92,7 @@ def _new_dependencies(using: str, row: models.Task, before: models.Task | None, 
         # The same ids, perhaps in another spelling: the stored text stays, unless it is itself brought back.
         row.dependencies = row.dependencies if is_revert else before.dependencies
         return None
-    check_dependencies(using, row.pk, [name for name in wanted if name not in previous], may_be_gone=is_revert)
+    check_dependencies(scope, row.pk, [name for name in wanted if name not in previous], may_be_gone=is_revert)
     return wanted
 
 

@@ -1,13 +1,16 @@
 """Access to views: permissions and the acting user."""
 
 from collections.abc import Callable
+from functools import wraps
 from typing import Any
 
-from django.contrib.auth.decorators import permission_required
+from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest
 
 from statestore import history
+from statestore.access import rights
 from statestore.access.audit import Actor
+from statestore.access.scope import Scope, scope_of
 from statestore.db.ids import RowId
 from statestore.models import AgentState
 from statestore.store import StateStore
@@ -17,7 +20,17 @@ View = Callable[..., Any]
 
 def require(codename: str) -> Callable[[View], View]:
     """Answer 403 to users without the permission."""
-    return permission_required(f"statestore.{codename}", raise_exception=True)
+
+    def declare(view: View) -> View:
+        @wraps(view)
+        def checked(request: HttpRequest, *arguments: Any, **keywords: Any) -> Any:
+            if not rights.may(request.user, codename):
+                raise PermissionDenied
+            return view(request, *arguments, **keywords)
+
+        return checked
+
+    return declare
 
 
 require_viewer: Callable[[View], View] = require("view_agentstate")
@@ -25,7 +38,12 @@ require_viewer: Callable[[View], View] = require("view_agentstate")
 
 def actor(request: HttpRequest) -> Actor:
     """Return the user and the IP address of a request."""
-    return Actor(request.user.get_username(), request.META.get("REMOTE_ADDR", ""))
+    return Actor(request.user.get_username(), request.META.get("REMOTE_ADDR", ""), "session")
+
+
+def scope(request: HttpRequest) -> Scope:
+    """Return the rows that the signed-in user may see."""
+    return scope_of(request.user)
 
 
 def user_pk(request: HttpRequest) -> int:
@@ -38,16 +56,22 @@ def store(request: HttpRequest) -> StateStore:
     return StateStore(actor=actor(request))
 
 
-def agent_or_404(agent_id: RowId) -> AgentState:
+def agent_or_404(request: HttpRequest, agent_id: RowId) -> AgentState:
     """Return the agent of a URL, or answer 404."""
-    agent = AgentState.objects.all().named(agent_id, "agent_id")
+    agent = scope(request).agents().named(agent_id, "agent_id")
     if agent is None:
         raise Http404("Agent not found. Its orchestrator may have deleted it.")
     return agent
 
 
-def past_or_404(agent_id: RowId) -> AgentState:
-    """Return the agent of a URL, or what remains of it if its orchestrator deleted it; or answer 404."""
+def past_or_404(request: HttpRequest, agent_id: RowId) -> AgentState:
+    """Return the agent of a URL, or what remains of it if its orchestrator deleted it; or answer 404.
+
+    Whose namespace it was is then unknown: only users who see the whole store are shown what remains.
+    """
+    seen = scope(request)
+    if not seen.is_unrestricted:
+        return agent_or_404(request, agent_id)
     agent = history.find_agent(agent_id)
     if agent is None:
         raise Http404("Agent not found, and nothing remains of its past.")

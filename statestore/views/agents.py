@@ -9,12 +9,11 @@ from django.views.decorators.http import require_POST, require_safe
 from statestore import history, models
 from statestore.agents import bulk, processes
 from statestore.db.ids import RowId, from_address
-from statestore.db.routers import store_alias
 from statestore.errors import ValidationError
 from statestore.forms import AgentFilterForm, BulkForm, ReasonForm, SnapshotForm, StatusForm, sent
 from statestore.history import moments
 from statestore.models.agents import in_order
-from statestore.views.access import agent_or_404, past_or_404, require, require_viewer, store
+from statestore.views.access import agent_or_404, past_or_404, require, require_viewer, scope, store
 from statestore.views.htmx import render_live, render_page
 from statestore.views.json_links import json_twin
 from statestore.views.states import StateView
@@ -30,18 +29,20 @@ BULK_PERMISSIONS = {"snapshot": "snapshot_agent", "status": "change_agent_status
 def agent_list(request: HttpRequest) -> HttpResponse:
     """Show a page of agents, filtered and sorted by the query string."""
     form = AgentFilterForm(request.GET)
-    counts = models.AgentState.objects.alive().counts_by_status()
+    seen = scope(request)
+    counts = seen.agents().alive().counts_by_status()
     context: dict[str, object] = {
         "place": "agents",
         "form": form,
         "counts": in_order(counts),
         "total": sum(counts.values()),
-        "namespaces": models.AgentState.objects.namespaces(),
+        "namespaces": seen.namespaces_in_use(),
         "statuses": models.AgentStatus.choices,
-        "processes": processes.newest(store_alias()),
+        # They have no namespace.
+        "processes": processes.newest(seen.using) if seen.is_unrestricted else [],
     }
     if form.is_valid():
-        context["page"] = form.page(form.agents(), form.order())
+        context["page"] = form.page(seen.agents(form.agents()), form.order())
     return render_live(request, "agents/list.html", context, fragment="agents/_rows.html")
 
 
@@ -50,7 +51,7 @@ def agent_list(request: HttpRequest) -> HttpResponse:
 @json_twin("get_agent")
 def agent_detail(request: HttpRequest, agent_id: RowId) -> HttpResponse:
     """Show an agent: its state at the left, its past at the right."""
-    agent = past_or_404(agent_id)
+    agent, seen = past_or_404(request, agent_id), scope(request)
     entries, older = history.timeline(agent.agent_id, cursor=request.GET.get("older", ""), limit=TIMELINE_ROWS)
     if agent.is_gone:
         return _gone(request, agent, {"entries": entries, "older": older})
@@ -62,11 +63,11 @@ def agent_detail(request: HttpRequest, agent_id: RowId) -> HttpResponse:
         "metadata": StateView(agent.metadata, name="metadata"),
         "entries": entries,
         "older": older,
-        "tombstone": models.Tombstone.objects.filter(agent_id=agent.agent_id).first(),
+        "tombstone": seen.tombstones().filter(agent_id=agent.agent_id).first(),
         "events": history.latest_events(agent.agent_id, SIDE_ROWS),
-        "tasks": models.Task.objects.assigned_to(agent.agent_id).last_changed_first()[:SIDE_ROWS],
-        "sessions": models.Session.objects.of_agent(agent.agent_id).newest_first()[:SIDE_ROWS],
-        "restores": models.Restore.objects.of_agent(agent.agent_id).newest_first().with_standing()[:3],
+        "tasks": seen.tasks().assigned_to(agent.agent_id).last_changed_first()[:SIDE_ROWS],
+        "sessions": seen.sessions().of_agent(agent.agent_id).newest_first()[:SIDE_ROWS],
+        "restores": seen.restores().of_agent(agent.agent_id).newest_first().with_standing()[:3],
         # Three forms on one page: without ids, none is there twice.
         "snapshot_form": SnapshotForm(auto_id=False),
         "status_form": StatusForm(auto_id=False, initial={"status": agent.status}),
@@ -93,7 +94,7 @@ def _gone(request: HttpRequest, agent: models.AgentState, past: dict[str, object
 @require("snapshot_agent")
 def take_snapshot(request: HttpRequest, agent_id: RowId) -> HttpResponse:
     """Take a snapshot of an agent's state now."""
-    agent, form = agent_or_404(agent_id), SnapshotForm(request.POST)
+    agent, form = agent_or_404(request, agent_id), SnapshotForm(request.POST)
     if not form.is_valid():
         raise ValidationError(f"No snapshot was taken. {_first_error(form)}")
     snapshot = store(request).create_snapshot(
@@ -107,7 +108,7 @@ def take_snapshot(request: HttpRequest, agent_id: RowId) -> HttpResponse:
 @require("change_agent_status")
 def change_status(request: HttpRequest, agent_id: RowId) -> HttpResponse:
     """Change an agent's status, recorded as a transition."""
-    agent, form = agent_or_404(agent_id), StatusForm(request.POST)
+    agent, form = agent_or_404(request, agent_id), StatusForm(request.POST)
     if not form.is_valid():
         raise ValidationError(f"The status was not changed. {_first_error(form)}")
     status, reason = form.cleaned_data["status"], form.cleaned_data["reason"]
@@ -120,7 +121,7 @@ def change_status(request: HttpRequest, agent_id: RowId) -> HttpResponse:
 @require("trash_agent")
 def delete_agent(request: HttpRequest, agent_id: RowId) -> HttpResponse:
     """Move an agent to the trash."""
-    agent, form = agent_or_404(agent_id), ReasonForm(request.POST)
+    agent, form = agent_or_404(request, agent_id), ReasonForm(request.POST)
     store(request).delete_agent(agent.agent_id, reason=form.cleaned_data["reason"] if form.is_valid() else "")
     messages.success(request, f"Moved {agent} to the trash. Its state and history are kept.")
     return redirect("trash")
@@ -130,7 +131,7 @@ def delete_agent(request: HttpRequest, agent_id: RowId) -> HttpResponse:
 @require("trash_agent")
 def undelete_agent(request: HttpRequest, agent_id: RowId) -> HttpResponse:
     """Restore an agent from the trash."""
-    agent = store(request).undelete_agent(agent_or_404(agent_id).agent_id)
+    agent = store(request).undelete_agent(agent_or_404(request, agent_id).agent_id)
     messages.success(request, f"Restored {agent} from the trash.")
     return redirect(agent)
 
@@ -139,7 +140,7 @@ def undelete_agent(request: HttpRequest, agent_id: RowId) -> HttpResponse:
 @require("purge_agent")
 def purge_agent(request: HttpRequest, agent_id: RowId) -> HttpResponse:
     """Delete an agent in the trash permanently."""
-    agent = agent_or_404(agent_id)
+    agent = agent_or_404(request, agent_id)
     store(request).purge_agent(agent.agent_id)
     messages.success(request, f"Permanently deleted {agent} with its transitions and snapshots.")
     return redirect("trash")
@@ -150,7 +151,7 @@ def purge_agent(request: HttpRequest, agent_id: RowId) -> HttpResponse:
 def bulk_action(request: HttpRequest) -> HttpResponse:
     """Apply one action to the selected agents, and report how many it worked for and why not for the others."""
     form = BulkForm(request.POST)
-    chosen = [_agent_id(address) for address in sent(form, "agent")]
+    chosen = [_agent_id(request, address) for address in sent(form, "agent")]
     action, status = form.checked["action"], form.checked["status"]
     acting = require(BULK_PERMISSIONS[action])(store)(request)
     if action == "snapshot":
@@ -166,9 +167,9 @@ def bulk_action(request: HttpRequest) -> HttpResponse:
     return redirect("agents")
 
 
-def _agent_id(address: str) -> str:
+def _agent_id(request: HttpRequest, address: str) -> str:
     try:
-        return str(agent_or_404(from_address(address)).agent_id)
+        return str(agent_or_404(request, from_address(address)).agent_id)
     except ValueError:
         raise ValidationError("A selected agent has an invalid id. Nothing was changed.") from None
 

@@ -13,7 +13,7 @@ from statestore.db.ids import RowId, from_address
 from statestore.errors import NeedsApproval, ValidationError
 from statestore.forms import BatchForm, FleetForm, PageForm, ReasonForm, sent
 from statestore.restore import limits as restore_limits
-from statestore.views.access import actor, agent_or_404, require
+from statestore.views.access import actor, agent_or_404, require, scope
 from statestore.views.htmx import render_page
 from statestore.views.json_links import json_twin
 
@@ -26,16 +26,16 @@ def fleet(request: HttpRequest) -> HttpResponse:
     """GET: preview what putting some agents back to a time would do. POST: keep the chosen ones as a batch."""
     if request.method == "POST":
         return redirect(_prepared(request))
-    form = FleetForm(request.GET)
+    form, seen = FleetForm(request.GET), scope(request)
     context: dict[str, object] = {
         "place": "restores",
         "form": form,
         "statuses": models.AgentStatus.choices,
-        "namespaces": models.AgentState.objects.namespaces(),
-        "batches": models.Batch.objects.newest_first().with_counts()[:10],
+        "namespaces": seen.namespaces_in_use(),
+        "batches": seen.batches().newest_first().with_counts()[:10],
     }
     if form.is_valid() and form.cleaned_data["at"] is not None:
-        verdicts = restore.preview_batch(form.agents(), form.cleaned_data["at"])
+        verdicts = restore.preview_batch(seen.agents(form.agents()), form.cleaned_data["at"])
         counts = Counter(verdict.kind for verdict in verdicts)
         context |= {
             "verdicts": verdicts,
@@ -50,18 +50,20 @@ def fleet(request: HttpRequest) -> HttpResponse:
 def _prepared(request: HttpRequest) -> models.Batch:
     form = BatchForm(request.POST)
     values = form.checked
-    chosen = [_seen(text) for text in sent(form, "agent")]
+    chosen = [_seen(request, text) for text in sent(form, "agent")]
+    if not scope(request).is_unrestricted:
+        scope(request).agent_ids([agent_id for agent_id, _ in chosen])
     return restore.prepare(chosen, values["at"], by=actor(request), reason=values["reason"], scope=values["scope"])
 
 
-def _seen(text: str) -> tuple[str, str]:
+def _seen(request: HttpRequest, text: str) -> tuple[str, str]:
     """Return the agent's id and the etag that was seen, which a form names as `etag:address`."""
     etag, _, address = text.partition(":")
     try:
         row_id = from_address(address)
     except ValueError:
         raise ValidationError("A selected agent has an invalid id. Nothing was changed.") from None
-    return (row_id if isinstance(row_id, str) else agent_or_404(row_id).agent_id), etag
+    return (row_id if isinstance(row_id, str) else agent_or_404(request, row_id).agent_id), etag
 
 
 @require_safe
@@ -69,18 +71,19 @@ def _seen(text: str) -> tuple[str, str]:
 @json_twin("get_batch")
 def batch_detail(request: HttpRequest, batch_id: RowId) -> HttpResponse:
     """Show a batch: what it would do or did to each agent, and its undo."""
-    batch = _batch_or_404(batch_id)
-    counts = models.BatchItem.objects.filter(batch=batch).counts_by_result()
+    batch = _batch_or_404(request, batch_id)
+    items = batch.items.using(scope(request).using).all()
+    counts = items.counts_by_result()
     context = {
         "place": "restores",
         "batch": batch,
         "counts": sorted(counts.items()),
         "waiting": counts.get("", 0),
         "has_begun": any(result for result in counts),
-        "undone_by": models.Batch.objects.undoing(batch.pk).first(),
+        "undone_by": scope(request).batches().undoing(batch.pk).first(),
         "is_own": batch.actor == request.user.get_username(),
         "needs_approval": restore.batch_needs_approval(batch),
-        "page": PageForm(request.GET).page(models.BatchItem.objects.filter(batch=batch), ("id",)),
+        "page": PageForm(request.GET).page(items, ("id",)),
     }
     return render_page(request, "batches/detail.html", context, fragment="batches/_rows.html")
 
@@ -89,7 +92,7 @@ def batch_detail(request: HttpRequest, batch_id: RowId) -> HttpResponse:
 @require("restore_agent")
 def apply_batch(request: HttpRequest, batch_id: RowId) -> HttpResponse:
     """Apply what waits of a batch, agent by agent."""
-    batch = _batch_or_404(batch_id)
+    batch = _batch_or_404(request, batch_id)
     try:
         counts = restore.apply_batch(batch, by=actor(request), budget_seconds=restore_limits.REQUEST_SECONDS)
     except NeedsApproval as error:
@@ -110,7 +113,7 @@ def _applied(request: HttpRequest, batch: models.Batch, counts: Mapping[str, int
 @require("restore_agent")
 def approve_batch(request: HttpRequest, batch_id: RowId) -> HttpResponse:
     """Approve another user's batch."""
-    batch = restore.approve_batch(_batch_or_404(batch_id), by=actor(request))
+    batch = restore.approve_batch(_batch_or_404(request, batch_id), by=actor(request))
     messages.success(request, "Approved. Any operator can apply it now.")
     return redirect(batch)
 
@@ -119,11 +122,11 @@ def approve_batch(request: HttpRequest, batch_id: RowId) -> HttpResponse:
 @require("restore_agent")
 def undo_batch(request: HttpRequest, batch_id: RowId) -> HttpResponse:
     """Put back, at once, what a batch overwrote and what still stands."""
-    return _applied(request, *restore.undo_batch(_batch_or_404(batch_id), by=actor(request)))
+    return _applied(request, *restore.undo_batch(_batch_or_404(request, batch_id), by=actor(request)))
 
 
-def _batch_or_404(batch_id: RowId) -> models.Batch:
-    batch: models.Batch | None = models.Batch.objects.all().named(batch_id)
+def _batch_or_404(request: HttpRequest, batch_id: RowId) -> models.Batch:
+    batch: models.Batch | None = scope(request).batches().named(batch_id)
     if batch is None:
         raise Http404("Batch not found.")
     return batch

@@ -19,7 +19,7 @@ from statestore.views.json_links import json_twin
 @json_twin("get_agent")
 def bisect(request: HttpRequest, agent_id: RowId) -> HttpResponse:
     """Find when a condition on the state became true, and each time that it did."""
-    agent, values = past_or_404(agent_id), WalkForm(request.GET).checked
+    agent, values = past_or_404(request, agent_id), WalkForm(request.GET).checked
     context: dict[str, object] = {
         "place": "agents",
         "agent": agent,

@@ -34,7 +34,7 @@ class Leaf:
 @json_twin("get_blame")
 def blame(request: HttpRequest, agent_id: RowId) -> HttpResponse:
     """Show which transition set each value of the state last. Further requests look up the rest."""
-    agent, wanted = past_or_404(agent_id), request.GET.get("find", "").strip().lower()
+    agent, wanted = past_or_404(request, agent_id), request.GET.get("find", "").strip().lower()
     context: dict[str, object] = {"place": "agents", "agent": agent, "etag": agent.etag(), "find": wanted}
     try:
         answer = history.blame(agent)

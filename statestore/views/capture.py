@@ -8,7 +8,7 @@ from django.views.decorators.http import require_http_methods
 from statestore.agents import capture
 from statestore.agents import limits as agents_limits
 from statestore.errors import ValidationError
-from statestore.views.access import actor, require
+from statestore.views.access import actor, require, scope
 from statestore.views.htmx import render_page
 from statestore.views.json_links import json_twin
 
@@ -18,6 +18,7 @@ from statestore.views.json_links import json_twin
 @json_twin("get_capture")
 def capture_page(request: HttpRequest) -> HttpResponse:
     """GET: what capture would cost each save, measured now. POST: switch it on or off."""
+    scope(request).require_whole_store("Capture")
     if request.method == "POST":
         _switch(request)
         return redirect("capture")

@@ -7,11 +7,12 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.views.decorators.http import require_safe
 
 from statestore import models, search
+from statestore.access.scope import Scope
 from statestore.db.errors import translated_errors
 from statestore.db.ids import HashedId, RowId
 from statestore.forms import PageForm
 from statestore.views import search_page
-from statestore.views.access import require
+from statestore.views.access import require, scope
 from statestore.views.htmx import render_page
 from statestore.views.json_links import json_twin
 
@@ -30,8 +31,10 @@ def commit_detail(request: HttpRequest, sha: RowId) -> HttpResponse:
     query = search.Query((search.Term("commit", sha),))
     form = PageForm(request.GET)
     cursor = form.cleaned_data["cursor"] if form.is_valid() else ""
-    page = search.find(query, cursor=cursor)
-    counted = search.facets_of(query)
+    seen = scope(request)
+    among = seen.searched_events()
+    page = search.find(query, cursor=cursor, among=among)
+    counted = search.facets_of(query, among=among)
     context: dict[str, object] = {
         "place": "events",
         "sha": sha,
@@ -39,7 +42,7 @@ def commit_detail(request: HttpRequest, sha: RowId) -> HttpResponse:
         "rows": search_page.rows(query, page),
         "count": search_page.count_of(counted),
         "counted": counted,
-        "meanwhile": _meanwhile(query),
+        "meanwhile": _meanwhile(query, seen),
         "events_url": search_page.address(query),
     }
     return render_page(request, "commits/detail.html", context)
@@ -53,15 +56,16 @@ class Meanwhile:
     notes: tuple[str, ...] = ()
 
 
-def _meanwhile(query: search.Query) -> Meanwhile:
+def _meanwhile(query: search.Query, seen: Scope) -> Meanwhile:
     """Return what changed in the agents from the first event at the commit to the last."""
-    agents = search.agents_of(query)
-    newest = search.find(query, limit=1).rows
-    oldest = search.find(query, cursor=search.LAST_PAGE, limit=1).rows
+    among = seen.searched_events()
+    agents = search.agents_of(query, among=among)
+    newest = search.find(query, limit=1, among=among).rows
+    oldest = search.find(query, cursor=search.LAST_PAGE, limit=1, among=among).rows
     if not newest or not oldest or not agents.names:
         return Meanwhile([])
     start, end = int(oldest[0].timestamp) - MARGIN_SECONDS, int(newest[0].timestamp) + MARGIN_SECONDS
-    rows = models.Transition.objects.filter(agent_id__in=agents.names).since(start).until(end)
+    rows = seen.transitions().filter(agent_id__in=agents.names).since(start).until(end)
     with translated_errors():
         transitions = list(rows.without_states().with_sizes().newest_first()[: TRANSITIONS + 1])
     notes = []

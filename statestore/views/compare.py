@@ -27,8 +27,8 @@ def compare(request: HttpRequest) -> HttpResponse:
     values = CompareForm(request.GET).checked
     context: dict[str, object] = {"place": "agents", "asked": values, "layout": values["layout"] or "unified"}
     if values["left"]:
-        left = _agent(values["left"])
-        right = _agent(values["right"]) if values["right"] else left
+        left = _agent(request, values["left"])
+        right = _agent(request, values["right"]) if values["right"] else left
         ignored = _ignored(request.GET.getlist("ignore"))
         before = history.state_at(left.agent_id, values["before"])
         after = history.state_at(right.agent_id, values["after"])
@@ -47,9 +47,9 @@ def compare(request: HttpRequest) -> HttpResponse:
     return render_page(request, "history/compare.html", context)
 
 
-def _agent(address: str) -> models.AgentState:
+def _agent(request: HttpRequest, address: str) -> models.AgentState:
     try:
-        return past_or_404(from_address(address.strip()))
+        return past_or_404(request, from_address(address.strip()))
     except ValueError:
         raise ValidationError(f"“{address[:80]}” is not a valid agent address.") from None
 

@@ -1,6 +1,7 @@
 """What every page shows around its content."""
 
 from pathlib import Path
+from typing import Any
 
 from django.conf import settings
 from django.db import connections
@@ -9,6 +10,7 @@ from django.shortcuts import redirect
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_POST
 
+from statestore.access import rights
 from statestore.db.routers import store_alias
 
 # name of the URL, label, sign, permission
@@ -25,6 +27,8 @@ PLACES = (
     ("audit", "Audit", "✎", "view_auditentry"),
     ("capture", "Capture", "◉", "capture_agent"),
 )
+# What a user who is limited to namespaces cannot be shown a part of.
+OF_WHOLE_STORE = {"capture"}
 THEMES = ("system", "light", "dark")
 
 
@@ -32,11 +36,15 @@ def frame(request: HttpRequest) -> dict[str, object]:
     """Return the rail, the store's name and the theme, for each template."""
     user = getattr(request, "user", None)
     return {
-        "places": [place for place in PLACES if user and (not place[0] or user.has_perm(f"statestore.{place[3]}"))],
+        "places": [place for place in PLACES if user and (not place[0] or _is_for(user, place[0], place[3]))],
         "store_name": store_name(),
         "theme": theme_of(request),
         "themes": THEMES,
     }
+
+
+def _is_for(user: Any, name: str, codename: str) -> bool:
+    return rights.may(user, codename) and (name not in OF_WHOLE_STORE or rights.namespaces_of(user) is None)
 
 
 def theme_of(request: HttpRequest) -> str:

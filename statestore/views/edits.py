@@ -5,8 +5,9 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.views.decorators.http import require_POST, require_safe
 
+from statestore.access import rights
 from statestore.tasks import edits
-from statestore.views.access import actor, require
+from statestore.views.access import actor, require, scope
 from statestore.views.diff_view import ComparisonView
 from statestore.views.htmx import render_page
 from statestore.views.json_links import json_twin
@@ -17,7 +18,8 @@ from statestore.views.json_links import json_twin
 @json_twin("get_edit")
 def edit_detail(request: HttpRequest, entry_id: int) -> HttpResponse:
     """Show what one edit changed, column by column."""
-    entry = edits.find(entry_id)
+    seen = scope(request)
+    entry = edits.find(entry_id, scope=seen)
     edit = edits.edit_of(entry)
     if edit is None:
         raise Http404("This audit entry is not an edit of a task or session.")
@@ -26,8 +28,10 @@ def edit_detail(request: HttpRequest, entry_id: int) -> HttpResponse:
         "entry": entry,
         "edit": edit,
         "comparison": ComparisonView(*edit.texts),
-        "can_revert": edit.is_revertible and request.user.has_perm(f"statestore.change_{entry.noun}"),
-        "others": [other for other in edits.history_of(entry.noun, entry.row_id) if other.entry.pk != entry.pk],
+        "can_revert": edit.is_revertible and rights.may(request.user, f"change_{entry.noun}"),
+        "others": [
+            other for other in edits.history_of(entry.noun, entry.row_id, scope=seen) if other.entry.pk != entry.pk
+        ],
     }
     return render_page(request, "audit/edit.html", context)
 
@@ -36,8 +40,10 @@ def edit_detail(request: HttpRequest, entry_id: int) -> HttpResponse:
 @require("view_auditentry")
 def revert_edit(request: HttpRequest, entry_id: int) -> HttpResponse:
     """Undo one edit and keep later ones."""
-    entry = edits.find(entry_id)
+    seen = scope(request)
+    entry = edits.find(entry_id, scope=seen)
     acting = require(f"change_{entry.noun}")(actor)(request)
-    edits.revert(entry, by=acting)
+    row = edits.revert(entry, by=acting, scope=seen)
     messages.success(request, "Edit undone. Its fields have their previous values again.")
-    return redirect("edit", entry_id=entry.pk)
+    # Whose a deleted row was is no longer known: in a limited scope its entries go with it.
+    return redirect("audit") if row is None and not seen.is_unrestricted else redirect("edit", entry_id=entry.pk)

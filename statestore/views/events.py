@@ -7,14 +7,15 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST, require_safe
 
-from statestore import models, search
+from statestore import search
 from statestore.db.errors import translated_errors
 from statestore.db.ids import RowId
 from statestore.errors import ValidationError
 from statestore.events import saved_searches
 from statestore.forms import SavedViewForm, SearchForm
+from statestore.models.events import EventQuerySet
 from statestore.views import search_page
-from statestore.views.access import require, user_pk
+from statestore.views.access import require, scope, user_pk
 from statestore.views.formatting import visible
 from statestore.views.htmx import render_page
 from statestore.views.json_links import json_twin
@@ -36,7 +37,7 @@ def event_search(request: HttpRequest) -> HttpResponse:
     context: dict[str, object] = {"place": "events", "text": visible(request.GET.get("q", "")), "form": form}
     context["views"] = saved_searches.of_user(user_pk(request))
     if form.is_valid():
-        context |= _answer(form)
+        context |= _answer(form, scope(request).searched_events())
     elif form.position is not None:
         text = str(request.GET.get("q", ""))
         context["mistake"] = {
@@ -48,11 +49,12 @@ def event_search(request: HttpRequest) -> HttpResponse:
     return render_page(request, "events/search.html", context, fragment="events/_results.html")
 
 
-def _answer(form: SearchForm) -> dict[str, object]:
+def _answer(form: SearchForm, among: EventQuerySet | None) -> dict[str, object]:
     query = form.cleaned_data["q"]
-    tail = "" if form.cleaned_data["cursor"] else search.tail_from_now()  # Before: what comes meanwhile is in both.
-    page = search.find(query, cursor=form.cleaned_data["cursor"], limit=form.cleaned_data["size"])
-    counted, drawn = search.counts_of(query)
+    # Before the page is read: what comes meanwhile is in both.
+    tail = "" if form.cleaned_data["cursor"] else search.tail_from_now(among=among)
+    page = search.find(query, cursor=form.cleaned_data["cursor"], limit=form.cleaned_data["size"], among=among)
+    counted, drawn = search.counts_of(query, among=among)
     return {
         "query": query,
         "found": page,
@@ -79,15 +81,15 @@ def live(request: HttpRequest) -> HttpResponse:
     form = SearchForm(request.GET)
     if not form.is_valid():
         raise ValidationError("Invalid query.")
-    query = form.cleaned_data["q"]
-    came = search.follow(query, form.cleaned_data["cursor"] or search.tail_from_now())
+    query, among = form.cleaned_data["q"], scope(request).searched_events()
+    came = search.follow(query, form.cleaned_data["cursor"] or search.tail_from_now(among=among), among=among)
     rows = search_page.rows(query, search.ResultPage(came.rows, None, None))
     response = render(request, "statestore/events/_rows.html", {"rows": rows, "query": query})
     response["X-Cursor"] = came.cursor
     response["X-More"] = "1" if came.has_more else ""
     response["X-Lost"] = "1" if came.is_lost else ""
     if came.rows:
-        response["X-Count"] = str(search_page.count_of(search.facets_of(query)))
+        response["X-Count"] = str(search_page.count_of(search.facets_of(query, among=among)))
     response["Cache-Control"] = "no-store"
     return response
 
@@ -98,7 +100,8 @@ def complete(request: HttpRequest) -> HttpResponse:
     """Return what could stand at the caret of the query box."""
     text = request.GET.get("q", "")
     caret = request.GET.get("caret", "")
-    offered = search.complete(text, int(caret) if caret.isdecimal() and len(caret) < 6 else len(text))
+    place = int(caret) if caret.isdecimal() and len(caret) < 6 else len(text)
+    offered = search.complete(text, place, among=scope(request).searched_events())
     return render(request, "statestore/events/_suggestions.html", {"offered": offered})
 
 
@@ -107,10 +110,11 @@ def complete(request: HttpRequest) -> HttpResponse:
 @json_twin("get_event")
 def event_detail(request: HttpRequest, event_id: RowId) -> HttpResponse:
     """Show one event, and what happened around it in its session."""
-    event = models.Event.objects.all().named(event_id)
+    seen = scope(request).events()
+    event = seen.named(event_id)
     if event is None:
         raise Http404("Event not found.")
-    neighbours = models.Event.objects.in_session(event.session_id).defer("metadata")
+    neighbours = seen.in_session(event.session_id).defer("metadata")
     with translated_errors():
         before = list(search.with_excerpt(neighbours.older_than(event).newest_first(), ())[:AROUND])[::-1]
         after = list(search.with_excerpt(neighbours.newer_than(event).oldest_first(), ())[:AROUND])

@@ -16,21 +16,28 @@ from django.views.decorators.http import require_safe
 from statestore import search
 from statestore.errors import ValidationError
 from statestore.forms import SearchForm
+from statestore.models.events import EventQuerySet
 from statestore.views import search_page
-from statestore.views.access import require
+from statestore.views.access import require, scope
 
 COLUMNS: Final = (
     "id", "event_type", "timestamp", "session_id", "actor_type", "actor_id", "content", "metadata", "git_commit",
 )  # fmt: skip
 TYPES: Final = {"csv": "text/csv; charset=utf-8", "ndjson": "application/x-ndjson"}
+# A spreadsheet guesses the character set of a file that does not say it; Excel's guess is wrong.
+BOM: Final = "\ufeff".encode()
 # What begins like this is a formula to a spreadsheet, which an agent might have written: some pass over what is unseen.
-_FORMULA: Final = re.compile(r"[\s\x00-\x20\u200b\ufeff]*[=+\-@\uff1d\uff0b\uff0d\uff20]|[\t\r\n]")
+_UNSEEN: Final = r"[\s\x00-\x20\u200b\ufeff\"]*"
+_SIGN: Final = r"[=+\-@\uff1d\uff0b\uff0d\uff20]"
+_FORMULA: Final = re.compile(rf"{_UNSEEN}{_SIGN}|[\t\r\n]")
+# One that splits lines at semicolons or tabs, as Excel does in half of Europe, begins a cell within a cell of ours.
+_INNER_FORMULA: Final = re.compile(rf"([;\t\r\n\v\f\x1c-\x1e\x85\u2028\u2029]{_UNSEEN})(?={_SIGN})")
 
 
 @require_safe
 @require("view_event")
 def export_events(request: HttpRequest) -> HttpResponseBase:
-    """Return all matches of a query, newest first, as CSV or as one JSON object per line."""
+    """Return all matches of a query, newest first, as CSV, with a byte order mark if asked, or as JSON by line."""
     form = SearchForm(request.GET)
     kind = request.GET.get("format", "csv")
     if not form.is_valid():
@@ -39,14 +46,16 @@ def export_events(request: HttpRequest) -> HttpResponseBase:
         )
     if kind not in TYPES:
         raise ValidationError(f"“{kind[:20]}” is not a valid export format. Use csv or ndjson.")
-    events = _events(form.cleaned_data["q"])
-    response = StreamingHttpResponse(_csv(events) if kind == "csv" else _lines(events), content_type=TYPES[kind])
+    events = _events(form.cleaned_data["q"], scope(request).searched_events())
+    with_bom = request.GET.get("bom") == "1"
+    lines = _csv(events, with_bom=with_bom) if kind == "csv" else _lines(events)
+    response = StreamingHttpResponse(lines, content_type=TYPES[kind])
     response["Content-Disposition"] = f'attachment; filename="events-{search_page.now_text()}.{kind}"'
     return response
 
 
-def _events(query: search.Query) -> Iterator[dict[str, object]]:
-    for event in search.find_all(query):
+def _events(query: search.Query, among: EventQuerySet | None) -> Iterator[dict[str, object]]:
+    for event in search.find_all(query, among=among):
         yield {column: _plain(getattr(event, column)) for column in COLUMNS}
 
 
@@ -56,8 +65,8 @@ def _plain(value: object) -> object:
     return str(getattr(value, "raw", value) if isinstance(value, int) else value)
 
 
-def _csv(events: Iterator[dict[str, object]]) -> Iterator[bytes]:
-    yield _line(COLUMNS)
+def _csv(events: Iterator[dict[str, object]], *, with_bom: bool) -> Iterator[bytes]:
+    yield (BOM if with_bom else b"") + _line(COLUMNS)
     for event in events:
         yield _line([_safe(value) for value in event.values()])
 
@@ -69,7 +78,11 @@ def _line(cells: Iterable[object]) -> bytes:
 
 
 def _safe(value: object) -> object:
-    return f"'{value}" if isinstance(value, str) and _FORMULA.match(value) else value
+    """Return the value of a cell, with an apostrophe before each sign that could begin a formula."""
+    if not isinstance(value, str):
+        return value
+    inner = _INNER_FORMULA.sub(r"\1'", value)
+    return f"'{inner}" if _FORMULA.match(value) else inner
 
 
 def _lines(events: Iterator[dict[str, object]]) -> Iterator[bytes]:

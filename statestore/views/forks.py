@@ -6,11 +6,12 @@ from django.shortcuts import redirect
 from django.views.decorators.http import require_http_methods
 
 from statestore import history, models, restore
+from statestore.access.scope import Scope
 from statestore.db.ids import RowId
 from statestore.errors import StateStoreError
 from statestore.forms import ForkForm
 from statestore.history import moments
-from statestore.views.access import actor, past_or_404, require
+from statestore.views.access import actor, past_or_404, require, scope
 from statestore.views.formatting import visible
 from statestore.views.htmx import render_page
 from statestore.views.json_links import json_twin
@@ -22,7 +23,7 @@ from statestore.views.states import StateView
 @json_twin("get_state", "moment")
 def fork_agent(request: HttpRequest, agent_id: RowId) -> HttpResponse:
     """Show the initial state of a fork, and create it."""
-    agent = past_or_404(agent_id)
+    agent, seen = past_or_404(request, agent_id), scope(request)
     moment = moments.parse(request.POST.get("moment") or request.GET.get("moment") or last_moment(agent))
     offered = visible(f"{agent.agent_id[:80]}-fork")
     form = ForkForm(request.POST if request.method == "POST" else None, initial={"agent_id": offered})
@@ -31,14 +32,15 @@ def fork_agent(request: HttpRequest, agent_id: RowId) -> HttpResponse:
         try:
             child = restore.fork(
                 agent.agent_id, moment, values["agent_id"], by=actor(request), name=values["name"],
-                reason=values["reason"],
+                reason=values["reason"], scope=seen,
             )  # fmt: skip
         except StateStoreError as error:
             form.add_error("agent_id", str(error))
         else:
             messages.success(request, f"Forked {agent} as {child}. Its orchestrator can continue with it.")
             return redirect(child)
-    return render_page(request, "forks/new.html", _context(agent, moment, form), status=422 if form.errors else 200)
+    context = _context(agent, moment, form, seen)
+    return render_page(request, "forks/new.html", context, status=422 if form.errors else 200)
 
 
 def last_moment(agent: models.AgentState) -> str:
@@ -46,7 +48,7 @@ def last_moment(agent: models.AgentState) -> str:
     return f"at:{int(agent.updated_at)}" if agent.is_gone else "now"
 
 
-def _context(agent: models.AgentState, moment: moments.Moment, form: ForkForm) -> dict[str, object]:
+def _context(agent: models.AgentState, moment: moments.Moment, form: ForkForm, seen: Scope) -> dict[str, object]:
     known = history.state_at(agent.agent_id, moment)
     return {
         "place": "agents",
@@ -54,5 +56,5 @@ def _context(agent: models.AgentState, moment: moments.Moment, form: ForkForm) -
         "form": form,
         "known": known,
         "state": StateView(known.text, agent.agent_id, str(moment)),
-        "lineage": restore.lineage(agent.agent_id),
+        "lineage": restore.lineage(agent.agent_id, scope=seen),
     }

@@ -7,7 +7,8 @@ from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.http import require_safe
 
-from statestore.access import tokens
+from statestore.access import rights, tokens
+from statestore.access.scope import scope_of
 from statestore.operations import metrics, readiness
 
 LOOPBACK = {"127.0.0.1", "::1"}
@@ -54,8 +55,9 @@ def _may_read(request: HttpRequest) -> bool:
     if text:
         token = tokens.check(text.strip()) if scheme.lower() == "bearer" else None
         # The figures are about the whole store.
-        reads_all = token is not None and token.may("read") and token.namespaces is None
-        return reads_all and token.user.has_perm("statestore.view_agentstate")  # type: ignore[union-attr]
+        if token is None or not token.may("read") or not scope_of(token.user, token).is_unrestricted:
+            return False
+        return rights.may(token.user, "view_agentstate")
     # Behind a proxy all come from this machine: what the proxy passes on does not count as local.
     is_passed_on = settings.HTTPS or any(name in request.headers for name in PASSED_ON)
     return request.META.get("REMOTE_ADDR") in LOOPBACK and not is_passed_on

@@ -9,7 +9,7 @@ from statestore.db import pagination
 from statestore.models.agents import AgentQuerySet, in_order
 from statestore.models.querysets import BY_CHANGE
 from statestore.operations import doctor
-from statestore.views.access import require_viewer
+from statestore.views.access import require_viewer, scope
 from statestore.views.htmx import render_page
 from statestore.views.json_links import json_twin
 from statestore.views.svg import activity
@@ -24,18 +24,20 @@ WEEK_SECONDS = 7 * 24 * 3600
 def overview(request: HttpRequest) -> HttpResponse:
     """Show agents by status, agents in trouble, latest changes, activity and restores."""
     now = models.now()
-    agents = models.AgentState.objects.alive()
-    recent = models.AgentState.objects.walked().without_state().with_last_reason()
+    seen = scope(request)
+    recent = seen.agents().walked().without_state().with_last_reason()
     context = {
         "place": "overview",
-        "counts": in_order(agents.counts_by_status()),
+        "counts": in_order(seen.agents().alive().counts_by_status()),
         "changed": _first(recent),
         "failed": _first(recent.walked_with_status("failed")),
         "silent": _first(recent.silent_since(now - settings.SILENT_AFTER_SECONDS)),
-        "chart": activity.draw(now),
-        "findings": doctor.troubles(),
-        "restores": models.Restore.objects.newest_first().with_standing()[:ROWS],
-        "expiring": models.Snapshot.objects.expiring_between(now, now + WEEK_SECONDS)
+        "chart": activity.draw(now, seen),
+        # They concern the whole store, and name its files and agents.
+        "findings": doctor.troubles() if seen.is_unrestricted else [],
+        "restores": seen.restores().newest_first().with_standing()[:ROWS],
+        "expiring": seen.snapshots()
+        .expiring_between(now, now + WEEK_SECONDS)
         .without_state()
         .order_by("expires_at")[:ROWS],
     }

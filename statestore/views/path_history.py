@@ -37,7 +37,7 @@ class ValueRow:
 @json_twin("get_path_history", "path", fixed={"path": ""})
 def path_history(request: HttpRequest, agent_id: RowId) -> HttpResponse:
     """Show every value that one path had, newest first, and a sparkline of numbers."""
-    agent, values = past_or_404(agent_id), WalkForm(request.GET).checked
+    agent, values = past_or_404(request, agent_id), WalkForm(request.GET).checked
     place = values["place"] or values["path"]
     past = history.path_history(agent, place, start=Position.parse(values["reached"]))
     steps = {change.origin.step_id for change in past.changes if change.origin.step_id}

@@ -11,6 +11,8 @@ from django.utils.http import urlencode
 from django.views.decorators.http import require_http_methods
 
 from statestore import history, models, restore
+from statestore.access import rights
+from statestore.access.scope import Scope
 from statestore.db.ids import RowId
 from statestore.errors import Conflict, NeedsApproval, ValidationError
 from statestore.forms import ReasonForm, RestoreForm, sent
@@ -32,7 +34,7 @@ _PART: Final = re.compile(r"(\d+ fields?) of (.*)", re.DOTALL)
 @json_twin("get_diff", moment="to", fixed={"from": "now"})
 def restore_agent(request: HttpRequest, agent_id: RowId) -> HttpResponse:
     """GET: preview a restore. POST: preview a selection, save it as a plan, or apply it."""
-    agent = past_or_404(agent_id)
+    agent = past_or_404(request, agent_id)
     if request.method == "POST":
         response: HttpResponse = _decide(request, agent, None)
         return response
@@ -45,8 +47,8 @@ def restore_agent(request: HttpRequest, agent_id: RowId) -> HttpResponse:
 @json_twin("get_transition")
 def revert_transition(request: HttpRequest, transition_id: RowId) -> HttpResponse:
     """Revert one transition's changes and keep later ones."""
-    transition = transition_or_404(transition_id)
-    agent = past_or_404(transition.agent_id)
+    transition = transition_or_404(request, transition_id)
+    agent = past_or_404(request, transition.agent_id)
     if request.method == "POST":
         response: HttpResponse = _decide(request, agent, transition)
         return response
@@ -130,7 +132,7 @@ def _planned(form: RestoreForm, agent: models.AgentState, transition: models.Tra
 
 def _shown(request: HttpRequest, context: dict[str, object], *, status: int = 200) -> HttpResponse:
     """Render the preview; paths can be chosen only by users who may restore."""
-    can_pick = context["can_pick"] and request.user.has_perm("statestore.restore_agent")
+    can_pick = context["can_pick"] and rights.may(request.user, "restore_agent")
     return render_page(request, "restores/preview.html", context | {"can_pick": can_pick}, status=status)
 
 
@@ -184,7 +186,7 @@ def _as_asked(form: RestoreForm, planned: restore.RestorePlan) -> dict[str, obje
 def _consequences(planned: restore.RestorePlan, *, from_moment: bool) -> dict[str, object]:
     """Return what a restore overwrites, and its side effects that stay."""
     agent_id, since = planned.agent.agent_id, planned.target.at
-    later = models.Transition.objects.of_agent(agent_id).without_states().newest_first()
+    later = Scope().transitions().of_agent(agent_id).without_states().newest_first()
     later = later.since(since) if since is not None and from_moment else later.none()
     overwritten = list(later[:LISTED_TRANSITIONS])
     # Most restores overwrite few transitions: then nothing is counted.

@@ -12,7 +12,7 @@ from statestore.db.ids import RowId
 from statestore.errors import Conflict, NotFound
 from statestore.forms import PageForm
 from statestore.history import moments
-from statestore.views.access import actor, require
+from statestore.views.access import actor, require, scope
 from statestore.views.diff_view import ComparisonView
 from statestore.views.htmx import render_page
 from statestore.views.json_links import json_twin
@@ -27,10 +27,11 @@ LISTED_PLANS: Final = 20
 @json_twin("list_restores")
 def restore_list(request: HttpRequest) -> HttpResponse:
     """Show who restored what, when and why, and whether it is still in force."""
-    page = PageForm(request.GET).page(models.Restore.objects.with_standing().with_undo(), ("-at", "-id"))
+    seen = scope(request)
+    page = PageForm(request.GET).page(seen.restores().with_standing().with_undo(), ("-at", "-id"))
     context = {"place": "restores", "page": page}
     if not getattr(request, "htmx", None):
-        context["plans"] = models.SavedPlan.objects.waiting(models.now())[:LISTED_PLANS]
+        context["plans"] = seen.plans().waiting(models.now())[:LISTED_PLANS]
     return render_page(request, "restores/list.html", context, fragment="restores/_rows.html")
 
 
@@ -39,11 +40,12 @@ def restore_list(request: HttpRequest) -> HttpResponse:
 @json_twin("get_restore")
 def restore_detail(request: HttpRequest, restore_id: RowId) -> HttpResponse:
     """Show one restore: what it did, its proof, whether it is in force, and its undo; or the plan that it still is."""
-    done = models.Restore.objects.all().named(restore_id)
+    seen = scope(request)
+    done = seen.restores().named(restore_id)
     if done is None:
         return _plan_detail(request, restore_id)
-    agent = models.AgentState.objects.filter(agent_id=done.agent_id).first()
-    transition = models.Transition.objects.filter(pk=done.transition_id).first()
+    agent = seen.agents().filter(agent_id=done.agent_id).first()
+    transition = seen.transitions().filter(pk=done.transition_id).first()
     context = {
         "place": "restores",
         "restore": done,
@@ -52,15 +54,15 @@ def restore_detail(request: HttpRequest, restore_id: RowId) -> HttpResponse:
         "standing": restore.verify(done),
         "transition": transition,
         "comparison": ComparisonView(transition.state_before, transition.state_after) if transition else None,
-        "undone_by": models.Restore.objects.filter(undoes_id=done.pk).newest_first().first(),
-        "undoes": models.Restore.objects.filter(pk=done.undoes_id).first() if done.undoes_id else None,
+        "undone_by": seen.restores().filter(undoes_id=done.pk).newest_first().first(),
+        "undoes": seen.restores().filter(pk=done.undoes_id).first() if done.undoes_id else None,
     }
     return render_page(request, "restores/detail.html", context)
 
 
 def _plan_detail(request: HttpRequest, plan_id: RowId) -> HttpResponse:
     """Show a plan: who made it, when, for which state, and what it would do to the agent now."""
-    row = _plan_or_404(plan_id)
+    row = _plan_or_404(request, plan_id)
     context: dict[str, object] = {"place": "restores", "row": row, "is_expired": row.is_expired(models.now())}
     try:
         planned = restore.reopen(row)
@@ -83,7 +85,7 @@ def _plan_detail(request: HttpRequest, plan_id: RowId) -> HttpResponse:
 @require("restore_agent")
 def apply_plan(request: HttpRequest, restore_id: RowId) -> HttpResponse:
     """Apply a plan if the agent is unchanged; otherwise show what changed."""
-    row = _plan_or_404(restore_id)
+    row = _plan_or_404(request, restore_id)
     try:
         return redirect(restore.apply_saved(row, by=actor(request)))
     except restore.Moved as conflict:
@@ -94,13 +96,13 @@ def apply_plan(request: HttpRequest, restore_id: RowId) -> HttpResponse:
 @require("restore_agent")
 def approve_plan(request: HttpRequest, restore_id: RowId) -> HttpResponse:
     """Approve another user's plan."""
-    row = restore.approve(_plan_or_404(restore_id), by=actor(request))
+    row = restore.approve(_plan_or_404(request, restore_id), by=actor(request))
     messages.success(request, "Approved. Any operator can apply it now.")
     return redirect(row)
 
 
-def _plan_or_404(plan_id: RowId) -> models.SavedPlan:
-    row: models.SavedPlan | None = models.SavedPlan.objects.all().named(plan_id)
+def _plan_or_404(request: HttpRequest, plan_id: RowId) -> models.SavedPlan:
+    row: models.SavedPlan | None = scope(request).plans().named(plan_id)
     if row is None:
         raise Http404("Restore or plan not found.")
     return row
@@ -110,7 +112,7 @@ def _plan_or_404(plan_id: RowId) -> models.SavedPlan:
 @require("restore_agent")
 def undo_restore(request: HttpRequest, restore_id: RowId) -> HttpResponse:
     """Undo a restore; if the agent has changed since, show the changes instead."""
-    done = _restore_or_404(restore_id)
+    done = _restore_or_404(request, restore_id)
     moment = moments.AtSnapshot(done.safety_snapshot_id)
     try:
         undone = restore.undo(done, by=actor(request), expected_etag=request.POST.get("etag", ""))
@@ -122,8 +124,8 @@ def undo_restore(request: HttpRequest, restore_id: RowId) -> HttpResponse:
     return redirect(undone)
 
 
-def _restore_or_404(restore_id: RowId) -> models.Restore:
-    done: models.Restore | None = models.Restore.objects.all().named(restore_id)
+def _restore_or_404(request: HttpRequest, restore_id: RowId) -> models.Restore:
+    done: models.Restore | None = scope(request).restores().named(restore_id)
     if done is None:
         raise Http404("Restore not found.")
     return done

@@ -8,13 +8,14 @@ from django.utils.safestring import SafeString
 from django.views.decorators.http import require_safe
 
 from statestore import models, search, sessions
+from statestore.access.scope import Scope
 from statestore.db.ids import RowId
 from statestore.forms import PageForm, SessionFilterForm
 from statestore.jsondiff import parsing
 from statestore.jsondiff.parsing import Json
 from statestore.sessions import limits as session_limits
 from statestore.views import search_page
-from statestore.views.access import require
+from statestore.views.access import require, scope
 from statestore.views.htmx import render_live
 from statestore.views.json_links import json_twin
 from statestore.views.tree import tree
@@ -30,7 +31,7 @@ def session_list(request: HttpRequest) -> HttpResponse:
     form = SessionFilterForm(request.GET)
     context: dict[str, object] = {"place": "sessions", "form": form}
     if form.is_valid():
-        context["page"] = form.sessions()
+        context["page"] = form.sessions(scope(request))
     return render_live(request, "sessions/list.html", context, fragment="sessions/_rows.html")
 
 
@@ -52,14 +53,15 @@ class Shown:
 @json_twin("get_session")
 def session_detail(request: HttpRequest, session_id: RowId) -> HttpResponse:
     """Show a session as a conversation: what was said and done, tool calls folded, transitions in between."""
-    row, name = _session(session_id)
+    seen = scope(request)
+    row, name = _session(seen, session_id)
     about = sessions.summary(name)
     agents = about.tally.agents
     if row is not None and row.agent_id not in agents:
         agents.append(row.agent_id)
     form = PageForm(request.GET)
     cursor = form.cleaned_data["cursor"] if form.is_valid() else ""
-    read = sessions.conversation(name, agents, cursor=cursor)
+    read = sessions.conversation(name, agents, cursor=cursor, among=seen.transitions())
     started = row.started_at if row else about.first
     ended = row.ended_at if row else about.last
     context = {
@@ -70,7 +72,7 @@ def session_detail(request: HttpRequest, session_id: RowId) -> HttpResponse:
         "started_at": started,
         "ended_at": ended,
         "seconds": None if started is None or ended is None else max(0, int(ended) - int(started)),
-        "agents": models.AgentState.objects.filter(agent_id__in=agents[:20]).without_state(),
+        "agents": seen.agents().filter(agent_id__in=agents[:20]).without_state(),
         "entries": [_shown(entry) for entry in read.entries],
         "read": read,
         "shown_transitions": sum(entry.transition is not None for entry in read.entries),
@@ -79,11 +81,12 @@ def session_detail(request: HttpRequest, session_id: RowId) -> HttpResponse:
     return render_live(request, "sessions/detail.html", context, fragment="sessions/_conversation.html")
 
 
-def _session(address: RowId) -> tuple[models.Session | None, str]:
-    row = models.Session.objects.all().named(address)
+def _session(seen: Scope, address: RowId) -> tuple[models.Session | None, str]:
+    """Return a session and its id. Whose one is that only events name is not known: it is for the whole store."""
+    row = seen.sessions().named(address)
     if row is not None:
         return row, str(row.pk)
-    event = models.Event.objects.all().named(address, "session_id")
+    event = seen.events().named(address, "session_id") if seen.is_unrestricted else None
     if event is None:
         raise Http404("Session not found.")
     return None, str(event.session_id)

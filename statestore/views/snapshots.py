@@ -10,7 +10,7 @@ from statestore.db.ids import RowId
 from statestore.forms import PageForm
 from statestore.history import moments
 from statestore.models.querysets import BY_CREATION
-from statestore.views.access import require, store
+from statestore.views.access import require, scope, store
 from statestore.views.diff_view import ComparisonView
 from statestore.views.htmx import render_page
 from statestore.views.json_links import json_twin
@@ -25,8 +25,9 @@ HASHED_BYTES = 256 * 1024
 @json_twin("list_snapshots")
 def snapshot_list(request: HttpRequest) -> HttpResponse:
     """Show all agents' snapshots, newest first."""
-    page = PageForm(request.GET).page(models.Snapshot.objects.without_state().with_size(), BY_CREATION)
-    agents = models.AgentState.objects.etags({row.agent_id for row in page}, max_bytes=HASHED_BYTES)
+    seen = scope(request)
+    page = PageForm(request.GET).page(seen.snapshots().without_state().with_size(), BY_CREATION)
+    agents = seen.agents().etags({row.agent_id for row in page}, max_bytes=HASHED_BYTES)
     context = {
         "place": "snapshots",
         "rows": [(row, agents.get(row.agent_id)) for row in page],
@@ -40,8 +41,8 @@ def snapshot_list(request: HttpRequest) -> HttpResponse:
 @json_twin("get_snapshot")
 def snapshot_detail(request: HttpRequest, snapshot_id: RowId) -> HttpResponse:
     """Show a snapshot: what would change if it were restored, and its content."""
-    snapshot = _snapshot_or_404(snapshot_id)
-    agent = models.AgentState.objects.filter(agent_id=snapshot.agent_id).first()
+    snapshot = _snapshot_or_404(request, snapshot_id)
+    agent = scope(request).agents().filter(agent_id=snapshot.agent_id).first()
     context = {
         "place": "snapshots",
         "snapshot": snapshot,
@@ -63,14 +64,14 @@ def snapshot_detail(request: HttpRequest, snapshot_id: RowId) -> HttpResponse:
 @require("snapshot_agent")
 def delete_snapshot(request: HttpRequest, snapshot_id: RowId) -> HttpResponse:
     """Delete a snapshot."""
-    snapshot = _snapshot_or_404(snapshot_id)
+    snapshot = _snapshot_or_404(request, snapshot_id)
     store(request).delete_snapshot(snapshot.pk)
     messages.success(request, f"Snapshot deleted: {snapshot}.")
     return redirect("snapshots")
 
 
-def _snapshot_or_404(snapshot_id: RowId) -> models.Snapshot:
-    snapshot = models.Snapshot.objects.all().named(snapshot_id)
+def _snapshot_or_404(request: HttpRequest, snapshot_id: RowId) -> models.Snapshot:
+    snapshot = scope(request).snapshots().named(snapshot_id)
     if snapshot is None:
         raise Http404("Snapshot not found. It may have expired.")
     return snapshot

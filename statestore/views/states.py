@@ -16,7 +16,7 @@ from statestore.history import moments
 from statestore.jsondiff import limits, parsing, pointer
 from statestore.jsondiff.budget import Budget, budget_of, remembered
 from statestore.jsondiff.parsing import Json
-from statestore.views.access import past_or_404, require_viewer
+from statestore.views.access import past_or_404, require_viewer, scope
 from statestore.views.htmx import render_page
 from statestore.views.json_links import json_twin
 from statestore.views.tree import tree
@@ -115,7 +115,7 @@ def _walk(value: Json, path: str, word: str, effort: Budget) -> Iterator[Match]:
 @json_twin("get_state", "moment")
 def raw_state(request: HttpRequest, agent_id: RowId) -> HttpResponse:
     """Send the stored text of a state at a moment, byte for byte, as plain text or as a file to keep."""
-    agent = _agent_id(agent_id)
+    agent = _agent_id(request, agent_id)
     known = history.state_at(agent, moments.parse(request.GET.get("moment", "now")))
     response = HttpResponse(text_bytes(known.text), content_type="text/plain; charset=utf-8")
     name = "".join(c if c.isascii() and (c.isalnum() or c in "-_") else "_" for c in to_address(agent))[:80]
@@ -131,7 +131,7 @@ def raw_state(request: HttpRequest, agent_id: RowId) -> HttpResponse:
 @json_twin("get_state", "moment")
 def branch(request: HttpRequest, agent_id: RowId) -> HttpResponse:
     """Show one branch of a state, as a page or as the part that replaces a closed branch."""
-    agent, path, moment = _agent_id(agent_id), request.GET.get("path", ""), request.GET.get("moment", "now")
+    agent, path, moment = _agent_id(request, agent_id), request.GET.get("path", ""), request.GET.get("moment", "now")
     known = history.state_at(agent, moments.parse(moment))
     try:
         value = pointer.resolve(parsing.parse(known.text), path)
@@ -148,6 +148,9 @@ def branch(request: HttpRequest, agent_id: RowId) -> HttpResponse:
     return render_page(request, "agents/branch.html", context, fragment="agents/_branch.html")
 
 
-def _agent_id(address: RowId) -> str:
+def _agent_id(request: HttpRequest, address: RowId) -> str:
     """Return the agent's id; the agent may be deleted while its past remains."""
-    return address if isinstance(address, str) else past_or_404(address).agent_id
+    if isinstance(address, str) and scope(request).is_unrestricted:
+        return address
+    agent_id: str = past_or_404(request, address).agent_id
+    return agent_id

@@ -11,6 +11,7 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_POST, require_safe
 
 from statestore import models
+from statestore.access.scope import Scope
 from statestore.db.fields import text_bytes
 from statestore.db.ids import RowId
 from statestore.db.routers import store_alias
@@ -19,7 +20,7 @@ from statestore.forms import MoveForm, TaskFilterForm
 from statestore.models.querysets import BY_CHANGE
 from statestore.tasks import graph as task_graph
 from statestore.tasks import service as task_service
-from statestore.views.access import actor, require
+from statestore.views.access import actor, require, scope
 from statestore.views.htmx import render_page
 from statestore.views.json_links import json_twin
 from statestore.views.states import StateView
@@ -58,8 +59,8 @@ class Column:
 @json_twin("list_tasks", "q", "status", "priority", agent="assigned_to")
 def task_list(request: HttpRequest) -> HttpResponse:
     """Show tasks as a list, or as a board by status."""
-    form = TaskFilterForm(request.GET)
-    counts = models.Task.objects.all().counts_by_status()
+    form, seen = TaskFilterForm(request.GET), scope(request)
+    counts = seen.tasks().counts_by_status()
     context: dict[str, object] = {
         "place": "tasks", "form": form, "counts": sorted(counts.items(), key=lambda pair: -pair[1]),
         "total": sum(counts.values()), "statuses": models.TaskStatus.choices, "priorities": models.TaskPriority.choices,
@@ -67,16 +68,16 @@ def task_list(request: HttpRequest) -> HttpResponse:
     if not form.is_valid():
         return render_page(request, "tasks/list.html", context, fragment="tasks/_rows.html")
     if form.cleaned_data["layout"] == "board":
-        return render_page(request, "tasks/board.html", context | {"columns": _columns(form)})
-    page = form.page(form.tasks(), BY_CHANGE)
+        return render_page(request, "tasks/board.html", context | {"columns": _columns(form, seen)})
+    page = form.page(form.tasks(seen), BY_CHANGE)
     cards = [Card(task, models.row_hash(task)) for task in page]
     return render_page(
         request, "tasks/list.html", context | {"page": page, "cards": cards}, fragment="tasks/_rows.html"
     )
 
 
-def _columns(form: TaskFilterForm) -> list[Column]:
-    tasks = form.tasks()
+def _columns(form: TaskFilterForm, seen: Scope) -> list[Column]:
+    tasks = form.tasks(seen)
     totals = tasks.counts_by_status()
     known = [(str(value), str(label)) for value, label in models.TaskStatus.choices]
     unknown = [(status, status) for status in totals if status not in models.TaskStatus.values][:4]
@@ -93,8 +94,8 @@ def _columns(form: TaskFilterForm) -> list[Column]:
 @json_twin("get_task")
 def task_detail(request: HttpRequest, task_id: RowId) -> HttpResponse:
     """Show a task: what it is, what it waits for and what waits for it, and what people did to it."""
-    task = _task_or_404(task_id)
-    graph = task_graph.around(task.pk)
+    task, seen = _task_or_404(request, task_id), scope(request)
+    graph = task_graph.around(task.pk, scope=seen)
     context = {
         "place": "tasks",
         "task": task,
@@ -104,7 +105,7 @@ def task_detail(request: HttpRequest, task_id: RowId) -> HttpResponse:
         "node": graph.nodes.get(task.pk),
         "drawn": task_graph_drawing.draw(graph, task.pk),
         "metadata": StateView(task.metadata) if task.metadata else None,
-        "history": models.AuditEntry.objects.about(task.pk).newest_first()[:HISTORY_ROWS],
+        "history": seen.audit().about(task.pk).newest_first()[:HISTORY_ROWS],
         "dependencies": [graph.nodes[edge.depends_on] for edge in graph.edges if edge.task == task.pk],
         "dependents": [graph.nodes[edge.task] for edge in graph.edges if edge.depends_on == task.pk],
     }
@@ -115,7 +116,7 @@ def task_detail(request: HttpRequest, task_id: RowId) -> HttpResponse:
 @require("change_task")
 def move_task(request: HttpRequest, task_id: RowId) -> HttpResponse:
     """Give a task another status, where it is the one that was seen."""
-    task, form = _task_or_404(task_id), MoveForm(request.POST)
+    task, form = _task_or_404(request, task_id), MoveForm(request.POST)
     if not form.is_valid():
         name, errors = next(iter(form.errors.items()))
         raise ValidationError(f"The task was not moved. {name}: {errors[0]}")
@@ -127,8 +128,8 @@ def move_task(request: HttpRequest, task_id: RowId) -> HttpResponse:
     return redirect(back if safe else moved)
 
 
-def _task_or_404(task_id: RowId) -> models.Task:
-    task = models.Task.objects.all().named(task_id)
+def _task_or_404(request: HttpRequest, task_id: RowId) -> models.Task:
+    task = scope(request).tasks().named(task_id)
     if task is None:
         raise Http404("Task not found. Its orchestrator may have deleted it.")
     return task

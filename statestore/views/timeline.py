@@ -26,7 +26,7 @@ LIST_ROWS: Final = 30
 @json_twin("get_timeline")
 def agent_timeline(request: HttpRequest, agent_id: RowId) -> HttpResponse:
     """Show the lanes, the slider, the selected moment and the list of records."""
-    agent, values = past_or_404(agent_id), TimelineForm(request.GET).checked
+    agent, values = past_or_404(request, agent_id), TimelineForm(request.GET).checked
     past = history.Past(agent.agent_id)
     if agent.is_gone and isinstance(values["moment"], moments.Now):
         # It has no present: the timeline begins with the last that is known.

@@ -8,9 +8,10 @@ from django.views.decorators.debug import sensitive_variables
 from django.views.decorators.http import require_http_methods, require_POST
 
 from statestore import models
-from statestore.access import tokens
-from statestore.errors import ValidationError
+from statestore.access import rights, tokens
+from statestore.errors import Forbidden, ValidationError
 from statestore.forms import TokenForm
+from statestore.models.user_access import words_of
 from statestore.views.access import actor
 from statestore.views.htmx import render_page
 from statestore.views.json_links import json_twin
@@ -27,15 +28,22 @@ def token_list(request: HttpRequest) -> HttpResponse:
         try:
             made, secret = tokens.create(request.user, **form.wanted(), by=actor(request))
             form = TokenForm()
-        except ValidationError as error:
-            form.add_error("name", str(error))
+        except (Forbidden, ValidationError) as error:
+            field = getattr(error, "field", "namespaces")
+            form.add_error(field if field in form.fields else "name", str(error))
+    limited_to = rights.namespaces_of(request.user)
     context = {
         "place": "tokens",
         "form": form,
         "made": made,
         "secret": secret,
-        "tokens": tokens.visible_to(request.user),
-        "sees_all": request.user.has_perm("statestore.view_apitoken"),
+        "tokens": [
+            (token, words_of(tokens.shown_namespaces(token, to=request.user)))
+            for token in tokens.visible_to(request.user)
+        ],
+        "sees_all": tokens.sees_all(request.user),
+        "limited_to": limited_to,
+        "limited_words": words_of(limited_to),
         "now": models.now(),
     }
     return render_page(request, "tokens/list.html", context, status=422 if form.errors else 200)

@@ -8,7 +8,7 @@ from django.views.decorators.http import require_safe
 from statestore import history, models
 from statestore.db.ids import RowId
 from statestore.history import moments
-from statestore.views.access import require_viewer
+from statestore.views.access import require_viewer, scope
 from statestore.views.diff_view import ComparisonView
 from statestore.views.htmx import render_page
 from statestore.views.json_links import json_twin
@@ -20,7 +20,7 @@ from statestore.views.states import StateView
 @json_twin("get_transition")
 def transition_detail(request: HttpRequest, transition_id: RowId) -> HttpResponse:
     """Show one transition: its changes in reading order, or the whole state after it."""
-    transition = transition_or_404(transition_id)
+    transition = transition_or_404(request, transition_id)
     agent = history.find_agent(transition.agent_id)
     whole = request.GET.get("show") == "state"
     context = {
@@ -44,16 +44,16 @@ def transition_detail(request: HttpRequest, transition_id: RowId) -> HttpRespons
 
 def _sibling(transition: models.Transition, *, older: bool) -> object:
     """Return the transition before or after one, among recorded or captured ones."""
-    rows: Any = models.CapturedChange.objects if transition.is_captured else models.Transition.objects
+    rows: Any = type(transition)._default_manager
     siblings = rows.all().of_agent(transition.agent_id).without_states()
     at = transition.timestamp, transition.rowid
     near = siblings.older_than(*at).newest_first() if older else siblings.newer_than(*at).oldest_first()
     return near.first()
 
 
-def transition_or_404(transition_id: RowId) -> models.Transition:
+def transition_or_404(request: HttpRequest, transition_id: RowId) -> models.Transition:
     """Return the transition of a URL, or answer 404."""
     transition = history.find_transition(transition_id)
-    if transition is None:
+    if transition is None or not scope(request).includes(transition.agent_id):
         raise Http404("Transition not found.")
     return transition

@@ -10,7 +10,7 @@ from django.core.management import CommandError, call_command
 from django.test import Client
 
 from statestore import models
-from statestore.access import tokens
+from statestore.access import rights, tokens
 from statestore.errors import ValidationError
 
 pytestmark = pytest.mark.django_db
@@ -80,7 +80,9 @@ def test_what_is_no_token_is_none(people: dict[str, User], text: str):
 
 def test_the_permissions_are_those_that_django_gives(people: dict[str, User]):
     for user in people.values():
-        assert tokens.permissions(user) == user.get_all_permissions()
+        loaded = User.objects.get(pk=user.pk)
+        rights.load(loaded)
+        assert loaded.get_all_permissions() == user.get_all_permissions()
 
 
 def test_a_token_needs_a_name_and_a_scope(people: dict[str, User]):

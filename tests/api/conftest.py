@@ -12,6 +12,8 @@ from statestore.access import tokens
 from statestore.api.site import site
 
 ROOT = "/api/v1"
+# All scopes of a token that may approve: none has this one and `restore`.
+APPROVING = tuple(scope for scope in tokens.ALL_SCOPES if scope != "restore")
 
 
 @dataclass

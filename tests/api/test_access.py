@@ -1,8 +1,8 @@
 """Who may call what: every call for every kind of caller, against one table. A call without a row fails.
 
 A row says which scope a token needs, which role its user needs at least, what the call answers when both are there, and
-what it answers to a token of another namespace. Callers without a login, with an expired or a revoked token get 401,
-all others 403.
+what it answers to a token, or to a user, of another namespace. Callers without a login, with an expired or a revoked
+token get 401, all others 403.
 """
 
 from collections.abc import Iterator
@@ -23,7 +23,7 @@ from statestore.api.site import site, urlpatterns
 from statestore.db.routers import store_alias
 from statestore.import_export.codec import FORMAT, line
 from statestore.tasks import service as task_service
-from tests.api.conftest import ROOT, Script
+from tests.api.conftest import APPROVING, ROOT, Script
 from tests.builders import NOW, make_agent, make_event, make_session, make_snapshot, make_task, make_transition
 from tests.conftest import signed_in
 from tests.views.test_access import TABLE as PAGES
@@ -65,7 +65,7 @@ TABLE: dict[str, tuple[str, str, int, int]] = {
     "POST /restores": ("restore", "operator", 201, NOT_THERE),
     "GET /restores/{restore_id}": ("read", "viewer", 200, NOT_THERE),
     "POST /restores/{restore_id}/apply": ("restore", "operator", 200, NOT_THERE),
-    "POST /restores/{restore_id}/approve": ("restore", "operator", 200, NOT_THERE),
+    "POST /restores/{restore_id}/approve": ("approve", "operator", 200, NOT_THERE),
     "POST /restores/{restore_id}/undo": ("restore", "operator", NOT_THERE, NOT_THERE),
     "GET /batches": ("read", "viewer", 200, 200),
     "POST /batches": ("restore", "operator", 201, NOT_THERE),
@@ -73,7 +73,7 @@ TABLE: dict[str, tuple[str, str, int, int]] = {
     "GET /batches/{batch_id}": ("read", "viewer", 200, NOT_THERE),
     "GET /batches/{batch_id}/agents": ("read", "viewer", 200, NOT_THERE),
     "POST /batches/{batch_id}/apply": ("restore", "operator", 200, NOT_THERE),
-    "POST /batches/{batch_id}/approve": ("restore", "operator", 200, NOT_THERE),
+    "POST /batches/{batch_id}/approve": ("approve", "operator", 200, NOT_THERE),
     "POST /batches/{batch_id}/undo": ("restore", "operator", 409, NOT_THERE),
     "GET /events": ("read", "viewer", 200, 200),
     "POST /events": ("write", "operator", 201, 422),
@@ -209,7 +209,8 @@ def callers(people: dict[str, User]) -> Iterator[tuple[str, Script | None, User 
     for role in ROLES:
         yield f"login of a {role}", None, people[role]
         yield f"token of a {role}", _script(people[role]), None
-    for scope in tokens.SCOPES:
+        yield f"approving token of a {role}", _script(people[role], *APPROVING), None
+    for scope in tokens.ALL_SCOPES:
         yield f"scope {scope}", _script(people["administrator"], scope), None
     for state, change in (("expired", {"expires_at": 1}), ("revoked", {"revoked_at": 1})):
         script = _script(people["administrator"])
@@ -220,6 +221,12 @@ def callers(people: dict[str, User]) -> Iterator[tuple[str, Script | None, User 
     User.objects.filter(pk=gone.pk).update(is_active=False)
     yield "token of who left", script, None
     yield "other namespace", _script(people["administrator"], namespaces=["m"]), None
+    yield "approving from another namespace", _script(people["administrator"], *APPROVING, namespaces=["m"]), None
+    limited = User.objects.create(username="limited")
+    limited.groups.set(people["administrator"].groups.all())
+    models.UserAccess.objects.create(user=limited, namespaces=["m"])
+    yield "login of a user of another namespace", None, limited
+    yield "token of a user of another namespace", _script(limited), None
     yield "wrong secret", Script(_script(people["administrator"]).secret[:-1] + "~", Client()), None
 
 
@@ -231,12 +238,18 @@ def wanted(call: str, who: str) -> int:
     scope, least, answer, elsewhere = TABLE[call]
     if who in {"anonymous", "expired token", "revoked token", "token of who left", "wrong secret"}:
         return NOBODY
-    if who == "other namespace":
-        return elsewhere
+    if who.startswith("scope ") and who != f"scope {scope}":
+        return NO
+    if not who.startswith(("login", "scope")) and scope == ("restore" if who.startswith("approving") else "approve"):
+        return NO
     if call == "POST /tokens" and not who.startswith("login"):
         return NO
+    if who.endswith("namespace"):
+        # A limited user's tokens and saved searches are the user's own; a limited token sees none of its user's.
+        is_own = " user of " in who and call.split(" ")[1].startswith(("/tokens", "/views"))
+        return answer if is_own else elsewhere
     if who.startswith("scope "):
-        return answer if who == f"scope {scope}" else NO
+        return answer
     return answer if ROLES.index(who.split()[-1]) >= ROLES.index(least) else NO
 
 

@@ -7,7 +7,7 @@ from django.contrib.auth.models import User
 
 from statestore import models
 from statestore.restore import limits as restore_limits
-from tests.api.conftest import Script, script_of
+from tests.api.conftest import APPROVING, Script, script_of
 from tests.builders import NOW, make_agent, make_transition
 
 pytestmark = pytest.mark.django_db
@@ -81,13 +81,14 @@ def test_an_agent_that_moved_is_left_alone_and_named(script: Script):
     assert script.get(restored["items"][0]["restore"].removeprefix("/api/v1")).json()["state"] == "applied"
 
 
-def test_a_batch_that_is_not_what_was_seen_is_not_applied(script: Script):
+def test_a_batch_that_is_not_what_was_seen_is_not_applied(script: Script, people: dict[str, User]):
     make_fleet()
+    approver = script_of(people["operator"], *APPROVING)
     made = prepared(script)
     url = made["Location"].removeprefix("/api/v1")
     script.post(f"{url}/apply")
     for verb in ("apply", "approve", "undo"):
-        refused = script.post(f"{url}/{verb}", if_match=made["ETag"])
+        refused = (approver if verb == "approve" else script).post(f"{url}/{verb}", if_match=made["ETag"])
         assert (refused.status_code, refused["ETag"]) == (412, script.get(url)["ETag"])
     assert models.Batch.objects.count() == 1
 
@@ -112,8 +113,8 @@ def test_where_two_must_agree_the_second_approves(script: Script, people: dict[s
     url = made["Location"].removeprefix("/api/v1")
     refused = script.post(f"{url}/apply")
     assert (refused.status_code, refused.json()["type"]) == (409, "/api/v1/problems/needs-approval")
-    assert script.post(f"{url}/approve").status_code == 409  # one's own
-    assert script_of(people["operator"]).post(f"{url}/approve").json()["approved_by"] == "operator"
+    assert script_of(people["administrator"], *APPROVING).post(f"{url}/approve").status_code == 409  # one's own
+    assert script_of(people["operator"], "approve").post(f"{url}/approve").json()["approved_by"] == "operator"
     assert script.post(f"{url}/apply").json()["done"] == 3
 
 
@@ -125,7 +126,9 @@ def test_a_token_of_a_namespace_sees_only_batches_that_lie_within(script: Script
     assert [row["id"] for row in own.get("/batches").json()["items"]] == [inside.json()["id"]]
     url = mixed["Location"].removeprefix("/api/v1")
     assert own.get(url).status_code == own.get(f"{url}/agents").status_code == 404
-    assert {own.post(f"{url}/{verb}").status_code for verb in ("apply", "approve", "undo")} == {404}
+    assert {own.post(f"{url}/{verb}").status_code for verb in ("apply", "undo")} == {404}
+    approver = script_of(people["administrator"], *APPROVING, namespaces=["n"])
+    assert approver.post(f"{url}/approve").status_code == 404
     etag = "0" * 64
     refused = own.post("/batches", {"at": NOW, "agents": [{"agent": "other", "etag": etag}]})
     assert (refused.status_code, "other" in refused.json()["detail"]) == (404, True)

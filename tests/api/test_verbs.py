@@ -11,7 +11,7 @@ from statestore import models
 from statestore.access.audit import SYSTEM
 from statestore.db.routers import store_alias
 from statestore.tasks import edits
-from tests.api.conftest import Script, script_of
+from tests.api.conftest import APPROVING, Script, script_of
 from tests.builders import NOW, make_agent, make_event, make_session, make_snapshot, make_task, make_transition
 
 pytestmark = pytest.mark.django_db
@@ -67,8 +67,8 @@ def test_a_plan_is_previewed_saved_approved_and_applied(script: Script, people: 
     assert plan.status_code == 201, plan.content
     address = plan.json()["address"]
     assert plan.json()["state"] == "planned"
-    assert script.post(f"/restores/{address}/approve").status_code == 409  # one's own
-    other = script_of(people["operator"])
+    own, other = (script_of(people[name], *APPROVING) for name in ("administrator", "operator"))
+    assert own.post(f"/restores/{address}/approve").status_code == 409
     assert other.post(f"/restores/{address}/approve").json()["approved_by"] == "operator"
     assert script.post(f"/restores/{address}/apply").json()["state"] == "applied"
     assert script.get("/agents/a1").json()["state"] == {"step": 2, "goal": "y"}

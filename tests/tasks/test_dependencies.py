@@ -22,7 +22,7 @@ from statestore.store import StateStore
 from statestore.tasks import edits
 from statestore.tasks import service as task_service
 from tests.api.conftest import Script, script_of
-from tests.builders import NOW, make_task
+from tests.builders import NOW, make_agent, make_task
 from tests.foreign.orchestrator import task_statements
 from tests.tasks.test_stale import admin_form
 
@@ -246,8 +246,10 @@ def test_an_import_removes_the_edges_that_a_changed_list_gave_up_and_no_others()
 
 
 def test_a_token_of_a_namespace_may_keep_a_dependency_that_is_gone():
-    make_task(id="t1", title="T1", dependencies='["gone"]')
-    Scope(("n",)).require_tasks(["gone"], besides=models.Task.objects.get())
+    make_agent("own", namespace="n")
+    make_task(id="t1", title="T1", dependencies='["gone"]', assigned_to="own")
+    edit = {"id": "t1", "title": "T2", "dependencies": ["gone"]}
+    assert task_service.save_task(store_alias(), edit, by=SYSTEM, scope=Scope(("n",))).title == "T2"
 
 
 def test_a_task_without_an_id_is_a_new_one_though_there_is_one_with_an_empty_id():

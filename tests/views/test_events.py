@@ -228,14 +228,47 @@ def exported(client: Client, kind: str, q: str = "") -> bytes:
     return b"".join(response.streaming_content)
 
 
-@pytest.mark.parametrize(
-    "start", ["=", "+", "-", "@", "＝", "＋", "－", "＠", "  =", "\t=", "\n@", "\u00a0=", "\u3000＝", "\t"]
-)
+@pytest.mark.parametrize("start", ["=", "+", "-", "@", "＝", "＋", "－", "＠", "  =", "\u00a0=", "\u3000＝", "\t"])
 def test_no_sign_that_a_spreadsheet_takes_for_a_formula_begins_a_cell(viewer: Client, start: str):
     make_event(content=f"{start}1+1")
     (line,) = list(csv.reader(io.StringIO(exported(viewer, "csv").decode(), newline="")))[1:]
     assert line[6] == f"'{start}1+1"
     assert json.loads(exported(viewer, "ndjson"))["content"] == f"{start}1+1"
+
+
+@pytest.mark.parametrize("separator", [";", "\t", "\n", "\r\n", ";;", "; ", "\t\n", ';"', "; \ufeff", "\x0b", "\x85"])
+@pytest.mark.parametrize("sign", ["=", "+", "-", "@", "＝"])
+def test_no_formula_begins_where_a_spreadsheet_might_split_a_cell(viewer: Client, separator: str, sign: str):
+    make_event(content=f"a{separator}{sign}1+1{separator}{sign}2")
+    rows = exported(viewer, "csv").decode()
+    (line,) = list(csv.reader(io.StringIO(rows, newline="")))[1:]
+    assert line[6] == f"a{separator}'{sign}1+1{separator}'{sign}2"
+    cells = [cell.strip(' \ufeff"\r\n') for cell in re.split(r"[;\t\r\n\x0b\x85]", rows)]
+    assert not [cell for cell in cells if cell.startswith(sign)]
+    assert json.loads(exported(viewer, "ndjson"))["content"] == f"a{separator}{sign}1+1{separator}{sign}2"
+
+
+@pytest.mark.parametrize("start", ["\t=", "\n@", "\r\n-"])
+def test_a_formula_after_a_separator_at_the_start_is_none_in_either_cell(viewer: Client, start: str):
+    make_event(content=f"{start}1+1")
+    (line,) = list(csv.reader(io.StringIO(exported(viewer, "csv").decode(), newline="")))[1:]
+    assert line[6] == f"'{start[:-1]}'{start[-1]}1+1"
+
+
+def test_signs_within_words_stay_as_they_are(viewer: Client):
+    make_event(content="a-b; c=d, -e\tf+g")
+    (line,) = list(csv.reader(io.StringIO(exported(viewer, "csv").decode(), newline="")))[1:]
+    assert line[6] == "a-b; c=d, -e\tf+g"
+
+
+def test_an_export_for_excel_begins_with_a_byte_order_mark(viewer: Client):
+    make_event(content="é")
+    plain = exported(viewer, "csv")
+    marked = viewer.get("/search/export/", {"q": "", "format": "csv", "bom": "1"})
+    assert b"".join(marked.streaming_content) == b"\xef\xbb\xbf" + plain
+    assert "format=csv&amp;bom=1&amp;q=" in viewer.get("/events/").content.decode()
+    lines = viewer.get("/search/export/", {"q": "", "format": "ndjson", "bom": "1"})
+    assert b"".join(lines.streaming_content).startswith(b"{")
 
 
 @pytest.mark.sqlite

@@ -6,6 +6,7 @@ from django.http import HttpRequest, HttpResponse
 from ninja import Query
 
 from statestore import models, restore
+from statestore.access import rights
 from statestore.agents import service as agent_service
 from statestore.api.auth import Caller, caller
 from statestore.api.calls import Calls
@@ -80,7 +81,7 @@ def put_agent(request: HttpRequest, agent_id: str, body: AgentIn) -> HttpRespons
 
 def _require_save(who: Caller) -> None:
     """Raise Forbidden if the caller may not save states: otherwise saving an old one would need no approval."""
-    if restore.saving_needs_permission() and not who.user.has_perm("statestore.save_state"):
+    if restore.saving_needs_permission() and not rights.may(who.user, "save_state"):
         raise Forbidden(
             f"Restores need approval here, so saving a state requires the permission save_state, which the user"
             f" {who.user.get_username()} lacks. Nothing was changed. Save a plan of a restore, or have the permission"
@@ -186,10 +187,10 @@ def fork_agent(request: HttpRequest, agent_id: str, body: ForkIn) -> HttpRespons
         with transactions.writing(who.scope.using):
             agent = find_past(request, agent_id)
             check_row(request, agent)
-            who.scope.require_new_agent(body.agent_id)
             child = restore.fork(
-                agent.agent_id, body.moment, body.agent_id, by=who.actor, name=body.name, reason=body.reason
-            )
+                agent.agent_id, body.moment, body.agent_id, by=who.actor, name=body.name, reason=body.reason,
+                scope=who.scope,
+            )  # fmt: skip
         return _saved(agent_service.Saved(child, True, None))
 
     return run_in_transaction(request, write)

@@ -98,9 +98,12 @@ def apply_batch(request: HttpRequest, batch_id: str) -> HttpResponse:
     return run_resumable(request, work)
 
 
-@calls.action("/batches/{batch_id}/approve", {200: FleetBatchOut}, scope="restore", may="restore_agent")
+@calls.action("/batches/{batch_id}/approve", {200: FleetBatchOut}, scope="approve", may="restore_agent")
 def approve_batch(request: HttpRequest, batch_id: str) -> HttpResponse:
-    """Approve another user's batch. `If-Match` takes the batch's ETag."""
+    """Approve another user's batch. `If-Match` takes the batch's ETag.
+
+    It takes what the approval of a plan takes.
+    """
 
     def write() -> HttpResponse:
         restore.approve_batch(_matching(request, batch_id), by=caller(request).actor)

@@ -14,13 +14,12 @@ from statestore.api.idempotency import run_in_transaction, run_resumable
 from statestore.api.parsers import decoded, read, stored
 from statestore.api.problems import Problem
 from statestore.api.resources import Resource
-from statestore.api.responses import answer, listed, page_of
+from statestore.api.responses import answer, listed
 from statestore.api.schemas.common import Listed, PageIn
 from statestore.api.schemas.events import BatchIn, BatchOut, BatchQueryIn, EventIn, EventOut, EventsIn, SearchIn
 from statestore.errors import ValidationError
 from statestore.events import ingest
 from statestore.jsondiff import parsing, pointer
-from statestore.models.querysets import BY_TIME
 
 calls = Calls("events")
 EVENT = Resource("event", Scope.events, EventOut.of)
@@ -46,22 +45,28 @@ def search_events(request: HttpRequest, params: Query[SearchIn]) -> HttpResponse
 
 def _page(request: HttpRequest, query: search.Query, params: PageIn) -> HttpResponse:
     scope = caller(request).scope
-    if scope.is_unrestricted:
-        results = search.find(query, cursor=params.cursor, limit=params.limit, whole=True, using=scope.using)
-        return listed(results, EventOut.of, results.older)
-    # The index does not know namespaces: scan the events of those the token can see.
-    events = search.narrowed(scope.events(), query)
-    return page_of(events, BY_TIME, params, EventOut.of)
+    results = search.find(
+        query, cursor=params.cursor, limit=params.limit, whole=True, among=scope.searched_events(), using=scope.using
+    )
+    return listed(results, EventOut.of, results.older)
 
 
 @calls.call("POST", "/events", {201: EventOut}, scope="write", may="ingest", tagged=True)
 def save_event(request: HttpRequest, body: EventIn) -> HttpResponse:
-    """Save an event. An existing event with the same id is replaced."""
-    scope = caller(request).scope
+    """Save an event. An existing event with the same id is replaced.
+
+    An event of the actor type `User` must be by the caller: `actor_id` is the caller's user name. For callers that are
+    limited to namespaces the actor must be one of their agents, and the session theirs or new.
+    """
+    who = caller(request)
+    scope = who.scope
 
     def write() -> HttpResponse:
         event = {**body.model_dump(), "metadata": stored(body.metadata)}
-        outcome = ingest.ingest(scope.using, [event], scope=scope, whole=True)
+        try:
+            outcome = ingest.ingest(scope.using, [event], scope=scope, author=who.user.get_username(), whole=True)
+        except ingest.BadEvent as error:
+            raise ValidationError(f"The event {error.reason} Nothing was saved.", field=error.field) from None
         return EVENT.written(models.Event.objects.using(scope.using).get(pk=outcome.ids[0]), is_new=True)
 
     return run_in_transaction(request, write)
@@ -73,15 +78,16 @@ def save_events(request: HttpRequest, params: Query[BatchQueryIn]) -> HttpRespon
 
     Valid events are saved, replacing existing ones with the same id; `refused` lists the others with reasons. With
     `all_or_nothing` all are saved in one transaction, or none. With an Idempotency-Key events without an id get the
-    same id on every retry, so none is saved twice.
+    same id on every retry, so none is saved twice. Actors and sessions are checked as by `POST /events`.
     """
-    scope = caller(request).scope
+    who = caller(request)
+    scope, author = who.scope, who.user.get_username()
     events, whole = _events(request)
     whole = whole or params.all_or_nothing
 
     def write(seed: str | None = None) -> HttpResponse:
         try:
-            outcome = ingest.ingest(scope.using, events, scope=scope, whole=whole, seed=seed)
+            outcome = ingest.ingest(scope.using, events, scope=scope, author=author, whole=whole, seed=seed)
         except ingest.BadEvent as error:
             place = {"where": "body", "pointer": f"/events/{error.position_in_batch}", "detail": str(error)}
             raise Problem("invalid", str(error), places=[place]) from None

@@ -144,9 +144,13 @@ def apply_restore(request: HttpRequest, restore_id: str) -> HttpResponse:
     return run_in_transaction(request, write)
 
 
-@calls.action("/restores/{restore_id}/approve", {200: PlanOut}, scope="restore", may="restore_agent")
+@calls.action("/restores/{restore_id}/approve", {200: PlanOut}, scope="approve", may="restore_agent")
 def approve_restore(request: HttpRequest, restore_id: str) -> HttpResponse:
-    """Approve another user's plan. `If-Match` takes the plan's ETag."""
+    """Approve another user's plan. `If-Match` takes the plan's ETag.
+
+    Approving is a person's: it takes a login, or a token of another user with the scope `approve`, which no token has
+    beside `restore`.
+    """
 
     def write() -> HttpResponse:
         plan = _plan(request, restore_id)

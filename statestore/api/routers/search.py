@@ -23,9 +23,9 @@ calls = Calls("events")
 
 
 def _within(request: HttpRequest) -> dict[str, Any]:
-    """Return the events to search. The index does not know namespaces: for a limited token the events are scanned."""
+    """Return the events to search."""
     scope = caller(request).scope
-    return {"using": scope.using, "among": None if scope.is_unrestricted else scope.events()}
+    return {"using": scope.using, "among": scope.searched_events()}
 
 
 @calls.call("GET", "/events/search/facets", {200: FacetsOut}, may="view_event")

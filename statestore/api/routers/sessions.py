@@ -1,7 +1,5 @@
 """Sessions."""
 
-from typing import Any
-
 from django.http import HttpRequest, HttpResponse
 from ninja import Query
 
@@ -24,42 +22,32 @@ from statestore.api.schemas.sessions import (
     SessionPutIn,
     SessionsIn,
 )
-from statestore.db import pagination, transactions
+from statestore.db import transactions
 from statestore.sessions import service as session_service
 
 calls = Calls("tasks and sessions")
 SESSION = Resource("session", Scope.sessions, SessionOut.of)
-BY_START = ("-started_at", "-rowid")
 
 
 @calls.call("GET", "/sessions", {200: Listed[ListedSessionOut]}, may="view_session", fails=(404,))
 def list_sessions(request: HttpRequest, params: Query[SessionsIn]) -> HttpResponse:
     """List sessions by their last event, newest first, including sessions that only events refer to.
 
-    With `open`, or with a token limited to namespaces, only recorded sessions are listed, by their start.
+    With `open`, or to callers that are limited to namespaces, only recorded sessions are listed, by their start.
     """
     scope = caller(request).scope
-    if not scope.is_unrestricted or params.open is not None:
-        rows = pagination.page(_recorded(request, params), BY_START, cursor=params.cursor, size=params.limit)
-        return listed(sessions.of_rows(rows, using=scope.using), ListedSessionOut.of_listed, rows.older)
     agent_id = find_agent(request, params.agent).agent_id if params.agent else ""
+    if not scope.is_unrestricted or params.open is not None:
+        rows = scope.sessions().matching(params.q, params.status, agent_id)
+        rows = rows if params.open is None else rows.filter(ended_at__isnull=params.open)
+        recorded = sessions.recorded(rows, cursor=params.cursor, size=params.limit)
+        return listed(recorded.rows, ListedSessionOut.of_listed, recorded.older)
     cursor, _, beyond = params.cursor.partition(".")
     page = sessions.listed(params.q, params.status, agent_id, cursor=cursor, beyond=beyond, size=params.limit)
     next_cursor = f".{page.beyond}" if page.older is None and page.beyond else None
     if page.older is not None:
         next_cursor = f"{page.older}.{beyond}" if beyond else page.older
     return listed(page.rows, ListedSessionOut.of_listed, next_cursor)
-
-
-def _recorded(request: HttpRequest, params: SessionsIn) -> Any:
-    rows = caller(request).scope.sessions()
-    if params.q:
-        rows = rows.filter(pk__holds=params.q)
-    if params.agent:
-        rows = rows.of_agent(find_agent(request, params.agent).agent_id)
-    if params.open is not None:
-        rows = rows.filter(ended_at__isnull=params.open)
-    return rows.filter(status=params.status) if params.status else rows
 
 
 @calls.call("POST", "/sessions", {201: SessionOut}, scope="write", may="add_session", tagged=True)
@@ -121,8 +109,8 @@ def _save_session(request: HttpRequest, row: models.Session, body: SessionPatchI
     for name, value in body.model_dump(exclude_unset=True).items():
         if value is not None or name in {"ended_at", "metadata"}:
             setattr(row, name, stored(value) if name == "metadata" else value)
-    who.scope.require_agent(row.agent_id, "A session")
-    row = session_service.save_session(who.scope.using, row, by=who.actor, if_match=if_match(request))
+    etag = if_match(request)
+    row = session_service.save_session(who.scope.using, row, by=who.actor, if_match=etag, scope=who.scope)
     return SESSION.written(row, is_new=is_new)
 
 

@@ -27,7 +27,7 @@ def get_me(request: HttpRequest) -> HttpResponse:
             user=who.user.get_username(),
             token=None if token is None else token.prefix,
             scopes=None if token is None else token.scopes.split(),
-            namespaces=None if token is None else token.namespaces,
+            namespaces=None if who.scope.namespaces is None else list(who.scope.namespaces),
             permissions=sorted(name for app, _, name in permissions if app == "statestore"),
         )
     )
@@ -35,10 +35,13 @@ def get_me(request: HttpRequest) -> HttpResponse:
 
 @calls.call("GET", "/health", {200: HealthOut}, may="view_agentstate")
 def get_health(request: HttpRequest) -> HttpResponse:
-    """Read the store's health, and the number of agents by status."""
-    status = store_status()
-    findings = [FindingOut.of(finding) for finding in doctor.examine(thorough=False)]
-    agents = caller(request).scope.agents().alive().counts_by_status()
+    """Read the store's health, and the number of agents by status.
+
+    Findings concern the whole store: callers that are limited to namespaces get none.
+    """
+    status, scope = store_status(), caller(request).scope
+    findings = [FindingOut.of(finding) for finding in doctor.examine(thorough=False)] if scope.is_unrestricted else []
+    agents = scope.agents().alive().counts_by_status()
     state = status.found or status.state
     return answer(HealthOut(ready=status.is_ready, store=state, agents=agents, findings=findings))
 
@@ -65,7 +68,7 @@ def list_migrations(request: HttpRequest) -> HttpResponse:
 def list_processes(request: HttpRequest) -> HttpResponse:
     """List the agents of `descartes ps` that were started last, from the table that `descartes init` makes.
 
-    They have no namespace, so that a token that is limited to some sees none.
+    They have no namespace, so that callers that are limited to some see none.
     """
     scope = caller(request).scope
     return listed(processes.newest(scope.using) if scope.is_unrestricted else [], ProcessOut.of)

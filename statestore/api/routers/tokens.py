@@ -22,14 +22,14 @@ calls = Calls("tokens")
 def list_tokens(request: HttpRequest, params: Query[PageIn]) -> HttpResponse:
     """List your tokens, newest first. Administrators see all tokens."""
     rows = tokens.visible_to(_owner(request).user)
-    return page_of(rows, ("-created_at", "-id"), params, TokenOut.of)
+    return page_of(rows, ("-created_at", "-id"), params, lambda token: _serialized(request, token))
 
 
 @calls.call("GET", "/tokens/{token_id}", {200: TokenOut}, tagged=True)
 def get_token(request: HttpRequest, token_id: str) -> HttpResponse:
     """Read a token. The secret is never returned again."""
     token = tokens.find(tokens.visible_to(_owner(request).user), token_id)
-    return resource(request, models.row_hash(token), lambda: TokenOut.of(token))
+    return resource(request, models.row_hash(token), lambda: _serialized(request, token))
 
 
 @calls.call("POST", "/tokens", {201: TokenMadeOut}, scope="admin", tagged=True)
@@ -62,16 +62,21 @@ def revoke_token(request: HttpRequest, token_id: str) -> HttpResponse:
 
     def work(seed: str | None) -> HttpResponse:
         token = tokens.revoke(token_id, by=who.user)
-        return written(TokenOut.of(token), etag=models.row_hash(token))
+        return written(_serialized(request, token), etag=models.row_hash(token))
 
     return run_resumable(request, work)
 
 
 def _owner(request: HttpRequest) -> Caller:
-    """Return the caller, unless limited to namespaces: tokens reveal the names of all namespaces."""
+    """Return the caller, unless its token sees less than its user: tokens name the other namespaces of that."""
     who = caller(request)
-    who.require_unrestricted("A token")
+    if who.scope.holder == "token":
+        who.require_unrestricted("A token")
     return who
+
+
+def _serialized(request: HttpRequest, token: models.ApiToken) -> TokenOut:
+    return TokenOut.of(token, namespaces=tokens.shown_namespaces(token, to=caller(request).user))
 
 
 def _created(token: models.ApiToken, secret: str | None) -> HttpResponse:

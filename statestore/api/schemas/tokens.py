@@ -5,21 +5,22 @@ from typing import Annotated, Literal
 from django.urls import reverse
 from pydantic import BeforeValidator, Field
 
-from statestore.access.tokens import MOST_DAYS, MOST_NAMESPACES, USUAL_DAYS
+from statestore.access.rights import MOST_NAMESPACES, NAMESPACE_CHARACTERS
+from statestore.access.tokens import MOST_DAYS, USUAL_DAYS
 from statestore.api.schemas.common import In, Out
 from statestore.api.schemas.fields import StoredSeconds, Text, Time, api_url
 
-Scope = Literal["read", "write", "restore", "admin"]
+Scope = Literal["read", "write", "restore", "approve", "admin"]
 
 
 class TokenIn(In):
     """A token to create."""
 
     name: Annotated[str, Field(min_length=1, max_length=100, description="A name, such as the script that uses it.")]
-    scopes: Annotated[list[Scope], Field(min_length=1, max_length=4)]
+    scopes: Annotated[list[Scope], Field(min_length=1, max_length=5, description="Not both restore and approve.")]
     namespaces: Annotated[
-        list[Annotated[str, Field(max_length=500)]] | None,
-        Field(max_length=MOST_NAMESPACES, description="Visible namespaces; null for all."),
+        list[Annotated[str, Field(max_length=NAMESPACE_CHARACTERS)]] | None,
+        Field(max_length=MOST_NAMESPACES, description="Visible namespaces; null for all that the account sees."),
     ] = None
     days: Annotated[int, Field(ge=1, le=MOST_DAYS, description="Days until it expires.")] = USUAL_DAYS
 

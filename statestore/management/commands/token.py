@@ -21,7 +21,11 @@ class Command(BaseCommand):
         create = verbs.add_parser("create", help="make a token; its secret is shown this once")
         create.add_argument("name", help="which script uses it")
         create.add_argument("--user", required=True, help="the user on whose behalf it acts, with their role")
-        create.add_argument("--scopes", default="read", help="some of read,write,restore,admin (default: read)")
+        create.add_argument(
+            "--scopes",
+            default="read",
+            help="some of read,write,restore,admin, or approve without restore (default: read)",
+        )
         create.add_argument("--namespaces", help="only these, with commas; an empty one for agents without")
         create.add_argument("--days", type=int, default=tokens.USUAL_DAYS, help="how long it holds (default: 90)")
         verbs.add_parser("list", help="show all tokens, never their secrets")

@@ -1,5 +1,6 @@
 """The activity of the last 24 hours, as bars."""
 
+import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
@@ -9,6 +10,7 @@ from django.urls import reverse
 from django.utils.http import urlencode
 
 from statestore import models
+from statestore.access.scope import Scope
 
 HOURS: Final = 24
 HOUR_SECONDS: Final = 3600
@@ -48,16 +50,23 @@ class Bar:
         return self.x + 12
 
 
-def draw(now: int) -> list[Bar]:
-    """Return a bar for each of the last 24 hours, oldest first."""
+def draw(now: int, seen: Scope) -> list[Bar]:
+    """Return a bar for each of the last 24 hours, oldest first, of what a user sees."""
     start = now - now % HOUR_SECONDS - (HOURS - 1) * HOUR_SECONDS
-    counts: list[dict[int, int]] = cache.get_or_set(f"activity-{start}", lambda: _counts(start), CACHED_SECONDS) or []
+    counts: list[dict[int, int]] = (
+        cache.get_or_set(_key(start, seen), lambda: _counts(start, seen), CACHED_SECONDS) or []
+    )
     tops = [max(count.values(), default=0) or 1 for count in counts]
     return [_bar(hour, start, [count.get(hour, 0) for count in counts], tops) for hour in range(HOURS)]
 
 
-def _counts(start: int) -> list[dict[int, int]]:
-    tables = (models.Event.objects.all(), models.Transition.objects.all(), models.Restore.objects.all())
+def _key(start: int, seen: Scope) -> str:
+    namespaces = "" if seen.namespaces is None else models.sha256(json.dumps(sorted(seen.namespaces)))
+    return f"activity-{start}-{namespaces}"
+
+
+def _counts(start: int, seen: Scope) -> list[dict[int, int]]:
+    tables = (seen.events(), seen.transitions(), seen.restores())
     return [rows.hourly_counts(start) for rows in tables]
 
 

@@ -1,0 +1,89 @@
+"""What a user may do and see: the permissions of their roles, and the namespaces that they are limited to.
+
+Both are read by one statement, once for each request, and kept with the user.
+"""
+
+import json
+from collections.abc import Iterable
+from functools import cache
+from typing import Any, Final
+
+from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, Permission
+from django.db import connections
+from django.db.models import Q, TextField, Value
+from django.db.models.functions import Cast
+
+from statestore import models
+from statestore.errors import ValidationError
+
+MOST_NAMESPACES: Final = 50
+NAMESPACE_CHARACTERS: Final = 500
+# The label of the row that has the namespaces; no app has such a label.
+_NAMESPACES: Final = "namespaces of"
+
+
+def may(user: AbstractBaseUser | AnonymousUser, codename: str) -> bool:
+    """Return whether a user's roles have a permission of ours."""
+    load(user)
+    return bool(user.has_perm(f"statestore.{codename}"))  # type: ignore[union-attr]
+
+
+def namespaces_of(user: AbstractBaseUser | AnonymousUser) -> tuple[str, ...] | None:
+    """Return the namespaces that a user is limited to, None for the whole store, which superusers always see."""
+    load(user)
+    namespaces: tuple[str, ...] | None = user._statestore_namespaces  # type: ignore[union-attr]
+    return namespaces
+
+
+def narrowed(namespaces: Iterable[str] | None, user: AbstractBaseUser | AnonymousUser) -> tuple[str, ...] | None:
+    """Return those of some namespaces that a user sees; None stands for the whole store."""
+    own = namespaces_of(user)
+    if namespaces is None:
+        return own
+    return tuple(name for name in namespaces if own is None or name in own)
+
+
+def load(user: Any) -> None:
+    """Read what Django's own permission check would take two statements for, and the namespaces with it."""
+    if hasattr(user, "_statestore_namespaces"):
+        return
+    if user.pk is None or user.is_superuser:
+        user._statestore_namespaces = None
+        return
+    with connections["default"].cursor() as cursor:
+        cursor.execute(_sql(), [user.pk, user.pk, _NAMESPACES, user.pk])
+        rows = cursor.fetchall()
+    user._perm_cache = {f"{label}.{codename}" for label, codename in rows if label != _NAMESPACES}
+    user._statestore_namespaces = next((_named(text) for label, text in rows if label == _NAMESPACES), None)
+
+
+@cache
+def _sql() -> str:
+    permissions = Permission.objects.using("default").filter(Q(user=1) | Q(group__user=1))
+    access = models.UserAccess.objects.using("default").filter(user=1, namespaces__isnull=False)
+    rows = permissions.order_by().values_list("content_type__app_label", "codename")
+    named = access.values_list(Value(_NAMESPACES), Cast("namespaces", TextField()))
+    sql: str = rows.union(named, all=True).query.sql_with_params()[0]
+    return sql
+
+
+def _named(text: str) -> tuple[str, ...] | None:
+    """Return the namespaces of a stored list. What is no list names none: such a user sees nothing."""
+    names = json.loads(text)
+    if names is None:
+        return None
+    return tuple(str(name) for name in names) if isinstance(names, list) else ()
+
+
+def checked_namespaces(names: Iterable[str], what: str) -> list[str]:
+    """Return the names of namespaces, sorted, each once. Raises ValidationError for what cannot be one."""
+    distinct = sorted(set(names))
+    if len(distinct) > MOST_NAMESPACES:
+        raise ValidationError(f"{what} can be limited to at most {MOST_NAMESPACES} namespaces.", field="namespaces")
+    for name in distinct:
+        if len(name) > NAMESPACE_CHARACTERS or "\0" in name:
+            raise ValidationError(
+                f"“{name[:80]}” is not a valid namespace: at most {NAMESPACE_CHARACTERS} characters, no NUL.",
+                field="namespaces",
+            )
+    return distinct

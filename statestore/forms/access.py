@@ -1,0 +1,56 @@
+"""The namespaces that a user is limited to, as administrators set them in the admin."""
+
+from typing import Any
+
+from django import forms
+
+from statestore import models
+from statestore.access import rights
+from statestore.errors import ValidationError
+
+
+class UserAccessForm(forms.ModelForm):  # type: ignore[type-arg]
+    """Whether a user is limited, and to which namespaces: one name for each line."""
+
+    is_limited = forms.BooleanField(
+        required=False, label="Limited to namespaces", help_text="If not, the user sees the whole store."
+    )
+    names = forms.CharField(
+        required=False, label="Namespaces", help_text="One per line.",
+        widget=forms.Textarea(attrs={"rows": 4, "class": "vLargeTextField", "spellcheck": "false"}),
+    )  # fmt: skip
+    without_namespace = forms.BooleanField(required=False, label="Agents without a namespace")
+
+    class Meta:
+        model = models.UserAccess
+        fields: list[str] = []
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        namespaces = self.instance.namespaces
+        if namespaces is not None:
+            names = [str(name) for name in namespaces]
+            self.initial["is_limited"] = True
+            self.initial["names"] = "\n".join(name for name in names if name)
+            self.initial["without_namespace"] = "" in names
+
+    def clean(self) -> dict[str, Any]:
+        values: dict[str, Any] = super().clean() or self.cleaned_data
+        names = [line.strip() for line in values.get("names", "").splitlines() if line.strip()]
+        names += [""] if values.get("without_namespace") else []
+        if values.get("is_limited"):
+            self._check(names)
+        elif names:
+            raise forms.ValidationError("Check “Limited to namespaces”, or leave the namespaces empty.")
+        self.instance.namespaces = sorted(set(names)) if values.get("is_limited") else None
+        return values
+
+    def _check(self, names: list[str]) -> None:
+        if self.instance.user.is_superuser:
+            raise forms.ValidationError("A superuser sees the whole store. Take away the superuser status first.")
+        if not names:
+            raise forms.ValidationError("Name at least one namespace that the user sees.")
+        try:
+            rights.checked_namespaces(names, "A user")
+        except ValidationError as error:
+            raise forms.ValidationError(str(error)) from None

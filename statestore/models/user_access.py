@@ -1,0 +1,30 @@
+"""To which namespaces a user is limited, in our own database."""
+
+from typing import Any
+
+from django.conf import settings
+from django.db import models
+
+
+class UserAccess(models.Model):
+    """The namespaces that a user sees; administrators set them. A user without a row sees the whole store."""
+
+    user = models.OneToOneField(settings.AUTH_USER_MODEL, models.CASCADE, related_name="access")
+    namespaces = models.JSONField(
+        null=True, blank=True, help_text="The namespaces that the user sees; null for the whole store."
+    )
+
+    class Meta:
+        db_table = "statestore_user_access"
+        verbose_name = "access to namespaces"
+        verbose_name_plural = "access to namespaces"
+
+    def __str__(self) -> str:
+        return words_of(self.namespaces)
+
+
+def words_of(namespaces: Any) -> str:
+    """Return in words which namespaces a user or a token is limited to."""
+    if namespaces is None:
+        return "all"
+    return ", ".join(str(name) or "(without namespace)" for name in namespaces) or "none"
