@@ -7,11 +7,10 @@ from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.http import require_safe
 
-from statestore.access import tokens
+from statestore.access import proxies, tokens
 from statestore.operations import metrics, readiness
 
 LOOPBACK = {"127.0.0.1", "::1"}
-PASSED_ON = ("X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Host", "X-Real-IP", "Forwarded", "Via")
 
 
 @require_safe
@@ -57,5 +56,5 @@ def _may_read(request: HttpRequest) -> bool:
         reads_all = token is not None and token.may("read") and token.namespaces is None
         return reads_all and token.user.has_perm("statestore.view_agentstate")  # type: ignore[union-attr]
     # Behind a proxy all come from this machine: what the proxy passes on does not count as local.
-    is_passed_on = settings.HTTPS or any(name in request.headers for name in PASSED_ON)
+    is_passed_on = settings.HTTPS or proxies.is_forwarded(request.META)
     return request.META.get("REMOTE_ADDR") in LOOPBACK and not is_passed_on
