@@ -18,6 +18,7 @@ from django.utils.http import urlencode
 from django.utils.safestring import SafeString
 
 from statestore import models
+from statestore import user_admin as user_admin
 from statestore.access import audited_rows
 from statestore.db.fields import survives_form
 from statestore.db.ids import from_address, to_address
