@@ -151,6 +151,8 @@ class KeptForms:
 ANONYMOUS_BODY_BYTES: Final = 64 * 1024
 _TOO_LARGE: Final = "Without a valid token or login, a request may have a body of at most 64 KB. Nothing was changed."
 
+_GO_BACK: Final = "If your session has ended, go back, copy what you typed, and sign in again."
+
 
 class BoundedBodies:
     """Refuses a large body of an unknown sender before any of it is read.
@@ -172,7 +174,7 @@ class BoundedBodies:
             return None
         if is_api:
             return problem("too-large", _TOO_LARGE)
-        return error_page(request, "Request too large", _TOO_LARGE, 413)
+        return error_page(request, "Request too large", f"{_TOO_LARGE} {_GO_BACK}", 413)
 
 
 def _length(request: HttpRequest) -> int:

@@ -66,7 +66,7 @@ def seal(request: HttpRequest) -> str:
     }
     form = KeptForm(owner, page_of(request), request.get_full_path(), fields)
     sealed = signing.dumps(asdict(form), salt=_SALT, compress=True)
-    return sealed if fields and len(sealed) <= MOST_SEALED else ""
+    return sealed if len(sealed) <= MOST_SEALED else ""
 
 
 def opened(sealed: str, user_pk: int) -> KeptForm | None:
@@ -108,6 +108,7 @@ def fill(response: HttpResponse, form: KeptForm) -> None:
 _FILLED: Final = (
     "Your session had ended, so nothing was done. What you typed is in the form again: check it and send it once more."
 )
+_PRESSED: Final = "Your session had ended, so nothing was done. Press the button once more if you still want it."
 _UNFILLED: Final = (
     "Your session had ended, so nothing was done. This page no longer has the form; this is what you typed:"
 )
@@ -199,9 +200,11 @@ class _Filler(HTMLParser):
         return html
 
     def _notice(self) -> str:
-        if self.was_found:
-            return f'<div class="notice" role="status" data-level="warning">{_FILLED}</div>'
-        typed = "\n".join(f"{name}: {value}" for name, values in self.form.fields.items() for value in values)
+        lines = [f"{name}: {value}" for name, values in self.form.fields.items() for value in values if value]
+        if self.was_found or not lines:
+            text = _FILLED if lines else _PRESSED
+            return f'<div class="notice" role="status" data-level="warning">{text}</div>'
+        typed = "\n".join(lines)
         return (
             f'<div class="notice" role="status" data-level="warning"><p>{_UNFILLED}</p>'
             f'<pre class="raw">{escape(visible(typed[:_TEXT_SHOWN]))}</pre></div>'

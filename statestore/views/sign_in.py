@@ -98,9 +98,9 @@ def ask_to_sign_in(request: HttpRequest) -> HttpResponse:
         response = HttpResponse(status=401)
         response["HX-Redirect"] = target
         return response
-    sealed = kept_forms.seal(request) if request.method == "POST" else ""
-    if not sealed:
+    if request.method != "POST" or sign_ins.owner_of(request) is None:
         return redirect(target)
+    sealed = kept_forms.seal(request)
     context = {"form": BoundedLoginForm(request), "next": kept_forms.page_of(request), "kept": sealed, "is_late": True}
     return render(request, str(SignIn.template_name), context, status=401)
 

@@ -118,6 +118,16 @@ def test_what_was_typed_is_told_where_the_form_is_gone(ada: User):
     assert "reason: &lt;b&gt;lunch" in page
 
 
+def test_a_button_that_was_pressed_too_late_leads_back_to_its_page(ada: User):
+    make_agent("a1", is_deleted=1)
+    client = sign_in(ada)
+    answer = late(client, "/agents/a1/undelete/", "/trash/", {})
+    sign_in(ada, client, kept=kept_in(answer))
+    assert client.landed == "/trash/"
+    assert "Press the button once more" in client.get("/trash/").content.decode()
+    assert models.AgentState._base_manager.get().is_deleted == 1
+
+
 def test_what_was_typed_is_for_its_own_user(ada: User, people: dict[str, User]):
     make_agent("a1")
     other = people["operator"]
@@ -140,7 +150,9 @@ def test_nothing_is_kept_of_unknown_senders_secrets_long_forms_and_forgeries(ada
     import random
 
     noise = "".join(random.Random(1).choices("abcdefghijklmnopqrstuvwxyz0123456789", k=64_000))
-    assert late(client, "/agents/a1/fork/", "/", {"reason": noise[:62_000]}).status_code == 302
+    too_long = late(client, "/agents/a1/fork/", "/", {"reason": noise[:62_000]})
+    assert kept_in(too_long) == ""
+    assert "go back and copy it" in too_long.content.decode()
     sealed = kept_in(late(client, "/theme/", "/", {"theme": "dark"}))
     assert kept_forms.opened(sealed, ada.pk) is not None
     for forged in (sealed[:-1], sealed[1:], "x", "a:b:c", ""):
@@ -167,6 +179,7 @@ def test_a_wrong_password_in_between_keeps_the_form(ada: User):
     sealed = kept_in(late(client, "/theme/", "/agents/", {"theme": "dark"}))
     answer = client.post("/login/", {"username": ada.username, "password": "wrong", "kept": sealed, "next": "/agents/"})
     assert kept_in(answer) == sealed
+    assert "nothing was done" in answer.content.decode()
 
 
 def test_boxes_and_choices_are_as_they_were_sent():
