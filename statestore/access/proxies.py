@@ -34,8 +34,11 @@ _CUSTOMER_BITS: Final = 64
 def believe(environment: dict[str, Any], trusted: Sequence[Network], identity: Sequence[str] = ()) -> None:
     """Put what a trusted proxy forwards into a request's environment, and drop what anybody else forwards.
 
-    `identity`: the keys of the headers that name the user, which are dropped from an untrusted sender as well.
+    `identity`: the keys of the headers that name the user, which are dropped from an untrusted sender as well. May be
+    called again further in: what was decided first holds.
     """
+    if IS_FORWARDED in environment:
+        return
     environment[IS_FORWARDED] = any(name in environment for name in (*BELIEVED, *_HINTS))
     environment[FORWARDED_PREFIX] = ""
     environment[DROPPED_SCHEME] = False

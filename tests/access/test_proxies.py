@@ -59,6 +59,13 @@ def test_scheme_host_and_prefix_are_those_that_a_trusted_proxy_forwards():
     assert not set(FORWARDED) & set(environment)
 
 
+def test_what_was_decided_once_is_not_decided_again_with_what_is_left():
+    environment = believed(PROXY, x_forwarded_for=f"10.0.0.9, {CLIENT}", x_forwarded_prefix="/dash")
+    decided = dict(environment)
+    proxies.believe(environment, proxies.networks((f"{CLIENT}/32",)))
+    assert environment == decided
+
+
 def test_of_a_chain_the_word_of_the_proxy_nearest_to_the_client_counts():
     chain = f"{CLIENT}, {INNER}"
     environment = believed(PROXY, x_forwarded_for=chain, x_forwarded_proto="https, http")
