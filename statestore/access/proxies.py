@@ -42,7 +42,8 @@ def believe(environment: dict[str, Any], trusted: Sequence[Network], identity: S
     environment[IS_FORWARDED] = any(name in environment for name in (*BELIEVED, *_HINTS))
     environment[FORWARDED_PREFIX] = ""
     environment[DROPPED_SCHEME] = False
-    sent = {name: str(value)[:_LONGEST_HEADER] for name in BELIEVED if (value := environment.pop(name, None))}
+    # Of a long one the end, to which proxies add: its beginning is the client's.
+    sent = {name: str(value)[-_LONGEST_HEADER:] for name in BELIEVED if (value := environment.pop(name, None))}
     peer = parsed_address(environment.get("REMOTE_ADDR", ""))
     if not _is_trusted(peer, trusted):
         environment[DROPPED_SCHEME] = _PROTO in sent

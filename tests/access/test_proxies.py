@@ -39,6 +39,9 @@ def believed(peer: str, trusted: Sequence[str] = TRUSTED, **headers: str) -> dic
         (f"10.0.0.9, {INNER}", "10.0.0.9"),
         (f"nonsense, {INNER}", INNER),
         (f"{CLIENT}, nonsense", PROXY),
+        # A long text of the client's hides nothing of what the proxy adds.
+        ("192.0.2.1, " * 1000 + CLIENT, CLIENT),
+        ("x" * 10_000 + f", {CLIENT}", CLIENT),
         ("", PROXY),
         (" , ,", PROXY),
     ],
