@@ -125,7 +125,7 @@ class Sessions(SessionMiddleware):
 
 
 class SignInRequired(LoginRequiredMiddleware):
-    """Sends whoever has no session to the login page, from which a form and a page lead back."""
+    """Sends requests without a session to the login page, which leads back to the page, with the form that was sent."""
 
     def handle_no_permission(self, request: HttpRequest, view_func: object) -> HttpResponse:  # type: ignore[override]
         """Return the answer to a request without a session."""

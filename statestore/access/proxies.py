@@ -1,6 +1,6 @@
 """Which forwarding headers are believed: those of requests that come from a trusted proxy, and no others.
 
-Anybody can send `X-Forwarded-For`. So the request's environment is put right once, ahead of everything else, and all
+Any client can send `X-Forwarded-For`. So the request's environment is put right once, ahead of everything else, and all
 other code reads what Django offers: `REMOTE_ADDR`, `is_secure()`, `get_host()`, and `FORWARDED_PREFIX` below.
 """
 
@@ -32,7 +32,7 @@ _CUSTOMER_BITS: Final = 64
 
 
 def believe(environment: dict[str, Any], trusted: Sequence[Network], identity: Sequence[str] = ()) -> None:
-    """Put what a trusted proxy forwards into a request's environment, and drop what anybody else forwards.
+    """Put what a trusted proxy forwards into a request's environment, and drop what other senders forward.
 
     `identity`: the keys of the headers that name the user, which are dropped from an untrusted sender as well. May be
     called again further in: what was decided first holds.
@@ -121,7 +121,7 @@ def trusted_networks() -> tuple[Network, ...]:
 
 
 def is_forwarded(environment: Mapping[str, Any]) -> bool:
-    """Return whether a request carried a forwarding header, whoever sent it: then it may come from anywhere."""
+    """Return whether a request carried a forwarding header, trusted or not: then it may come from anywhere."""
     return bool(environment.get(IS_FORWARDED))
 
 

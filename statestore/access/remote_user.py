@@ -1,7 +1,7 @@
 """Single sign-on: a trusted proxy names the user, Django's own remote-user support signs them in.
 
 Identity is the proxy's matter, and so are second factors. Here is only what connects the two: which header is believed
-from whom, which role a group of the proxy's gives, and that whoever signed out there is signed out here.
+from whom, which role a group of the proxy's gives, and that a sign-out there is a sign-out here.
 """
 
 from collections.abc import Mapping
@@ -111,7 +111,7 @@ def _name_in(environment: dict[str, Any], key: str) -> str | None:
 
 
 class RemoteUser(RemoteUserMiddleware):
-    """Signs in the user that the proxy names with each request, and out whoever it names no longer."""
+    """Signs in the user that the proxy names with each request, and signs out a user that it stops naming."""
 
     def __init__(self, get_response: Any) -> None:
         if not settings.REMOTE_USER_HEADER:

@@ -3,13 +3,13 @@
 django-axes calls the handler below at each attempt and provides the tables. Four limits hold:
 
 - for a user from an address, so that one sender cannot go on guessing;
-- for an address, so that one sender cannot try a few passwords on everybody;
+- for an address, so that one sender cannot try a few passwords on every user;
 - for a user, so that many senders cannot share the work. This one is short, and does not hold where the user signed in
-  lately: otherwise anybody could lock anybody out;
+  lately: otherwise any outsider could lock a user out;
 - for a browser in which the user has signed in before, which a signed cookie proves: it has a limit of its own and
   none of the others, so that what outsiders do never keeps its user out (OWASP's “device cookies”).
 
-An attempt that is refused is not counted: a lock ends by itself, even while somebody goes on trying.
+An attempt that is refused is not counted: a lock ends by itself, even while attempts go on.
 """
 
 import logging

@@ -11,7 +11,7 @@ _OTHERS: Final = 0o077
 def make_private(path: str) -> None:
     """Make an empty file that only its owner may use, unless there is one.
 
-    SQLite would make it readable for everybody. A file that exists is never opened here: closing it again would drop
+    SQLite would make it readable for all users. A file that exists is never opened here: closing it again would drop
     the locks that SQLite holds on it in this process.
     """
     with suppress(OSError):

@@ -23,7 +23,7 @@ View = Callable[..., Any]
 
 
 class SignIn(auth.LoginView):
-    """The login page. It leads on whoever is signed in already, and carries a form that was sent too late."""
+    """The login page. It redirects users who are signed in already, and carries a form that was sent too late."""
 
     authentication_form = BoundedLoginForm
     redirect_authenticated_user = True

@@ -150,5 +150,5 @@ def test_a_proxy_that_is_not_trusted_is_told_of_instead_of_being_redirected_for_
         assert "TRUSTED_PROXIES" in answer.content.decode()
         assert "172.18.0.2" not in answer.content.decode()
     assert [record.message for record in caplog.records if "172.18.0.2 was ignored" in record.message].__len__() == 1
-    # Without the header, somebody came by plain HTTP.
+    # Without the header, the request came by plain HTTP.
     assert client.get("/login/")["Location"].startswith("https://")
