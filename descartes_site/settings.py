@@ -1,6 +1,7 @@
 """All settings, driven by the environment. The table in docs/operations.md lists every variable."""
 
 import secrets
+from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,10 @@ def _boolean(name: str, default: bool) -> bool:
     raise ImproperlyConfigured(f"{name} is “{text}”; use 1 or 0.")
 
 
+def _words(text: str) -> list[str]:
+    return [word.strip() for word in text.split(",") if word.strip()]
+
+
 def _secret_key() -> str:
     """Return SECRET_KEY, or the key that the first run made and kept in var/secret_key."""
     given = str(env.str("SECRET_KEY", default=""))
@@ -36,6 +41,9 @@ def _secret_key() -> str:
         VAR_DIR.mkdir(mode=0o700, parents=True, exist_ok=True)
         path.touch(mode=0o600)
         path.write_text(secrets.token_urlsafe(64))
+    elif path.stat().st_mode & 0o077:
+        with suppress(OSError):  # Another user's, who lets this one read it.
+            path.chmod(0o600)
     return path.read_text().strip()
 
 
@@ -76,6 +84,21 @@ SECRET_KEY = _secret_key()
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["127.0.0.1", "localhost", "[::1]"])
 # Behind a proxy that ends TLS: cookies are marked secure, and plain HTTP is sent to HTTPS.
 HTTPS = _boolean("HTTPS", default=False)
+# The proxies whose X-Forwarded-For, -Proto, -Host and -Prefix are believed. With HTTPS there is one, and on most
+# installations it runs on this machine. Without, all would be able to choose the address that is logged for them.
+_given_proxies = env.str("TRUSTED_PROXIES", default="")
+TRUSTED_PROXIES = _words(_given_proxies) or (["127.0.0.0/8", "::1"] if HTTPS else [])
+# Single sign-on: the headers in which a proxy names the user and the groups. The name of a user is believed from
+# proxies that are named above alone: on this machine, any program could send it.
+REMOTE_USER_HEADER = env.str("REMOTE_USER_HEADER", default="").strip()
+REMOTE_GROUPS_HEADER = env.str("REMOTE_GROUPS_HEADER", default="").strip()
+# Which role a group of the proxy's gives: group=role, separated by commas. A group named like a role gives that role.
+REMOTE_ROLES = _words(env.str("REMOTE_ROLES", default=""))
+# Where the proxy's own sign-out is, such as /oauth2/sign_out.
+REMOTE_SIGN_OUT_URL = env.str("REMOTE_SIGN_OUT_URL", default="").strip()
+TRUSTED_PROXIES_ARE_NAMED = bool(_words(_given_proxies))
+# A login ends after so many hours without use, and 14 days after signing in.
+SESSION_IDLE_HOURS = env.float("SESSION_IDLE_HOURS", default=12.0)
 # A link to one commit, e.g. https://git.example.org/team/repo/commit/{commit}; empty shows commits without a link.
 COMMIT_URL = env.str("COMMIT_URL", default="")
 # Whether each restore must be approved by a second person; undoing one need not.
@@ -106,15 +129,18 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "statestore.middleware.Probes",
+    "statestore.middleware.ForwardedHeaders",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "statestore.middleware.SecurityHeaders",
-    "django.contrib.sessions.middleware.SessionMiddleware",
+    "statestore.middleware.Sessions",
     "django.middleware.common.CommonMiddleware",
     "statestore.middleware.BoundedBodies",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
-    "django.contrib.auth.middleware.LoginRequiredMiddleware",
+    "statestore.access.remote_user.RemoteUser",
+    "statestore.middleware.SignInRequired",
+    "statestore.middleware.KeptForms",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
@@ -175,18 +201,19 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 AUTHENTICATION_BACKENDS = [
     "axes.backends.AxesStandaloneBackend",
     "django.contrib.auth.backends.ModelBackend",
+    *(["statestore.access.remote_user.ProxyBackend"] if REMOTE_USER_HEADER else []),
 ]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
     for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator")
 ]
-# By username and address together: by address alone, one proxy would lock everybody out.
-AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
-AXES_FAILURE_LIMIT = 10
-AXES_COOLOFF_TIME = 0.25  # hours
-AXES_RESET_ON_SUCCESS = True
+# Who may try to sign in how often is decided in statestore/access/sign_ins.py; the library calls it and keeps the rows.
+AXES_HANDLER = "statestore.access.sign_ins.SignIns"
+AXES_CLIENT_IP_CALLABLE = "statestore.access.sign_ins.source"
+AXES_LOCKOUT_CALLABLE = "statestore.views.sign_in.locked"
+AXES_ENABLE_ADMIN = False  # The page “Sign-ins” shows them.
+AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
 AXES_VERBOSE = False
-AXES_LOCKOUT_TEMPLATE = "registration/locked.html"
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "overview"
 LOGOUT_REDIRECT_URL = "login"
@@ -231,13 +258,16 @@ X_FRAME_OPTIONS = "DENY"
 SECURE_REFERRER_POLICY = "same-origin"
 SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = HTTPS
+SESSION_ENGINE = "statestore.access.browser_sessions"
 SESSION_COOKIE_AGE = 14 * 24 * 3600
-SESSION_COOKIE_NAME = "descartes_session"
+# With this prefix a browser takes them over HTTPS alone, from this host alone, for all of its paths.
+_cookie_prefix = "__Host-" if HTTPS else ""
+SESSION_COOKIE_NAME = f"{_cookie_prefix}descartes_session"
+CSRF_COOKIE_NAME = f"{_cookie_prefix}csrftoken"
+KNOWN_BROWSER_COOKIE_NAME = f"{_cookie_prefix}descartes_browser"
 CSRF_COOKIE_HTTPONLY = True
 SECURE_HSTS_SECONDS = 365 * 24 * 3600 if HTTPS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = HTTPS
-if HTTPS:
-    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 # Edits of large task descriptions are fine; a form of this product never needs more.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 64 * 1024 * 1024
 # No form takes files; Django's own handlers would write them to the disk, also without a login.
@@ -253,4 +283,5 @@ LOGGING = {
     },
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["console"], "level": env.str("LOG_LEVEL", default="WARNING").upper()},
+    "loggers": {"statestore.access.sign_ins": {"level": "INFO"}},
 }

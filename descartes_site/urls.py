@@ -4,20 +4,19 @@ from django.contrib import admin
 from django.contrib.auth import views as auth
 from django.urls import include, path
 
-from statestore.forms.login import BoundedLoginForm, BoundedPasswordChangeForm
+from statestore.views import sign_in
 
 urlpatterns = [
     # First, since programs call it most: each address is looked for in this order.
     path("api/v1/", include("statestore.api.site")),
     path("", include("statestore.urls")),
+    # The admin's own page for it counts no wrong passwords.
+    path("admin/password_change/", sign_in.change_password_here, name="admin_password_change"),
     path("admin/", admin.site.urls),
-    path("login/", auth.LoginView.as_view(authentication_form=BoundedLoginForm), name="login"),
-    path("logout/", auth.LogoutView.as_view(), name="logout"),
-    path(
-        "password/",
-        auth.PasswordChangeView.as_view(form_class=BoundedPasswordChangeForm),
-        name="password_change",
-    ),
+    path("login/", sign_in.SignIn.as_view(), name="login"),
+    path("logout/", sign_in.SignOut.as_view(), name="logout"),
+    path("confirm/", sign_in.confirm, name="confirm"),
+    path("password/", sign_in.ChangePassword.as_view(), name="password_change"),
     path("password/done/", auth.PasswordChangeDoneView.as_view(), name="password_change_done"),
 ]
 handler400 = "statestore.views.errors.bad_request"

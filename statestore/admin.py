@@ -7,8 +7,6 @@ from typing import Any, Final, NoReturn, cast
 from django.contrib import admin
 from django.contrib.admin.utils import quote, unquote
 from django.contrib.admin.views.main import ChangeList
-from django.contrib.auth import admin as auth_admin
-from django.contrib.auth.models import Group, User
 from django.core.paginator import Paginator
 from django.db.models import Model, QuerySet
 from django.http import Http404, HttpRequest, HttpResponseRedirect
@@ -20,13 +18,13 @@ from django.utils.http import urlencode
 from django.utils.safestring import SafeString
 
 from statestore import models
-from statestore.access import audited_rows, rights
+from statestore import user_admin as user_admin
+from statestore.access import audited_rows
 from statestore.access.scope import Scope
 from statestore.db.fields import survives_form
 from statestore.db.ids import from_address, to_address
 from statestore.db.routers import store_alias
 from statestore.forms import SessionForm, TaskForm
-from statestore.forms.access import UserAccessForm
 from statestore.forms.login import AdminLoginForm
 from statestore.sessions import service as session_service
 from statestore.tasks import service as task_service
@@ -350,61 +348,3 @@ class SessionAdmin(EditedAdmin):
     def save_model(self, request: HttpRequest, obj: models.Session, form: SessionForm, change: bool) -> None:
         if_match = form.cleaned_data["etag"] if change else None
         session_service.save_session(store_alias(), obj, by=actor(request), if_match=if_match, scope=scope(request))
-
-
-class UserAccessInline(admin.StackedInline):  # type: ignore[type-arg]
-    """The namespaces that a user is limited to."""
-
-    model = models.UserAccess
-    form = UserAccessForm
-    can_delete = False
-    verbose_name_plural = "Access to namespaces"
-
-
-class PeopleAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
-    """Users or groups: they concern the whole store, so administrators who are limited to namespaces see none."""
-
-    def has_module_permission(self, request: HttpRequest) -> bool:
-        return _sees_all(request) and super().has_module_permission(request)
-
-    def has_view_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return _sees_all(request) and super().has_view_permission(request, obj)
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return _sees_all(request) and super().has_add_permission(request)
-
-    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return _sees_all(request) and super().has_change_permission(request, obj)
-
-    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return _sees_all(request) and super().has_delete_permission(request, obj)
-
-
-def _sees_all(request: HttpRequest) -> bool:
-    return rights.namespaces_of(request.user) is None
-
-
-admin.site.unregister([User, Group])
-
-
-@admin.register(User)
-class UserAdmin(PeopleAdmin, auth_admin.UserAdmin):  # type: ignore[type-arg]
-    """Users, with the namespaces that they are limited to."""
-
-    inlines = (UserAccessInline,)
-    list_display = ("username", "email", "first_name", "last_name", "is_staff", "sees")
-    list_select_related = ("access",)
-
-    def get_inline_instances(self, request: HttpRequest, obj: Model | None = None) -> Any:
-        """Return the inline for a user that exists: the page for a new one asks for name and password alone."""
-        return super().get_inline_instances(request, obj) if obj is not None else []
-
-    @admin.display(description="namespaces")
-    def sees(self, user: User) -> str:
-        access = None if user.is_superuser else getattr(user, "access", None)
-        return line("all" if access is None else str(access), 80)
-
-
-@admin.register(Group)
-class GroupAdmin(PeopleAdmin, auth_admin.GroupAdmin):
-    """Groups: the roles."""

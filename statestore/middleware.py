@@ -1,27 +1,35 @@
 """What holds for every response: headers, and errors of the store in words instead of a traceback."""
 
+import logging
 from collections.abc import Callable
-from typing import Final
+from typing import Final, cast
 
 from csp.utils import build_policy
+from django.conf import settings
+from django.contrib.auth.middleware import LoginRequiredMiddleware
+from django.contrib.sessions.middleware import SessionMiddleware
 from django.db import DatabaseError
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 
-from statestore.access import tokens
+from statestore.access import proxies, remote_user, sign_ins, tokens
+from statestore.access.browser_sessions import SessionStore
 from statestore.adoption.status import store_status
 from statestore.api.problems import problem
 from statestore.jsondiff import limits
 from statestore.jsondiff.budget import shared_effort
-from statestore.views import health
+from statestore.views import health, kept_forms, sign_in
 from statestore.views.errors import error_page, page_of
+from statestore.views.formatting import line
+from statestore.views.htmx import is_poll
 
+log = logging.getLogger(__name__)
 Respond = Callable[[HttpRequest], HttpResponse]
 
 # Pages that only our own database is needed for.
 WITHOUT_STORE = {
-    "login", "logout", "healthz", "readyz", "metrics", "theme", "tokens", "revoke-token", "password_change",
-    "password_change_done",
+    "login", "logout", "confirm", "healthz", "readyz", "metrics", "theme", "tokens", "revoke-token", "password_change",
+    "password_change_done", "browsers", "end-browser", "end-other-browsers", "sign-ins",
 }  # fmt: skip
 
 
@@ -43,6 +51,9 @@ class SecurityHeaders:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         response = self.respond(request)
+        # All that passes here is of one user, or tells how this site is doing. Static files are answered before it.
+        if "no-store" not in response.get("Cache-Control", ""):
+            response["Cache-Control"] = "private, no-store"
         for name, value in self.headers.items():
             response.headers.setdefault(name, value)
         return response
@@ -62,9 +73,85 @@ class Probes:
         return probe(request) if probe else self.respond(request)
 
 
+class ForwardedHeaders:
+    """Believes the forwarding headers of trusted proxies, and drops all others, before anything reads them."""
+
+    def __init__(self, respond: Respond) -> None:
+        self.respond = respond
+        self.warned: set[str] = set()
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        sender = str(request.META.get("REMOTE_ADDR", ""))
+        remote_user.believe(request.META)
+        if settings.HTTPS and request.META[proxies.DROPPED_SCHEME] and not request.is_secure():
+            # The redirect to HTTPS would lead to the same proxy again, and so on.
+            self._warn(sender)
+            return error_page(request, "Proxy not trusted", _UNTRUSTED_PROXY, 400)
+        return self.respond(request)
+
+    def _warn(self, sender: str) -> None:
+        if sender in self.warned or len(self.warned) >= _MOST_WARNINGS:
+            return
+        self.warned.add(sender)
+        log.warning(
+            "X-Forwarded-Proto from %s was ignored: it is not in TRUSTED_PROXIES. If it is your proxy, add it.", sender
+        )
+
+
+_MOST_WARNINGS: Final = 20
+_UNTRUSTED_PROXY: Final = (
+    "This request came through a proxy that the dashboard does not trust, so it cannot know that you use HTTPS. Nothing"
+    " was changed. Operators: add the proxy's address to TRUSTED_PROXIES; the log names it."
+)
+
+
+class Sessions(SessionMiddleware):
+    """Django's sessions, which know where their browser is and when it was last used."""
+
+    def process_request(self, request: HttpRequest) -> None:
+        """Prepare the session; nothing is read before it is asked for."""
+        super().process_request(request)
+        session = cast(SessionStore, request.session)
+        session.ip_address = str(request.META.get("REMOTE_ADDR", ""))
+        session.user_agent = line(request.headers.get("User-Agent", ""), 200)
+
+    def process_response(self, request: HttpRequest, response: HttpResponse) -> HttpResponse:
+        """Note that the session is used; a page that keeps itself fresh does not keep its user signed in."""
+        response = super().process_response(request, response)
+        sign_ins.tell_browser(request, response)
+        if not is_poll(request):
+            cast(SessionStore, request.session).note_use()
+        return response
+
+
+class SignInRequired(LoginRequiredMiddleware):
+    """Sends requests without a session to the login page, which leads back to the page, with the form that was sent."""
+
+    def handle_no_permission(self, request: HttpRequest, view_func: object) -> HttpResponse:  # type: ignore[override]
+        """Return the answer to a request without a session."""
+        return sign_in.ask_to_sign_in(request)
+
+
+class KeptForms:
+    """Puts what was typed while a session ended back into the form, on its own page."""
+
+    def __init__(self, respond: Respond) -> None:
+        self.respond = respond
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        response = self.respond(request)
+        if "text/html" in response.get("Content-Type", "") and not response.streaming:
+            form = kept_forms.take(request)
+            if form is not None:
+                kept_forms.fill(response, form)
+        return response
+
+
 # A login, a change of password, a wrong call: none needs more, and each byte is read before its sender is known.
 ANONYMOUS_BODY_BYTES: Final = 64 * 1024
 _TOO_LARGE: Final = "Without a valid token or login, a request may have a body of at most 64 KB. Nothing was changed."
+
+_GO_BACK: Final = "If your session has ended, go back, copy what you typed, and sign in again."
 
 
 class BoundedBodies:
@@ -87,7 +174,7 @@ class BoundedBodies:
             return None
         if is_api:
             return problem("too-large", _TOO_LARGE)
-        return error_page(request, "Request too large", _TOO_LARGE, 413)
+        return error_page(request, "Request too large", f"{_TOO_LARGE} {_GO_BACK}", 413)
 
 
 def _length(request: HttpRequest) -> int:

@@ -9,6 +9,7 @@ from statestore.views import (
     batches,
     bisect,
     blame,
+    browsers,
     capture,
     commits,
     compare,
@@ -95,6 +96,11 @@ urlpatterns = [
     path("audit/", audit.audit_log, name="audit"),
     path("audit/<int:entry_id>/", edits.edit_detail, name="edit"),
     path("audit/<int:entry_id>/revert/", edits.revert_edit, name="revert-edit"),
+    path("sign-ins/", browsers.failed_sign_ins, name="sign-ins"),
+    # one's own
+    path("browsers/", browsers.browser_list, name="browsers"),
+    path("end-other-browsers/", browsers.end_other_browsers, name="end-other-browsers"),
+    path("browsers/<slug:public_id>/end/", browsers.end_browser, name="end-browser"),
     # scripts
     path("tokens/", token_pages.token_list, name="tokens"),
     path("tokens/<slug:public_id>/revoke/", token_pages.revoke_token, name="revoke-token"),

@@ -15,13 +15,16 @@ from django.conf import settings
 from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
 from django.contrib.auth.hashers import make_password
 from django.contrib.auth.models import Group, User
-from django.contrib.sessions.backends.db import SessionStore
 from django.core.cache import cache
 from django.db import connections
 from django.test import Client, override_settings
 
+from statestore import models
+from statestore.access import reauthentication
+from statestore.access.browser_sessions import SessionStore
 from statestore.adoption import status
 from statestore.agents import limits as agent_limits
+from statestore.api.auth import wrong_tokens
 from statestore.db import damage
 from statestore.db.routers import store_alias
 from statestore.search.fts import index_file as search_file
@@ -131,6 +134,7 @@ def _empty_cache() -> None:
     """
     cache.clear()
     damage.forget()
+    wrong_tokens.forget()
     status.take_as_ready(store_alias())
 
 
@@ -193,6 +197,7 @@ def signed_in(user: User) -> Client:
     session[SESSION_KEY] = str(user.pk)
     session[BACKEND_SESSION_KEY] = "django.contrib.auth.backends.ModelBackend"
     session[HASH_SESSION_KEY] = user.get_session_auth_hash()
+    session[reauthentication.PROVED_AT] = models.now()
     session.create()
     client = Client()
     client.cookies[settings.SESSION_COOKIE_NAME] = str(session.session_key)

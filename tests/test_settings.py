@@ -77,6 +77,40 @@ def test_https_makes_cookies_secure():
     assert start(HTTPS="1").stdout.split()[4] == "True"
 
 
+def test_cookies_are_bound_to_their_host_under_https():
+    code = (
+        "from django.conf import settings as s; names = [s.SESSION_COOKIE_NAME, s.CSRF_COOKIE_NAME,"
+        " s.KNOWN_BROWSER_COOKIE_NAME];"
+        " print(*names, s.SESSION_COOKIE_PATH, s.CSRF_COOKIE_PATH, s.SESSION_COOKIE_DOMAIN)"
+    )
+    *names, session_path, csrf_path, domain = start(code, HTTPS="1").stdout.split()
+    assert names == ["__Host-descartes_session", "__Host-csrftoken", "__Host-descartes_browser"]
+    assert (session_path, csrf_path, domain) == ("/", "/", "None")  # What browsers demand of such names.
+    assert not any(name.startswith("__") for name in start(code).stdout.split())
+
+
+@pytest.mark.parametrize(
+    ("variables", "trusted"),
+    [
+        ({}, "[] False"),
+        ({"HTTPS": "1"}, "['127.0.0.0/8', '::1'] False"),
+        ({"HTTPS": "1", "TRUSTED_PROXIES": "10.0.0.1, 10.1.0.0/16"}, "['10.0.0.1', '10.1.0.0/16'] True"),
+        ({"TRUSTED_PROXIES": " , "}, "[] False"),
+    ],
+)
+def test_a_proxy_is_trusted_if_it_is_named_or_ends_tls_on_this_machine(variables: dict[str, str], trusted: str):
+    code = "from django.conf import settings as s; print(s.TRUSTED_PROXIES, s.TRUSTED_PROXIES_ARE_NAMED)"
+    assert start(code, **variables).stdout.strip() == trusted
+
+
+def test_the_deployment_check_asks_which_proxy_ends_tls():
+    check = (
+        "from django.core.management import execute_from_command_line as run; run(['manage.py', 'check', '--deploy'])"
+    )
+    assert "statestore.W001" in start(check, HTTPS="1").stderr
+    assert "statestore.W001" not in start(check, HTTPS="1", TRUSTED_PROXIES="10.0.0.1").stderr
+
+
 def test_all_that_is_written_lies_in_one_directory(tmp_path: Path):
     asked = (
         "from django.conf import settings as s; import sys; names = [s.SEARCH_INDEX, s.STATIC_ROOT, s.VAR_DIR,"
@@ -96,6 +130,7 @@ def test_all_that_is_written_lies_in_one_directory(tmp_path: Path):
     [
         ({"SECRET_KEY": "short", "COMMIT_URL": "https://git.example.org/"}, {"E001", "E002"}),
         ({"SILENT_AFTER_SECONDS": "0", "COMMIT_URL": "javascript:{commit}"}, {"E003", "E004"}),
+        ({"SESSION_IDLE_HOURS": "0", "TRUSTED_PROXIES": "10.0.0.1,proxy"}, {"E006", "E007"}),
     ],
 )
 def test_check_names_all_that_is_wrong_and_nothing_else(variables: dict[str, str], codes: set[str]):

@@ -1,20 +1,25 @@
 """Authentication by token or login, and what the caller may do, see, and how often."""
 
+import logging
 from dataclasses import dataclass
 from typing import Any, Final
 
 from django.conf import settings
 from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.http import urlencode
 from ninja.security import APIKeyCookie, HttpBearer
 from ninja.utils import check_csrf
 
 from statestore import models
-from statestore.access import rights, tokens
+from statestore.access import proxies, reauthentication, rights, tokens
 from statestore.access.audit import Actor
 from statestore.access.scope import Scope, scope_of
 from statestore.api import throttling
 from statestore.api.problems import Problem
 from statestore.store import StateStore
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +62,8 @@ class Requirement:
 
     scope: str
     codename: str
+    # Whether a login must have given the password lately.
+    proof: bool = False
 
     def check(self, caller: Caller) -> Caller:
         """Return the caller, or raise a problem."""
@@ -85,6 +92,7 @@ class Token(HttpBearer):
         scheme, _, secret = request.headers["Authorization"].partition(" ")
         token = tokens.check(secret.strip()) if scheme.lower() == "bearer" else None
         if token is None:
+            count_wrong(request)
             raise Problem(
                 "unauthenticated",
                 "The token is invalid, expired or revoked. Create one on the Tokens page or with"
@@ -117,10 +125,35 @@ class Login(APIKeyCookie):
         if check_csrf(request):
             raise Problem("forbidden", "Writing with a login requires the CSRF token in X-CSRFToken.")
         actor = Actor(request.user.get_username(), request.META.get("REMOTE_ADDR", ""), "session")
-        return self.requirement.check(Caller(request.user, actor, scope_of(request.user)))
+        checked = self.requirement.check(Caller(request.user, actor, scope_of(request.user)))
+        if self.requirement.proof and not reauthentication.is_fresh(request):
+            page = f"{reverse('confirm')}?{urlencode({'next': reverse('api:docs')})}"
+            raise Problem(
+                "forbidden",
+                f"This call needs a login whose password was given lately. Confirm it at {page}, then retry.",
+            )
+        return checked
 
 
 _windows: Final = throttling.Windows()
+# Wrong tokens: a secret of 256 bits is not found by trying, but a sender that goes on trying is told to stop.
+wrong_tokens: Final = throttling.Windows()
+WRONG_TOKENS: Final = 60
+WRONG_TOKENS_SECONDS: Final = 60
+
+
+def count_wrong(request: HttpRequest) -> None:
+    """Count a wrong token against its sender's address. Raises a problem above the limit; right ones still work."""
+    sender = proxies.source_of(request.META.get("REMOTE_ADDR", "")) or ""
+    remaining, reset = wrong_tokens.count(sender, WRONG_TOKENS, WRONG_TOKENS_SECONDS)
+    if remaining == -1:
+        log.warning("More than %s wrong tokens in a minute from %s", WRONG_TOKENS, sender)
+    if remaining < 0:
+        raise Problem(
+            "rate",
+            f"More than {WRONG_TOKENS} wrong tokens in {WRONG_TOKENS_SECONDS} s from your address. Check your token.",
+            headers={"Retry-After": str(reset)},
+        )
 
 
 def count(request: HttpRequest, token: models.ApiToken) -> None:

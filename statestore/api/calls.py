@@ -50,16 +50,17 @@ class Calls(Router):
         fails: tuple[int, ...] = (),
         tagged: bool = False,
         conditional: bool | None = None,
+        proof: bool = False,
         extra: Mapping[str, object] | None = None,
         name: str | None = None,
     ) -> Callable[[Callable[..., HttpResponse]], Callable[..., HttpResponse]]:
         """Declare a call.
 
         `may`: the permission it requires; `tagged`: its response has an ETag; `conditional`: it accepts If-Match, the
-        default for PUT, PATCH and DELETE.
+        default for PUT, PATCH and DELETE; `proof`: a login must have given the password lately.
         """
         conditional = method in {"PUT", "PATCH", "DELETE"} if conditional is None else conditional
-        requirement = Requirement(scope, may)
+        requirement = Requirement(scope, may, proof)
         statuses = {*_ALWAYS, *_OF_METHODS[method], *fails}
         statuses |= ({404} if "{" in path else set()) | ({304} if tagged and method == "GET" else set())
 
@@ -82,7 +83,8 @@ class Calls(Router):
 def _description(view: Callable[..., HttpResponse], requirement: Requirement) -> str:
     text = "\n".join(line.strip() for line in (view.__doc__ or "").strip().split("\n")[1:]).strip()
     permission = f" and the permission `{requirement.codename}`" if requirement.codename else ""
-    return f"{text}\n\nRequires the scope `{requirement.scope}`{permission}.".strip()
+    proof = " A login must have given its password within 15 minutes." if requirement.proof else ""
+    return f"{text}\n\nRequires the scope `{requirement.scope}`{permission}.{proof}".strip()
 
 
 def _strict(view: Callable[..., HttpResponse], *, conditional: bool) -> Callable[..., HttpResponse]:

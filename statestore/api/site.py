@@ -136,7 +136,7 @@ def _finished(request: HttpRequest, response: HttpResponseBase) -> HttpResponseB
     if request.method == "HEAD" and response.streaming:
         # A HEAD response has no body: don't run the export.
         response.streaming_content = iter(())  # type: ignore[attr-defined]
-    response.headers.setdefault("Cache-Control", "private, no-cache")
+    response.headers.setdefault("Cache-Control", "private, no-store")
     response.headers["Vary"] = "Authorization, Cookie, Accept-Encoding"
     return response
 

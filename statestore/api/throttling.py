@@ -15,9 +15,12 @@ _SECONDS: Final = {"second": 1, "minute": 60, "hour": 3600}
 _RATE: Final = re.compile(r"([1-9][0-9]{0,11})/(second|minute|hour)")
 
 
+MOST_COUNTED: Final = 50_000
+
+
 @dataclass(slots=True)
 class Windows:
-    """Calls per token in the current window."""
+    """Calls per token, or per address, in the current window."""
 
     number: int = -1
     counts: dict[str, int] = field(default_factory=dict)
@@ -31,8 +34,15 @@ class Windows:
             if number != self.number:
                 self.number = number
                 self.counts.clear()
+            if token_id not in self.counts and len(self.counts) >= MOST_COUNTED:
+                token_id = ""  # Addresses can be had by the million: together, they share one count.
             used = self.counts[token_id] = self.counts.get(token_id, 0) + 1
         return limit - used, int((number + 1) * seconds - now) + 1
+
+    def forget(self) -> None:
+        """Begin anew."""
+        with self.lock:
+            self.counts.clear()
 
 
 def parsed(text: str) -> tuple[int, int]:

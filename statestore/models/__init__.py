@@ -4,6 +4,7 @@ from statestore.models.adoption import Adoption, OrchestratorMigration
 from statestore.models.agents import AgentState, AgentStatus, Tombstone
 from statestore.models.audit import AuditEntry
 from statestore.models.batches import Batch, BatchItem
+from statestore.models.browser_sessions import BrowserSession
 from statestore.models.captured import CapturedChange
 from statestore.models.events import ActorType, Event
 from statestore.models.forks import Fork
@@ -28,6 +29,7 @@ __all__ = [
     "AuditEntry",
     "Batch",
     "BatchItem",
+    "BrowserSession",
     "CapturedChange",
     "Event",
     "Fork",

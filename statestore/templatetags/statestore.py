@@ -17,11 +17,11 @@ from statestore import search
 from statestore.db.ids import to_address, url_of
 from statestore.errors import ValidationError
 from statestore.history import moments
-from statestore.views.formatting import line, middle, size, utc, visible
+from statestore.views.formatting import browser_name, line, middle, size, utc, visible
 from statestore.views.json_links import json_url
 
 register = template.Library()
-for _filter in (visible, line, middle, size):
+for _filter in (visible, line, middle, size, browser_name):
     register.filter(_filter)
 
 STATUS_SIGNS: Final = {

@@ -16,6 +16,7 @@ from statestore.models.agents import in_order
 from statestore.views.access import agent_or_404, past_or_404, require, require_viewer, scope, store
 from statestore.views.htmx import render_live, render_page
 from statestore.views.json_links import json_twin
+from statestore.views.sign_in import confirmed
 from statestore.views.states import StateView
 
 TIMELINE_ROWS = 30
@@ -138,6 +139,7 @@ def undelete_agent(request: HttpRequest, agent_id: RowId) -> HttpResponse:
 
 @require_POST
 @require("purge_agent")
+@confirmed
 def purge_agent(request: HttpRequest, agent_id: RowId) -> HttpResponse:
     """Delete an agent in the trash permanently."""
     agent = agent_or_404(request, agent_id)

@@ -11,10 +11,12 @@ from statestore.errors import ValidationError
 from statestore.views.access import actor, require, scope
 from statestore.views.htmx import render_page
 from statestore.views.json_links import json_twin
+from statestore.views.sign_in import confirmed
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @require("capture_agent")
+@confirmed
 @json_twin("get_capture")
 def capture_page(request: HttpRequest) -> HttpResponse:
     """GET: what capture would cost each save, measured now. POST: switch it on or off."""

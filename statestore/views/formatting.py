@@ -76,3 +76,21 @@ def shown_json(value: Json | Missing) -> str:
         return ""
     text = parsing.beginning(value, VALUE_CHARACTERS)
     return visible(text[:VALUE_CHARACTERS]) + ("…" if len(text) > VALUE_CHARACTERS else "")
+
+
+# The first that occurs names the browser: the later ones are in the names of the earlier ones.
+_BROWSERS: Final = (
+    ("Edg/", "Edge"), ("OPR/", "Opera"), ("Firefox/", "Firefox"), ("Chrome/", "Chrome"), ("Safari/", "Safari"),
+    ("curl/", "curl"), ("python", "Python"),
+)  # fmt: skip
+_SYSTEMS: Final = (
+    ("Android", "Android"), ("iPhone", "iOS"), ("iPad", "iPadOS"), ("Windows", "Windows"), ("Mac OS X", "macOS"),
+    ("Linux", "Linux"),
+)  # fmt: skip
+
+
+def browser_name(user_agent: str) -> str:
+    """Return the browser and the system that a User-Agent header names, or its beginning."""
+    browser = next((name for mark, name in _BROWSERS if mark in user_agent), "")
+    system = next((name for mark, name in _SYSTEMS if mark in user_agent), "")
+    return " on ".join(name for name in (browser, system) if name) or user_agent[:60] or "unknown"

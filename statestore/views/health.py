@@ -7,12 +7,11 @@ from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.http import require_safe
 
-from statestore.access import rights, tokens
+from statestore.access import proxies, rights, tokens
 from statestore.access.scope import scope_of
 from statestore.operations import metrics, readiness
 
 LOOPBACK = {"127.0.0.1", "::1"}
-PASSED_ON = ("X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Host", "X-Real-IP", "Forwarded", "Via")
 
 
 @require_safe
@@ -59,5 +58,5 @@ def _may_read(request: HttpRequest) -> bool:
             return False
         return rights.may(token.user, "view_agentstate")
     # Behind a proxy all come from this machine: what the proxy passes on does not count as local.
-    is_passed_on = settings.HTTPS or any(name in request.headers for name in PASSED_ON)
+    is_passed_on = settings.HTTPS or proxies.is_forwarded(request.META)
     return request.META.get("REMOTE_ADDR") in LOOPBACK and not is_passed_on

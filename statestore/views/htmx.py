@@ -43,6 +43,12 @@ def render_live(request: HttpRequest, template: str, context: dict[str, object],
     return response
 
 
+def is_poll(request: HttpRequest) -> bool:
+    """Return whether a page asks by itself for what is new: its user may have left long ago."""
+    match = request.resolver_match
+    return "X-Version" in request.headers or (match is not None and match.url_name == "events-live")
+
+
 def _wants_fragment(request: HttpRequest) -> bool:
     htmx = getattr(request, "htmx", None)
     return bool(htmx and not htmx.boosted and not htmx.history_restore_request)

@@ -3,7 +3,6 @@
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
-from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_variables
 from django.views.decorators.http import require_http_methods, require_POST
 
@@ -15,10 +14,11 @@ from statestore.models.user_access import words_of
 from statestore.views.access import actor
 from statestore.views.htmx import render_page
 from statestore.views.json_links import json_twin
+from statestore.views.sign_in import confirmed
 
 
-@never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
+@confirmed
 @sensitive_variables("secret")
 @json_twin("list_tokens")
 def token_list(request: HttpRequest) -> HttpResponse:

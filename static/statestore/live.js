@@ -33,6 +33,8 @@
       if (!document.hidden && !paused) {
         const headers = { "HX-Request": "true", "X-Version": newest?.version ?? shown };
         const response = await fetch(location.href, { headers, credentials: "same-origin" });
+        // Not by going to the login page: what is being typed on this one would be lost.
+        if (response.status === 401) say("You are signed out. Reload the page to sign in.");
         if (response.status === 200 && !response.redirected) {
           newest = { html: await response.text(), version: response.headers.get("X-Version") };
           if (newest.version === shown) newest = null;

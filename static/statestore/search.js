@@ -4,6 +4,7 @@
 (() => {
   const part = async (url, signal) => {
     const response = await fetch(url, { headers: { "HX-Request": "true" }, credentials: "same-origin", signal });
+    if (response.status === 401) throw new Error("You are signed out. Reload the page to sign in.");
     if (!response.ok || response.redirected) throw new Error(`The server answered ${response.status}.`);
     return response;
   };
@@ -192,9 +193,9 @@
         tell();
         if (live.dataset.lost) { say(""); delete live.dataset.lost; }
       }
-    } catch {
+    } catch (error) {
       live.dataset.lost = "yes";
-      say("No new events: the server cannot be reached.");
+      say(error.message.startsWith("You") ? error.message : "No new events: the server cannot be reached.");
       pause = 5000;
     }
     setTimeout(ask, pause);

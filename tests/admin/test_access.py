@@ -25,8 +25,6 @@ READ_ONLY = {"changelist": EVERYBODY, "add": NOBODY, "history": AUDIT, "delete":
              "change": ((OK, OK), (NO, NO))}  # fmt: skip
 EDITED = {"changelist": EVERYBODY, "add": EVERYBODY, "history": AUDIT, "delete": EVERYBODY, "change": EVERYBODY}
 PEOPLE = dict.fromkeys(("changelist", "add", "history", "delete", "change"), BOSS)
-# Of a row that there is not, the history leads back to the list.
-LOGINS = dict.fromkeys(("changelist", "add", "delete", "change"), NOBODY) | {"history": AUDIT}
 MODELS: dict[str, dict[str, Any]] = {
     "statestore_agentstate": READ_ONLY,
     "statestore_transition": READ_ONLY,
@@ -36,15 +34,12 @@ MODELS: dict[str, dict[str, Any]] = {
     "statestore_session": EDITED,
     "auth_group": PEOPLE,
     "auth_user": PEOPLE | {"password_change": BOSS},
-    # What the library of the lockout keeps is for the command line.
-    "axes_accessattempt": LOGINS,
-    "axes_accesslog": LOGINS,
-    "axes_accessfailurelog": LOGINS,
 }
 TABLE: dict[str, Any] = {
     "index": EVERYBODY,
     "app_list": EVERYBODY,
-    "password_change": EVERYBODY,
+    # The dashboard has a page for it.
+    "password_change": ((MOVED, MOVED), (MOVED, MOVED)),
     "password_change_done": ((OK, OK), (METHOD, METHOD)),
     # Without saying what is looked for.
     "autocomplete": ((NO, NO), (METHOD, METHOD)),

@@ -14,7 +14,10 @@ def main() -> None:
     django.setup()
     from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
     from django.contrib.auth.models import Group, User
-    from django.contrib.sessions.backends.db import SessionStore
+
+    from statestore import models
+    from statestore.access.browser_sessions import SessionStore
+    from statestore.access.reauthentication import PROVED_AT
 
     sessions = {}
     for role in ROLES:
@@ -26,6 +29,8 @@ def main() -> None:
         session[SESSION_KEY] = str(user.pk)
         session[BACKEND_SESSION_KEY] = "django.contrib.auth.backends.ModelBackend"
         session[HASH_SESSION_KEY] = user.get_session_auth_hash()
+        if role != "viewer":  # Of whom the password is asked for again.
+            session[PROVED_AT] = models.now()
         session.save()
         sessions[role] = str(session.session_key)
     json.dump(sessions, sys.stdout)

@@ -20,7 +20,8 @@ NAMES = (
     "preview of a running one", "part previewed", "timeline", "timeline at a snapshot", "blame", "value", "bisect",
     "bisect, not asked", "compare", "compare, not asked", "revert", "fork", "plan", "fleet", "fleet previewed", "batch",
     "edit", "capture", "restores", "restore", "events", "trash", "audit", "password", "error", "missing",
-    "login", "admin", "admin tasks", "admin task", "admin sessions", "admin transition",
+    "login", "confirm", "browsers", "failed sign-ins",
+    "admin", "admin tasks", "admin task", "admin sessions", "admin transition",
 )  # fmt: skip
 EDIT_A_TASK = (
     "import django; django.setup(); from statestore import models; from statestore.access import audit; "
@@ -108,6 +109,9 @@ def addresses(site: Site, told: Story, browser: Any) -> dict[str, str]:
         "error": "/agents/coder-2/restore/?moment=yesterday",
         "missing": "/agents/nobody/",
         "login": "/login/",
+        "confirm": "/confirm/",
+        "browsers": "/browsers/",
+        "failed sign-ins": "/sign-ins/",
         "admin": "/admin/",
         "admin tasks": "/admin/statestore/task/",
         "admin task": f"/admin/statestore/task/{task}/change/",
@@ -144,7 +148,7 @@ def too_wide(page: Page) -> list[str]:
 def test_a_page_is_for_everybody_in_light_and_dark_on_a_phone_and_on_a_desk(
     open_page: OpenPage, addresses: dict[str, str], name: str
 ):
-    role = "" if name == "login" else "administrator"
+    role = {"login": "", "confirm": "viewer"}.get(name, "administrator")
     page = open_page(addresses[name], role=role, expected=EXPECTED, color_scheme="light")
     assert violations(page) == []
     assert too_wide(page) == []

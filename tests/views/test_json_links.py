@@ -19,7 +19,10 @@ from tests.views.test_access import named_urls
 pytestmark = pytest.mark.django_db
 
 # Pages without data of the store: forms, settings, what machines ask.
-WITHOUT = {"login", "password_change", "password_change_done", "tokens", "healthz", "readyz", "metrics"}
+WITHOUT = {
+    "login", "confirm", "browsers", "sign-ins", "admin_password_change", "password_change", "password_change_done",
+    "tokens", "healthz", "readyz", "metrics",
+}  # fmt: skip
 
 
 def link(client: Client, address: str) -> str:

@@ -166,7 +166,9 @@ def undelete_agent(request: HttpRequest, agent_id: str) -> HttpResponse:
     return run_in_transaction(request, write)
 
 
-@calls.call("POST", "/agents/{agent_id}/purge", {204: None}, scope="admin", may="purge_agent", conditional=True)
+@calls.call(
+    "POST", "/agents/{agent_id}/purge", {204: None}, scope="admin", proof=True, may="purge_agent", conditional=True
+)
 def purge_agent(request: HttpRequest, agent_id: str) -> HttpResponse:
     """Permanently delete an agent in the trash, with its transitions and snapshots."""
 

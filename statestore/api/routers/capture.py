@@ -28,7 +28,7 @@ def measure_capture(request: HttpRequest) -> HttpResponse:
     return answer(CostsOut(most_ms=agents_limits.MAX_ADDED_MS, items=costs))
 
 
-@calls.call("POST", "/capture/on", {200: CaptureOut}, scope="admin", may="capture_agent", tagged=True)
+@calls.call("POST", "/capture/on", {200: CaptureOut}, scope="admin", proof=True, may="capture_agent", tagged=True)
 def switch_capture_on(request: HttpRequest) -> HttpResponse:
     """Turn change capture on: every change of a state is recorded, within the limits of the settings."""
     who = caller(request)
@@ -41,7 +41,7 @@ def switch_capture_on(request: HttpRequest) -> HttpResponse:
     return run_resumable(request, work)
 
 
-@calls.call("POST", "/capture/off", {200: CaptureOut}, scope="admin", may="capture_agent", tagged=True)
+@calls.call("POST", "/capture/off", {200: CaptureOut}, scope="admin", proof=True, may="capture_agent", tagged=True)
 def switch_capture_off(request: HttpRequest) -> HttpResponse:
     """Turn change capture off. Changes recorded so far are kept."""
     who = caller(request)

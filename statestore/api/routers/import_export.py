@@ -59,7 +59,9 @@ def _negotiated_encoding(request: HttpRequest) -> str:
     return best if quality.get(best, quality.get("*", 0.0)) > 0 else ""
 
 
-@calls.call("POST", "/import", {200: ImportOut}, scope="admin", may="import_store", extra={"x-body": NDJSON})
+@calls.call(
+    "POST", "/import", {200: ImportOut}, scope="admin", proof=True, may="import_store", extra={"x-body": NDJSON}
+)
 def import_store(request: HttpRequest, params: Query[ImportIn]) -> HttpResponse:
     """Import an export. Rows with the same key are replaced.
 

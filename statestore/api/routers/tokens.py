@@ -32,7 +32,7 @@ def get_token(request: HttpRequest, token_id: str) -> HttpResponse:
     return resource(request, models.row_hash(token), lambda: _serialized(request, token))
 
 
-@calls.call("POST", "/tokens", {201: TokenMadeOut}, scope="admin", tagged=True)
+@calls.call("POST", "/tokens", {201: TokenMadeOut}, scope="admin", proof=True, tagged=True)
 def make_token(request: HttpRequest, body: TokenIn) -> HttpResponse:
     """Create a token. The response contains its secret, which cannot be read again.
 

@@ -5,9 +5,11 @@ import os
 from functools import lru_cache
 from typing import Any
 
+from django.conf import settings
 from django.db.backends.sqlite3 import base, features
 
 from statestore.db.errors import FileMissing, FileReplaced, NamedErrors
+from statestore.db.private_files import keep_private, make_private
 
 log = logging.getLogger(__name__)
 
@@ -79,6 +81,7 @@ class DatabaseWrapper(NamedErrors, base.DatabaseWrapper):
             found = None if self.path is None else identity_of(self.path)
             if self.path is not None and found is None and not self.may_create:
                 raise FileMissing(self.path)
+            self._keep_private(found)
             connection = super().get_new_connection(conn_params)
             self.opened_path, self.opened_log_path = self.path, f"{self.path}-wal"
             self.opened = None if self.path is None else identity_of(self.path)
@@ -86,6 +89,15 @@ class DatabaseWrapper(NamedErrors, base.DatabaseWrapper):
             if found is None or found == self.opened:
                 return connection
             connection.close()  # Replaced in between.
+
+    def _keep_private(self, found: Identity | None) -> None:
+        """Let others read neither the file that holds our users, nor a store that we make; never touch another one."""
+        if self.path is None:
+            return
+        if found is None and (self.alias == "default" or settings.STORE_IS_EMBEDDED):
+            make_private(self.path)
+        if self.alias == "default":
+            keep_private(self.path)
 
     def ensure_connection(self) -> None:
         """Connect to the file that is there now, unless a transaction is under way: its commit will say so."""

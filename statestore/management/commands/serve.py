@@ -68,6 +68,20 @@ class Command(BaseCommand):
             self.stderr.write(f"{status.found} {status.remedy}")
         if not get_user_model().objects.exists():
             self.stdout.write("There are no users yet. Run `manage.py createsuperuser`.")
+        if settings.HTTPS and not settings.TRUSTED_PROXIES_ARE_NAMED:
+            self.stdout.write("HTTPS is on: a proxy on this machine is trusted. For another one, set TRUSTED_PROXIES.")
+        if is_root() and not is_container():
+            self.stderr.write("Running as root. Run the dashboard as a user of its own, who may read the store.")
+
+
+def is_root() -> bool:
+    """Return whether this process may do everything on its machine."""
+    return hasattr(os, "geteuid") and os.geteuid() == 0
+
+
+def is_container() -> bool:
+    """Return whether this is a container, whose root is a matter of its image."""
+    return "container" in os.environ or any(Path(path).exists() for path in ("/.dockerenv", "/run/.containerenv"))
 
 
 def collect_if_changed() -> None:

@@ -1,7 +1,6 @@
 """The index's own file, apart from the store. It is disposable: deleted or damaged, it is built again."""
 
 import fcntl
-import os
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -12,6 +11,7 @@ from typing import Any, Final, TypeAlias
 from django.conf import settings
 
 from statestore.db import vendor
+from statestore.db.private_files import keep_private, make_private
 from statestore.search.fts import time_buckets, trigram_stats
 
 CACHE_KB: Final = 32_000
@@ -96,6 +96,8 @@ def open_to_write() -> sqlite3.Connection:
     """Return the indexer's connection. Creates the file if it is missing, damaged or of another format."""
     file = path()
     file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    # It holds texts of the store: only its owner may read it.
+    keep_private(str(file))
     connection = None
     try:
         connection = _connect(file)
@@ -106,8 +108,7 @@ def open_to_write() -> sqlite3.Connection:
     if connection is not None:
         connection.close()
     delete()
-    # It holds texts of the store: only its owner may read it.
-    os.close(os.open(file, os.O_CREAT | os.O_RDWR, 0o600))
+    make_private(str(file))
     connection = _prepared(_connect(file))
     with writing(connection):
         for statement in (*_TABLES, _TEXT):
