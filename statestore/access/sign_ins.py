@@ -159,6 +159,16 @@ def _wait(failures: "QuerySet[AccessFailureLog]", limit: Limit, now: datetime) -
     return max(0, math.ceil(left))
 
 
+def failures(username: str = "", address: str = "") -> "QuerySet[AccessFailureLog]":
+    """Return the attempts that failed, of a user name and from an address where they are given."""
+    rows: QuerySet[AccessFailureLog] = AccessFailureLog.objects.all()
+    if username:
+        rows = rows.filter(username=bounded(username))
+    if address:
+        rows = rows.filter(ip_address=proxies.source_of(address) or "0.0.0.0")  # noqa: S104 (no sender's address)
+    return rows
+
+
 def prune(model: Any, newest: int) -> None:
     """Delete the rows of a log that are too old or too many."""
     model.objects.filter(pk__lte=newest - KEPT_ROWS).delete()

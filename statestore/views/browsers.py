@@ -2,15 +2,15 @@
 
 from typing import Final
 
-from axes.models import AccessFailureLog
 from django.contrib import messages
 from django.contrib.auth.decorators import permission_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.views.decorators.http import require_POST, require_safe
 
-from statestore.access import browser_sessions, proxies, remote_user, sign_ins
+from statestore.access import browser_sessions, remote_user, sign_ins
 from statestore.forms import PageForm
+from statestore.views.access import scope
 from statestore.views.formatting import browser_name
 from statestore.views.htmx import render_page
 
@@ -59,12 +59,9 @@ def end_other_browsers(request: HttpRequest) -> HttpResponse:
 @permission_required("auth.view_user", raise_exception=True)
 def failed_sign_ins(request: HttpRequest) -> HttpResponse:
     """Show the sign-ins that failed, newest first."""
-    rows = AccessFailureLog.objects.all()
+    scope(request).require_whole_store("The list of failed sign-ins")
     username, address = request.GET.get("username", ""), request.GET.get("ip_address", "")
-    if username:
-        rows = rows.filter(username=sign_ins.bounded(username))
-    if address:
-        rows = rows.filter(ip_address=proxies.source_of(address) or "0.0.0.0")  # noqa: S104 (no sender's address)
+    rows = sign_ins.failures(username, address)
     context = {
         "place": "audit",
         "page": PageForm(request.GET).page(rows, ("-id",)),

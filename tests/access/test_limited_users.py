@@ -511,6 +511,7 @@ def test_a_limit_that_means_nothing_is_refused(people: dict[str, User], fields: 
 def test_who_may_edit_users_but_not_their_access_sees_no_form_for_it(people: dict[str, User]):
     viewer, clerk = people["viewer"], User.objects.create(username="clerk", is_staff=True)
     clerk.user_permissions.add(*Permission.objects.filter(codename__in=["view_user", "change_user"]))
+    clerk.groups.set(viewer.groups.all())
     client = signed_in(clerk)
     address = f"/admin/auth/user/{viewer.pk}/change/"
     assert "is_limited" not in client.get(address).content.decode()

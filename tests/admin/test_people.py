@@ -25,7 +25,8 @@ def fields(user: User, **changed: Any) -> dict[str, Any]:
     """Return what the page of a user sends when it is saved."""
     return {
         "username": user.username, "is_active": "on", "is_staff": "on",
-        "date_joined_0": "2026-01-01", "date_joined_1": "00:00:00", **changed,
+        "date_joined_0": "2026-01-01", "date_joined_1": "00:00:00",
+        "access-TOTAL_FORMS": 0, "access-INITIAL_FORMS": 0, **changed,
     }  # fmt: skip
 
 
