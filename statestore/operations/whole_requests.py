@@ -6,6 +6,7 @@ senders are known by then, are read while they are worked on, in threads of thei
 """
 
 import asyncio
+import contextlib
 import functools
 import io
 import logging
@@ -15,6 +16,8 @@ import time
 from collections.abc import Callable, Container, Iterable
 from concurrent.futures import Executor, ThreadPoolExecutor
 from typing import Any, Final, TypeAlias
+
+from granian.rsgi import ProtocolClosed, ProtocolError  # type: ignore[attr-defined]
 
 Environment: TypeAlias = dict[str, Any]
 Application: TypeAlias = Callable[[Environment, Any], Iterable[bytes]]
@@ -36,6 +39,8 @@ LEAST_BYTES_PER_SECOND: Final = 4_096
 # A client that takes no part of a long answer for so long has gone.
 SEND_SECONDS: Final = 60.0
 
+# What the server says of a client that left.
+_GONE: Final = (ProtocolClosed, ProtocolError)
 _PLAIN: Final = ("content-type", "text/plain; charset=utf-8")
 _CROWDED: Final = "Too many requests are waiting. Nothing was changed. Try again in a few seconds.\n"
 _LATE: Final = "The request's body arrived too slowly. Nothing was changed.\n"
@@ -63,7 +68,8 @@ class WholeRequests:
         else:
             self._waiting += 1
             try:
-                await self._answer(environ, protocol)
+                with contextlib.suppress(*_GONE):
+                    await self._answer(environ, protocol)
             finally:
                 self._waiting -= 1
 
@@ -118,6 +124,8 @@ class WholeRequests:
                 _send(content, protocol.response_stream(status, headers), loop)
             finally:
                 getattr(content, "close", _nothing)()
+        except _GONE:
+            return None
         except Exception:
             log.exception("Could not answer %s %s", environ["REQUEST_METHOD"], environ["PATH_INFO"][:200])
             return None if begun and not _has_length(begun[1]) else (500, [("content-length", "0")], b"")
@@ -177,6 +185,8 @@ class ArrivingBody(io.RawIOBase):
             arriving.cancel()
             self.is_late = True
             raise TimeoutError("The body arrived too slowly") from None
+        except _GONE as error:
+            raise ConnectionResetError("The client left") from error
 
     async def _part(self) -> bytes:
         # By `anext`: `async for` would ask the server's iterator for another one, which it has not.

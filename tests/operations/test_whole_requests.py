@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+from granian.rsgi import ProtocolClosed
 
 from statestore.operations import whole_requests
 from statestore.operations.whole_requests import BUFFERED_BYTES, WholeRequests, environ_of
@@ -185,6 +186,37 @@ def test_a_body_that_its_client_cut_off_is_not_worked_on():
     run(WholeRequests(echo, places=1).__rsgi__(request, request))
     assert request.status == 400
     assert b"Nothing was changed" in request.content
+
+
+def test_a_client_that_leaves_ends_its_request_in_silence(caplog: pytest.LogCaptureFixture):
+    class Leaving(Sent):
+        async def __call__(self) -> bytes:
+            raise ProtocolClosed
+
+        def __aiter__(self) -> AsyncIterator[bytes]:
+            async def parts() -> AsyncIterator[bytes]:
+                yield b"x"
+                raise ProtocolClosed
+
+            return parts()
+
+        async def send_bytes(self, part: bytes) -> None:
+            raise ProtocolClosed
+
+    def export(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        start_response("200 OK", [("Content-Type", "text/csv")])
+        return iter([b"a"])
+
+    def upload(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        with pytest.raises(ConnectionResetError):
+            environ["wsgi.input"].read()
+        start_response("400 Bad Request", [("Content-Length", "0")])
+        return [b""]
+
+    for application, body in ((echo, b"x=1"), (export, b""), (upload, LARGE)):
+        request = Leaving("/", body)
+        run(WholeRequests(application, places=1).__rsgi__(request, request))
+    assert not caplog.records
 
 
 def test_a_probe_is_answered_while_all_places_are_taken_and_others_wait(monkeypatch: pytest.MonkeyPatch):

@@ -52,7 +52,7 @@ class Command(BaseCommand):
         os.execv(  # noqa: S606 (the server takes this process's place, so that Ctrl-C and SIGTERM reach it)
             sys.executable,
             [
-                sys.executable, "-m", "granian", "--interface", "rsgi", "--host", options["host"],
+                sys.executable, "-m", "granian", "--interface", "rsgi", "--http", "1", "--host", options["host"],
                 "--port", str(options["port"]),
                 "--workers-kill-timeout", "10", "--no-ws",
                 # A process that died, or holds too much memory, is replaced; connections wait meanwhile.
