@@ -228,6 +228,10 @@ def environ_of(scope: Any) -> Environment:
             variable = _variable(name)
             joint = ";" if variable == "HTTP_COOKIE" else ","
             environ[variable] = f"{environ[variable]}{joint}{value}" if variable in environ else value
+    for name in scope.headers.keys():  # noqa: SIM118 (the server's own type)
+        # Of a value that is not ASCII the server gives the name alone; a header that was sent must not seem absent.
+        if "_" not in name:
+            environ.setdefault(_variable(name), "")
     return environ
 
 

@@ -54,7 +54,9 @@ class Sent:
     def headers(self) -> dict[str, str] | Any:
         length = len(self.body) if self.length is None else self.length
         items = [("content-length", str(length))] if self.headers_sent is None else self.headers_sent
-        return type("Headers", (), {"items": lambda _: items})()
+        names = [name for name, _ in items]
+        readable = [item for item in items if item[1].isascii()]
+        return type("Headers", (), {"items": lambda _: readable, "keys": lambda _: names})()
 
     async def __call__(self) -> bytes:
         return b"".join([part async for part in self._parts()])
@@ -282,12 +284,13 @@ def test_headers_become_variables_and_none_poses_as_another():
     request = Sent(
         "/é", server="[::1]:8000", client="[2001:db8::1]:4711", query_string="q=é",
         headers_sent=[("host", "h"), ("x-forwarded-for", "1.2.3.4"), ("x_forwarded_for", "6.6.6.6"), ("cookie", "a=1"),
-                      ("cookie", "b=2"), ("x-b", "1"), ("x-b", "2"), ("content-type", "t")],
+                      ("cookie", "b=2"), ("x-b", "1"), ("x-b", "2"), ("content-type", "t"),
+                      ("idempotency-key", "é")],
     )  # fmt: skip
     environ = environ_of(request)
     wanted = {
         "PATH_INFO": "/Ã©", "QUERY_STRING": "q=Ã©", "SERVER_NAME": "::1", "SERVER_PORT": "8000",
         "REMOTE_ADDR": "2001:db8::1", "HTTP_X_FORWARDED_FOR": "1.2.3.4", "HTTP_COOKIE": "a=1;b=2", "HTTP_X_B": "1,2",
-        "CONTENT_TYPE": "t",
+        "CONTENT_TYPE": "t", "HTTP_IDEMPOTENCY_KEY": "",
     }  # fmt: skip
     assert {name: environ[name] for name in wanted} == wanted
