@@ -97,6 +97,11 @@ REMOTE_ROLES = _words(env.str("REMOTE_ROLES", default=""))
 # Where the proxy's own sign-out is, such as /oauth2/sign_out.
 REMOTE_SIGN_OUT_URL = env.str("REMOTE_SIGN_OUT_URL", default="").strip()
 TRUSTED_PROXIES_ARE_NAMED = bool(_words(_given_proxies))
+# The path of the host below which the dashboard is served, such as /statestore; a trusted proxy may forward another.
+_given_prefix = env.str("PATH_PREFIX", default="").strip().strip("/")
+PATH_PREFIX = f"/{_given_prefix}" if _given_prefix else ""
+# Addresses that users see in their browsers, where the proxy passes on another host name or leaves out the port.
+CSRF_TRUSTED_ORIGINS = [origin.rstrip("/") for origin in _words(env.str("CSRF_TRUSTED_ORIGINS", default=""))]
 # A login ends after so many hours without use, and 14 days after signing in.
 SESSION_IDLE_HOURS = env.float("SESSION_IDLE_HOURS", default=12.0)
 # A link to one commit, e.g. https://git.example.org/team/repo/commit/{commit}; empty shows commits without a link.
@@ -128,8 +133,9 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
-    "statestore.middleware.Probes",
     "statestore.middleware.ForwardedHeaders",
+    "statestore.middleware.Probes",
+    "statestore.middleware.UntrustedProxies",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "statestore.middleware.SecurityHeaders",
@@ -224,18 +230,14 @@ USE_I18N = False
 USE_TZ = True
 DATETIME_FORMAT = "Y-m-d H:i:s"
 
-STATIC_URL = "static/"
+STATIC_URL = "/static/"  # The prefix is put before it for each request.
 # Files that were collected when an image was built are used as they are.
 _collected = BASE_DIR / "staticfiles"
 STATIC_ROOT = VAR_DIR / "static" if _given_var and not _collected.exists() else _collected
 STATICFILES_DIRS = [BASE_DIR / "static"]
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
-    "staticfiles": {
-        "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
-        if DEBUG
-        else "whitenoise.storage.CompressedManifestStaticFilesStorage"
-    },
+    "staticfiles": {"BACKEND": f"statestore.views.static_files.{'PlainFiles' if DEBUG else 'HashedFiles'}"},
 }
 WHITENOISE_KEEP_ONLY_HASHED_FILES = True
 
