@@ -268,6 +268,7 @@ SESSION_COOKIE_NAME = f"{_cookie_prefix}descartes_session"
 CSRF_COOKIE_NAME = f"{_cookie_prefix}csrftoken"
 KNOWN_BROWSER_COOKIE_NAME = f"{_cookie_prefix}descartes_browser"
 CSRF_COOKIE_HTTPONLY = True
+CSRF_FAILURE_VIEW = "statestore.views.errors.form_refused"
 SECURE_HSTS_SECONDS = 365 * 24 * 3600 if HTTPS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = HTTPS
 # Edits of large task descriptions are fine; a form of this product never needs more.
