@@ -270,7 +270,10 @@ KNOWN_BROWSER_COOKIE_NAME = f"{_cookie_prefix}descartes_browser"
 CSRF_COOKIE_HTTPONLY = True
 CSRF_FAILURE_VIEW = "statestore.views.errors.form_refused"
 SECURE_HSTS_SECONDS = 365 * 24 * 3600 if HTTPS else 0
-SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = HTTPS
+# Both reach beyond this host, and are hard to take back: choices of the operator, whom no check shall push.
+SECURE_HSTS_INCLUDE_SUBDOMAINS = _boolean("HSTS_INCLUDE_SUBDOMAINS", default=False)
+SECURE_HSTS_PRELOAD = _boolean("HSTS_PRELOAD", default=False)
+SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
 # Edits of large task descriptions are fine; a form of this product never needs more.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 64 * 1024 * 1024
 # No form takes files; Django's own handlers would write them to the disk, also without a login.

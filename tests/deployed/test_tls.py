@@ -10,6 +10,7 @@ import pytest
 
 from tests.deployed import nginx
 from tests.deployed.browser import Browser
+from tests.deployed.observatory import Scan, score
 from tests.deployed.sites import deployed
 from tests.faults.server import serving
 from tests.templates import Templates
@@ -86,7 +87,14 @@ def tls(templates: Templates, tmp_path_factory: pytest.TempPathFactory) -> Itera
     with serving(site) as server:
         servers = SERVERS.format(certificate=certificate, key=key, ports=ports, port=server.port)
         with nginx.running(home / "nginx", servers, ports):
-            yield Tls(*roots[:3], f"{roots[3]}/tools/dash", f"http://127.0.0.1:{ports[4]}", nginx.trusting(certificate))
+            yield Tls(
+                with_port=roots[0],
+                without_port=roots[1],
+                trusted=roots[2],
+                prefixed=f"{roots[3]}/tools/dash",
+                plain=f"http://127.0.0.1:{ports[4]}",
+                context=nginx.trusting(certificate),
+            )
 
 
 def test_signing_in_works_on_any_port(tls: Tls):
@@ -136,6 +144,11 @@ def test_cookies_below_a_path_have_names_that_browsers_take_for_one(tls: Tls):
     assert browser.open("agents/").status == 302
 
 
+def test_strict_transport_reaches_no_further_than_the_host(tls: Tls):
+    answer = Browser(tls.with_port, tls.context).open("login/")
+    assert answer.headers["Strict-Transport-Security"] == "max-age=31536000"
+
+
 def test_plain_http_leads_to_https_and_probes_are_answered(tls: Tls):
     browser = Browser(tls.plain)
     answer = browser.open("login/")
@@ -147,6 +160,18 @@ def test_plain_http_leads_to_https_and_probes_are_answered(tls: Tls):
 def test_metrics_are_closed_behind_a_proxy_that_ends_tls(tls: Tls):
     assert Browser(tls.with_port, tls.context).open("metrics").status == 401
     assert Browser(tls.prefixed, tls.context).open("metrics").status == 401
+
+
+@pytest.mark.parametrize("page", ["login/", "", "agents/"])
+def test_the_observatory_gives_at_least_130(tls: Tls, page: str):
+    browser = Browser(tls.with_port, tls.context)
+    if page != "login/":
+        browser.sign_in()
+    plain, secure = Browser(tls.plain).open(page or "agents/"), browser.open(page)
+    assert secure.status == 200
+    results = score(Scan(secure.headers, secure.text, plain.headers.get("Location", "")))
+    assert min(results.values()) >= 0, results
+    assert 100 + sum(results.values()) >= 130, results
 
 
 @pytest.mark.browser
