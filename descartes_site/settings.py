@@ -82,6 +82,8 @@ def _database(name: str, default: Path) -> dict[str, Any]:
 DEBUG = _boolean("DEBUG", default=False)
 SECRET_KEY = _secret_key()
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["127.0.0.1", "localhost", "[::1]"])
+# Those that others than this machine use.
+PUBLIC_HOSTS = [name for name in ALLOWED_HOSTS if name not in {"127.0.0.1", "localhost", "[::1]"}]
 # Behind a proxy that ends TLS: cookies are marked secure, and plain HTTP is sent to HTTPS.
 HTTPS = _boolean("HTTPS", default=False)
 # The proxies whose X-Forwarded-For, -Proto, -Host and -Prefix are believed. With HTTPS there is one, and on most
