@@ -82,6 +82,8 @@ def _database(name: str, default: Path) -> dict[str, Any]:
 DEBUG = _boolean("DEBUG", default=False)
 SECRET_KEY = _secret_key()
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["127.0.0.1", "localhost", "[::1]"])
+# Those that others than this machine use.
+PUBLIC_HOSTS = [name for name in ALLOWED_HOSTS if name not in {"127.0.0.1", "localhost", "[::1]"}]
 # Behind a proxy that ends TLS: cookies are marked secure, and plain HTTP is sent to HTTPS.
 HTTPS = _boolean("HTTPS", default=False)
 # The proxies whose X-Forwarded-For, -Proto, -Host and -Prefix are believed. With HTTPS there is one, and on most
@@ -97,6 +99,11 @@ REMOTE_ROLES = _words(env.str("REMOTE_ROLES", default=""))
 # Where the proxy's own sign-out is, such as /oauth2/sign_out.
 REMOTE_SIGN_OUT_URL = env.str("REMOTE_SIGN_OUT_URL", default="").strip()
 TRUSTED_PROXIES_ARE_NAMED = bool(_words(_given_proxies))
+# The path of the host below which the dashboard is served, such as /statestore; a trusted proxy may forward another.
+_given_prefix = env.str("PATH_PREFIX", default="").strip().strip("/")
+PATH_PREFIX = f"/{_given_prefix}" if _given_prefix else ""
+# Addresses that users see in their browsers, where the proxy passes on another host name or leaves out the port.
+CSRF_TRUSTED_ORIGINS = [origin.rstrip("/") for origin in _words(env.str("CSRF_TRUSTED_ORIGINS", default=""))]
 # A login ends after so many hours without use, and 14 days after signing in.
 SESSION_IDLE_HOURS = env.float("SESSION_IDLE_HOURS", default=12.0)
 # A link to one commit, e.g. https://git.example.org/team/repo/commit/{commit}; empty shows commits without a link.
@@ -128,8 +135,9 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
-    "statestore.middleware.Probes",
     "statestore.middleware.ForwardedHeaders",
+    "statestore.middleware.Probes",
+    "statestore.middleware.UntrustedProxies",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "statestore.middleware.SecurityHeaders",
@@ -224,18 +232,14 @@ USE_I18N = False
 USE_TZ = True
 DATETIME_FORMAT = "Y-m-d H:i:s"
 
-STATIC_URL = "static/"
+STATIC_URL = "/static/"  # The prefix is put before it for each request.
 # Files that were collected when an image was built are used as they are.
 _collected = BASE_DIR / "staticfiles"
 STATIC_ROOT = VAR_DIR / "static" if _given_var and not _collected.exists() else _collected
 STATICFILES_DIRS = [BASE_DIR / "static"]
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
-    "staticfiles": {
-        "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
-        if DEBUG
-        else "whitenoise.storage.CompressedManifestStaticFilesStorage"
-    },
+    "staticfiles": {"BACKEND": f"statestore.views.static_files.{'PlainFiles' if DEBUG else 'HashedFiles'}"},
 }
 WHITENOISE_KEEP_ONLY_HASHED_FILES = True
 
@@ -266,8 +270,12 @@ SESSION_COOKIE_NAME = f"{_cookie_prefix}descartes_session"
 CSRF_COOKIE_NAME = f"{_cookie_prefix}csrftoken"
 KNOWN_BROWSER_COOKIE_NAME = f"{_cookie_prefix}descartes_browser"
 CSRF_COOKIE_HTTPONLY = True
+CSRF_FAILURE_VIEW = "statestore.views.errors.form_refused"
 SECURE_HSTS_SECONDS = 365 * 24 * 3600 if HTTPS else 0
-SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = HTTPS
+# Both reach beyond this host, and are hard to take back: choices of the operator, whom no check shall push.
+SECURE_HSTS_INCLUDE_SUBDOMAINS = _boolean("HSTS_INCLUDE_SUBDOMAINS", default=False)
+SECURE_HSTS_PRELOAD = _boolean("HSTS_PRELOAD", default=False)
+SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
 # Edits of large task descriptions are fine; a form of this product never needs more.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 64 * 1024 * 1024
 # No form takes files; Django's own handlers would write them to the disk, also without a login.

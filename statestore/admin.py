@@ -11,7 +11,7 @@ from django.core.paginator import Paginator
 from django.db.models import Model, QuerySet
 from django.http import Http404, HttpRequest, HttpResponseRedirect
 from django.shortcuts import redirect
-from django.urls import reverse
+from django.urls import reverse, reverse_lazy
 from django.utils.functional import cached_property
 from django.utils.html import format_html
 from django.utils.http import urlencode
@@ -37,7 +37,7 @@ COUNTED_ROWS = 1000
 admin.site.site_header = "Descartes StateStore"
 admin.site.site_title = "Descartes"
 admin.site.index_title = "Administration"
-admin.site.site_url = "/"
+admin.site.site_url = reverse_lazy("overview")  # type: ignore[assignment]
 admin.site.login_form = AdminLoginForm
 
 

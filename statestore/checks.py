@@ -1,13 +1,16 @@
 """What is checked when a process starts: configuration that would fail later, in words."""
 
+import re
+
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
 from django.core.exceptions import ImproperlyConfigured
 
-from statestore.access import proxies, remote_user
+from statestore.access import path_prefix, proxies, remote_user
 from statestore.api import throttling
 
 SHORTEST_KEY = 32
+_ORIGIN = re.compile(r"https?://(\*\.)?([\w.-]+|\[[0-9a-fA-F:.]+\])(:\d{1,5})?")
 
 
 @register(Tags.security)
@@ -61,6 +64,24 @@ def check_proxies(**_: object) -> list[CheckMessage]:
         remote_user.role_map()
     except ValueError as error:
         found.append(Error(f"REMOTE_ROLES is wrong: {error}", id="statestore.E010"))
+    return found
+
+
+@register(Tags.security)
+def check_addresses(**_: object) -> list[CheckMessage]:
+    """Return what is wrong with the settings about the addresses that users see."""
+    found: list[CheckMessage] = []
+    if settings.PATH_PREFIX and not proxies.is_prefix(settings.PATH_PREFIX):
+        hint = "Write a path of letters, digits, dots, dashes and underscores: /statestore"
+        found.append(Error(f"PATH_PREFIX is “{settings.PATH_PREFIX}”.", hint=hint, id="statestore.E011"))
+    elif settings.PATH_PREFIX and path_prefix.is_own_address(settings.PATH_PREFIX):
+        hint = "Then it cannot be told whether a proxy took it off. Use another word."
+        text = f"PATH_PREFIX is “{settings.PATH_PREFIX}”, and addresses of the dashboard begin like that."
+        found.append(Error(text, hint=hint, id="statestore.E012"))
+    for origin in settings.CSRF_TRUSTED_ORIGINS:
+        if not _ORIGIN.fullmatch(origin):
+            hint = "Write scheme, host and port, without a path: https://dash.example.org:8443"
+            found.append(Error(f"CSRF_TRUSTED_ORIGINS has “{origin}”.", hint=hint, id="statestore.E013"))
     return found
 
 

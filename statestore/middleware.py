@@ -12,7 +12,7 @@ from django.db import DatabaseError
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 
-from statestore.access import proxies, remote_user, sign_ins, tokens
+from statestore.access import path_prefix, proxies, remote_user, sign_ins, tokens
 from statestore.access.browser_sessions import SessionStore
 from statestore.adoption.status import store_status
 from statestore.api.problems import problem
@@ -59,8 +59,25 @@ class SecurityHeaders:
         return response
 
 
+class ForwardedHeaders:
+    """Believes the forwarding headers of trusted proxies, and drops all others, before anything reads them.
+
+    What they say about the path is put right here too: no other code knows about a path prefix.
+    """
+
+    def __init__(self, respond: Respond) -> None:
+        self.respond = respond
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        remote_user.believe(request.META)
+        path_prefix.enter(request)
+        response = self.respond(request)
+        path_prefix.confine_cookies(response)
+        return response
+
+
 class Probes:
-    """Answers the probes of machines ahead of everything else: for any host name, without HTTPS, without a session.
+    """Answers the probes of machines ahead of all checks: for any host name, without HTTPS, without a session.
 
     A probe asks this process, not the site: it comes by address, and it must work while a database does not.
     """
@@ -73,19 +90,17 @@ class Probes:
         return probe(request) if probe else self.respond(request)
 
 
-class ForwardedHeaders:
-    """Believes the forwarding headers of trusted proxies, and drops all others, before anything reads them."""
+class UntrustedProxies:
+    """Refuses what a proxy sends whose word about HTTPS is not believed: redirects to HTTPS would never end."""
 
     def __init__(self, respond: Respond) -> None:
         self.respond = respond
         self.warned: set[str] = set()
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        sender = str(request.META.get("REMOTE_ADDR", ""))
-        remote_user.believe(request.META)
         if settings.HTTPS and request.META[proxies.DROPPED_SCHEME] and not request.is_secure():
-            # The redirect to HTTPS would lead to the same proxy again, and so on.
-            self._warn(sender)
+            # Nothing was believed, so this is still the proxy's address.
+            self._warn(str(request.META.get("REMOTE_ADDR", "")))
             return error_page(request, "Proxy not trusted", _UNTRUSTED_PROXY, 400)
         return self.respond(request)
 

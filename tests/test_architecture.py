@@ -10,7 +10,7 @@ ROOT = Path(__file__).resolve().parent.parent
 APP = ROOT / "statestore"
 TEMPLATES = ROOT / "templates"
 # Django and its applications load these by their own names.
-LOADED_BY_DJANGO = re.compile(r"(403|403_csrf|404|500)\.html|(admin|registration)/.*")
+LOADED_BY_DJANGO = re.compile(r"(403|404|500)\.html|(admin|registration)/.*")
 
 
 def modules() -> list[Path]:
@@ -86,3 +86,14 @@ def test_colours_stand_in_the_tokens_alone():
     for path in (ROOT / "static" / "statestore").glob("*.css"):
         if path.name != "tokens.css":
             assert not re.search(r"#[0-9a-f]{3,8}\b|rgba?\(|hsl\(", path.read_text()), path.name
+
+
+def test_scripts_take_addresses_from_the_page():
+    """A path prefix is known to the server alone."""
+    for path in sorted((ROOT / "static" / "statestore").glob("*.js")):
+        assert re.findall(r"[\"'`]/[\w./-]+[\"'`]", path.read_text()) == [], path.name
+
+
+def test_templates_name_addresses_by_tags():
+    for path in sorted((ROOT / "templates").rglob("*.html")):
+        assert re.findall(r"(?:href|src|action|hx-get|hx-post)=\"/[^\"]*\"", path.read_text()) == [], path.name

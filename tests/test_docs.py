@@ -123,6 +123,17 @@ def test_every_promise_names_its_tests():
         assert all((ROOT / name).is_file() for name in tests), promise
 
 
+def test_every_chapter_of_the_security_standard_names_tests_that_exist():
+    rows = re.findall(r"^\| V(\d+) [^|]+\|([^|]*)\|([^|]*)\|([^|]*)\|$", TEXTS["docs/asvs.md"], re.MULTILINE)
+    assert [int(number) for number, *_ in rows] == list(range(1, 18))
+    for number, covered, tests, left in rows:
+        named = re.findall(r"`(tests/[\w/]+\.py)`", tests)
+        assert bool(named) is bool(covered.strip()), number
+        assert named or left.strip(), number
+        for name in named:
+            assert "def test_" in (ROOT / name).read_text(), name
+
+
 @pytest.mark.django_db(transaction=True)
 def test_the_python_examples_run_in_order():
     assert len(EXAMPLES) >= 12

@@ -90,6 +90,40 @@ def test_cookies_are_bound_to_their_host_under_https():
 
 
 @pytest.mark.parametrize(
+    ("variables", "header"),
+    [
+        ({}, "0 False False"),
+        ({"HTTPS": "1"}, "31536000 False False"),
+        ({"HTTPS": "1", "HSTS_INCLUDE_SUBDOMAINS": "1"}, "31536000 True False"),
+        ({"HTTPS": "1", "HSTS_INCLUDE_SUBDOMAINS": "1", "HSTS_PRELOAD": "1"}, "31536000 True True"),
+    ],
+)
+def test_strict_transport_reaches_beyond_the_host_by_choice(variables: dict[str, str], header: str):
+    code = (
+        "from django.conf import settings as s; print(s.SECURE_HSTS_SECONDS, s.SECURE_HSTS_INCLUDE_SUBDOMAINS,"
+        " s.SECURE_HSTS_PRELOAD)"
+    )
+    assert start(code, **variables).stdout.strip() == header
+
+
+@pytest.mark.parametrize(
+    ("variables", "values"),
+    [
+        ({}, "'' []"),
+        ({"PATH_PREFIX": " statestore/ "}, "'/statestore' []"),
+        ({"PATH_PREFIX": "/"}, "'' []"),
+        (
+            {"PATH_PREFIX": "/a/b", "CSRF_TRUSTED_ORIGINS": "https://a:8443/, https://b"},
+            "'/a/b' ['https://a:8443', 'https://b']",
+        ),
+    ],
+)
+def test_addresses_are_taken_as_they_are_meant(variables: dict[str, str], values: str):
+    code = "from django.conf import settings as s; print(repr(s.PATH_PREFIX), s.CSRF_TRUSTED_ORIGINS)"
+    assert start(code, **variables).stdout.strip() == values
+
+
+@pytest.mark.parametrize(
     ("variables", "trusted"),
     [
         ({}, "[] False"),
@@ -131,6 +165,8 @@ def test_all_that_is_written_lies_in_one_directory(tmp_path: Path):
         ({"SECRET_KEY": "short", "COMMIT_URL": "https://git.example.org/"}, {"E001", "E002"}),
         ({"SILENT_AFTER_SECONDS": "0", "COMMIT_URL": "javascript:{commit}"}, {"E003", "E004"}),
         ({"SESSION_IDLE_HOURS": "0", "TRUSTED_PROXIES": "10.0.0.1,proxy"}, {"E006", "E007"}),
+        ({"PATH_PREFIX": "/agents", "CSRF_TRUSTED_ORIGINS": "https://a/b"}, {"E012", "E013"}),
+        ({"PATH_PREFIX": "/a b"}, {"E011"}),
     ],
 )
 def test_check_names_all_that_is_wrong_and_nothing_else(variables: dict[str, str], codes: set[str]):

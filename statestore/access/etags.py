@@ -1,5 +1,6 @@
 """Optimistic locking by ETag: the only place that compares one."""
 
+import re
 from typing import Any, Final
 
 from statestore import models
@@ -7,6 +8,19 @@ from statestore.errors import Moved
 
 # Matches any version of an existing row.
 ANY: Final = "*"
+# What a proxy that compresses makes of our ETag: a weak one (nginx), or one with a suffix (Apache, Caddy).
+_CHANGED_BY_PROXY: Final = re.compile(r'(?:W/)?"([0-9a-f]{64})(?:[-;](?:gzip|br|zstd|deflate))?"')
+
+
+def from_header(tag: str) -> str:
+    """Return the ETag that a header's tag stands for: ours, also as a proxy on the way has changed it.
+
+    A weak ETag promises less than the same bytes. Ours is a hash of the row, whatever form it has on its way.
+    """
+    if ours := _CHANGED_BY_PROXY.fullmatch(tag):
+        return ours[1]
+    unquoted = tag.removeprefix('"').removesuffix('"')
+    return tag if unquoted == ANY else unquoted  # In quotes, the star is a tag like others.
 
 
 def expect(row: Any, etag: str | None, message: str = "") -> None:

@@ -59,8 +59,13 @@ def believe(environment: dict[str, Any], trusted: Sequence[Network], identity: S
     if host := _of_hop(_words(sent, _HOST), hops):
         environment["HTTP_HOST"] = host
     prefix = _of_hop(_words(sent, _PREFIX), hops).rstrip("/")
-    if _PREFIX_SHAPE.fullmatch(prefix) and not {".", ".."} & set(prefix.split("/")):
+    if is_prefix(prefix):
         environment[FORWARDED_PREFIX] = prefix
+
+
+def is_prefix(text: str) -> bool:
+    """Return whether a text can be the path below which the dashboard is served."""
+    return _PREFIX_SHAPE.fullmatch(text) is not None and not {".", ".."} & set(text.split("/"))
 
 
 def _words(sent: Mapping[str, str], name: str) -> list[str]:

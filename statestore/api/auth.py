@@ -109,6 +109,12 @@ class Token(HttpBearer):
         return self.requirement.check(Caller(token.user, actor, scope, token))
 
 
+_NOT_OURS: Final = (
+    "Writing with a login requires the CSRF token in X-CSRFToken, from a page of the same origin; origins that a proxy"
+    " changes are set in CSRF_TRUSTED_ORIGINS."
+)
+
+
 class Login(APIKeyCookie):
     """A session cookie. Writes require the CSRF header."""
 
@@ -123,7 +129,7 @@ class Login(APIKeyCookie):
         if "Authorization" in request.headers or not request.user.is_authenticated:
             return None
         if check_csrf(request):
-            raise Problem("forbidden", "Writing with a login requires the CSRF token in X-CSRFToken.")
+            raise Problem("forbidden", _NOT_OURS)
         actor = Actor(request.user.get_username(), request.META.get("REMOTE_ADDR", ""), "session")
         checked = self.requirement.check(Caller(request.user, actor, scope_of(request.user)))
         if self.requirement.proof and not reauthentication.is_fresh(request):

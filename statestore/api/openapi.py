@@ -12,8 +12,8 @@ _ADDRESS: Final = "The id if it matches `[A-Za-z0-9._:@-]{1,128}`, otherwise `~`
 _ETAG: Final = {"description": "The current ETag of the resource.", "schema": {"type": "string"}}
 _IF_MATCH: Final = {
     "name": "If-Match", "in": "header", "required": False,
-    "description": "Write only if the ETag still matches; otherwise 412.",
-    "schema": {"type": "string", "pattern": r'^(\*|"[0-9a-f]{64}")$'},
+    "description": "Write only if the ETag still matches; otherwise 412. The weak form (`W/`) of an ETag is the same.",
+    "schema": {"type": "string", "pattern": r'^(\*|(W/)?"[0-9a-f]{64}")$'},
 }  # fmt: skip
 _IF_NONE_MATCH: Final = {
     "name": "If-None-Match", "in": "header", "required": False, "description": "`*`: create only, never overwrite.",

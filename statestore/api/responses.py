@@ -64,8 +64,8 @@ def resource(request: HttpRequest, etag: str, payload: Callable[[], object]) -> 
     """Return a resource with its ETag, or 304 if the caller already has it."""
     headers = {"ETag": f'"{etag}"'}
     # Not get_conditional_response: it answers If-Match and If-Unmodified-Since too, with a 412 that is not a problem.
-    cached = {tag.removeprefix("W/") for tag in parse_etags(request.headers.get("If-None-Match", ""))}
-    if cached & {headers["ETag"], "*"}:
+    cached = {etags.from_header(tag) for tag in parse_etags(request.headers.get("If-None-Match", ""))}
+    if cached & {etag, etags.ANY}:
         return HttpResponseNotModified(headers=headers)
     return answer(payload(), headers=headers)
 
@@ -94,7 +94,7 @@ def check_etag(request: HttpRequest, present: str) -> None:
 def if_match(request: HttpRequest) -> str | None:
     """Return the ETag in If-Match, None without the header; `*` requires only that the row exists.
 
-    A weak or foreign ETag matches no row.
+    An ETag that is not ours matches no row.
     """
     header = request.headers.get("If-Match")
     if header is None:
@@ -102,7 +102,7 @@ def if_match(request: HttpRequest) -> str | None:
     tags = parse_etags(header)
     if len(tags) != 1:
         raise _invalid_header("If-Match", "If-Match takes one ETag in quotes, as in the ETag header.")
-    return str(tags[0]).strip('"')
+    return etags.from_header(tags[0])
 
 
 def if_match_of_present(request: HttpRequest) -> str | None:

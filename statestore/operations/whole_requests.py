@@ -19,6 +19,8 @@ from typing import Any, Final, TypeAlias
 
 from granian.rsgi import ProtocolClosed, ProtocolError  # type: ignore[attr-defined]
 
+from statestore.operations import announcement
+
 Environment: TypeAlias = dict[str, Any]
 Application: TypeAlias = Callable[[Environment, Any], Iterable[bytes]]
 Headers: TypeAlias = list[tuple[str, str]]
@@ -57,6 +59,10 @@ class WholeRequests:
         self._probes = ThreadPoolExecutor(PROBE_PLACES, "probe")
         self._uploads = ThreadPoolExecutor(UPLOAD_PLACES, "upload")
         self._waiting = 0
+
+    def __rsgi_init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Let the server's event loop say where it is served, when it is."""
+        self._announcement = loop.create_task(announcement.announce())
 
     async def __rsgi__(self, scope: Any, protocol: Any) -> None:
         """Answer a request."""
@@ -212,7 +218,7 @@ def environ_of(scope: Any) -> Environment:
         "QUERY_STRING": scope.query_string.encode().decode("latin-1"),
         "SERVER_NAME": host.strip("[]"),
         "SERVER_PORT": port,
-        "SERVER_PROTOCOL": f"HTTP/{scope.http_version}",
+        "SERVER_PROTOCOL": "HTTP/1.0" if scope.http_version == "1" else f"HTTP/{scope.http_version}",
         "REMOTE_ADDR": scope.client.rpartition(":")[0].strip("[]"),
         "wsgi.version": (1, 0),
         "wsgi.url_scheme": scope.scheme,

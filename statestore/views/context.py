@@ -7,25 +7,26 @@ from django.conf import settings
 from django.db import connections
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
-from django.utils.http import url_has_allowed_host_and_scheme
+from django.urls import reverse
 from django.views.decorators.http import require_POST
 
 from statestore.access import rights
 from statestore.db.routers import store_alias
+from statestore.views.own_addresses import is_own
 
-# name of the URL, label, sign, permission
+# name of the URL, label, sign, permission, the key that leads there after “g”
 PLACES = (
-    ("overview", "Overview", "◫", "view_agentstate"),
-    ("agents", "Agents", "●", "view_agentstate"),
-    ("events", "Events", "≡", "view_event"),
-    ("sessions", "Sessions", "❏", "view_session"),
-    ("tasks", "Tasks", "☑", "view_task"),
-    ("restores", "Restores", "⟲", "view_restore"),
-    ("snapshots", "Snapshots", "◈", "view_snapshot"),
-    ("", "", "", ""),
-    ("trash", "Trash", "⌫", "view_agentstate"),
-    ("audit", "Audit", "✎", "view_auditentry"),
-    ("capture", "Capture", "◉", "capture_agent"),
+    ("overview", "Overview", "◫", "view_agentstate", "o"),
+    ("agents", "Agents", "●", "view_agentstate", "a"),
+    ("events", "Events", "≡", "view_event", "e"),
+    ("sessions", "Sessions", "❏", "view_session", "n"),
+    ("tasks", "Tasks", "☑", "view_task", "k"),
+    ("restores", "Restores", "⟲", "view_restore", "r"),
+    ("snapshots", "Snapshots", "◈", "view_snapshot", "s"),
+    ("", "", "", "", ""),
+    ("trash", "Trash", "⌫", "view_agentstate", "t"),
+    ("audit", "Audit", "✎", "view_auditentry", "u"),
+    ("capture", "Capture", "◉", "capture_agent", ""),
 )
 # What a user who is limited to namespaces cannot be shown a part of.
 OF_WHOLE_STORE = {"capture"}
@@ -61,10 +62,8 @@ def store_name() -> str:
 @require_POST
 def choose_theme(request: HttpRequest) -> HttpResponse:
     """Keep the theme in a cookie and go back."""
-    back = request.POST.get("next", "/")
-    if not url_has_allowed_host_and_scheme(back, {request.get_host()}, require_https=request.is_secure()):
-        back = "/"
-    response = redirect(back)
+    back = request.POST.get("next", "")
+    response = redirect(back if is_own(request, back) else reverse("overview"))
     theme = request.POST.get("theme", "")
     response.set_cookie(
         "theme",

@@ -1,11 +1,14 @@
 """Pages for what failed: what happened, what was not changed, and what to do."""
 
 import sys
+from typing import Final
+from urllib.parse import urlsplit
 
 from django.core.exceptions import DisallowedHost, RequestDataTooBig, TooManyFieldsSent
 from django.db.utils import Error
 from django.http import HttpRequest, HttpResponse
 from django.http.multipartparser import MultiPartParserError
+from django.middleware.csrf import REASON_NO_CSRF_COOKIE
 from django.template.loader import render_to_string
 from django.views import defaults
 
@@ -36,6 +39,50 @@ def page_of(request: HttpRequest, error: BaseException | None) -> HttpResponse |
 def server_error(request: HttpRequest) -> HttpResponse:
     """Return the page for an error outside of a view, such as of the session's database; Django's handler500."""
     return page_of(request, sys.exc_info()[1]) or defaults.server_error(request)
+
+
+def form_refused(request: HttpRequest, reason: str = "") -> HttpResponse:
+    """Return the page for a form that fails the check against forgery; Django's CSRF_FAILURE_VIEW."""
+    message = _FORM_REFUSED[""]
+    if reason.startswith(("Origin checking failed", "Referer checking failed")):
+        message = _other_origin(request)
+    elif reason == REASON_NO_CSRF_COOKIE:
+        message = _FORM_REFUSED["no cookie"]
+    return error_page(request, "Request rejected", message, 403)
+
+
+_FORM_REFUSED: Final = {
+    "": "The form has expired. Nothing was changed. Go back, reload the page and try again.",
+    "no cookie": (
+        "Your browser sent no cookie with the form. Nothing was changed. Allow cookies for this site, reload the page"
+        " and try again. With HTTPS=1, browsers send the cookies by HTTPS only."
+    ),
+}
+_ORIGIN_CHARACTERS: Final = 200
+
+
+def _other_origin(request: HttpRequest) -> str:
+    """Return what was compared: the origin that the browser names, and the one that the dashboard was asked for as."""
+    expected = f"{request.scheme}://{request.get_host()}"
+    sent = request.headers.get("Origin") or "://".join(urlsplit(request.headers.get("Referer", ""))[:2])
+    sent = sent.removesuffix("://")[:_ORIGIN_CHARACTERS]
+    if sent in {"", "null"}:
+        return (
+            f"Your browser does not say from which page the form was sent (origin “{sent}”), so it was compared with"
+            f" {expected} in vain. Nothing was changed. Let your browser send the Origin and Referer headers here."
+        )
+    return (
+        f"The form was sent from {sent}, but the dashboard was asked for as {expected}. Nothing was changed. If your"
+        f" browser's address bar does not show {sent}, another site sent the form: do not go on. If it does, the proxy"
+        f" changes the address. Operators: let it pass on the host with its port (in nginx, “proxy_set_header Host"
+        f" $http_host”), or set CSRF_TRUSTED_ORIGINS={sent}.{_about_scheme(sent, expected)}"
+    )
+
+
+def _about_scheme(sent: str, expected: str) -> str:
+    if not sent.startswith("https:") or expected.startswith("https:"):
+        return ""
+    return " Since the browser uses HTTPS, set HTTPS=1 and let the proxy send X-Forwarded-Proto."
 
 
 _REFUSED: dict[type[Exception], tuple[int, str, str]] = {

@@ -5,13 +5,15 @@ from typing import Final
 from django.conf import settings
 from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http.request import split_domain_port, validate_host
 from django.views.decorators.http import require_safe
 
 from statestore.access import proxies, rights, tokens
 from statestore.access.scope import scope_of
 from statestore.operations import metrics, readiness
 
-LOOPBACK = {"127.0.0.1", "::1"}
+LOOPBACK: Final = {"127.0.0.1", "::1"}
+LOOPBACK_NAMES: Final = {"127.0.0.1", "[::1]", "localhost"}
 
 
 @require_safe
@@ -31,7 +33,7 @@ def readyz(request: HttpRequest) -> HttpResponse:
     return JsonResponse({"ok": False, "error": found.problem, "parts": found.parts}, status=503)
 
 
-# Answered by the first middleware; their places in the site map only name them.
+# Answered by one of the first middlewares; their places in the site map only name them.
 PROBES: Final = {"/healthz": healthz, "/readyz": readyz}
 
 
@@ -41,7 +43,9 @@ def metrics_page(request: HttpRequest) -> HttpResponse:
     """Return all metrics, to this machine and to holders of a token with the read scope."""
     if not _may_read(request):
         response = HttpResponse(
-            "Metrics are served to this machine only. From elsewhere, send a token with the scope read.\n", status=401
+            "Metrics are served to this machine only, and only without a proxy. From elsewhere, send a token with the"
+            " scope read.\n",
+            status=401,
         )
         response["WWW-Authenticate"] = 'Bearer realm="Descartes StateStore"'
         response["Content-Type"] = "text/plain; charset=utf-8"
@@ -57,6 +61,17 @@ def _may_read(request: HttpRequest) -> bool:
         if token is None or not token.may("read") or not scope_of(token.user, token).is_unrestricted:
             return False
         return rights.may(token.user, "view_agentstate")
-    # Behind a proxy all come from this machine: what the proxy passes on does not count as local.
-    is_passed_on = settings.HTTPS or proxies.is_forwarded(request.META)
-    return request.META.get("REMOTE_ADDR") in LOOPBACK and not is_passed_on
+    return request.META.get("REMOTE_ADDR") in LOOPBACK and not _may_be_passed_on(request)
+
+
+def _may_be_passed_on(request: HttpRequest) -> bool:
+    """Return whether a proxy on this machine may have sent the request: it comes from loopback then, whoever asks.
+
+    Not each proxy tells of itself by a header. A bare `proxy_pass` of nginx sends HTTP/1.0, a bare HAProxy the host
+    name that its client asked for.
+    """
+    is_proxy_known = settings.HTTPS or settings.PATH_PREFIX or settings.TRUSTED_PROXIES
+    is_old = request.META.get("SERVER_PROTOCOL") in {"HTTP/1.0", "HTTP/0.9"}
+    name = split_domain_port(request.get_host())[0]
+    is_public = name not in LOOPBACK_NAMES and validate_host(name, settings.PUBLIC_HOSTS)
+    return bool(is_proxy_known or is_old or is_public) or proxies.is_forwarded(request.META)

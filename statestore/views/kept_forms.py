@@ -15,10 +15,10 @@ from urllib.parse import urljoin, urlsplit
 from django.core import signing
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
-from django.utils.http import url_has_allowed_host_and_scheme
 
 from statestore.access import sign_ins
 from statestore.views.formatting import visible
+from statestore.views.own_addresses import is_own
 
 SESSION_NAME: Final = "kept_form"
 # The login's own request may have 64 KB, and quoting makes a tenth more of it.
@@ -47,7 +47,7 @@ def page_of(request: HttpRequest) -> str:
     """Return the page that a request was made from: a form's or a fragment's own address may be no page."""
     for name in ("HX-Current-URL", "Referer"):
         address = request.headers.get(name, "")[:4000]
-        if address and url_has_allowed_host_and_scheme(address, {request.get_host()}, request.is_secure()):
+        if address and is_own(request, address):
             parts = urlsplit(address)
             if parts.path.startswith("/") and parts.path != reverse("login"):
                 return f"{parts.path}?{parts.query}" if parts.query else parts.path

@@ -11,13 +11,13 @@ from django.forms import Form
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect, render
 from django.urls import reverse
-from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods
 
 from statestore.access import browser_sessions, reauthentication, remote_user, sign_ins
 from statestore.forms.login import BoundedLoginForm, BoundedPasswordChangeForm, ConfirmForm
 from statestore.views import kept_forms
+from statestore.views.own_addresses import is_own
 
 View = Callable[..., Any]
 
@@ -31,7 +31,8 @@ class SignIn(auth.LoginView):
     def get_redirect_url(self, *arguments: Any, **keywords: Any) -> str:
         """Return where to go on to, if that is safe and no other login page."""
         address: str = super().get_redirect_url(*arguments, **keywords)
-        return "" if urlsplit(address).path in {reverse("login"), reverse("admin:login")} else address
+        is_login = urlsplit(address).path in {reverse("login"), reverse("admin:login")}
+        return address if is_own(self.request, address) and not is_login else ""
 
     def form_valid(self, form: Any) -> HttpResponse:
         """Sign in, and go on to the page of a form that was sent without a session."""
@@ -137,7 +138,7 @@ def _confirmation(request: HttpRequest, form: Form) -> HttpResponse:
 def confirm(request: HttpRequest) -> HttpResponse:
     """Ask for the password, for callers of the JSON API that a login authenticates."""
     back = request.POST.get("next") or request.GET.get("next") or reverse("overview")
-    if not url_has_allowed_host_and_scheme(back, {request.get_host()}, require_https=request.is_secure()):
+    if not is_own(request, back):
         back = reverse("overview")
     form = ConfirmForm(request)
     if reauthentication.is_fresh(request):

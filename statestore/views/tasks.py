@@ -7,7 +7,6 @@ from typing import Final
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
-from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_POST, require_safe
 
 from statestore import models
@@ -23,6 +22,7 @@ from statestore.tasks import service as task_service
 from statestore.views.access import actor, require, scope
 from statestore.views.htmx import render_page
 from statestore.views.json_links import json_twin
+from statestore.views.own_addresses import is_own
 from statestore.views.states import StateView
 from statestore.views.svg import task_graph as task_graph_drawing
 
@@ -124,8 +124,7 @@ def move_task(request: HttpRequest, task_id: RowId) -> HttpResponse:
     moved = task_service.move_task(store_alias(), task.pk, status, if_match=etag, by=actor(request))
     messages.success(request, f"Moved {moved} to {models.TaskStatus(status).label.lower()}.")
     back = request.POST.get("next", "")
-    safe = url_has_allowed_host_and_scheme(back, {request.get_host()}, require_https=request.is_secure())
-    return redirect(back if safe else moved)
+    return redirect(back if is_own(request, back) else moved)
 
 
 def _task_or_404(request: HttpRequest, task_id: RowId) -> models.Task:

@@ -62,8 +62,6 @@ document.addEventListener("click", (event) => closeMenus(event.target.closest("d
 document.addEventListener("keydown", (event) => { if (event.key === "Escape") closeMenus(); });
 
 // Keys: never while typing, never with a modifier.
-const GO = { o: "/", a: "/agents/", e: "/events/", r: "/restores/", s: "/snapshots/", t: "/trash/", u: "/audit/",
-  n: "/sessions/", k: "/tasks/" };
 let going = false;
 
 function moveRow(step) {
@@ -75,9 +73,9 @@ function moveRow(step) {
 
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input, textarea, select, dialog")) return;
-  const go = going && GO[event.key];
+  const place = going && document.querySelector(`[data-go="${CSS.escape(event.key)}"]`);
   going = event.key === "g";
-  if (go) return void (location.href = go);
+  if (place) return void (location.href = place.href);
   const link = { "[": "[data-key=older]", "]": "[data-key=newer]" }[event.key];
   if (link) document.querySelector(link)?.click();
   else if (event.key === "/") { event.preventDefault(); document.getElementById("search")?.focus(); }

@@ -36,6 +36,39 @@ def test_from_elsewhere_metrics_need_a_token(client: Client, people: dict[str, U
     assert client.get("/metrics", HTTP_X_FORWARDED_FOR="192.0.2.1").status_code == 401
 
 
+@pytest.mark.parametrize(
+    ("changed", "sent"),
+    [
+        ({"HTTPS": True}, {}),
+        ({"TRUSTED_PROXIES": ["127.0.0.1"]}, {}),
+        ({"PATH_PREFIX": "/dash"}, {}),
+        ({}, {"SERVER_PROTOCOL": "HTTP/1.0"}),
+        ({"PUBLIC_HOSTS": ["dash.example.org"], "ALLOWED_HOSTS": ["*"]}, {"HTTP_HOST": "dash.example.org:8000"}),
+        ({"PUBLIC_HOSTS": [".example.org"], "ALLOWED_HOSTS": ["*"]}, {"HTTP_HOST": "dash.example.org"}),
+        *(
+            ({}, {f"HTTP_{name}": "192.0.2.1"})
+            for name in ("X_FORWARDED_FOR", "X_FORWARDED_PROTO", "X_REAL_IP", "FORWARDED", "VIA")
+        ),
+    ],
+)
+def test_loopback_alone_does_not_open_metrics_where_a_proxy_may_have_sent_the_request(
+    client: Client, settings: Any, people: dict[str, User], changed: dict[str, Any], sent: Any
+):
+    for name, value in changed.items():
+        setattr(settings, name, value)
+    answer = client.get("/metrics", **sent)
+    assert answer.status_code == 401
+    assert "token" in answer.content.decode()
+    _, secret = tokens.create(people["viewer"], "t", ["read"])
+    assert client.get("/metrics", HTTP_AUTHORIZATION=f"Bearer {secret}", **sent).status_code == 200
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1:8000", "localhost", "[::1]:8000"])
+def test_public_names_do_not_close_metrics_to_this_machine(client: Client, settings: Any, host: str):
+    settings.PUBLIC_HOSTS, settings.ALLOWED_HOSTS = ["*"], ["*"]
+    assert client.get("/metrics", HTTP_HOST=host).status_code == 200
+
+
 def test_readiness_looks_at_databases_migrations_and_disk(client: Client, monkeypatch: pytest.MonkeyPatch):
     assert client.get("/healthz").json() == {"ok": True}
     assert client.get("/readyz").json() == {"ok": True}

@@ -294,3 +294,8 @@ def test_headers_become_variables_and_none_poses_as_another():
         "CONTENT_TYPE": "t", "HTTP_IDEMPOTENCY_KEY": "",
     }  # fmt: skip
     assert {name: environ[name] for name in wanted} == wanted
+
+
+@pytest.mark.parametrize(("given", "protocol"), [("1", "HTTP/1.0"), ("1.1", "HTTP/1.1"), ("2", "HTTP/2")])
+def test_the_protocol_has_the_name_that_it_has_elsewhere(given: str, protocol: str):
+    assert environ_of(Sent(http_version=given, headers_sent=[]))["SERVER_PROTOCOL"] == protocol

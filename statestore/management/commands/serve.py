@@ -15,7 +15,7 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand
 
 from statestore.adoption.status import store_status
-from statestore.operations import whole_requests
+from statestore.operations import announcement, whole_requests
 from statestore.search.fts import daemon
 
 STAMP = "fingerprint"
@@ -45,15 +45,16 @@ class Command(BaseCommand):
         call_command("migrate", database="default", verbosity=0)
         collect_if_changed()
         self._say_what_is_missing()
-        self.stdout.write(f"Serving on http://{options['host']}:{options['port']} (Ctrl-C stops it)")
         self.stdout.flush()
+        host = options["host"].strip("[]")
+        announcement.prepare(host, options["port"])
         os.environ[whole_requests.VARIABLE] = str(options["threads"])
         os.environ[daemon.VARIABLE] = "1"  # The search index is updated while a server runs.
         os.execv(  # noqa: S606 (the server takes this process's place, so that Ctrl-C and SIGTERM reach it)
             sys.executable,
             [
-                sys.executable, "-m", "granian", "--interface", "rsgi", "--http", "1", "--host", options["host"],
-                "--port", str(options["port"]),
+                sys.executable, "-m", "granian", "--interface", "rsgi", "--http", "1", "--host", host,
+                "--port", str(options["port"]), "--working-dir", str(settings.BASE_DIR),
                 "--workers-kill-timeout", "10", "--no-ws",
                 # A process that died, or holds too much memory, is replaced; connections wait meanwhile.
                 "--respawn-failed-workers", "--respawn-interval", "2",

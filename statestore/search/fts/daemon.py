@@ -37,7 +37,7 @@ def _watch() -> None:
             pass
         if is_free:
             command = [sys.executable, str(settings.BASE_DIR / "manage.py"), "index", "--follow"]
-            with subprocess.Popen(command, stdin=subprocess.PIPE, cwd=settings.BASE_DIR) as process:  # noqa: S603
+            with subprocess.Popen(command, stdin=subprocess.PIPE) as process:  # noqa: S603
                 process.wait()
         pause.wait(_LOOK_SECONDS)
 
