@@ -400,7 +400,7 @@ def test_each_kind_of_problem_explains_itself(script: Script):
 
 
 def test_a_token_may_call_so_often(script: Script, settings: Any):
-    settings.API_RATE = "3/hour"
+    settings.API_RATE = (3, 3600)
     answers = [script.get("/me") for _ in range(4)]
     assert [answer.status_code for answer in answers] == [200, 200, 200, 429]
     assert answers[0]["RateLimit"].startswith('"token";r=2;t=')

@@ -4,7 +4,7 @@ import fcntl
 import hashlib
 import os
 import sys
-from argparse import ArgumentParser
+from argparse import ArgumentParser, ArgumentTypeError
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from statestore.operations import whole_requests
 from statestore.search.fts import daemon
 
 STAMP = "fingerprint"
+LAST_PORT = 65_535
 # Comparing two states of 50 MB takes half of it.
 USUAL_MEMORY_MB = 1024
 
@@ -28,7 +29,7 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: this machine only)")
-        parser.add_argument("--port", type=int, default=8000)
+        parser.add_argument("--port", type=port_number, default=8000)
         parser.add_argument("--demo", action="store_true", help="load the demo data first if there is no store yet")
         parser.add_argument(
             "--threads", type=int, default=whole_requests.USUAL_PLACES, help="requests worked on at the same time"
@@ -72,6 +73,13 @@ class Command(BaseCommand):
             self.stdout.write("HTTPS is on: a proxy on this machine is trusted. For another one, set TRUSTED_PROXIES.")
         if is_root() and not is_container():
             self.stderr.write("Running as root. Run the dashboard as a user of its own, who may read the store.")
+
+
+def port_number(text: str) -> int:
+    """Return a TCP port. Raises ArgumentTypeError."""
+    if not (text.isascii() and text.isdecimal() and 0 < int(text[:9]) <= LAST_PORT):
+        raise ArgumentTypeError(f"{text} is not a number from 1 to {LAST_PORT}")
+    return int(text)
 
 
 def is_root() -> bool:
