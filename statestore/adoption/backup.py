@@ -66,7 +66,7 @@ def _free_name(directory: Path, stem: str) -> Path:
 def _copy(source: Path, target: Path, seconds: float | None) -> None:
     if seconds is None:
         with closing(_open(source)) as connection:
-            connection.execute("VACUUM INTO ?", (str(target),))
+            connection.execute("VACUUM INTO CAST(? AS TEXT)", (os.fsencode(target),))
         return
     for attempt in range(_ATTEMPTS):
         if _copied_in_time(source, target, seconds):
@@ -81,7 +81,8 @@ def _copy(source: Path, target: Path, seconds: float | None) -> None:
 
 
 def _open(source: Path) -> sqlite3.Connection:
-    connection = sqlite3.connect(f"file:{quote(str(source))}?mode=ro", uri=True, isolation_level=None, timeout=5)
+    name = quote(os.fsencode(source))
+    connection = sqlite3.connect(f"file:{name}?mode=ro", uri=True, isolation_level=None, timeout=5)
     connection.execute("PRAGMA trusted_schema = OFF")
     return connection
 
@@ -114,7 +115,7 @@ def _copied_in_time(source: Path, target: Path, seconds: float) -> bool:
 
 def _verified_rows(copy: Path) -> dict[str, int]:
     """Return the rows per table of a copy that passes the integrity check."""
-    with closing(sqlite3.connect(f"file:{quote(str(copy))}?mode=ro&immutable=1", uri=True)) as connection:
+    with closing(sqlite3.connect(f"file:{quote(os.fsencode(copy))}?mode=ro&immutable=1", uri=True)) as connection:
         problems = [row[0] for row in connection.execute("PRAGMA integrity_check(3)")]
         if problems != ["ok"]:
             raise sqlite3.DatabaseError(f"the copy is damaged: {problems[0]}")

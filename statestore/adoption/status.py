@@ -10,7 +10,7 @@ from django.db.backends.utils import CursorWrapper
 from django.db.utils import DatabaseError as DjangoDatabaseError
 
 from statestore.adoption import ownership, schema_detection
-from statestore.db import vendor
+from statestore.db import shell, vendor
 from statestore.db.routers import store_alias
 from statestore.db.sqlite.base import Identity, identity_of
 
@@ -75,7 +75,7 @@ def _look(connection: BaseDatabaseWrapper, name: str) -> StoreStatus:
         with connection.cursor() as cursor:
             return _status_of(connection, cursor, name)
     except DjangoDatabaseError as error:
-        remedy = _LOOK.format(name=name) if is_file else "Check STORE_URL, and that its server runs."
+        remedy = _LOOK.format(name=shell.word(name)) if is_file else "Check STORE_URL, and that its server runs."
         return StoreStatus("unreadable", f"{name} cannot be read as a store: {error}.", remedy)
 
 
@@ -95,7 +95,7 @@ def _status_of(connection: BaseDatabaseWrapper, cursor: CursorWrapper, name: str
         return StoreStatus(
             "behind",
             f"{name} was adopted by an earlier release; not applied: {', '.join(unapplied)}.",
-            f"Run `manage.py adopt {name}`, which makes a backup first."
+            f"Run `manage.py adopt {shell.word(name)}`, which makes a backup first."
             if vendor.is_sqlite(connection)
             else _MIGRATE.format(alias=connection.alias),
         )
@@ -125,10 +125,10 @@ def _not_adopted(connection: BaseDatabaseWrapper, cursor: CursorWrapper, name: s
         return StoreStatus(
             "not adopted",
             f"{name} is {recognised.layout}: {'; '.join(recognised.differences)}.",
-            _LOOK.format(name=name),
+            _LOOK.format(name=shell.word(name)),
         )
     return StoreStatus(
         "not adopted",
         f"{name} is an orchestrator's store ({recognised.layout}) that the dashboard has not moved into yet.",
-        f"Run `manage.py adopt {name}`. It looks first, makes a backup, and `manage.py leave` undoes it.",
+        f"Run `manage.py adopt {shell.word(name)}`. It looks first, makes a backup, and `manage.py leave` undoes it.",
     )
