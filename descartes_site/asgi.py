@@ -8,5 +8,5 @@ from descartes_site import start
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "descartes_site.settings")
 with start.refusals_in_words():
-    application = get_asgi_application()
     start.verify()
+    application = get_asgi_application()

@@ -26,23 +26,27 @@ def refusals_in_words() -> Iterator[None]:
     except OSError as error:
         if error.filename is None:
             raise
-        sys.exit(f"{os.fsdecode(error.filename)}: {error.strerror}. {_REMEDIES.get(error.errno or 0, _RIGHTS)}")
+        sys.exit(_in_words(error))
     except KeyboardInterrupt:
         sys.exit(_STOPPED)
 
 
 def verify() -> None:
     """Refuse settings that the checks of a command would refuse; a server runs none. Raises ImproperlyConfigured."""
+    import django
     from django.core import checks
     from django.core.exceptions import ImproperlyConfigured
 
+    django.setup(set_prefix=False)
     found = [message for message in checks.run_checks(tags=[checks.Tags.security]) if message.is_serious()]
     if found:
         raise ImproperlyConfigured("\n".join(f"{each.msg} {each.hint or ''}".strip() for each in found))
 
 
-_RIGHTS = "Let this user write there, or set VAR_DIR to a directory where it may."
-_REMEDIES = {28: "Free some space on its disk and try again."}
+def _in_words(error: Exception) -> str:
+    from statestore.management.terminal import in_words
+
+    return in_words(error)
 
 
 def _database_fault(error: Exception) -> str:
@@ -51,5 +55,6 @@ def _database_fault(error: Exception) -> str:
     from statestore.db.errors import translate
 
     alias = getattr(error, "alias", None)
-    place = f" ({settings.DATABASES[alias]['NAME']})" if alias in settings.DATABASES else ""
-    return " ".join(f"{translate(error)}{place}".split())  # type: ignore[arg-type]
+    name = str(settings.DATABASES[alias]["NAME"]) if alias in settings.DATABASES else ""
+    words = _in_words(translate(error))  # type: ignore[arg-type]
+    return words if name in words else f"{words} ({name})"

@@ -8,8 +8,8 @@ from descartes_site import start
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "descartes_site.settings")
 with start.refusals_in_words():
-    application = get_wsgi_application()
     start.verify()
+    application = get_wsgi_application()
 
 from statestore import search
 from statestore.db import postgresql

@@ -11,8 +11,9 @@ from django.db.utils import DatabaseError as DjangoDatabaseError
 
 from statestore.adoption import ownership, schema_detection
 from statestore.db import shell, vendor
+from statestore.db.errors import FileClosed
 from statestore.db.routers import store_alias
-from statestore.db.sqlite.base import Identity, identity_of
+from statestore.db.sqlite.base import Identity, identity_of, is_out_of_reach
 
 State = Literal["ready", "behind", "not adopted", "missing", "unreadable"]
 
@@ -67,6 +68,8 @@ def _database(using: str) -> tuple[str, Identity | None]:
 def _look(connection: BaseDatabaseWrapper, name: str) -> StoreStatus:
     is_file = vendor.is_sqlite(connection) and not name.startswith("file:") and name != ":memory:"
     # SQLite would create a missing file at the first question.
+    if is_file and is_out_of_reach(name):
+        return StoreStatus("unreadable", f"{name} cannot be reached by this user.", _RIGHTS)
     if is_file and not Path(name).exists():
         return StoreStatus("missing", f"{name} does not exist.", _CREATE)
     if is_file and not Path(name).is_file():
@@ -75,6 +78,8 @@ def _look(connection: BaseDatabaseWrapper, name: str) -> StoreStatus:
         with connection.cursor() as cursor:
             return _status_of(connection, cursor, name)
     except DjangoDatabaseError as error:
+        if isinstance(error, FileClosed):
+            return StoreStatus("unreadable", f"{name} cannot be opened by this user.", _RIGHTS)
         remedy = _LOOK.format(name=shell.word(name)) if is_file else "Check STORE_URL, and that its server runs."
         return StoreStatus("unreadable", f"{name} cannot be read as a store: {error}.", remedy)
 
@@ -82,6 +87,7 @@ def _look(connection: BaseDatabaseWrapper, name: str) -> StoreStatus:
 _CREATE: Final = (
     "Let STORE_URL name the orchestrator's file, or make an empty store with `manage.py migrate --database store`."
 )
+_RIGHTS: Final = "Let the user that the dashboard runs as read and write the file and its directory."
 _MIGRATE: Final = "Run `manage.py migrate --database {alias}`."
 _LOOK: Final = "`manage.py adopt --dry-run {name}` says more."
 

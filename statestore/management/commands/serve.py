@@ -19,6 +19,7 @@ from statestore.operations import whole_requests
 from statestore.search.fts import daemon
 
 STAMP = "fingerprint"
+MANIFEST = "staticfiles.json"
 LAST_PORT = 65_535
 # Comparing two states of 50 MB takes half of it.
 USUAL_MEMORY_MB = 1024
@@ -98,8 +99,8 @@ def collect_if_changed() -> None:
     Two servers that start at once take turns: one would delete what the other is writing.
     """
     root, wanted = Path(settings.STATIC_ROOT), _fingerprint()
-    if _is_collected(root, wanted):
-        return  # The folder may be read-only.
+    if _is_collected(root, wanted) or _is_sealed(root):
+        return
     root.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     with root.with_name(f"{root.name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -111,6 +112,11 @@ def collect_if_changed() -> None:
 def _is_collected(root: Path, wanted: str) -> bool:
     stamp = root / STAMP
     return stamp.exists() and stamp.read_text() == wanted
+
+
+def _is_sealed(root: Path) -> bool:
+    """Return whether files were collected into a folder that this process cannot write, as in an image."""
+    return (root / MANIFEST).exists() and not os.access(root, os.W_OK)
 
 
 def _fingerprint() -> str:
