@@ -1,51 +1,19 @@
 """All settings, driven by the environment. The table in docs/operations.md lists every variable."""
 
-import secrets
-from contextlib import suppress
+import os
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
-import environ
 from csp.constants import NONE, SELF
-from django.core.exceptions import ImproperlyConfigured
+
+from descartes_site import secret_key
+from descartes_site.environment import Environment
 
 BASE_DIR = Path(__file__).resolve().parent.parent
-env = environ.Env()
+env = Environment(os.environ)
 # Where everything lies that is written: databases, index, key, backups; elsewhere if the checkout is read-only.
-_given_var = env.str("VAR_DIR", default="")
-VAR_DIR = Path(_given_var or BASE_DIR / "var").expanduser().absolute()
-
-
-def _boolean(name: str, default: bool) -> bool:
-    text = env.str(name, default=str(default)).strip().lower()
-    if text in {"1", "true", "yes", "on"}:
-        return True
-    if text in {"0", "false", "no", "off", ""}:
-        return False
-    raise ImproperlyConfigured(f"{name} is “{text}”; use 1 or 0.")
-
-
-def _words(text: str) -> list[str]:
-    return [word.strip() for word in text.split(",") if word.strip()]
-
-
-def _secret_key() -> str:
-    """Return SECRET_KEY, or the key that the first run made and kept in var/secret_key."""
-    given = str(env.str("SECRET_KEY", default=""))
-    if given:
-        return given
-    path = VAR_DIR / "secret_key"
-    if not path.exists():
-        VAR_DIR.mkdir(mode=0o700, parents=True, exist_ok=True)
-        path.touch(mode=0o600)
-        path.write_text(secrets.token_urlsafe(64))
-    elif path.stat().st_mode & 0o077:
-        with suppress(OSError):  # Another user's, who lets this one read it.
-            path.chmod(0o600)
-    return path.read_text().strip()
-
+VAR_DIR = env.path("VAR_DIR", BASE_DIR / "var", base=BASE_DIR)
 
 # A request waits no longer for a connection, so that a server which is away does not take every thread. An attempt to
 # connect is given up at once: by default it is repeated after ever longer pauses, for minutes, while no other is made.
@@ -53,70 +21,56 @@ def _secret_key() -> str:
 _POOL = {"min_size": 0, "max_size": 8, "timeout": 2.0, "reconnect_timeout": 0.5, "max_idle": 600.0}
 
 
-def _database(name: str, default: Path) -> dict[str, Any]:
-    """Return Django's settings for the database that a URL names; SQLite files are opened as a careful guest."""
-    url = env.str(name, default="") or f"sqlite:///{default}"
-    scheme = urlsplit(url).scheme
-    if scheme not in {"sqlite", "postgres", "postgresql"}:
-        raise ImproperlyConfigured(
-            f"{name} is “{url.split('@')[-1]}”; use sqlite:////absolute/path or postgres://user:password@host/name."
-        )
-    if scheme == "sqlite" and not url.startswith("sqlite:////"):
-        raise ImproperlyConfigured(f"{name} must name an absolute path: sqlite:////absolute/path (four slashes).")
-    database: dict[str, Any] = dict(environ.Env.db_url_config(url))
-    if scheme == "sqlite":
-        database["ENGINE"] = "statestore.db.sqlite"
+def _connection(database: dict[str, Any]) -> dict[str, Any]:
+    """Return Django's settings for a database; SQLite files are opened as a careful guest."""
+    if database["ENGINE"] == "sqlite":
         # IMMEDIATE: a transaction that first reads and then writes would otherwise fail at once when the
         # orchestrator wrote in between, without waiting. synchronous stays FULL: no acknowledged write is lost.
-        database["OPTIONS"] = {"transaction_mode": "IMMEDIATE", "timeout": 5}
-        database["CONN_MAX_AGE"] = None
-    else:
-        # A directory, percent-encoded, is where a Unix socket lies.
-        database["HOST"] = unquote(str(database.get("HOST", "")))
-        database["ENGINE"] = "statestore.db.postgresql"
-        database["OPTIONS"] = {"connect_timeout": 2, **database.get("OPTIONS", {}), "pool": dict(_POOL)}
-        database["CONN_HEALTH_CHECKS"] = True
-    return database
+        options = {"transaction_mode": "IMMEDIATE", "timeout": 5}
+        return {**database, "ENGINE": "statestore.db.sqlite", "OPTIONS": options, "CONN_MAX_AGE": None}
+    options = {"connect_timeout": 2, **database["OPTIONS"], "pool": dict(_POOL)}
+    return {**database, "ENGINE": "statestore.db.postgresql", "OPTIONS": options, "CONN_HEALTH_CHECKS": True}
 
 
-DEBUG = _boolean("DEBUG", default=False)
-SECRET_KEY = _secret_key()
-ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["127.0.0.1", "localhost", "[::1]"])
+DEBUG = env.boolean("DEBUG", default=False)
+_given_key = env.literal("SECRET_KEY")
+SECRET_KEY = secret_key.checked(_given_key, env.refuse) if _given_key else secret_key.kept_in(VAR_DIR, env.refuse)
+ALLOWED_HOSTS = env.hosts("ALLOWED_HOSTS", ["127.0.0.1", "localhost", "[::1]"])
 # Those that others than this machine use.
 PUBLIC_HOSTS = [name for name in ALLOWED_HOSTS if name not in {"127.0.0.1", "localhost", "[::1]"}]
 # Behind a proxy that ends TLS: cookies are marked secure, and plain HTTP is sent to HTTPS.
-HTTPS = _boolean("HTTPS", default=False)
+HTTPS = env.boolean("HTTPS", default=False)
 # The proxies whose X-Forwarded-For, -Proto, -Host and -Prefix are believed. With HTTPS there is one, and on most
 # installations it runs on this machine. Without, all would be able to choose the address that is logged for them.
-_given_proxies = env.str("TRUSTED_PROXIES", default="")
-TRUSTED_PROXIES = _words(_given_proxies) or (["127.0.0.0/8", "::1"] if HTTPS else [])
+_given_proxies = env.words("TRUSTED_PROXIES")
+TRUSTED_PROXIES = _given_proxies or (["127.0.0.0/8", "::1"] if HTTPS else [])
 # Single sign-on: the headers in which a proxy names the user and the groups. The name of a user is believed from
 # proxies that are named above alone: on this machine, any program could send it.
-REMOTE_USER_HEADER = env.str("REMOTE_USER_HEADER", default="").strip()
-REMOTE_GROUPS_HEADER = env.str("REMOTE_GROUPS_HEADER", default="").strip()
+REMOTE_USER_HEADER = env.text("REMOTE_USER_HEADER")
+REMOTE_GROUPS_HEADER = env.text("REMOTE_GROUPS_HEADER")
 # Which role a group of the proxy's gives: group=role, separated by commas. A group named like a role gives that role.
-REMOTE_ROLES = _words(env.str("REMOTE_ROLES", default=""))
+REMOTE_ROLES = env.words("REMOTE_ROLES")
 # Where the proxy's own sign-out is, such as /oauth2/sign_out.
-REMOTE_SIGN_OUT_URL = env.str("REMOTE_SIGN_OUT_URL", default="").strip()
-TRUSTED_PROXIES_ARE_NAMED = bool(_words(_given_proxies))
+REMOTE_SIGN_OUT_URL = env.text("REMOTE_SIGN_OUT_URL")
+TRUSTED_PROXIES_ARE_NAMED = bool(_given_proxies)
 # The path of the host below which the dashboard is served, such as /statestore; a trusted proxy may forward another.
-_given_prefix = env.str("PATH_PREFIX", default="").strip().strip("/")
+_given_prefix = env.text("PATH_PREFIX").strip("/")
 PATH_PREFIX = f"/{_given_prefix}" if _given_prefix else ""
 # Addresses that users see in their browsers, where the proxy passes on another host name or leaves out the port.
-CSRF_TRUSTED_ORIGINS = [origin.rstrip("/") for origin in _words(env.str("CSRF_TRUSTED_ORIGINS", default=""))]
+CSRF_TRUSTED_ORIGINS = [origin.rstrip("/") for origin in env.words("CSRF_TRUSTED_ORIGINS")]
 # A login ends after so many hours without use, and 14 days after signing in.
-SESSION_IDLE_HOURS = env.float("SESSION_IDLE_HOURS", default=12.0)
+SESSION_IDLE_HOURS = env.decimal("SESSION_IDLE_HOURS", 12.0, above=0, most=87_600)
 # A link to one commit, e.g. https://git.example.org/team/repo/commit/{commit}; empty shows commits without a link.
-COMMIT_URL = env.str("COMMIT_URL", default="")
+COMMIT_URL = env.commit_url("COMMIT_URL")
 # Whether each restore must be approved by a second person; undoing one need not.
-RESTORES_NEED_APPROVAL = _boolean("RESTORES_NEED_APPROVAL", default=False)
+RESTORES_NEED_APPROVAL = env.boolean("RESTORES_NEED_APPROVAL", default=False)
 # Capture: a change whose two states are longer together leaves only its time; so many of the newest changes are kept.
-CAPTURE_MAX_BYTES = env.int("CAPTURE_MAX_BYTES", default=2 * 1024 * 1024)
-CAPTURE_ROWS = env.int("CAPTURE_ROWS", default=20_000)
+CAPTURE_MAX_BYTES = env.integer("CAPTURE_MAX_BYTES", 2 * 1024 * 1024, least=0, most=10**12)
+CAPTURE_ROWS = env.integer("CAPTURE_ROWS", 20_000, least=1, most=10**12)
 # An active agent that nothing changed for so long counts as being in trouble.
-SILENT_AFTER_SECONDS = env.int("SILENT_AFTER_SECONDS", default=3600)
+SILENT_AFTER_SECONDS = env.integer("SILENT_AFTER_SECONDS", 3600, least=1, most=10**10)
 # How often one token may call, for each server process: 600/minute, 100/second …
-API_RATE = env.str("API_RATE", default="60000/minute")
+API_RATE = env.rate("API_RATE", "60000/minute")
 
 INSTALLED_APPS = [
     "statestore.apps.StateStoreConfig",
@@ -182,26 +136,20 @@ TEMPLATES = [
     }
 ]
 
-DATABASES: dict[str, dict[str, Any]] = {"default": _database("DATABASE_URL", VAR_DIR / "dashboard.db")}
-_store = _database("STORE_URL", VAR_DIR / "descartes.db")
-_IDENTITY = ("ENGINE", "HOST", "PORT", "NAME")
+_own = env.database("DATABASE_URL", VAR_DIR / "dashboard.db")
+_store = env.database("STORE_URL", VAR_DIR / "descartes.db")
+DATABASES: dict[str, dict[str, Any]] = {"default": _connection(_own)}
 # One PostgreSQL database for both is one alias: two would share one django_migrations table and skip each other's work.
-if all(str(_store.get(part, "")) == str(DATABASES["default"].get(part, "")) for part in _IDENTITY):
-    if "sqlite" in _store["ENGINE"]:
-        raise ImproperlyConfigured(
-            "STORE_URL and DATABASE_URL name the same SQLite file; logins must not lie in the store."
-        )
-    STORE_ALIAS = "default"
-else:
-    STORE_ALIAS = "store"
-    DATABASES["store"] = _store
+STORE_ALIAS = "default" if env.is_one_database(_own, _store) else "store"
+if STORE_ALIAS == "store":
+    DATABASES["store"] = _connection(_store)
 # The store that `make run` made itself, as opposed to one that an orchestrator owns.
-STORE_IS_EMBEDDED = not env.str("STORE_URL", default="")
+STORE_IS_EMBEDDED = not env.text("STORE_URL")
 # The search index of an SQLite store: a disposable file beside our own database, one for each store.
-_index_name = "search.db" if STORE_IS_EMBEDDED else f"search-{sha256(str(_store['NAME']).encode()).hexdigest()[:8]}.db"
-SEARCH_INDEX = env.str("SEARCH_INDEX", default=str(VAR_DIR / _index_name))
+_index_name = "search.db" if STORE_IS_EMBEDDED else f"search-{sha256(os.fsencode(_store['NAME'])).hexdigest()[:8]}.db"
+SEARCH_INDEX = str(env.path("SEARCH_INDEX", VAR_DIR / _index_name, base=BASE_DIR))
 # Whether adoption puts triggers on the orchestrator's events that mark what changed; without them, all is polled.
-SEARCH_TRIGGERS = _boolean("SEARCH_TRIGGERS", default=True)
+SEARCH_TRIGGERS = env.boolean("SEARCH_TRIGGERS", default=True)
 SEARCH_POLL_SECONDS = 0.5  # how long a new event may wait for the indexer
 DATABASE_ROUTERS = ["statestore.db.routers.StoreRouter"]
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
@@ -235,7 +183,7 @@ DATETIME_FORMAT = "Y-m-d H:i:s"
 STATIC_URL = "/static/"  # The prefix is put before it for each request.
 # Files that were collected when an image was built are used as they are.
 _collected = BASE_DIR / "staticfiles"
-STATIC_ROOT = VAR_DIR / "static" if _given_var and not _collected.exists() else _collected
+STATIC_ROOT = VAR_DIR / "static" if env.text("VAR_DIR") and not _collected.exists() else _collected
 STATICFILES_DIRS = [BASE_DIR / "static"]
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
@@ -273,8 +221,8 @@ CSRF_COOKIE_HTTPONLY = True
 CSRF_FAILURE_VIEW = "statestore.views.errors.form_refused"
 SECURE_HSTS_SECONDS = 365 * 24 * 3600 if HTTPS else 0
 # Both reach beyond this host, and are hard to take back: choices of the operator, whom no check shall push.
-SECURE_HSTS_INCLUDE_SUBDOMAINS = _boolean("HSTS_INCLUDE_SUBDOMAINS", default=False)
-SECURE_HSTS_PRELOAD = _boolean("HSTS_PRELOAD", default=False)
+SECURE_HSTS_INCLUDE_SUBDOMAINS = env.boolean("HSTS_INCLUDE_SUBDOMAINS", default=False)
+SECURE_HSTS_PRELOAD = env.boolean("HSTS_PRELOAD", default=False)
 SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
 # Edits of large task descriptions are fine; a form of this product never needs more.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 64 * 1024 * 1024
@@ -290,6 +238,9 @@ LOGGING = {
         "line": {"()": "statestore.logs.OneLineFormatter", "fmt": "%(asctime)s %(levelname)s %(name)s %(message)s"}
     },
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
-    "root": {"handlers": ["console"], "level": env.str("LOG_LEVEL", default="WARNING").upper()},
+    "root": {"handlers": ["console"], "level": env.level("LOG_LEVEL", "WARNING")},
     "loggers": {"statestore.access.sign_ins": {"level": "INFO"}},
 }
+
+# All that is wrong is said at once.
+env.verify()

@@ -4,11 +4,15 @@ import os
 
 from django.core.wsgi import get_wsgi_application
 
-os.environ.setdefault("DJANGO_SETTINGS_MODULE", "descartes_site.settings")
-application = get_wsgi_application()
+from descartes_site import start
 
-from statestore import search  # noqa: E402 (the apps are loaded now)
-from statestore.db import postgresql  # noqa: E402
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "descartes_site.settings")
+with start.refusals_in_words():
+    start.verify()
+    application = get_wsgi_application()
+
+from statestore import search
+from statestore.db import postgresql
 
 postgresql.bound_statements()
 search.watch_indexer()

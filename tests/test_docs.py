@@ -103,7 +103,7 @@ def test_the_table_of_verbs_is_the_makefiles():
 def test_the_table_of_variables_is_the_one_that_the_settings_read():
     documented = set(re.findall(r"^\| `([A-Z_]+)` \|", OPERATIONS, re.MULTILINE))
     read = set(re.findall(r"env\.\w+\(\s*\"([A-Z_]+)\"", SETTINGS))
-    read |= set(re.findall(r"_(?:boolean|database)\(\"([A-Z_]+)\"", SETTINGS))
+
     assert documented == read
 
 

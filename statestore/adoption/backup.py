@@ -5,7 +5,7 @@ import json
 import os
 import sqlite3
 import time
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -37,10 +37,10 @@ def take_backup(source: Path, directory: Path, *, seconds: float | None = None) 
     `seconds` bounds the copying, during which a store in rollback-journal mode cannot be written. Raises DatabaseError;
     nothing is left behind then.
     """
-    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     final = _free_name(directory, source.stem)
     partial = final.with_name(f".{final.name}.partial")
     try:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         # Made empty and closed to others first: VACUUM INTO would create it readable for everybody.
         os.close(os.open(partial, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
         _copy(source, partial, seconds)
@@ -51,22 +51,27 @@ def take_backup(source: Path, directory: Path, *, seconds: float | None = None) 
         manifest = _write_manifest(final, source=str(source), sha256=digest, tables=tables)
         _sync(directory)
     except (sqlite3.Error, OSError) as error:
-        raise DatabaseError(f"The backup into {directory} failed: {error}. Nothing was changed.") from error
+        raise DatabaseError(f"The backup into {directory} failed: {_reason(error)}. Nothing was changed.") from error
     finally:
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):
+            partial.unlink()
     return Backup(final, manifest, digest, final.stat().st_size)
+
+
+def _reason(error: sqlite3.Error | OSError) -> str:
+    return str(error) if isinstance(error, sqlite3.Error) else str(error.strerror)
 
 
 def _free_name(directory: Path, stem: str) -> Path:
     moment = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
     names = (directory / f"{stem}-{moment}{f'-{number}' if number else ''}.db" for number in range(1_000))
-    return next(name for name in names if not name.exists())
+    return next(name for name in names if not os.path.lexists(name))
 
 
 def _copy(source: Path, target: Path, seconds: float | None) -> None:
     if seconds is None:
         with closing(_open(source)) as connection:
-            connection.execute("VACUUM INTO ?", (str(target),))
+            connection.execute("VACUUM INTO CAST(? AS TEXT)", (os.fsencode(target),))
         return
     for attempt in range(_ATTEMPTS):
         if _copied_in_time(source, target, seconds):
@@ -81,7 +86,8 @@ def _copy(source: Path, target: Path, seconds: float | None) -> None:
 
 
 def _open(source: Path) -> sqlite3.Connection:
-    connection = sqlite3.connect(f"file:{quote(str(source))}?mode=ro", uri=True, isolation_level=None, timeout=5)
+    name = quote(os.fsencode(source))
+    connection = sqlite3.connect(f"file:{name}?mode=ro", uri=True, isolation_level=None, timeout=5)
     connection.execute("PRAGMA trusted_schema = OFF")
     return connection
 
@@ -114,7 +120,7 @@ def _copied_in_time(source: Path, target: Path, seconds: float) -> bool:
 
 def _verified_rows(copy: Path) -> dict[str, int]:
     """Return the rows per table of a copy that passes the integrity check."""
-    with closing(sqlite3.connect(f"file:{quote(str(copy))}?mode=ro&immutable=1", uri=True)) as connection:
+    with closing(sqlite3.connect(f"file:{quote(os.fsencode(copy))}?mode=ro&immutable=1", uri=True)) as connection:
         problems = [row[0] for row in connection.execute("PRAGMA integrity_check(3)")]
         if problems != ["ok"]:
             raise sqlite3.DatabaseError(f"the copy is damaged: {problems[0]}")

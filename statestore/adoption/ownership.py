@@ -5,7 +5,7 @@ from typing import Final
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from statestore.adoption import schema_detection
-from statestore.db import vendor
+from statestore.db import shell, vendor
 
 _LISTED_TABLES: Final = 8
 # It stays when all migrations are taken back.
@@ -34,7 +34,7 @@ def refusal(connection: BaseDatabaseWrapper) -> str:
     if vendor.is_sqlite(connection) and _is_orchestrators(connection):
         return (
             f"{name} is an orchestrator's store that the dashboard has not moved into. Nothing was changed. Run"
-            f" `manage.py adopt {name}`, which looks first and makes a backup."
+            f" `manage.py adopt {shell.word(name)}`, which looks first and makes a backup."
         )
     more = f" and {len(tables) - _LISTED_TABLES} more" if len(tables) > _LISTED_TABLES else ""
     return (

@@ -100,7 +100,8 @@ def _open(path: Path, *, in_wal: bool) -> sqlite3.Connection:
     wal = path.with_name(path.name + "-wal")
     # Without a -wal file no program has it open; opening it as immutable leaves no -wal and -shm behind.
     options = "mode=ro&immutable=1" if in_wal and not wal.exists() else "mode=ro"
-    connection = sqlite3.connect(f"file:{quote(str(path))}?{options}", uri=True, timeout=5, isolation_level=None)
+    name = quote(os.fsencode(path))
+    connection = sqlite3.connect(f"file:{name}?{options}", uri=True, timeout=5, isolation_level=None)
     connection.text_factory = lambda raw: raw.decode("utf-8", "surrogateescape")
     connection.execute("PRAGMA trusted_schema = OFF")
     connection.execute("PRAGMA cell_size_check = ON")

@@ -10,9 +10,10 @@ from django.db.backends.utils import CursorWrapper
 from django.db.utils import DatabaseError as DjangoDatabaseError
 
 from statestore.adoption import ownership, schema_detection
-from statestore.db import vendor
+from statestore.db import shell, vendor
+from statestore.db.errors import FileClosed
 from statestore.db.routers import store_alias
-from statestore.db.sqlite.base import Identity, identity_of
+from statestore.db.sqlite.base import Identity, identity_of, is_out_of_reach
 
 State = Literal["ready", "behind", "not adopted", "missing", "unreadable"]
 
@@ -67,6 +68,8 @@ def _database(using: str) -> tuple[str, Identity | None]:
 def _look(connection: BaseDatabaseWrapper, name: str) -> StoreStatus:
     is_file = vendor.is_sqlite(connection) and not name.startswith("file:") and name != ":memory:"
     # SQLite would create a missing file at the first question.
+    if is_file and is_out_of_reach(name):
+        return StoreStatus("unreadable", f"{name} cannot be reached by this user.", _RIGHTS)
     if is_file and not Path(name).exists():
         return StoreStatus("missing", f"{name} does not exist.", _CREATE)
     if is_file and not Path(name).is_file():
@@ -75,13 +78,16 @@ def _look(connection: BaseDatabaseWrapper, name: str) -> StoreStatus:
         with connection.cursor() as cursor:
             return _status_of(connection, cursor, name)
     except DjangoDatabaseError as error:
-        remedy = _LOOK.format(name=name) if is_file else "Check STORE_URL, and that its server runs."
+        if isinstance(error, FileClosed):
+            return StoreStatus("unreadable", f"{name} cannot be opened by this user.", _RIGHTS)
+        remedy = _LOOK.format(name=shell.word(name)) if is_file else "Check STORE_URL, and that its server runs."
         return StoreStatus("unreadable", f"{name} cannot be read as a store: {error}.", remedy)
 
 
 _CREATE: Final = (
     "Let STORE_URL name the orchestrator's file, or make an empty store with `manage.py migrate --database store`."
 )
+_RIGHTS: Final = "Let the user that the dashboard runs as read and write the file and its directory."
 _MIGRATE: Final = "Run `manage.py migrate --database {alias}`."
 _LOOK: Final = "`manage.py adopt --dry-run {name}` says more."
 
@@ -95,7 +101,7 @@ def _status_of(connection: BaseDatabaseWrapper, cursor: CursorWrapper, name: str
         return StoreStatus(
             "behind",
             f"{name} was adopted by an earlier release; not applied: {', '.join(unapplied)}.",
-            f"Run `manage.py adopt {name}`, which makes a backup first."
+            f"Run `manage.py adopt {shell.word(name)}`, which makes a backup first."
             if vendor.is_sqlite(connection)
             else _MIGRATE.format(alias=connection.alias),
         )
@@ -125,10 +131,10 @@ def _not_adopted(connection: BaseDatabaseWrapper, cursor: CursorWrapper, name: s
         return StoreStatus(
             "not adopted",
             f"{name} is {recognised.layout}: {'; '.join(recognised.differences)}.",
-            _LOOK.format(name=name),
+            _LOOK.format(name=shell.word(name)),
         )
     return StoreStatus(
         "not adopted",
         f"{name} is an orchestrator's store ({recognised.layout}) that the dashboard has not moved into yet.",
-        f"Run `manage.py adopt {name}`. It looks first, makes a backup, and `manage.py leave` undoes it.",
+        f"Run `manage.py adopt {shell.word(name)}`. It looks first, makes a backup, and `manage.py leave` undoes it.",
     )

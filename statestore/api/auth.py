@@ -164,7 +164,7 @@ def count_wrong(request: HttpRequest) -> None:
 
 def count(request: HttpRequest, token: models.ApiToken) -> None:
     """Count a call against the token's rate limit. Raises a problem above it. Each server process counts separately."""
-    limit, seconds = throttling.parsed(settings.API_RATE)
+    limit, seconds = settings.API_RATE
     remaining, reset = _windows.count(token.public_id, limit, seconds)
     request.rate = {  # type: ignore[attr-defined]
         "RateLimit-Policy": f'"token";q={limit};w={seconds}',

@@ -69,9 +69,9 @@ def spooled(request: HttpRequest) -> Iterator[str]:
 
 
 def decoded(raw: bytes) -> str:
-    """Return a body's text."""
+    """Return a body's text, without the byte order mark that Windows programs put ahead of it (RFC 8259, 8.1)."""
     try:
-        return raw.decode()
+        return raw.decode().removeprefix("\ufeff")
     except UnicodeDecodeError as error:
         detail = f"The body is not valid UTF-8 (byte {error.start})."
         place = {"where": "body", "byte": error.start, "detail": detail}

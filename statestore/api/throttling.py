@@ -3,17 +3,10 @@
 Not the `limits` library: its memory storage starts a thread per clean-up, and concurrent callers make it raise.
 """
 
-import re
 import threading
 import time
 from dataclasses import dataclass, field
 from typing import Final
-
-from django.core.exceptions import ImproperlyConfigured
-
-_SECONDS: Final = {"second": 1, "minute": 60, "hour": 3600}
-_RATE: Final = re.compile(r"([1-9][0-9]{0,11})/(second|minute|hour)")
-
 
 MOST_COUNTED: Final = 50_000
 
@@ -43,11 +36,3 @@ class Windows:
         """Begin anew."""
         with self.lock:
             self.counts.clear()
-
-
-def parsed(text: str) -> tuple[int, int]:
-    """Return a rate such as 600/minute as a number of calls and of seconds."""
-    match = _RATE.fullmatch(text.strip())
-    if match is None:
-        raise ImproperlyConfigured(f"API_RATE is “{text[:40]}”; use a number and a unit, such as 600/minute.")
-    return int(match[1]), _SECONDS[match[2]]

@@ -43,6 +43,16 @@ class FileMissing(OperationalError):
         )
 
 
+class FileClosed(OperationalError):
+    """The file of an SQLite database may not be opened by this process, or not be created."""
+
+    def __init__(self, path: str | None) -> None:
+        super().__init__(
+            f"{path} cannot be opened by this user. Nothing was changed. Let it read and write the file and its"
+            " directory."
+        )
+
+
 class FileReplaced(OperationalError):
     """The file of an SQLite database was replaced or moved while something was saved into it."""
 
@@ -66,7 +76,7 @@ def translated_errors() -> Iterator[None]:
 
 def translate(error: Error) -> StateStoreError:
     """Return the domain's error for one of the driver's."""
-    if isinstance(error, FileMissing | FileReplaced):
+    if isinstance(error, FileMissing | FileClosed | FileReplaced):
         return Unavailable(str(error))
     text = str(error).lower()
     for words, kind, message in _FAILURES:

@@ -6,6 +6,7 @@ besides (tags, the event before, the git commit of a snapshot) goes into the eve
 
 import hashlib
 import json
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -60,7 +61,7 @@ def _lines(path: Path) -> Iterator[bytes]:
 
 
 def _open(path: Path) -> sqlite3.Connection:
-    connection = sqlite3.connect(f"file:{quote(str(path.absolute()))}?mode=ro", uri=True, isolation_level=None)
+    connection = sqlite3.connect(f"file:{quote(os.fsencode(path.absolute()))}?mode=ro", uri=True, isolation_level=None)
     connection.text_factory = vendor.decoded
     connection.execute("PRAGMA trusted_schema = OFF")
     return connection

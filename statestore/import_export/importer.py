@@ -4,6 +4,7 @@ A row that cannot be is left out and told; all others are written. The last line
 missing.
 """
 
+import codecs
 import hashlib
 import json
 from collections.abc import Iterable, Iterator
@@ -70,7 +71,7 @@ def import_lines(source: Iterable[bytes], *, using: str, by: Actor, dry_run: boo
     waiting: list[_Row] = []
     table: Table | None = None
     size = 0
-    for number, raw in enumerate(source, start=1):
+    for number, raw in enumerate(map(_as_exported, source), start=1):
         payload = _payload(number, raw, report)
         if payload is None:
             digest.update(raw)
@@ -94,6 +95,15 @@ def import_lines(source: Iterable[bytes], *, using: str, by: Actor, dry_run: boo
     if not dry_run:
         _note(using, by, report)
     return report
+
+
+def _as_exported(raw: bytes) -> bytes:
+    """Return a line without what editors and transfers add: a byte order mark, and a carriage return at its end.
+
+    No export has either: JSON escapes control characters, and a line begins with a brace.
+    """
+    raw = raw.removeprefix(codecs.BOM_UTF8)
+    return raw[:-2] + b"\n" if raw.endswith(b"\r\n") else raw
 
 
 def _payload(number: int, raw: bytes, report: Report) -> dict[str, object] | None:

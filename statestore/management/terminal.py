@@ -1,5 +1,7 @@
 """The terminal: confirmation before a change, and safe display of untrusted text."""
 
+import errno
+import os
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -34,6 +36,24 @@ def announced(say: Callable[[str], object], what: str) -> Iterator[None]:
 def one_line(text: str) -> str:
     """Return a text without the control characters by which a name could colour the terminal or forge a line."""
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+
+_REMEDIES: Final = {
+    errno.ENOENT: "Check the path.",
+    errno.ENOTDIR: "Check the path.",
+    errno.EACCES: "Let this user read and write there.",
+    errno.EPERM: "Let this user read and write there.",
+    errno.EROFS: "Let this user read and write there.",
+    errno.ENOSPC: "Free some space on its disk and try again.",
+}
+
+
+def in_words(error: Exception) -> str:
+    """Return in one line what a command says of an error: of a file's, which file, why, and what to do."""
+    if not isinstance(error, OSError) or error.filename is None:
+        return one_line(str(error))
+    words = (f"{os.fsdecode(error.filename)}: {error.strerror}.", _REMEDIES.get(error.errno or 0, ""))
+    return one_line(" ".join(filter(None, words)))
 
 
 def agreed(question: str) -> bool:

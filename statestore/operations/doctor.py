@@ -20,7 +20,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from statestore.adoption import ownership, schema_detection
 from statestore.adoption.status import store_status
 from statestore.db import orchestrator_schema as schema
-from statestore.db import vendor
+from statestore.db import shell, vendor
 from statestore.db.errors import translated_errors
 from statestore.db.routers import store_alias
 from statestore.errors import StateStoreError
@@ -98,6 +98,11 @@ def _file(connection: BaseDatabaseWrapper) -> Path | None:
     return None if name.startswith("file:") or name == ":memory:" else Path(name)
 
 
+def _word(connection: BaseDatabaseWrapper) -> str:
+    """Return the store's path as a command that is shown names it."""
+    return shell.word(_file(connection) or "")
+
+
 def check_journal_mode(connection: BaseDatabaseWrapper) -> Iterator[Finding]:
     """Warn unless the file is in WAL, where readers and the writer do not wait for each other."""
     mode = _value(connection, "PRAGMA journal_mode")
@@ -109,7 +114,7 @@ def check_journal_mode(connection: BaseDatabaseWrapper) -> Iterator[Finding]:
         f"The journal mode is {mode}",
         "While anything reads the file, the orchestrator's saves wait, and fail after 5 seconds. Beside a busy "
         "orchestrator, up to half of the dashboard's own saves and restores are refused (503).",
-        f"Run `manage.py adopt {_file(connection)} --wal`. The orchestrator works on as before.",
+        f"Run `manage.py adopt {_word(connection)} --wal`. The orchestrator works on as before.",
     )
 
 
@@ -214,7 +219,7 @@ def check_agent_history(connection: BaseDatabaseWrapper) -> Iterator[Finding]:
         "ok",
         "The file has an agent history, which is not shown",
         "The orchestrator keeps it in tables of its own, beside its events and snapshots.",
-        f"`manage.py import {_file(connection)}` makes events and snapshots of it.",
+        f"`manage.py import {_word(connection)}` makes events and snapshots of it.",
     )
 
 

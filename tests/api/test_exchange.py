@@ -1,5 +1,6 @@
 """Export and import: lossless, resumable, told line by line."""
 
+import codecs
 import gzip
 import io
 import json
@@ -124,6 +125,24 @@ def test_what_cannot_be_is_left_out_and_told(rows: None):
     assert whole() == before
     with pytest.raises(ValidationError, match="not a state store export"):
         taken([b"{}\n"])
+
+
+@pytest.mark.parametrize("mark", [b"", codecs.BOM_UTF8])
+@pytest.mark.parametrize("end", [b"\n", b"\r\n"])
+def test_a_file_that_windows_programs_wrote_is_the_same_export(mark: bytes, end: bytes):
+    make_agent("a1", state='\ufeff{"text": 1}\r\n\r')
+    make_event(content="first\r\nsecond\n")
+    before = whole()
+    emptied()
+    report = taken([mark + before[0].replace(b"\n", end), *(each.replace(b"\n", end) for each in before[1:])])
+    assert (report.is_complete, report.refused_count, report.problem) == (True, 0, "")
+    assert whole() == before
+
+
+def test_such_a_file_is_taken_by_the_api_too(rows: None, script: Script):
+    before = b"".join(whole())
+    answer = script("POST", "/import", codecs.BOM_UTF8 + before.replace(b"\n", b"\r\n"), content_type=NDJSON)
+    assert (answer.status_code, answer.json()["is_complete"]) == (200, True)
 
 
 def _agent(**columns: str) -> dict[str, Any]:

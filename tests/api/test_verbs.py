@@ -1,5 +1,6 @@
 """What else the API can do: transitions, snapshots, restores, events, tasks, sessions, the past."""
 
+import codecs
 import json
 from typing import Any
 
@@ -170,6 +171,20 @@ def test_a_line_that_is_no_json_says_so(script: Script):
     body = b'{"a": 1, "a": 2}\n{"a": \n'
     refused = script("POST", "/events/batch", body, content_type="application/x-ndjson").json()["refused"]
     assert ["twice" in refused[0]["reason"], "not JSON" in refused[1]["reason"]] == [True, True]
+
+
+def test_a_byte_order_mark_ahead_of_a_body_is_no_part_of_it(script: Script):
+    state = '{"a":\ufeff1.0}'
+    bodies = ['{"state": {"a":1e400}}', json.dumps({"state_data": state}, ensure_ascii=False)]
+    for body, stored in zip(bodies, ['{"a":1e400}', state], strict=True):
+        assert script.put("/agents/a1", codecs.BOM_UTF8 + body.replace(" ", "\r\n").encode()).status_code in {200, 201}
+        assert models.AgentState.objects.get().state_data == stored
+    lines = "\r\n".join(json.dumps({**EVENT, "id": f"e{number}"}) for number in range(2))
+    answer = script("POST", "/events/batch", codecs.BOM_UTF8 + lines.encode(), content_type="application/x-ndjson")
+    assert (answer.json()["saved"], answer.json()["refused"]) == (2, [])
+    twice = script.put("/agents/a1", codecs.BOM_UTF8 * 2 + b"{}")
+    assert twice.status_code == 400
+    assert script.put("/agents/a1", codecs.BOM_UTF8 + b'{\n "state": }').json()["errors"][0]["column"] == 11
 
 
 def test_events_come_newest_first_by_their_time(script: Script):
@@ -400,7 +415,7 @@ def test_each_kind_of_problem_explains_itself(script: Script):
 
 
 def test_a_token_may_call_so_often(script: Script, settings: Any):
-    settings.API_RATE = "3/hour"
+    settings.API_RATE = (3, 3600)
     answers = [script.get("/me") for _ in range(4)]
     assert [answer.status_code for answer in answers] == [200, 200, 200, 429]
     assert answers[0]["RateLimit"].startswith('"token";r=2;t=')

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.cookies import SimpleCookie
@@ -72,6 +72,10 @@ class Server:
             except subprocess.TimeoutExpired:
                 self.kill()
 
+    def wait_for_log(self, words: str) -> None:
+        """Return once it has printed certain words."""
+        wait_for(lambda: words in self.log(), words, is_alive=lambda: self.process.poll() is None)
+
     def log(self) -> str:
         """Return what it has printed."""
         with open(self.log_path) as file:
@@ -97,15 +101,21 @@ def _free_port() -> int:
 
 
 @contextmanager
-def serving(site: Site, *options: str) -> Iterator[Server]:
-    """Yield the site's server, which answers already."""
+def serving(
+    site: Site,
+    *options: str,
+    checkout: Path = ROOT,
+    environment: Mapping[str, str] | None = None,
+    ahead: Sequence[str] = (),
+) -> Iterator[Server]:
+    """Yield the site's server, which answers already; `ahead` are words that its command is run by."""
     port = _free_port()
-    command = [sys.executable, "manage.py", "serve", "--host", HOST, "--port", str(port), *options]
+    command = [*ahead, sys.executable, "manage.py", "serve", "--host", HOST, "--port", str(port), *options]
     with tempfile.NamedTemporaryFile("w", prefix="server-", suffix=".log") as log:
         began = time.monotonic()
         process = subprocess.Popen(
-            command, cwd=ROOT, env=site.environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-            start_new_session=True,
+            command, cwd=checkout, env=environment or site.environment, stdin=subprocess.DEVNULL, stdout=log,
+            stderr=log, start_new_session=True,
         )  # fmt: skip
         server = Server(process, port, log.name)
         try:

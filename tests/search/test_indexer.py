@@ -28,6 +28,12 @@ def execute(sql: str, *parameters: Any) -> None:
         cursor.execute(sql, parameters)
 
 
+def like_skips_blobs() -> bool:
+    with connections[store_alias()].cursor() as cursor:
+        cursor.execute("SELECT sqlite_compileoption_used('LIKE_DOESNT_MATCH_BLOBS')")
+        return bool(cursor.fetchone()[0])
+
+
 def documents() -> int:
     index = index_file.reading()
     assert index is not None
@@ -315,7 +321,8 @@ def test_invalid_utf8_is_found_as_like_finds_it():
     assert wrong(words) == []
     search.index_all()
     assert wrong(words) == []
-    assert len(like("raw")) == 2
+    # Debian's SQLite is built so that LIKE matches no blob.
+    assert len(like("raw")) == (1 if like_skips_blobs() else 2)
 
 
 def test_names_of_invalid_utf8_are_counted_from_the_index():

@@ -31,8 +31,14 @@ class DatabaseWrapper(NamedErrors, base.DatabaseWrapper):
         return connection
 
     def _configure_connection(self, connection: Any) -> bool:
-        """Bound the statements of a new connection. Not by its start-up options, which PgBouncer refuses."""
+        """Bound the statements of a new connection, and choose its schemas.
+
+        Not by its start-up options, which PgBouncer refuses.
+        """
         to_commit: bool = super()._configure_connection(connection)  # type: ignore[misc]
-        for name, value in bounds().items():
+        chosen = bounds()
+        if schemas := self.settings_dict.get("SEARCH_PATH"):
+            chosen["search_path"] = schemas
+        for name, value in chosen.items():
             connection.execute("SELECT set_config(%s, %s, false)", [name, value])
-        return to_commit or bool(bounds())
+        return to_commit or bool(chosen)

@@ -1,14 +1,18 @@
 """Django's SQLite backend, which notices that a file was moved, replaced or deleted while it is open."""
 
+import errno
 import logging
 import os
+import sqlite3
+from contextlib import suppress
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 from django.conf import settings
 from django.db.backends.sqlite3 import base, features
 
-from statestore.db.errors import FileMissing, FileReplaced, NamedErrors
+from statestore.db.errors import FileClosed, FileMissing, FileReplaced, NamedErrors
 from statestore.db.private_files import keep_private, make_private
 
 log = logging.getLogger(__name__)
@@ -24,6 +28,15 @@ def identity_of(path: str) -> Identity | None:
     except OSError:
         return None
     return stat.st_dev, stat.st_ino
+
+
+def is_out_of_reach(path: str) -> bool:
+    """Return whether this process may not even ask whether a file exists."""
+    try:
+        os.stat(path)
+    except OSError as error:
+        return error.errno == errno.EACCES
+    return False
 
 
 @lru_cache(maxsize=256)
@@ -73,6 +86,9 @@ class DatabaseWrapper(NamedErrors, base.DatabaseWrapper):
     def prepare_database(self) -> None:
         """Let the connection create the file: Django is about to migrate it."""
         self.may_create = True
+        if self.path is not None and Path(self.path).parent == settings.VAR_DIR:
+            with suppress(OSError):  # Opening the file fails then, in words.
+                settings.VAR_DIR.mkdir(mode=0o700, parents=True, exist_ok=True)
         super().prepare_database()
 
     def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
@@ -80,15 +96,23 @@ class DatabaseWrapper(NamedErrors, base.DatabaseWrapper):
         while True:
             found = None if self.path is None else identity_of(self.path)
             if self.path is not None and found is None and not self.may_create:
-                raise FileMissing(self.path)
+                raise FileClosed(self.path) if is_out_of_reach(self.path) else FileMissing(self.path)
             self._keep_private(found)
-            connection = super().get_new_connection(conn_params)
+            connection = self._opened(conn_params)
             self.opened_path, self.opened_log_path = self.path, f"{self.path}-wal"
             self.opened = None if self.path is None else identity_of(self.path)
             self.opened_log = None
             if found is None or found == self.opened:
                 return connection
             connection.close()  # Replaced in between.
+
+    def _opened(self, conn_params: dict[str, Any]) -> Any:
+        try:
+            return super().get_new_connection(conn_params)
+        except sqlite3.OperationalError as error:
+            if "unable to open" in str(error) and self.path is not None and not os.path.isdir(self.path):
+                raise FileClosed(self.path) from error
+            raise
 
     def _keep_private(self, found: Identity | None) -> None:
         """Let others read neither the file that holds our users, nor a store that we make; never touch another one."""

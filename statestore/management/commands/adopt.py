@@ -5,6 +5,7 @@ from pathlib import Path
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from descartes_site import database_urls
 from statestore.adoption.adopt import Adopted, adopt, intentions
 from statestore.adoption.probe import Look, look
 from statestore.errors import StateStoreError
@@ -61,5 +62,6 @@ class Command(BaseCommand):
                 f"Its journal mode is {done.journal_mode}: a long read makes the orchestrator's saves wait. "
                 "Repeat with --wal to switch; the orchestrator works on as before."
             )
-        url = one_line(f"sqlite:///{done.found.path}")
-        self.stdout.write(self.style.SUCCESS(f"Adopted. Start the dashboard with STORE_URL={url}"))
+        self.stdout.write(self.style.SUCCESS("Adopted. Before you start the dashboard:"))
+        # Percent-encoded, it has no character that a shell takes for something else.
+        self.stdout.write(f"export STORE_URL={database_urls.sqlite_url(str(done.found.path))}")

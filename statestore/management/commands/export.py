@@ -11,7 +11,7 @@ from statestore.access.scope import Scope
 from statestore.errors import StateStoreError
 from statestore.import_export import Wanted, export_lines
 from statestore.import_export.compression import packed
-from statestore.management.terminal import one_line
+from statestore.management.terminal import in_words
 
 ENCODINGS = {".gz": "gzip", ".zst": "zstd"}
 
@@ -44,4 +44,4 @@ class Command(BaseCommand):
                 os.fsync(file.fileno())
             unfinished.replace(path)
         except (StateStoreError, OSError) as error:
-            raise CommandError(one_line(str(error))) from error
+            raise CommandError(in_words(error)) from error

@@ -14,7 +14,7 @@ from statestore.errors import StateStoreError
 from statestore.import_export import Report, agent_history, import_lines
 from statestore.import_export.compression import unpacked_lines
 from statestore.management.commands.export import ENCODINGS
-from statestore.management.terminal import agreed, one_line
+from statestore.management.terminal import agreed, in_words, one_line
 
 TOLD_LINES = 20
 
@@ -36,7 +36,7 @@ class Command(BaseCommand):
             with _lines_of(path) as lines:
                 report = import_lines(lines, using=store_alias(), by=Actor("command"), dry_run=dry_run)
         except (StateStoreError, OSError) as error:
-            raise CommandError(one_line(str(error))) from error
+            raise CommandError(in_words(error)) from error
         self._show(report)
 
     def _show(self, report: Report) -> None:

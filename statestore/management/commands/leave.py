@@ -17,6 +17,7 @@ from statestore.adoption.probe_process import BLOCKING_SECONDS
 from statestore.adoption.temporary_store import store_at
 from statestore.db import vendor
 from statestore.db.routers import store_alias
+from statestore.db.sqlite.base import is_out_of_reach
 from statestore.errors import StateStoreError
 from statestore.management.terminal import agreed, announced, one_line
 
@@ -77,7 +78,7 @@ def _store(path: str | None, *, stopped: bool) -> Iterator[str]:
     if path is None:
         using = store_alias()
         name = Path(str(connections[using].settings_dict["NAME"]))
-        if vendor.is_sqlite(connections[using]) and not name.is_file():
+        if vendor.is_sqlite(connections[using]) and not is_out_of_reach(str(name)) and not name.is_file():
             raise CommandError(one_line(f"{name} does not exist."))
         yield using
         return

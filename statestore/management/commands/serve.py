@@ -4,7 +4,7 @@ import fcntl
 import hashlib
 import os
 import sys
-from argparse import ArgumentParser
+from argparse import ArgumentParser, ArgumentTypeError
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,8 @@ from statestore.operations import announcement, whole_requests
 from statestore.search.fts import daemon
 
 STAMP = "fingerprint"
+MANIFEST = "staticfiles.json"
+LAST_PORT = 65_535
 # Comparing two states of 50 MB takes half of it.
 USUAL_MEMORY_MB = 1024
 
@@ -28,7 +30,7 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: this machine only)")
-        parser.add_argument("--port", type=int, default=8000)
+        parser.add_argument("--port", type=port_number, default=8000)
         parser.add_argument("--demo", action="store_true", help="load the demo data first if there is no store yet")
         parser.add_argument(
             "--threads", type=int, default=whole_requests.USUAL_PLACES, help="requests worked on at the same time"
@@ -75,6 +77,13 @@ class Command(BaseCommand):
             self.stderr.write("Running as root. Run the dashboard as a user of its own, who may read the store.")
 
 
+def port_number(text: str) -> int:
+    """Return a TCP port. Raises ArgumentTypeError."""
+    if not (text.isascii() and text.isdecimal() and 0 < int(text[:9]) <= LAST_PORT):
+        raise ArgumentTypeError(f"{text} is not a number from 1 to {LAST_PORT}")
+    return int(text)
+
+
 def is_root() -> bool:
     """Return whether this process may do everything on its machine."""
     return hasattr(os, "geteuid") and os.geteuid() == 0
@@ -91,8 +100,8 @@ def collect_if_changed() -> None:
     Two servers that start at once take turns: one would delete what the other is writing.
     """
     root, wanted = Path(settings.STATIC_ROOT), _fingerprint()
-    if _is_collected(root, wanted):
-        return  # The folder may be read-only.
+    if _is_collected(root, wanted) or _is_sealed(root):
+        return
     root.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     with root.with_name(f"{root.name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -104,6 +113,11 @@ def collect_if_changed() -> None:
 def _is_collected(root: Path, wanted: str) -> bool:
     stamp = root / STAMP
     return stamp.exists() and stamp.read_text() == wanted
+
+
+def _is_sealed(root: Path) -> bool:
+    """Return whether files were collected into a folder that this process cannot write, as in an image."""
+    return (root / MANIFEST).exists() and not os.access(root, os.W_OK)
 
 
 def _fingerprint() -> str:

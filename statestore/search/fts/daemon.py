@@ -1,6 +1,7 @@
 """The indexer's process, which `serve` runs beside its server processes; each of them is its watchdog."""
 
 import contextlib
+import logging
 import os
 import sqlite3
 import subprocess
@@ -16,11 +17,14 @@ from statestore.search.fts import index_file, indexer
 from statestore.search.fts.index_file import Meta
 from statestore.search.progress import Progress
 
+log = logging.getLogger(__name__)
+
 VARIABLE: Final = "DASHBOARD_INDEXES"
 _LOOK_SECONDS: Final = 2.0
 _PACE_SECONDS: Final = 0.5
 # If no process has held the lease for so long, none will.
 _ORPHANED_SECONDS: Final = 3 * _LOOK_SECONDS
+_said: Final[set[str]] = set()
 
 
 def start_watching() -> None:
@@ -33,13 +37,24 @@ def _watch() -> None:
     """Start an indexer whenever none runs. It ends with this process, which holds the other end of its stdin."""
     pause = threading.Event()
     while True:
-        with index_file.lease() as is_free:
-            pass
-        if is_free:
+        if _is_lease_free():
             command = [sys.executable, str(settings.BASE_DIR / "manage.py"), "index", "--follow"]
             with subprocess.Popen(command, stdin=subprocess.PIPE) as process:  # noqa: S603
                 process.wait()
         pause.wait(_LOOK_SECONDS)
+
+
+def _is_lease_free() -> bool:
+    """Return whether no process indexes, and one can."""
+    try:
+        with index_file.lease() as is_free:
+            return is_free
+    except OSError as error:
+        # Said once for each server process: the events themselves are read meanwhile.
+        if str(error) not in _said:
+            _said.add(str(error))
+            log.warning("The search index cannot be kept: %s: %s.", error.filename, error.strerror)
+        return False
 
 
 def follow_until_closed(stream: BinaryIO) -> None:
