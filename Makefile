@@ -30,7 +30,7 @@ check: .venv/.dev ## formats, lint, types, imports, migrations, deployment setti
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python manage.py makemigrations --check --dry-run
-	HTTPS=1 SECRET_KEY=$$($(BIN)/python -c 'import secrets; print(secrets.token_urlsafe(64))') $(BIN)/python manage.py check --deploy --fail-level WARNING
+	HTTPS=1 TRUSTED_PROXIES=127.0.0.1 SECRET_KEY=$$($(BIN)/python -c 'import secrets; print(secrets.token_urlsafe(64))') $(BIN)/python manage.py check --deploy --fail-level WARNING
 
 format: .venv/.dev ## rewrite Python and templates in the house's form
 	$(BIN)/ruff check --fix-only -q .
