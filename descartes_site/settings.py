@@ -7,7 +7,7 @@ from typing import Any
 
 from csp.constants import NONE, SELF
 
-from descartes_site import secret_key
+from descartes_site import secret_key, sqlite_library
 from descartes_site.environment import Environment
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -143,6 +143,8 @@ DATABASES: dict[str, dict[str, Any]] = {"default": _connection(_own)}
 STORE_ALIAS = "default" if env.is_one_database(_own, _store) else "store"
 if STORE_ALIAS == "store":
     DATABASES["store"] = _connection(_store)
+if "sqlite" in {_own["ENGINE"], _store["ENGINE"]} and (_lack := sqlite_library.fault()):
+    env.refuse(_lack)
 # The store that `make run` made itself, as opposed to one that an orchestrator owns.
 STORE_IS_EMBEDDED = not env.text("STORE_URL")
 # The search index of an SQLite store: a disposable file beside our own database, one for each store.

@@ -23,7 +23,7 @@ TEXTS = {path.relative_to(ROOT).as_posix(): path.read_text() for path in PAGES}
 README, OPERATIONS = TEXTS["README.md"], TEXTS["docs/operations.md"]
 SETTINGS = (ROOT / "descartes_site" / "settings.py").read_text()
 COMMANDS = {path.stem for path in (ROOT / "statestore" / "management" / "commands").glob("*.py")} - {"__init__"}
-LIBRARY_COMMANDS = {"collectstatic", "check", "createsuperuser", "migrate", "axes_reset", "axes_reset_username"}
+LIBRARY_COMMANDS = {"check", "createsuperuser", "collectstatic", "migrate", "axes_reset", "axes_reset_username"}
 README_LINES = 150
 EXAMPLES = re.findall(r"^```python\n(.*?)^```", TEXTS["docs/python-api.md"], re.DOTALL | re.MULTILINE)
 # What a path in backticks begins with, if it is one of the repository; var/ is made at run time.

@@ -60,7 +60,7 @@ def test_it_does_not_hold(text: str):
         ('"/\\q" exists', "not a JSON string"),
         ("/mode exists now", "takes no value"),
         ("/mode = 1 2", "Unexpected text"),
-        ("/m = " + "[" * 2000, "deeper"),
+        ("/m = " + "[" * 2000 + "]" * 2000, "deeper"),
     ],
 )
 def test_what_means_nothing_is_refused_in_words(text: str, said: str):

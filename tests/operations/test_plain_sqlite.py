@@ -1,6 +1,7 @@
 """Without the wheel that carries a newer SQLite, Python's own does: Debian 12 has 3.40."""
 
 import os
+import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +10,7 @@ from urllib.parse import urlencode
 import pytest
 from django.db import connections
 
+from descartes_site import sqlite_library
 from statestore.db.routers import store_alias
 from tests.commands import manage
 from tests.faults.server import Server, Visitor, restore_id, serving
@@ -73,6 +75,23 @@ def test_sign_in_search_and_restore_work_with_pythons_own_sqlite(server: tuple[P
     assert '"step": 1' in site.state(agent_id)
     site.manage("doctor", "--quick")
     assert "Traceback" not in running.log()
+
+
+def test_an_old_library_is_refused_in_a_line(monkeypatch: pytest.MonkeyPatch):
+    assert sqlite_library.fault() == ""
+    monkeypatch.setattr(sqlite3, "sqlite_version_info", (3, 34, 1))
+    assert "3.35 or later is needed" in sqlite_library.fault()
+
+
+def test_a_library_without_trigrams_is_refused_in_a_line(monkeypatch: pytest.MonkeyPatch):
+    class Connection:
+        def execute(self, sql: str) -> None:
+            raise sqlite3.OperationalError("no such module: fts5")
+
+        def close(self) -> None: ...
+
+    monkeypatch.setattr(sqlite3, "connect", lambda name: Connection())
+    assert "has no FTS5 with trigrams (no such module: fts5)" in sqlite_library.fault()
 
 
 @pytest.mark.django_db
