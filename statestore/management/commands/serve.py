@@ -50,6 +50,7 @@ class Command(BaseCommand):
         self.stdout.write(f"Serving on http://{options['host']}:{options['port']} (Ctrl-C stops it)")
         self.stdout.flush()
         os.environ[whole_requests.VARIABLE] = str(options["threads"])
+        os.chdir(settings.BASE_DIR)  # The server imports the site from where it is started.
         os.environ[daemon.VARIABLE] = "1"  # The search index is updated while a server runs.
         os.execv(  # noqa: S606 (the server takes this process's place, so that Ctrl-C and SIGTERM reach it)
             sys.executable,
