@@ -6,6 +6,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from statestore.adoption import schema_detection
 from statestore.db import shell, vendor
+from statestore.db.routers import store_alias
 
 _LISTED_TABLES: Final = 8
 # It stays when all migrations are taken back.
@@ -13,7 +14,7 @@ _MIGRATIONS: Final = "django_migrations"
 # Tables that an extension of PostgreSQL made are of no program.
 _EXTENSION_TABLES: Final = """
 SELECT class.relname FROM pg_depend AS dependency JOIN pg_class AS class ON class.oid = dependency.objid
-WHERE dependency.classid = 'pg_class'::regclass AND dependency.deptype = 'e'
+WHERE dependency.classid = 'pg_class'::regclass AND dependency.deptype = 'e' AND pg_table_is_visible(class.oid)
 """
 
 
@@ -30,7 +31,7 @@ def refusal(connection: BaseDatabaseWrapper) -> str:
         )
     tables = _tables(connection)
     if tables <= {_MIGRATIONS} or _is_ours(connection, tables):
-        return ""
+        return vendor.schema_fault(connection, is_store=connection.alias == store_alias())
     if vendor.is_sqlite(connection) and _is_orchestrators(connection):
         return (
             f"{name} is an orchestrator's store that the dashboard has not moved into. Nothing was changed. Run"

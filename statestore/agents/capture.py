@@ -58,7 +58,8 @@ _SQLITE: Final = (
 _SQLITE_FITS: Final = "length(CAST(state_data AS BLOB)) + length(CAST(NEW.state_data AS BLOB)) <= {max_bytes}"
 
 _POSTGRES: Final = (
-    """CREATE FUNCTION {schema}dash_capture_keep() RETURNS trigger LANGUAGE plpgsql AS $$
+    # The orchestrator may look for tables in other schemas than we do.
+    """CREATE FUNCTION {schema}dash_capture_keep() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
     DECLARE fits boolean := octet_length(OLD.state_data) + octet_length(NEW.state_data) <= {max_bytes};
     BEGIN
         INSERT INTO dash_capture (agent_id, at, state_before, state_after)
@@ -115,7 +116,9 @@ def _is_on(using: str) -> bool:
     question = (
         "SELECT count(*) FROM sqlite_master WHERE type = 'trigger' AND name = 'dash_capture_update'"
         if vendor.is_sqlite(connections[using])
-        else "SELECT count(*) FROM pg_trigger WHERE tgname = 'dash_capture_update'"
+        # Another schema of the database may have a store of its own.
+        else "SELECT count(*) FROM pg_trigger"
+        " WHERE tgname = 'dash_capture_update' AND tgrelid = to_regclass('agent_states')"
     )
     with connections[using].cursor() as cursor:
         cursor.execute(question)

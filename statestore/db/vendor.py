@@ -10,6 +10,8 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models.expressions import Combinable
 from django.db.models.sql.compiler import SQLCompiler
 
+from statestore.db.postgresql import schemas
+
 # A row as the driver returns it.
 SqlRow: TypeAlias = tuple[Any, ...]
 
@@ -17,6 +19,11 @@ SqlRow: TypeAlias = tuple[Any, ...]
 def is_sqlite(connection: BaseDatabaseWrapper) -> bool:
     """Return whether the database is an SQLite file."""
     return connection.vendor == "sqlite"
+
+
+def schema_fault(connection: BaseDatabaseWrapper, *, is_store: bool) -> str:
+    """Return in sentences why this user cannot make our tables in a PostgreSQL database, or ""."""
+    return "" if is_sqlite(connection) else schemas.fault(connection, is_store=is_store)
 
 
 def holds_any_bytes(connection: BaseDatabaseWrapper) -> bool:

@@ -105,16 +105,27 @@ def serving(
     site: Site,
     *options: str,
     checkout: Path = ROOT,
+    cwd: Path | None = None,
     environment: Mapping[str, str] | None = None,
     ahead: Sequence[str] = (),
 ) -> Iterator[Server]:
     """Yield the site's server, which answers already; `ahead` are words that its command is run by."""
     port = _free_port()
-    command = [*ahead, sys.executable, "manage.py", "serve", "--host", HOST, "--port", str(port), *options]
+    command = [
+        *ahead,
+        sys.executable,
+        str(checkout / "manage.py"),
+        "serve",
+        "--host",
+        HOST,
+        "--port",
+        str(port),
+        *options,
+    ]
     with tempfile.NamedTemporaryFile("w", prefix="server-", suffix=".log") as log:
         began = time.monotonic()
         process = subprocess.Popen(
-            command, cwd=checkout, env=environment or site.environment, stdin=subprocess.DEVNULL, stdout=log,
+            command, cwd=cwd or checkout, env=environment or site.environment, stdin=subprocess.DEVNULL, stdout=log,
             stderr=log, start_new_session=True,
         )  # fmt: skip
         server = Server(process, port, log.name)

@@ -48,7 +48,8 @@ def server(without_wheel: str, tmp_path_factory: pytest.TempPathFactory) -> Iter
     fill_template(home, "wal")
     made = site_in(home)
     site = PlainSite(made.store, made.dashboard, blocked=without_wheel)
-    with serving(site) as running:
+    elsewhere = tmp_path_factory.mktemp("elsewhere")  # Nor does it matter where it is started.
+    with serving(site, cwd=elsewhere) as running:
         yield site, running
 
 

@@ -7,6 +7,7 @@ from django.db.backends.postgresql import base
 
 from statestore.db.errors import NamedErrors
 from statestore.db.postgresql import bounds
+from statestore.db.postgresql.schema_editor import SchemaEditor
 
 # Once no connection could be made, the next requests are refused at once for so long: each that waited would take a
 # thread from those that need no database.
@@ -16,6 +17,7 @@ AWAY_SECONDS: Final = 1.0
 class DatabaseWrapper(NamedErrors, base.DatabaseWrapper):
     """A connection out of the pool."""
 
+    SchemaEditorClass = SchemaEditor
     _away_until: ClassVar[dict[str, float]] = {}
 
     def get_new_connection(self, conn_params: dict[str, Any]) -> Any:

@@ -51,6 +51,7 @@ class Command(BaseCommand):
         host = options["host"].strip("[]")
         announcement.prepare(host, options["port"])
         os.environ[whole_requests.VARIABLE] = str(options["threads"])
+        os.chdir(settings.BASE_DIR)  # The server imports the site from where it is started.
         os.environ[daemon.VARIABLE] = "1"  # The search index is updated while a server runs.
         os.execv(  # noqa: S606 (the server takes this process's place, so that Ctrl-C and SIGTERM reach it)
             sys.executable,
