@@ -73,7 +73,7 @@ def retain(site: Site) -> None:
 @pytest.mark.alone
 @pytest.mark.parametrize("journal_mode", JOURNAL_MODES)
 def test_every_word_is_exact_after_a_storm(make_site: SiteMaker, journal_mode: str, quick_disk: Path):
-    site, kills = make_site(journal_mode, quick_disk), times(3, 50)
+    site, kills = make_site(journal_mode, quick_disk), times(2, 50)
     arguments = ("--per-second", "120", "--events", str(IDS))
     with watched(site.store, *arguments, writers=2) as run:
         for number in range(kills):

@@ -27,7 +27,7 @@ if LONG:
 
 @pytest.mark.parametrize("journal_mode", JOURNAL_MODES)
 def test_the_orchestrator_never_waits_for_the_dashboard(make_site: SiteMaker, journal_mode: str, quick_disk: Path):
-    site, seconds = make_site(journal_mode, quick_disk), times(6, 300)
+    site, seconds = make_site(journal_mode, quick_disk), times(4, 300)
     with serving(site) as server, Visitor(server.port) as visitor:
         visitor.sign_in()
         people = [visitor.another() for _ in range(PEOPLE)]

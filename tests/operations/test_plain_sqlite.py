@@ -16,7 +16,7 @@ from tests.commands import manage
 from tests.faults.server import Server, Visitor, restore_id, serving
 from tests.faults.sites import QUIET, Site, fill_template, site_in
 
-pytestmark = pytest.mark.sqlite
+pytestmark = [pytest.mark.sqlite, pytest.mark.slow]
 
 WHICH = "import sqlite3; print(sqlite3.__name__, sqlite3.sqlite_version)"
 
