@@ -13,12 +13,12 @@ Test = TypeVar("Test", bound=Callable[..., Any])
 
 def thoroughly(test: Test) -> Test:
     """Mark a property of plain Python that is worth thousands of examples."""
-    return _marked(test, times(100, 5_000))
+    return _marked(test, times(50, 5_000))
 
 
 def thoroughly_on_the_store(test: Test) -> Test:
     """Mark a property whose every example asks the store many times."""
-    return _marked(test, times(15, 2_000))
+    return _marked(test, times(10, 2_000))
 
 
 def _marked(test: Test, examples: int) -> Test:

@@ -19,6 +19,7 @@ from statestore.adoption.status import store_status
 from statestore.adoption.temporary_store import store_at
 from statestore.db import shell
 from statestore.operations import doctor
+from tests.faults.scale import LONG
 from tests.stores import adopt_by_command, execute, make_store
 
 pytestmark = [pytest.mark.sqlite, pytest.mark.slow]
@@ -43,7 +44,8 @@ def in_a_shell(line: str, name: str = "STORE_URL") -> str:
     return str(eval(done.stdout))
 
 
-@pytest.mark.parametrize("folder", FOLDERS)
+@pytest.mark.thorough
+@pytest.mark.parametrize("folder", FOLDERS if LONG else FOLDERS[::3])
 def test_the_line_that_adopt_prints_names_the_file_when_it_is_pasted(tmp_path: Path, folder: str):
     (tmp_path / folder).mkdir()
     path = make_store(tmp_path / folder / "store.db")

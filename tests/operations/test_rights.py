@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.commands import manage
+from tests.faults.scale import LONG
 from tests.faults.server import Server, Visitor, serving
 from tests.faults.sites import Site
 from tests.stores import make_store
@@ -100,7 +101,9 @@ CASES: list[tuple[Callable[[Place], None], str, list[list[str]]]] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("close", "pattern", "commands"), CASES)
+@pytest.mark.thorough
+# Each case starts processes for seconds: `make faults` tries all of them.
+@pytest.mark.parametrize(("close", "pattern", "commands"), CASES if LONG else CASES[::3])
 def test_a_missing_right_is_one_line_that_names_the_file(
     place: Place, close: Callable[[Place], None], pattern: str, commands: list[list[str]]
 ):
