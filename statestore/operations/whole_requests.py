@@ -1,8 +1,9 @@
 """Requests are worked on when they are there: until then a client that sends slowly holds no thread.
 
 The server hands over a request with its headers, by its asynchronous interface. A small body is awaited first, for as
-long as it keeps up a rate; then the request takes one of a few threads, in which Django works. Larger bodies, whose
-senders are known by then, are read while they are worked on, in threads of their own. Probes have theirs.
+long as it keeps up a rate; then the request takes one of a few places at which Django works, and gives it back before a
+long answer is sent. Larger bodies, whose senders are known by then, are read while they are worked on, in threads of
+their own. Probes have theirs.
 """
 
 import asyncio
@@ -15,6 +16,8 @@ import sys
 import time
 from collections.abc import Callable, Container, Iterable
 from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
+from threading import BoundedSemaphore
 from typing import Any, Final, TypeAlias
 
 from granian.rsgi import ProtocolClosed, ProtocolError  # type: ignore[attr-defined]
@@ -32,6 +35,8 @@ VARIABLE: Final = "STATESTORE_THREADS"
 USUAL_PLACES: Final = 4
 PROBE_PLACES: Final = 2
 UPLOAD_PLACES: Final = 4
+# Answers that are sent part by part, each by a thread that waits for its client.
+DOWNLOADS: Final = 16
 # So many may wait, for their bodies or for a thread; others are refused. Each holds BUFFERED_BYTES at most.
 WAITING_REQUESTS: Final = 1_000
 BUFFERED_BYTES: Final = 64 * 1024
@@ -41,11 +46,17 @@ LEAST_BYTES_PER_SECOND: Final = 4_096
 # A client that takes no part of a long answer for so long has gone.
 SEND_SECONDS: Final = 60.0
 
+_NO_PLACE: Final = nullcontext()
 # What the server says of a client that left.
 _GONE: Final = (ProtocolClosed, ProtocolError)
 _PLAIN: Final = ("content-type", "text/plain; charset=utf-8")
+_RETRY: Final = ("retry-after", "5")
 _CROWDED: Final = "Too many requests are waiting. Nothing was changed. Try again in a few seconds.\n"
 _LATE: Final = "The request's body arrived too slowly. Nothing was changed.\n"
+_LATE_UPLOAD: Final = (
+    "The request's body arrived too slowly and was not read to its end. An import keeps the rows before that: send it"
+    " again.\n"
+)
 _CUT_OFF: Final = "The request ended before its body was complete. Nothing was changed.\n"
 
 
@@ -55,7 +66,9 @@ class WholeRequests:
     def __init__(self, application: Application, *, ahead: Container[str] = (), places: int | None = None) -> None:
         """`ahead`: the paths that wait for nothing."""
         self._application, self._ahead = application, ahead
-        self._places = ThreadPoolExecutor(places or int(os.environ.get(VARIABLE, USUAL_PLACES)), "request")
+        places = places or int(os.environ.get(VARIABLE, USUAL_PLACES))
+        self._places, self._downloads = BoundedSemaphore(places), BoundedSemaphore(DOWNLOADS)
+        self._requests = ThreadPoolExecutor(places + DOWNLOADS, "request")
         self._probes = ThreadPoolExecutor(PROBE_PLACES, "probe")
         self._uploads = ThreadPoolExecutor(UPLOAD_PLACES, "upload")
         self._waiting = 0
@@ -70,7 +83,7 @@ class WholeRequests:
         if scope.path in self._ahead:
             await self._work(self._probes, environ, protocol)
         elif self._waiting >= WAITING_REQUESTS:
-            protocol.response_str(503, [_PLAIN, ("retry-after", "5")], _CROWDED)
+            protocol.response_str(503, [_PLAIN, _RETRY], _CROWDED)
         else:
             self._waiting += 1
             try:
@@ -99,61 +112,86 @@ class WholeRequests:
                 protocol.response_str(400, [_PLAIN], _CUT_OFF)
                 return
             environ["wsgi.input"] = io.BytesIO(content)
-        await self._work(self._places, environ, protocol)
+        await self._work(self._requests, environ, protocol, place=self._places)
 
     async def _work(
-        self, pool: Executor, environ: Environment, protocol: Any, body: "ArrivingBody | None" = None
+        self,
+        pool: Executor,
+        environ: Environment,
+        protocol: Any,
+        body: "ArrivingBody | None" = None,
+        *,
+        place: AbstractContextManager[Any] = _NO_PLACE,
     ) -> None:
         """Run the application in a thread, from its first line to its `close`: it keeps connections for each."""
         loop = asyncio.get_running_loop()
-        response = await loop.run_in_executor(pool, self._response, environ, protocol, loop)
+        response = await loop.run_in_executor(pool, self._response, environ, protocol, loop, place)
         if body is not None and body.is_late:
-            protocol.response_str(408, [_PLAIN, ("connection", "close")], _LATE)
+            protocol.response_str(408, [_PLAIN, ("connection", "close")], _LATE_UPLOAD)
         elif response is not None:
             protocol.response_bytes(*response)
 
     def _response(
-        self, environ: Environment, protocol: Any, loop: asyncio.AbstractEventLoop
+        self,
+        environ: Environment,
+        protocol: Any,
+        loop: asyncio.AbstractEventLoop,
+        place: AbstractContextManager[Any],
     ) -> tuple[int, Headers, bytes] | None:
-        """Return status, headers and content; None if the content was sent bit by bit."""
+        """Return status, headers and content; None if the content was sent part by part."""
         begun: list[Any] = []
 
         def start_response(status: str, headers: Headers, exc_info: object = None) -> None:
             begun[:] = int(status.partition(" ")[0]), headers
 
+        content: Iterable[bytes] = ()
         try:
-            content = self._application(environ, start_response)
-            try:
+            with place:
+                content = self._application(environ, start_response)
                 status, headers = begun
-                if any(name.lower() == "content-length" for name, _ in headers):
+                if _is_whole(content, headers):
                     return status, headers, b"".join(content)
-                _send(content, protocol.response_stream(status, headers), loop)
-            finally:
-                getattr(content, "close", _nothing)()
+            return self._sent(content, protocol, status, headers, loop)
         except _GONE:
             return None
         except Exception:
             log.exception("Could not answer %s %s", environ["REQUEST_METHOD"], environ["PATH_INFO"][:200])
-            return None if begun and not _has_length(begun[1]) else (500, [("content-length", "0")], b"")
+            is_sending = begun and not _is_whole(content, begun[1])
+            return None if is_sending else (500, [("content-length", "0")], b"")
+        finally:
+            getattr(content, "close", _nothing)()
+
+    def _sent(
+        self, content: Iterable[bytes], protocol: Any, status: int, headers: Headers, loop: asyncio.AbstractEventLoop
+    ) -> tuple[int, Headers, bytes] | None:
+        """Send each part when the client has taken the one before; return a refusal if too many do."""
+        if not self._downloads.acquire(blocking=False):
+            return 503, [_PLAIN, _RETRY, ("content-length", str(len(_CROWDED)))], _CROWDED.encode()
+        try:
+            transport = protocol.response_stream(status, headers)
+            for part in content:
+                sending = asyncio.run_coroutine_threadsafe(_send(transport, part), loop)
+                try:
+                    sending.result(SEND_SECONDS)
+                except TimeoutError:
+                    sending.cancel()
+                    return None
+        finally:
+            self._downloads.release()
         return None
 
 
-def _has_length(headers: Headers) -> bool:
-    return any(name.lower() == "content-length" for name, _ in headers)
+def _is_whole(content: Iterable[bytes], headers: Headers) -> bool:
+    """Return whether a response is there already: Django says so, also where no middleware counted its bytes."""
+    return not getattr(content, "streaming", True) or any(name.lower() == "content-length" for name, _ in headers)
 
 
 def _nothing() -> None:
     """What has no `close` needs none."""
 
 
-def _send(content: Iterable[bytes], transport: Any, loop: asyncio.AbstractEventLoop) -> None:
-    """Send each part when the client has taken the one before."""
-
-    async def send(part: bytes) -> None:
-        await transport.send_bytes(part)
-
-    for part in content:
-        asyncio.run_coroutine_threadsafe(send(part), loop).result(SEND_SECONDS)
+async def _send(transport: Any, part: bytes) -> None:
+    await transport.send_bytes(part)
 
 
 def _allowed_seconds(size: int) -> float:
@@ -167,7 +205,7 @@ class ArrivingBody(io.RawIOBase):
         super().__init__()
         self._parts, self._loop = aiter(protocol), loop
         self._rest = memoryview(b"")
-        self._began, self._size = time.monotonic(), 0
+        self._waited_seconds, self._size = 0.0, 0
         self.is_late = False
 
     def readable(self) -> bool:
@@ -183,16 +221,19 @@ class ArrivingBody(io.RawIOBase):
         return number
 
     def _next(self) -> bytes:
-        left = self._began + _allowed_seconds(self._size) - time.monotonic()
+        """Return the next part. Only the time that it is waited for counts, not what the application needs between."""
+        began = time.monotonic()
         arriving = asyncio.run_coroutine_threadsafe(self._part(), self._loop)
         try:
-            return arriving.result(max(left, 0))
+            return arriving.result(max(0, _allowed_seconds(self._size) - self._waited_seconds))
         except TimeoutError:
             arriving.cancel()
             self.is_late = True
             raise TimeoutError("The body arrived too slowly") from None
         except _GONE as error:
             raise ConnectionResetError("The client left") from error
+        finally:
+            self._waited_seconds += time.monotonic() - began
 
     async def _part(self) -> bytes:
         # By `anext`: `async for` would ask the server's iterator for another one, which it has not.

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+from django.http import HttpResponse
 from granian.rsgi import ProtocolClosed
 
 from statestore.operations import whole_requests
@@ -32,13 +33,17 @@ class _Once:
 
 @dataclass
 class Sent:
-    """A request as the server hands it over; `goes_on` lets the rest of its body arrive."""
+    """A request as the server hands it over.
+
+    `goes_on` lets the rest of its body arrive, `takes_more` lets its client take the next part of the answer.
+    """
 
     path: str = "/"
     body: bytes = b""
     headers_sent: list[tuple[str, str]] | None = None
     length: int | None = None
     goes_on: asyncio.Event | None = None
+    takes_more: asyncio.Event | None = None
     method: str = "POST"
     server: str = "127.0.0.1:8000"
     client: str = "192.0.2.7:4711"
@@ -86,6 +91,8 @@ class Sent:
 
     async def send_bytes(self, part: bytes) -> None:
         self.content += part
+        if self.takes_more is not None:
+            await self.takes_more.wait()
 
 
 def echo(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
@@ -152,6 +159,9 @@ def test_a_large_body_that_stops_arriving_is_given_up(monkeypatch: pytest.Monkey
         request = Sent("/import", LARGE, goes_on=asyncio.Event())
         await app.__rsgi__(request, request)
         assert request.status == 408
+        # What was read may have been saved.
+        assert b"Nothing was changed" not in request.content
+        assert b"send it again" in request.content
 
     run(main())
 
@@ -249,6 +259,18 @@ def test_a_probe_is_answered_while_all_places_are_taken_and_others_wait(monkeypa
     run(main())
 
 
+def test_a_whole_response_is_no_download_though_no_one_counted_its_bytes(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(whole_requests, "DOWNLOADS", 0)
+
+    def probe(environ: dict[str, Any], start_response: Any) -> HttpResponse:
+        start_response("200 OK", [("Content-Type", "application/json")])
+        return HttpResponse(b"{}")
+
+    request = Sent("/healthz", headers_sent=[])
+    run(WholeRequests(probe, ahead={"/healthz"}, places=1).__rsgi__(request, request))
+    assert (request.status, request.content) == (200, b"{}")
+
+
 def test_a_response_without_a_length_is_sent_part_by_part_and_closed():
     closed = threading.Event()
 
@@ -266,6 +288,79 @@ def test_a_response_without_a_length_is_sent_part_by_part_and_closed():
     request = Sent("/export", headers_sent=[])
     run(WholeRequests(export, places=1).__rsgi__(request, request))
     assert (request.status, request.content, closed.is_set()) == (200, b"abc", True)
+
+
+def test_clients_that_take_no_more_of_an_answer_hold_no_place(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(whole_requests, "DOWNLOADS", 2)
+
+    def export(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        if environ["PATH_INFO"] == "/":
+            return echo(environ, start_response)
+        start_response("200 OK", [("Content-Type", "text/csv")])
+        return iter([b"a", b"b"])
+
+    async def main() -> None:
+        app = WholeRequests(export, places=1)
+        slow = [Sent("/export", headers_sent=[], takes_more=asyncio.Event()) for _ in range(2)]
+        tasks = [asyncio.create_task(app.__rsgi__(request, request)) for request in slow]
+        while not all(request.content for request in slow):
+            await asyncio.sleep(0)
+        page, third = Sent("/", headers_sent=[]), Sent("/export", headers_sent=[])
+        for request in (page, third):
+            await app.__rsgi__(request, request)
+        assert (page.status, third.status) == (200, 503)
+        assert ("retry-after", "5") in third.answered
+        for request in slow:
+            assert request.takes_more is not None
+            request.takes_more.set()
+        await asyncio.gather(*tasks)
+        assert [request.content for request in slow] == [b"ab"] * 2
+        again = Sent("/export", headers_sent=[])
+        await app.__rsgi__(again, again)
+        assert again.content == b"ab"
+
+    run(main())
+
+
+def test_a_client_that_takes_nothing_for_long_is_given_up(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(whole_requests, "SEND_SECONDS", 0.05)
+    closed = threading.Event()
+
+    class Parts:
+        def __iter__(self) -> Any:
+            return iter([b"a", b"b"])
+
+        def close(self) -> None:
+            closed.set()
+
+    def export(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        start_response("200 OK", [("Content-Type", "text/csv")])
+        return Parts()
+
+    request = Sent("/export", headers_sent=[], takes_more=asyncio.Event())
+    run(WholeRequests(export, places=1).__rsgi__(request, request))
+    assert (request.content, closed.is_set()) == (b"a", True)
+
+
+def test_a_body_is_not_late_for_what_its_request_waited_for(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(whole_requests, "UPLOAD_PLACES", 1)
+    monkeypatch.setattr(whole_requests, "GRACE_SECONDS", 0.3)
+    monkeypatch.setattr(whole_requests, "LEAST_BYTES_PER_SECOND", len(LARGE) * 1000)
+
+    def slowly(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        first = environ["wsgi.input"].read(10)
+        threading.Event().wait(whole_requests.GRACE_SECONDS * 3)  # As long as an import works on what it has read.
+        rest = environ["wsgi.input"].read()
+        start_response("200 OK", [("Content-Length", "1")])
+        return [b"1" if first + rest == LARGE else b"0"]
+
+    async def main() -> None:
+        app = WholeRequests(slowly, places=1)
+        requests = [Sent("/import", LARGE) for _ in range(2)]
+        await asyncio.gather(*(app.__rsgi__(request, request) for request in requests))
+        assert [(request.status, request.content) for request in requests] == [(200, b"1")] * 2
+
+    run(main())
 
 
 def test_an_application_that_fails_gives_its_place_back(caplog: pytest.LogCaptureFixture):

@@ -35,7 +35,6 @@ class Command(BaseCommand):
         parser.add_argument(
             "--threads", type=int, default=whole_requests.USUAL_PLACES, help="requests worked on at the same time"
         )
-
         parser.add_argument(
             "--max-memory-mb", type=int, default=USUAL_MEMORY_MB,
             help="a server process that holds more is replaced by a fresh one, without a pause (default: 1024)",
