@@ -19,6 +19,7 @@ import pytest
 from django.core.management import call_command
 from django.core.management.base import CommandError
 from django.db import connections
+from django.db.migrations.state import ModelState, StateApps
 from pytest_django.plugin import DjangoDbBlocker
 
 from statestore.adoption import schema_detection
@@ -306,6 +307,20 @@ def test_an_adoption_that_is_killed_leaves_the_file_as_found_or_done(version_4: 
     assert True in outcomes
     adopt_by_command(version_4)
     assert [row[:3] for row in orchestrator.schema_objects(version_4)] == adopted
+
+
+def test_no_models_are_rendered_while_the_file_is_locked(version_5: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rendered: list[bool] = []
+    render = ModelState.render
+
+    def noted(state: ModelState, apps: StateApps) -> Any:
+        rendered.append(any(connection.in_atomic_block for connection in connections.all(initialized_only=True)))
+        return render(state, apps)
+
+    monkeypatch.setattr(ModelState, "render", noted)
+    adopt(version_5, backup_dir=version_5.parent / "backups")
+    assert rendered, "the test saw nothing"
+    assert not any(rendered)
 
 
 @pytest.mark.alone
