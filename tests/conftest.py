@@ -6,6 +6,7 @@ import shlex
 import shutil
 import tempfile
 from collections.abc import Generator, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_K
 from django.contrib.auth.hashers import make_password
 from django.contrib.auth.models import Group, User
 from django.core.cache import cache
-from django.db import connections
+from django.db import connections, transaction
 from django.test import Client, override_settings
 
 from statestore import models
@@ -132,10 +133,27 @@ def _empty_cache() -> None:
 
     Whether it is costs queries, which tests count: which test comes first must not matter.
     """
+    _forget()
+
+
+def _forget() -> None:
     cache.clear()
     damage.forget()
     wrong_tokens.forget()
     status.take_as_ready(store_alias())
+
+
+@contextmanager
+def undone() -> Iterator[None]:
+    """Undo what a request writes and counts, so that the next one of the same test finds the same."""
+    first, *others = connections
+    with transaction.atomic(using=first), ExitStack() as stack:
+        for alias in others:
+            stack.enter_context(transaction.atomic(using=alias))
+        yield
+        for alias in connections:
+            transaction.set_rollback(True, using=alias)
+    _forget()
 
 
 @pytest.fixture(autouse=True)

@@ -10,6 +10,8 @@ import pytest
 from statestore.db.private_files import keep_private, make_private
 from tests.test_settings import start
 
+pytestmark = pytest.mark.slow
+
 MIGRATE = (
     "import os; os.umask(0o022);"
     "from django.core.management import execute_from_command_line as run;"

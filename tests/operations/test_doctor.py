@@ -22,6 +22,7 @@ from statestore.operations import doctor
 from tests.foreign import hostile, orchestrator, writer
 from tests.foreign.harm import held_seconds, watched
 from tests.stores import execute, make_store
+from tests.templates import Templates
 
 pytestmark = pytest.mark.sqlite
 
@@ -34,12 +35,15 @@ def _databases_may_be_used(django_db_blocker: DjangoDbBlocker, monkeypatch: pyte
         yield
 
 
+def make_healthy_store(directory: Path) -> None:
+    path = make_store(directory / "store.db")
+    adopt(path, backup_dir=directory / "backups", wal=True)
+
+
 @pytest.fixture
-def path(quick_disk: Path) -> Path:
+def path(quick_disk: Path, templates: Templates) -> Path:
     """A healthy store: populated, adopted, in WAL."""
-    path = make_store(quick_disk / "store.db")
-    adopt(path, backup_dir=quick_disk / "backups", wal=True)
-    return path
+    return Path(shutil.copy(templates.get("healthy", make_healthy_store) / "store.db", quick_disk))
 
 
 def seconds_of(action: Callable[[], object]) -> float:
