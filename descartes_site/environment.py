@@ -130,7 +130,7 @@ class Environment:
         is_one = database_urls.is_one_place(own, store)
         if is_one and own["ENGINE"] == "sqlite":
             self.refuse("STORE_URL and DATABASE_URL name the same SQLite file; logins must not lie in the store.")
-        elif is_one and _apart(own) != _apart(store):
+        elif is_one and _without_address(own) != _without_address(store):
             self.refuse(
                 "STORE_URL and DATABASE_URL name the same database with another user, password or option; write both"
                 " alike, or give each a schema: ?search_path=agents."
@@ -161,8 +161,8 @@ class Environment:
         self.refuse(f"{name} is “{_shortened(self.text(name))}”; {advice}.")
 
 
-def _apart(database: dict[str, Any]) -> dict[str, Any]:
-    """Return what a URL says beside the server's address, which can be spelled in several ways."""
+def _without_address(database: dict[str, Any]) -> dict[str, Any]:
+    """Return a database's settings without the server's address, which can be spelled in several ways."""
     return {name: value for name, value in database.items() if name not in {"HOST", "PORT"}}
 
 

@@ -85,7 +85,7 @@ class SessionStore(DatabaseSessions):
 
     @classmethod
     def clear_expired(cls) -> None:
-        """Delete the sessions that ended: `manage.py clearsessions`, and each sign-in."""
+        """Delete the sessions that ended. `manage.py clearsessions` asks for it, as do some sign-ins."""
         BrowserSession.objects.exclude(pk__in=alive().values("pk")).delete()
 
 

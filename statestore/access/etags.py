@@ -15,7 +15,7 @@ _CHANGED_BY_PROXY: Final = re.compile(r'(?:W/)?"([0-9a-f]{64})(?:[-;](?:gzip|br|
 def from_header(tag: str) -> str:
     """Return the ETag that a header's tag stands for: ours, also as a proxy on the way has changed it.
 
-    A weak ETag promises less than the same bytes. Ours is a hash of the row, whatever form it has on its way.
+    A weak ETag does not promise the same bytes. Ours need not: it is a hash of the row, the same for each encoding.
     """
     if ours := _CHANGED_BY_PROXY.fullmatch(tag):
         return ours[1]

@@ -1,4 +1,4 @@
-"""Paths in commands that are shown to be pasted into a shell: whatever an orchestrator's folder is called."""
+"""Paths in commands that are shown to be pasted into a shell, for any name that a folder may have."""
 
 import os
 import shlex

@@ -63,9 +63,9 @@ def in_time(using: str, seconds: float) -> Iterator[None]:
 class WriteLock:
     """The lock under which one thread of this process at a time writes to an SQLite file.
 
-    Beside another program (`is_shared`), the file's own lock rests between two writes. SQLite gives it to whoever tries
-    while it is free, and a program that waits sleeps between its tries: first for 1 ms, at last for 100 ms. Threads
-    that hand the lock to each other at once would keep it out until its save fails.
+    Beside another program (`is_shared`), the file's own lock rests between two writes. SQLite gives it to the first
+    that tries while it is free, and a program that waits sleeps between its tries: first for 1 ms, at last for 100 ms.
+    Threads that hand the lock to each other at once would keep it out until its save fails.
     """
 
     def __init__(self, *, is_shared: bool = False) -> None:

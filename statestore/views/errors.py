@@ -62,14 +62,15 @@ _ORIGIN_CHARACTERS: Final = 200
 
 
 def _other_origin(request: HttpRequest) -> str:
-    """Return what was compared: the origin that the browser names, and the one that the dashboard was asked for as."""
+    """Return a message that names both origins: the one that the browser sent, and the one that was expected."""
     expected = f"{request.scheme}://{request.get_host()}"
     sent = request.headers.get("Origin") or "://".join(urlsplit(request.headers.get("Referer", ""))[:2])
     sent = sent.removesuffix("://")[:_ORIGIN_CHARACTERS]
     if sent in {"", "null"}:
         return (
-            f"Your browser does not say from which page the form was sent (origin “{sent}”), so it was compared with"
-            f" {expected} in vain. Nothing was changed. Let your browser send the Origin and Referer headers here."
+            f"Your browser does not say from which page the form was sent (origin “{sent}”), and the"
+            f" dashboard at {expected} takes no forms from other sites. Nothing was changed. Let your browser send the"
+            " Origin and Referer headers to this site."
         )
     return (
         f"The form was sent from {sent}, but the dashboard was asked for as {expected}. Nothing was changed. If your"

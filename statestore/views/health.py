@@ -65,9 +65,9 @@ def _may_read(request: HttpRequest) -> bool:
 
 
 def _may_be_passed_on(request: HttpRequest) -> bool:
-    """Return whether a proxy on this machine may have sent the request: it comes from loopback then, whoever asks.
+    """Return whether a proxy on this machine may have sent the request, for a client that may be anywhere.
 
-    Not each proxy tells of itself by a header. A bare `proxy_pass` of nginx sends HTTP/1.0, a bare HAProxy the host
+    Some proxies add no header that tells of them. A bare `proxy_pass` of nginx sends HTTP/1.0, a bare HAProxy the host
     name that its client asked for.
     """
     is_proxy_known = settings.HTTPS or settings.PATH_PREFIX or settings.TRUSTED_PROXIES

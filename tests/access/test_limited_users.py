@@ -158,6 +158,7 @@ CALLS = (
 )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_nothing_that_can_be_reached_tells_of_another_namespace(client: Client, hidden: dict[str, Any]):
     visited = set()
     for address, answer, said in crawled(client, *STARTS, *(ROOT + call for call in CALLS)):
@@ -168,6 +169,7 @@ def test_nothing_that_can_be_reached_tells_of_another_namespace(client: Client, 
     assert len(visited) > 150
 
 
+@pytest.mark.slow
 def test_the_same_pages_tell_of_it_to_others(people: dict[str, User], hidden: dict[str, Any]):
     client = signed_in(people["administrator"])
     shown = [address for address in STARTS if SECRET.encode() in texts(client.get(address))]

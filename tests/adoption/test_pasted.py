@@ -1,4 +1,4 @@
-"""What is printed to be pasted into a shell works there, whatever the orchestrator's folder is called."""
+"""What is printed to be pasted into a shell works there, for any name of the orchestrator's folder."""
 
 import os
 import re

@@ -1,4 +1,4 @@
-"""Who may write which events: actor and session must be the sender's, and nobody speaks for another user."""
+"""Who may write which events: actor and session must be the sender's own."""
 
 import json
 from typing import Any

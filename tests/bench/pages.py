@@ -49,7 +49,7 @@ def measure(home: Path, client: Client) -> None:
 
 
 def signed_in() -> Client:
-    """Return a client of somebody who may do anything."""
+    """Return a client that is signed in as a superuser."""
     settings.STORAGES["staticfiles"]["BACKEND"] = "django.contrib.staticfiles.storage.StaticFilesStorage"
     settings.ALLOWED_HOSTS.append("testserver")
     client = Client()

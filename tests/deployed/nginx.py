@@ -1,4 +1,4 @@
-"""Debian's nginx, with a configuration of its own, on ports of this machine; and a certificate that nobody signed."""
+"""Debian's nginx, with a configuration of its own, on ports of this machine; and a self-signed certificate."""
 
 import os
 import shutil

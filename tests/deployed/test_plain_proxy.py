@@ -150,7 +150,7 @@ def test_large_bodies_go_both_ways(proxied: Proxied, how: str):
     sent = {"Content_Type": "application/x-ndjson"}
     imported = proxied.call(how, "POST", "import", exported.content, **sent)
     assert imported.status == 200, imported
-    # Of a length that nobody knows before its end.
+    # Sent in chunks, without a Content-Length.
     parts = (exported.content[start : start + 65_536] for start in range(0, len(exported.content), 65_536))
     again = proxied.call(how, "POST", "import", parts, **sent)
     assert (again.status, again.content) == (200, imported.content), again

@@ -21,7 +21,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.sqlite]
 
 ROOT = Path(__file__).resolve().parents[2]
 KEY = "the same in each process that is started here"
-# The superuser without the right to read and write whatever it likes.
+# The superuser without the rights that bypass a file's mode.
 ORDINARY = ["setpriv", "--bounding-set", "-dac_override,-dac_read_search"] if os.geteuid() == 0 else []
 
 if ORDINARY and shutil.which("setpriv") is None:
