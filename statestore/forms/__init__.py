@@ -30,7 +30,7 @@ from statestore.forms.filters import (
     SessionFilterForm,
     TaskFilterForm,
 )
-from statestore.forms.history import CompareForm, TimelineForm, WalkForm
+from statestore.forms.history import CompareForm, StateForm, TimelineForm, WalkForm
 from statestore.forms.rows import CHOICES, RowForm, SessionForm, TaskForm
 
 __all__ = [
@@ -56,6 +56,7 @@ __all__ = [
     "SessionFilterForm",
     "SessionForm",
     "SnapshotForm",
+    "StateForm",
     "StatusForm",
     "TaskFilterForm",
     "TaskForm",

@@ -8,6 +8,15 @@ from statestore.forms.fields import CheckedForm, MomentField, TimeField
 from statestore.history import moments
 
 
+class StateForm(CheckedForm):
+    """How a state is shown: as a tree or as a conversation, and which stretch of which of its message lists."""
+
+    view = forms.ChoiceField(required=False, choices=[("tree", "tree"), ("conversation", "conversation")])
+    find = forms.CharField(required=False, max_length=1000)
+    messages = forms.CharField(required=False, max_length=8000, strip=False)
+    until = forms.IntegerField(required=False, min_value=1)
+
+
 class TimelineForm(CheckedForm):
     """Which stretch of an agent's past, and which moment of it; `at` is what the slider sends."""
 

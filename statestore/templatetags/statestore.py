@@ -10,7 +10,7 @@ from typing import Any, Final
 from django import template
 from django.conf import settings
 from django.template import Context
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from statestore import search
@@ -52,6 +52,12 @@ def marked_tree(tree: str, words: Iterable[str]) -> SafeString:
     if not words:
         return SafeString(tree)
     return SafeString(_IN_TREE.sub(lambda match: match[1] + marked(unescape(match[2]), words), tree))
+
+
+@register.filter
+def thousands(number: int) -> str:
+    """Return a whole number with separators: 12,408."""
+    return f"{number:,}"
 
 
 @register.filter
@@ -131,6 +137,16 @@ def when(seconds: object, relative: bool = True) -> SafeString | str:
         f'<time datetime="{moment.isoformat()}" title="{absolute} UTC"{" data-relative" if relative else ""}>'
         f"{absolute}</time>"
     )
+
+
+@register.simple_tag
+def clock(seconds: object) -> SafeString | str:
+    """Return the time of day, UTC, with the whole time behind it: the day stands above, once."""
+    moment = utc(seconds)
+    if moment is None:
+        return when(seconds)
+    absolute = f"{moment:%Y-%m-%d %H:%M:%S}"
+    return SafeString(f'<time datetime="{moment.isoformat()}" title="{absolute} UTC">{moment:%H:%M:%S}</time>')
 
 
 @register.simple_tag
@@ -232,6 +248,15 @@ def query(context: Context, **changes: object) -> str:
         if value not in (None, ""):
             parameters[name] = visible(value)
     return f"?{parameters.urlencode()}" if parameters else "?"
+
+
+@register.simple_tag(takes_context=True)
+def kept_query(context: Context, *dropped: str) -> SafeString:
+    """Return the page's query string as hidden inputs of a form, without the parameters that the form has itself."""
+    pairs = ((name, value) for name, values in context["request"].GET.lists() for value in values)
+    return format_html_join(
+        "", '<input type="hidden" name="{}" value="{}">', (pair for pair in pairs if pair[0] not in dropped)
+    )
 
 
 @register.simple_tag(takes_context=True)

@@ -7,10 +7,11 @@ from django.shortcuts import redirect
 from django.views.decorators.http import require_POST, require_safe
 
 from statestore import history, models
+from statestore.access.scope import Scope
 from statestore.agents import bulk, processes
 from statestore.db.ids import RowId, from_address
 from statestore.errors import ValidationError
-from statestore.forms import AgentFilterForm, BulkForm, ReasonForm, SnapshotForm, StatusForm, sent
+from statestore.forms import AgentFilterForm, BulkForm, ReasonForm, SnapshotForm, StateForm, StatusForm, sent
 from statestore.history import moments
 from statestore.models.agents import in_order
 from statestore.views.access import agent_or_404, past_or_404, require, require_viewer, scope, store
@@ -53,40 +54,51 @@ def agent_list(request: HttpRequest) -> HttpResponse:
 def agent_detail(request: HttpRequest, agent_id: RowId) -> HttpResponse:
     """Show an agent: its state at the left, its past at the right."""
     agent, seen = past_or_404(request, agent_id), scope(request)
-    entries, older = history.timeline(agent.agent_id, cursor=request.GET.get("older", ""), limit=TIMELINE_ROWS)
     if agent.is_gone:
-        return _gone(request, agent, {"entries": entries, "older": older})
+        return _gone(request, agent)
+    state = StateView(agent.state_data, agent.agent_id, "now", asked=StateForm(request.GET).checked)
     context = {
         "place": "agents",
         "agent": agent,
         "etag": agent.etag(),
-        "state": StateView(agent.state_data, agent.agent_id, "now", find=request.GET.get("find", "")),
-        "metadata": StateView(agent.metadata, name="metadata"),
-        "entries": entries,
-        "older": older,
+        "state": state,
         "tombstone": seen.tombstones().filter(agent_id=agent.agent_id).first(),
-        "events": history.latest_events(agent.agent_id, SIDE_ROWS),
-        "tasks": seen.tasks().assigned_to(agent.agent_id).last_changed_first()[:SIDE_ROWS],
-        "sessions": seen.sessions().of_agent(agent.agent_id).newest_first()[:SIDE_ROWS],
-        "restores": seen.restores().of_agent(agent.agent_id).newest_first().with_standing()[:3],
         # Three forms on one page: without ids, none is there twice.
         "snapshot_form": SnapshotForm(auto_id=False),
         "status_form": StatusForm(auto_id=False, initial={"status": agent.status}),
         "reason_form": ReasonForm(auto_id=False),
     }
+    # A conversation has the page to itself.
+    context |= {} if state.conversation else _beside(request, agent, seen)
     return render_page(request, "agents/detail.html", context)
 
 
-def _gone(request: HttpRequest, agent: models.AgentState, past: dict[str, object]) -> HttpResponse:
+def _beside(request: HttpRequest, agent: models.AgentState, seen: Scope) -> dict[str, object]:
+    """Return what stands beside an agent's state: its past, and what it is involved in."""
+    return _timeline(request, agent) | {
+        "metadata": StateView(agent.metadata, name="metadata"),
+        "events": history.latest_events(agent.agent_id, SIDE_ROWS),
+        "tasks": seen.tasks().assigned_to(agent.agent_id).last_changed_first()[:SIDE_ROWS],
+        "sessions": seen.sessions().of_agent(agent.agent_id).newest_first()[:SIDE_ROWS],
+        "restores": seen.restores().of_agent(agent.agent_id).newest_first().with_standing()[:3],
+    }
+
+
+def _timeline(request: HttpRequest, agent: models.AgentState) -> dict[str, object]:
+    entries, older = history.timeline(agent.agent_id, cursor=request.GET.get("older", ""), limit=TIMELINE_ROWS)
+    return {"entries": entries, "older": older}
+
+
+def _gone(request: HttpRequest, agent: models.AgentState) -> HttpResponse:
     """Show what remains of an agent that its orchestrator deleted, and offer to restore it."""
     moment = str(moments.AtTime(int(agent.updated_at)))
-    context = past | {
+    context = _timeline(request, agent) | {
         "place": "agents",
         "agent": agent,
         "etag": agent.etag(),
         "moment": moment,
         "remains": str(history.not_there(agent.agent_id)),
-        "state": StateView(agent.state_data, agent.agent_id, moment, find=request.GET.get("find", "")),
+        "state": StateView(agent.state_data, agent.agent_id, moment, asked=StateForm(request.GET).checked),
     }
     return render_page(request, "agents/gone.html", context)
 

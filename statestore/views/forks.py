@@ -1,5 +1,7 @@
 """Forks: a new agent from any moment of another one."""
 
+from typing import Any
+
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
@@ -9,7 +11,7 @@ from statestore import history, models, restore
 from statestore.access.scope import Scope
 from statestore.db.ids import RowId
 from statestore.errors import StateStoreError
-from statestore.forms import ForkForm
+from statestore.forms import ForkForm, StateForm
 from statestore.history import moments
 from statestore.views.access import actor, past_or_404, require, scope
 from statestore.views.formatting import visible
@@ -39,7 +41,7 @@ def fork_agent(request: HttpRequest, agent_id: RowId) -> HttpResponse:
         else:
             messages.success(request, f"Forked {agent} as {child}. Its orchestrator can continue with it.")
             return redirect(child)
-    context = _context(agent, moment, form, seen)
+    context = _context(agent, moment, form, seen, StateForm(request.GET).checked)
     return render_page(request, "forks/new.html", context, status=422 if form.errors else 200)
 
 
@@ -48,13 +50,15 @@ def last_moment(agent: models.AgentState) -> str:
     return f"at:{int(agent.updated_at)}" if agent.is_gone else "now"
 
 
-def _context(agent: models.AgentState, moment: moments.Moment, form: ForkForm, seen: Scope) -> dict[str, object]:
+def _context(
+    agent: models.AgentState, moment: moments.Moment, form: ForkForm, seen: Scope, asked: dict[str, Any]
+) -> dict[str, object]:
     known = history.state_at(agent.agent_id, moment)
     return {
         "place": "agents",
         "agent": agent,
         "form": form,
         "known": known,
-        "state": StateView(known.text, agent.agent_id, str(moment)),
+        "state": StateView(known.text, agent.agent_id, str(moment), asked=asked),
         "lineage": restore.lineage(agent.agent_id, scope=seen),
     }

@@ -1,26 +1,26 @@
 """Sessions: the list, and one session as a conversation."""
 
-from dataclasses import dataclass
-from typing import Any, Final
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
 from django.http import Http404, HttpRequest, HttpResponse
-from django.utils.safestring import SafeString
 from django.views.decorators.http import require_safe
 
-from statestore import models, search, sessions
+from statestore import conversations, models, search, sessions
 from statestore.access.scope import Scope
+from statestore.conversations import Message, Role, Text, Turn, Unknown
+from statestore.conversations.messages import Part
 from statestore.db.ids import RowId
 from statestore.forms import PageForm, SessionFilterForm
 from statestore.jsondiff import parsing
 from statestore.jsondiff.parsing import Json
 from statestore.sessions import limits as session_limits
-from statestore.views import search_page
+from statestore.views import conversation, search_page
 from statestore.views.access import require, scope
+from statestore.views.conversation import ShownTurn
+from statestore.views.formatting import middle, utc
 from statestore.views.htmx import render_live
 from statestore.views.json_links import json_twin
-from statestore.views.tree import tree
-
-FOLDED_CHARACTERS: Final = 600
 
 
 @require_safe
@@ -36,16 +36,13 @@ def session_list(request: HttpRequest) -> HttpResponse:
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
-    """One entry of a conversation as shown; `gist` is the summary line of a folded one."""
+class Entry:
+    """One entry of a conversation as shown. `day` is said above the first one of each day."""
 
     said: sessions.ConversationEntry
-    role: str
-    tree: SafeString | None
-    text: str
-    is_folded: bool
+    turn: ShownTurn | None
+    day: str
     is_cut: bool
-    gist: str
 
 
 @require_safe
@@ -73,7 +70,7 @@ def session_detail(request: HttpRequest, session_id: RowId) -> HttpResponse:
         "ended_at": ended,
         "seconds": None if started is None or ended is None else max(0, int(ended) - int(started)),
         "agents": seen.agents().filter(agent_id__in=agents[:20]).without_state(),
-        "entries": [_shown(entry) for entry in read.entries],
+        "entries": list(_entries(read.entries)),
         "read": read,
         "shown_transitions": sum(entry.transition is not None for entry in read.entries),
         "events_url": search_page.address(search.Query((search.Term("session", name),))),
@@ -92,17 +89,29 @@ def _session(seen: Scope, address: RowId) -> tuple[models.Session | None, str]:
     return None, str(event.session_id)
 
 
-def _shown(entry: sessions.ConversationEntry) -> Shown:
-    if entry.event is None:
-        return Shown(entry, "transition", None, "", False, False, "")
-    event: Any = entry.event
-    text = str(event.beginning or "")
-    is_cut = len(text) > session_limits.SHOWN_CHARACTERS
+def _entries(said: list[sessions.ConversationEntry]) -> Iterator[Entry]:
+    """Yield entries with their days, and their events as turns."""
+    last = ""
+    for one in said:
+        moment = utc(one.at)
+        day = f"{moment:%Y-%m-%d}" if moment else ""
+        text = str(one.event.beginning or "") if one.event else ""  # type: ignore[attr-defined]
+        is_cut = len(text) > session_limits.SHOWN_CHARACTERS
+        turn = None if one.event is None else _turn(one.event, text[: session_limits.SHOWN_CHARACTERS], is_cut=is_cut)
+        yield Entry(one, turn, day if day != last else "", is_cut)
+        last = day
+
+
+def _turn(event: models.Event, text: str, *, is_cut: bool) -> ShownTurn:
+    """Return an event as a row of a conversation: a message where its content is one, else its text or value."""
     value = None if is_cut else _structure(text)
-    role = _role(event)
-    drawn = tree(value, name="content") if value is not None else None
-    is_folded = role == "tool" or len(text) > FOLDED_CHARACTERS
-    return Shown(entry, role, drawn, text[: session_limits.SHOWN_CHARACTERS], is_folded, is_cut, text[:160])
+    if value is not None and conversations.is_message(value):
+        (turn,) = conversations.paired([conversations.message(value, 0)])
+    else:
+        parts: list[Part] = [Text(text)] if value is None else [Unknown(value)]
+        turn = Turn(Message(0, Role.OTHER, "", tuple(parts)), parts if text else [], [])
+    word = middle(event.actor_id, 28) or "(empty)"
+    return replace(conversation.shown(turn), role=_role(event), word=word)
 
 
 def _role(event: models.Event) -> str:
@@ -111,7 +120,7 @@ def _role(event: models.Event) -> str:
         return "tool"
     if "error" in kind or "fail" in kind:
         return "error"
-    return {"user": "user", "agent": "agent"}.get(str(event.actor_type).lower(), "system")
+    return {"user": "user", "agent": "assistant"}.get(str(event.actor_type).lower(), "other")
 
 
 def _structure(text: str) -> Json | None:

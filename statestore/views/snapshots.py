@@ -7,7 +7,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from statestore import models
 from statestore.db.ids import RowId
-from statestore.forms import PageForm
+from statestore.forms import PageForm, StateForm
 from statestore.history import moments
 from statestore.models.querysets import BY_CREATION
 from statestore.views.access import require, scope, store
@@ -52,7 +52,7 @@ def snapshot_detail(request: HttpRequest, snapshot_id: RowId) -> HttpResponse:
             snapshot.state_data,
             snapshot.agent_id,
             str(moments.AtSnapshot(snapshot.pk)),
-            find=request.GET.get("find", ""),
+            asked=StateForm(request.GET).checked,
         ),
         "comparison": ComparisonView(snapshot.state_data, agent.state_data) if agent else None,
         "is_expired": snapshot.is_expired(models.now()),

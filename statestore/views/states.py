@@ -1,15 +1,15 @@
 """A state at a moment: as a tree, as raw text, as a file."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Final
+from typing import Any, Final
 
 from django.http import Http404, HttpRequest, HttpResponse
 from django.utils.safestring import SafeString
 from django.views.decorators.http import require_safe
 
-from statestore import history, models
+from statestore import conversations, history, models
 from statestore.db.fields import text_bytes
 from statestore.db.ids import RowId, to_address
 from statestore.history import moments
@@ -17,6 +17,7 @@ from statestore.jsondiff import limits, parsing, pointer
 from statestore.jsondiff.budget import Budget, budget_of, remembered
 from statestore.jsondiff.parsing import Json
 from statestore.views.access import past_or_404, require_viewer, scope
+from statestore.views.conversation import ConversationView
 from statestore.views.htmx import render_page
 from statestore.views.json_links import json_twin
 from statestore.views.tree import tree
@@ -37,9 +38,17 @@ class StateView:
     """A stored state as pages show it: parsed, or with the reason why it cannot be."""
 
     def __init__(
-        self, text: str, agent_id: str = "", moment: str = "now", *, find: str = "", name: str = "state"
+        self,
+        text: str,
+        agent_id: str = "",
+        moment: str = "now",
+        *,
+        asked: Mapping[str, Any] | None = None,
+        name: str = "state",
     ) -> None:
-        self.text, self.agent_id, self.moment, self.find, self.name = text, agent_id, moment, find.strip(), name
+        self.text, self.agent_id, self.moment, self.name = text, agent_id, moment, name
+        self.asked = dict(asked or {})
+        self.find = str(self.asked.get("find") or "").strip()
         self.value: Json = None
         self.why_raw = ""
         try:
@@ -61,6 +70,18 @@ class StateView:
     def tree(self) -> SafeString:
         """The state as nested details."""
         return tree(self.value, agent_id=self.agent_id, moment=self.moment, name=self.name)
+
+    @cached_property
+    def message_lists(self) -> list[conversations.MessageList]:
+        """The message lists in the state, the longest first."""
+        return conversations.message_lists(self.value)
+
+    @cached_property
+    def conversation(self) -> ConversationView | None:
+        """The state's messages, where they are asked for and there are any."""
+        if self.asked.get("view") != "conversation" or not self.message_lists:
+            return None
+        return ConversationView(self.message_lists, self.asked)
 
     @property
     def raw(self) -> str:

@@ -8,7 +8,7 @@ from django.views.decorators.http import require_safe
 from statestore import history, models
 from statestore.db.ids import RowId
 from statestore.errors import NotFound
-from statestore.forms import TimelineForm
+from statestore.forms import StateForm, TimelineForm
 from statestore.history import limits as history_limits
 from statestore.history import moments
 from statestore.views.access import past_or_404, require_viewer
@@ -35,7 +35,7 @@ def agent_timeline(request: HttpRequest, agent_id: RowId) -> HttpResponse:
     span = history.span_of(agent, values["start"], values["end"])
     context: dict[str, Any] = {"place": "agents", "agent": agent, "etag": agent.etag()}
     context |= _axis(agent, span, {name: values[name] for name in ("start", "end")})
-    context |= _moment(agent, values["moment"], past)
+    context |= _moment(agent, values["moment"], past, StateForm(request.GET).checked)
     context["near"] = _near(span, context["stop"])
     if not getattr(request, "htmx", None):
         cursor = request.GET.get("older", "")
@@ -67,7 +67,9 @@ def _near(span: history.Span, stop: history.Record | None) -> tuple[int, int] | 
     return max(at - quarter // 2, 0), at + quarter // 2
 
 
-def _moment(agent: models.AgentState, moment: moments.Moment, past: history.Past) -> dict[str, object]:
+def _moment(
+    agent: models.AgentState, moment: moments.Moment, past: history.Past, asked: dict[str, Any]
+) -> dict[str, object]:
     """Return the state at a moment, what changed there, and the records on either side."""
     stop = history.stop_at(agent, moment, past=past)
     is_now = isinstance(moment, moments.Now)
@@ -90,7 +92,7 @@ def _moment(agent: models.AgentState, moment: moments.Moment, past: history.Past
         "is_now": is_now,
         "older_stop": older,
         "newer_stop": newer,
-        "state": StateView(known.text, agent.agent_id, str(moment)),
+        "state": StateView(known.text, agent.agent_id, str(moment), asked=asked),
         "comparison": None if previous is None else ComparisonView(previous, known.text),
     }
 

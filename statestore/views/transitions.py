@@ -7,6 +7,7 @@ from django.views.decorators.http import require_safe
 
 from statestore import history, models
 from statestore.db.ids import RowId
+from statestore.forms import StateForm
 from statestore.history import moments
 from statestore.views.access import require_viewer, scope
 from statestore.views.diff_view import ComparisonView
@@ -31,7 +32,10 @@ def transition_detail(request: HttpRequest, transition_id: RowId) -> HttpRespons
         "comparison": ComparisonView(transition.state_before, transition.state_after),
         "layout": "split" if request.GET.get("layout") == "split" else "unified",
         "state": StateView(
-            transition.state_after, transition.agent_id, str(moments.AtTransition(transition.pk, "after"))
+            transition.state_after,
+            transition.agent_id,
+            str(moments.AtTransition(transition.pk, "after")),
+            asked=StateForm(request.GET).checked,
         )
         if whole
         else None,

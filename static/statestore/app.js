@@ -76,7 +76,7 @@ document.addEventListener("keydown", (event) => {
   const place = going && document.querySelector(`[data-go="${CSS.escape(event.key)}"]`);
   going = event.key === "g";
   if (place) return void (location.href = place.href);
-  const link = { "[": "[data-key=older]", "]": "[data-key=newer]" }[event.key];
+  const link = { "[": "[data-key=older]", "]": "[data-key=newer]", m: "[data-key=mode]" }[event.key];
   if (link) document.querySelector(link)?.click();
   else if (event.key === "/") { event.preventDefault(); document.getElementById("search")?.focus(); }
   else if (event.key === "?") document.getElementById("help")?.showModal();

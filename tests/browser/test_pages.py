@@ -16,7 +16,8 @@ pytestmark = [pytest.mark.browser, pytest.mark.sqlite]
 
 NAMES = (
     "overview", "agents", "agents, nothing found", "agent", "agent in the trash", "deleted agent", "find", "branch",
-    "transition", "transition, side by side", "transition, whole state", "snapshots", "snapshot", "preview",
+    "conversation", "conversation at a snapshot", "transition", "transition, side by side", "transition, whole state",
+    "snapshots", "snapshot", "preview",
     "preview of a running one", "part previewed", "timeline", "timeline at a snapshot", "blame", "value", "bisect",
     "bisect, not asked", "compare", "compare, not asked", "revert", "fork", "plan", "fleet", "fleet previewed", "batch",
     "edit", "capture", "restores", "restore", "events", "trash", "audit", "password", "error", "missing",
@@ -75,6 +76,8 @@ def addresses(site: Site, told: Story, browser: Any) -> dict[str, str]:
         "agent in the trash": "/agents/thrown/",
         "deleted agent": "/agents/vanished/",
         "find": "/agents/coder-2/?find=token",
+        "conversation": "/agents/coder-2/?view=conversation",
+        "conversation at a snapshot": f"/snapshots/{told.snapshot}/?view=conversation",
         "branch": "/agents/coder-2/branch/?path=/memory",
         "transition": transition,
         "transition, side by side": f"{transition}?layout=split",

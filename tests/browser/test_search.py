@@ -266,7 +266,7 @@ def test_a_session_is_followed_at_its_end_and_nobody_is_disturbed(open_page: Ope
         for number in range(40):
             orchestrator.save_event(f"line {number}", session_id="followed", at=now - 100 + number)
     page = open_page("/sessions/followed/", viewport={"width": 1440, "height": 500})
-    entries = page.locator(".said-entry")
+    entries = page.locator(".turn")
     expect(entries).to_have_count(40)
     page.evaluate("window.scrollTo(0, document.documentElement.scrollHeight)")
     with site.orchestrator() as orchestrator:

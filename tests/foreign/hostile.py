@@ -50,6 +50,22 @@ TEXTS: dict[str, str | bytes] = {
     "surrogate": '{"s": "\\ud800", "nul": "\\u0000"}',
     "proto": '{"__proto__": {"x": 1}, "constructor": null, "": {"~1/": 1, "/": 2}}',
     "many-keys": json.dumps({f"k{number}": number for number in range(2_000)}),
+    "messages": json.dumps(
+        [
+            {"role": "<script>alert(1)</script>", "content": "```\n<img src=x onerror=alert(1)>"},
+            {
+                "role": "user",
+                "name": "\u202e",
+                "content": [[["nested"]], {"type": "image_url", "image_url": "javascript:1"}],
+            },
+            {
+                "role": "assistant",
+                "content": None,
+                "tool_calls": [{"id": 5, "function": {"name": {}, "arguments": "{{{"}}],
+            },
+            {"role": "tool", "content": {"__proto__": ["\ud800"]}, "tool_call_id": ["x"]},
+        ]
+    ),
     "bare": '"only a string"',
     "bom": "\ufeff{}",
     # Bytes are written as TEXT that is not valid UTF-8.
