@@ -1,5 +1,6 @@
 """`manage.py serve`: what it says, and when; from any folder; on IPv6."""
 
+import errno
 import os
 import signal
 import socket
@@ -10,7 +11,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from django.core.management.base import CommandError
 
+from statestore.management.commands.serve import refuse_if_taken
 from tests.deployed.sites import deployed
 from tests.faults.server import CONNECTION_LOST, Server, Visitor
 from tests.faults.sites import ROOT, Site
@@ -75,6 +78,31 @@ def test_it_says_where_it_serves_once_when_it_takes_connections(
             os.kill(first, signal.SIGKILL)
             wait_for(lambda: server.workers() - {first} and answers(server), "an answer of another process")
             assert server.log().count("Serving on") == 1
+
+
+def test_a_second_one_on_the_same_port_is_refused_before_it_makes_anything(templates: Templates, tmp_path: Path):
+    """The system would let both listen, and each would get some of a browser's requests."""
+    site, empty = deployed(templates, tmp_path / "site"), tmp_path / "empty"
+    with started(site, "127.0.0.1", tmp_path) as server:
+        refused = subprocess.run(
+            [sys.executable, str(ROOT / "manage.py"), "serve", "--demo", "--port", str(server.port)],
+            env={**os.environ, "VAR_DIR": str(empty)}, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+    assert refused.returncode == 1
+    assert refused.stderr == (
+        f"CommandError: Cannot serve on http://127.0.0.1:{server.port}: another program uses the port."
+        f" Stop it, or choose another one: --port {server.port + 1}.\n"
+    )
+    assert not list(empty.glob("*.db"))
+
+
+@pytest.mark.parametrize(
+    ("host", "reason"),
+    [("192.0.2.1", os.strerror(errno.EADDRNOTAVAIL)), ("no-such-host.invalid", "not known|resolution|No address")],
+)
+def test_an_address_of_another_machine_is_named(host: str, reason: str):
+    with pytest.raises(CommandError, match=f"Cannot serve on http://{host}:8000: .*({reason}).*--host and --port"):
+        refuse_if_taken(host, 8000)
 
 
 def answers(server: Server) -> bool:

@@ -1,8 +1,10 @@
 """Serve the dashboard with the production server."""
 
+import errno
 import fcntl
 import hashlib
 import os
+import socket
 import sys
 from argparse import ArgumentParser, ArgumentTypeError
 from pathlib import Path
@@ -12,7 +14,7 @@ from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.contrib.staticfiles import finders
 from django.core.management import call_command
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandError
 
 from statestore.adoption.status import store_status
 from statestore.operations import announcement, whole_requests
@@ -41,13 +43,14 @@ class Command(BaseCommand):
         )  # fmt: skip
 
     def handle(self, *args: object, **options: Any) -> None:
+        host = options["host"].strip("[]")
+        refuse_if_taken(host, options["port"])
         if options["demo"]:
             call_command("demo", if_new=True, stdout=self.stdout)
         call_command("migrate", database="default", verbosity=0)
         collect_if_changed()
         self._say_what_is_missing()
         self.stdout.flush()
-        host = options["host"].strip("[]")
         announcement.prepare(host, options["port"])
         os.environ[whole_requests.VARIABLE] = str(options["threads"])
         os.chdir(settings.BASE_DIR)  # The server imports the site from where it is started.
@@ -75,6 +78,25 @@ class Command(BaseCommand):
             self.stdout.write("HTTPS is on: a proxy on this machine is trusted. For another one, set TRUSTED_PROXIES.")
         if is_root() and not is_container():
             self.stderr.write("Running as root. Run the dashboard as a user of its own, who may read the store.")
+
+
+def refuse_if_taken(host: str, port: int) -> None:
+    """Raise CommandError if the dashboard cannot listen there.
+
+    The server's own processes share a port, so the system would also let a second dashboard have it. Of two, each would
+    get some of a browser's requests.
+    """
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        socket.create_server(address[:2], family=family).close()
+    except OSError as error:
+        number = error.errno or 0
+        # The name of a host has errors of its own, with negative numbers.
+        reason = os.strerror(number) if number > 0 else error.strerror
+        advice = f"{reason}. Choose another address or port with --host and --port"
+        if number == errno.EADDRINUSE:
+            advice = f"another program uses the port. Stop it, or choose another one: --port {port % LAST_PORT + 1}"
+        raise CommandError(f"Cannot serve on {announcement.url_of(host, port)}: {advice}.") from None
 
 
 def port_number(text: str) -> int:
