@@ -19,3 +19,6 @@ ARGUMENT_BYTES: Final = 64 * 1024
 ARGUMENT_DEPTH: Final = 50
 # Parts of one message, and blocks of one result, that are read.
 PARTS: Final = 200
+# Comparing two messages, in units of effort; and the share of their text at which one is an edit of the other.
+PAIR_UNITS: Final = 100
+EDIT_LIKENESS: Final = 0.5

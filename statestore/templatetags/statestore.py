@@ -17,6 +17,7 @@ from statestore import search
 from statestore.db.ids import to_address, url_of
 from statestore.errors import ValidationError
 from statestore.history import moments
+from statestore.jsondiff.textdiff import Op, Segment
 from statestore.views.formatting import browser_name, line, middle, size, utc, visible
 from statestore.views.json_links import json_url
 
@@ -40,6 +41,15 @@ def marked(value: object, words: Iterable[str]) -> SafeString:
         return SafeString(escape(str(value)))
     parts = search.marked(str(value), words)
     return SafeString("".join(f"<mark>{escape(text)}</mark>" if is_word else escape(text) for text, is_word in parts))
+
+
+_ELEMENTS: Final = {Op.INSERT: "ins", Op.DELETE: "del", Op.EQUAL: "span"}
+
+
+@register.filter
+def word_diff(segments: Iterable[Segment]) -> SafeString:
+    """Return the words of two texts as one, marked where they differ."""
+    return SafeString("".join(f"<{_ELEMENTS[op]}>{escape(visible(text))}</{_ELEMENTS[op]}>" for op, text in segments))
 
 
 # Where a tree has names and values, not its own buttons and counts.

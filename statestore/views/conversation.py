@@ -133,8 +133,8 @@ class ConversationView:
         return self.page.tokens is not None or self.page.cost is not None
 
 
-def shown(turn: Turn, path: str = "") -> ShownTurn:
-    """Return a turn as a row; `path` is the list's."""
+def shown(turn: Turn, path: str = "", *, is_brief: bool = False) -> ShownTurn:
+    """Return a turn as a row; `path` is the list's. With `is_brief` only the first lines of results are shown."""
     message, alike = turn.message, turn.alike
     usages = [one.message.usage for one in alike or [turn]]
     tokens = [usage.tokens for usage in usages if usage.tokens is not None]
@@ -146,10 +146,10 @@ def shown(turn: Turn, path: str = "") -> ShownTurn:
         at=str(turn.first) if turn.first == turn.last else f"{turn.first}–{turn.last}",
         path=f"{path}/{turn.first}",
         said=tuple(_part(part) for part in turn.said),
-        exchanges=tuple(_exchange(exchange) for exchange in turn.exchanges),
+        exchanges=tuple(_exchange(exchange, is_brief=is_brief) for exchange in turn.exchanges),
         tokens=sum(tokens) if tokens else None,
         cost=dollars(sum(costs) if costs else None),
-        alike=tuple(shown(one, path) for one in alike[:UNFOLDED_TURNS]),
+        alike=tuple(shown(one, path, is_brief=is_brief) for one in alike[:UNFOLDED_TURNS]),
         times=len(alike),
     )
 
@@ -219,14 +219,14 @@ def _described(part: Media) -> str:
 # Calls and results
 
 
-def _exchange(exchange: Exchange) -> ShownExchange:
+def _exchange(exchange: Exchange, *, is_brief: bool) -> ShownExchange:
     call, result = exchange.call, exchange.result
     in_line = None if call is None else _in_line(call.value)
     return ShownExchange(
         name=line(call.name if call else result.name if result else "", 60),
         line=in_line or "",
         arguments=None if call is None or in_line is not None else _value(call.value),
-        results=() if result is None else _returned(result.value),
+        results=() if result is None else _returned(result.value, 1 if is_brief else RESULT_LINES),
         is_error=result is not None and result.is_error,
         is_call=call is not None,
     )
@@ -247,16 +247,15 @@ def _short(value: Json) -> str:
     return value[: ARGUMENT_CHARACTERS + 1] if isinstance(value, str) else parsing.beginning(value, ARGUMENT_CHARACTERS)
 
 
-def _returned(value: Json) -> tuple[Shown, ...]:
+def _returned(value: Json, lines: int) -> tuple[Shown, ...]:
     """Return what a tool returned: a text, a value, or blocks, of which each is shown as what it is."""
     if isinstance(value, str):
-        return (_text(value or "(empty)", RESULT_LINES, RESULT_CHARACTERS),)
+        return (_text(value or "(empty)", lines, RESULT_CHARACTERS),)
     if isinstance(value, dict) and (text := _in_line(value)) is not None:
         return (Shown("text", (Block(text or "{}", False),)),)
     if isinstance(value, list) and value:
         parts = conversations.message({"role": "user", "content": value}, 0).parts
         return tuple(
-            _text(part.text, RESULT_LINES, RESULT_CHARACTERS) if isinstance(part, Text) else _part(part)
-            for part in parts
+            _text(part.text, lines, RESULT_CHARACTERS) if isinstance(part, Text) else _part(part) for part in parts
         )
     return (_value(value),)

@@ -1,7 +1,7 @@
 """The difference of two states as pages show it: changes in reading order, with signs and word diffs, bounded."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import groupby
@@ -13,6 +13,7 @@ from statestore.jsondiff import diff, limits, textdiff
 from statestore.jsondiff.budget import Budget, budget_of
 from statestore.jsondiff.diff import MISSING, Change, Kind
 from statestore.views.formatting import line, shown_json
+from statestore.views.message_diff import MessageDiffView, message_diffs
 
 SIGNS: Final = {Kind.ADDED: "+", Kind.REMOVED: "−", Kind.REPLACED: "~", Kind.MOVED: "⇅"}
 # A page shows so many changes; a diff may have more, and its counts say so.
@@ -44,16 +45,17 @@ class ChangeView:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """The changes below one member of the state, in reading order."""
+    """The changes below one member of the state, in reading order; of a message list also as a conversation."""
 
     name: str
     changes: tuple[ChangeView, ...]
     counts: tuple[tuple[str, str, int], ...]
+    messages: MessageDiffView | None = None
 
     @property
     def is_open(self) -> bool:
-        """Whether it is short enough to be open at first."""
-        return len(self.changes) <= OPEN_CHANGES
+        """Whether it is short enough to be open at first. A conversation folds itself."""
+        return self.messages is not None or len(self.changes) <= OPEN_CHANGES
 
 
 class ComparisonView:
@@ -98,11 +100,17 @@ class ComparisonView:
 
     @property
     def groups(self) -> list[Group]:
-        """The first changes by the state's top-level members."""
+        """The first changes by the state's message lists and, of the others, by its top-level members."""
+        lists = self._message_diffs
         return [
-            _group(name, tuple(changes))
-            for name, changes in groupby(self.changes, key=lambda change: change.path.partition("/")[0])
+            _group(line(path.lstrip("/"), 400) or "(whole state)", tuple(changes), lists.get(path))
+            for path, changes in groupby(self.changes, key=lambda change: _place(change.pointer, lists))
         ]
+
+    @cached_property
+    def _message_diffs(self) -> dict[str, MessageDiffView]:
+        compared = self.compared
+        return message_diffs(compared.before, compared.after) if isinstance(compared, diff.JsonComparison) else {}
 
     @property
     def hunks(self) -> tuple[textdiff.Hunk, ...]:
@@ -151,7 +159,16 @@ class ComparisonView:
         return sum(self._counts.values())
 
 
-def _group(name: str, changes: tuple[ChangeView, ...]) -> Group:
+def _place(path: str, lists: Container[str]) -> str:
+    """Return the message list that a path is in, else the top-level member."""
+    parts = path.split("/")
+    above = ("/".join(parts[:length]) for length in range(1, len(parts)))
+    return next((one for one in above if one in lists), "/".join(parts[:2]))
+
+
+def _group(name: str, changes: tuple[ChangeView, ...], messages: MessageDiffView | None) -> Group:
+    if messages is not None:
+        return Group(name, changes, tuple(messages.counts), messages)
     numbers = Counter((change.kind, change.sign) for change in changes)
     return Group(name, changes, tuple((kind, sign, number) for (kind, sign), number in numbers.items()))
 
