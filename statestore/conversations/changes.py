@@ -139,7 +139,8 @@ def _in_order(
             MessageChange(Op.MOVED, moved[one], one) if one in moved else MessageChange(Op.ADDED, None, one)
             for one in range(j, anchor_j)
         ]
-        if run and (between or op is not Op.KEPT):
+        is_next = bool(run) and (anchor_i, anchor_j) == (run[-1][0] + 1, run[-1][1] + 1)
+        if run and (between or op is not Op.KEPT or not is_next):
             yield MessageChange(Op.KEPT, run[0][0], run[0][1], len(run))
             run = []
         yield from between

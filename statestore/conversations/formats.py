@@ -55,9 +55,7 @@ def is_message(value: Json) -> bool:
         return True
     if _has_text(value, "role"):
         return any(name in value for name in _CONTENT)
-    kind = value.get("type")
-    if not isinstance(kind, str):
-        return False
+    kind = _kind(value)
     if kind in _LANGCHAIN:
         return "content" in value or isinstance(value.get("data"), dict)
     return kind == "reasoning" or (_is_item(kind) and ("call_id" in value or "id" in value))
@@ -90,12 +88,18 @@ def role(item: Object) -> Role:
 def _holds_result(block: Json) -> bool:
     if not isinstance(block, dict):
         return False
-    kind = block.get("type")
-    return kind.endswith("_result") if isinstance(kind, str) else not _RESPONSES.isdisjoint(block)
+    kind = _kind(block)
+    return kind.endswith("_result") if kind else not _RESPONSES.isdisjoint(block)
 
 
 def _has_text(item: Object, name: str) -> bool:
     return isinstance(item.get(name), str)
+
+
+def _kind(item: Object) -> str:
+    """Return the type that a message or a block names, "" if it names none."""
+    kind = item.get("type")
+    return kind if isinstance(kind, str) else ""
 
 
 def _is_item(kind: str) -> bool:
@@ -113,7 +117,7 @@ def _unwrapped(value: Json) -> Object | None:
     if serialized is not None:
         return serialized
     data = value.get("data")
-    if value.get("type") in _LANGCHAIN and isinstance(data, dict) and "role" not in value:
+    if _kind(value) in _LANGCHAIN and isinstance(data, dict) and "role" not in value:
         return data | {"type": value["type"]}
     return value
 
@@ -132,11 +136,9 @@ def _serialized(value: Object) -> Object | None:
 
 def _word(item: Object) -> str:
     """Return the role as the message names it."""
-    role, kind = item.get("role"), item.get("type")
+    role, kind = item.get("role"), _kind(item)
     if isinstance(role, str):
         return role
-    if not isinstance(kind, str):
-        return ""
     if kind.endswith("_call_output"):
         return "tool"
     return "assistant" if _is_item(kind) or kind == "reasoning" else kind
@@ -146,11 +148,11 @@ def _word(item: Object) -> str:
 
 
 def _parts(item: Object) -> Iterator[Part]:
-    kind = item.get("type")
-    if isinstance(kind, str) and kind.endswith("_call_output"):
+    kind = _kind(item)
+    if kind.endswith("_call_output"):
         yield Result(_joined(item.get("output")), _id(item, "call_id", "id"), is_error=_is_error(item))
         return
-    if isinstance(kind, str) and kind.endswith("_call") and "role" not in item:
+    if kind.endswith("_call") and "role" not in item:
         yield _call(item, kind=kind)
         return
     yield from _thoughts(item)
@@ -173,7 +175,9 @@ def _is_result(item: Object) -> bool:
         return False
     content = item.get("content")
     blocks = content if isinstance(content, list) else []
-    return "content" in item and not any(isinstance(b, dict) and str(b.get("type")).endswith("_result") for b in blocks)
+    return "content" in item and not any(
+        isinstance(block, dict) and _kind(block).endswith("_result") for block in blocks
+    )
 
 
 def _thoughts(item: Object) -> Iterator[Part]:
@@ -204,11 +208,8 @@ def _block(block: Json, key: str) -> Iterator[Part]:
     if not isinstance(block, dict):
         yield from _content(block) if isinstance(block, str) else [Unknown(block)]
         return
-    kind = block.get("type")
-    if isinstance(kind, str):
-        yield _typed(block, kind, key)
-    else:
-        yield _google(block, key)
+    kind = _kind(block)
+    yield _typed(block, kind, key) if kind else _google(block, key)
 
 
 def _typed(block: Object, kind: str, key: str) -> Part:
@@ -265,7 +266,7 @@ def _joined(content: Json) -> Json:
 def _only_text(block: Json) -> str | None:
     if isinstance(block, str):
         return block
-    text = block.get("text") if isinstance(block, dict) and block.get("type", "text") in _TEXTS else None
+    text = block.get("text") if isinstance(block, dict) and (_kind(block) or "text") in _TEXTS else None
     return text if isinstance(text, str) else None
 
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from statestore.conversations import MessageChange, Op, changes
@@ -102,6 +102,7 @@ MESSAGES = st.lists(
 
 
 @thoroughly
+@example([said("a"), said("b"), said("a")], [said("a"), said("a"), said("b")])
 @given(MESSAGES, MESSAGES)
 def test_every_message_is_told_once_and_those_kept_are_equal(before: list[Any], after: list[Any]):
     left: list[int] = []

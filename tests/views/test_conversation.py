@@ -9,12 +9,17 @@ import pytest
 from django.db import connections
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from hypothesis import given
+from hypothesis import strategies as st
 
-from statestore.conversations import limits
+from statestore.conversations import MessageList, limits
 from statestore.db.routers import store_alias
 from statestore.store import StateStore
 from statestore.views import conversation
+from statestore.views.message_diff import MessageDiffView
 from tests.builders import NOW, make_agent, make_event, make_snapshot, make_transition
+from tests.conversations.odd import ODD
+from tests.examples import thoroughly
 
 pytestmark = pytest.mark.django_db
 
@@ -146,6 +151,17 @@ def test_a_state_too_large_to_be_parsed_is_shown_as_text(viewer: Client):
     html = viewer.get("/agents/a/?view=conversation").content.decode()
     assert "Shown as text" in html
     assert len(html) < 150_000
+
+
+@thoroughly
+@given(st.lists(ODD, min_size=1, max_size=4), st.lists(ODD, max_size=4))
+def test_any_messages_can_be_shown_searched_and_compared(some: list[Any], others: list[Any]):
+    asked = {"view": "conversation", "find": ""}
+    view = conversation.ConversationView([MessageList("", some)], asked)
+    assert view.summary
+    assert all(turn.at for turn in view.turns)
+    assert isinstance(conversation.ConversationView([MessageList("", some)], asked | {"find": "user"}).turns, list)
+    assert len(MessageDiffView("", some, others).rows) <= len(some) + len(others)
 
 
 def test_an_image_is_never_sent(viewer: Client):
