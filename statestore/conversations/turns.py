@@ -1,12 +1,11 @@
 """A stretch of a message list as turns: a call beside its result, runs of turns that are alike folded into one."""
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Final, TypeVar
 
-from statestore.conversations import limits
+from statestore.conversations import alike, limits
 from statestore.conversations.formats import message, summary
 from statestore.conversations.messages import NO_USAGE, Call, Message, Part, Result, Role, Text, Thinking, Unknown
 from statestore.jsondiff import parsing
@@ -159,7 +158,6 @@ def _call_of(result: Result, waiting: list[Exchange]) -> Exchange | None:
 
 # Turns that are alike
 
-_DIGITS: Final = re.compile(r"\d+")
 _COMPARED_CHARACTERS: Final = 2_000
 
 
@@ -180,7 +178,7 @@ def folded(turns: list[Turn], *, is_end: bool) -> list[Turn]:
 def _fold(run: list[Turn]) -> list[Turn]:
     if len(run) < limits.ALIKE_TURNS:
         return run
-    merged = iter([ranges(list(same)) for same in zip(*map(turn_texts, run), strict=True)])
+    merged = iter([alike.ranges(list(same)) for same in zip(*map(turn_texts, run), strict=True)])
     said = [_with_texts(part, merged) for part in run[0].said]
     exchanges = [
         Exchange(
@@ -208,7 +206,7 @@ def _form(turn: Turn) -> tuple[object, ...] | None:
     if sum(map(len, words)) > _COMPARED_CHARACTERS:
         return None
     errors = tuple(exchange.result is not None and exchange.result.is_error for exchange in turn.exchanges)
-    return (turn.message.role, errors, *(_DIGITS.sub("0", text) for text in words))
+    return (turn.message.role, errors, *(alike.form(text) for text in words))
 
 
 def turn_texts(turn: Turn) -> Iterator[str]:
@@ -218,22 +216,3 @@ def turn_texts(turn: Turn) -> Iterator[str]:
     for exchange in turn.exchanges:
         yield from texts(exchange.call) if exchange.call else ()
         yield from texts(exchange.result) if exchange.result else ()
-
-
-def ranges(alike: list[str]) -> str:
-    """Return texts that differ in their numbers alone as one, each number that varies as ‹least–most›."""
-    numbers = [_DIGITS.findall(text) for text in alike]
-    columns = iter(list(zip(*numbers, strict=True)))
-
-    def spread(_: re.Match[str]) -> str:
-        column = next(columns)
-        least, most = min(column, key=_size), max(column, key=_size)
-        return least if least == most else f"‹{least}–{most}›"
-
-    return _DIGITS.sub(spread, alike[0])
-
-
-def _size(digits: str) -> tuple[int, str]:
-    # Not as a number: an agent may write one of a million digits.
-    plain = digits.lstrip("0")
-    return len(plain), plain

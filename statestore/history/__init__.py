@@ -10,12 +10,14 @@ timeline       the list, the lanes, and the stops between which one steps
 blame          what set each leaf of the state
 value_history  every value that one path ever had
 bisect         when a condition became true
+diagnosis      since when an agent is in trouble, and what began it
 commits        at which git commit something happened
 """
 
 from statestore.history.bisect import Flip, Flips, bisect
 from statestore.history.blame import Blame, blame
 from statestore.history.commits import commits
+from statestore.history.diagnosis import Diagnosis, diagnose
 from statestore.history.past import Past, Position, Record
 from statestore.history.remains import find_agent, remains_of
 from statestore.history.state_at import (
@@ -34,6 +36,7 @@ from statestore.history.walk import Cause
 __all__ = [
     "Blame",
     "Cause",
+    "Diagnosis",
     "Flip",
     "Flips",
     "KnownState",
@@ -47,6 +50,7 @@ __all__ = [
     "bisect",
     "blame",
     "commits",
+    "diagnose",
     "find_agent",
     "find_transition",
     "lanes",

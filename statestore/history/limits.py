@@ -25,3 +25,14 @@ LANE_COLUMN_ROWS: Final = 25
 NEWEST_EVENTS: Final = 1_000
 # Every SQLite version in use takes this many parameters in one statement.
 COMMIT_TRANSITIONS: Final = 900
+# A diagnosis reads this many of the newest transitions; the beginnings of their reasons are compared.
+DIAGNOSED_TRANSITIONS: Final = 200
+REASON_CHARACTERS: Final = 300
+# Of so many, the sizes of the states: one that grew tenfold within an hour, and is no longer small, is told.
+SIZED_TRANSITIONS: Final = 20
+GROWTH_SECONDS: Final = 3600
+GROWN_TIMES: Final = 10
+GROWN_BYTES: Final = 100_000
+# So many transitions in a row that leave the state as it was are told; states larger than this are not compared.
+REPEATED_STATES: Final = 3
+REPEATED_BYTES: Final = 16 * 1024 * 1024

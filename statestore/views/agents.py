@@ -15,6 +15,7 @@ from statestore.forms import AgentFilterForm, BulkForm, ReasonForm, SnapshotForm
 from statestore.history import moments
 from statestore.models.agents import in_order
 from statestore.views.access import agent_or_404, past_or_404, require, require_viewer, scope, store
+from statestore.views.diagnosis import diagnosis
 from statestore.views.htmx import render_live, render_page
 from statestore.views.json_links import json_twin
 from statestore.views.sign_in import confirmed
@@ -76,6 +77,7 @@ def agent_detail(request: HttpRequest, agent_id: RowId) -> HttpResponse:
 def _beside(request: HttpRequest, agent: models.AgentState, seen: Scope) -> dict[str, object]:
     """Return what stands beside an agent's state: its past, and what it is involved in."""
     return _timeline(request, agent) | {
+        "diagnosis": None if agent.is_deleted else diagnosis(agent),
         "metadata": StateView(agent.metadata, name="metadata"),
         "events": history.latest_events(agent.agent_id, SIDE_ROWS),
         "tasks": seen.tasks().assigned_to(agent.agent_id).last_changed_first()[:SIDE_ROWS],

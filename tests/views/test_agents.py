@@ -270,3 +270,32 @@ def test_any_id_has_a_page(viewer: Client, agent_id: str):
 def test_an_agent_that_is_not_there_is_not_found(viewer: Client):
     assert viewer.get("/agents/nowhere/").status_code == 404
     assert viewer.get("/agents/~!!!/").status_code == 404
+
+
+def test_the_page_of_an_agent_in_trouble_says_what_began_it_and_leads_back(operator: Client):
+    agent = make_agent("a1", status="failed", state={"step": 3})
+    make_snapshot(agent, {"step": 1}, description="before <refactor>", created_at=NOW - 5)
+    lost = make_transition(agent, {"step": 1, "goal": "x"}, {"step": 2}, reason="context <lost>", timestamp=NOW)
+    for number in range(3):
+        make_transition(agent, {"step": 2}, {"step": 3}, reason=f"error {number}", timestamp=NOW + 60 + number)
+    html = " ".join(operator.get("/agents/a1/").content.decode().split())
+    panel = html.partition('id="diagnosis-title"')[2].partition("</section>")[0]
+    assert "“error ‹0–2›”" in panel
+    assert "× 3" in panel
+    assert f'<a href="{lost.get_absolute_url()}">context &lt;lost&gt;</a>' in panel
+    assert "step ~1" in panel
+    assert "goal −1" in panel
+    assert f"moment=transition%3A{lost.pk}%3Abefore" in panel
+    assert "before &lt;refactor&gt;" in panel
+    assert "Based on 4 transitions and 1 snapshot of this agent. Nothing else is known." in panel
+    assert panel.count('data-kind="primary"') == 1
+
+
+def test_an_agent_that_is_well_has_no_diagnosis_and_a_viewer_no_button(viewer: Client):
+    make_agent("a1", status="idle")
+    assert "Diagnosis" not in viewer.get("/agents/a1/").content.decode()
+    failed = make_agent("a2", status="failed")
+    make_transition(failed, {"n": 1}, {"n": 2}, reason="gone wrong", timestamp=NOW)
+    html = viewer.get("/agents/a2/").content.decode()
+    assert "Diagnosis" in html
+    assert "Preview restore" not in html
