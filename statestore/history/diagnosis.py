@@ -41,7 +41,8 @@ class Growth:
 class Diagnosis:
     """What is wrong with an agent, as far as its records tell.
 
-    `began` is the transition with which it began, None where none is recorded; `snapshot` the last one before it.
+    `began` is the transition with which it began, with sizes, None where none is recorded; `snapshot` the last one
+    before it.
     `transitions` and `snapshots` are how many records it is based on, up to those that were read.
     """
 
@@ -73,6 +74,7 @@ def diagnose(agent: models.AgentState, *, silent_since: int, using: str | None =
     read = list(rows[: limits.DIAGNOSED_TRANSITIONS])
     run = _run(read)
     began = growth.first if growth and not has_failed else _before(run, read)
+    began = began and rows.with_sizes().filter(pk=began.pk).first()
     snapshots = models.Snapshot.objects.using(using).of_agent(agent.agent_id).without_state()
     earlier = snapshots if began is None else snapshots.until(began.timestamp)
     return Diagnosis(

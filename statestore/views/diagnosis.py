@@ -10,6 +10,7 @@ from statestore import history, models
 from statestore.db.ids import to_address
 from statestore.history import moments
 from statestore.history.diagnosis import Diagnosis
+from statestore.jsondiff import limits
 from statestore.views.diff_view import ComparisonView
 from statestore.views.formatting import line, size
 
@@ -77,7 +78,7 @@ def _answers(agent: models.AgentState, found: Diagnosis) -> Iterator[Answer]:
         yield Answer("State", f"The last {number} transitions changed nothing in it")
     is_silence = found.is_silent and not (found.run or found.growth)
     if found.began is not None:
-        yield from _beginning(found.began, "Last change" if is_silence else "Began with")
+        yield _beginning(found.began, "Last change" if is_silence else "Began with")
     elif found.run is not None:
         yield Answer("Began with", "No transition before that is recorded")
     if found.began is not None and not is_silence:
@@ -99,27 +100,27 @@ def _now(agent: models.AgentState, found: Diagnosis) -> Answer:
                   int(agent.updated_at))  # fmt: skip
 
 
-def _beginning(began: models.Transition, label: str) -> Iterator[Answer]:
-    """Yield the transition with which it began, with what it changed most."""
-    whole = history.find_transition(began.pk)
-    if whole is None:
-        return
-    yield Answer(
+def _beginning(began: Any, label: str) -> Answer:
+    """Return the transition with which it began, with what it changed most."""
+    sizes = f"{size(began.size_before)} → {size(began.size_after)}" if began.size_before != began.size_after else ""
+    is_small = max(began.size_before, began.size_after) <= limits.MAX_PARSED_BYTES
+    return Answer(
         label, line(began.reason, 200) or "a transition without a reason", int(began.timestamp),
-        note=_changed(whole), link=whole.get_absolute_url(),
+        note="; ".join(filter(None, [_changed(began) if is_small else "", sizes])), link=began.get_absolute_url(),
     )  # fmt: skip
 
 
-def _changed(transition: models.Transition) -> str:
-    """Return what a transition changed, the most first: `messages +1 −24, plan −5 ~1; 8.1 KB → 1.2 KB`."""
-    comparison = ComparisonView(transition.state_before, transition.state_after)
-    groups = sorted(comparison.groups, key=lambda group: -sum(number for _, _, number in group.counts))
+def _changed(began: models.Transition) -> str:
+    """Return what a transition changed, the most first: `messages +1 −24, plan −5 ~1`."""
+    whole = history.find_transition(began.pk)
+    if whole is None:
+        return ""
+    groups = ComparisonView(whole.state_before, whole.state_after).groups
+    groups = sorted(groups, key=lambda group: -sum(number for _, _, number in group.counts))
     told = [
         f"{line(one.name, 60)} {' '.join(f'{sign}{n}' for _, sign, n in one.counts)}" for one in groups[:SHOWN_GROUPS]
     ]
-    told += ["…"] if len(groups) > SHOWN_GROUPS else []
-    before, after = (len(text) for text in (transition.state_before, transition.state_after))
-    return "; ".join(filter(None, [", ".join(told), f"{size(before)} → {size(after)}" if before != after else ""]))
+    return ", ".join([*told, *(["…"] if len(groups) > SHOWN_GROUPS else [])])
 
 
 def _snapshot(found: Diagnosis) -> Answer:
