@@ -11,6 +11,7 @@ from statestore.views import (
     blame,
     browsers,
     capture,
+    changes,
     commits,
     compare,
     context,
@@ -53,6 +54,7 @@ urlpatterns = [
     path("agents/<anyid:agent_id>/delete/", agents.delete_agent, name="delete-agent"),
     path("agents/<anyid:agent_id>/undelete/", agents.undelete_agent, name="undelete-agent"),
     path("agents/<anyid:agent_id>/purge/", agents.purge_agent, name="purge-agent"),
+    path("changes/", changes.change_list, name="changes"),
     # their past
     path("agents/<anyid:agent_id>/timeline/", timeline.agent_timeline, name="timeline"),
     path("agents/<anyid:agent_id>/blame/", blame.blame, name="blame"),

@@ -30,7 +30,7 @@ from statestore.forms.filters import (
     SessionFilterForm,
     TaskFilterForm,
 )
-from statestore.forms.history import CompareForm, StateForm, TimelineForm, WalkForm
+from statestore.forms.history import ChangesForm, CompareForm, StateForm, TimelineForm, WalkForm
 from statestore.forms.rows import CHOICES, RowForm, SessionForm, TaskForm
 
 __all__ = [
@@ -40,6 +40,7 @@ __all__ = [
     "AgentFilterForm",
     "BatchForm",
     "BulkForm",
+    "ChangesForm",
     "CheckedForm",
     "CompareForm",
     "FleetForm",

@@ -4,8 +4,12 @@ from typing import Any
 
 from django import forms
 
+from statestore.db.ids import from_address
+from statestore.errors import ValidationError
 from statestore.forms.fields import CheckedForm, MomentField, TimeField
+from statestore.forms.filters import PageForm
 from statestore.history import moments
+from statestore.history.across import KINDS, Asked, stretch
 
 
 class StateForm(CheckedForm):
@@ -15,6 +19,46 @@ class StateForm(CheckedForm):
     find = forms.CharField(required=False, max_length=1000)
     messages = forms.CharField(required=False, max_length=8000, strip=False)
     until = forms.IntegerField(required=False, min_value=1)
+
+
+class ChangesForm(PageForm):
+    """Which changes across agents; without a stretch of time those of the last 24 hours."""
+
+    start = TimeField()
+    end = TimeField()
+    kind = forms.ChoiceField(required=False, choices=[(kind, kind) for kind in KINDS])
+    agent = forms.CharField(required=False, max_length=4000)
+    namespace = forms.CharField(required=False, max_length=1000)
+    reason = forms.CharField(required=False, max_length=200)
+    person = forms.CharField(required=False, max_length=200, label="By")
+
+    def clean(self) -> dict[str, Any]:
+        values: dict[str, Any] = super().clean() or {}
+        try:
+            values["start"], values["end"] = stretch(values.get("start"), values.get("end"))
+        except ValidationError as error:
+            self.add_error("end", str(error))
+        return values
+
+    def clean_agent(self) -> str:
+        """Return the id that an agent's address names."""
+        address = self.cleaned_data["agent"].strip()
+        try:
+            named = from_address(address) if address else ""
+        except ValueError:
+            named = None
+        if not isinstance(named, str):
+            raise forms.ValidationError("This is not a valid agent id.")
+        return named
+
+    def asked(self) -> Asked:
+        """Return what the checked values ask for."""
+        values = self.cleaned_data
+        namespace = values["namespace"] if self.data.get("namespace", "*") != "*" else None
+        return Asked(
+            values["start"], values["end"], values["kind"], values["agent"], namespace, values["reason"],
+            values["person"],
+        )  # fmt: skip
 
 
 class TimelineForm(CheckedForm):

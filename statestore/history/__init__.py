@@ -10,10 +10,12 @@ timeline       the list, the lanes, and the stops between which one steps
 blame          what set each leaf of the state
 value_history  every value that one path ever had
 bisect         when a condition became true
+across         what changed across all agents
 diagnosis      since when an agent is in trouble, and what began it
 commits        at which git commit something happened
 """
 
+from statestore.history.across import ChangePage, ChangeRecord, changes_across
 from statestore.history.bisect import Flip, Flips, bisect
 from statestore.history.blame import Blame, blame
 from statestore.history.commits import commits
@@ -36,6 +38,8 @@ from statestore.history.walk import Cause
 __all__ = [
     "Blame",
     "Cause",
+    "ChangePage",
+    "ChangeRecord",
     "Diagnosis",
     "Flip",
     "Flips",
@@ -49,6 +53,7 @@ __all__ = [
     "ValueChange",
     "bisect",
     "blame",
+    "changes_across",
     "commits",
     "diagnose",
     "find_agent",

@@ -81,7 +81,10 @@ class AuditEntry(models.Model):
     class Meta:
         db_table = "dash_audit"
         verbose_name_plural = "audit entries"
-        indexes = [models.Index(fields=["row_id", "id"], name="dash_audit_row")]
+        indexes = [
+            models.Index(fields=["row_id", "id"], name="dash_audit_row"),
+            models.Index(fields=["at", "id"], name="dash_audit_at"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.actor} {self.action} {self.noun} {self.row_id}"

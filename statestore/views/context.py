@@ -18,6 +18,7 @@ from statestore.views.own_addresses import is_own
 PLACES = (
     ("overview", "Overview", "◫", "view_agentstate", "o"),
     ("agents", "Agents", "●", "view_agentstate", "a"),
+    ("changes", "Changes", "±", "view_agentstate", "c"),
     ("events", "Events", "≡", "view_event", "e"),
     ("sessions", "Sessions", "❏", "view_session", "n"),
     ("tasks", "Tasks", "☑", "view_task", "k"),

@@ -113,6 +113,12 @@ class ComparisonView:
         return message_diffs(compared.before, compared.after) if isinstance(compared, diff.JsonComparison) else {}
 
     @property
+    def largest(self) -> str:
+        """The member of the state with the most changes, "" if there are none."""
+        members = Counter(change.path.split("/", 2)[1] for change in self._kept if change.path)
+        return line(members.most_common(1)[0][0], 60) if members else ""
+
+    @property
     def hunks(self) -> tuple[textdiff.Hunk, ...]:
         """The lines that differ, for texts that are not JSON."""
         return self.compared.lines.hunks if isinstance(self.compared, diff.TextComparison) else ()

@@ -9,6 +9,8 @@ from django.urls import reverse
 from django.utils.http import urlencode
 
 from statestore.db.ids import from_address, to_address
+from statestore.errors import ValidationError
+from statestore.history.moments import parse_time
 
 View = TypeVar("View", bound=Callable[..., Any])
 
@@ -23,6 +25,7 @@ class Twin:
     when: str
     row: str
     ids: Collection[str]
+    times: Collection[str]
 
 
 def json_twin(
@@ -31,15 +34,17 @@ def json_twin(
     when: str = "",
     row: str = "",
     ids: Collection[str] = (),
+    times: Collection[str] = (),
     fixed: Mapping[str, str] | None = None,
     **renamed: str,
 ) -> Callable[[View], View]:
     """Declare a view's JSON twin. Of several, the first whose `when` is given in the query is used.
 
     `same` and `renamed` are arguments or parameters of the page that the call takes, `fixed` the call's own. The id in
-    the call's path is the page's, or the address in the parameter `row`. `ids` are sent as addresses.
+    the call's path is the page's, or the address in the parameter `row`. `ids` are sent as addresses, `times` in
+    seconds.
     """
-    twin = Twin(call, {name: name for name in same} | renamed, fixed or {}, when, row, ids)
+    twin = Twin(call, {name: name for name in same} | renamed, fixed or {}, when, row, ids, times)
 
     def declare(view: View) -> View:
         view.json_twins = (twin, *getattr(view, "json_twins", ()))  # type: ignore[attr-defined]
@@ -69,6 +74,8 @@ def json_url(request: HttpRequest, *, in_trash: bool = False, is_gone: bool = Fa
         value = match.kwargs[name] if name in match.kwargs else _parameter(request, name)
         if value is not None:
             query[parameter] = to_address(value) if name in twin.ids else str(value)
+            if name in twin.times:
+                query[parameter] = _seconds(str(value))
     if in_trash and (twin.row or "agent_id" in match.kwargs):
         query["trash"] = "true"
     # Invalid UTF-8 cannot be sent in a query string.
@@ -78,6 +85,14 @@ def json_url(request: HttpRequest, *, in_trash: bool = False, is_gone: bool = Fa
     call = "get_timeline" if is_gone and twin.call == "get_agent" else twin.call
     url = reverse(f"api:{call}", args=[value if isinstance(value, int) else to_address(value) for value in ids])
     return f"{url}?{urlencode(query)}" if query else url
+
+
+def _seconds(text: str) -> str:
+    """Return a time as the API takes it, or as it is if it is none: the page says so then."""
+    try:
+        return str(parse_time(text))
+    except ValidationError:
+        return text
 
 
 def _is_of_now(twin: Twin, query: Mapping[str, str]) -> bool:

@@ -137,7 +137,8 @@ def _is_elsewhere(path: str) -> bool:
 
 
 STARTS = (
-    "/", "/agents/", "/agents/?namespace=*", "/events/", "/events/?q=hello", "/events/?q=type:x", "/sessions/",
+    "/", "/agents/", "/agents/?namespace=*", "/changes/?start=0&end=9999999999",
+    "/events/", "/events/?q=hello", "/events/?q=type:x", "/sessions/",
     "/tasks/", "/tasks/?layout=board", "/tasks/?status=Todo", "/restores/", "/snapshots/", "/trash/", "/audit/",
     "/tokens/", "/fleet/", "/fleet/?at=2030-01-01", "/compare/", "/commits/a41f/", "/admin/", "/admin/auth/user/",
     "/admin/statestore/agentstate/", "/admin/statestore/task/own-task/change/",
@@ -153,7 +154,8 @@ CALLS = (
     "/batches", "/batches/preview?at=2030-01-01T00:00:00Z", "/events", "/events/search?q=hello",
     "/events/search/facets?q=", "/events/search/histogram?q=", "/events/search/complete?q=agent:",
     "/events/search/complete?q=session:", "/views", "/tasks", "/tasks/own-task", "/sessions", "/sessions?open=false",
-    "/sessions/own-session", "/edits", "/audit", "/export", "/export?audit=true", "/health", "/me", "/migrations",
+    "/sessions/own-session", "/edits", "/audit",
+    "/changes?start=0&end=9999999999", "/export", "/export?audit=true", "/health", "/me", "/migrations",
     "/processes", "/tokens", "/capture",
 )  # fmt: skip
 

@@ -116,6 +116,7 @@ TABLE: dict[str, tuple[str, str, int, int]] = {
     "POST /tokens/{token_id}/revoke": ("admin", "nobody", 404, NO),
     "GET /me": ("read", "nobody", 200, 200),
     "GET /health": ("read", "viewer", 200, 200),
+    "GET /changes": ("read", "viewer", 200, 200),
     "GET /audit": ("read", "viewer", 200, 200),
     "GET /migrations": ("read", "viewer", 200, 200),
     "GET /processes": ("read", "viewer", 200, 200),

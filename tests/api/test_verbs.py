@@ -466,3 +466,25 @@ def test_a_nul_in_a_filter_finds_nothing_or_is_refused(script: Script, query: st
         "/tasks?assigned_to=%00",
     ):
         assert script.get(path).status_code in (200, 404, 422), path
+
+
+def test_what_changed_across_agents_is_listed_as_the_page_has_it(script: Script):
+    agent = make_agent("a1")
+    transition = make_transition(agent, {"n": 1}, {"n": 22}, reason="lost", timestamp=NOW)
+    make_snapshot(agent, description="kept", created_at=NOW + 1)
+    make_transition("a2", reason="other", timestamp=NOW + 5000)
+    listed = script.get(f"/changes?start={NOW}&end={NOW + 10}").json()
+    kept, lost = listed["items"]
+    assert (kept["kind"], kept["text"]) == ("snapshot", "kept")
+    assert lost | {"url": None, "page": None} == {
+        "kind": "transition", "id": transition.pk, "at": lost["at"], "at_seconds": NOW, "agent_id": "a1",
+        "text": "lost", "by": None, "size_before": 8, "size_after": 9, "url": None, "page": None,
+    }  # fmt: skip
+    assert script.get(lost["url"].removeprefix("/api/v1")).json()["reason"] == "lost"
+    first = script.get(f"/changes?start={NOW}&end={NOW + 10}&limit=1").json()
+    second = script.get(f"/changes?start={NOW}&end={NOW + 10}&limit=1&cursor={first['next']}").json()
+    assert first["items"] + second["items"] == listed["items"]
+    assert script.get(f"/changes?start={NOW}&end=5").status_code == 422
+    assert [one["text"] for one in script.get(f"/changes?start=0&end={NOW + 9000}&agent=a2").json()["items"]] == [
+        "other"
+    ]

@@ -16,7 +16,8 @@ pytestmark = [pytest.mark.browser, pytest.mark.sqlite]
 
 NAMES = (
     "overview", "agents", "agents, nothing found", "agent", "agent in the trash", "deleted agent", "find", "branch",
-    "conversation", "conversation at a snapshot", "transition", "transition, side by side", "transition, whole state",
+    "changes", "conversation", "conversation at a snapshot", "transition", "transition, side by side",
+    "transition, whole state",
     "snapshots", "snapshot", "preview",
     "preview of a running one", "part previewed", "timeline", "timeline at a snapshot", "blame", "value", "bisect",
     "bisect, not asked", "compare", "compare, not asked", "revert", "fork", "plan", "fleet", "fleet previewed", "batch",
@@ -72,6 +73,7 @@ def addresses(site: Site, told: Story, browser: Any) -> dict[str, str]:
         "overview": "/",
         "agents": "/agents/?size=25",
         "agents, nothing found": "/agents/?q=nobody",
+        "changes": "/changes/?start=0&end=9999999999",
         "agent": "/agents/coder-2/",
         "agent in the trash": "/agents/thrown/",
         "deleted agent": "/agents/vanished/",

@@ -42,6 +42,7 @@ TABLE: dict[str, tuple[object, object]] = {
     "delete-agent": (METHOD, OPERATES),
     "undelete-agent": (METHOD, OPERATES),
     "purge-agent": (METHOD, MANAGES),
+    "changes": (SEES, METHOD),
     "transition": (SEES, METHOD),
     "snapshots": (SEES, METHOD),
     "snapshot": (SEES, METHOD),

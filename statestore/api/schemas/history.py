@@ -5,23 +5,26 @@ from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import BeforeValidator, ConfigDict, Field
 
+from statestore.api import serializers
 from statestore.api.schemas.agents import Moment
-from statestore.api.schemas.common import ADDRESS, CURSOR, InTrashIn, Out, RowOut, SparseOut
+from statestore.api.schemas.common import ADDRESS, CURSOR, InTrashIn, Out, PageIn, RowOut, Seconds, SparseOut
 from statestore.api.schemas.fields import (
     Cursor,
     OptionalText,
     ParsedJson,
     Raw,
+    Size,
     StoredJson,
     StoredSeconds,
     StoredText,
     Text,
+    TextOrNull,
     Time,
     api_url,
 )
 from statestore.api.schemas.snapshots import SnapshotRowOut
 from statestore.api.schemas.transitions import TransitionRowOut
-from statestore.history import KnownState
+from statestore.history import ChangeRecord, KnownState
 from statestore.history.past import Record
 from statestore.jsondiff.diff import MISSING
 from statestore.models import sha256
@@ -31,6 +34,48 @@ Reached = Annotated[str, Field(max_length=60, pattern=CURSOR, description="`next
 
 
 _IsPresent = BeforeValidator(lambda value: value is not MISSING)
+
+
+class ChangesIn(PageIn):
+    """Which changes across agents. Without times those of the last 24 hours."""
+
+    start: Seconds | None = None
+    end: Seconds | None = None
+    kind: Literal["", "transition", "restore", "snapshot", "edit"] = ""
+    agent: Annotated[str, Field(max_length=1500, pattern=ADDRESS, description="Address of an agent.")] = ""
+    namespace: Annotated[str | None, Field(max_length=1000, description="Empty: agents without a namespace.")] = None
+    reason: Annotated[str, Field(max_length=200, description="A text in the reason or description.")] = ""
+    person: Annotated[str, Field(max_length=200, description="Who made the change.")] = ""
+
+
+class RecordedChangeOut(Out):
+    """A change of an agent, or an edit of a task or session. Sizes are those of the agent's state."""
+
+    kind: Literal["transition", "restore", "snapshot", "edit"]
+    id: Text
+    at: Time
+    at_seconds: StoredSeconds
+    agent_id: TextOrNull
+    text: Text
+    by: TextOrNull
+    size_before: Size
+    size_after: Size
+    url: str | None
+    page: str | None
+
+    @classmethod
+    def of(cls, row: ChangeRecord, /, **values: object) -> Self:
+        """Return the response for a change."""
+        noun, row_id = row.page or ("", None)
+        return super().of(
+            row,
+            id=row.row.pk,
+            size_before=getattr(row.row, "size_before", None),
+            size_after=getattr(row.row, "size_after", getattr(row.row, "size", None)),
+            url=serializers.url(f"api:get_{noun}", row_id) if noun else None,
+            page=serializers.url(noun, row_id) if noun else None,
+            **values,
+        )
 
 
 class MomentOut(Out):

@@ -72,12 +72,11 @@ def _counts(start: int, seen: Scope) -> list[dict[int, int]]:
 
 def _bar(hour: int, start: int, numbers: list[int], tops: list[int]) -> Bar:
     begins = start + hour * HOUR_SECONDS
-    after, before = (datetime.fromtimestamp(t, UTC) for t in (begins, begins + HOUR_SECONDS))
-    query = urlencode({"after": after.strftime("%Y-%m-%dT%H:%M"), "before": before.strftime("%Y-%m-%dT%H:%M")})
+    query = urlencode({"start": begins, "end": begins + HOUR_SECONDS - 1})
     heights = [max(2, round(HEIGHT * n / top)) if n else 0 for n, top in zip(numbers, tops, strict=True)]
     return Bar(
-        label=after.strftime("%b %d %H:00"),
-        url=f"{reverse('events')}?{query}",
+        label=datetime.fromtimestamp(begins, UTC).strftime("%b %d %H:00"),
+        url=f"{reverse('changes')}?{query}",
         x=hour * WIDTH + 4,
         events=numbers[0],
         transitions=numbers[1],

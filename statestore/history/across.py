@@ -1,0 +1,233 @@
+"""What changed across all agents in a stretch of time, newest first: transitions, snapshots, edits by people.
+
+Each source has an index of its own by time; a page reads the newest of each and merges them.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Final, Literal, TypeAlias
+
+from django.db.models import Exists, OuterRef, Q, QuerySet
+
+from statestore import models
+from statestore.access.scope import Scope
+from statestore.db import pagination
+from statestore.db.errors import translated_errors
+from statestore.errors import ValidationError
+from statestore.history import limits
+from statestore.models.audit import Action
+from statestore.models.querysets import DAY_SECONDS, older
+
+Kind: TypeAlias = Literal["transition", "restore", "snapshot", "edit"]
+KINDS: Final[tuple[Kind, ...]] = ("transition", "restore", "snapshot", "edit")
+# What people change in rows; what they do besides, such as plans, has lists of its own.
+_EDITS: Final = (
+    Action.CREATE, Action.EDIT, Action.MOVE, Action.END, Action.DELETE, Action.UNDELETE, Action.PURGE, Action.CHANGE,
+    Action.STATUS, Action.FORK,
+)  # fmt: skip
+# column of the time, column of the order within a second
+_ORDERS: Final = {"snapshot": ("created_at", "rowid"), "transition": ("timestamp", "rowid"), "edit": ("at", "id")}
+# Within one second: an edit is noted after the transition that it made.
+_RANKS: Final = {name: rank for rank, name in enumerate(_ORDERS)}
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Which changes: from `start` to `end`, both included; what is empty, or None, keeps all.
+
+    `reason` and `person` are looked for in the newest SEARCHED_CHANGES of each kind. Edits are people's, and not for
+    everyone to see.
+    """
+
+    start: int
+    end: int
+    kind: str = ""
+    agent_id: str = ""
+    namespace: str | None = None
+    reason: str = ""
+    person: str = ""
+    with_edits: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeRecord:
+    """One change. `row` is a transition with sizes, a snapshot with its size, or an audit entry, all without states.
+
+    `restore` is the restore that made a transition.
+    """
+
+    source: str
+    row: Any
+    restore: models.Restore | None = None
+
+    @property
+    def kind(self) -> Kind:
+        kinds: dict[str, Kind] = {"snapshot": "snapshot", "edit": "edit"}
+        return "restore" if self.restore is not None else kinds.get(self.source, "transition")
+
+    @property
+    def at(self) -> int:
+        return int(getattr(self.row, _ORDERS[self.source][0]))
+
+    @property
+    def agent_id(self) -> str:
+        """The agent that changed; empty for an edit of something else."""
+        if self.source == "edit":
+            return str(self.row.row_id) if self.row.noun == "agent" else ""
+        return str(self.row.agent_id)
+
+    @property
+    def text(self) -> str:
+        """The reason of a change, the description of a snapshot, or what an edit was."""
+        if self.source == "edit":
+            about = "" if self.agent_id else f"{self.row.noun} "
+            return f"{self.row.action} {about}{self.row.summary}"
+        return str((self.row.description if self.source == "snapshot" else self.row.reason) or "")
+
+    @property
+    def by(self) -> str:
+        """Who made it, as far as it is recorded."""
+        if self.source == "edit":
+            return str(self.row.actor)
+        return self.restore.actor if self.restore is not None else getattr(self.row, "by", "")
+
+    @property
+    def page(self) -> tuple[str, Any] | None:
+        """The noun and the id of what has a page: an edit of a task or session has one, where it can be taken back."""
+        if self.source != "edit":
+            return self.kind, (self.restore or self.row).pk
+        is_revertible = self.row.noun in ("task", "session") and self.row.before and self.row.after
+        return ("edit", self.row.pk) if is_revertible else None
+
+    @property
+    def _place(self) -> tuple[int, int, int]:
+        return self.at, _RANKS[self.source], int(getattr(self.row, _ORDERS[self.source][1]))
+
+    @property
+    def cursor(self) -> str:
+        return pagination.encode_cursor(list(self._place), backwards=False)
+
+
+@dataclass(frozen=True, slots=True)
+class ChangePage:
+    """A page of changes, and the cursor of what is older in the stretch."""
+
+    rows: list[ChangeRecord]
+    older: str | None
+
+
+def stretch(start: int | None, end: int | None) -> tuple[int, int]:
+    """Return a stretch of time, the day up to its end where no start is given, and now where no end is.
+
+    Raises ValidationError for an end before the start.
+    """
+    end = models.now() if end is None else end
+    start = max(0, end - DAY_SECONDS + 1) if start is None else start
+    if end < start:
+        raise ValidationError("The end is before the start. Choose an earlier start or a later end.", field="end")
+    return start, end
+
+
+def changes_across(seen: Scope, asked: Asked, *, cursor: str = "", size: int = pagination.USUAL_SIZE) -> ChangePage:
+    """Return a page of the changes that are asked for, newest first. Raises ValidationError for a damaged cursor."""
+    place = _place(cursor)
+    records: list[ChangeRecord] = []
+    with translated_errors():
+        for source, rows in _sources(seen, asked).items():
+            at, number = _ORDERS[source]
+            rows = rows.filter(**{f"{at}__gte": asked.start, f"{at}__lte": asked.end})
+            rows = _older(rows, source, place).order_by(f"-{at}", f"-{number}")
+            records += [ChangeRecord(source, row) for row in rows[: size + 1]]
+        records.sort(key=lambda record: record._place, reverse=True)
+        shown = _with_restores(seen, records[:size])
+    return ChangePage(shown, shown[-1].cursor if len(records) > size else None)
+
+
+def _place(cursor: str) -> tuple[int, int, int] | None:
+    if not cursor:
+        return None
+    _, parts = pagination.decode_cursor(cursor, 3)
+    at, rank, number = (part if isinstance(part, int) else None for part in parts)
+    if at is None or rank is None or number is None:
+        raise ValidationError("The page's cursor is invalid. Start again from the first page.")
+    return at, rank, number
+
+
+def _older(rows: QuerySet[Any], source: str, place: tuple[int, int, int] | None) -> QuerySet[Any]:
+    if place is None:
+        return rows
+    at, number = _ORDERS[source]
+    if _RANKS[source] == place[1]:
+        return older(rows, at, place[0], place[2], order=number)
+    until = "lte" if _RANKS[source] < place[1] else "lt"
+    earlier: QuerySet[Any] = rows.filter(**{f"{at}__{until}": place[0]})
+    return earlier
+
+
+def _sources(seen: Scope, asked: Asked) -> dict[str, QuerySet[Any]]:
+    """Return the rows of each kind that is asked for, in any order."""
+    sources: dict[str, QuerySet[Any]] = {}
+    if asked.kind in ("", "transition", "restore"):
+        sources["transition"] = _transitions(seen, asked)
+    if asked.kind in ("", "snapshot") and not asked.person:
+        rows = _of_agents(seen.snapshots(), seen, asked)
+        sources["snapshot"] = (
+            _with_text(rows, asked, "snapshot", "description", asked.reason).without_state().with_size()
+        )
+    if asked.kind in ("", "edit") and asked.with_edits:
+        sources["edit"] = _edits(seen, asked)
+    return sources
+
+
+def _transitions(seen: Scope, asked: Asked) -> Any:
+    rows = _of_agents(seen.transitions(), seen, asked)
+    if asked.kind:
+        made = models.Restore.objects.filter(transition_id=OuterRef("pk"), agent_id=OuterRef("agent_id"))
+        rows = rows.filter(Exists(made) if asked.kind == "restore" else ~Exists(made))
+    rows = _with_text(rows, asked, "transition", "reason", asked.reason)
+    rows = _with_text(rows, asked, "transition", "metadata", asked.person)
+    return rows.without_states().with_sizes()
+
+
+def _edits(seen: Scope, asked: Asked) -> QuerySet[Any]:
+    rows = seen.audit().filter(action__in=[action.value for action in _EDITS])
+    if asked.person:
+        rows = rows.filter(actor=asked.person)
+    if asked.agent_id:
+        rows = rows.filter(noun="agent", row_id=asked.agent_id)
+    if asked.namespace is not None:
+        ids = seen.agents().in_namespace(asked.namespace).order_by().values("agent_id")
+        rows = rows.filter(noun="agent", row_id__in=ids)
+    if asked.reason:
+        rows = rows.filter(Q(detail__icontains=asked.reason) | Q(after__icontains=asked.reason))
+    return rows
+
+
+def _of_agents(rows: Any, seen: Scope, asked: Asked) -> Any:
+    if asked.agent_id:
+        rows = rows.of_agent(asked.agent_id)
+    if asked.namespace is not None:
+        ids = seen.agents().in_namespace(asked.namespace).order_by().values("agent_id")
+        rows = rows.filter(agent_id__in=ids)
+    return rows
+
+
+def _with_text(rows: Any, asked: Asked, source: str, column: str, text: str) -> Any:
+    """Keep the rows with a text, of the newest in the stretch: it lies behind the states, and takes long to read."""
+    if not text:
+        return rows
+    at, number = _ORDERS[source]
+    within = rows.filter(**{f"{at}__gte": asked.start, f"{at}__lte": asked.end}).order_by(f"-{at}", f"-{number}")
+    newest = within.values("pk")[: limits.SEARCHED_CHANGES]
+    return rows.filter(pk__in=newest, **{f"{column}__icontains": text})
+
+
+def _with_restores(seen: Scope, records: list[ChangeRecord]) -> list[ChangeRecord]:
+    """Return the records, each transition of a restore with that."""
+    ids = [record.row.pk for record in records if record.source == "transition"]
+    agents = {record.agent_id for record in records if record.source == "transition"}
+    made = seen.restores().filter(agent_id__in=agents, transition_id__in=ids)
+    by_transition = {str(restore.transition_id): restore for restore in made}
+    return [
+        ChangeRecord(one.source, one.row, by_transition.get(str(one.row.pk)) if one.source == "transition" else None)
+        for one in records
+    ]
