@@ -31,7 +31,7 @@ from statestore.history.state_at import (
     state_in,
     states_at,
 )
-from statestore.history.timeline import Lane, Span, lanes, latest_events, neighbours, span_of, stop_at, timeline
+from statestore.history.timeline import Lane, Span, folded, lanes, latest_events, neighbours, span_of, stop_at, timeline
 from statestore.history.value_history import PathHistory, ValueChange, path_history
 from statestore.history.walk import Cause
 
@@ -58,6 +58,7 @@ __all__ = [
     "diagnose",
     "find_agent",
     "find_transition",
+    "folded",
     "lanes",
     "latest_events",
     "neighbours",

@@ -38,3 +38,5 @@ REPEATED_STATES: Final = 3
 REPEATED_BYTES: Final = 16 * 1024 * 1024
 # Of the changes of all agents in a stretch of time, so many of the newest are searched for a text.
 SEARCHED_CHANGES: Final = 5_000
+# So many transitions in a row with one reason are one row of a timeline.
+FOLDED_RECORDS: Final = 3

@@ -3,10 +3,12 @@
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import groupby
 
 from django.db.models import Model, QuerySet
 
 from statestore import models
+from statestore.conversations import alike
 from statestore.db.counts import bounded_counts
 from statestore.db.ids import RowId
 from statestore.db.routers import store_alias
@@ -28,6 +30,46 @@ def timeline(
     records = (past or Past(agent_id, using=using)).page(limit + 1, Position.parse(cursor))
     shown = records[:limit]
     return shown, str(shown[-1].position) if len(records) > limit else None
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A row of a timeline: one record, or transitions in a row whose reasons differ in their numbers alone.
+
+    `reason` is that of all of them, their numbers as ranges; `records` are newest first.
+    """
+
+    records: tuple[Record, ...]
+    reason: str = ""
+
+    @property
+    def newest(self) -> Record:
+        return self.records[0]
+
+    @property
+    def oldest(self) -> Record:
+        return self.records[-1]
+
+
+def folded(records: list[Record]) -> list[Entry]:
+    """Return the rows of a timeline, runs of at least FOLDED_RECORDS transitions that are alike as one row."""
+    entries: list[Entry] = []
+    for form, run in groupby(records, key=_form):
+        same = tuple(run)
+        if form is None or len(same) < limits.FOLDED_RECORDS:
+            entries += [Entry((record,)) for record in same]
+        else:
+            entries.append(Entry(same, alike.ranges([_reason(record) for record in same])))
+    return entries
+
+
+def _form(record: Record) -> str | None:
+    """Return what a transition's reason looks like without its numbers, None for a record that is never folded."""
+    return alike.form(_reason(record)) or None if record.kind == "transition" else None
+
+
+def _reason(record: Record) -> str:
+    return str(record.row.reason or "")[: limits.REASON_CHARACTERS]
 
 
 def latest_events(agent_id: str, limit: int, *, using: str | None = None) -> list[models.Event]:

@@ -88,7 +88,7 @@ def _beside(request: HttpRequest, agent: models.AgentState, seen: Scope) -> dict
 
 def _timeline(request: HttpRequest, agent: models.AgentState) -> dict[str, object]:
     entries, older = history.timeline(agent.agent_id, cursor=request.GET.get("older", ""), limit=TIMELINE_ROWS)
-    return {"entries": entries, "older": older}
+    return {"entries": history.folded(entries), "older": older}
 
 
 def _gone(request: HttpRequest, agent: models.AgentState) -> HttpResponse:

@@ -40,7 +40,7 @@ def agent_timeline(request: HttpRequest, agent_id: RowId) -> HttpResponse:
     if not getattr(request, "htmx", None):
         cursor = request.GET.get("older", "")
         entries, older = history.timeline(agent.agent_id, cursor=cursor, limit=LIST_ROWS, past=past)
-        context |= {"entries": entries, "older": older}
+        context |= {"entries": history.folded(entries), "older": older}
     return render_page(request, "history/timeline.html", context, fragment="history/_moment.html")
 
 

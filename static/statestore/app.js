@@ -65,10 +65,11 @@ document.addEventListener("keydown", (event) => { if (event.key === "Escape") cl
 let going = false;
 
 function moveRow(step) {
-  const rows = [...document.querySelectorAll("[data-row]")];
-  const next = rows[rows.findIndex((row) => row.contains(document.activeElement)) + step] || rows[step > 0 ? 0 : rows.length - 1];
+  const rows = [...document.querySelectorAll("[data-row]")].filter((row) => row.checkVisibility());
+  const next = rows[rows.findLastIndex((row) => row.contains(document.activeElement)) + step] || rows[step > 0 ? 0 : rows.length - 1];
   // What a row is about, where it has other links too.
-  (next?.querySelector("[data-side]") ?? next?.querySelector("a"))?.focus();
+  const about = ["[data-side]", ":scope > details > summary", "a"];
+  about.map((part) => next?.querySelector(part)).find(Boolean)?.focus();
 }
 
 document.addEventListener("keydown", (event) => {

@@ -89,3 +89,30 @@ def test_an_open_menu_closes_with_escape_and_by_looking_elsewhere(open_page: Ope
         expect(description).to_be_visible()
         close()
         expect(description).to_be_hidden()
+
+
+def test_m_switches_between_the_tree_and_the_conversation_of_a_state(open_page: OpenPage):
+    page = open_page("/agents/coder-2/")
+    page.keyboard.press("m")
+    expect(page).to_have_url(re.compile("view=conversation"))
+    expect(page.get_by_role("heading", name="Conversation")).to_be_visible()
+    expect(page.locator(".turn").first).to_be_visible()
+    page.keyboard.press("m")
+    expect(page.get_by_role("heading", name="State", exact=True)).to_be_visible()
+
+
+def test_j_passes_over_what_a_folded_row_holds_until_it_is_opened(open_page: OpenPage, told: Story):
+    page = open_page("/agents/coder-2/timeline/")
+    rows = page.locator(".list > [data-row]:not([data-row] [data-row])")
+    folded = page.locator("[data-row] > details > summary").first
+    before = rows.evaluate_all("rows => rows.findIndex((row) => row.querySelector(':scope > details'))")
+    for _ in range(before + 1):
+        page.keyboard.press("j")
+    expect(folded).to_be_focused()
+    page.keyboard.press("j")
+    expect(rows.nth(0).locator(":focus")).to_have_count(1)  # It is the last row.
+    page.keyboard.press("k")
+    expect(folded).to_be_focused()
+    page.keyboard.press("Enter")
+    page.keyboard.press("j")
+    expect(rows.nth(before).locator("[data-row] a").first).to_be_focused()

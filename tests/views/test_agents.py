@@ -160,7 +160,7 @@ def test_the_timeline_pages_through_everything_once(viewer: Client):
     seen, cursor = [], ""
     for _ in range(5):
         context = viewer.get(f"/agents/a1/?older={cursor}").context
-        seen += [str(entry.row) for entry in context["entries"]]
+        seen += [str(record.row) for entry in context["entries"] for record in entry.records]
         cursor = context["older"]
         if not cursor:
             break
