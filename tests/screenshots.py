@@ -4,12 +4,15 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, ViewportSize, expect, sync_playwright
 
 from tests.browser.conftest import launch
 from tests.browser.site import ROOT, Site
 
 PICTURES = ROOT / ".github" / "pictures"
+# The changes of a transition begin low on its page.
+WIDE: ViewportSize = {"width": 1440, "height": 640}
+TALL: ViewportSize = {"width": 1440, "height": 900}
 LOAD = "import django; django.setup(); from statestore import demo, models; demo.load(models.now())"
 
 
@@ -25,11 +28,9 @@ def demo_site(directory: Path) -> Site:
     return site
 
 
-def page_of(browser: Browser, site: Site, *, scheme: Any = "light", width: int = 1440, height: int = 640) -> Page:
+def page_of(browser: Browser, site: Site, *, scheme: Any = "light", viewport: ViewportSize = WIDE) -> Page:
     """Return an empty page of an operator."""
-    context = browser.new_context(
-        base_url=site.url, color_scheme=scheme, viewport={"width": width, "height": height}, reduced_motion="reduce"
-    )
+    context = browser.new_context(base_url=site.url, color_scheme=scheme, viewport=viewport, reduced_motion="reduce")
     context.add_cookies([{"name": "descartes_session", "value": site.sessions["operator"], "url": site.url}])
     return context.new_page()
 
@@ -49,9 +50,14 @@ def walk(page: Page) -> str:
     page.get_by_role("region", name="In trouble").get_by_role("link", name="Coder 2").click()
     agent = page.url
     keep(page, "agent")
-    page.get_by_role("link", name="context compacted after tool error").click()
+    page.get_by_role("link", name="Conversation", exact=True).click()
+    keep(page, "conversation")
+    page.goto(agent)
+    page.get_by_role("region", name="Diagnosis").get_by_role("link", name="context compacted after tool error").click()
     lost = page.url
+    page.set_viewport_size(TALL)
     keep(page, "transition")
+    page.set_viewport_size(WIDE)
     page.goto(agent)
     snapshot = page.locator("[data-row]").filter(has_text="before refactor")
     snapshot.get_by_role("link", name="Preview").click()
@@ -72,7 +78,7 @@ def main() -> None:
     ):
         browser = launch(playwright)
         lost = walk(page_of(browser, site))
-        dark = page_of(browser, site, scheme="dark")
+        dark = page_of(browser, site, scheme="dark", viewport=TALL)
         dark.goto(lost)
         keep(dark, "transition-dark")
         browser.close()

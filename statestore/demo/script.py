@@ -1,47 +1,26 @@
-"""What the demo's agents think, say and do."""
+"""What the demo's agents think, say and do, turn by turn."""
 
+import base64
 import hashlib
 import random
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
-GOAL = "Refactor the parser into a tokenizer and a tree builder without changing the public API"
-GOALS = {
-    "planner": "Split the 2.4 milestone into tasks that fit one session each",
-    "coder": GOAL,
-    "reviewer": "Review every patch for the 2.4 milestone within the hour",
-    "tester": "Keep the suite green on the three supported platforms",
-    "writer": "Describe each new setting with an example that runs",
-    "release": "Publish 2.4.0 when all blocking tasks are done",
-    "triage": "Sort incoming reports by who is affected and how badly",
-    "deployer": "Roll 2.3.4 out to the second region in four steps",
-    "watcher": "Notice error rates above 0.5 % before a person does",
-    "analyst": "Explain the cost of each agent per finished task",
-}
+from statestore.conversations import Role
+from statestore.conversations.formats import summary
+from statestore.demo.formats import OPENAI, Said
+from statestore.demo.trades import TRADES, Step
+
 State: TypeAlias = dict[str, Any]
-
-STEPS = (
+STEPS: Final = (
     "read the affected modules", "write down the invariants", "move the lexer states", "port the error paths",
     "delete the old entry points", "run the full suite", "measure against the last release", "ask for a review",
 )  # fmt: skip
-FILES = (
-    "src/parser/mod.rs", "src/parser/lexer.rs", "src/parser/tree.rs", "src/cli/main.rs", "src/config.rs",
-    "tests/parser.rs", "tests/fixtures/deep.json", "docs/settings.md", "deploy/region-2.toml", "Cargo.toml",
-)  # fmt: skip
-THOUGHTS = (
-    "The two callers differ only in how they report a missing brace; one helper serves both.",
-    "Before I move this I want a test that fails when the order of tokens changes.",
-    "The fixture is larger than the buffer, so this path has never been exercised.",
-    "This is the third place that trims the input. I will do it once, at the boundary.",
-    "The reviewer asked for smaller commits. I will split the rename from the change.",
-    "Nothing else reads this flag; it can go with the entry point.",
-)
-NOTES = (
-    "keep the old lexer until the fuzz run is clean", "the public API is frozen for 2.4",
-    "CI on the third platform is slow: wait 20 minutes", "error codes are documented, do not renumber them",
-    "the config loader trims trailing commas on purpose", "ask planner-1 before touching the CLI",
-)  # fmt: skip
-TOOLS = ("read_file", "search", "apply_patch", "run_tests", "shell")
+KEPT_MESSAGES: Final = 24
+# Before this turn, a user sends the watcher a picture.
+PICTURE_TURN: Final = 40
+PICTURE_QUESTION: Final = "This is the dashboard at noon. Is the step at the right a deploy?"
+DOLLARS_PER_TOKEN: Final = 0.00007
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,16 +36,17 @@ class Utterance:
 
 def first_state(role: str, chance: random.Random) -> dict[str, object]:
     """Return an agent's state before its first turn."""
+    trade = TRADES[role]
     steps = chance.sample(STEPS, 6)
     return {
         "role": role,
         "mode": "working",
         "plan": {
-            "goal": GOALS[role],
+            "goal": trade.goal,
             "step": 0,
             "steps": [{"id": f"s{n + 1}", "text": text, "done": False} for n, text in enumerate(steps)],
         },
-        "messages": [{"role": "system", "content": f"You are the {role} of a small software team. {GOALS[role]}."}],
+        "messages": [trade.format.system(f"You are the {role} of a small software team. {trade.goal}.")],
         "memory": {"notes": [], "files": {}},
         "tools": {"last": None, "failures": 0},
         "counters": {"turns": 0, "tokens": 0, "errors": 0},
@@ -76,35 +56,41 @@ def first_state(role: str, chance: random.Random) -> dict[str, object]:
 
 def work(state: State, role: str, turn: int, chance: random.Random) -> tuple[str, list[Utterance]]:
     """Do one ordinary turn: change the state, and return the reason and what was said."""
-    path, tool = chance.choice(FILES), chance.choice(TOOLS)
-    thought = chance.choice(THOUGHTS)
-    output = _output(tool, path, chance)
-    commit = hashlib.sha1(f"{role}{turn}{path}".encode(), usedforsecurity=False).hexdigest()
-    commit_now = commit if tool == "apply_patch" and turn % 3 == 0 else None
-    state["messages"] += [
-        {"role": "assistant", "content": thought, "tool_call": {"name": tool, "path": path}},
-        {"role": "tool", "name": tool, "content": output},
-    ]
+    trade = TRADES[role]
+    round_, place = divmod(turn, len(trade.steps))
+    step = trade.steps[place]
+    words = {
+        "thing": trade.things[round_ % len(trade.things)],
+        "case": trade.cases[round_ % len(trade.cases)],
+        "n": str(chance.randint(12, 480)),
+        "m": str(chance.randint(2, 60)),
+    }
+    asked = trade.questions[turn // 8 % len(trade.questions)] if turn % 8 == 0 else ""
+    if asked:
+        state["messages"].append(trade.format.user(asked))
+    has_picture = role == "watcher" and turn == PICTURE_TURN
+    if has_picture:
+        state["messages"].append(_picture())
+    said = _said(step, words, role, turn, chance)
+    output = _long_log(words) if step.tool == "run_tests" and turn % 12 == 11 else _filled(step.output, words)
+    state["messages"] += [trade.format.assistant(said), trade.format.tool(said, output, False)]
     _forget_old(state)
-    state["memory"]["files"][path] = {"read_at_turn": turn, "lines": chance.randint(40, 900)}
-    if turn % 5 == 2:
-        state["memory"]["notes"] = list(dict.fromkeys([*state["memory"]["notes"], chance.choice(NOTES)]))
-    state["tools"]["last"] = {"name": tool, "path": path, "exit": 0}
-    _count(state, chance, errors=0)
-    utterances = [
-        Utterance("message", f"Please go on with: {state['plan']['goal']}", by="user") if turn % 8 == 0 else None,
-        Utterance("thought", thought),
-        Utterance("tool_use", f"{tool} {path}", metadata={"tool": tool, "path": path}),
-        Utterance("tool_result", output[:400], by="system", metadata={"exit": 0}),
-        Utterance("tool_use", f"search {path.rsplit('/', 1)[-1]}", metadata={"tool": "search"}),
-        Utterance("tool_result", f"{chance.randint(1, 40)} matches", by="system", metadata={"exit": 0}),
-        Utterance("thought", chance.choice(THOUGHTS)),
+    path = str(said.arguments.get("path", ""))
+    if path:
+        state["memory"]["files"][path] = {"read_at_turn": turn, "lines": chance.randint(40, 900)}
+    if trade.notes and turn % 5 == 2:
+        note = trade.notes[turn // 5 % len(trade.notes)]
+        state["memory"]["notes"] = list(dict.fromkeys([*state["memory"]["notes"], note]))
+    state["tools"]["last"] = {"name": said.tool, "exit": 0} | said.arguments
+    _count(state, said, errors=0)
+    commit = hashlib.sha1(f"{role}{turn}{path}".encode(), usedforsecurity=False).hexdigest()
+    return _advance(state, _filled(step.reason, words), turn), [
+        *([Utterance("message", asked, by="user")] if asked else []),
+        *([Utterance("message", PICTURE_QUESTION, by="user")] if has_picture else []),
+        *_events_of(said, output, is_error=False),
         Utterance("metric", f"tokens={state['counters']['tokens']} spent={state['budget']['spent']:.2f}", by="system"),
-        Utterance("commit", f"{path}: {state['plan']['steps'][state['plan']['step']]['text']}", commit=commit_now)
-        if commit_now
-        else None,
+        *([Utterance("commit", said.thought, commit=commit)] if step.tool == "apply_patch" and turn % 3 == 0 else []),
     ]
-    return _advance(state, tool, turn), [one for one in utterances if one]
 
 
 def lose_the_goal(state: State) -> tuple[str, list[Utterance]]:
@@ -116,7 +102,7 @@ def lose_the_goal(state: State) -> tuple[str, list[Utterance]]:
     state["mode"] = "recovering"
     state["messages"] = [
         state["messages"][0],
-        {"role": "system", "content": "Summary of the conversation so far: several files were read and changed."},
+        OPENAI.system("Summary of the conversation so far: several files were read and changed."),
     ]
     state["tools"]["last"] = {"name": "apply_patch", "path": "src/parser/lexer.rs", "exit": 1}
     state["tools"]["failures"] += 1
@@ -135,50 +121,91 @@ def go_round_in_circles(state: State, turn: int, chance: random.Random) -> tuple
     path = "src/parser/lexer.rs"
     error = f"patch rejected: hunk {chance.randint(1, 6)} failed at line {chance.randint(180, 260)} of {path}"
     state["mode"] = "stuck"
-    state["messages"] += [
-        {"role": "assistant", "content": "I will apply the patch again.", "tool_call": {"name": "apply_patch"}},
-        {"role": "tool", "name": "apply_patch", "content": error},
-    ]
+    tokens = chance.randint(3_600, 6_200)
+    said = Said(
+        "I will apply the patch again.", "apply_patch", {"path": path}, f"call_{turn}", tokens, _cost(tokens) + 1.1
+    )
+    state["messages"] += [OPENAI.assistant(said), OPENAI.tool(said, error, True)]
     _forget_old(state)
     state["tools"] = {
         "last": {"name": "apply_patch", "path": path, "exit": 1},
         "failures": state["tools"]["failures"] + 1,
     }
-    _count(state, chance, errors=1)
-    state["budget"]["spent"] = round(state["budget"]["spent"] + 1.1, 2)
-    return f"tool error: patch rejected ({state['tools']['failures']} in a row)", [
-        Utterance("thought", "The patch should apply now."),
-        Utterance("tool_use", f"apply_patch {path}", metadata={"tool": "apply_patch"}),
-        Utterance("error", error, by="system", metadata={"exit": 1}),
+    _count(state, said, errors=1)
+    reason = f"tool error: patch rejected ({state['tools']['failures']} in a row)"
+    return reason, _events_of(said, error, is_error=True)
+
+
+def _said(step: Step, words: dict[str, str], role: str, turn: int, chance: random.Random) -> Said:
+    arguments = {name: _filled(value, words) for name, value in step.arguments.items()}
+    tokens = chance.randint(900, 6_200)
+    thought = _filled(step.thought, words)
+    return Said(
+        thought[0].upper() + thought[1:], step.tool, dict(arguments), f"call_{role}_{turn}", tokens, _cost(tokens)
+    )
+
+
+def _filled(text: str, words: dict[str, str]) -> str:
+    # Not `format`: what tools return has braces of its own.
+    for name, word in words.items():
+        text = text.replace(f"{{{name}}}", word)
+    return text
+
+
+def _cost(tokens: int) -> float:
+    return round(tokens * DOLLARS_PER_TOKEN, 2)
+
+
+def _events_of(said: Said, output: str, *, is_error: bool) -> list[Utterance]:
+    """Return the events of what an assistant said: what it thought, called and got are those of its messages."""
+    about = " ".join(str(value) for value in said.arguments.values())
+    return [
+        Utterance("thought", said.thought),
+        Utterance("tool_use", f"{said.tool} {about}".rstrip(), metadata={"tool": said.tool, **said.arguments}),
+        Utterance("error" if is_error else "tool_result", output[:400], by="system", metadata={"exit": int(is_error)}),
     ]
 
 
-def _advance(state: State, tool: str, turn: int) -> str:
+def _advance(state: State, reason: str, turn: int) -> str:
     """Tick a step off now and then, and return the reason for the turn's transition."""
     plan = state["plan"]
     if turn % 7 == 6 and plan["step"] < len(plan["steps"]) - 1:
         plan["steps"][plan["step"]]["done"] = True
         plan["step"] += 1
         return f"step done: {plan['steps'][plan['step'] - 1]['text']}"
-    return f"{tool} finished" if tool != "run_tests" else "tests passed"
+    return reason
 
 
-def _count(state: State, chance: random.Random, *, errors: int) -> None:
+def _count(state: State, said: Said, *, errors: int) -> None:
     counters, budget = state["counters"], state["budget"]
     counters["turns"] += 1
-    counters["tokens"] += chance.randint(900, 6200)
+    counters["tokens"] += said.tokens
     counters["errors"] += errors
-    budget["spent"] = round(budget["spent"] + chance.randint(5, 40) / 100, 2)
+    budget["spent"] = round(budget["spent"] + said.cost, 2)
 
 
 def _forget_old(state: State) -> None:
-    state["messages"] = [state["messages"][0], *state["messages"][1:][-24:]]
+    """Keep the first message and the newest, and no result whose call is forgotten."""
+    first, newest = state["messages"][0], state["messages"][1:][-KEPT_MESSAGES:]
+    while newest and summary(newest[0])[0] is Role.TOOL:
+        newest = newest[1:]
+    state["messages"] = [first, *newest]
 
 
-def _output(tool: str, path: str, chance: random.Random) -> str:
-    if tool == "run_tests":
-        return f"test result: ok. {chance.randint(200, 420)} passed; 0 failed; finished in {chance.randint(4, 40)} s"
-    if tool == "apply_patch":
-        return f"patched {path}: {chance.randint(1, 9)} hunks, +{chance.randint(3, 60)} −{chance.randint(0, 40)}"
-    lines = [f"{chance.randint(1, 900):4d}: {chance.choice(THOUGHTS)}" for _ in range(chance.randint(4, 16))]
-    return "\n".join(lines)
+def _long_log(words: dict[str, str]) -> str:
+    """Return what a verbose test run prints."""
+    thing, cases = words["thing"], TRADES["coder"].cases
+    lines = [f"test parser::{thing}::{case.replace(' ', '_')}_{n} ... ok" for n in range(1, 9) for case in cases]
+    return "\n".join([*lines, f"test result: ok. {len(lines)} passed; 0 failed; finished in {words['n']} ms"])
+
+
+def _picture() -> dict[str, Any]:
+    """Return what a user sends with a screenshot: a message with an image, in Google's format."""
+    data = base64.b64encode(bytes(range(256)) * 35).decode()
+    return {
+        "role": "user",
+        "parts": [
+            {"text": PICTURE_QUESTION},
+            {"inlineData": {"mimeType": "image/png", "data": data}},
+        ],
+    }
