@@ -30,7 +30,7 @@ from statestore.forms.filters import (
     SessionFilterForm,
     TaskFilterForm,
 )
-from statestore.forms.history import ChangesForm, CompareForm, StateForm, TimelineForm, WalkForm
+from statestore.forms.history import BranchForm, ChangesForm, CompareForm, StateForm, TimelineForm, WalkForm
 from statestore.forms.rows import CHOICES, RowForm, SessionForm, TaskForm
 
 __all__ = [
@@ -39,6 +39,7 @@ __all__ = [
     "SORTS",
     "AgentFilterForm",
     "BatchForm",
+    "BranchForm",
     "BulkForm",
     "ChangesForm",
     "CheckedForm",

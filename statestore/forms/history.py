@@ -21,6 +21,12 @@ class StateForm(CheckedForm):
     until = forms.IntegerField(required=False, min_value=1)
 
 
+class BranchForm(CheckedForm):
+    """From which of its items on a branch of a state is shown."""
+
+    start = forms.IntegerField(required=False, min_value=0, max_value=10**9)
+
+
 class ChangesForm(PageForm):
     """Which changes across agents; without a stretch of time those of the last 24 hours."""
 

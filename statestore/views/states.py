@@ -12,18 +12,23 @@ from django.views.decorators.http import require_safe
 from statestore import conversations, history, models
 from statestore.db.fields import text_bytes
 from statestore.db.ids import RowId, to_address
+from statestore.forms import BranchForm
 from statestore.history import moments
 from statestore.jsondiff import limits, parsing, pointer
 from statestore.jsondiff.budget import Budget, budget_of, remembered
 from statestore.jsondiff.parsing import Json
 from statestore.views.access import past_or_404, require_viewer, scope
 from statestore.views.conversation import ConversationView
+from statestore.views.formatting import line, size
 from statestore.views.htmx import render_page
 from statestore.views.json_links import json_twin
-from statestore.views.tree import tree
+from statestore.views.tree import items, tree
 
 RAW_CHARACTERS: Final = 100_000
 MAX_MATCHES: Final = 100
+# A state of this size is described before it is shown, by its largest members.
+SHARES_BYTES: Final = 20_000
+LARGEST_MEMBERS: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +75,18 @@ class StateView:
     def tree(self) -> SafeString:
         """The state as nested details."""
         return tree(self.value, agent_id=self.agent_id, moment=self.moment, name=self.name)
+
+    @property
+    def shares(self) -> str:
+        """What a large state is made of: its keys, its size, and the largest of its members."""
+        if self.size < SHARES_BYTES or not isinstance(self.value, dict):
+            return ""
+        sizes = {name: len(parsing.fingerprint(member)) for name, member in self.value.items()}
+        whole = max(sum(sizes.values()), 1)
+        largest = sorted(sizes, key=lambda name: -sizes[name])[:LARGEST_MEMBERS]
+        told = [f"{line(name, 40)} {100 * sizes[name] / whole:.0f} %" for name in largest if 100 * sizes[name] >= whole]
+        keys = f"{len(sizes):,} key{'' if len(sizes) == 1 else 's'}, {size(self.size)}"
+        return f"{keys}, largest: {', '.join(told)}" if told else keys
 
     @cached_property
     def message_lists(self) -> list[conversations.MessageList]:
@@ -153,18 +170,18 @@ def raw_state(request: HttpRequest, agent_id: RowId) -> HttpResponse:
 def branch(request: HttpRequest, agent_id: RowId) -> HttpResponse:
     """Show one branch of a state, as a page or as the part that replaces a closed branch."""
     agent, path, moment = _agent_id(request, agent_id), request.GET.get("path", ""), request.GET.get("moment", "now")
+    start = BranchForm(request.GET).checked["start"] or 0
     known = history.state_at(agent, moments.parse(moment))
     try:
         value = pointer.resolve(parsing.parse(known.text), path)
     except (parsing.NotJson, KeyError, ValueError):
         raise Http404("This path does not exist in the state.") from None
     name = pointer.split(path)[-1] if path else "state"
+    shown = {"agent_id": agent, "moment": moment, "path": path}
     context = {
         "place": "agents",
-        "agent_id": agent,
-        "path": path,
-        "moment": moment,
-        "tree": tree(value, agent_id=agent, moment=moment, path=path, name=name),
+        **shown,
+        "tree": items(value, start, **shown) if start else tree(value, name=name, **shown),
     }
     return render_page(request, "agents/branch.html", context, fragment="agents/_branch.html")
 

@@ -7,6 +7,7 @@ Django's own `escape` does what the library's does, after it has asked whether i
 import json
 from dataclasses import dataclass, field
 from html import escape
+from itertools import islice
 from typing import Final
 from urllib.parse import quote
 
@@ -20,7 +21,11 @@ from statestore.views.formatting import line, visible
 
 OPEN_DEPTH: Final = 2
 # So many nodes are written into one response; what is left is fetched when its branch is opened.
-MAX_NODES: Final = 2500
+MAX_NODES: Final = 200
+# Where nothing can be fetched later.
+MAX_NODES_ALONE: Final = 2500
+# Of a long list or object, so many are shown at once.
+SHOWN_ITEMS: Final = 100
 LONG_CHARACTERS: Final = 240
 SHOWN_CHARACTERS: Final = 50_000
 COPIED_CHARACTERS: Final = 4000
@@ -37,6 +42,9 @@ class _Writer:
     left: int = MAX_NODES
     parts: list[str] = field(default_factory=list)
 
+    def html(self) -> SafeString:
+        return mark_safe("".join(self.parts))  # noqa: S308 (each part is escaped where it is made)
+
     def node(self, name: str, value: Json, path: str, depth: int) -> None:
         self.left -= 1
         if isinstance(value, dict | list) and value:
@@ -45,7 +53,7 @@ class _Writer:
             self.leaf(name, value, path)
 
     def branch(self, name: str, value: dict[str, Json] | list[Json], path: str, depth: int) -> None:
-        is_far = self.left < len(value) and depth > 0 and bool(self.agent_id)
+        is_far = self.left < min(len(value), SHOWN_ITEMS) and depth > 0 and bool(self.agent_id)
         opened = " open" if depth < OPEN_DEPTH and not is_far else ""
         noun = "item" if isinstance(value, list) else "key"
         count = f"{len(value)} {noun}{'' if len(value) == 1 else 's'}"
@@ -62,14 +70,23 @@ class _Writer:
         # Beside the summary, not in it: a button in a button could not be told from it by a screen reader.
         self.parts.append(f"</details>{_copy(path, 'path')}</div>")
 
-    def children(self, value: dict[str, Json] | list[Json], path: str, depth: int) -> None:
+    def children(self, value: dict[str, Json] | list[Json], path: str, depth: int, start: int = 0) -> None:
+        """Write the items from a position on, and how to get those after them."""
         pairs = value.items() if isinstance(value, dict) else ((str(i), item) for i, item in enumerate(value))
-        for position, (name, item) in enumerate(pairs):
-            # Without an agent, no branch can be fetched later: each level ends here.
-            if self.left <= 0 and position and (depth == 0 or not self.agent_id):
+        for position, (name, item) in enumerate(islice(pairs, start, None), start):
+            if self.agent_id and position == start + SHOWN_ITEMS:
+                self.parts.append(self._more(path, position, len(value) - position))
+                return
+            if not self.agent_id and self.left <= 0 and position:
                 self.parts.append(f'<div class="leaf quiet">{len(value) - position} more; see the raw state</div>')
                 return
             self.node(name, item, f"{path}/{pointer.escape(name)}", depth + 1)
+
+    def _more(self, path: str, start: int, number: int) -> str:
+        """Return the link to the items after those that are shown, which it is replaced by."""
+        url = escape(self._url(path, start))
+        load = f'hx-get="{url}" hx-target="closest .leaf" hx-swap="outerHTML"'
+        return f'<div class="leaf"><a href="{url}" {load}>Show {min(number, SHOWN_ITEMS)} of {number:,} more</a></div>'
 
     def leaf(self, name: str, value: Json, path: str) -> None:
         kind, shown = _literal(value)
@@ -89,16 +106,29 @@ class _Writer:
         url = escape(self._url(path))
         return f' hx-get="{url}" hx-trigger="toggle once" hx-target="closest .branch" hx-swap="outerHTML"'
 
-    def _url(self, path: str) -> str:
-        query = urlencode({"moment": self.moment, "path": path})
+    def _url(self, path: str, start: int = 0) -> str:
+        query = urlencode({"moment": self.moment, "path": path} | ({"start": start} if start else {}))
         return f"{reverse('agent-branch', args=[self.agent_id])}?{query}"
 
 
 def tree(value: Json, *, agent_id: str = "", moment: str = "now", path: str = "", name: str = "state") -> SafeString:
     """Return the tree of a value. With an agent and a moment, large branches are loaded when they are opened."""
-    writer = _Writer(agent_id, moment, _history_of(agent_id) if moment == "now" else "")
+    writer = _writer(agent_id, moment)
     writer.node(name, value, path, 0)
-    return mark_safe("".join(writer.parts))  # noqa: S308 (each part is escaped where it is made)
+    return writer.html()
+
+
+def items(value: Json, start: int, *, agent_id: str, moment: str, path: str) -> SafeString:
+    """Return the items of an object or a list from a position on, to be put behind those before it."""
+    writer = _writer(agent_id, moment)
+    if isinstance(value, dict | list):
+        writer.children(value, path, 1, start)
+    return writer.html()
+
+
+def _writer(agent_id: str, moment: str) -> _Writer:
+    history = _history_of(agent_id) if moment == "now" else ""
+    return _Writer(agent_id, moment, history, MAX_NODES if agent_id else MAX_NODES_ALONE)
 
 
 def _history_of(agent_id: str) -> str:

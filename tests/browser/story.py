@@ -18,7 +18,7 @@ NOTES = (
 )
 # More agents than one page of a list shows.
 CROWD = 60
-# Large enough that a branch is fetched when it is opened.
+# More than a page shows of one branch.
 ENTRIES = 2600
 
 

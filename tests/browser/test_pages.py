@@ -195,13 +195,16 @@ def test_a_filtered_list_is_swapped_in_without_a_complaint(open_page: OpenPage):
     expect(page.get_by_role("heading", name="Agents")).to_be_visible()
 
 
-def test_a_far_branch_is_swapped_in_without_a_complaint(open_page: OpenPage):
+def test_more_of_a_branch_is_swapped_in_without_a_complaint(open_page: OpenPage):
     page = open_page("/agents/librarian/")
-    branch = page.locator("summary").filter(has_text="books")
+    page.locator("summary").filter(has_text="books").click()
+    more = page.get_by_role("link", name="Show 100 of 2,500 more")
     with page.expect_response(re.compile("/branch/")) as answer:
-        branch.click()
+        more.click()
     assert answer.value.ok
+    expect(page.get_by_text("book-0100")).to_be_visible()
     expect(page.get_by_text("book-0000")).to_be_visible()
+    expect(page.get_by_role("link", name="Show 100 of 2,400 more")).to_be_visible()
 
 
 @pytest.fixture

@@ -37,7 +37,7 @@ def test_the_list_is_filtered_by_a_button_and_paged_by_links(open_plain: OpenPag
     assert CROWD > 50
 
 
-def test_a_state_is_searched_and_a_far_branch_is_a_page(open_plain: OpenPage):
+def test_a_state_is_searched_and_more_of_a_branch_is_a_page(open_plain: OpenPage):
     page = open_plain("/agents/librarian/")
     page.get_by_placeholder("Find in state…").fill("hay")
     page.get_by_role("button", name="Find", exact=True).click()
@@ -45,8 +45,8 @@ def test_a_state_is_searched_and_a_far_branch_is_a_page(open_plain: OpenPage):
     expect(page.get_by_text("“hay”")).to_be_visible()
     page.get_by_role("link", name="Back to agent").click()
     page.locator("summary").filter(has_text="books").click()
-    page.get_by_role("link", name="Open branch").click()
-    expect(page.get_by_text("book-0000")).to_be_visible()
+    page.get_by_role("link", name="Show 100 of 2,500 more").click()
+    expect(page.get_by_text("book-0100")).to_be_visible()
 
 
 def test_a_snapshot_is_taken_restored_and_the_restore_undone(open_plain: OpenPage, site: Site):

@@ -179,7 +179,8 @@ def test_find_shows_where_a_word_stands(viewer: Client):
 def test_a_large_branch_is_fetched_when_it_is_opened(viewer: Client):
     make_agent("a1", state={"small": 1, "messages": [{"n": n, "text": "x"} for n in range(4000)]})
     page = viewer.get("/agents/a1/").content.decode()
-    assert 'hx-get="/agents/a1/branch/?moment=now&amp;path=%2Fmessages"' in page
+    assert 'hx-get="/agents/a1/branch/?moment=now&amp;path=%2Fmessages%2F99"' in page
+    assert "Show 100 of 3,900 more" in page
     assert len(page) < 200_000
     branch = viewer.get("/agents/a1/branch/?moment=now&path=/messages/7", headers={"HX-Request": "true"})
     assert ">7<" in branch.content.decode()

@@ -53,9 +53,9 @@ def test_word_diffs_of_one_page_are_bounded_together(operator: Client, monkeypat
 
 
 def test_a_tree_without_an_agent_is_bounded_at_each_level():
-    nested = {"top": {f"k{number}": {"value": number} for number in range(10 * tree.MAX_NODES)}}
+    nested = {"top": {f"k{number}": {"value": number} for number in range(10 * tree.MAX_NODES_ALONE)}}
     html = StateView(json.dumps(nested)).tree
-    assert html.count('class="leaf"') <= tree.MAX_NODES + 10
+    assert html.count('class="leaf"') <= tree.MAX_NODES_ALONE + 10
     assert "more; see the raw state" in html
 
 
