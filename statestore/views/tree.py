@@ -56,7 +56,7 @@ class _Writer:
         is_far = self.left < min(len(value), SHOWN_ITEMS) and depth > 0 and bool(self.agent_id)
         opened = " open" if depth < OPEN_DEPTH and not is_far else ""
         noun = "item" if isinstance(value, list) else "key"
-        count = f"{len(value)} {noun}{'' if len(value) == 1 else 's'}"
+        count = f"{len(value):,} {noun}{'' if len(value) == 1 else 's'}"
         far = self._far(path) if is_far else ""
         self.parts.append(
             f'<div class="branch"><details{opened}{far}><summary><span class="name">{_shown(name)}</span>'
@@ -78,7 +78,7 @@ class _Writer:
                 self.parts.append(self._more(path, position, len(value) - position))
                 return
             if not self.agent_id and self.left <= 0 and position:
-                self.parts.append(f'<div class="leaf quiet">{len(value) - position} more; see the raw state</div>')
+                self.parts.append(f'<div class="leaf quiet">{len(value) - position:,} more; see the raw state</div>')
                 return
             self.node(name, item, f"{path}/{pointer.escape(name)}", depth + 1)
 
