@@ -26,12 +26,15 @@ def messages(state: Any) -> list[conversations.Message]:
 
 
 def test_it_is_the_same_each_time(fleet: dict[str, Any]):
-    rows = {model: list(model.objects.values_list("pk", flat=True)) for model in (models.Transition, models.Event)}
+    rows = {
+        model: list(model.objects.order_by("pk").values_list("pk", flat=True))
+        for model in (models.Transition, models.Event)
+    }
     for model in (*rows, models.AgentState, models.Snapshot, models.SnapshotExpiry, models.Session, models.Task):
         model.objects.all().delete()
     models.TaskDependency.objects.all().delete()
     demo.load(NOW)
-    assert rows == {model: list(model.objects.values_list("pk", flat=True)) for model in rows}
+    assert rows == {model: list(model.objects.order_by("pk").values_list("pk", flat=True)) for model in rows}
     assert fleet == {agent.agent_id: json.loads(agent.state_data) for agent in models.AgentState.objects.all()}
 
 
