@@ -1,5 +1,7 @@
 """The list of agents, one agent, and what can be done to it."""
 
+import re
+from html import unescape
 from typing import Any
 
 import pytest
@@ -300,3 +302,17 @@ def test_an_agent_that_is_well_has_no_diagnosis_and_a_viewer_no_button(viewer: C
     html = viewer.get("/agents/a2/").content.decode()
     assert "Diagnosis" in html
     assert "Preview restore" not in html
+
+
+def test_the_tabs_of_an_agent_lead_to_its_events_and_sessions(viewer: Client):
+    agent = make_agent("a b/1")
+    make_session(agent, id="of-it")
+    make_session("other", id="of-another")
+    make_event(actor_id="a b/1", content="said by it")
+    html = viewer.get(agent.get_absolute_url()).content.decode()
+    tabs = html.partition('aria-label="Agent pages"')[2].partition("</nav>")[0]
+    links = {name: unescape(href) for href, name in re.findall(r'href="([^"]+)"[^>]*>([A-Z]\w+)</a', tabs)}
+    assert "said by it" in viewer.get(links["Events"], follow=True).content.decode()
+    listed = viewer.get(links["Sessions"]).content.decode()
+    assert "of-it" in listed
+    assert "of-another" not in listed
