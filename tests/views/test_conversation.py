@@ -194,13 +194,15 @@ def test_a_conversation_of_50_000_messages_is_not_much_slower_than_its_state_is_
         {"role": "tool", "tool_call_id": "c", "content": "done"},
     ]
     agent = make_agent("a", state={"messages": turn * 25_000})
-    start = time.perf_counter()
+    make_agent("small", state={"messages": turn})
+    viewer.get("/agents/small/?view=conversation")  # The first page of a process compiles its templates.
+    start = time.thread_time()
     json.loads(agent.state_data)
-    parsed = time.perf_counter() - start
+    parsed = time.thread_time() - start
     for asked in ("", "&find=nothing+like+it"):
-        start = time.perf_counter()
+        start = time.thread_time()
         response = viewer.get(f"/agents/a/?view=conversation{asked}")
-        shown = time.perf_counter() - start
+        shown = time.thread_time() - start
         assert response.status_code == 200
         assert shown < 30 * parsed, f"{shown:.2f} s, parsed in {parsed:.2f} s"
         assert len(response.content) < 150_000

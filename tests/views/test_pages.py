@@ -163,13 +163,15 @@ def test_the_audit_keeps_to_one_row(operator: Client):
 @pytest.mark.parametrize("size_mb", [7, 50])
 def test_a_huge_state_is_shown_in_a_megabyte_and_not_much_slower_than_it_is_parsed(viewer: Client, size_mb: int):
     rows = [{"n": n, "text": "x" * 1000} for n in range(size_mb * 1000)]
-    agent = make_agent("huge", state={"rows": rows})
-    start = time.perf_counter()
+    agent, small = make_agent("huge", state={"rows": rows}), make_agent("small")
+    viewer.get(small.get_absolute_url())  # The first page of a process compiles its templates.
+    # Time of the processor: on a busy machine one of the two would wait, and not the other.
+    start = time.thread_time()
     response = viewer.get("/agents/huge/")
-    shown = time.perf_counter() - start
-    start = time.perf_counter()
+    shown = time.thread_time() - start
+    start = time.thread_time()
     json.loads(agent.state_data)
-    parsed = time.perf_counter() - start
+    parsed = time.thread_time() - start
     print(f"{size_mb} MB: shown in {shown:.2f} s, parsed in {parsed:.2f} s")
     assert response.status_code == 200
     assert len(response.content) < 1_000_000

@@ -59,16 +59,17 @@ def test_a_state_of_a_megabyte_of_keys_is_a_small_page(viewer: Client):
     )
     assert len(large.state_data) > 1_000_000
     seconds = {}
+    # The second round counts: the first page of a process compiles its templates.
     for agent in (small, large, small, large):
-        start = time.perf_counter()
+        start = time.thread_time()
         response = viewer.get(f"/agents/{agent.agent_id}/")
-        seconds[agent.agent_id] = time.perf_counter() - start
+        seconds[agent.agent_id] = time.thread_time() - start
     html = response.content.decode()
     assert len(html) < 150_000
     assert f"Show {SHOWN_ITEMS} of 19,900 more" in html
-    start = time.perf_counter()
+    start = time.thread_time()
     json.loads(large.state_data)
-    parsed = time.perf_counter() - start
+    parsed = time.thread_time() - start
     assert seconds["large"] < 2 * seconds["small"] + 20 * parsed, seconds
 
 
