@@ -21,8 +21,8 @@ from tests.foreign import hostile
 pytestmark = [pytest.mark.sqlite, pytest.mark.django_db(transaction=True)]
 
 SEEDS = [
-    "/", "/agents/", "/events/", "/sessions/", "/tasks/", "/tasks/?layout=board", "/snapshots/", "/restores/",
-    "/trash/", "/audit/", "/admin/",
+    "/", "/agents/", "/changes/?start=0&end=9999999999", "/events/", "/sessions/", "/tasks/", "/tasks/?layout=board",
+    "/snapshots/", "/restores/", "/trash/", "/audit/", "/admin/",
 ]  # fmt: skip
 ADMIN = [f"/admin/statestore/{noun}/" for noun in ("agentstate", "transition", "snapshot", "event", "task", "session")]
 OURS = re.compile(r"^/static/|^/admin/jsi18n/|^https?://testserver/static/")

@@ -53,7 +53,7 @@ PER_ACCOUNT: Final = Limit(50, 5 * 60)
 # An address from which a user signed in is known for this time, a browser for longer.
 KNOWN_ADDRESS_DAYS: Final = 30
 KNOWN_BROWSER_DAYS: Final = 90
-# Attempts older or more than this are deleted, from time to time.
+# Attempts older than this, and all but so many of the newest, are deleted from time to time.
 KEPT_DAYS: Final = 90
 KEPT_ROWS: Final = 20_000
 PRUNED_EVERY: Final = 100

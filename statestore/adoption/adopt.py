@@ -149,6 +149,7 @@ def _runs(migration: Migration) -> bool:
 
 
 def _apply(recorder: MigrationRecorder, plan: list[Migration], steps: dict[Migration, list[_Step]]) -> None:
+    """Run the steps of our migrations, and note that all are applied: those without steps do nothing here."""
     for migration in plan:
         with recorder.connection.schema_editor() as editor:
             for operation, before, after in steps.get(migration, []):

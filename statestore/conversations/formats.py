@@ -196,23 +196,23 @@ def _content(content: Json) -> Iterator[Part]:
         if content:
             yield Text(content)
     elif isinstance(content, list):
-        for position, block in enumerate(content[: limits.PARTS]):
-            yield from _block(block, f"/{position}")
+        for block in content[: limits.PARTS]:
+            yield from _block(block)
     elif isinstance(content, dict):
-        yield from _block(content, "")
+        yield from _block(content)
     elif content is not None:
         yield Unknown(content)
 
 
-def _block(block: Json, key: str) -> Iterator[Part]:
+def _block(block: Json) -> Iterator[Part]:
     if not isinstance(block, dict):
         yield from _content(block) if isinstance(block, str) else [Unknown(block)]
         return
     kind = _kind(block)
-    yield _typed(block, kind, key) if kind else _google(block, key)
+    yield _typed(block, kind) if kind else _google(block)
 
 
-def _typed(block: Object, kind: str, key: str) -> Part:
+def _typed(block: Object, kind: str) -> Part:
     """Return a block of OpenAI, Anthropic or LangChain, which names its type."""
     if kind in _TEXTS:
         text = block.get("text", block.get(kind))
@@ -221,7 +221,7 @@ def _typed(block: Object, kind: str, key: str) -> Part:
         text = block.get("thinking", block.get("reasoning", block.get("text", "")))
         return Thinking(text if isinstance(text, str) else "")
     if kind in _CALLS:
-        return _call(block, key=key)
+        return _call(block)
     if kind.endswith("_result"):
         return Result(
             _joined(block.get("content")), _id(block, "tool_use_id", "tool_call_id"), is_error=_is_error(block)
@@ -231,12 +231,12 @@ def _typed(block: Object, kind: str, key: str) -> Part:
     return Unknown(block)
 
 
-def _google(block: Object, key: str) -> Part:
+def _google(block: Object) -> Part:
     """Return a part of Google's, whose only member is what it is."""
     for name in ("functionCall", "function_call"):
         call = block.get(name)
         if isinstance(call, dict):
-            return _call(call, key=f"{key}/{name}")
+            return _call(call)
     for name in _RESPONSES:
         response = block.get(name)
         if isinstance(response, dict):
@@ -275,21 +275,21 @@ def _only_text(block: Json) -> str | None:
 
 def _calls(item: Object) -> Iterator[Call]:
     calls = item.get("tool_calls")
-    for position, call in enumerate(calls[: limits.PARTS] if isinstance(calls, list) else []):
+    for call in calls[: limits.PARTS] if isinstance(calls, list) else []:
         if isinstance(call, dict):
-            yield _call(call, key=f"/tool_calls/{position}")
+            yield _call(call)
     for name in ("tool_call", "function_call"):
         one = item.get(name)
         if isinstance(one, dict):
-            yield _call(one, key=f"/{name}")
+            yield _call(one)
 
 
-def _call(call: Object, *, kind: str = "", key: str = "") -> Call:
+def _call(call: Object, *, kind: str = "") -> Call:
     """Return a call, whose name and arguments each format has elsewhere."""
     function = call.get("function")
     inner = function if isinstance(function, dict) else call
     name = inner.get("name", kind.removesuffix("_call"))
-    return Call(name if isinstance(name, str) else "", _arguments(inner), _id(call, "call_id", "id"), key)
+    return Call(name if isinstance(name, str) else "", _arguments(inner), _id(call, "call_id", "id"))
 
 
 def _arguments(call: Object) -> Json:

@@ -35,12 +35,11 @@ class Thinking:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A tool that is called. `key` is where the call is in its message, as a JSON pointer."""
+    """A tool that is called."""
 
     name: str
     arguments: Json
     call_id: str = ""
-    key: str = ""
 
     @property
     def value(self) -> Json:

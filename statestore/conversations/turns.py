@@ -20,11 +20,10 @@ _Part = TypeVar("_Part", bound=Part)
 
 @dataclass(slots=True)
 class Exchange:
-    """A call and what it returned; `at` are the positions of the two messages. A result may have lost its call."""
+    """A call and what it returned. A result may have lost its call."""
 
     call: Call | None
     result: Result | None = None
-    at: tuple[int | None, int | None] = (None, None)
 
 
 @dataclass(slots=True)
@@ -128,13 +127,13 @@ def paired(messages: Iterable[Message]) -> list[Turn]:
         exchanges: list[Exchange] = []
         for part in one.parts:
             if isinstance(part, Call):
-                exchanges.append(Exchange(part, at=(one.position, None)))
+                exchanges.append(Exchange(part))
             elif isinstance(part, Result):
                 call = _call_of(part, waiting)
                 if call is None:
-                    exchanges.append(Exchange(None, part, (None, one.position)))
+                    exchanges.append(Exchange(None, part))
                 else:
-                    call.result, call.at = part, (call.at[0], one.position)
+                    call.result = part
                     waiting.remove(call)
             else:
                 said.append(part)
@@ -184,7 +183,6 @@ def _fold(run: list[Turn]) -> list[Turn]:
         Exchange(
             None if one.call is None else _with_texts(one.call, merged),
             None if one.result is None else _with_texts(one.result, merged),
-            one.at,
         )
         for one in run[0].exchanges
     ]

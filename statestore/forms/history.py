@@ -9,7 +9,7 @@ from statestore.errors import ValidationError
 from statestore.forms.fields import CheckedForm, MomentField, TimeField
 from statestore.forms.filters import PageForm
 from statestore.history import moments
-from statestore.history.across import KINDS, Asked, stretch
+from statestore.history.across import KINDS, Asked, time_range
 
 
 class StateForm(CheckedForm):
@@ -28,7 +28,7 @@ class BranchForm(CheckedForm):
 
 
 class ChangesForm(PageForm):
-    """Which changes across agents; without a stretch of time those of the last 24 hours."""
+    """Which changes across agents; without a range of time those of the last 24 hours."""
 
     start = TimeField()
     end = TimeField()
@@ -41,7 +41,7 @@ class ChangesForm(PageForm):
     def clean(self) -> dict[str, Any]:
         values: dict[str, Any] = super().clean() or {}
         try:
-            values["start"], values["end"] = stretch(values.get("start"), values.get("end"))
+            values["start"], values["end"] = time_range(values.get("start"), values.get("end"))
         except ValidationError as error:
             self.add_error("end", str(error))
         return values

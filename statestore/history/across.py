@@ -1,4 +1,4 @@
-"""What changed across all agents in a stretch of time, newest first: transitions, snapshots, edits by people.
+"""What changed across all agents in a range of time, newest first: transitions, snapshots, edits by people.
 
 Each source has an index of its own by time; a page reads the newest of each and merges them.
 """
@@ -15,7 +15,7 @@ from statestore.db.errors import translated_errors
 from statestore.errors import ValidationError
 from statestore.history import limits
 from statestore.models.audit import Action
-from statestore.models.querysets import DAY_SECONDS, older
+from statestore.models.querysets import DAY_SECONDS, SAME_SECONDS, older
 
 Kind: TypeAlias = Literal["transition", "restore", "snapshot", "edit"]
 KINDS: Final[tuple[Kind, ...]] = ("transition", "restore", "snapshot", "edit")
@@ -34,8 +34,8 @@ _RANKS: Final = {name: rank for rank, name in enumerate(_ORDERS)}
 class Asked:
     """Which changes: from `start` to `end`, both included; what is empty, or None, keeps all.
 
-    `reason` and `person` are looked for in the newest SEARCHED_CHANGES of each kind. Edits are people's, and not for
-    everyone to see.
+    `reason` and `person` are looked for in the newest SEARCHED_CHANGES of each kind. `with_edits` is whether the caller
+    may read the audit log.
     """
 
     start: int
@@ -72,15 +72,17 @@ class ChangeRecord:
     def agent_id(self) -> str:
         """The agent that changed; empty for an edit of something else."""
         if self.source == "edit":
-            return str(self.row.row_id) if self.row.noun == "agent" else ""
-        return str(self.row.agent_id)
+            return self.row.row_id if self.row.noun == "agent" else ""
+        return self.row.agent_id  # type: ignore[no-any-return]
 
     @property
     def text(self) -> str:
         """The reason of a change, the description of a snapshot, or what an edit was."""
         if self.source == "edit":
             about = "" if self.agent_id else f"{self.row.noun} "
-            return f"{self.row.action} {about}{self.row.summary}"
+            return (
+                self.row.summary if self.row.action == Action.STATUS else f"{self.row.action} {about}{self.row.summary}"
+            )
         return str((self.row.description if self.source == "snapshot" else self.row.reason) or "")
 
     @property
@@ -109,14 +111,14 @@ class ChangeRecord:
 
 @dataclass(frozen=True, slots=True)
 class ChangePage:
-    """A page of changes, and the cursor of what is older in the stretch."""
+    """A page of changes, and the cursor of what is older in the range."""
 
     rows: list[ChangeRecord]
     older: str | None
 
 
-def stretch(start: int | None, end: int | None) -> tuple[int, int]:
-    """Return a stretch of time, the day up to its end where no start is given, and now where no end is.
+def time_range(start: int | None, end: int | None) -> tuple[int, int]:
+    """Return the first and the last second of a range: it ends now and is a day long where it is not said.
 
     Raises ValidationError for an end before the start.
     """
@@ -170,9 +172,8 @@ def _sources(seen: Scope, asked: Asked) -> dict[str, QuerySet[Any]]:
         sources["transition"] = _transitions(seen, asked)
     if asked.kind in ("", "snapshot") and not asked.person:
         rows = _of_agents(seen.snapshots(), seen, asked)
-        sources["snapshot"] = (
-            _with_text(rows, asked, "snapshot", "description", asked.reason).without_state().with_size()
-        )
+        rows = _holding(rows, asked, "snapshot", _contain(description=asked.reason))
+        sources["snapshot"] = rows.without_state().with_size()
     if asked.kind in ("", "edit") and asked.with_edits:
         sources["edit"] = _edits(seen, asked)
     return sources
@@ -180,26 +181,26 @@ def _sources(seen: Scope, asked: Asked) -> dict[str, QuerySet[Any]]:
 
 def _transitions(seen: Scope, asked: Asked) -> Any:
     rows = _of_agents(seen.transitions(), seen, asked)
-    if asked.kind:
+    if asked.kind == "restore":
+        # Restores are few, and have an index by time of their own.
+        near = seen.restores().filter(at__gte=asked.start - SAME_SECONDS, at__lte=asked.end + SAME_SECONDS)
+        rows = rows.filter(pk__in=near.order_by().values("transition_id"))
+    elif asked.kind == "transition":
         made = models.Restore.objects.filter(transition_id=OuterRef("pk"), agent_id=OuterRef("agent_id"))
-        rows = rows.filter(Exists(made) if asked.kind == "restore" else ~Exists(made))
-    rows = _with_text(rows, asked, "transition", "reason", asked.reason)
-    rows = _with_text(rows, asked, "transition", "metadata", asked.person)
-    return rows.without_states().with_sizes()
+        rows = rows.filter(~Exists(made))
+    wanted = {"reason": asked.reason, "metadata": asked.person}
+    return _holding(rows, asked, "transition", _contain(**wanted)).without_states().with_sizes()
 
 
-def _edits(seen: Scope, asked: Asked) -> QuerySet[Any]:
-    rows = seen.audit().filter(action__in=[action.value for action in _EDITS])
-    if asked.person:
-        rows = rows.filter(actor=asked.person)
+def _edits(seen: Scope, asked: Asked) -> Any:
+    rows: Any = seen.audit().filter(action__in=[action.value for action in _EDITS])
     if asked.agent_id:
         rows = rows.filter(noun="agent", row_id=asked.agent_id)
     if asked.namespace is not None:
         ids = seen.agents().in_namespace(asked.namespace).order_by().values("agent_id")
         rows = rows.filter(noun="agent", row_id__in=ids)
-    if asked.reason:
-        rows = rows.filter(Q(detail__icontains=asked.reason) | Q(after__icontains=asked.reason))
-    return rows
+    wanted = Q(actor=asked.person) if asked.person else Q()
+    return _holding(rows, asked, "edit", wanted & (_contain(detail=asked.reason) | _contain(after=asked.reason)))
 
 
 def _of_agents(rows: Any, seen: Scope, asked: Asked) -> Any:
@@ -211,14 +212,18 @@ def _of_agents(rows: Any, seen: Scope, asked: Asked) -> Any:
     return rows
 
 
-def _with_text(rows: Any, asked: Asked, source: str, column: str, text: str) -> Any:
-    """Keep the rows with a text, of the newest in the stretch: it lies behind the states, and takes long to read."""
-    if not text:
+def _contain(**wanted: str) -> Q:
+    """Return the condition that columns contain texts, of which the empty ones ask for nothing."""
+    return Q(**{f"{column}__icontains": text for column, text in wanted.items() if text})
+
+
+def _holding(rows: Any, asked: Asked, source: str, condition: Q) -> Any:
+    """Keep the rows that meet a condition, of the newest in the range: texts behind states are slow to read."""
+    if not condition:
         return rows
     at, number = _ORDERS[source]
     within = rows.filter(**{f"{at}__gte": asked.start, f"{at}__lte": asked.end}).order_by(f"-{at}", f"-{number}")
-    newest = within.values("pk")[: limits.SEARCHED_CHANGES]
-    return rows.filter(pk__in=newest, **{f"{column}__icontains": text})
+    return rows.filter(condition, pk__in=within.values("pk")[: limits.SEARCHED_CHANGES])
 
 
 def _with_restores(seen: Scope, records: list[ChangeRecord]) -> list[ChangeRecord]:

@@ -76,7 +76,8 @@ def diagnose(agent: models.AgentState, *, silent_since: int, using: str | None =
     began = growth.first if growth and not has_failed else _before(run, read)
     began = began and rows.with_sizes().filter(pk=began.pk).first()
     snapshots = models.Snapshot.objects.using(using).of_agent(agent.agent_id).without_state()
-    earlier = snapshots if began is None else snapshots.until(began.timestamp)
+    # One of the same second may be of the state after.
+    earlier = snapshots if began is None else snapshots.until(began.timestamp - 1)
     return Diagnosis(
         has_failed, is_silent, is_unchanged, growth, read[0] if read else None, run, began,
         earlier.with_size().newest_first().first(), len(read), snapshots[: limits.DIAGNOSED_TRANSITIONS].count(),

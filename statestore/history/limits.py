@@ -36,7 +36,7 @@ GROWN_BYTES: Final = 100_000
 # So many transitions in a row that leave the state as it was are told; states larger than this are not compared.
 REPEATED_STATES: Final = 3
 REPEATED_BYTES: Final = 16 * 1024 * 1024
-# Of the changes of all agents in a stretch of time, so many of the newest are searched for a text.
+# Of the changes of all agents in a range of time, so many of the newest are searched for a text.
 SEARCHED_CHANGES: Final = 5_000
 # So many transitions in a row with one reason are one row of a timeline.
 FOLDED_RECORDS: Final = 3

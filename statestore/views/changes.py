@@ -1,4 +1,4 @@
-"""Changes: what changed across agents in a stretch of time, and what most of it was."""
+"""Changes: what changed across agents in a range of time, how much, and where most."""
 
 from dataclasses import dataclass, replace
 from typing import Final
@@ -58,7 +58,7 @@ def change_list(request: HttpRequest) -> HttpResponse:
 
 
 def _neighbours(request: HttpRequest, start: int, end: int) -> dict[str, object]:
-    """Return the links to the stretches before and after this one, as long as this one; none into the future."""
+    """Return the links to the ranges before and after this one, of the same length; none into the future."""
     width = end - start + 1
     kept: dict[str, str | int] = {
         name: str(value) for name, value in request.GET.items() if name not in ("start", "end", "cursor")

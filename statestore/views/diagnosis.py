@@ -81,7 +81,7 @@ def _answers(agent: models.AgentState, found: Diagnosis) -> Iterator[Answer]:
         yield _beginning(found.began, "Last change" if is_silence else "Began with")
     elif found.run is not None:
         yield Answer("Began with", "No transition before that is recorded")
-    if found.began is not None and not is_silence:
+    if found.began is not None and not is_silence and found.began.size_before:  # type: ignore[attr-defined]
         yield Answer(
             "Last good", "The moment before it began", int(found.began.timestamp),
             moment=f"transition:{to_address(found.began.pk)}:before", is_best=True,

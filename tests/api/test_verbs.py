@@ -485,6 +485,7 @@ def test_what_changed_across_agents_is_listed_as_the_page_has_it(script: Script)
     second = script.get(f"/changes?start={NOW}&end={NOW + 10}&limit=1&cursor={first['next']}").json()
     assert first["items"] + second["items"] == listed["items"]
     assert script.get(f"/changes?start={NOW}&end=5").status_code == 422
+    assert script.get("/changes?agent=nowhere").status_code == 404
     assert [one["text"] for one in script.get(f"/changes?start=0&end={NOW + 9000}&agent=a2").json()["items"]] == [
         "other"
     ]

@@ -4,9 +4,12 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from django.db import connections
 
 from statestore import history, models
 from statestore.access.scope import Scope
+from statestore.db.fields import StoredBlob
+from statestore.db.routers import store_alias
 from statestore.errors import ValidationError
 from statestore.history import limits
 from statestore.history.across import Asked
@@ -82,6 +85,7 @@ def test_a_restore_is_one_change_and_leads_to_its_page():
     store.restore_snapshot(snapshot.pk)
     (restored,) = history.changes_across(Scope(), replace(ALL, kind="restore", end=models.now() + 60)).rows
     assert restored.restore == models.Restore.objects.get()
+    assert told(replace(ALL, kind="restore", end=1)) == []
     assert "restore" not in {kind for kind, *_ in told(replace(ALL, kind="transition", end=models.now() + 60))}
 
 
@@ -118,6 +122,29 @@ def test_a_text_is_looked_for_in_the_newest_changes(monkeypatch: pytest.MonkeyPa
     for number in range(4):
         make_transition("a1", reason="same", timestamp=NOW + number)
     assert [at for _, at, _ in told(replace(ALL, reason="same"))] == [NOW + 3, NOW + 2]
+
+
+def test_texts_of_edits_are_looked_for_in_the_newest_of_them_too(monkeypatch: pytest.MonkeyPatch):
+    edited(NOW, actor="grace")
+    edited(NOW + 1)
+    edited(NOW + 2)
+    assert [at for _, at, _ in told(replace(ALL, person="grace"))] == [NOW]
+    assert len(told(replace(ALL, reason="IDLE", kind="edit"))) == 0, "what it was before is no reason"
+    assert len(told(replace(ALL, reason="x", person="ada"))) == 2
+    monkeypatch.setattr(limits, "SEARCHED_CHANGES", 2)
+    assert told(replace(ALL, person="grace")) == []
+
+
+@pytest.mark.sqlite
+def test_an_id_of_any_bytes_stays_itself():
+    with connections[store_alias()].cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO state_transitions (id, agent_id, state_before, state_after, timestamp) VALUES"
+            " ('t', x'00ff', '{}', '{}', %s)", [NOW],
+        )  # fmt: skip
+    (found,) = history.changes_across(Scope(), ALL).rows
+    assert isinstance(found.agent_id, StoredBlob)
+    assert found.agent_id.raw == b"\x00\xff"
 
 
 @pytest.mark.parametrize("cursor", ["x", "WzFd", "WyJhIiwiYiIsImMiXQ"])

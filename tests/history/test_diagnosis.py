@@ -66,9 +66,10 @@ def test_records_that_say_nothing_are_no_run(reasons: list[str | None]):
 def test_the_last_snapshot_before_it_is_told_not_a_later_one():
     agent = failing(["context lost", "error 1", "error 2"])
     make_snapshot(agent, {}, description="before", created_at=NOW - 5)
+    make_snapshot(agent, {}, description="in its second", created_at=NOW)
     make_snapshot(agent, {}, description="after", created_at=NOW + 90)
     found = diagnosed(agent)
-    assert (found.snapshot.description, found.snapshots) == ("before", 2)
+    assert (found.snapshot.description, found.snapshots) == ("before", 3)
 
 
 def test_an_active_agent_that_has_not_changed_is_silent():

@@ -316,3 +316,11 @@ def test_the_tabs_of_an_agent_lead_to_its_events_and_sessions(viewer: Client):
     listed = viewer.get(links["Sessions"]).content.decode()
     assert "of-it" in listed
     assert "of-another" not in listed
+
+
+def test_an_agent_that_failed_from_its_first_state_on_has_no_good_moment(operator: Client):
+    agent = make_agent("a1", status="failed")
+    make_transition(agent, "", {"step": 1}, reason="started", timestamp=NOW)
+    html = operator.get("/agents/a1/").content.decode()
+    assert "Began with" in html
+    assert "Last good" not in html

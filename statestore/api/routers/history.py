@@ -7,7 +7,7 @@ from statestore import history
 from statestore.access import rights
 from statestore.api.auth import caller
 from statestore.api.calls import Calls
-from statestore.api.resources import find_past, id_of
+from statestore.api.resources import find_past
 from statestore.api.responses import answer, listed, tagged
 from statestore.api.schemas.common import InTrashIn, Listed
 from statestore.api.schemas.history import (
@@ -29,7 +29,7 @@ from statestore.api.schemas.history import (
 )
 from statestore.errors import ValidationError
 from statestore.history import Position, moments
-from statestore.history.across import Asked, stretch
+from statestore.history.across import Asked, time_range
 from statestore.jsondiff import diff, predicate
 from statestore.jsondiff.parsing import NotJson
 
@@ -38,16 +38,17 @@ calls = Calls("history")
 
 @calls.call("GET", "/changes", {200: Listed[RecordedChangeOut]}, may="view_agentstate", fails=(404,))
 def list_changes(request: HttpRequest, params: Query[ChangesIn]) -> HttpResponse:
-    """List what changed across agents in a stretch of time, newest first: transitions, restores, snapshots, edits.
+    """List what changed across agents in a range of time, newest first: transitions, restores, snapshots, edits.
 
     `reason` and `person` are looked for in the newest 5,000 of each kind. Edits are listed to callers who may read the
     audit log.
     """
     who = caller(request)
-    start, end = stretch(params.start, params.end)
+    agent_id = find_past(request, params.agent, trash=True).agent_id if params.agent else ""
+    start, end = time_range(params.start, params.end)
     asked = Asked(
-        start, end, params.kind, str(id_of(params.agent, "agent")) if params.agent else "", params.namespace,
-        params.reason, params.person, with_edits=rights.may(who.user, "view_auditentry"),
+        start, end, params.kind, agent_id, params.namespace, params.reason, params.person,
+        with_edits=rights.may(who.user, "view_auditentry"),
     )  # fmt: skip
     page = history.changes_across(who.scope, asked, cursor=params.cursor, size=params.limit)
     return listed(page.rows, RecordedChangeOut.of, page.older)
