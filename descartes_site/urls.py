@@ -20,4 +20,6 @@ urlpatterns = [
     path("password/done/", auth.PasswordChangeDoneView.as_view(), name="password_change_done"),
 ]
 handler400 = "statestore.views.errors.bad_request"
+handler403 = "statestore.views.errors.not_allowed"
+handler404 = "statestore.views.errors.not_found"
 handler500 = "statestore.views.errors.server_error"

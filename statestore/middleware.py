@@ -19,7 +19,7 @@ from statestore.api.problems import problem
 from statestore.jsondiff import limits
 from statestore.jsondiff.budget import shared_effort
 from statestore.views import health, kept_forms, sign_in
-from statestore.views.errors import error_page, page_of
+from statestore.views.errors import answer_to, error_page
 from statestore.views.formatting import line
 from statestore.views.htmx import is_poll
 
@@ -244,5 +244,5 @@ class StoreErrors:
         return error_page(request, "Store not ready", f"{status.found} {status.remedy}", 503)
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
-        """Return the page for an error of ours or of the database; other errors stay errors."""
-        return page_of(request, error)
+        """Return the answer to an error of ours or of the database; other errors stay errors."""
+        return answer_to(request, error)

@@ -13,7 +13,7 @@ from statestore.restore import Side
 MAX_EXPIRY_DAYS: Final = 3650
 
 
-class SnapshotForm(forms.Form):
+class SnapshotForm(CheckedForm):
     """A snapshot to take."""
 
     description = forms.CharField(
@@ -30,13 +30,21 @@ class SnapshotForm(forms.Form):
         return models.now() + days * 86400 if days else None
 
 
-class StatusForm(forms.Form):
+class StatusForm(CheckedForm):
     """A status to give."""
 
     status = forms.ChoiceField(
         choices=[(value, str(label).lower()) for value, label in models.AgentStatus.choices], label="New status"
     )
     reason = forms.CharField(required=False, max_length=500, strip=True)
+
+
+class ReasonForm(CheckedForm):
+    """Why something is done."""
+
+    reason = forms.CharField(
+        required=False, max_length=500, strip=True, widget=forms.TextInput({"placeholder": "optional"})
+    )
 
 
 class BulkForm(CheckedForm):
@@ -52,18 +60,11 @@ class BulkForm(CheckedForm):
         return values
 
 
-class ReasonForm(forms.Form):
-    """Why something is done."""
-
-    reason = forms.CharField(
-        required=False, max_length=500, strip=True, widget=forms.TextInput({"placeholder": "optional"})
-    )
-
-
 class RestoreForm(ReasonForm):
     """A restore to preview, to keep as a plan, or to apply: what to put back, and the hash of the row that was seen."""
 
     moment = forms.CharField(max_length=4000)
+    status = forms.ChoiceField(required=False, choices=models.AgentStatus.choices)
     etag = forms.RegexField(r"^[0-9a-f]{64}$")
     state_hash = forms.CharField(required=False, max_length=64)
     confirmed = forms.BooleanField(required=False)
@@ -132,14 +133,14 @@ class BatchForm(ReasonForm, CheckedForm):
         return int(self.cleaned_data["at"])
 
 
-class MoveForm(forms.Form):
+class MoveForm(CheckedForm):
     """A task to move: its new status, and the hash of the row that was seen."""
 
     status = forms.ChoiceField(choices=models.TaskStatus.choices)
     etag = forms.RegexField(r"^[0-9a-f]{64}$")
 
 
-class SavedViewForm(forms.Form):
+class SavedViewForm(CheckedForm):
     """A query to keep under a name."""
 
     name = forms.CharField(max_length=events_limits.NAME_CHARACTERS, strip=True)

@@ -4,6 +4,7 @@ import json
 from typing import Any, cast
 
 from django import forms
+from django.core.exceptions import NON_FIELD_ERRORS
 from django.http import QueryDict
 
 from statestore import search
@@ -65,7 +66,9 @@ class CheckedForm(forms.Form):
         """Return the values. Raises ValidationError with the first thing that is wrong."""
         if not self.is_valid():
             name, errors = next(iter(self.errors.items()))
-            raise ValidationError(f"{name}: {errors[0]}" if name != "__all__" else str(errors[0]))
+            if name == NON_FIELD_ERRORS:
+                raise ValidationError(str(errors[0]))
+            raise ValidationError(f"{name}: {errors[0]}", field=name)
         return self.cleaned_data
 
 

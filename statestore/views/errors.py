@@ -16,29 +16,72 @@ from statestore.db.errors import translate
 from statestore.errors import StateStoreError
 from statestore.forms.uploads import FileRefused
 from statestore.views.context import theme_of
+from statestore.views.in_place import in_place
+from statestore.views.kept_forms import page_of
 
 
 def error_page(request: HttpRequest, title: str, message: str, status: int) -> HttpResponse:
-    """Return a page of its own for an error, which asks no database for anything."""
-    context = {"title": title, "message": message, "status": status, "theme": theme_of(request)}
-    response = HttpResponse(render_to_string("statestore/error.html", context), status=status)
+    """Return a page for an error: in the frame for a signed-in user, else, or without our database, a bare one."""
+    context = {"title": title, "message": message, "status": status, "back": _back(request)}
+    response = HttpResponse(_framed(request, context) or _bare(request, context), status=status)
     if status == 503:
         response["Retry-After"] = "5"
     return response
 
 
-def page_of(request: HttpRequest, error: BaseException | None) -> HttpResponse | None:
-    """Return the page for an error of ours or of the database; None for another one."""
+def _framed(request: HttpRequest, context: dict[str, object]) -> str:
+    """Return the page in the frame, or nothing where the user is unknown: the frame shows what the user may see."""
+    try:
+        if not request.user.is_authenticated:
+            return ""
+        return render_to_string("statestore/error.html", context, request)
+    except (AttributeError, Error, StateStoreError):
+        return ""
+
+
+def _bare(request: HttpRequest, context: dict[str, object]) -> str:
+    return render_to_string("statestore/error.html", context | {"is_bare": True, "theme": theme_of(request)})
+
+
+def _back(request: HttpRequest) -> str:
+    """Return the page that led here, or nothing."""
+    try:
+        back = page_of(request)
+    except DisallowedHost:
+        return ""
+    return "" if back == request.get_full_path() else back
+
+
+def answer_to(request: HttpRequest, error: BaseException | None) -> HttpResponse | None:
+    """Return the answer to an error of ours or of the database, where it was made if it can be; None for another."""
     if isinstance(error, Error):
         error = translate(error)
     if not isinstance(error, StateStoreError):
         return None
-    return error_page(request, error.title, str(error), error.status)
+    return in_place(request, error) or error_page(request, error.title, str(error), error.status)
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
     """Return the page for an error outside of a view, such as of the session's database; Django's handler500."""
-    return page_of(request, sys.exc_info()[1]) or defaults.server_error(request)
+    return answer_to(request, sys.exc_info()[1]) or defaults.server_error(request)
+
+
+def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Return the page for what is not there; Django's handler404."""
+    said = exception.args[0] if exception.args else ""
+    message = said if isinstance(said, str) and said else "This page does not exist."
+    return error_page(request, "Not found", message, 404)
+
+
+def not_allowed(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Return the page for what the user's role does not allow; Django's handler403."""
+    return error_page(request, "Not allowed", _NOT_ALLOWED, 403)
+
+
+_NOT_ALLOWED: Final = (
+    "Your role does not allow this. Nothing was changed. Ask an administrator to add you to a group: viewer, operator,"
+    " manager or administrator."
+)
 
 
 def form_refused(request: HttpRequest, reason: str = "") -> HttpResponse:

@@ -14,7 +14,6 @@ from statestore.access.scope import Scope
 from statestore.db.fields import text_bytes
 from statestore.db.ids import RowId
 from statestore.db.routers import store_alias
-from statestore.errors import ValidationError
 from statestore.forms import MoveForm, TaskFilterForm
 from statestore.models.querysets import BY_CHANGE
 from statestore.tasks import graph as task_graph
@@ -117,10 +116,7 @@ def task_detail(request: HttpRequest, task_id: RowId) -> HttpResponse:
 def move_task(request: HttpRequest, task_id: RowId) -> HttpResponse:
     """Give a task another status, where it is the one that was seen."""
     task, form = _task_or_404(request, task_id), MoveForm(request.POST)
-    if not form.is_valid():
-        name, errors = next(iter(form.errors.items()))
-        raise ValidationError(f"The task was not moved. {name}: {errors[0]}")
-    status, etag = form.cleaned_data["status"], form.cleaned_data["etag"]
+    status, etag = form.checked["status"], form.checked["etag"]
     moved = task_service.move_task(store_alias(), task.pk, status, if_match=etag, by=actor(request))
     messages.success(request, f"Moved {moved} to {models.TaskStatus(status).label.lower()}.")
     back = request.POST.get("next", "")
