@@ -227,8 +227,11 @@ class StateStore:
         """Delete a snapshot. One that an undo would need goes too: the restore then says that it cannot be undone."""
         snapshots.delete_snapshot(self.using, snapshot_id, by=self.actor, among=self._snapshots(), if_match=if_match)
 
-    def restore_snapshot(self, snapshot_id: str, *, reason: str = "") -> models.Restore:
-        """Replace the agent's present state by a snapshot's, keep it as a safety snapshot, and return the restore."""
+    def restore_snapshot(self, snapshot_id: str, *, reason: str = "", status: str = "") -> models.Restore:
+        """Replace the agent's present state by a snapshot's, keep it as a safety snapshot, and return the restore.
+
+        With a `status` the agent's status is set in the same transaction; the undo sets it back.
+        """
         with translated_errors():
             if self.prefix is None:
                 snapshot = fast_rows.find(models.Snapshot, self.using, id=snapshot_id)
@@ -236,7 +239,7 @@ class StateStore:
                 snapshot = self._snapshots().without_state().filter(pk=snapshot_id).first()
         if snapshot is None:
             raise NotFound(f"Snapshot “{snapshot_id[:80]}” not found. Use list_snapshots to see all snapshots.")
-        return restore.restore_now(snapshot, by=self.actor, reason=reason, using=self.using)
+        return restore.restore_now(snapshot, by=self.actor, reason=reason, status=status, using=self.using)
 
     def delete_expired_snapshots(self, among: SnapshotQuerySet | None = None) -> int:
         """Delete the snapshots whose time is over, in chunks, and return how many went."""

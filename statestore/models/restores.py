@@ -58,6 +58,8 @@ class Restore(models.Model):
     transition_id = LenientText()
     undoes_id = LenientText(null=True, help_text="The restore that this one undid.")
     kind = models.CharField(max_length=20, null=True, help_text="whole, part, edit, revert or merge.")
+    status_before = LenientText(null=True, help_text="The agent's status before, where the restore changed it.")
+    status_after = LenientText(null=True, help_text="The status that was set, where the restore changed it.")
 
     objects = RestoreQuerySet.as_manager()
 
@@ -112,6 +114,7 @@ class SavedPlan(models.Model):
     expected_etag = models.CharField(max_length=64, help_text="The agent's row that the plan was made against.")
     hash_before = models.CharField(max_length=64)
     hash_after = models.CharField(max_length=64)
+    status = LenientText(blank=True, default="", help_text="The status to set, or empty to leave it.")
     approved_by = LenientText(blank=True, default="")
     approved_at = UnixSeconds(null=True)
 

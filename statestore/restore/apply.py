@@ -8,7 +8,7 @@ empty text, as that of any new agent does, and there is no safety snapshot. The 
 is still the one that was written; it is undone in turn from its safety snapshot.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from statestore import history, models
@@ -16,13 +16,14 @@ from statestore.access import audit, etags
 from statestore.access.audit import Actor
 from statestore.db import fast_rows, transactions
 from statestore.db.fields import readable
+from statestore.db.json_columns import as_text
 from statestore.db.routers import store_alias
 from statestore.errors import Conflict, DatabaseError
 from statestore.history import moments
 from statestore.models import validation
 from statestore.models.audit import Action
 from statestore.restore import rules
-from statestore.restore.plans import RestorePlan, agent_now, expecting, plan
+from statestore.restore.plans import RestorePlan, agent_now, expecting, plan, setting
 
 MOVED: Final = "The agent has changed since your preview. Nothing was written. Review the new differences."
 SAFETY_DESCRIPTION: Final = "Safety snapshot before"
@@ -106,13 +107,14 @@ def _write(
     undoes: models.Restore | None,
 ) -> models.Restore:
     now, words, using = models.now(), _words(planned, reason, undoes), planned.using
-    outgoing = agent.state_data
+    outgoing, status_before, status_after = agent.state_data, agent.status, planned.new_status
     safety = models.Snapshot(
         agent_id=agent.agent_id, state_data=outgoing, description=_safety_words(planned, reason, undoes), created_at=now
     )
     transition = models.Transition(
-        agent_id=agent.agent_id, state_before=outgoing, state_after=planned.text, reason=words, timestamp=now
-    )
+        agent_id=agent.agent_id, state_before=outgoing, state_after=planned.text, reason=words, timestamp=now,
+        metadata=_status_metadata(status_before, status_after, by) if status_after else None,
+    )  # fmt: skip
     restored = models.Restore(
         id=planned.restore_id or models.new_id(),
         agent_id=agent.agent_id,
@@ -126,6 +128,8 @@ def _write(
         safety_snapshot_id="" if agent.is_gone else safety.pk,
         transition_id=transition.pk,
         undoes_id=undoes.pk if undoes else None,
+        status_before=status_before if status_after else None,
+        status_after=status_after or None,
     )
     for row in (transition, restored) if agent.is_gone else (safety, transition, restored):
         fast_rows.insert(row, using)
@@ -135,7 +139,17 @@ def _write(
         hash_before=etag_before, hash_after=etag_after,
         detail={"restore": restored.pk, "moment": restored.moment, "kind": planned.kind, "reason": reason},
     )  # fmt: skip
+    if status_after:
+        audit.record(
+            Action.STATUS, agent, by=by, using=using, hash_before=etag_before, hash_after=etag_after,
+            before={"status": status_before}, after={"status": status_after}, detail={"restore": restored.pk},
+        )  # fmt: skip
     return restored
+
+
+def _status_metadata(before: str, after: str, by: Actor) -> str | None:
+    """Return the metadata of a transition that changes the status too, as `change_status` writes it."""
+    return as_text({"status": {"before": readable(before), "after": after}, "by": by.name})
 
 
 def _write_agent(agent: models.AgentState, planned: RestorePlan, now: int) -> str:
@@ -143,15 +157,18 @@ def _write_agent(agent: models.AgentState, planned: RestorePlan, now: int) -> st
     if planned.kind == "remove":
         agent.delete(using=planned.using)
         return ""
+    status = {"status": planned.new_status} if planned.new_status else {}
     if agent.is_gone:
         created = models.AgentState(
             key=agent.agent_id, agent_id=agent.agent_id, name=agent.agent_id, state_data=planned.text, created_at=now,
-            updated_at=now,
+            updated_at=now, **status,
         )  # fmt: skip
         created.save(using=planned.using, force_insert=True)
         return created.etag()
-    agent.state_data, agent.updated_at = planned.text, now
-    fast_rows.update(agent, planned.using, ["state_data", "updated_at"])
+    columns = {"state_data": planned.text, "updated_at": now, **status}
+    for name, value in columns.items():
+        setattr(agent, name, value)
+    fast_rows.update(agent, planned.using, columns)
     return agent.etag()
 
 
@@ -214,7 +231,10 @@ def plan_undo(restored: models.Restore, *, using: str | None = None) -> RestoreP
         agent = agent_now(restored.agent_id, using)
         if restored.has_created:
             return _plan_removal(agent, restored, using)
-    return plan(restored.agent_id, moments.AtSnapshot(restored.safety_snapshot_id), using=using)
+    planned = plan(restored.agent_id, moments.AtSnapshot(restored.safety_snapshot_id), using=using)
+    # A status that was changed again since is left as it is.
+    is_still_set = restored.status_after is not None and planned.agent.status == restored.status_after
+    return replace(planned, status=restored.status_before or "") if is_still_set else planned
 
 
 def _plan_removal(agent: models.AgentState, restored: models.Restore, using: str) -> RestorePlan:
@@ -237,9 +257,17 @@ def undo(restored: models.Restore, *, by: Actor, expected_etag: str | None = Non
 
 
 def restore_now(
-    snapshot: models.Snapshot, *, by: Actor, if_match: str | None = None, reason: str = "", using: str | None = None
+    snapshot: models.Snapshot,
+    *,
+    by: Actor,
+    if_match: str | None = None,
+    reason: str = "",
+    status: str = "",
+    using: str | None = None,
 ) -> models.Restore:
     """One-call restore of a snapshot; honours If-Match. Returns the restore, or raises Moved with the present ETag.
+
+    With a `status` the agent's status is set too.
 
     There is no preview whose warnings matter: plan and restore are one transaction, and the agent is read once. If the
     agent's row was deleted, it is created again.
@@ -249,12 +277,12 @@ def restore_now(
     with transactions.writing(using):
         agent = fast_rows.find(models.AgentState, using, agent_id=snapshot.agent_id, lock=True)
         if agent is None:
-            planned = plan(snapshot.agent_id, moments.AtSnapshot(snapshot.pk), using=using)
+            planned = setting(plan(snapshot.agent_id, moments.AtSnapshot(snapshot.pk), using=using), status)
             return apply(planned if if_match is None else expecting(planned, if_match), by=by, reason=reason)
         etag = agent.etag()
         etags.expect_etag(etag, if_match, MOVED)
         target = history.state_in(snapshot)
-        planned = RestorePlan(agent, target, etag, (), using, target.text, label=target.label)
+        planned = setting(RestorePlan(agent, target, etag, (), using, target.text, label=target.label), status)
         return _applied(agent, etag, planned, by=by, reason=reason)
 
 

@@ -15,6 +15,7 @@ from statestore.db.routers import store_alias
 from statestore.errors import NotFound
 from statestore.history import moments
 from statestore.jsondiff import parsing
+from statestore.models import validation
 from statestore.restore import limits, path_selection
 from statestore.restore.path_selection import Edits, MergeConflict, Side
 
@@ -37,7 +38,8 @@ class RestorePlan:
     """What a restore would do: the agent as it was when planned, the state to put back, and what speaks against it.
 
     `text` is that state: `target.text`, or what was made of it. `kind` says how: whole, part, edit, revert, merge; or
-    remove, which takes an agent away again that a restore had created.
+    remove, which takes an agent away again that a restore had created. `status` is what its status is set to, or
+    empty to leave it.
     A plan with `clashes` is not ready: each must be chosen first.
     """
 
@@ -52,6 +54,13 @@ class RestorePlan:
     clashes: tuple[MergeConflict, ...] = ()
     restore_id: str | None = None
     approved_by: str = ""
+    status: str = ""
+
+    @property
+    def new_status(self) -> str:
+        """The status that the restore sets, or nothing if the agent has it already or it is left alone."""
+        is_other = self.kind != "remove" and self.status != self.agent.status
+        return self.status if is_other else ""
 
     @property
     def changes_nothing(self) -> bool:
@@ -113,7 +122,15 @@ def plan_merge(planned: RestorePlan, base: str, *, sides: Mapping[str, Side] | N
     text, clashes = path_selection.merge(base, planned.agent.state_data, planned.text, sides)
     merged = made(planned.agent, planned.target, planned.using, text=text, kind="merge", clashes=clashes,
                  label=f"{planned.label}, merged with later changes")  # fmt: skip
-    return replace(merged, restore_id=planned.restore_id, approved_by=planned.approved_by)
+    return replace(merged, restore_id=planned.restore_id, approved_by=planned.approved_by, status=planned.status)
+
+
+def setting(planned: RestorePlan, status: str) -> RestorePlan:
+    """Return the plan which also sets the agent's status; empty leaves it."""
+    if not status:
+        return planned
+    validation.check_columns(models.AgentState, {"status": status})
+    return replace(planned, status=status)
 
 
 def made(

@@ -33,6 +33,7 @@ def save(planned: RestorePlan, *, by: Actor, reason: str = "") -> models.SavedPl
         expected_etag=planned.expected_etag,
         hash_before=planned.agent.state_hash(),
         hash_after=models.sha256(planned.text),
+        status=planned.status,
     )
     with transactions.writing(planned.using):
         row.save(using=planned.using, force_insert=True)
@@ -57,7 +58,9 @@ def reopen(row: models.SavedPlan, *, using: str | None = None) -> RestorePlan:
         planned = made(agent, target, using, text=row.state_data, label=row.label, kind=row.kind)
     if models.sha256(planned.text) != row.hash_after:
         raise Conflict("The state this plan restores has changed since the plan was made. Create a new plan.")
-    planned = replace(planned, kind=row.kind, label=row.label, restore_id=row.pk, approved_by=row.approved_by)
+    planned = replace(
+        planned, kind=row.kind, label=row.label, restore_id=row.pk, approved_by=row.approved_by, status=row.status
+    )
     return expecting(planned, row.expected_etag)
 
 

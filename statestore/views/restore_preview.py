@@ -114,6 +114,12 @@ def _done(
 
 def _planned(form: RestoreForm, agent: models.AgentState, transition: models.Transition | None) -> restore.RestorePlan:
     """Return the plan of a form."""
+    return restore.setting(_planned_state(form, agent, transition), form.cleaned_data["status"])
+
+
+def _planned_state(
+    form: RestoreForm, agent: models.AgentState, transition: models.Transition | None
+) -> restore.RestorePlan:
     if transition is not None:
         return restore.plan_revert(agent.agent_id, transition.pk, sides=form.sides())
     values = form.cleaned_data
@@ -160,6 +166,7 @@ def preview(
         "result": StateView(planned.text) if planned.kind != "whole" else None,
         "outcome": ComparisonView(agent.state_data, planned.text) if planned.kind in ("part", "edit") else None,
         "reason_form": form or ReasonForm(auto_id=False),
+        "status_choices": models.AgentStatus.choices,
         "clashes": [_clash(clash) for clash in planned.clashes],
         **(_as_asked(form, planned) if form is not None else {"ticked": None}),
         **_consequences(planned, from_moment=from_moment),
@@ -245,7 +252,7 @@ def moved(
     seen = history.recorded_state(agent_id, seen_hash)
     can_merge = seen is not None and transition is None and (form is not None or planned.kind == "whole")
     if planned.kind in ("part", "edit", "merge") and planned.restore_id is None:
-        planned = restore.plan(agent_id, planned.target.moment)
+        planned = restore.setting(restore.plan(agent_id, planned.target.moment), planned.status)
     context = preview(planned, transition=transition) | {
         "conflict": str(conflict),
         "moved": None if seen is None else ComparisonView(seen, planned.agent.state_data),

@@ -7,10 +7,10 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.views.decorators.http import require_POST, require_safe
 
-from statestore import models, restore
+from statestore import history, models, restore
 from statestore.db.ids import RowId
 from statestore.errors import Conflict, NotFound
-from statestore.forms import PageForm
+from statestore.forms import PageForm, StatusForm
 from statestore.history import moments
 from statestore.views.access import actor, require, scope
 from statestore.views.diff_view import ComparisonView
@@ -44,20 +44,50 @@ def restore_detail(request: HttpRequest, restore_id: RowId) -> HttpResponse:
     done = seen.restores().named(restore_id)
     if done is None:
         return _plan_detail(request, restore_id)
-    agent = seen.agents().filter(agent_id=done.agent_id).first()
+    agent, standing = seen.agents().filter(agent_id=done.agent_id).first(), restore.verify(done)
     transition = seen.transitions().filter(pk=done.transition_id).first()
-    context = {
+    context: dict[str, object] = {
         "place": "restores",
         "restore": done,
         "agent": agent,
         "etag": agent.etag() if agent else models.GONE_ETAG,
-        "standing": restore.verify(done),
+        "standing": standing,
         "transition": transition,
         "comparison": ComparisonView(transition.state_before, transition.state_after) if transition else None,
         "undone_by": seen.restores().filter(undoes_id=done.pk).newest_first().first(),
         "undoes": seen.restores().filter(pk=done.undoes_id).first() if done.undoes_id else None,
     }
+    if agent is not None and not agent.is_deleted and standing.in_force:
+        context |= {"next": _next_step(agent, done), "aftermath": _not_undone(done)}
+        context["status_form"] = StatusForm(auto_id=False, initial={"status": "idle"})
     return render_page(request, "restores/detail.html", context)
+
+
+def _next_step(agent: models.AgentState, done: models.Restore) -> str:
+    """Return what a person should know or do, now that the agent's state is restored."""
+    if agent.status == "failed":
+        return (
+            "The agent is still marked as failed: the restore changed its state, not its status. Set the status that"
+            " its orchestrator continues from."
+        )
+    if agent.is_active:
+        return (
+            f"The agent is {agent.status} and may overwrite this state with its next save. Check on its timeline that"
+            " it works from the restored state."
+        )
+    return (
+        f"The agent is {agent.status or 'without a status'}. Its orchestrator continues from this state when it starts"
+        " the agent again."
+    )
+
+
+def _not_undone(done: models.Restore) -> restore.SideEffects | None:
+    """Return what the agent has done since the moment that was restored; None if that moment is gone."""
+    try:
+        known = history.state_at(done.agent_id, moments.parse(done.moment))
+    except NotFound:
+        return None
+    return restore.side_effects_of(done.agent_id, known.at)
 
 
 def _plan_detail(request: HttpRequest, plan_id: RowId) -> HttpResponse:

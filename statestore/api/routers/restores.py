@@ -68,6 +68,10 @@ def create_restore(request: HttpRequest, body: RestoreIn) -> HttpResponse:
 
 
 def _planned(agent: models.AgentState, body: RestoreIn) -> restore.RestorePlan:
+    return restore.setting(_planned_state(agent, body), body.status or "")
+
+
+def _planned_state(agent: models.AgentState, body: RestoreIn) -> restore.RestorePlan:
     sides: Any = body.sides
     if body.revert is not None:
         return restore.plan_revert(agent.agent_id, body.revert, sides=sides)

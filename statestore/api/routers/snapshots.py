@@ -11,9 +11,8 @@ from statestore.api.idempotency import run_in_transaction, run_resumable
 from statestore.api.resources import Resource, find_agent, find_past
 from statestore.api.responses import answer, if_match, if_match_of_present, no_content, page_of, written
 from statestore.api.routers.restores import answered
-from statestore.api.schemas.agents import NO_REASON, ReasonIn
 from statestore.api.schemas.common import AgentPageIn, Listed, PageIn
-from statestore.api.schemas.restores import RestoredOut
+from statestore.api.schemas.restores import NO_STATUS, RestoredOut, RestoreSnapshotIn
 from statestore.api.schemas.snapshots import (
     PLAIN_SNAPSHOT,
     DeletedOut,
@@ -86,7 +85,7 @@ def delete_snapshot(request: HttpRequest, snapshot_id: str) -> HttpResponse:
 
 
 @calls.action("/snapshots/{snapshot_id}/restore", {201: RestoredOut}, scope="restore", may="restore_agent")
-def restore_snapshot(request: HttpRequest, snapshot_id: str, body: ReasonIn = NO_REASON) -> HttpResponse:
+def restore_snapshot(request: HttpRequest, snapshot_id: str, body: RestoreSnapshotIn = NO_STATUS) -> HttpResponse:
     """Restore an agent from a snapshot, in one call.
 
     `If-Match` takes the agent's ETag; if the agent has changed, nothing is written. Without it the agent's current
@@ -95,7 +94,10 @@ def restore_snapshot(request: HttpRequest, snapshot_id: str, body: ReasonIn = NO
 
     def write() -> HttpResponse:
         row = SNAPSHOT.find(request, snapshot_id)
-        applied = restore_now(row, by=caller(request).actor, if_match=if_match_of_present(request), reason=body.reason)
+        applied = restore_now(
+            row, by=caller(request).actor, if_match=if_match_of_present(request), reason=body.reason,
+            status=body.status or "",
+        )  # fmt: skip
         return answered(request, applied)
 
     return run_in_transaction(request, write)

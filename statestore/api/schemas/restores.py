@@ -1,10 +1,11 @@
 """Restores: plans, previews, results."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
+from ninja.params.functions import Body
 from pydantic import BeforeValidator, Field, model_validator
 
-from statestore.api.schemas.agents import Moment
+from statestore.api.schemas.agents import Moment, ReasonIn, Status
 from statestore.api.schemas.common import ADDRESS, Id, In, Out, PageIn, Reason, SparseOut
 from statestore.api.schemas.fields import (
     Address,
@@ -46,6 +47,7 @@ class RestoreIn(In):
         dict[str, Literal["ours", "theirs"]], Field(description="For each conflicting path, the side to use.")
     ] = {}
     reason: Reason = ""
+    status: Annotated[Status | None, Field(description="The status to set in the same transaction.")] = None
     dry_run: Annotated[bool, Field(description="Only preview, write nothing.")] = False
 
     @model_validator(mode="after")
@@ -55,6 +57,16 @@ class RestoreIn(In):
         if self.revert is not None and (self.paths is not None or self.edits or self.seen_hash):
             raise ValueError("revert can only be combined with sides")
         return self
+
+
+class RestoreSnapshotIn(ReasonIn):
+    """Why a snapshot is restored, and the status to set with it."""
+
+    status: Annotated[Status | None, Field(description="The status to set in the same transaction.")] = None
+
+
+# The default for a request without a body.
+NO_STATUS: Any = Body(RestoreSnapshotIn())
 
 
 class CautionOut(Out):
@@ -121,6 +133,8 @@ class RestoredOut(Out):
     at_seconds: StoredSeconds
     hash_before: str
     hash_after: str
+    status_before: Annotated[TextOrNull, Field(description="Null if the restore left the status alone.")]
+    status_after: Annotated[TextOrNull, Field(description="The status that the restore set.")]
     safety_snapshot_id: Annotated[TextOrNull, Field(description="Null if the restore created the agent again.")]
     transition_id: Text
     undoes: OptionalText = Field(validation_alias="undoes_id")
@@ -158,6 +172,7 @@ class PlanOut(Out):
     expected_etag: str
     hash_before: str
     hash_after: str
+    status: Annotated[TextOrNull, Field(description="The status to set; null leaves it.")]
     url: Annotated[str, api_url("get_restore")] = Field(validation_alias="id")
     page: Annotated[str, page_url("restore")] = Field(validation_alias="id")
 
