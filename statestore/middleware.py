@@ -221,6 +221,9 @@ class BoundedEffort:
             return self.respond(request)
 
 
+_FORMS_ONLY: Final = "This address takes the forms of other pages. Nothing was changed. Go back and send the form."
+
+
 class StoreErrors:
     """Answers each failure of the store with a page that says what happened, what was not changed, and what to do."""
 
@@ -228,7 +231,13 @@ class StoreErrors:
         self.respond = respond
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        return self.respond(request)
+        response = self.respond(request)
+        match = request.resolver_match
+        if response.status_code == 405 and match is not None and "api" not in match.app_names:
+            page = error_page(request, "Nothing to show here", _FORMS_ONLY, 405)
+            page["Allow"] = response["Allow"]
+            return page
+        return response
 
     def process_view(self, request: HttpRequest, view: object, args: object, kwargs: object) -> HttpResponse | None:
         """Answer with one page that says what to do where the store cannot be used, before SQLite would create it."""

@@ -10,6 +10,7 @@ from statestore.views import (
     bisect,
     blame,
     browsers,
+    bulk,
     capture,
     changes,
     commits,
@@ -44,7 +45,8 @@ urlpatterns = [
     path("theme/", context.choose_theme, name="theme"),
     # agents
     path("agents/", agents.agent_list, name="agents"),
-    path("agents/bulk/", agents.bulk_action, name="agents-bulk"),
+    path("agents/bulk/", bulk.bulk_action, name="agents-bulk"),
+    path("agents/bulk/<int:started_at>/<uuid:group>/", bulk.bulk_done, name="bulk-done"),
     path("agents/<anyid:agent_id>/", agents.agent_detail, name="agent"),
     path("agents/<anyid:agent_id>/state/", states.raw_state, name="agent-state"),
     path("agents/<anyid:agent_id>/branch/", states.branch, name="agent-branch"),

@@ -1,7 +1,9 @@
 """Actions on many agents, each in a transaction of its own, with a reason for each refusal."""
 
+import json
+import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from statestore import models
@@ -9,7 +11,8 @@ from statestore.access.audit import Actor
 from statestore.agents import limits
 from statestore.agents.service import change_status
 from statestore.agents.snapshots import take_snapshot
-from statestore.errors import StateStoreError, ValidationError
+from statestore.errors import Moved, StateStoreError, ValidationError
+from statestore.models.audit import Action, AuditQuerySet
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,34 +24,107 @@ class Outcome:
     refusal: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class StatusChange:
+    """One agent's part of an action on several: its status before and after."""
+
+    agent_id: str
+    before: str
+    after: str
+
+
+Verb = Callable[[str], models.Snapshot | models.Transition | None]
+
+
 def snapshot_each(
     using: str, agent_ids: Sequence[str], description: str = "", *, by: Actor, seed: str | None = None
 ) -> list[Outcome]:
     """Take a snapshot of each agent, and return the results; with the same seed none is taken twice."""
-
-    def take(agent_id: str) -> models.Snapshot:
-        made_id = None if seed is None else str(uuid.uuid5(uuid.NAMESPACE_OID, f"{seed} {agent_id}"))
-        return take_snapshot(using, agent_id, description or "Taken with others", by=by, made_id=made_id)
-
-    return _each(agent_ids, take)
+    return list(_each(_checked(agent_ids), _snapshot(using, description, by, seed)))
 
 
 def change_status_of_each(
     using: str, agent_ids: Sequence[str], status: str, *, by: Actor, reason: str = ""
 ) -> list[Outcome]:
     """Change the status of each agent, and return the results; agents that have it already are left alone."""
-    return _each(agent_ids, lambda agent_id: change_status(using, agent_id, status, by=by, reason=reason))
+    return list(_each(_checked(agent_ids), _status(using, status, by, reason)))
 
 
-def _each(agent_ids: Sequence[str], verb: Callable[[str], models.Snapshot | models.Transition | None]) -> list[Outcome]:
+def snapshot_in_time(using: str, agent_ids: Sequence[str], *, by: Actor) -> list[Outcome]:
+    """Take a snapshot of each agent, for as long as one request may; return the results of those that were reached."""
+    return list(_in_time(agent_ids, _snapshot(using, "", by, None)))
+
+
+def change_status_in_time(
+    using: str, agent_ids: Sequence[str], status: str, *, by: Actor, reason: str = "", group: str
+) -> list[Outcome]:
+    """Change the status of each agent, for as long as one request may; return the results of those that were reached.
+
+    `group` names the action: `changes_of` finds its parts, `undo_group` undoes them.
+    """
+    return list(_in_time(agent_ids, _status(using, status, by, reason, group)))
+
+
+def changes_of(entries: AuditQuerySet, group: str, started_at: int) -> list[StatusChange]:
+    """Return what an action on several agents changed, as the audit log has it."""
+    rows = entries.with_action(Action.STATUS).filter(
+        at__gte=started_at, at__lte=started_at + limits.GROUP_SECONDS, detail__contains=group
+    )
+    return [
+        StatusChange(str(row.row_id), json.loads(row.before or "{}")["status"], json.loads(row.after or "{}")["status"])
+        for row in rows.order_by("id")
+    ]
+
+
+def undo_group(using: str, changes: Sequence[StatusChange], *, by: Actor, group: str) -> list[Outcome]:
+    """Set the status of each agent back that still has the one it was given; return the results.
+
+    `group` names the undo, which can be undone in turn.
+    """
+    given = {change.agent_id: change for change in changes}
+
+    def set_back(agent_id: str) -> models.Transition | None:
+        change = given[agent_id]
+        agent = models.AgentState.objects.using(using).without_state().filter(agent_id=agent_id).first()
+        if agent is not None and agent.status == change.before:
+            return None
+        if agent is not None and agent.status != change.after:
+            raise Moved(f"Its status was changed to {agent.status} since. It was left alone.")
+        return change_status(using, agent_id, change.before, by=by, reason="undo", group=group)
+
+    return list(_in_time(list(given), set_back))
+
+
+def _snapshot(using: str, description: str, by: Actor, seed: str | None) -> Verb:
+    def take(agent_id: str) -> models.Snapshot:
+        made_id = None if seed is None else str(uuid.uuid5(uuid.NAMESPACE_OID, f"{seed} {agent_id}"))
+        return take_snapshot(using, agent_id, description or "Taken with others", by=by, made_id=made_id)
+
+    return take
+
+
+def _status(using: str, status: str, by: Actor, reason: str, group: str = "") -> Verb:
+    return lambda agent_id: change_status(using, agent_id, status, by=by, reason=reason, group=group)
+
+
+def _checked(agent_ids: Sequence[str]) -> list[str]:
     chosen = list(dict.fromkeys(agent_ids))
     if not 1 <= len(chosen) <= limits.BULK_AGENTS:
         raise ValidationError(f"Select 1 to {limits.BULK_AGENTS} agents. Nothing was changed.")
-    return [_outcome(agent_id, verb) for agent_id in chosen]
+    return chosen
 
 
-def _outcome(agent_id: str, verb: Callable[[str], models.Snapshot | models.Transition | None]) -> Outcome:
-    try:
-        return Outcome(agent_id, verb(agent_id))
-    except StateStoreError as error:
-        return Outcome(agent_id, refusal=str(error))
+def _in_time(agent_ids: Sequence[str], verb: Verb) -> Iterator[Outcome]:
+    ends_at = time.monotonic() + limits.REQUEST_SECONDS
+    for outcome in _each(agent_ids, verb):
+        yield outcome
+        if time.monotonic() > ends_at:
+            return
+
+
+def _each(agent_ids: Sequence[str], verb: Verb) -> Iterator[Outcome]:
+    for agent_id in agent_ids:
+        try:
+            yield Outcome(agent_id, verb(agent_id))
+        except StateStoreError as error:
+            yield Outcome(agent_id, refusal=str(error))

@@ -3,6 +3,12 @@
 from typing import Final
 
 BULK_AGENTS: Final = 200
+# A person may choose all agents that match a filter, up to this many.
+MATCHING_AGENTS: Final = 5_000
+# One request of a person acts for this long. The next one goes on with the rest.
+REQUEST_SECONDS: Final = 8
+# The entries of one action on several agents are looked for within this time from its beginning.
+GROUP_SECONDS: Final = 3600
 # One transaction deletes this many rows: the orchestrator waits for it.
 DELETED_ROWS: Final = 200
 # The cost of capture is measured for states of these sizes, for this long each.

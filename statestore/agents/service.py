@@ -156,8 +156,12 @@ def change_status(
     prefix: str | None = None,
     reason: str = "",
     if_match: str | None = None,
+    group: str = "",
 ) -> models.Transition | None:
-    """Change an agent's status and return the transition that records it, or None if it had that status already."""
+    """Change an agent's status and return the transition that records it, or None if it had that status already.
+
+    `group` names, in the audit log, the action on several agents that this one is a part of.
+    """
     validation.check_columns(models.AgentState, {"status": status})
     validation.check_columns(models.Transition, {"reason": reason})
     if not status.strip():
@@ -174,7 +178,7 @@ def change_status(
         transition = record_change(using, agent, agent.state_data, words, by=by, status=statuses)
         audit.record(
             Action.STATUS, agent, by=by, using=using, before={"status": before}, after={"status": status},
-            hash_before=hash_before, hash_after=agent.etag(),
+            hash_before=hash_before, hash_after=agent.etag(), detail={"group": group} if group else None,
         )  # fmt: skip
     return transition
 

@@ -47,17 +47,40 @@ class ReasonForm(CheckedForm):
     )
 
 
-class BulkForm(CheckedForm):
-    """One thing to do to each of the chosen agents: a snapshot, or a status to give."""
+class BulkForm(ReasonForm):
+    """One thing to do to each of the chosen agents, or to all that match a filter: a snapshot, a status, a restore.
 
-    action = forms.ChoiceField(choices=[(action, action) for action in ("snapshot", "status")])
-    status = forms.CharField(required=False, max_length=200)
+    Nothing is done before it is `confirmed`; `after` is the last agent that an earlier request has reached, `group` and
+    `started_at` name the action that it goes on with.
+    """
+
+    action = forms.ChoiceField(choices=[(action, action) for action in ("snapshot", "status", "restore")])
+    status = forms.CharField(
+        required=False, max_length=200, label="New status",
+        widget=forms.Select(choices=[(value, str(label).lower()) for value, label in models.AgentStatus.choices]),
+    )  # fmt: skip
+    every = forms.BooleanField(required=False)
+    filter = forms.CharField(required=False, max_length=8000)
+    confirmed = forms.BooleanField(required=False)
+    at = TimeField(label="Time (UTC)", placeholder="2026-11-21 18:02:11")
+    after = forms.CharField(required=False, max_length=8000)
+    group = forms.UUIDField(required=False)
+    started_at = forms.IntegerField(required=False, min_value=0, max_value=2**40)
 
     def clean(self) -> dict[str, object]:
         values: dict[str, object] = super().clean() or {}
+        if not values.get("confirmed"):
+            return values
         if values.get("action") == "status" and values.get("status") not in models.AgentStatus.values:
-            raise forms.ValidationError("Choose a status. Nothing was changed.")
+            self.add_error("status", "Choose a status.")
+        if values.get("action") == "restore" and values.get("at", 0) is None:
+            self.add_error("at", "Choose a time to restore to.")
         return values
+
+    @property
+    def is_asked_again(self) -> bool:
+        """Whether only what is typed on the page that asks for it is wrong."""
+        return bool(self.errors) and set(self.errors) <= {"status", "at", "reason"}
 
 
 class RestoreForm(ReasonForm):

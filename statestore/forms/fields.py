@@ -30,8 +30,9 @@ class MomentField(forms.CharField):
 class TimeField(forms.CharField):
     """A time as seconds since 1970 or in ISO 8601, in UTC where no zone is said; None if none is given."""
 
-    def __init__(self) -> None:
-        super().__init__(required=False, max_length=60)
+    def __init__(self, *, label: str | None = None, placeholder: str = "") -> None:
+        widget = forms.TextInput({"placeholder": placeholder, "spellcheck": "false"} if placeholder else None)
+        super().__init__(required=False, max_length=60, label=label, widget=widget)
 
     def clean(self, value: object) -> int | None:
         """Return whole seconds since 1970 UTC."""

@@ -8,7 +8,7 @@ from django import forms
 from statestore import models, search, sessions
 from statestore.access.scope import Scope
 from statestore.db import pagination
-from statestore.forms.fields import QueryField, TimeField
+from statestore.forms.fields import CheckedForm, QueryField, TimeField
 from statestore.models.agents import AgentQuerySet
 from statestore.models.tasks import TaskQuerySet
 
@@ -53,7 +53,7 @@ class AgentFilterForm(PageForm):
 
     def agents(self) -> AgentQuerySet:
         """Return the agents that the checked values ask for, without their states."""
-        return self.chosen().without_state().with_size().with_last_reason()
+        return self.chosen().without_state().with_size()
 
     def chosen(self) -> AgentQuerySet:
         """Return the agents that the checked values ask for."""
@@ -80,7 +80,7 @@ class AgentFilterForm(PageForm):
         return SORTS[self.cleaned_data["sort"] or "changed"]
 
 
-class FleetForm(AgentFilterForm):
+class FleetForm(AgentFilterForm, CheckedForm):
     """Which agents, and the time that they are put back to."""
 
     at = TimeField()

@@ -11,6 +11,7 @@ blame          what set each leaf of the state
 value_history  every value that one path ever had
 bisect         when a condition became true
 across         what changed across all agents
+recent         the last changes of many agents, for a list
 diagnosis      since when an agent is in trouble, and what began it
 commits        at which git commit something happened
 """
@@ -21,6 +22,7 @@ from statestore.history.blame import Blame, blame
 from statestore.history.commits import commits
 from statestore.history.diagnosis import Diagnosis, diagnose
 from statestore.history.past import Past, Position, Record
+from statestore.history.recent import Recent, recent_changes
 from statestore.history.remains import find_agent, remains_of
 from statestore.history.state_at import (
     KnownState,
@@ -48,6 +50,7 @@ __all__ = [
     "Past",
     "PathHistory",
     "Position",
+    "Recent",
     "Record",
     "Span",
     "ValueChange",
@@ -64,6 +67,7 @@ __all__ = [
     "neighbours",
     "not_there",
     "path_history",
+    "recent_changes",
     "recorded_state",
     "remains_of",
     "span_of",

@@ -38,5 +38,7 @@ REPEATED_STATES: Final = 3
 REPEATED_BYTES: Final = 16 * 1024 * 1024
 # Of the changes of all agents in a range of time, so many of the newest are searched for a text.
 SEARCHED_CHANGES: Final = 5_000
+# A list of agents shows the sizes of so many of the last states of each.
+LISTED_CHANGES: Final = 24
 # So many transitions in a row with one reason are one row of a timeline.
 FOLDED_RECORDS: Final = 3

@@ -31,6 +31,10 @@ LONG_ID_CANDIDATES = 200
 class AddressedQuerySet(QuerySet[Row]):
     """Rows that a URL can name."""
 
+    def count_up_to(self, most: int) -> int:
+        """Return the number of rows, or one more than `most` if there are more."""
+        return self.order_by().values("pk")[: most + 1].count()
+
     def named(self, address: RowId, column: str = "pk") -> Row | None:
         """Return the row whose column is the id that an address names, or None."""
         if isinstance(address, HashedId):
@@ -68,12 +72,14 @@ def hourly(rows: QuerySet[Row], column: str, start: int) -> dict[int, int]:
 
 
 def some_of_each(
-    rows: QuerySet[Any, object], column: str, values: Sequence[object], most: int
+    rows: QuerySet[Any, object], column: str, values: Sequence[object], most: int, *, order: Sequence[str] = ()
 ) -> list[list[tuple[object, ...]]]:
     """Return, for each of some values of a column, the columns of up to `most` rows that have it, in one query.
 
-    `rows` is a `values_list`. A window over the rows of all values would read every one of them to give a few.
+    `rows` is a `values_list`; with an `order` its first ones are taken. A window over the rows of all values would read
+    every one of them to give a few.
     """
+    rows = rows.order_by(*order)
     # To compile a part takes as long as to run it: once for all plain texts.
     for_any, bound_for_any = _few(rows, column, _ANY_TEXT, most)
     parts, parameters = [], list[Any]()
@@ -105,7 +111,7 @@ _ANY_TEXT: Final = "any text"
 
 def _few(rows: QuerySet[Any, object], column: str, value: object, most: int) -> tuple[str, list[Any]]:
     """Return the statement for up to `most` rows with a value, and its parameters."""
-    sql, bound = rows.filter(**{column: value}).order_by()[:most].query.get_compiler(rows.db).as_sql()
+    sql, bound = rows.filter(**{column: value})[:most].query.get_compiler(rows.db).as_sql()
     return sql, list(bound)
 
 

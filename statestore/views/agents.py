@@ -1,17 +1,18 @@
 """Agents: the list, one agent with its past, and what can be done to it."""
 
+from dataclasses import dataclass
+
 from django.contrib import messages
-from django.forms import Form
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.views.decorators.http import require_POST, require_safe
 
 from statestore import history, models
 from statestore.access.scope import Scope
-from statestore.agents import bulk, processes
-from statestore.db.ids import RowId, from_address
-from statestore.errors import ValidationError
-from statestore.forms import AgentFilterForm, BulkForm, ReasonForm, SnapshotForm, StateForm, StatusForm, sent
+from statestore.agents import limits as agent_limits
+from statestore.agents import processes
+from statestore.db.ids import RowId
+from statestore.forms import AgentFilterForm, ReasonForm, SnapshotForm, StateForm, StatusForm
 from statestore.history import moments
 from statestore.models.agents import in_order
 from statestore.views.access import agent_or_404, past_or_404, require, require_viewer, scope, store
@@ -20,10 +21,10 @@ from statestore.views.htmx import render_live, render_page
 from statestore.views.json_links import json_twin
 from statestore.views.sign_in import confirmed
 from statestore.views.states import StateView
+from statestore.views.svg import sparkline
 
 TIMELINE_ROWS = 30
 SIDE_ROWS = 10
-BULK_PERMISSIONS = {"snapshot": "snapshot_agent", "status": "change_agent_status"}
 
 
 @require_safe
@@ -45,8 +46,40 @@ def agent_list(request: HttpRequest) -> HttpResponse:
         "processes": processes.newest(seen.using) if seen.is_unrestricted else [],
     }
     if form.is_valid():
-        context["page"] = form.page(seen.agents(form.agents()), form.order())
+        context |= _listed(request, form, seen)
     return render_live(request, "agents/list.html", context, fragment="agents/_rows.html")
+
+
+@dataclass(frozen=True, slots=True)
+class ListedAgent:
+    """One row of the list: the agent, its last reason, how often in a row, and the sizes of its last states, drawn."""
+
+    agent: models.AgentState
+    recent: history.Recent
+    steps: str
+
+
+def _listed(request: HttpRequest, form: AgentFilterForm, seen: Scope) -> dict[str, object]:
+    """Return a page of agents, and how many match in all, up to as many as can be chosen at once."""
+    page = form.page(seen.agents(form.agents()), form.order())
+    recent = history.recent_changes([agent.agent_id for agent in page.rows], using=seen.using)
+    filters = request.GET.copy()
+    for name in ("cursor", "size", "sort"):
+        filters.pop(name, None)
+    return {
+        "page": page,
+        "listed": [
+            ListedAgent(agent, one, sparkline.steps(one.sizes)) for agent, one in zip(page.rows, recent, strict=True)
+        ],
+        "matching": _matching(form, seen),
+        "most": agent_limits.MATCHING_AGENTS,
+        "filter": filters.urlencode(),
+        "sort": form.cleaned_data["sort"] or "changed",
+    }
+
+
+def _matching(form: AgentFilterForm, seen: Scope) -> int:
+    return seen.agents(form.chosen()).count_up_to(agent_limits.MATCHING_AGENTS)
 
 
 @require_safe
@@ -110,11 +143,8 @@ def _gone(request: HttpRequest, agent: models.AgentState) -> HttpResponse:
 def take_snapshot(request: HttpRequest, agent_id: RowId) -> HttpResponse:
     """Take a snapshot of an agent's state now."""
     agent, form = agent_or_404(request, agent_id), SnapshotForm(request.POST)
-    if not form.is_valid():
-        raise ValidationError(f"No snapshot was taken. {_first_error(form)}")
-    snapshot = store(request).create_snapshot(
-        agent.agent_id, form.cleaned_data["description"], expires_at=form.expires_at()
-    )
+    description = form.checked["description"]
+    snapshot = store(request).create_snapshot(agent.agent_id, description, expires_at=form.expires_at())
     messages.success(request, f"Snapshot taken: {snapshot}.")
     return redirect(agent)
 
@@ -124,9 +154,7 @@ def take_snapshot(request: HttpRequest, agent_id: RowId) -> HttpResponse:
 def change_status(request: HttpRequest, agent_id: RowId) -> HttpResponse:
     """Change an agent's status, recorded as a transition."""
     agent, form = agent_or_404(request, agent_id), StatusForm(request.POST)
-    if not form.is_valid():
-        raise ValidationError(f"The status was not changed. {_first_error(form)}")
-    status, reason = form.cleaned_data["status"], form.cleaned_data["reason"]
+    status, reason = form.checked["status"], form.checked["reason"]
     changed = store(request).update_agent_status(agent.agent_id, status, reason=reason)
     messages.success(request, f"Status changed to {status}." if changed else f"The status is already {status}.")
     return redirect(agent)
@@ -137,7 +165,7 @@ def change_status(request: HttpRequest, agent_id: RowId) -> HttpResponse:
 def delete_agent(request: HttpRequest, agent_id: RowId) -> HttpResponse:
     """Move an agent to the trash."""
     agent, form = agent_or_404(request, agent_id), ReasonForm(request.POST)
-    store(request).delete_agent(agent.agent_id, reason=form.cleaned_data["reason"] if form.is_valid() else "")
+    store(request).delete_agent(agent.agent_id, reason=form.checked["reason"])
     messages.success(request, f"Moved {agent} to the trash. Its state and history are kept.")
     return redirect("trash")
 
@@ -160,36 +188,3 @@ def purge_agent(request: HttpRequest, agent_id: RowId) -> HttpResponse:
     store(request).purge_agent(agent.agent_id)
     messages.success(request, f"Permanently deleted {agent} with its transitions and snapshots.")
     return redirect("trash")
-
-
-@require_POST
-@require_viewer
-def bulk_action(request: HttpRequest) -> HttpResponse:
-    """Apply one action to the selected agents, and report how many it worked for and why not for the others."""
-    form = BulkForm(request.POST)
-    chosen = [_agent_id(request, address) for address in sent(form, "agent")]
-    action, status = form.checked["action"], form.checked["status"]
-    acting = require(BULK_PERMISSIONS[action])(store)(request)
-    if action == "snapshot":
-        what, outcomes = "Took snapshots of", bulk.snapshot_each(acting.using, chosen, by=acting.actor)
-    else:
-        what = f"Status set to {status} for"
-        outcomes = bulk.change_status_of_each(acting.using, chosen, status, by=acting.actor)
-    failures = [f"{outcome.agent_id[:60]}: {outcome.refusal}" for outcome in outcomes if outcome.refusal]
-    done = len(outcomes) - len(failures)
-    messages.success(request, f"{what} {done} agent{'' if done == 1 else 's'}.")
-    for failure in failures[:10]:
-        messages.error(request, failure)
-    return redirect("agents")
-
-
-def _agent_id(request: HttpRequest, address: str) -> str:
-    try:
-        return str(agent_or_404(request, from_address(address)).agent_id)
-    except ValueError:
-        raise ValidationError("A selected agent has an invalid id. Nothing was changed.") from None
-
-
-def _first_error(form: Form) -> str:
-    name, errors = next(iter(form.errors.items()))
-    return f"{name}: {errors[0]}"

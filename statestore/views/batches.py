@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping
+from typing import Final
 
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
@@ -9,13 +10,18 @@ from django.shortcuts import redirect
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from statestore import models, restore
+from statestore.access.scope import Scope
 from statestore.db.ids import RowId, from_address
 from statestore.errors import NeedsApproval, ValidationError
 from statestore.forms import BatchForm, FleetForm, PageForm, ReasonForm, sent
+from statestore.models.agents import AgentQuerySet
 from statestore.restore import limits as restore_limits
 from statestore.views.access import actor, agent_or_404, require, scope
+from statestore.views.formatting import utc
 from statestore.views.htmx import render_page
 from statestore.views.json_links import json_twin
+
+LISTED_BATCHES: Final = 10
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -27,24 +33,37 @@ def fleet(request: HttpRequest) -> HttpResponse:
     if request.method == "POST":
         return redirect(_prepared(request))
     form, seen = FleetForm(request.GET), scope(request)
-    context: dict[str, object] = {
+    if form.is_valid() and form.cleaned_data["at"] is not None:
+        return shown(request, seen.agents(form.agents()), form.cleaned_data["at"], form.scope(), form=form)
+    batches = seen.batches().newest_first().with_counts()[:LISTED_BATCHES]
+    return render_page(request, "batches/new.html", _filters(form, seen) | {"batches": batches})
+
+
+def _filters(form: FleetForm, seen: Scope) -> dict[str, object]:
+    return {
         "place": "restores",
         "form": form,
         "statuses": models.AgentStatus.choices,
         "namespaces": seen.namespaces_in_use(),
-        "batches": seen.batches().newest_first().with_counts()[:10],
     }
-    if form.is_valid() and form.cleaned_data["at"] is not None:
-        verdicts = restore.preview_batch(seen.agents(form.agents()), form.cleaned_data["at"])
-        counts = Counter(verdict.kind for verdict in verdicts)
-        context |= {
-            "verdicts": verdicts,
-            "counts": [(kind, counts[kind]) for kind in restore.KINDS],
-            "seconds": form.cleaned_data["at"],
-            "scope": form.scope(),
-            "reason_form": ReasonForm(auto_id=False),
-        }
-    return render_page(request, "batches/new.html", context)
+
+
+def shown(
+    request: HttpRequest, agents: AgentQuerySet, seconds: int, words: str, *, form: FleetForm | None = None
+) -> HttpResponse:
+    """Show what putting each of some agents back to a time would do. `words` say which agents they are."""
+    verdicts = restore.preview_batch(agents, seconds)
+    counts = Counter(verdict.kind for verdict in verdicts)
+    context = {
+        "verdicts": verdicts,
+        "counts": [(kind, counts[kind]) for kind in restore.KINDS],
+        "seconds": seconds,
+        "scope": words,
+        "reason_form": ReasonForm(auto_id=False),
+    }
+    moment = utc(seconds)
+    chosen = FleetForm({"at": f"{moment:%Y-%m-%d %H:%M:%S}" if moment else ""}) if form is None else form
+    return render_page(request, "batches/new.html", _filters(chosen, scope(request)) | context)
 
 
 def _prepared(request: HttpRequest) -> models.Batch:

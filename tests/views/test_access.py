@@ -1,5 +1,6 @@
 """Who may do what: every URL and method for every role, against one table. A URL without a row fails."""
 
+import uuid
 from collections.abc import Iterator
 
 import pytest
@@ -33,6 +34,7 @@ TABLE: dict[str, tuple[object, object]] = {
     "theme": (METHOD, (LOGIN, "done", "done", "done", "done", "done")),
     "agents": (SEES, METHOD),
     "agents-bulk": (METHOD, (LOGIN, NO, NO, "done", "done", "done")),
+    "bulk-done": ((LOGIN, NO, GONE, GONE, GONE, GONE), (LOGIN, NO, NO, "done", "done", "done")),
     "agent": (SEES, METHOD),
     "agent-state": (SEES, METHOD),
     "agent-branch": (SEES, METHOD),
@@ -146,7 +148,7 @@ def address() -> dict[str, str]:
     ids |= {"batch_id": "none", "entry_id": entry.pk if entry else 0}
     event, session, task = make_event(git_commit="a41f"), make_session(agent), make_task()
     ids |= {"event_id": event.pk, "session_id": session.pk, "task_id": task.pk, "sha": "a41f", "view_id": "1"}
-    ids["public_id"] = "none"
+    ids |= {"public_id": "none", "started_at": "1", "group": uuid.UUID(int=1)}
     from django.urls import reverse
 
     found = {}
@@ -162,7 +164,7 @@ def test_the_table_holds(people: dict[str, User], address: dict[str, str], name:
     if name == "purge-agent":
         models.AgentState.objects.update(is_deleted=1)
     is_open = name in {"healthz", "readyz", "metrics", "logout"}
-    fields = {"agent": ["a1"], "action": "snapshot"} if name == "agents-bulk" else {}
+    fields = {"agent": ["a1"], "action": "snapshot", "confirmed": 1} if name == "agents-bulk" else {}
     for role in ROLES:
         client = Client() if role == "anonymous" else signed_in(people[role])
         for method, expected in zip(("get", "post"), TABLE[name], strict=True):

@@ -8,7 +8,6 @@ import pytest
 from django.test import Client
 
 from statestore import models
-from statestore.db.ids import to_address
 from tests.builders import NOW, make_agent, make_event, make_session, make_snapshot, make_task, make_transition
 
 pytestmark = pytest.mark.django_db
@@ -91,29 +90,6 @@ def test_htmx_gets_the_rows_alone_and_the_answer_varies_by_its_header(viewer: Cl
     assert "<html" in whole.content.decode()
     assert "<html" not in part.content.decode()
     assert "HX-Request" in whole["Vary"]
-
-
-def test_many_are_snapshotted_or_set_at_once(operator: Client):
-    agents = [make_agent() for _ in range(3)]
-    chosen = [to_address(agent.agent_id) for agent in agents[:2]]
-    operator.post("/agents/bulk/", {"agent": chosen, "action": "snapshot"})
-    operator.post("/agents/bulk/", {"agent": chosen, "action": "status", "status": "paused"})
-    assert models.Snapshot.objects.count() == 2
-    assert models.AgentState.objects.with_status("paused").count() == 2
-
-
-def test_a_bulk_action_that_is_none_changes_nothing(operator: Client):
-    agent = make_agent()
-    response = operator.post("/agents/bulk/", {"agent": agent.agent_id, "action": "status", "status": "gone"})
-    assert response.status_code == 422
-    assert models.AgentState.objects.get().status == "idle"
-
-
-def test_a_chosen_id_that_cannot_be_changes_nothing(operator: Client):
-    agent = make_agent()
-    response = operator.post("/agents/bulk/", {"agent": [agent.agent_id, "~a"], "action": "snapshot"})
-    assert response.status_code == 422
-    assert not models.Snapshot.objects.exists()
 
 
 # One agent

@@ -1,6 +1,7 @@
 """Every page with data links to that data as JSON, filtered as the page is."""
 
 import re
+import uuid
 from html import unescape
 
 import pytest
@@ -38,6 +39,8 @@ def test_each_page_links_to_a_call_that_answers(operator: Client):
         "transition_id": make_transition(agent, {"step": 1}, {"step": 2}).pk,
         "restore_id": "none",
         "public_id": "none",
+        "started_at": 1,
+        "group": uuid.UUID(int=1),
         "event_id": make_event(git_commit="a41f").pk,
         "session_id": make_session(agent).pk,
         "task_id": make_task().pk,

@@ -1,5 +1,6 @@
-"""A sparkline: the numbers that one path of a state had, over time."""
+"""Sparklines: the numbers that one path of a state had, over time; and the sizes of an agent's last states."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -36,6 +37,21 @@ def draw(past: history.PathHistory) -> Spark | None:
         for at, number in numbers
     )
     return Spark(points, f"{least:g}", f"{most:g}", len(numbers))
+
+
+# A small one, in a row of a list.
+STEPS_WIDTH: Final = 88
+STEPS_HEIGHT: Final = 16
+
+
+def steps(numbers: Sequence[int]) -> str:
+    """Return numbers as the path of a line in steps, from zero up; empty for fewer than two."""
+    if len(numbers) < 2:
+        return ""
+    top, width = max(*numbers, 1), STEPS_WIDTH / (len(numbers) - 1)
+    places = [(place * width, STEPS_HEIGHT - (STEPS_HEIGHT - 1) * number / top) for place, number in enumerate(numbers)]
+    first, *others = [(f"{x:.4g}", f"{y:.4g}") for x, y in places]
+    return f"M{first[0]} {first[1]}" + "".join(f"H{x}V{y}" for x, y in others)
 
 
 def _is_drawable(value: float) -> bool:
