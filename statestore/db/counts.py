@@ -38,17 +38,17 @@ WITH RECURSIVE step(n, kind) AS (
     SELECT n + 1, (SELECT min(event_type) FROM events WHERE event_type > kind)
     FROM step WHERE kind IS NOT NULL AND n < %s
 )
-SELECT (events.timestamp - %s) / %s AS bucket, count(*)
+SELECT step.kind, (events.timestamp - %s) / %s AS bucket, count(*)
 FROM step JOIN events ON events.event_type = step.kind AND events.timestamp >= %s AND events.timestamp < %s
-GROUP BY 1
+GROUP BY 1, 2
 """
 
 
-def event_counts(using: str, start: int, end: int, bucket_seconds: int) -> dict[int, int]:
-    """Return how many events there were in each bucket of time from `start` to `end`, for up to 200 types."""
+def event_counts(using: str, start: int, end: int, bucket_seconds: int) -> dict[tuple[str, int], int]:
+    """Return how many events there were of each of up to 200 types, in each bucket of time from `start` to `end`."""
     with connections[using].cursor() as cursor:
         cursor.execute(_EVENT_COUNTS, [MAX_EVENT_TYPES, start, bucket_seconds, start, end])
-        return {int(bucket): int(count) for bucket, count in cursor.fetchall()}
+        return {(str(kind), int(bucket)): int(count) for kind, bucket, count in cursor.fetchall()}
 
 
 # Each column costs one step through the index and `most` more; a past of 100,000 rows costs what one of 1,000 does.

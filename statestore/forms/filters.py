@@ -43,6 +43,12 @@ class PageForm(forms.Form):
         )
 
 
+class OverviewForm(CheckedForm):
+    """How far back the overview's chart goes."""
+
+    range = forms.ChoiceField(required=False, choices=[(name, name) for name in ("day", "week", "month")])
+
+
 class AgentFilterForm(PageForm):
     """Which agents, in which order."""
 

@@ -15,7 +15,7 @@ from statestore.db.errors import translated_errors
 from statestore.errors import ValidationError
 from statestore.history import limits
 from statestore.models.audit import Action
-from statestore.models.querysets import DAY_SECONDS, SAME_SECONDS, older
+from statestore.models.querysets import SAME_SECONDS, older
 
 Kind: TypeAlias = Literal["transition", "restore", "snapshot", "edit"]
 KINDS: Final[tuple[Kind, ...]] = ("transition", "restore", "snapshot", "edit")
@@ -123,7 +123,7 @@ def time_range(start: int | None, end: int | None) -> tuple[int, int]:
     Raises ValidationError for an end before the start.
     """
     end = models.now() if end is None else end
-    start = max(0, end - DAY_SECONDS + 1) if start is None else start
+    start = max(0, end - limits.CHANGES_SECONDS + 1) if start is None else start
     if end < start:
         raise ValidationError("The end is before the start. Choose an earlier start or a later end.", field="end")
     return start, end

@@ -36,6 +36,8 @@ GROWN_BYTES: Final = 100_000
 # So many transitions in a row that leave the state as it was are told; states larger than this are not compared.
 REPEATED_STATES: Final = 3
 REPEATED_BYTES: Final = 16 * 1024 * 1024
+# Without a range of time, the changes of all agents are those of the last day.
+CHANGES_SECONDS: Final = 24 * 3600
 # Of the changes of all agents in a range of time, so many of the newest are searched for a text.
 SEARCHED_CHANGES: Final = 5_000
 # A list of agents shows the sizes of so many of the last states of each.

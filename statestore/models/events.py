@@ -1,6 +1,9 @@
 """Events: what users, agents and the system said and did."""
 
-from typing import Self
+from collections import Counter
+from functools import reduce
+from operator import or_
+from typing import Final, Self
 
 from django.db import models
 from django.db.models import Q
@@ -10,7 +13,7 @@ from statestore.db import vendor
 from statestore.db.counts import event_counts
 from statestore.db.fields import InsertionOrder, LenientText, UnixSeconds
 from statestore.db.ids import url_of
-from statestore.models.querysets import BY_TIME, DAY_SECONDS, HOUR_SECONDS, AddressedQuerySet, hourly, newer, older
+from statestore.models.querysets import BY_TIME, AddressedQuerySet, Intervals, counted, newer, older
 from statestore.models.rows import new_id, now
 
 
@@ -18,6 +21,16 @@ class ActorType(models.TextChoices):
     USER = "User"
     AGENT = "Agent"
     SYSTEM = "System"
+
+
+# An event of a type that has one of these words is an error.
+ERROR_WORDS: Final = ("error", "fail")
+
+
+def is_error_type(event_type: object) -> bool:
+    """Return whether events of a type are errors."""
+    kind = str(event_type).lower()
+    return any(word in kind for word in ERROR_WORDS)
 
 
 class EventQuerySet(AddressedQuerySet["Event"]):
@@ -48,14 +61,19 @@ class EventQuerySet(AddressedQuerySet["Event"]):
         """Order by insertion alone: an index on any one column delivers it without a sort."""
         return self.order_by("-rowid")
 
-    def hourly_counts(self, start: int) -> dict[int, int]:
-        """Return how many there were in each of the 24 hours from `start`, read from the index of types and times.
+    def counts_and_errors(self, among: Intervals) -> tuple[dict[int, int], dict[int, int]]:
+        """Return how many there were in each interval, and how many of them are errors.
 
-        Of some events only, these are counted.
+        They are read from the index of types and times; of some events only, these are counted.
         """
         if self.query.has_filters():
-            return hourly(self, "timestamp", start)
-        return event_counts(self.db, start, start + DAY_SECONDS, HOUR_SECONDS)
+            is_error = reduce(or_, (Q(event_type__icontains=word) for word in ERROR_WORDS))
+            return counted(self, "timestamp", among), counted(self.filter(is_error), "timestamp", among)
+        every, errors = Counter[int](), Counter[int]()
+        for (kind, place), number in event_counts(self.db, among.start, among.end, among.seconds).items():
+            every[place] += number
+            errors[place] += number if is_error_type(kind) else 0
+        return dict(every), +errors
 
     def with_beginning(self, characters: int) -> Self:
         """Add `beginning`, the first characters of the content, and its `size`, without the rest of it."""

@@ -1,6 +1,7 @@
-"""What the querysets share: rows by the id in a URL, rows before and after a place in an order, counts by the hour."""
+"""What the querysets share: rows by the id in a URL, rows before and after a place in an order, counts over time."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
 from django.core.exceptions import EmptyResultSet
@@ -19,8 +20,6 @@ BY_CHANGE = ("-updated_at", "-rowid")
 
 # A change that was captured and recorded bears the trigger's second and the recorder's.
 SAME_SECONDS = 2
-HOUR_SECONDS = 3600
-DAY_SECONDS = 24 * HOUR_SECONDS
 
 Row = TypeVar("Row", bound=Model)
 
@@ -65,10 +64,25 @@ def _storable(at: int) -> int:
     return min(max(int(at), -(2**63)), 2**63 - 1)
 
 
-def hourly(rows: QuerySet[Row], column: str, start: int) -> dict[int, int]:
-    inside = rows.filter(**{f"{column}__gte": start, f"{column}__lt": start + DAY_SECONDS}).order_by()
-    hour = ExpressionWrapper((F(column) - start) / HOUR_SECONDS, output_field=BigIntegerField())
-    return dict(inside.annotate(hour=hour).values_list("hour").annotate(number=Count("*")))
+@dataclass(frozen=True, slots=True)
+class Intervals:
+    """Equal stretches of time: the second at which the first one begins, the seconds of each, and their number."""
+
+    start: int
+    seconds: int
+    number: int
+
+    @property
+    def end(self) -> int:
+        """The second after the last stretch."""
+        return self.start + self.seconds * self.number
+
+
+def counted(rows: QuerySet[Row], column: str, among: Intervals) -> dict[int, int]:
+    """Return how many rows there are in each interval that has any, by the number of the interval."""
+    inside = rows.filter(**{f"{column}__gte": among.start, f"{column}__lt": among.end}).order_by()
+    place = ExpressionWrapper((F(column) - among.start) / among.seconds, output_field=BigIntegerField())
+    return dict(inside.annotate(place=place).values_list("place").annotate(number=Count("*")))
 
 
 def some_of_each(

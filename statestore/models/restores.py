@@ -8,7 +8,7 @@ from django.db.models import BooleanField, Exists, ExpressionWrapper, OuterRef, 
 from statestore.db.fields import LenientText, UnixSeconds
 from statestore.db.ids import url_of
 from statestore.models.agents import AgentState
-from statestore.models.querysets import AddressedQuerySet, hourly
+from statestore.models.querysets import AddressedQuerySet, Intervals, counted
 from statestore.models.rows import new_id
 from statestore.models.transitions import Transition
 
@@ -22,9 +22,9 @@ class RestoreQuerySet(AddressedQuerySet["Restore"]):
     def newest_first(self) -> Self:
         return self.order_by("-at", "-id")
 
-    def hourly_counts(self, start: int) -> dict[int, int]:
-        """Return how many there were in each of the 24 hours from `start`."""
-        return hourly(self, "at", start)
+    def counts(self, among: Intervals) -> dict[int, int]:
+        """Return how many there were in each interval that has any."""
+        return counted(self, "at", among)
 
     def with_standing(self) -> Self:
         """Add `stands`: whether the agent's state is still the one that the restore wrote, compared by the database."""

@@ -9,7 +9,7 @@ from django.db.models import F, OuterRef
 from statestore.db import vendor
 from statestore.db.fields import InsertionOrder, LenientText, UnixSeconds
 from statestore.db.ids import url_of
-from statestore.models.querysets import BY_TIME, AddressedQuerySet, hourly, newer, older
+from statestore.models.querysets import BY_TIME, AddressedQuerySet, Intervals, counted, newer, older
 from statestore.models.rows import new_id
 
 
@@ -55,9 +55,9 @@ class TransitionQuerySet(AddressedQuerySet["Transition"]):
     def without_states(self) -> Self:
         return self.defer("state_before", "state_after")
 
-    def hourly_counts(self, start: int) -> dict[int, int]:
-        """Return how many there were in each of the 24 hours from `start`."""
-        return hourly(self, "timestamp", start)
+    def counts(self, among: Intervals) -> dict[int, int]:
+        """Return how many there were in each interval that has any."""
+        return counted(self, "timestamp", among)
 
     def with_sizes(self) -> Self:
         """Add `size_before` and `size_after` in bytes."""

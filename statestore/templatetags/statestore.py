@@ -18,6 +18,7 @@ from statestore.db.ids import to_address, url_of
 from statestore.errors import ValidationError
 from statestore.history import moments
 from statestore.jsondiff.textdiff import Op, Segment
+from statestore.models.events import is_error_type
 from statestore.views.conversation import Shown
 from statestore.views.formatting import browser_name, line, middle, size, utc, visible
 from statestore.views.json_links import json_url
@@ -25,6 +26,7 @@ from statestore.views.json_links import json_url
 register = template.Library()
 for _filter in (visible, line, middle, size, browser_name):
     register.filter(_filter)
+register.filter("is_error", is_error_type)
 
 STATUS_SIGNS: Final = {
     "idle": "○", "initializing": "◌", "running": "●", "thinking": "◉", "paused": "◐", "completed": "✓", "failed": "✕",

@@ -65,8 +65,8 @@ def _answer(form: SearchForm, among: EventQuerySet | None) -> dict[str, object]:
         "counted": counted,
         "ranges": list(search_page.ranges(query)),
         "absolute": search_page.absolute(query),
-        "columns": histogram.draw(query, drawn),
-        "drawn": drawn,
+        "histogram": histogram.draw(query, drawn),
+        "note": drawn.note,
         "tail": tail,
     }
 

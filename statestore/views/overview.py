@@ -6,6 +6,7 @@ from django.views.decorators.http import require_safe
 
 from statestore import models
 from statestore.db import pagination
+from statestore.forms import OverviewForm
 from statestore.models.agents import AgentQuerySet, in_order
 from statestore.models.querysets import BY_CHANGE
 from statestore.operations import doctor
@@ -32,7 +33,8 @@ def overview(request: HttpRequest) -> HttpResponse:
         "changed": _first(recent),
         "failed": _first(recent.walked_with_status("failed")),
         "silent": _first(recent.silent_since(now - settings.SILENT_AFTER_SECONDS)),
-        "chart": activity.draw(now, seen),
+        "chart": activity.draw(now, seen, OverviewForm(request.GET).checked["range"]),
+        "ranges": [(name, label, f"?range={name}") for name, label, _, _ in activity.RANGES],
         # They concern the whole store, and name its files and agents.
         "findings": doctor.troubles() if seen.is_unrestricted else [],
         "restores": seen.restores().newest_first().with_standing()[:ROWS],

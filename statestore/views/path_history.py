@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_safe
 
-from statestore import history
+from statestore import history, models
 from statestore.db.ids import RowId
 from statestore.forms import WalkForm
 from statestore.history import Cause, Position
@@ -36,7 +36,7 @@ class ValueRow:
 @require_viewer
 @json_twin("get_path_history", "path", fixed={"path": ""})
 def path_history(request: HttpRequest, agent_id: RowId) -> HttpResponse:
-    """Show every value that one path had, newest first, and a sparkline of numbers."""
+    """Show every value that one path had, newest first, and numbers as a line over time."""
     agent, values = past_or_404(request, agent_id), WalkForm(request.GET).checked
     place = values["place"] or values["path"]
     past = history.path_history(agent, place, start=Position.parse(values["reached"]))
@@ -51,7 +51,7 @@ def path_history(request: HttpRequest, agent_id: RowId) -> HttpResponse:
         "now": shown_json(past.value),
         "is_missing": past.value is MISSING,
         "rows": [_value_row(change, commits, values["path"]) for change in past.changes],
-        "spark": sparkline.draw(past),
+        "drawn": sparkline.draw(past, models.now()),
         "reached_at": past.reached.at if past.reached else None,
         "began": predicate.exists(values["path"]),
     }

@@ -123,6 +123,12 @@ def absolute(query: Query) -> Absolute:
     return Absolute(str(query.between(None, None)), after, before, is_current)
 
 
+def zoom_address(query: Query) -> str:
+    """Return the address of the page for a range of time, with {start} and {end} for its seconds."""
+    ranged = address(f"{query.between(None, None)} after:<start> before:<end>".strip())
+    return ranged.replace("%3Cstart%3E", "{start}").replace("%3Cend%3E", "{end}")
+
+
 def _field(seconds: int | None) -> str:
     moment = utc(seconds) if seconds is not None else None
     return moment.strftime("%Y-%m-%dT%H:%M:%S") if moment else ""

@@ -14,6 +14,7 @@ from statestore.db.ids import RowId
 from statestore.forms import PageForm, SessionFilterForm
 from statestore.jsondiff import parsing
 from statestore.jsondiff.parsing import Json
+from statestore.models.events import is_error_type
 from statestore.sessions import limits as session_limits
 from statestore.views import conversation, search_page
 from statestore.views.access import require, scope
@@ -118,7 +119,7 @@ def _role(event: models.Event) -> str:
     kind = str(event.event_type).lower()
     if "tool" in kind:
         return "tool"
-    if "error" in kind or "fail" in kind:
+    if is_error_type(kind):
         return "error"
     return {"user": "user", "agent": "assistant"}.get(str(event.actor_type).lower(), "other")
 

@@ -17,6 +17,7 @@ from statestore.views.htmx import render_page
 from statestore.views.json_links import json_twin
 from statestore.views.states import StateView
 from statestore.views.svg import lanes
+from statestore.views.svg.axes import time_ticks
 
 LIST_ROWS: Final = 30
 
@@ -51,8 +52,12 @@ def _axis(agent: models.AgentState, span: history.Span, ends: dict[str, int | No
     return {
         "span": span,
         "kept": kept,
-        "lanes": lanes.draw(agent, span, kept),
+        "lanes": [lane for lane in lanes.draw(agent, span, kept) if not lane.is_empty],
         "drawing": lanes.VIEW_BOX,
+        "ticks": time_ticks(span.start, span.end + 1),
+        # The last column may reach beyond the present.
+        "shown_end": max(span.start, min(span.end, models.now())),
+        "most": history_limits.LANE_COLUMN_ROWS,
         "earlier": span.moved(-half),
         "later": span.moved(half),
     }

@@ -52,10 +52,14 @@ def test_the_chart_counts_each_hour(viewer: Client):
         make_event(event_type=kind, timestamp=now)
     make_event(timestamp=now - 40 * 3600)
     make_transition(agent, timestamp=now)
-    bars = viewer.get("/").context["chart"]
-    assert len(bars) == 24
-    assert (bars[-1].events, bars[-1].transitions) == (3, 1)
-    assert sum(bar.events for bar in bars) == 3
+    chart = viewer.get("/").context["chart"]
+    assert len(chart.stretches) == 24
+    last = chart.stretches[-1]
+    assert (last.events, last.errors, last.changes) == (3, 2, 1)
+    assert chart.totals == {"events": 3, "errors": 2, "changes": 1, "restores": 0}
+    week = viewer.get("/?range=week").context["chart"]
+    assert (len(week.stretches), week.totals["events"]) == (28, 4), "The week has the event of 40 hours ago too."
+    assert viewer.get("/?range=century").status_code == 422
 
 
 def test_a_transition_shows_what_changed_in_reading_order(viewer: Client):

@@ -1,8 +1,9 @@
 """Drawings, computed on the server; the templates write the SVG.
 
-activity    what happened in each of the last 24 hours
+axes        ticks of times and numbers
+activity    what happened in each hour of the last day, week or month
 histogram   matches of a search over time
 lanes       an agent's records by kind over time
-sparkline   the numbers that one path of a state had
+sparkline   numbers over time as lines in steps
 task_graph  tasks and their dependencies
 """

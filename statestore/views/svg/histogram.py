@@ -7,43 +7,64 @@ from statestore import search
 from statestore.search import Query
 from statestore.views import search_page
 from statestore.views.formatting import utc
+from statestore.views.svg.axes import TimeTick, ValueTick, nice_top, percent, time_ticks, value_ticks
 
 # The last time that a column can hold.
 LAST_TIME: Final = (1 << 63) - 1
-WIDTH: Final = 720
 HEIGHT: Final = 48
+# Of the width of a bar's place.
+BAR_SHARE: Final = 0.9
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One bar of the histogram, and the URL that zooms into it."""
+    """One bar of the histogram, and the URL that zooms into it. `x` and `width` are of its place, in percent."""
 
     title: str
     url: str
-    x: float
-    y: int
-    width: float
+    x: str
+    width: str
+    bar_width: str
+    y: float
+    height: float
+
+
+@dataclass(frozen=True, slots=True)
+class HistogramView:
+    """The bars above their axis of time, with a scale; `zoom` is the page of a range that is dragged over."""
+
+    columns: list[Column]
+    scale: list[ValueTick]
+    ticks: list[TimeTick]
     height: int
+    start: int
+    end: int
+    zoom: str
 
 
-def draw(query: Query, histogram: search.Histogram) -> list[Column]:
-    """Return the histogram's bars."""
-    top = max((bar.count for bar in histogram.bars), default=0) or 1
-    width = WIDTH / max(len(histogram.bars), 1)
-    drawn = []
-    for number, bar in enumerate(histogram.bars):
-        height = max(2, round(HEIGHT * bar.count / top)) if bar.count else 0
-        drawn.append(
-            Column(
-                title=f"{_time(bar.start)} – {_time(bar.end)} UTC: {_number(bar)} events",
-                url=search_page.address(query.between(bar.start, bar.end if bar.end <= LAST_TIME else None)),
-                x=round(number * width, 2),
-                y=HEIGHT - height,
-                width=round(max(width - 1, 1), 2),
-                height=height,
-            )
-        )
-    return drawn
+def draw(query: Query, histogram: search.Histogram) -> HistogramView | None:
+    """Return the histogram's bars, None where there are none."""
+    if not histogram.bars:
+        return None
+    top = nice_top(max(bar.count for bar in histogram.bars) or 1)
+    start, end = histogram.bars[0].start, histogram.bars[-1].end
+    columns = [_column(query, bar, number, len(histogram.bars), top) for number, bar in enumerate(histogram.bars)]
+    return HistogramView(
+        columns, value_ticks(top, HEIGHT), time_ticks(start, end), HEIGHT, start, end, search_page.zoom_address(query)
+    )
+
+
+def _column(query: Query, bar: search.Bar, number: int, count: int, top: float) -> Column:
+    height = max(2.0, round(HEIGHT * bar.count / top, 1)) if bar.count else 0
+    return Column(
+        title=f"{_time(bar.start)} – {_time(bar.end)} UTC: {_number(bar)} events",
+        url=search_page.address(query.between(bar.start, bar.end if bar.end <= LAST_TIME else None)),
+        x=percent(number, count),
+        width=percent(1, count),
+        bar_width=percent(BAR_SHARE, count),
+        y=HEIGHT - height,
+        height=height,
+    )
 
 
 def _number(bar: search.Bar) -> str:

@@ -14,6 +14,8 @@ from statestore.history import limits as history_limits
 
 MARK_WIDTH: Final = 5
 LANE_HEIGHT: Final = 20
+# Of a mark for one record; it grows with their number.
+MARK_HEIGHT: Final = 8
 VIEW_BOX: Final = f"0 0 {history_limits.LANE_COLUMNS * MARK_WIDTH} {LANE_HEIGHT}"
 
 
@@ -24,6 +26,11 @@ class LaneView:
     name: str
     note: str
     marks: SafeString
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing of its kind happened."""
+        return not self.marks
 
 
 def draw(agent: models.AgentState, span: history.Span, kept: dict[str, int]) -> list[LaneView]:
@@ -43,7 +50,7 @@ def _marks(base: str, lane: history.Lane, span: history.Span) -> Iterator[str]:
 def _mark(base: str, lane: history.Lane, span: history.Span, column: int) -> str:
     """Return one column of a lane as a link, which is `base` and a time. Written out: a page has hundreds of them."""
     count = lane.counts[column]
-    height = 4 + round((LANE_HEIGHT - 6) * count / history_limits.LANE_COLUMN_ROWS)
+    height = MARK_HEIGHT + round((LANE_HEIGHT - MARK_HEIGHT) * count / history_limits.LANE_COLUMN_ROWS)
     label = escape(f"{count} {'or more ' if count == history_limits.LANE_COLUMN_ROWS else ''}{lane.name}")
     return (
         f'<a href="{base}{span.ends_at(column)}" tabindex="-1"><title>{label}</title>'
