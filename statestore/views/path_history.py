@@ -6,11 +6,12 @@ from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_safe
 
 from statestore import history, models
-from statestore.db.ids import RowId
+from statestore.db.ids import RowId, to_address
 from statestore.forms import WalkForm
 from statestore.history import Cause, Position
 from statestore.jsondiff import predicate
-from statestore.jsondiff.diff import MISSING
+from statestore.jsondiff.diff import MISSING, Missing
+from statestore.jsondiff.parsing import Json, equal
 from statestore.views.access import past_or_404, require_viewer
 from statestore.views.formatting import line, shown_json
 from statestore.views.htmx import render_page
@@ -30,6 +31,7 @@ class ValueRow:
     commit: str
     path: str
     note: str
+    moment: str
 
 
 @require_safe
@@ -50,7 +52,7 @@ def path_history(request: HttpRequest, agent_id: RowId) -> HttpResponse:
         "found": past,
         "now": shown_json(past.value),
         "is_missing": past.value is MISSING,
-        "rows": [_value_row(change, commits, values["path"]) for change in past.changes],
+        "rows": [_value_row(change, commits, values["path"], past.value) for change in past.changes],
         "drawn": sparkline.draw(past, models.now()),
         "reached_at": past.reached.at if past.reached else None,
         "began": predicate.exists(values["path"]),
@@ -58,7 +60,9 @@ def path_history(request: HttpRequest, agent_id: RowId) -> HttpResponse:
     return render_page(request, "history/path.html", context, fragment="history/_path_rows.html")
 
 
-def _value_row(change: history.ValueChange, commits: dict[str, str], path: str) -> ValueRow:
+def _value_row(change: history.ValueChange, commits: dict[str, str], path: str, now: Json | Missing) -> ValueRow:
+    """Return a row; its `moment` is one at which the path had this value, where it has another one now."""
+    can_restore = change.path == path and change.origin.step_id is not None and not _is_same(change.after, now)
     return ValueRow(
         origin=change.origin,
         value=shown_json(change.after),
@@ -68,4 +72,11 @@ def _value_row(change: history.ValueChange, commits: dict[str, str], path: str) 
         commit=commits.get(change.origin.step_id or "", ""),
         path=line(change.path, 200) if change.path != path else "",
         note="unrecorded" if change.origin.step_id is None else "",
+        moment=f"transition:{to_address(str(change.origin.step_id))}:after" if can_restore else "",
     )
+
+
+def _is_same(one: Json | Missing, other: Json | Missing) -> bool:
+    if isinstance(one, Missing) or isinstance(other, Missing):
+        return one is other
+    return equal(one, other)

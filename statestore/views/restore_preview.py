@@ -1,6 +1,7 @@
 """The preview of a restore: what would change, what would be overwritten, what stays, and which paths to restore."""
 
 import re
+from collections.abc import Sequence
 from typing import Any, Final
 
 from django.contrib import messages
@@ -39,7 +40,7 @@ def restore_agent(request: HttpRequest, agent_id: RowId) -> HttpResponse:
         response: HttpResponse = _decide(request, agent, None)
         return response
     planned = restore.plan(agent.agent_id, moments.parse(request.GET.get("moment", "")))
-    return _shown(request, preview(planned))
+    return _shown(request, preview(planned, chosen=request.GET.getlist("path")))
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -143,9 +144,16 @@ def _shown(request: HttpRequest, context: dict[str, object], *, status: int = 20
 
 
 def preview(
-    planned: restore.RestorePlan, *, form: RestoreForm | None = None, transition: models.Transition | None = None
+    planned: restore.RestorePlan,
+    *,
+    form: RestoreForm | None = None,
+    transition: models.Transition | None = None,
+    chosen: Sequence[str] = (),
 ) -> dict[str, object]:
-    """Return the preview's context: the changes to choose from, the resulting state, and what stays."""
+    """Return the preview's context: the changes to choose from, the resulting state, and what stays.
+
+    `chosen` are paths that are ticked first, with all that is below them; without any, all changes are.
+    """
     agent = planned.agent
     from_moment = planned.kind in ("whole", "part", "edit")
     comparison = ComparisonView(agent.state_data, planned.target.text if from_moment else planned.text)
@@ -168,8 +176,19 @@ def preview(
         "reason_form": form or ReasonForm(auto_id=False),
         "status_choices": models.AgentStatus.choices,
         "clashes": [_clash(clash) for clash in planned.clashes],
-        **(_as_asked(form, planned) if form is not None else {"ticked": None}),
+        **(
+            _as_asked(form, planned) if form is not None else {"ticked": _below(comparison, chosen) if chosen else None}
+        ),
         **_consequences(planned, from_moment=from_moment),
+    }
+
+
+def _below(comparison: ComparisonView, paths: Sequence[str]) -> set[str]:
+    """Return the choices among the changes that are at or below some paths."""
+    return {
+        change.choice
+        for change in comparison.changes
+        if any(change.pointer == path or change.pointer.startswith(f"{path}/") for path in paths)
     }
 
 

@@ -106,3 +106,24 @@ def test_the_histogram_has_a_scale_an_axis_and_a_range_to_drag(viewer: Client):
     zoomed = viewer.get(drawn.zoom.replace("{start}", str(start)).replace("{end}", str(end)))
     assert len(zoomed.context["rows"]) == 4
     assert 'class="danger"' in page.content.decode(), "Errors stand out by their colour, and by their word."
+
+
+@pytest.mark.django_db
+def test_an_earlier_value_is_restored_from_the_history_of_its_path(operator: Client):
+    agent = make_agent("a", state={"goal": "c", "step": 3}, updated_at=NOW + 300)
+    for number, (before, after) in enumerate((("a", "b"), ("b", "c")), 1):
+        make_transition(
+            agent, {"goal": before, "step": number}, {"goal": after, "step": number + 1}, timestamp=NOW + 100 * number
+        )
+    html = operator.get("/agents/a/history/?path=/goal").content.decode()
+    links = re.findall(r'href="(/agents/a/restore/[^"]+)"\s*>Restore this value…', html)
+    assert len(links) == 1, "Not for the value that it has now."
+    preview = operator.get(links[0].replace("&amp;", "&"))
+    assert preview.context["ticked"] == {"~/goal"}, "The change of the step is not ticked."
+    form = preview.content.decode()
+    hidden = dict(re.findall(r'name="(moment|etag|state_hash|picking)" value="([^"]*)"', form))
+    fields = {**hidden, "confirmed": 1, "path": '"~/goal"', "step": "preview"}
+    shown = re.search(r'name="shown" value="([^"]+)"', operator.post("/agents/a/restore/", fields).content.decode())
+    assert shown
+    operator.post("/agents/a/restore/", {**fields, "step": "apply", "shown": shown[1]})
+    assert models.AgentState.objects.get(pk=agent.pk).state_data == '{"goal": "b", "step": 3}'
