@@ -1,6 +1,6 @@
 """Snapshots: kept copies of states, and when they expire."""
 
-from typing import Self
+from typing import Final, Self
 
 from django.db import models
 from django.db.models import OuterRef
@@ -52,6 +52,10 @@ class SnapshotQuerySet(AddressedQuerySet["Snapshot"]):
         return self.filter(expires_at__lte=now)
 
 
+# A restore keeps the outgoing state under a description that begins so.
+SAFETY_DESCRIPTION: Final = "Safety snapshot before"
+
+
 class Snapshot(models.Model):
     """A copy of an agent's state, kept until it expires."""
 
@@ -73,6 +77,11 @@ class Snapshot(models.Model):
 
     def get_absolute_url(self) -> str:
         return url_of("snapshot", self.pk)
+
+    @property
+    def is_safety(self) -> bool:
+        """Whether a restore took it of the state that it overwrote."""
+        return str(self.description or "").startswith(SAFETY_DESCRIPTION)
 
     def is_expired(self, now: int) -> bool:
         """Return whether the snapshot has expired at `now`."""

@@ -22,11 +22,11 @@ from statestore.errors import Conflict, DatabaseError
 from statestore.history import moments
 from statestore.models import validation
 from statestore.models.audit import Action
+from statestore.models.snapshots import SAFETY_DESCRIPTION
 from statestore.restore import rules
 from statestore.restore.plans import RestorePlan, agent_now, expecting, plan, setting
 
 MOVED: Final = "The agent has changed since your preview. Nothing was written. Review the new differences."
-SAFETY_DESCRIPTION: Final = "Safety snapshot before"
 _VERBS: Final = {"part": "restored", "revert": "reverted:"}
 _NOUNS: Final = {"part": "restore of", "revert": "revert to"}
 

@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from html import escape, unescape
 from typing import Any, Final
@@ -14,10 +15,13 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from statestore import search
+from statestore.db.fields import text_bytes
 from statestore.db.ids import to_address, url_of
 from statestore.errors import ValidationError
+from statestore.forms import ReasonForm, SnapshotForm, StatusForm
 from statestore.history import moments
 from statestore.jsondiff.textdiff import Op, Segment
+from statestore.models import AgentState
 from statestore.models.events import is_error_type
 from statestore.views.conversation import Shown
 from statestore.views.formatting import browser_name, line, middle, size, utc, visible
@@ -307,6 +311,31 @@ def query_and(context: Context, name: str, value: object) -> str:
 def origin(found: object, agent_id: object, commit: object = "") -> dict[str, object]:
     """Return what made a change: its transition with time, reason and commit, or that it was not recorded."""
     return {"origin": found, "agent_id": agent_id, "git_commit": commit}
+
+
+@dataclass(frozen=True, slots=True)
+class AgentHead:
+    """What the head of each page of an agent shows of its state, and the forms of what can be done to it.
+
+    There are three forms on one page: without ids, none is there twice.
+    """
+
+    size: int
+    hash: str
+    last_moment: str
+    snapshot_form: SnapshotForm
+    status_form: StatusForm
+    reason_form: ReasonForm
+
+
+@register.simple_tag
+def head_of(agent: AgentState) -> AgentHead:
+    """Return the head of an agent's pages."""
+    return AgentHead(
+        len(text_bytes(agent.state_data)), agent.state_hash(), str(moments.AtTime(int(agent.updated_at))),
+        SnapshotForm(auto_id=False), StatusForm(auto_id=False, initial={"status": agent.status}),
+        ReasonForm(auto_id=False),
+    )  # fmt: skip
 
 
 @register.inclusion_tag("statestore/_parts/json_link.html", takes_context=True)

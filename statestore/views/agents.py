@@ -97,10 +97,6 @@ def agent_detail(request: HttpRequest, agent_id: RowId) -> HttpResponse:
         "etag": agent.etag(),
         "state": state,
         "tombstone": seen.tombstones().filter(agent_id=agent.agent_id).first(),
-        # Three forms on one page: without ids, none is there twice.
-        "snapshot_form": SnapshotForm(auto_id=False),
-        "status_form": StatusForm(auto_id=False, initial={"status": agent.status}),
-        "reason_form": ReasonForm(auto_id=False),
     }
     # A conversation has the page to itself.
     context |= {} if state.conversation else _beside(request, agent, seen)

@@ -300,3 +300,28 @@ def test_an_agent_that_failed_from_its_first_state_on_has_no_good_moment(operato
     html = operator.get("/agents/a1/").content.decode()
     assert "Began with" in html
     assert "Last good" not in html
+
+
+@pytest.mark.parametrize("page", ["", "timeline/", "blame/", "bisect/", "fork/", "history/?path=/step"])
+def test_each_page_of_an_agent_has_the_same_head(operator: Client, page: str):
+    make_agent("a", name="Coder 2", namespace="build", status="failed", state={"step": 1})
+    html = operator.get(f"/agents/a/{page}").content.decode()
+    head = " ".join(re.sub(r"<[^>]+>", " ", html[html.index("<main") : html.index('aria-label="Agent pages"')]).split())
+    assert "Coder 2" in head
+    assert "✕ failed" in head
+    assert "11 B" in head
+    for action in ("snapshot", "status", "delete"):
+        assert f'action="/agents/a/{action}/"' in html
+    tabs = html[html.index('aria-label="Agent pages"') :]
+    assert tabs[: tabs.index("</nav>")].count("<a") == 9
+    assert tabs[: tabs.index("</nav>")].count('aria-current="page"') == 1
+
+
+def test_safety_snapshots_stand_back_behind_those_of_people(operator: Client):
+    agent = make_agent("a")
+    make_snapshot(agent, description="before refactor")
+    make_snapshot(agent, description="Safety snapshot before restore to snapshot \u201cbefore refactor\u201d")
+    html = operator.get("/agents/a/").content.decode()
+    timeline = html[html.index('id="timeline-title"') : html.index('id="events-title"')]
+    assert timeline.count("Safety snapshot before") == 1
+    assert timeline.count('action="/agents/a/restore/"') == 1, "Only the other one is offered for a restore."
