@@ -2,6 +2,7 @@
 
 import json
 import re
+import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -24,7 +25,7 @@ from statestore.jsondiff.textdiff import Op, Segment
 from statestore.models import AgentState
 from statestore.models.events import is_error_type
 from statestore.views.conversation import Shown
-from statestore.views.formatting import browser_name, line, middle, size, utc, visible
+from statestore.views.formatting import ago, browser_name, line, middle, size, utc, visible
 from statestore.views.json_links import json_url
 
 register = template.Library()
@@ -164,7 +165,7 @@ def chip(value: object, length: int = 28) -> SafeString:
 
 @register.simple_tag
 def when(seconds: object, relative: bool = True) -> SafeString | str:
-    """Return a time element: relative where scripts run, with the absolute UTC time behind it."""
+    """Return a time element: relative, kept so by a script, with the absolute UTC time behind it."""
     if seconds is None:
         return "never"
     moment = utc(seconds)
@@ -172,9 +173,10 @@ def when(seconds: object, relative: bool = True) -> SafeString | str:
         return format_html('<span title="not a time">{}</span>', line(getattr(seconds, "raw", seconds), 24))
     absolute = moment.strftime("%Y-%m-%d %H:%M:%S")
     # Digits, signs and letters of ours: there is nothing to escape, and pages have hundreds of times.
+    shown = ago(int(moment.timestamp()), int(time.time())) if relative else absolute
     return SafeString(
         f'<time datetime="{moment.isoformat()}" title="{absolute} UTC"{" data-relative" if relative else ""}>'
-        f"{absolute}</time>"
+        f"{shown}</time>"
     )
 
 

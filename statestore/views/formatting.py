@@ -50,6 +50,17 @@ def middle(value: object, length: int = 28) -> str:
     return f"{_UNSEEN_IN_LINE.sub(_glyph, text[:half])}…{_UNSEEN_IN_LINE.sub(_glyph, text[-half:])}"
 
 
+_AGO_UNITS: Final = ((31_536_000, "y"), (2_592_000, "mo"), (86_400, "d"), (3_600, "h"), (60, "m"), (1, "s"))
+
+
+def ago(seconds: int, now: int) -> str:
+    """Return a time as seen from now, such as `3h ago` or `in 2d`. app.js keeps it so, in the same words."""
+    distance = seconds - now
+    size, unit = next((one for one in _AGO_UNITS if abs(distance) >= one[0]), _AGO_UNITS[-1])
+    number = f"{(abs(distance) + size // 2) // size}{unit}"
+    return f"in {number}" if distance > 0 else f"{number} ago"
+
+
 def utc(seconds: Any) -> datetime | None:
     """Return seconds as a UTC time, or None if they are out of range."""
     if not getattr(seconds, "readable", True):

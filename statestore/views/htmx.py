@@ -10,8 +10,8 @@ from django.shortcuts import render
 from django.template.loader import render_to_string
 from django.utils.cache import patch_vary_headers
 
-# Each form's token differs in each answer; what a person sees does not.
-_TOKEN: Final = re.compile(r'name="csrfmiddlewaretoken" value="[^"]*"')
+# Each form's token differs in each answer, and so does how long ago something was: neither is news.
+_NO_NEWS: Final = re.compile(r'name="csrfmiddlewaretoken" value="[^"]*"|data-relative>[^<]*<')
 
 
 def render_page(
@@ -31,7 +31,7 @@ def render_live(request: HttpRequest, template: str, context: dict[str, object],
     The page finds the fragment in `rows`, and in `version` what tells whether it is another one.
     """
     rows = render_to_string(f"statestore/{fragment}", context, request)
-    version = hashlib.sha256(_TOKEN.sub("", rows).encode("utf-8", "surrogateescape")).hexdigest()[:16]
+    version = hashlib.sha256(_NO_NEWS.sub("", rows).encode("utf-8", "surrogateescape")).hexdigest()[:16]
     if not _wants_fragment(request):
         response = render(request, f"statestore/{template}", context | {"rows": rows, "version": version})
     elif request.headers.get("X-Version") == version:

@@ -61,7 +61,7 @@ class _Writer:
         self.parts.append(
             f'<div class="branch"><details{opened}{far}><summary><span class="name">{_shown(name)}</span>'
             f' <span class="quiet">{count}</span>'
-            f"{'' if opened else _gist(value)}</summary>"
+            f"{_gist(value) if depth else ''}</summary>"
         )
         if is_far:
             self.parts.append(f'<div class="leaf"><a href="{escape(self._url(path))}">Open branch</a></div>')

@@ -24,16 +24,20 @@ document.addEventListener("click", async (event) => {
 });
 
 // Relative times, with the absolute one kept as the title.
-const UNITS = [["year", 31536000], ["month", 2592000], ["day", 86400], ["hour", 3600], ["minute", 60], ["second", 1]];
-const RELATIVE = new Intl.RelativeTimeFormat("en", { numeric: "always", style: "narrow" });
+const UNITS = [["y", 31536000], ["mo", 2592000], ["d", 86400], ["h", 3600], ["m", 60], ["s", 1]];
 
 function relativeTimes(root) {
   for (const time of root.querySelectorAll("time[data-relative]")) {
-    const seconds = (Date.parse(time.dateTime) - Date.now()) / 1000;
+    const seconds = Math.round((Date.parse(time.dateTime) - Date.now()) / 1000);
     const [unit, size] = UNITS.find(([, length]) => Math.abs(seconds) >= length) || UNITS.at(-1);
-    time.textContent = RELATIVE.format(Math.round(seconds / size), unit);
+    const number = `${Math.round(Math.abs(seconds) / size)}${unit}`;
+    const text = seconds > 0 ? `in ${number}` : `${number} ago`;
+    // Written only where it is another one: a change of the page is work, and takes a selection away.
+    if (time.textContent !== text) time.textContent = text;
   }
 }
+setInterval(() => { if (!document.hidden) relativeTimes(document); }, 30000);
+document.addEventListener("visibilitychange", () => { if (!document.hidden) relativeTimes(document); });
 
 // Choose all, or all below one branch; a button says how many it is about.
 function countChosen(button) {

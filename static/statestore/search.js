@@ -153,6 +153,8 @@
     return true;
   };
   const release = () => {
+    // What was counted when the page was made is older now than its rows.
+    if (held.length) document.getElementById("counted-at")?.removeAttribute("hidden");
     const further = held.filter((row) => !place(row)).length;
     if (further) say(`${further} new ${further === 1 ? "event" : "events"} further back in this list, by timestamp.`);
     held = [];

@@ -4,6 +4,7 @@ import json
 import re
 import time
 from html import unescape
+from types import SimpleNamespace
 
 import pytest
 from django.contrib.auth.models import User
@@ -11,6 +12,7 @@ from django.test import Client
 
 from statestore import models
 from statestore.store import StateStore
+from statestore.views.formatting import ago
 from tests.builders import NOW, make_agent, make_event, make_snapshot, make_transition
 
 pytestmark = pytest.mark.django_db
@@ -207,3 +209,23 @@ def test_the_links_of_a_path_lead_to_it_whatever_the_key_is(viewer: Client, key:
     assert viewer.get(unescape(branch)).status_code == 200
     for link in re.findall(r'href="([^"]*ignore=[^"]*)"', viewer.get(compared).content.decode()):
         assert viewer.get(f"/compare/{unescape(link)}").context["comparison"].total == 1
+
+
+@pytest.mark.parametrize(
+    ("distance", "said"),
+    [
+        (0, "0s ago"), (-59, "59s ago"), (-60, "1m ago"), (-89, "1m ago"), (-90, "2m ago"), (-3600, "1h ago"),
+        (-5400, "2h ago"), (-86_400, "1d ago"), (-2_592_000, "1mo ago"), (-31_536_000, "1y ago"), (172_800, "in 2d"),
+    ],
+)  # fmt: skip
+def test_how_long_ago_something_was(distance: int, said: str):
+    assert ago(NOW + distance, NOW) == said
+
+
+def test_a_page_that_only_grew_older_is_no_news(viewer: Client, monkeypatch: pytest.MonkeyPatch):
+    make_agent("a", updated_at=NOW)
+    seen = viewer.get("/agents/")["X-Version"]
+    later = time.time() + 3 * 3600
+    monkeypatch.setattr("statestore.templatetags.statestore.time", SimpleNamespace(time=lambda: later))
+    answer = viewer.get("/agents/", headers={"HX-Request": "true", "X-Version": seen})
+    assert answer.status_code == 204, "A list would be swapped each minute under the pointer."
