@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import OpenPage
 from tests.browser.story import Story
@@ -120,3 +120,42 @@ def test_j_passes_over_what_a_folded_row_holds_until_it_is_opened(open_page: Ope
     page.keyboard.press("Enter")
     page.keyboard.press("j")
     expect(rows.nth(before).locator("[data-row] a").first).to_be_focused()
+
+
+def focused(page: Page) -> str:
+    return str(page.evaluate("document.activeElement.innerText.trim().split(/\\s+/).slice(0, 2).join(' ')"))
+
+
+def test_a_tree_is_one_stop_and_arrows_go_through_it(open_page: OpenPage):
+    page = open_page("/agents/coder-2/")
+    page.get_by_role("searchbox", name="Find in the state").focus()
+    page.keyboard.press("Tab")
+    page.keyboard.press("Tab")
+    expect(page.locator(".tree summary").first).to_be_focused()
+    page.keyboard.press("ArrowLeft")
+    expect(page.locator(".tree details").first).not_to_have_attribute("open", "")
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowDown")
+    row = page.locator(".tree [tabindex='0']").first
+    expect(row).to_be_focused()
+    page.keyboard.press("Tab")
+    expect(row.get_by_role("button", name="path").or_(page.locator(".copy:focus"))).to_be_focused()
+    page.keyboard.press("End")
+    for _ in range(8):
+        page.keyboard.press("Tab")
+        if page.evaluate("!document.activeElement.closest('.tree')"):
+            break
+    assert page.evaluate("!document.activeElement.closest('.tree')"), "Tab leaves the tree after the row's own actions."
+
+
+def test_the_first_restore_of_an_agent_is_a_few_stops_away(open_page: OpenPage):
+    page = open_page("/agents/coder-2/")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("link", name=re.compile("Skip to the (timeline|diagnosis)")).first).to_be_focused()
+    page.keyboard.press("Enter")
+    for _ in range(15):
+        page.keyboard.press("Tab")
+        if "estore" in focused(page):
+            return
+    pytest.fail("There are 15 stops before the first Restore.")
