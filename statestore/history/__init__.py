@@ -16,7 +16,7 @@ diagnosis      since when an agent is in trouble, and what began it
 commits        at which git commit something happened
 """
 
-from statestore.history.across import ChangePage, ChangeRecord, changes_across
+from statestore.history.across import ChangePage, ChangeRecord, changes_across, counts_across
 from statestore.history.bisect import Flip, Flips, bisect
 from statestore.history.blame import Blame, blame
 from statestore.history.commits import commits
@@ -58,6 +58,7 @@ __all__ = [
     "blame",
     "changes_across",
     "commits",
+    "counts_across",
     "diagnose",
     "find_agent",
     "find_transition",

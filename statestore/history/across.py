@@ -3,6 +3,7 @@
 Each source has an index of its own by time; a page reads the newest of each and merges them.
 """
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeAlias
 
@@ -11,11 +12,12 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 from statestore import models
 from statestore.access.scope import Scope
 from statestore.db import pagination
+from statestore.db.counts import bounded_counts
 from statestore.db.errors import translated_errors
 from statestore.errors import ValidationError
 from statestore.history import limits
 from statestore.models.audit import Action
-from statestore.models.querysets import SAME_SECONDS, older
+from statestore.models.querysets import SAME_SECONDS, Intervals, older
 
 Kind: TypeAlias = Literal["transition", "restore", "snapshot", "edit"]
 KINDS: Final[tuple[Kind, ...]] = ("transition", "restore", "snapshot", "edit")
@@ -142,6 +144,19 @@ def changes_across(seen: Scope, asked: Asked, *, cursor: str = "", size: int = p
         records.sort(key=lambda record: record._place, reverse=True)
         shown = _with_restores(seen, records[:size])
     return ChangePage(shown, shown[-1].cursor if len(records) > size else None)
+
+
+def counts_across(seen: Scope, asked: Asked, among: Intervals) -> dict[int, int]:
+    """Return how many changes that are asked for there are in each interval, of each kind up to a limit."""
+    total = Counter[int]()
+    for source, rows in _sources(seen, asked).items():
+        total.update(
+            bounded_counts(
+                rows.order_by(), _ORDERS[source][0], start=among.start, width_seconds=among.seconds,
+                columns=among.number, most=limits.COUNTED_CHANGES,
+            )
+        )  # fmt: skip
+    return dict(total)
 
 
 def _place(cursor: str) -> tuple[int, int, int] | None:

@@ -38,6 +38,8 @@ REPEATED_STATES: Final = 3
 REPEATED_BYTES: Final = 16 * 1024 * 1024
 # Without a range of time, the changes of all agents are those of the last day.
 CHANGES_SECONDS: Final = 24 * 3600
+# A bar of the changes of all agents counts each kind up to this many.
+COUNTED_CHANGES: Final = 1_000
 # Of the changes of all agents in a range of time, so many of the newest are searched for a text.
 SEARCHED_CHANGES: Final = 5_000
 # A list of agents shows the sizes of so many of the last states of each.

@@ -12,14 +12,17 @@ from statestore.access import rights
 from statestore.access.scope import Scope
 from statestore.db.ids import url_of
 from statestore.forms import ChangesForm
-from statestore.history.across import KINDS
+from statestore.history.across import KINDS, Asked
+from statestore.models.querysets import Intervals
 from statestore.views.access import require_viewer, scope
 from statestore.views.diff_view import SIGNS, ComparisonView
 from statestore.views.htmx import render_page
 from statestore.views.json_links import json_twin
+from statestore.views.svg.bars import Chart, chart
 
 # Larger states are not compared for a list.
 COMPARED_BYTES: Final = 256 * 1024
+CHART_BARS: Final = 48
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +55,23 @@ def change_list(request: HttpRequest) -> HttpResponse:
         page = history.changes_across(seen, asked, cursor=values["cursor"], size=values["size"])
         context |= {"page": page, "asked": asked, "rows": _shown(seen, page.rows)}
         context |= _neighbours(request, asked.start, asked.end)
+        if not getattr(request, "htmx", None):
+            context["chart"] = _chart(request, seen, asked)
     return render_page(
         request, "changes/list.html", context, fragment="changes/_rows.html", status=200 if form.is_valid() else 422
     )
+
+
+def _chart(request: HttpRequest, seen: Scope, asked: Asked) -> Chart:
+    """Return the chart of the range: each bar leads to its own stretch, with the same filters."""
+    seconds = max(1, -(-(asked.end + 1 - asked.start) // CHART_BARS))
+    among = Intervals(asked.start, seconds, max(1, -(-(asked.end + 1 - asked.start) // seconds)))
+    kept = {name: str(value) for name, value in request.GET.items() if name not in ("start", "end", "cursor")}
+    page = f"?{urlencode(kept)}{'&' if kept else ''}"
+    return chart(
+        among, {"changes": history.counts_across(seen, asked, among)}, [("changes", "Changes", 48)], now=models.now(),
+        url_of=lambda start, end: f"{page}start={start}&end={end}", zoom=f"{page}start={{start}}&end={{end}}",
+    )  # fmt: skip
 
 
 def _neighbours(request: HttpRequest, start: int, end: int) -> dict[str, object]:

@@ -25,7 +25,7 @@ WEEK_SECONDS = 7 * 24 * 3600
 def overview(request: HttpRequest) -> HttpResponse:
     """Show agents by status, agents in trouble, latest changes, activity and restores."""
     now = models.now()
-    seen = scope(request)
+    seen, range_name = scope(request), OverviewForm(request.GET).checked["range"] or "day"
     recent = seen.agents().walked().without_state().with_last_reason()
     context = {
         "place": "overview",
@@ -33,7 +33,8 @@ def overview(request: HttpRequest) -> HttpResponse:
         "changed": _first(recent),
         "failed": _first(recent.walked_with_status("failed")),
         "silent": _first(recent.silent_since(now - settings.SILENT_AFTER_SECONDS)),
-        "chart": activity.draw(now, seen, OverviewForm(request.GET).checked["range"]),
+        "chart": activity.draw(now, seen, range_name),
+        "range": range_name,
         "ranges": [(name, label, f"?range={name}") for name, label, _, _ in activity.RANGES],
         # They concern the whole store, and name its files and agents.
         "findings": doctor.troubles() if seen.is_unrestricted else [],

@@ -111,3 +111,29 @@ def test_an_edit_of_a_task_leads_to_where_it_can_be_taken_back(viewer: Client):
     html = page(viewer)
     assert re.search(rf'<a href="/audit/{entry.pk}/"\s*>edit task title: a → b</a\s*>', html)
     assert rows(html)[0].endswith("ada")
+
+
+def test_the_chart_counts_what_is_asked_for_and_its_bars_narrow_the_range(viewer: Client):
+    agent, other = make_agent("a"), make_agent("b")
+    for second in (0, 1, 100, 4700):
+        make_transition(agent, timestamp=NOW + second, reason="step")
+    make_transition(other, timestamp=NOW + 50)
+    make_snapshot(agent, created_at=NOW + 4700)
+    asked: dict[str, str | int] = {"start": NOW, "end": NOW + 4799, "agent": "a"}
+    chart = viewer.get("/changes/", asked).context["chart"]
+    assert chart.totals == {"changes": 5}
+    assert [(number, one.numbers[0]) for number, one in enumerate(chart.stretches) if one.numbers[0]] == [
+        (0, 2), (1, 1), (47, 2),
+    ]  # fmt: skip
+    narrowed = viewer.get(f"/changes/{chart.stretches[0].url}")
+    assert len(narrowed.context["rows"]) == 2, "The bar keeps the agent and takes its own stretch."
+    zoomed = chart.zoom.replace("{start}", str(NOW)).replace("{end}", str(NOW + 150))
+    assert len(viewer.get(f"/changes/{zoomed}").context["rows"]) == 3
+
+
+@pytest.mark.parametrize("end", [NOW, NOW + 1, NOW + 47, NOW + 48, NOW + 10**9])
+def test_a_range_of_any_length_is_drawn(viewer: Client, end: int):
+    make_transition(make_agent("a"), timestamp=NOW)
+    chart = viewer.get("/changes/", {"start": NOW, "end": end}).context["chart"]
+    assert 1 <= len(chart.stretches) <= 48
+    assert chart.totals == {"changes": 1}

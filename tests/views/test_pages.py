@@ -57,7 +57,7 @@ def test_the_chart_counts_each_hour(viewer: Client):
     chart = viewer.get("/").context["chart"]
     assert len(chart.stretches) == 24
     last = chart.stretches[-1]
-    assert (last.events, last.errors, last.changes) == (3, 2, 1)
+    assert (chart.names, last.numbers) == (["Events", "Changes", "Errors", "Restores"], [3, 1, 2, 0])
     assert chart.totals == {"events": 3, "errors": 2, "changes": 1, "restores": 0}
     week = viewer.get("/?range=week").context["chart"]
     assert (len(week.stretches), week.totals["events"]) == (28, 4), "The week has the event of 40 hours ago too."
