@@ -5,6 +5,7 @@ goes on where it stopped. Several agents share a transaction, to sync the disk l
 """
 
 import time
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -18,6 +19,7 @@ from statestore.db.errors import translated_errors
 from statestore.db.routers import store_alias
 from statestore.errors import Busy, Conflict, NotFound, StateStoreError, ValidationError
 from statestore.history import moments
+from statestore.jsondiff import diff, parsing
 from statestore.models.agents import AgentQuerySet
 from statestore.models.audit import Action
 from statestore.restore import limits, rules
@@ -29,13 +31,25 @@ KINDS: Final = ("change", "running", "unchanged", "unknown")
 
 
 @dataclass(frozen=True, slots=True)
+class Extent:
+    """How much a restore would change: the number of changes of each kind, and the member that has the most of them."""
+
+    counts: dict[diff.Kind, int]
+    largest: str
+
+
+@dataclass(frozen=True, slots=True)
 class BatchPreview:
-    """What a batch would do to one agent: change, unchanged, unknown or running (it would change while it works)."""
+    """What a batch would do to one agent: change, unchanged, unknown or running (it would change while it works).
+
+    `extent` is None where nothing would change, and where the states were not compared: too large, or out of time.
+    """
 
     agent: models.AgentState
     kind: str
     note: str
     etag: str
+    extent: "Extent | None" = None
 
     @property
     def is_choosable(self) -> bool:
@@ -51,30 +65,44 @@ def preview(agents: AgentQuerySet, seconds: int) -> list[BatchPreview]:
     chosen = list(agents[: limits.MAX_AGENTS + 1])
     if len(chosen) > limits.MAX_AGENTS:
         raise ValidationError(f"More than {limits.MAX_AGENTS:,} agents match. Nothing was changed. Narrow the filter.")
-    using = agents.db
+    using, ends_at = agents.db, time.monotonic() + limits.COMPARED_SECONDS
     verdicts = [
-        verdict for group in batched(chosen, limits.AGENTS_AT_ONCE) for verdict in _verdicts(group, seconds, using)
+        verdict
+        for group in batched(chosen, limits.AGENTS_AT_ONCE)
+        for verdict in _verdicts(group, seconds, using, ends_at)
     ]
     return sorted(verdicts, key=lambda verdict: KINDS.index(verdict.kind))
 
 
-def _verdicts(listed: Sequence[models.AgentState], seconds: int, using: str) -> Iterator[BatchPreview]:
+def _verdicts(listed: Sequence[models.AgentState], seconds: int, using: str, ends_at: float) -> Iterator[BatchPreview]:
     with translated_errors():
         states = models.AgentState.objects.using(using).in_bulk([agent.pk for agent in listed])
         agents = [states[agent.pk] for agent in listed if agent.pk in states]
         known = history.states_at(agents, seconds, using=using)
     for agent in agents:
-        yield _verdict(agent, known.get(agent.agent_id))
+        yield _verdict(agent, known.get(agent.agent_id), ends_at)
 
 
-def _verdict(agent: models.AgentState, known: history.KnownState | None) -> BatchPreview:
+def _verdict(agent: models.AgentState, known: history.KnownState | None, ends_at: float) -> BatchPreview:
     etag = agent.etag()
     if known is None:
         return BatchPreview(agent, "unknown", "nothing is known of it at that time", etag)
     if models.same_text(known.text, agent.state_data):
         return BatchPreview(agent, "unchanged", "", etag)
     note = "" if known.is_exact else "last known state; it changed unrecorded since"
-    return BatchPreview(agent, "running" if agent.is_active else "change", note, etag)
+    extent = _extent(agent.state_data, known.text) if time.monotonic() < ends_at else None
+    return BatchPreview(agent, "running" if agent.is_active else "change", note, etag, extent)
+
+
+def _extent(before: str, after: str) -> Extent | None:
+    if max(len(before), len(after)) > limits.COMPARED_CHARACTERS:
+        return None
+    try:
+        changes = diff.diff(parsing.parse(before), parsing.parse(after)).changes
+    except (parsing.NotJson, diff.TooDeep):
+        return None
+    members = Counter(change.path.split("/", 2)[1] for change in changes if change.path)
+    return Extent(dict(Counter(change.kind for change in changes)), members.most_common(1)[0][0] if members else "")
 
 
 def prepare(

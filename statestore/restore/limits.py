@@ -17,6 +17,9 @@ HOLD_SECONDS: Final = 0.05
 # One request restores for this long. The next one goes on with the rest.
 REQUEST_SECONDS: Final = 10
 AGENTS_AT_ONCE: Final = 50
+# The preview of a batch says how much would change, for as long as this and for states up to this size.
+COMPARED_SECONDS: Final = 0.5
+COMPARED_CHARACTERS: Final = 256 * 1024
 # No index has (actor, time): only the events inserted last are read.
 NEWEST_EVENTS: Final = 1_000
 SHOWN_SIDE_EFFECTS: Final = 20

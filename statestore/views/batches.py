@@ -17,6 +17,7 @@ from statestore.forms import BatchForm, FleetForm, PageForm, ReasonForm, sent
 from statestore.models.agents import AgentQuerySet
 from statestore.restore import limits as restore_limits
 from statestore.views.access import actor, agent_or_404, require, scope
+from statestore.views.diff_view import SIGNS
 from statestore.views.formatting import utc
 from statestore.views.htmx import render_page
 from statestore.views.json_links import json_twin
@@ -55,7 +56,7 @@ def shown(
     verdicts = restore.preview_batch(agents, seconds)
     counts = Counter(verdict.kind for verdict in verdicts)
     context = {
-        "verdicts": verdicts,
+        "verdicts": [(verdict, _counts(verdict)) for verdict in verdicts],
         "counts": [(kind, counts[kind]) for kind in restore.KINDS],
         "seconds": seconds,
         "scope": words,
@@ -64,6 +65,14 @@ def shown(
     moment = utc(seconds)
     chosen = FleetForm({"at": f"{moment:%Y-%m-%d %H:%M:%S}" if moment else ""}) if form is None else form
     return render_page(request, "batches/new.html", _filters(chosen, scope(request)) | context)
+
+
+def _counts(verdict: restore.BatchPreview) -> tuple[tuple[str, str, int], ...]:
+    """Return how much would change as (kind, sign, number)."""
+    if verdict.extent is None:
+        return ()
+    numbers = verdict.extent.counts
+    return tuple((kind.value, SIGNS[kind], numbers[kind]) for kind in SIGNS if kind in numbers)
 
 
 def _prepared(request: HttpRequest) -> models.Batch:

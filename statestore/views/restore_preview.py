@@ -140,7 +140,8 @@ def _planned_state(
 def _shown(request: HttpRequest, context: dict[str, object], *, status: int = 200) -> HttpResponse:
     """Render the preview; paths can be chosen only by users who may restore."""
     can_pick = context["can_pick"] and rights.may(request.user, "restore_agent")
-    return render_page(request, "restores/preview.html", context | {"can_pick": can_pick}, status=status)
+    context = context | {"can_pick": can_pick}
+    return render_page(request, "restores/preview.html", context, fragment="restores/_changes.html", status=status)
 
 
 def preview(

@@ -1,12 +1,15 @@
 """Many agents put back to one time: previewed, applied agent by agent, resumed, undone as one."""
 
+import re
 from typing import Any
 
 import pytest
+from django.test import Client
 
 from statestore import models, restore
 from statestore.access.audit import Actor
 from statestore.errors import Conflict, NeedsApproval, ValidationError
+from statestore.restore import limits as restore_limits
 from tests.builders import NOW, make_agent, make_transition
 
 pytestmark = pytest.mark.django_db
@@ -116,3 +119,34 @@ def test_where_two_must_agree_a_batch_waits_for_the_second(settings: Any):
     with pytest.raises(Conflict, match="cannot approve your own"):
         restore.approve_batch(batch, by=ANNA)
     assert restore.apply_batch(restore.approve_batch(batch, by=BERT), by=ANNA) == {"done": 2}
+
+
+def test_the_preview_says_how_much_would_change_and_where_most():
+    agent = make_agent("a", state={"messages": [1, 2, 3], "step": 2}, updated_at=NOW + 50)
+    make_transition(agent, {}, {"messages": [], "step": 1}, timestamp=NOW)
+    make_transition(agent, {"messages": [], "step": 1}, {"messages": [1, 2, 3], "step": 2}, timestamp=NOW + 50)
+    (verdict,) = restore.preview_batch(models.AgentState.objects.all(), NOW + 10)
+    assert verdict.extent is not None
+    assert ({str(kind): n for kind, n in verdict.extent.counts.items()}, verdict.extent.largest) == (
+        {"removed": 3, "replaced": 1}, "messages",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(("limit", "value"), [("COMPARED_SECONDS", -1), ("COMPARED_CHARACTERS", 3)])
+def test_states_that_would_take_too_long_are_not_compared(monkeypatch: pytest.MonkeyPatch, limit: str, value: int):
+    make_fleet()
+    monkeypatch.setattr(restore_limits, limit, value)
+    verdicts = restore.preview_batch(models.AgentState.objects.all(), NOW + 10)
+    assert {verdict.extent for verdict in verdicts} == {None}
+    assert "change" in {verdict.kind for verdict in verdicts}, "What would change is still known."
+
+
+def test_the_changes_of_one_agent_are_loaded_when_they_are_opened(operator: Client):
+    make_fleet()
+    page = operator.get("/fleet/", {"at": NOW + 10}).content.decode()
+    links = re.findall(r'hx-get="(/agents/[^"]+/restore/[^"]+)"', page)
+    assert links, "Each agent that would change can be opened."
+    part = operator.get(links[0], headers={"HX-Request": "true"}).content.decode()
+    assert "<html" not in part
+    assert 'class="change"' in part
+    assert 'name="path"' not in part, "Nothing is picked in the preview of a fleet."

@@ -48,11 +48,16 @@ class VerdictOut(Out):
     kind: Kind
     note: str
     etag: Annotated[str, Field(description="The agent's ETag. Send it with the agent to create a batch.")]
+    changes: Annotated[
+        dict[str, int] | None,
+        Field(description="The number of changes by kind; null where nothing would change or nothing was compared."),
+    ]
 
     @classmethod
     def of(cls, row: BatchPreview, /, **values: object) -> Self:
         """Return the response for the preview of one agent."""
-        return super().of(row.agent, kind=row.kind, note=row.note, etag=row.etag, **values)
+        changes = None if row.extent is None else {kind.value: number for kind, number in row.extent.counts.items()}
+        return super().of(row.agent, kind=row.kind, note=row.note, etag=row.etag, changes=changes, **values)
 
 
 class PreviewBatchOut(Out):
