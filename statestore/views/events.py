@@ -68,6 +68,7 @@ def _answer(form: SearchForm, among: EventQuerySet | None) -> dict[str, object]:
         "histogram": histogram.draw(query, drawn),
         "note": drawn.note,
         "tail": tail,
+        "widenings": [] if page.rows or not page.is_complete else search_page.widenings(query, among),
     }
 
 

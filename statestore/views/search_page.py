@@ -10,12 +10,15 @@ from django.urls import get_script_prefix, reverse
 from django.utils.http import urlencode
 
 from statestore import models, search
+from statestore.models.events import EventQuerySet
 from statestore.search import Query, Term
 from statestore.views.formatting import utc, visible
 
 RANGES: Final = (("15 min", "15m"), ("1 h", "1h"), ("24 h", "24h"), ("7 days", "7d"), ("30 days", "30d"))
 COUNTED: Final = 1_000
 LONGEST_WORDS: Final = 500
+# Each one is a search.
+MOST_WIDENINGS: Final = 6
 LABELS: Final = {
     "type": "Type", "actor": "Actor", "actor-type": "Actor type", "session": "Session", "agent": "Agent",
     "commit": "Commit",
@@ -151,6 +154,29 @@ def count_of(facets: search.Facets) -> Count:
     if facets.total > COUNTED:
         return Count(f"{COUNTED:,}+", is_one=False)
     return Count(f"{facets.total:,}", facets.total == 1, facets.reach)
+
+
+@dataclass(frozen=True, slots=True)
+class Widening:
+    """A search without one of its terms: how many matches that has, and where it leads."""
+
+    term: Term
+    url: str
+    total: int
+    count: Count
+
+
+def widenings(query: Query, among: EventQuerySet | None) -> list[Widening]:
+    """Return what a search without matches would find without each of its terms, the most first."""
+    if len(query.terms) < 2:
+        return []
+    found = [_widening(term, query.without(term), among) for term in query.terms[:MOST_WIDENINGS]]
+    return sorted((one for one in found if one.total), key=lambda one: -one.total)
+
+
+def _widening(term: Term, query: Query, among: EventQuerySet | None) -> Widening:
+    counted = search.facets_of(query, among=among)
+    return Widening(term, address(query), counted.total, count_of(counted))
 
 
 @dataclass(frozen=True, slots=True)

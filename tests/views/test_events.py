@@ -502,3 +502,21 @@ def test_all_that_happened_at_a_commit_is_on_one_page(viewer: Client, settings: 
     assert f"https://git.example.org/commit/{sha}" in html
     assert f"/commits/{sha}/" in page(viewer, "at")
     assert "No events for this commit" in viewer.get("/commits/ffff/").content.decode()
+
+
+def test_a_search_without_matches_says_what_each_term_costs(viewer: Client):
+    for number in range(3):
+        make_event(content="patch rejected", event_type="error", session_id=f"s{number % 2}", timestamp=NOW)
+    page = viewer.get("/events/", {"q": "rejected session:s1 type:tool_use -actor:nobody"})
+    assert not page.context["rows"]
+    said = [(one.term.name, str(one.count)) for one in page.context["widenings"]]
+    assert said == [("type", "1")], "Only without the type there is a match in this session."
+    html = page.content.decode()
+    assert "Without type:tool_use" in " ".join(re.sub(r"<[^>]+>", "", html).split())
+    wider = viewer.get(page.context["widenings"][0].url)
+    assert len(wider.context["rows"]) == 1
+
+
+def test_a_single_term_has_nothing_to_be_taken_away(viewer: Client):
+    make_event(content="x")
+    assert viewer.get("/events/?q=nothing-like-it").context["widenings"] == []
