@@ -25,11 +25,11 @@ from statestore.jsondiff.textdiff import Op, Segment
 from statestore.models import AgentState
 from statestore.models.events import is_error_type
 from statestore.views.conversation import Shown
-from statestore.views.formatting import ago, browser_name, line, middle, size, utc, visible
+from statestore.views.formatting import ago, browser_name, line, middle, size, utc, visible, with_code
 from statestore.views.json_links import json_url
 
 register = template.Library()
-for _filter in (visible, line, middle, size, browser_name):
+for _filter in (visible, with_code, line, middle, size, browser_name):
     register.filter(_filter)
 register.filter("is_error", is_error_type)
 

@@ -2,7 +2,10 @@
 
 import re
 from datetime import UTC, datetime
+from html import escape
 from typing import Any, Final
+
+from django.utils.safestring import SafeString
 
 from statestore.jsondiff import parsing
 from statestore.jsondiff.diff import Missing
@@ -15,6 +18,7 @@ _UNSEEN: Final = re.compile(
 _UNSEEN_IN_LINE: Final = re.compile(f"[\t\n]|{_UNSEEN.pattern}")
 # More fonts have these than have the control pictures.
 _DRAWN: Final = {"\n": "⏎", "\t": "⇥"}
+_CODE: Final = re.compile("`([^`]+)`")
 VALUE_CHARACTERS: Final = 1000
 _UNITS: Final = ((1 << 30, "GB"), (1 << 20, "MB"), (1 << 10, "KB"))
 
@@ -31,6 +35,11 @@ def _glyph(match: re.Match[str]) -> str:
 def visible(value: object) -> str:
     """Return a text of several lines with every invisible character made visible."""
     return _UNSEEN.sub(_glyph, str(value)) if value is not None else ""
+
+
+def with_code(value: object) -> SafeString:
+    """Return a message of ours as HTML: what stands in backticks as code."""
+    return SafeString(_CODE.sub(r"<code>\1</code>", escape(visible(value))))
 
 
 def line(value: object, length: int = 120) -> str:

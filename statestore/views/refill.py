@@ -9,7 +9,7 @@ from urllib.parse import urljoin, urlsplit
 
 from django.http import HttpResponse
 
-from statestore.views.formatting import visible
+from statestore.views.formatting import visible, with_code
 
 _TEXT_SHOWN: Final = 4000
 _UNTOUCHED_TYPES: Final = {"hidden", "submit", "button", "image", "reset", "file", "password"}
@@ -54,9 +54,9 @@ def notice(level: str, text: str, typed: str = "") -> str:
     """Return the HTML of a notice, with what was typed where the page has no form for it."""
     role = "alert" if level == "error" else "status"
     if not typed:
-        return f'<div class="notice" role="{role}" data-level="{level}">{escape(visible(text))}</div>'
+        return f'<div class="notice" role="{role}" data-level="{level}">{with_code(text)}</div>'
     return (
-        f'<div class="notice" role="{role}" data-level="{level}"><p>{escape(visible(text))}</p>'
+        f'<div class="notice" role="{role}" data-level="{level}"><p>{with_code(text)}</p>'
         f'<pre class="raw">{escape(visible(typed[:_TEXT_SHOWN]))}</pre></div>'
     )
 
@@ -170,7 +170,7 @@ class _Filler(HTMLParser):
 
     def _explain(self, place: int) -> None:
         if self.due and not self.is_in_label:
-            message = escape(visible(self.form.errors[self.due]))
+            message = with_code(self.form.errors[self.due])
             text = f'<span class="field-error" role="alert" id="{_error_id(self.due)}">{message}</span>'
             self.edits.append((place, place, text))
             self.explained.add(self.due)

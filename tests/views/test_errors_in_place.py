@@ -9,6 +9,7 @@ from django.test import Client
 
 from statestore import models
 from statestore.adoption import status as adoption_status
+from statestore.views.formatting import with_code
 from tests.builders import make_agent, make_task
 
 pytestmark = pytest.mark.django_db
@@ -150,3 +151,9 @@ def test_without_our_own_database_the_page_is_a_bare_one(viewer: Client, monkeyp
     assert answer.status_code == 503
     assert RAIL not in answer.content.decode()
     assert "The file is gone." in answer.content.decode()
+
+
+def test_commands_in_messages_are_code_and_nothing_of_them_runs():
+    assert with_code("Run `manage.py doctor`.") == "Run <code>manage.py doctor</code>."
+    assert with_code("`<b>` and `") == "<code>&lt;b&gt;</code> and `"
+    assert with_code(None) == ""
