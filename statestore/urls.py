@@ -19,6 +19,7 @@ from statestore.views import (
     edits,
     events,
     exports,
+    find,
     forks,
     health,
     overview,
@@ -43,6 +44,7 @@ urlpatterns = [
     path("readyz", health.readyz, name="readyz"),
     path("metrics", health.metrics_page, name="metrics"),
     path("theme/", context.choose_theme, name="theme"),
+    path("find/", find.find, name="find"),
     # agents
     path("agents/", agents.agent_list, name="agents"),
     path("agents/bulk/", bulk.bulk_action, name="agents-bulk"),

@@ -4,7 +4,7 @@ A row out of scope does not exist for the caller: no list has it, and its id is 
 """
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import reduce
 from operator import or_
 from typing import Any, Literal, TypeVar
@@ -46,6 +46,10 @@ class Scope:
     def is_unrestricted(self) -> bool:
         """Whether the scope is the whole store."""
         return self.namespaces is None
+
+    def whole(self) -> "Scope":
+        """Return the scope of the whole store, to look for candidates that this scope then decides about."""
+        return replace(self, namespaces=None)
 
     def agents(self, rows: AgentQuerySet | None = None) -> AgentQuerySet:
         """Return the agents, those in the trash included."""

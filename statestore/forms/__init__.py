@@ -2,6 +2,7 @@
 
 fields   what several forms have
 filters  which rows of a list
+lookup   what the search box of every page looks for
 past     time ranges and moments
 actions  what a person does
 rows     what people edit in the admin
@@ -32,6 +33,7 @@ from statestore.forms.filters import (
     TaskFilterForm,
 )
 from statestore.forms.history import BranchForm, ChangesForm, CompareForm, StateForm, TimelineForm, WalkForm
+from statestore.forms.lookup import FindForm
 from statestore.forms.rows import CHOICES, RowForm, SessionForm, TaskForm
 
 __all__ = [
@@ -45,6 +47,7 @@ __all__ = [
     "ChangesForm",
     "CheckedForm",
     "CompareForm",
+    "FindForm",
     "FleetForm",
     "ForkForm",
     "MomentField",

@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Self, TypeVar
 
 from django.core.exceptions import EmptyResultSet
 from django.db import connections
-from django.db.models import BigIntegerField, Count, ExpressionWrapper, F, Model, Q, QuerySet
+from django.db.models import BigIntegerField, Count, ExpressionWrapper, F, Model, Q, QuerySet, Subquery, Value
+from django.db.models.functions import Coalesce
 
 from statestore.db.errors import translated_errors
 from statestore.db.fields import StoredBlob, bindable
@@ -34,11 +35,19 @@ class AddressedQuerySet(QuerySet[Row]):
         """Return the number of rows, or one more than `most` if there are more."""
         return self.order_by().values("pk")[: most + 1].count()
 
+    def beginning_with(self, prefix: str, column: str = "pk") -> Self:
+        """Keep rows whose column begins with a text, as a range of the column's index."""
+        return self.filter(**{f"{column}__gte": prefix, f"{column}__lt": prefix + "\U0010ffff"})
+
+    def inserted_last(self, most: int) -> Self:
+        """Keep the rows that were inserted last: however many there are, no more of them are looked through."""
+        before = self.order_by("-rowid").values("rowid")[most : most + 1]
+        return self.filter(rowid__gt=Coalesce(Subquery(before), Value(-(2**63))))
+
     def named(self, address: RowId, column: str = "pk") -> Row | None:
         """Return the row whose column is the id that an address names, or None."""
         if isinstance(address, HashedId):
-            begins = {f"{column}__gte": address.prefix, f"{column}__lt": address.prefix + "\U0010ffff"}
-            candidates = self.filter(**begins).values_list(column, flat=True)[:LONG_ID_CANDIDATES]
+            candidates = self.beginning_with(address.prefix, column).values_list(column, flat=True)[:LONG_ID_CANDIDATES]
             return next((self.named(str(row), column) for row in candidates if address.matches(row)), None)
         return self.filter(**{column: address}).first()
 

@@ -26,6 +26,10 @@ class RestoreQuerySet(AddressedQuerySet["Restore"]):
         """Return how many there were in each interval that has any."""
         return counted(self, "at", among)
 
+    def matching(self, text: str) -> Self:
+        """Keep those with the text in their reason or the agent's id; ASCII letters match in either case."""
+        return self.filter(Q(reason__holds=text) | Q(agent_id__holds=text))
+
     def with_standing(self) -> Self:
         """Add `stands`: whether the agent's state is still the one that the restore wrote, compared by the database."""
         written = Transition.objects.filter(pk=OuterRef(OuterRef("transition_id"))).values("state_after")

@@ -43,6 +43,10 @@ class SnapshotQuerySet(AddressedQuerySet["Snapshot"]):
     def with_size(self) -> Self:
         return self.annotate(size=vendor.byte_length("state_data"))
 
+    def described(self, text: str) -> Self:
+        """Keep those with the text in their description; ASCII letters match in either case."""
+        return self.filter(description__holds=text)
+
     def expiring_between(self, start: int, end: int) -> Self:
         """Keep those that our own table of expiries names: the snapshots' own column has no index."""
         due = SnapshotExpiry.objects.filter(expires_at__gt=start, expires_at__lte=end).order_by("expires_at")

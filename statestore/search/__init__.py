@@ -19,7 +19,7 @@ hits, facets, histogram   what engines answer with
 """
 
 from statestore.search.agents import Agents, agents_of
-from statestore.search.autocomplete import Suggestion, complete
+from statestore.search.autocomplete import Suggestion, complete, values_of
 from statestore.search.cursor import LAST_PAGE
 from statestore.search.export import find_all
 from statestore.search.facets import Facets
@@ -36,5 +36,5 @@ __all__ = [
     "FIELDS", "LAST_PAGE", "NAMES", "TEXT", "TIMES", "Agents", "Bar", "Facets", "Histogram",
     "Progress", "Query", "QueryError", "ResultPage", "Suggestion", "Tail", "Term", "agents_of", "complete",
     "counts_of", "facets_of", "find", "find_all", "follow", "histogram_of", "index_all", "marked", "narrowed",
-    "newest_with", "parse", "tail_from_now", "watch_indexer", "with_excerpt",
+    "newest_with", "parse", "tail_from_now", "values_of", "watch_indexer", "with_excerpt",
 ]  # fmt: skip

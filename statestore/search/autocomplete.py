@@ -36,7 +36,10 @@ def complete(
     negated = text[term.start : term.start + 1] == "-" and term.start < caret
     if term.name and term.value_at <= caret:
         prefix = unquoted(text[term.value_at : caret])
-        values = _values(term.name, prefix, among, using or store_alias())
+        if term.name in TIMES:
+            values = [time for time in _TIMES if time.startswith(prefix)]
+        else:
+            values = values_of(term.name, prefix, among=among, using=using)
         offered = [(value, "", f"{Term(term.name, value, negated)} ") for value in values]
         rest = text[term.end :].lstrip()
     else:
@@ -51,9 +54,8 @@ def complete(
     ]
 
 
-def _values(name: str, prefix: str, among: EventQuerySet | None, using: str) -> list[str]:
-    if name in TIMES:
-        return [time for time in _TIMES if time.startswith(prefix)]
+def values_of(name: str, prefix: str, *, among: EventQuerySet | None = None, using: str | None = None) -> list[str]:
+    """Return at most ten values of a filter that begin with a prefix; with `among`, only values of these events."""
     if among is not None:
         return facets.newest_values(among, name, prefix, limits.COMPLETIONS)
-    return engine_for(using).values(name, prefix, limits.COMPLETIONS)
+    return engine_for(using or store_alias()).values(name, prefix, limits.COMPLETIONS)

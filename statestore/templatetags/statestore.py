@@ -24,6 +24,7 @@ from statestore.history import moments
 from statestore.jsondiff.textdiff import Op, Segment
 from statestore.models import AgentState
 from statestore.models.events import is_error_type
+from statestore.views import agent_pages
 from statestore.views.conversation import Shown
 from statestore.views.formatting import ago, browser_name, line, middle, size, utc, visible, with_code
 from statestore.views.json_links import json_url
@@ -307,6 +308,12 @@ def query_and(context: Context, name: str, value: object) -> str:
     # As it is: a path that was made visible would be another one.
     parameters.appendlist(name, str(value))
     return f"?{parameters.urlencode()}"
+
+
+@register.simple_tag(takes_context=True)
+def agent_tabs(context: Context, agent_id: str) -> list[agent_pages.AgentPage]:
+    """Return the pages about an agent that the user may open."""
+    return agent_pages.tabs(agent_id, context["request"].user)
 
 
 @register.inclusion_tag("statestore/history/_origin.html")

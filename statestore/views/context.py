@@ -38,11 +38,16 @@ def frame(request: HttpRequest) -> dict[str, object]:
     """Return the rail, the store's name and the theme, for each template."""
     user = getattr(request, "user", None)
     return {
-        "places": [place for place in PLACES if user and (not place[0] or _is_for(user, place[0], place[3]))],
+        "places": places_of(user) if user else [],
         "store_name": store_name(),
         "theme": theme_of(request),
         "themes": THEMES,
     }
+
+
+def places_of(user: Any) -> list[tuple[str, ...]]:
+    """Return the places that a user may open, and the lines between them."""
+    return [place for place in PLACES if not place[0] or _is_for(user, place[0], place[3])]
 
 
 def _is_for(user: Any, name: str, codename: str) -> bool:

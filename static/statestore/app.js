@@ -65,7 +65,29 @@ const closeMenus = (except) => {
 document.addEventListener("click", (event) => closeMenus(event.target.closest("details.menu-button")));
 document.addEventListener("keydown", (event) => { if (event.key === "Escape") closeMenus(); });
 
-// Keys: never while typing, never with a modifier.
+// The search box of every page leads to what is chosen below it, or to the page of all results.
+const search = document.getElementById("search");
+const finder = search && combobox(search, document.getElementById("found"), {
+  label: "Results",
+  address: () => `${search.form.action}?${new URLSearchParams(new FormData(search.form))}`,
+  choose: (option, click) => { if (!click) option.click(); },
+});
+search?.addEventListener("click", finder.offer);
+
+function openSearch(event) {
+  event.preventDefault();
+  for (const dialog of document.querySelectorAll("dialog:modal")) dialog.close();
+  search.focus();
+  search.select();
+  finder.offer();
+}
+
+document.addEventListener("keydown", (event) => {
+  const isChord = (event.ctrlKey || event.metaKey) && !event.altKey && !event.shiftKey && event.key.toLowerCase() === "k";
+  if (isChord && search) openSearch(event);
+});
+
+// Other keys: never while typing, never with a modifier.
 let going = false;
 
 function moveRow(step) {
@@ -83,7 +105,7 @@ document.addEventListener("keydown", (event) => {
   if (place) return void (location.href = place.href);
   const link = { "[": "[data-key=older]", "]": "[data-key=newer]", m: "[data-key=mode]" }[event.key];
   if (link) document.querySelector(link)?.click();
-  else if (event.key === "/") { event.preventDefault(); document.getElementById("search")?.focus(); }
+  else if (event.key === "/" && search) openSearch(event);
   else if (event.key === "?") document.getElementById("help")?.showModal();
   else if (event.key === "j") moveRow(1);
   else if (event.key === "k") moveRow(-1);

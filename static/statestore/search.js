@@ -16,69 +16,22 @@
   // Completion: the server knows the names and the values; a choice replaces the term at the caret.
   const box = document.getElementById("query");
   const list = document.getElementById("suggestions");
-  let asking = null;
-  let chosen = -1;
-  const close = () => {
-    list.hidden = true;
-    chosen = -1;
-    box.setAttribute("aria-expanded", "false");
-    box.removeAttribute("aria-activedescendant");
-  };
-  const mark = (position) => {
-    const options = list.querySelectorAll("[role=option]");
-    chosen = (position + options.length) % options.length;
-    options.forEach((option, number) => option.setAttribute("aria-selected", String(number === chosen)));
-    box.setAttribute("aria-activedescendant", options[chosen].id);
-    options[chosen].scrollIntoView({ block: "nearest" });
-  };
-  const take = (option) => {
-    box.value = option.dataset.text;
-    box.setSelectionRange(Number(option.dataset.caret), Number(option.dataset.caret));
-    box.focus();
-    close();
-    if (box.value.endsWith(":")) offer();
-  };
-  const offer = async () => {
-    asking?.abort();
-    asking = new AbortController();
-    const url = `${box.dataset.complete}?${new URLSearchParams({ q: box.value, caret: box.selectionStart })}`;
-    if (url.length > MOST_BYTES) return close();
-    try {
-      list.innerHTML = await (await part(url, asking.signal)).text();
-      list.hidden = !list.querySelector("[role=option]");
-      box.setAttribute("aria-expanded", String(!list.hidden));
-      chosen = -1;
-    } catch (error) {
-      if (error.name !== "AbortError") close();
-    }
-  };
   if (box && list) {
-    box.setAttribute("role", "combobox");
-    box.setAttribute("aria-autocomplete", "list");
-    box.setAttribute("aria-controls", "suggestions");
-    box.setAttribute("aria-expanded", "false");
-    list.setAttribute("role", "listbox");
-    list.setAttribute("aria-label", "Suggestions");
-    let waiting = 0;
-    box.addEventListener("input", () => { clearTimeout(waiting); waiting = setTimeout(offer, 120); });
-    box.addEventListener("keydown", (event) => {
-      if (list.hidden) {
-        if (event.key === "ArrowDown") { event.preventDefault(); offer(); }
-        return;
-      }
-      if (event.key === "ArrowDown") { event.preventDefault(); mark(chosen + 1); }
-      else if (event.key === "ArrowUp") { event.preventDefault(); mark(chosen < 0 ? -1 : chosen - 1); }
-      else if (event.key === "Escape") { event.preventDefault(); close(); }
-      else if ((event.key === "Enter" && chosen >= 0) || event.key === "Tab") {
-        event.preventDefault();
-        take(list.querySelectorAll("[role=option]")[Math.max(chosen, 0)]);
-      }
+    const { offer, close } = combobox(box, list, {
+      label: "Suggestions",
+      takesTab: true,
+      address: () => {
+        const url = `${box.dataset.complete}?${new URLSearchParams({ q: box.value, caret: box.selectionStart })}`;
+        return url.length > MOST_BYTES ? "" : url;
+      },
+      choose: (option) => {
+        box.value = option.dataset.text;
+        box.setSelectionRange(Number(option.dataset.caret), Number(option.dataset.caret));
+        box.focus();
+        close();
+        if (box.value.endsWith(":")) offer();
+      },
     });
-    list.addEventListener("mousedown", (event) => {
-      const option = event.target.closest("[role=option]");
-      if (option) { event.preventDefault(); take(option); }
-    });
-    box.addEventListener("blur", close);
   }
 
   // Letters other than a to z take up to twelve bytes. Without a script, the box takes fewer of them.

@@ -147,6 +147,7 @@ STARTS = (
     "/search/live/?q=", "/search/live/?q=&cursor=0.0", "/search/complete/?q=agent:", "/search/complete/?q=session:",
     "/search/complete/?q=type:", "/search/complete/?q=actor:", "/search/complete/?q=commit:",
     "/search/export/?q=", "/search/export/?q=&format=ndjson", "/capture/", "/metrics/", "/nowhere/",
+    f"/find/?q={SECRET[:-1]}", "/find/?q=own",
 )  # fmt: skip
 CALLS = (
     "/agents", "/agents?trash=true", "/agents?namespace=", "/agents/own", "/agents/own/timeline", "/snapshots",
@@ -157,6 +158,7 @@ CALLS = (
     "/sessions/own-session", "/edits", "/audit",
     "/changes?start=0&end=9999999999", "/export", "/export?audit=true", "/health", "/me", "/migrations",
     "/processes", "/tokens", "/capture",
+    f"/find?q={SECRET[:-1]}", "/find?q=own", "/find?q=a41f",
 )  # fmt: skip
 
 

@@ -83,6 +83,7 @@ TABLE: dict[str, tuple[str, str, int, int]] = {
     "GET /events/search/facets": ("read", "viewer", 200, 200),
     "GET /events/search/histogram": ("read", "viewer", 200, 200),
     "GET /events/search/complete": ("read", "viewer", 200, 200),
+    "GET /find": ("read", "nobody", 200, 200),
     "GET /views": ("read", "viewer", 200, NO),
     "POST /views": ("write", "viewer", 201, NO),
     "GET /views/{view_id}": ("read", "viewer", NOT_THERE, NO),

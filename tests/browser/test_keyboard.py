@@ -14,13 +14,16 @@ pytestmark = [pytest.mark.browser, pytest.mark.sqlite]
 def test_slash_goes_to_the_search_and_takes_no_key_that_is_typed_there(open_page: OpenPage):
     page = open_page("/")
     page.keyboard.press("/")
-    expect(page.get_by_label("Find an agent")).to_be_focused()
+    box = page.get_by_role("combobox", name="Search everything")
+    expect(box).to_be_focused()
     page.keyboard.type("ga?j[/")
-    expect(page.get_by_label("Find an agent")).to_have_value("ga?j[/")
+    expect(box).to_have_value("ga?j[/")
     expect(page.get_by_role("dialog")).to_be_hidden()
-    page.get_by_label("Find an agent").fill("coder-2")
+    box.fill("coder-2")
+    expect(page.get_by_role("option", name="Coder 2")).to_be_visible()
+    page.keyboard.press("ArrowDown")
     page.keyboard.press("Enter")
-    expect(page.locator("[data-row]")).to_have_count(1)
+    expect(page).to_have_url(re.compile("/agents/coder-2/$"))
 
 
 def test_question_mark_opens_the_help_and_escape_closes_it(open_page: OpenPage):
