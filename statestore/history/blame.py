@@ -46,6 +46,17 @@ class Blame:
         """Whether all of the past was read."""
         return self.began and (self.reached is None or not self.unknown)
 
+    def newest_below(self, path: str) -> dict[str, Cause]:
+        """Return the newest step that set anything in each member of a place, by the member's name."""
+        newest: dict[str, Cause] = {}
+        start = f"{path}/"
+        for leaf, origin in self.origins.items():
+            if leaf.startswith(start):
+                member = leaf[len(start) :].partition("/")[0]
+                known = newest.get(member)
+                newest[member] = origin if known is None or origin.at > known.at else known
+        return newest
+
     def unknown_paths(self) -> Iterator[str]:
         """Yield the paths of the leaves that no step explains."""
         return _leaf_paths(self.unknown)

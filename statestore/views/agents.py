@@ -12,8 +12,10 @@ from statestore.access.scope import Scope
 from statestore.agents import limits as agent_limits
 from statestore.agents import processes
 from statestore.db.ids import RowId
+from statestore.errors import ValidationError
 from statestore.forms import AgentFilterForm, ReasonForm, SnapshotForm, StateForm, StatusForm
 from statestore.history import moments
+from statestore.jsondiff.parsing import NotJson
 from statestore.models.agents import in_order
 from statestore.views.access import agent_or_404, past_or_404, require, require_viewer, scope, store
 from statestore.views.diagnosis import diagnosis
@@ -99,8 +101,19 @@ def agent_detail(request: HttpRequest, agent_id: RowId) -> HttpResponse:
         "tombstone": seen.tombstones().filter(agent_id=agent.agent_id).first(),
     }
     # A conversation has the page to itself.
-    context |= {} if state.conversation else _beside(request, agent, seen)
+    if state.conversation:
+        state.conversation.causes = _causes(agent, state.conversation.path)
+    else:
+        context |= _beside(request, agent, seen)
     return render_page(request, "agents/detail.html", context)
+
+
+def _causes(agent: models.AgentState, path: str) -> dict[str, history.Cause]:
+    """Return what set each message of a list; nothing of a state that is too large to be blamed."""
+    try:
+        return history.blame(agent).newest_below(path)
+    except (ValidationError, NotJson):
+        return {}
 
 
 def _beside(request: HttpRequest, agent: models.AgentState, seen: Scope) -> dict[str, object]:

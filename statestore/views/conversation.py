@@ -1,7 +1,7 @@
 """A conversation as pages show it: turns whose long texts are folded or cut. Texts only; no link is followed."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Final
 
@@ -11,6 +11,7 @@ from statestore import conversations
 from statestore.conversations import Exchange, Media, Role, Text, Thinking, Turn
 from statestore.conversations.messages import Part
 from statestore.db.fields import text_bytes
+from statestore.history import Cause
 from statestore.jsondiff import parsing
 from statestore.jsondiff.parsing import Json
 from statestore.views.formatting import line, size
@@ -62,7 +63,7 @@ class ShownExchange:
 
 @dataclass(frozen=True, slots=True)
 class ShownTurn:
-    """One row of a conversation."""
+    """One row of a conversation; `cause` is the step that set it last, where that is known."""
 
     role: str
     word: str
@@ -75,6 +76,7 @@ class ShownTurn:
     cost: str
     alike: tuple["ShownTurn", ...] = ()
     times: int = 0
+    cause: Cause | None = None
 
 
 class ConversationView:
@@ -82,6 +84,8 @@ class ConversationView:
 
     def __init__(self, lists: list[conversations.MessageList], asked: dict[str, Any]) -> None:
         self.lists = lists
+        # What set each message, by its position; known of an agent's present state alone.
+        self.causes: dict[str, Cause] = {}
         self.list = next((one for one in lists if one.path == asked.get("messages")), lists[0])
         self.find = str(asked.get("find") or "").strip()
         self._until = asked.get("until")
@@ -100,7 +104,13 @@ class ConversationView:
     def turns(self) -> list[ShownTurn]:
         """The rows, oldest first."""
         found = conversations.found(self.list.items, self.find) if self.find else self.page.turns
-        return [shown(turn, self.path) for turn in found]
+        return [replace(shown(turn, self.path), cause=self._cause(turn)) for turn in found]
+
+    def _cause(self, turn: Turn) -> Cause | None:
+        if not self.causes:
+            return None
+        among = (self.causes.get(str(position)) for position in range(turn.first, turn.last + 1))
+        return max((one for one in among if one is not None), key=lambda one: one.at, default=None)
 
     @property
     def summary(self) -> str:
@@ -128,9 +138,9 @@ class ConversationView:
         return f"The newest {len(self.turns)} with this text, oldest first; results stand without their calls. {where}"
 
     @property
-    def has_costs(self) -> bool:
-        """Whether any message carries tokens or a cost."""
-        return self.page.tokens is not None or self.page.cost is not None
+    def has_margin(self) -> bool:
+        """Whether anything stands beside the messages: tokens, a cost, or what set them."""
+        return bool(self.causes) or self.page.tokens is not None or self.page.cost is not None
 
 
 def shown(turn: Turn, path: str = "", *, is_brief: bool = False) -> ShownTurn:

@@ -217,7 +217,7 @@ def test_the_number_of_questions_does_not_grow_with_the_messages(viewer: Client)
             viewer.get(f"/agents/{agent_id}/?view=conversation")
         counts.append(len(queries))
     assert counts[0] == counts[1]
-    assert counts[0] < 6
+    assert counts[0] < 8
 
 
 def test_an_event_that_is_a_message_is_shown_as_one(viewer: Client):
@@ -236,3 +236,24 @@ def test_the_conversation_of_a_deleted_agent_remains(viewer: Client):
     assert len(turns(page(viewer, "/agents/gone/?view=conversation"))) == 3
     with pytest.raises(Exception, match="gone"):
         StateStore().load_agent_state("gone")
+
+
+def test_each_message_says_what_set_it_last(viewer: Client):
+    first, second = {"role": "user", "content": "go"}, {"role": "assistant", "content": "done"}
+    agent = make_agent("a", state={"messages": [first, second]}, updated_at=NOW + 200)
+    make_transition(agent, {"messages": []}, {"messages": [first]}, timestamp=NOW, reason="asked")
+    step = make_transition(
+        agent, {"messages": [first]}, {"messages": [first, second]}, timestamp=NOW + 100, reason="answered"
+    )
+    page = viewer.get("/agents/a/?view=conversation")
+    turns = page.context["state"].conversation.turns
+    assert [turn.cause.reason for turn in turns] == ["asked", "answered"]
+    assert f'href="/transitions/{step.pk}/"' in page.content.decode()
+    assert 'title="Set by answered"' in page.content.decode()
+
+
+def test_a_conversation_of_another_moment_claims_nothing(viewer: Client):
+    agent = make_agent("a", state={})
+    snapshot = make_snapshot(agent, {"messages": [{"role": "user", "content": "go"}]})
+    page = viewer.get(f"/snapshots/{snapshot.pk}/?view=conversation")
+    assert [turn.cause for turn in page.context["state"].conversation.turns] == [None]
