@@ -85,7 +85,6 @@ INSTALLED_APPS = [
     "django_htmx",
     "csp",
     "axes",
-    "ninja",
 ]
 
 MIDDLEWARE = [

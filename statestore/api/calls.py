@@ -13,7 +13,6 @@ from statestore.api.auth import Login, Requirement, Token
 from statestore.api.idempotency import idempotent
 from statestore.api.parsers import decoded, parsed
 from statestore.api.problems import Problem
-from statestore.api.schemas.common import ProblemOut
 from statestore.jsondiff.pointer import join
 
 _READS: Final = frozenset({"GET", "HEAD"})
@@ -62,18 +61,20 @@ class Calls(Router):
         conditional = method in {"PUT", "PATCH", "DELETE"} if conditional is None else conditional
         requirement = Requirement(scope, may, proof)
         statuses = {*_ALWAYS, *_OF_METHODS[method], *fails}
-        statuses |= ({404} if "{" in path else set()) | ({304} if tagged and method == "GET" else set())
+        problems = sorted(statuses | ({404} if "{" in path else set()))
+        unchanged: dict[int, object] = {304: None} if tagged and method == "GET" else {}
 
         def declare(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
             streams = (extra or {}).get("x-body") == "application/x-ndjson"
             checked = _strict(idempotent(view, streams=streams) if method == "POST" else view, conditional=conditional)
             checked.requirement = requirement  # type: ignore[attr-defined]
-            responses = {**{s: None if s == 304 else ProblemOut for s in sorted(statuses)}, **answers}
             self.add_api_operation(
-                path, [method], checked, auth=[Token(requirement), Login(requirement)], response=responses,
-                operation_id=name or view.__name__, summary=(view.__doc__ or "").strip().split("\n")[0].rstrip("."),
+                path, [method], checked, auth=[Token(requirement), Login(requirement)],
+                response={**unchanged, **answers}, operation_id=name or view.__name__,
+                summary=(view.__doc__ or "").strip().split("\n")[0].rstrip("."),
                 description=_description(view, requirement),
-                openapi_extra={"x-tagged": tagged, "x-conditional": conditional, **(extra or {})},
+                openapi_extra={"x-tagged": tagged, "x-conditional": conditional, "x-problems": problems,
+                               **(extra or {})},
             )  # fmt: skip
             return view
 

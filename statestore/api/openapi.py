@@ -1,8 +1,10 @@
 """The OpenAPI 3.1 document, completed with what the framework does not know: headers, media types, path formats."""
 
+from http import HTTPStatus
 from typing import Any, Final, TypeAlias
 
 from statestore.api.problems import CONTENT_TYPE
+from statestore.api.schemas.common import ProblemOut
 from statestore.api.schemas.events import BatchIn
 from statestore.db.ids import ADDRESS
 
@@ -37,8 +39,9 @@ def completed(schema: Schema) -> dict[str, object]:
     for operations in schema["paths"].values():
         for method, operation in operations.items():
             _complete(method, operation)
-    batch = BatchIn.model_json_schema(ref_template="#/components/schemas/{model}")
-    schema["components"]["schemas"]["BatchIn"] = batch
+    for model in (BatchIn, ProblemOut):
+        described = model.model_json_schema(ref_template="#/components/schemas/{model}")
+        schema["components"]["schemas"] |= {**described.pop("$defs", {}), model.__name__: described}
     return schema
 
 
@@ -49,7 +52,9 @@ def _complete(method: str, operation: Schema) -> None:
             parameter["schema"] = {"type": "string", "pattern": _ID}
             parameter["description"] = _ADDRESS
     operation["parameters"] += _headers(method, tagged=tagged, conditional=operation.pop("x-conditional"))
-    for status, response in operation["responses"].items():
+    # The framework would describe the problem anew for each status of each call, which took two seconds.
+    operation["responses"] |= {status: _problem(status) for status in operation.pop("x-problems")}
+    for status, response in sorted(operation["responses"].items()):
         _complete_response(int(status), response, tagged=tagged)
     body = operation.pop("x-body", None)
     if body == NDJSON:
@@ -68,6 +73,11 @@ def _complete(method: str, operation: Schema) -> None:
         }
 
 
+def _problem(status: int) -> Schema:
+    content = {CONTENT_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemOut"}}}
+    return {"description": HTTPStatus(status).phrase, "content": content}
+
+
 def _headers(method: str, *, tagged: bool, conditional: bool) -> list[dict[str, object]]:
     headers = [_KEY] if method == "post" else []
     if conditional:
@@ -80,9 +90,6 @@ def _headers(method: str, *, tagged: bool, conditional: bool) -> list[dict[str, 
 
 
 def _complete_response(status: int, response: Schema, *, tagged: bool) -> None:
-    content = response.get("content", {})
-    if status >= 400 and "application/json" in content:
-        response["content"] = {CONTENT_TYPE: content["application/json"]}
     headers = response.setdefault("headers", {})
     if (status in (200, 201) and tagged) or status == 412:
         headers["ETag"] = _ETAG

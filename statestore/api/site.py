@@ -1,21 +1,19 @@
 """The URLconf of the API, and what every call shares: HEAD, common headers, a problem for every error."""
 
 import functools
-import json
 from collections.abc import Callable
 from typing import Any, Final
 
 from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
-from django.shortcuts import render
 from django.urls import URLPattern, path, re_path, reverse
-from django.views.decorators.csrf import csrf_exempt, ensure_csrf_cookie
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.http import require_safe
 from ninja import NinjaAPI
-from ninja.openapi.docs import Swagger
 
 from statestore.adoption.status import store_status
-from statestore.api import openapi
+from statestore.api import docs, openapi
 from statestore.api.auth import Login, Requirement, Token
 from statestore.api.parsers import BodyParser, check_length
 from statestore.api.problems import KINDS, answer_error, problem, type_url
@@ -167,23 +165,17 @@ def _authenticated(view: View) -> View:
 
 def openapi_document(request: HttpRequest) -> HttpResponse:
     """Return the OpenAPI document."""
-    return answer(site.get_openapi_schema(path_prefix=reverse("api:openapi").removesuffix("openapi.json")))
+    return answer(site.get_openapi_schema(path_prefix=_path_prefix()))
 
 
-class Docs(Swagger):
-    """Swagger UI, with the assets of the installed package."""
-
-    def render_page(self, request: HttpRequest, api: NinjaAPI, **keywords: object) -> HttpResponse:
-        """Return the page. Requests tried from it carry the CSRF token."""
-        settings = {**self.default_settings, "url": reverse("api:openapi")}
-        context = {"swagger_settings": json.dumps(settings), "api": api, "add_csrf": True}
-        return render(request, self.template, context)
+def _path_prefix() -> str:
+    return reverse("api:openapi").removesuffix("openapi.json")
 
 
-@ensure_csrf_cookie
-def docs(request: HttpRequest) -> HttpResponse:
-    """Show the interactive documentation."""
-    return Docs().render_page(request, site)
+@require_safe
+def documentation(request: HttpRequest) -> HttpResponse:
+    """Show what the OpenAPI document says as a page of the dashboard."""
+    return docs.page(request, site, _path_prefix())
 
 
 def explain_problem(request: HttpRequest, name: str) -> HttpResponse:
@@ -210,7 +202,7 @@ def _calls() -> list[URLPattern]:
 
 urlpatterns = [
     path("openapi.json", _served(_read_only(_authenticated(openapi_document))), name="openapi"),
-    path("docs", docs, name="docs"),
+    path("docs", documentation, name="docs"),
     path("problems/<str:name>", _served(_read_only(explain_problem)), name="problem"),
     *_calls(),
     re_path(r"^.*$", _served(unknown), name="unknown"),

@@ -12,6 +12,7 @@ from typing import Any, Final
 from django import template
 from django.conf import settings
 from django.template import Context
+from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
@@ -24,7 +25,7 @@ from statestore.history import moments
 from statestore.jsondiff.textdiff import Op, Segment
 from statestore.models import AgentState
 from statestore.models.events import is_error_type
-from statestore.views import agent_pages
+from statestore.views import agent_pages, curl
 from statestore.views.conversation import Shown
 from statestore.views.formatting import ago, browser_name, line, middle, size, utc, visible, with_code
 from statestore.views.json_links import json_url
@@ -357,4 +358,32 @@ def json_link(context: Context) -> dict[str, object]:
     url = json_url(request, in_trash=in_trash, is_gone=is_gone) if request is not None else ""
     if request is None or not url:
         return {"url": ""}
-    return {"url": url, "curl": f'curl -H "Authorization: Bearer $TOKEN" "{request.build_absolute_uri(url)}"'}
+    return {"url": url, "line": curl.line(request.build_absolute_uri(url))}
+
+
+@register.simple_tag(takes_context=True)
+def curl_of(context: Context, name: str, secret: str) -> str:
+    """Return the curl line of a call without parameters, with a token in it."""
+    return curl.line(context["request"].build_absolute_uri(reverse(name)), secret=secret)
+
+
+@register.simple_tag(takes_context=True)
+def curl_of_call(context: Context, call: Any) -> str:
+    """Return the curl line of a documented call: its example, with the ids of its path as shell variables."""
+    url = context["request"].build_absolute_uri(curl.with_variables(call.path))
+    return curl.line(url, method=call.method, query=call.query, body=call.body, file=call.file)
+
+
+_CODE: Final = re.compile("`([^`]+)`")
+
+
+@register.filter
+def with_code(text: str) -> SafeString:
+    """Return a text with what stands in backticks as code."""
+    return SafeString(_CODE.sub(r"<code>\1</code>", escape(text)))
+
+
+@register.filter
+def paragraphs(text: str) -> list[str]:
+    """Return the paragraphs of a text."""
+    return [paragraph for paragraph in text.split("\n\n") if paragraph.strip()]

@@ -21,7 +21,8 @@ NAMES = (
     "snapshots", "snapshot", "preview",
     "preview of a running one", "part previewed", "timeline", "timeline at a snapshot", "blame", "value", "bisect",
     "bisect, not asked", "compare", "compare, not asked", "revert", "fork", "plan", "fleet", "fleet previewed", "batch",
-    "edit", "capture", "restores", "restore", "events", "search", "trash", "audit", "password", "error", "missing",
+    "edit", "capture", "restores", "restore", "events", "search", "API", "API call", "trash",
+    "audit", "password", "error", "missing",
     "login", "confirm", "browsers", "failed sign-ins",
     "admin", "admin tasks", "admin task", "admin sessions", "admin transition",
 )  # fmt: skip
@@ -108,6 +109,8 @@ def addresses(site: Site, told: Story, browser: Any) -> dict[str, str]:
         "restores": "/restores/",
         "restore": restore,
         "events": "/events/?size=25",
+        "API": "/api/v1/docs",
+        "API call": "/api/v1/docs?q=create_restore",
         "search": "/find/?q=coder&agent=coder-2",
         "trash": "/trash/",
         "audit": "/audit/",

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal, Self
 from ninja.params.functions import Body
 from pydantic import AliasChoices, BaseModel, Field, field_validator, model_validator
 
-from statestore.api.schemas.common import Id, In, Integer32, Out, PageIn, Reason, RowOut
+from statestore.api.schemas.common import Id, In, Integer32, Out, PageIn, Reason, RowOut, example
 from statestore.api.schemas.fields import (
     Address,
     Flag,
@@ -89,6 +89,8 @@ class AgentColumnsIn(In):
 class AgentPatchIn(AgentColumnsIn):
     """Changes of an agent. Omitted fields keep their values."""
 
+    model_config = example({"status": "paused", "reason": "lunch"})
+
     @model_validator(mode="after")
     def _has_change(self) -> "AgentPatchIn":
         if not self.model_fields_set - {"reason"}:
@@ -98,6 +100,10 @@ class AgentPatchIn(AgentColumnsIn):
 
 class AgentIn(AgentColumnsIn):
     """An agent to save: its state, and other fields to change."""
+
+    model_config = example(
+        {"state": {"plan": {"goal": "Refactor the parser"}}, "status": "running", "reason": "started"}
+    )
 
     namespace: Annotated[str, Field(max_length=500, description="Namespace of a new agent.")] | None = None
 
@@ -171,6 +177,8 @@ class TrashIn(BaseModel):
 class ReasonIn(In):
     """The reason."""
 
+    model_config = example({"reason": "bad deploy"})
+
     reason: Reason = ""
 
 
@@ -180,6 +188,8 @@ NO_REASON: Any = Body(ReasonIn())
 
 class ForkIn(In):
     """A new agent with the state of a moment."""
+
+    model_config = example({"agent_id": "coder-1-fork", "moment": "now", "reason": "try another plan"})
 
     agent_id: Id
     moment: Moment = "now"

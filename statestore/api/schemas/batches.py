@@ -4,7 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, Field
 
-from statestore.api.schemas.common import ADDRESS, In, Out, PageIn, Reason, Seconds
+from statestore.api.schemas.common import ADDRESS, In, Out, PageIn, Reason, Seconds, example
 from statestore.api.schemas.fields import (
     Address,
     OptionalText,
@@ -32,7 +32,7 @@ Scope = Annotated[str, Field(max_length=4000, description="The selection of agen
 class PreviewBatchIn(BaseModel):
     """Filters for agents, and the time to restore them to."""
 
-    at: When
+    at: Annotated[When, Field(examples=["2026-11-21T18:00:00Z"])]
     q: Annotated[str, Field(max_length=200, description="Text contained in the id or the name.")] = ""
     status: Annotated[str, Field(max_length=200)] = ""
     namespace: Annotated[str | None, Field(max_length=1000, description="Empty: agents without a namespace.")] = None
@@ -79,6 +79,10 @@ class SeenIn(In):
 
 class NewBatchIn(In):
     """A batch to create: the time to restore to, and the agents with their ETags."""
+
+    model_config = example(
+        {"at": "2026-11-21T18:00:00Z", "agents": [{"agent": "coder-1", "etag": "0" * 64}], "reason": "bad deploy"}
+    )
 
     at: Seconds | When
     agents: Annotated[list[SeenIn], Field(min_length=1, max_length=restore_limits.MAX_AGENTS)]

@@ -6,7 +6,7 @@ from pydantic import BeforeValidator, Field
 
 from statestore.agents import limits as agents_limits
 from statestore.api.schemas.agents import Status
-from statestore.api.schemas.common import ADDRESS, In, Out, Reason
+from statestore.api.schemas.common import ADDRESS, In, Out, Reason, example
 from statestore.api.schemas.fields import Address, OptionalText, Text, TextOrNull
 
 Agents = Annotated[
@@ -18,12 +18,16 @@ Agents = Annotated[
 class BulkSnapshotIn(In):
     """Agents to take snapshots of."""
 
+    model_config = example({"agents": ["coder-1", "coder-2"]})
+
     agents: Agents
     description: Annotated[str, Field(max_length=500)] = ""
 
 
 class BulkStatusIn(In):
     """Agents and their new status."""
+
+    model_config = example({"agents": ["coder-1", "coder-2"], "status": "paused", "reason": "bad deploy"})
 
     agents: Agents
     status: Status

@@ -19,6 +19,11 @@ Id = Annotated[str, Field(min_length=1, max_length=500)]
 Reason = Annotated[str, Field(max_length=500, description="The reason, kept permanently in the record.")]
 
 
+def example(body: dict[str, Any]) -> ConfigDict:
+    """Return the configuration by which a body's description shows an example of it."""
+    return ConfigDict(json_schema_extra={"examples": [body]})
+
+
 class In(BaseModel):
     """A request body. Unknown fields are rejected."""
 

@@ -1,12 +1,12 @@
 """Events."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, Field
 
 from statestore.api import limits
 from statestore.api.schemas.agents import Metadata
-from statestore.api.schemas.common import Id, In, Out, PageIn, RowOut, Seconds
+from statestore.api.schemas.common import Id, In, Out, PageIn, RowOut, Seconds, example
 from statestore.api.schemas.fields import (
     Address,
     OptionalStoredText,
@@ -39,12 +39,24 @@ class SearchIn(PageIn):
 
     q: Annotated[
         str,
-        Field(min_length=1, max_length=limits.QUERY_CHARACTERS, description="Words, `type:x`, `-actor:y`, `after:2h`."),
+        Field(
+            min_length=1,
+            max_length=limits.QUERY_CHARACTERS,
+            description="Words, `type:x`, `-actor:y`, `after:2h`.",
+            examples=["type:error after:1d"],
+        ),
     ]
+
+
+_EVENT: Final = {
+    "event_type": "message", "session_id": "s1", "actor_type": "Agent", "actor_id": "coder-1", "content": "Done.",
+}  # fmt: skip
 
 
 class EventIn(In):
     """An event to save. An existing event with the same id is replaced."""
+
+    model_config = example(_EVENT)
 
     id: Id | None = None
     event_type: Word
@@ -79,6 +91,8 @@ class EventOut(RowOut):
 
 class BatchIn(In):
     """Up to 10,000 events. They can also be sent as NDJSON, one per line."""
+
+    model_config = example({"events": [_EVENT]})
 
     events: Annotated[list[Any], Field(max_length=10_000, description="Each as in `POST /events`.")]
     all_or_nothing: bool = False

@@ -115,7 +115,7 @@ class DiffIn(InTrashIn):
 
     model_config = ConfigDict(populate_by_name=True)
 
-    from_: Annotated[Moment, Field(alias="from")]
+    from_: Annotated[Moment, Field(alias="from", examples=["at:2026-11-21T18:00:00Z"])]
     to: Moment = "now"
     other: Annotated[str, Field(max_length=1500, pattern=ADDRESS, description="Take `to` from this other agent.")] = ""
 
@@ -171,7 +171,7 @@ class ValueOut(Out):
 class PathHistoryIn(InTrashIn):
     """A path; for the next page, with `next` and `place` of the previous response."""
 
-    path: Path
+    path: Annotated[Path, Field(examples=["/plan/goal"])]
     cursor: Reached = ""
     place: Path | None = None
 
@@ -196,7 +196,15 @@ class BlameOut(Out):
 class BisectIn(InTrashIn):
     """A condition on the state."""
 
-    condition: Annotated[str, Field(min_length=1, max_length=2000, description="For example `/budget/spent > 100`.")]
+    condition: Annotated[
+        str,
+        Field(
+            min_length=1,
+            max_length=2000,
+            description="A comparison of a path with a value.",
+            examples=["/budget/spent > 100"],
+        ),
+    ]
     cursor: Reached = ""
 
 

@@ -6,7 +6,7 @@ from ninja.params.functions import Body
 from pydantic import BeforeValidator, Field, model_validator
 
 from statestore.api.schemas.agents import Moment, ReasonIn, Status
-from statestore.api.schemas.common import ADDRESS, Id, In, Out, PageIn, Reason, SparseOut
+from statestore.api.schemas.common import ADDRESS, Id, In, Out, PageIn, Reason, SparseOut, example
 from statestore.api.schemas.fields import (
     Address,
     OptionalText,
@@ -37,6 +37,10 @@ class EditIn(In):
 class RestoreIn(In):
     """What to restore: the state of a moment, some of its paths, or the current state with a transition reverted."""
 
+    model_config = example(
+        {"agent_id": "coder-1", "moment": "at:2026-11-21T18:00:00Z", "reason": "lost its goal", "dry_run": True}
+    )
+
     agent_id: Id
     moment: Moment | None = None
     revert: Annotated[Id | None, Field(description="Id of a transition whose changes to revert.")] = None
@@ -61,6 +65,8 @@ class RestoreIn(In):
 
 class RestoreSnapshotIn(ReasonIn):
     """Why a snapshot is restored, and the status to set with it."""
+
+    model_config = example({"reason": "lost its goal"})
 
     status: Annotated[Status | None, Field(description="The status to set in the same transaction.")] = None
 

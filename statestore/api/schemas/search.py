@@ -7,7 +7,7 @@ from django.urls import reverse
 from pydantic import AfterValidator, BaseModel, Field
 
 from statestore.api import limits
-from statestore.api.schemas.common import In, Out, Seconds
+from statestore.api.schemas.common import In, Out, Seconds, example
 from statestore.api.schemas.fields import StoredSeconds, Text, TextOrNull, Time, api_url
 from statestore.events import limits as events_limits
 from statestore.search import limits as search_limits
@@ -88,6 +88,8 @@ class SuggestionsOut(Out):
 
 class ViewIn(In):
     """A search to save."""
+
+    model_config = example({"name": "Errors of today", "q": "type:error after:1d"})
 
     name: Annotated[str, Field(min_length=1, max_length=events_limits.NAME_CHARACTERS, pattern=r"\S")]
     q: Annotated[str, Field(max_length=search_limits.QUERY_CHARACTERS, description=QUERY_HELP)]

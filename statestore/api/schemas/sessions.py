@@ -7,7 +7,7 @@ from pydantic import Field
 
 from statestore.api import serializers
 from statestore.api.schemas.agents import Metadata
-from statestore.api.schemas.common import ADDRESS, Id, In, Out, PageIn, RowOut, Seconds
+from statestore.api.schemas.common import ADDRESS, Id, In, Out, PageIn, RowOut, Seconds, example
 from statestore.api.schemas.fields import (
     Address,
     OptionalStoredText,
@@ -36,6 +36,8 @@ class SessionsIn(PageIn):
 class SessionPatchIn(In):
     """Changes of a session. Omitted fields keep their values."""
 
+    model_config = example({"status": "completed"})
+
     agent_id: Id | None = None
     status: Word | None = None
     started_at: Seconds | None = None
@@ -46,11 +48,15 @@ class SessionPatchIn(In):
 class SessionPutIn(SessionPatchIn):
     """A session to save. Omitted fields keep their values, or get their defaults."""
 
+    model_config = example({"agent_id": "coder-1", "status": "active"})
+
     agent_id: Id
 
 
 class SessionIn(In):
     """A session to start."""
+
+    model_config = example({"agent_id": "coder-1"})
 
     id: Id | None = None
     agent_id: Id
@@ -59,6 +65,8 @@ class SessionIn(In):
 
 class EndIn(In):
     """The status of an ended session."""
+
+    model_config = example({"status": "completed"})
 
     status: Word = "completed"
 

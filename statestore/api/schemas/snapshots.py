@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from ninja.params.functions import Body
 from pydantic import AliasChoices, Field
 
-from statestore.api.schemas.common import In, Out, RowOut, Seconds
+from statestore.api.schemas.common import In, Out, RowOut, Seconds, example
 from statestore.api.schemas.fields import (
     Address,
     OptionalStoredText,
@@ -53,6 +53,8 @@ class NewSnapshotOut(SnapshotRowOut):
 
 class SnapshotIn(In):
     """A snapshot to take."""
+
+    model_config = example({"description": "before refactor"})
 
     description: Annotated[str, Field(max_length=500)] = ""
     expires_at: Annotated[Seconds | None, Field(description="Null: never.")] = None

@@ -6,7 +6,7 @@ from pydantic import BeforeValidator, Field
 
 from statestore.api import serializers
 from statestore.api.schemas.agents import Metadata
-from statestore.api.schemas.common import Id, In, PageIn, RowOut
+from statestore.api.schemas.common import Id, In, PageIn, RowOut, example
 from statestore.api.schemas.fields import (
     Address,
     OptionalStoredText,
@@ -32,6 +32,8 @@ class TasksIn(PageIn):
 class TaskPatchIn(In):
     """Changes of a task. Omitted fields keep their values."""
 
+    model_config = example({"status": "Done"})
+
     title: Annotated[str, Field(min_length=1, max_length=500)] | None = None
     description: Annotated[str, Field(max_length=1_000_000)] | None = None
     status: Annotated[str, Field(max_length=200)] = ""
@@ -47,11 +49,15 @@ class TaskPatchIn(In):
 class TaskPutIn(TaskPatchIn):
     """A task to save. Omitted fields keep their values, or get their defaults."""
 
+    model_config = example({"title": "Refactor the parser", "status": "InProgress"})
+
     title: Annotated[str, Field(min_length=1, max_length=500)]
 
 
 class TaskIn(TaskPutIn):
     """A task to create."""
+
+    model_config = example({"title": "Refactor the parser", "priority": "high"})
 
     id: Id | None = None
 

@@ -7,7 +7,7 @@ from pydantic import BeforeValidator, Field
 
 from statestore.access.rights import MOST_NAMESPACES, NAMESPACE_CHARACTERS
 from statestore.access.tokens import MOST_DAYS, USUAL_DAYS
-from statestore.api.schemas.common import In, Out
+from statestore.api.schemas.common import In, Out, example
 from statestore.api.schemas.fields import StoredSeconds, Text, Time, api_url
 
 Scope = Literal["read", "write", "restore", "approve", "admin"]
@@ -15,6 +15,8 @@ Scope = Literal["read", "write", "restore", "approve", "admin"]
 
 class TokenIn(In):
     """A token to create."""
+
+    model_config = example({"name": "my script", "scopes": ["read", "write"]})
 
     name: Annotated[str, Field(min_length=1, max_length=100, description="A name, such as the script that uses it.")]
     scopes: Annotated[list[Scope], Field(min_length=1, max_length=5, description="Not both restore and approve.")]

@@ -5,7 +5,7 @@ from typing import Annotated, Self
 from pydantic import Field
 
 from statestore.api.schemas.agents import Metadata, State, StateData
-from statestore.api.schemas.common import In, Reason, RowOut
+from statestore.api.schemas.common import In, Reason, RowOut, example
 from statestore.api.schemas.fields import (
     Address,
     OptionalStoredText,
@@ -57,6 +57,8 @@ class TransitionOut(TransitionRowOut):
 
 class TransitionIn(In):
     """A change to record. Each state is JSON, or text in `state_before_text` and `state_after_text`."""
+
+    model_config = example({"state_before": {"step": 1}, "state_after": {"step": 2}, "reason": "step done"})
 
     state_before: State = None
     state_before_text: StateData | None = None
