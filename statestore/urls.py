@@ -100,6 +100,7 @@ urlpatterns = [
     path("capture/", capture.capture_page, name="capture"),
     path("trash/", trash.trash, name="trash"),
     path("audit/", audit.audit_log, name="audit"),
+    path("export/audit/", exports.export_audit, name="audit-export"),
     path("audit/<int:entry_id>/", edits.edit_detail, name="edit"),
     path("audit/<int:entry_id>/revert/", edits.revert_edit, name="revert-edit"),
     path("sign-ins/", browsers.failed_sign_ins, name="sign-ins"),

@@ -7,6 +7,7 @@ from statestore.access import audit
 from statestore.access.audit import Actor
 from statestore.agents import limits
 from statestore.db import transactions
+from statestore.db.fields import readable
 from statestore.errors import Conflict
 from statestore.models.audit import Action
 from statestore.models.snapshots import SnapshotQuerySet
@@ -25,7 +26,10 @@ def purge_agent(using: str, find: Callable[[], models.AgentState], *, by: Actor)
                 rows.filter(pk__in=ids).delete()
     with transactions.writing(using):
         agent = _in_trash(find())
-        audit.record(Action.PURGE, agent, by=by, using=using, hash_before=agent.etag())
+        # The name is told with the entry: it is gone with the row.
+        audit.record(
+            Action.PURGE, agent, by=by, using=using, hash_before=agent.etag(), detail={"name": readable(agent.name)}
+        )
         models.Tombstone.objects.using(using).filter(agent_id=agent_id).delete()
         agent.delete(using=using)
 
@@ -42,7 +46,8 @@ def delete_expired_snapshots(using: str, snapshots: SnapshotQuerySet, *, by: Act
     while rows := list(snapshots.expired(models.now()).without_state()[: limits.DELETED_ROWS]):
         with transactions.writing(using):
             for row in rows:
-                audit.record(Action.EXPIRE, row, by=by, using=using, detail={"snapshot": row.pk})
+                detail = {"snapshot": row.pk, "description": row.description}
+                audit.record(Action.EXPIRE, row, by=by, using=using, detail=detail)
             models.SnapshotExpiry.objects.using(using).filter(pk__in=[row.pk for row in rows]).delete()
             deleted += models.Snapshot.objects.using(using).filter(pk__in=[row.pk for row in rows]).delete()[0]
     return deleted

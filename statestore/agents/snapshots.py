@@ -65,7 +65,7 @@ def delete_snapshot(
         before = models.sha256(snapshot.state_data)
         audit.record(
             Action.DELETE, snapshot, by=by, using=using, row_id=snapshot.agent_id, hash_before=before,
-            detail={"snapshot": snapshot.pk},
+            detail={"snapshot": snapshot.pk, "description": snapshot.description},
         )  # fmt: skip
         models.SnapshotExpiry.objects.using(using).filter(pk=snapshot.pk).delete()
         snapshot.delete(using=using)

@@ -13,9 +13,12 @@ from statestore import history, models
 from statestore.access import audited_rows
 from statestore.access.scope import Scope
 from statestore.api.auth import caller
-from statestore.api.responses import if_match, must_be_new, no_content, resource, written
+from statestore.api.responses import if_match, listed, must_be_new, no_content, resource, written
+from statestore.api.schemas.common import PageIn
+from statestore.db import pagination
 from statestore.db.ids import ADDRESS, RowId, from_address
 from statestore.errors import Conflict, Moved, NotFound
+from statestore.models.audit import BY_AUDIT_TIME, AuditQuerySet
 from statestore.models.querysets import AddressedQuerySet
 
 Row = TypeVar("Row", bound=Model)
@@ -34,6 +37,15 @@ def id_of(address: str, noun: str) -> RowId:
 def not_found(noun: str, address: str, hint: str = "") -> NotFound:
     """Return the error for a row that does not exist, or that the caller cannot see."""
     return NotFound(f"{noun.capitalize()} “{address[:80]}” not found. {hint}".rstrip())
+
+
+def entries_of(
+    request: HttpRequest, rows: AuditQuerySet, params: PageIn, serialize: Callable[..., object]
+) -> HttpResponse:
+    """Return the page of audit entries that the parameters request, each with its sentence as `summary`."""
+    page = pagination.page(rows, BY_AUDIT_TIME, cursor=params.cursor, size=params.limit)
+    told = zip(page.rows, history.sentences(page.rows, caller(request).scope), strict=True)
+    return listed(told, lambda pair: serialize(pair[0], summary=str(pair[1])), page.older)
 
 
 def find(rows: AddressedQuerySet[Row], noun: str, address: str, *, column: str = "pk", hint: str = "") -> Row:

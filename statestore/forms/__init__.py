@@ -25,6 +25,7 @@ from statestore.forms.fields import CheckedForm, MomentField, QueryField, TimeFi
 from statestore.forms.filters import (
     SORTS,
     AgentFilterForm,
+    AuditFilterForm,
     FleetForm,
     OverviewForm,
     PageForm,
@@ -41,6 +42,7 @@ __all__ = [
     "MAX_EXPIRY_DAYS",
     "SORTS",
     "AgentFilterForm",
+    "AuditFilterForm",
     "BatchForm",
     "BranchForm",
     "BulkForm",

@@ -1,22 +1,24 @@
 """An agent's past.
 
-moments        the grammar of moments: now, snapshot:ID, transition:ID:after, at:TIME
-chain          captured and recorded changes of one second in one order
-past           the records of an agent in one order, which all below read
-remains        what can be read of an agent whose row was deleted
-state_at       the state at a moment, and how it is known
-walk           recorded changes, walked from the newest back within a time budget
-timeline       the list, the lanes, and the stops between which one steps
-blame          what set each leaf of the state
-value_history  every value that one path ever had
-bisect         when a condition became true
-across         what changed across all agents
-recent         the last changes of many agents, for a list
-diagnosis      since when an agent is in trouble, and what began it
-commits        at which git commit something happened
+moments         the grammar of moments: now, snapshot:ID, transition:ID:after, at:TIME
+chain           captured and recorded changes of one second in one order
+past            the records of an agent in one order, which all below read
+remains         what can be read of an agent whose row was deleted
+state_at        the state at a moment, and how it is known
+walk            recorded changes, walked from the newest back within a time budget
+timeline        the list, the lanes, and the stops between which one steps
+blame           what set each leaf of the state
+value_history   every value that one path ever had
+bisect          when a condition became true
+across          what changed across all agents
+audit_sentences what an audit entry says, as a sentence
+recent          the last changes of many agents, for a list
+diagnosis       since when an agent is in trouble, and what began it
+commits         at which git commit something happened
 """
 
 from statestore.history.across import ChangePage, ChangeRecord, changes_across, counts_across
+from statestore.history.audit_sentences import Reference, Sentence, sentences
 from statestore.history.bisect import Flip, Flips, bisect
 from statestore.history.blame import Blame, blame
 from statestore.history.commits import commits
@@ -52,6 +54,8 @@ __all__ = [
     "Position",
     "Recent",
     "Record",
+    "Reference",
+    "Sentence",
     "Span",
     "ValueChange",
     "bisect",
@@ -71,6 +75,7 @@ __all__ = [
     "recent_changes",
     "recorded_state",
     "remains_of",
+    "sentences",
     "span_of",
     "state_at",
     "state_in",

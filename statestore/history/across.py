@@ -4,7 +4,7 @@ Each source has an index of its own by time; a page reads the newest of each and
 """
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, Literal, TypeAlias
 
 from django.db.models import Exists, OuterRef, Q, QuerySet
@@ -16,6 +16,7 @@ from statestore.db.counts import bounded_counts
 from statestore.db.errors import translated_errors
 from statestore.errors import ValidationError
 from statestore.history import limits
+from statestore.history.audit_sentences import Sentence, sentences
 from statestore.models.audit import Action
 from statestore.models.querysets import SAME_SECONDS, Intervals, older
 
@@ -54,12 +55,13 @@ class Asked:
 class ChangeRecord:
     """One change. `row` is a transition with sizes, a snapshot with its size, or an audit entry, all without states.
 
-    `restore` is the restore that made a transition.
+    `restore` is the restore that made a transition, `sentence` what an audit entry says.
     """
 
     source: str
     row: Any
     restore: models.Restore | None = None
+    sentence: Sentence | None = None
 
     @property
     def kind(self) -> Kind:
@@ -80,11 +82,8 @@ class ChangeRecord:
     @property
     def text(self) -> str:
         """The reason of a change, the description of a snapshot, or what an edit was."""
-        if self.source == "edit":
-            about = "" if self.agent_id else f"{self.row.noun} "
-            return (
-                self.row.summary if self.row.action == Action.STATUS else f"{self.row.action} {about}{self.row.summary}"
-            )
+        if self.sentence is not None:
+            return self.sentence.predicate
         return str((self.row.description if self.source == "snapshot" else self.row.reason) or "")
 
     @property
@@ -142,7 +141,7 @@ def changes_across(seen: Scope, asked: Asked, *, cursor: str = "", size: int = p
             rows = _older(rows, source, place).order_by(f"-{at}", f"-{number}")
             records += [ChangeRecord(source, row) for row in rows[: size + 1]]
         records.sort(key=lambda record: record._place, reverse=True)
-        shown = _with_restores(seen, records[:size])
+        shown = _told(seen, records[:size])
     return ChangePage(shown, shown[-1].cursor if len(records) > size else None)
 
 
@@ -241,13 +240,17 @@ def _holding(rows: Any, asked: Asked, source: str, condition: Q) -> Any:
     return rows.filter(condition, pk__in=within.values("pk")[: limits.SEARCHED_CHANGES])
 
 
-def _with_restores(seen: Scope, records: list[ChangeRecord]) -> list[ChangeRecord]:
-    """Return the records, each transition of a restore with that."""
+def _told(seen: Scope, records: list[ChangeRecord]) -> list[ChangeRecord]:
+    """Return the records, each transition of a restore with that, each edit with its sentence."""
     ids = [record.row.pk for record in records if record.source == "transition"]
     agents = {record.agent_id for record in records if record.source == "transition"}
     made = seen.restores().filter(agent_id__in=agents, transition_id__in=ids)
     by_transition = {str(restore.transition_id): restore for restore in made}
+    edits = [record.row for record in records if record.source == "edit"]
+    by_entry = dict(zip((entry.pk for entry in edits), sentences(edits, seen), strict=True))
     return [
-        ChangeRecord(one.source, one.row, by_transition.get(str(one.row.pk)) if one.source == "transition" else None)
+        replace(one, restore=by_transition.get(str(one.row.pk)))
+        if one.source == "transition"
+        else replace(one, sentence=by_entry.get(one.row.pk))
         for one in records
     ]

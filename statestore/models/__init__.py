@@ -12,7 +12,7 @@ from statestore.models.idempotency import IdempotentResponse
 from statestore.models.restores import Restore, SavedPlan
 from statestore.models.rows import GONE_ETAG, is_uuid, new_id, now, row_hash, same_text, sha256
 from statestore.models.saved_searches import SavedSearch
-from statestore.models.sessions import Session
+from statestore.models.sessions import Session, SessionStatus
 from statestore.models.snapshots import Snapshot, SnapshotExpiry
 from statestore.models.tasks import Task, TaskComplexity, TaskDependency, TaskPriority, TaskStatus
 from statestore.models.tokens import ApiToken
@@ -39,6 +39,7 @@ __all__ = [
     "SavedPlan",
     "SavedSearch",
     "Session",
+    "SessionStatus",
     "Snapshot",
     "SnapshotExpiry",
     "Task",

@@ -1,8 +1,7 @@
 """The audit log."""
 
-import json
 from enum import StrEnum
-from typing import Self
+from typing import Final, Self
 
 from django.db import models
 from django.db.models import QuerySet
@@ -36,6 +35,10 @@ class Action(StrEnum):
     REVOKE = "revoke"
 
 
+# Newest first; entries of one second in the order in which they were made.
+BY_AUDIT_TIME: Final = ("-at", "-id")
+
+
 class AuditQuerySet(QuerySet["AuditEntry"]):
     """What people did."""
 
@@ -47,6 +50,19 @@ class AuditQuerySet(QuerySet["AuditEntry"]):
 
     def with_action(self, action: str) -> Self:
         return self.filter(action=action)
+
+    def by(self, person: str) -> Self:
+        return self.filter(actor=person)
+
+    def between(self, start: int | None, end: int | None) -> Self:
+        """Keep the entries from one time to another, both included; None does not limit."""
+        rows = self if start is None else self.filter(at__gte=start)
+        return rows if end is None else rows.filter(at__lte=end)
+
+    def matching(self, *, person: str = "", action: str = "", start: int | None = None, end: int | None = None) -> Self:
+        """Keep the entries that pass the filters of the page and of the call; what is empty does not apply."""
+        rows = self.by(person) if person else self
+        return (rows.with_action(action) if action else rows).between(start, end)
 
     def newest_first(self) -> Self:
         return self.order_by("-id")
@@ -84,19 +100,10 @@ class AuditEntry(models.Model):
         indexes = [
             models.Index(fields=["row_id", "id"], name="dash_audit_row"),
             models.Index(fields=["at", "id"], name="dash_audit_at"),
+            # With the action in it, one person's entries of one action are found without reading their rows.
+            models.Index(fields=["actor", "at", "id", "action"], name="dash_audit_actor"),
+            models.Index(fields=["action", "at", "id"], name="dash_audit_action"),
         ]
 
     def __str__(self) -> str:
         return f"{self.actor} {self.action} {self.noun} {self.row_id}"
-
-    @property
-    def summary(self) -> str:
-        """What was changed and what else is known, in one line."""
-        before, after, detail = (json.loads(text or "{}") for text in (self.before, self.after, self.detail))
-        if before and after:
-            parts = [f"{column}: {before[column]} → {after[column]}" for column in after if column != "updated_at"]
-        else:
-            parts = [f"{name}: {value}" for name, value in (before | after).items() if value not in (None, "")]
-        return ", ".join(
-            [*parts, *(f"{name}: {value}" for name, value in detail.items() if value not in (None, "", []))]
-        )

@@ -10,6 +10,14 @@ from statestore.models.querysets import AddressedQuerySet
 from statestore.models.rows import new_id, now
 
 
+class SessionStatus(models.TextChoices):
+    """The words that are used for a session's status; others occur."""
+
+    ACTIVE = "active"
+    COMPLETED = "completed"
+    FAILED = "failed"
+
+
 class SessionQuerySet(AddressedQuerySet["Session"]):
     """Stretches of work."""
 

@@ -137,7 +137,10 @@ def _write(
     audit.record(
         Action.UNDO if undoes else Action.RESTORE, agent, by=by, using=using,
         hash_before=etag_before, hash_after=etag_after,
-        detail={"restore": restored.pk, "moment": restored.moment, "kind": planned.kind, "reason": reason},
+        detail={
+            "restore": restored.pk, "moment": restored.moment, "label": readable(planned.target.label),
+            "kind": planned.kind, "reason": reason,
+        },
     )  # fmt: skip
     if status_after:
         audit.record(

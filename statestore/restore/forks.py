@@ -57,7 +57,7 @@ def fork(
         ).save(using=using)  # fmt: skip
         audit.record(
             Action.FORK, child, by=by, using=using, hash_after=child.etag(),
-            detail={"parent": agent_id, "moment": str(parsed)},
+            detail={"parent": agent_id, "moment": str(parsed), "label": readable(known.label)},
         )  # fmt: skip
     return child
 

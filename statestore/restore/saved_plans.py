@@ -6,6 +6,7 @@ from statestore import history, models
 from statestore.access import audit
 from statestore.access.audit import Actor
 from statestore.db import transactions
+from statestore.db.fields import readable
 from statestore.db.routers import store_alias
 from statestore.errors import Conflict, NotFound
 from statestore.history import moments
@@ -39,7 +40,9 @@ def save(planned: RestorePlan, *, by: Actor, reason: str = "") -> models.SavedPl
         row.save(using=planned.using, force_insert=True)
         audit.record(
             Action.PLAN, planned.agent, by=by, using=planned.using,
-            detail={"plan": row.pk, "moment": row.moment, "kind": row.kind},
+            detail={
+                "plan": row.pk, "moment": row.moment, "label": readable(planned.target.label), "kind": row.kind,
+            },
         )  # fmt: skip
     return row
 

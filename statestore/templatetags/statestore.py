@@ -16,7 +16,7 @@ from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from statestore import search
+from statestore import history, search
 from statestore.db.fields import text_bytes
 from statestore.db.ids import to_address, url_of
 from statestore.errors import ValidationError
@@ -112,6 +112,23 @@ def address(value: Any) -> str:
 def page_of(row_id: Any, view: str) -> str:
     """Return the URL of a row's page: `{{ agent_id|page_of:"agent" }}`. In a list it is quicker than `{% url %}`."""
     return url_of(view, row_id)
+
+
+@register.filter
+def linked(sentence: history.Sentence) -> SafeString:
+    """Return what an audit entry says without who did it, with links to the rows that it names, and to the action."""
+    verb = escape(sentence.verb)
+    if sentence.page:
+        verb = f'<a class="verb" href="{url_of(*sentence.page)}">{verb}</a>'
+    target = "" if sentence.target is None else f" {_link(sentence.target)}"
+    return SafeString(f"{verb}{target}{''.join(map(_link, sentence.rest))}")
+
+
+def _link(part: history.Reference | str) -> str:
+    if isinstance(part, str):
+        return escape(line(part, 300))
+    text = escape(line(part.text, 80))
+    return f'<a href="{url_of(part.noun, part.row_id)}">{text}</a>' if part.noun else f"<b>{text}</b>"
 
 
 @register.filter

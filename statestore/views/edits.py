@@ -5,9 +5,11 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.views.decorators.http import require_POST, require_safe
 
+from statestore import history
 from statestore.access import rights
 from statestore.tasks import edits
 from statestore.views.access import actor, require, scope
+from statestore.views.audit import activity
 from statestore.views.diff_view import ComparisonView
 from statestore.views.htmx import render_page
 from statestore.views.json_links import json_twin
@@ -26,11 +28,12 @@ def edit_detail(request: HttpRequest, entry_id: int) -> HttpResponse:
     context = {
         "place": "audit",
         "entry": entry,
+        "sentence": history.sentences([entry], seen)[0],
         "edit": edit,
         "comparison": ComparisonView(*edit.texts),
         "can_revert": edit.is_revertible and rights.may(request.user, f"change_{entry.noun}"),
         "others": [
-            other for other in edits.history_of(entry.noun, entry.row_id, scope=seen) if other.entry.pk != entry.pk
+            (other, sentence) for other, sentence in activity(seen, entry.noun, entry.row_id) if other.pk != entry.pk
         ],
     }
     return render_page(request, "audit/edit.html", context)

@@ -1,4 +1,4 @@
-"""Exports of search results: all matches, streamed, however many.
+"""Exports of search results and of the audit log: all matches, streamed, however many.
 
 Invalid UTF-8 is exported to CSV as stored, and to JSON as \\udc80 to \\udcff.
 """
@@ -7,22 +7,31 @@ import csv
 import io
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from django.http import HttpRequest, HttpResponseBase, StreamingHttpResponse
 from django.views.decorators.http import require_safe
 
-from statestore import search
+from statestore import history, search
+from statestore.access.scope import Scope
+from statestore.db import pagination
 from statestore.errors import ValidationError
-from statestore.forms import SearchForm
+from statestore.forms import AuditFilterForm, SearchForm
+from statestore.models.audit import BY_AUDIT_TIME, AuditQuerySet
 from statestore.models.events import EventQuerySet
 from statestore.views import search_page
 from statestore.views.access import require, scope
+from statestore.views.formatting import utc
 
 COLUMNS: Final = (
     "id", "event_type", "timestamp", "session_id", "actor_type", "actor_id", "content", "metadata", "git_commit",
 )  # fmt: skip
+AUDIT_COLUMNS: Final = (
+    "id", "at", "actor", "ip_address", "action", "noun", "row_id", "summary", "before", "after", "reverts",
+    "hash_before", "hash_after", "detail",
+)  # fmt: skip
+AUDIT_ROWS_AT_ONCE: Final = 500
 TYPES: Final = {"csv": "text/csv; charset=utf-8", "ndjson": "application/x-ndjson"}
 # A spreadsheet guesses the character set of a file that does not say it; Excel's guess is wrong.
 BOM: Final = "\ufeff".encode()
@@ -39,19 +48,49 @@ _INNER_FORMULA: Final = re.compile(rf"([;\t\r\n\v\f\x1c-\x1e\x85\u2028\u2029]{_U
 def export_events(request: HttpRequest) -> HttpResponseBase:
     """Return all matches of a query, newest first, as CSV, with a byte order mark if asked, or as JSON by line."""
     form = SearchForm(request.GET)
-    kind = request.GET.get("format", "csv")
     if not form.is_valid():
         raise ValidationError(
             f"Nothing was exported. {form.errors['q'][0] if 'q' in form.errors else 'Run the search again.'}"
         )
+    return _streamed(request, "events", COLUMNS, _events(form.cleaned_data["q"], scope(request).searched_events()))
+
+
+@require_safe
+@require("view_auditentry")
+def export_audit(request: HttpRequest) -> HttpResponseBase:
+    """Return all audit entries that pass the filters of the page, newest first, as CSV or as JSON by line."""
+    seen = scope(request)
+    return _streamed(request, "audit", AUDIT_COLUMNS, _audit(AuditFilterForm(request.GET).entries(seen), seen))
+
+
+def _streamed(
+    request: HttpRequest, name: str, columns: Sequence[str], rows: Iterator[dict[str, object]]
+) -> StreamingHttpResponse:
+    """Return rows as a file in the format that is asked for."""
+    kind = request.GET.get("format", "csv")
     if kind not in TYPES:
         raise ValidationError(f"“{kind[:20]}” is not a valid export format. Use csv or ndjson.")
-    events = _events(form.cleaned_data["q"], scope(request).searched_events())
     with_bom = request.GET.get("bom") == "1"
-    lines = _csv(events, with_bom=with_bom) if kind == "csv" else _lines(events)
+    lines = _csv(columns, rows, with_bom=with_bom) if kind == "csv" else _lines(rows)
     response = StreamingHttpResponse(lines, content_type=TYPES[kind])
-    response["Content-Disposition"] = f'attachment; filename="events-{search_page.now_text()}.{kind}"'
+    response["Content-Disposition"] = f'attachment; filename="{name}-{search_page.now_text()}.{kind}"'
     return response
+
+
+def _audit(entries: AuditQuerySet, seen: Scope) -> Iterator[dict[str, object]]:
+    """Yield entries page by page: no statement stays open while a slow client reads."""
+    cursor: str | None = ""
+    while cursor is not None:
+        page = pagination.page(entries, BY_AUDIT_TIME, cursor=cursor, size=AUDIT_ROWS_AT_ONCE)
+        for entry, sentence in zip(page.rows, history.sentences(page.rows, seen), strict=True):
+            own = {"at": _iso(entry.at), "summary": str(sentence)}
+            yield {column: own.get(column) or _plain(getattr(entry, column)) for column in AUDIT_COLUMNS}
+        cursor = page.older
+
+
+def _iso(seconds: object) -> str:
+    moment = utc(seconds)
+    return f"{moment:%Y-%m-%dT%H:%M:%SZ}" if moment else ""
 
 
 def _events(query: search.Query, among: EventQuerySet | None) -> Iterator[dict[str, object]]:
@@ -65,10 +104,10 @@ def _plain(value: object) -> object:
     return str(getattr(value, "raw", value) if isinstance(value, int) else value)
 
 
-def _csv(events: Iterator[dict[str, object]], *, with_bom: bool) -> Iterator[bytes]:
-    yield (BOM if with_bom else b"") + _line(COLUMNS)
-    for event in events:
-        yield _line([_safe(value) for value in event.values()])
+def _csv(columns: Sequence[str], rows: Iterator[dict[str, object]], *, with_bom: bool) -> Iterator[bytes]:
+    yield (BOM if with_bom else b"") + _line(columns)
+    for row in rows:
+        yield _line([_safe(value) for value in row.values()])
 
 
 def _line(cells: Iterable[object]) -> bytes:
@@ -85,6 +124,6 @@ def _safe(value: object) -> object:
     return f"'{inner}" if _FORMULA.match(value) else inner
 
 
-def _lines(events: Iterator[dict[str, object]]) -> Iterator[bytes]:
-    for event in events:
-        yield json.dumps(event).encode() + b"\n"
+def _lines(rows: Iterator[dict[str, object]]) -> Iterator[bytes]:
+    for row in rows:
+        yield json.dumps(row).encode() + b"\n"

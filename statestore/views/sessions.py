@@ -18,6 +18,7 @@ from statestore.models.events import is_error_type
 from statestore.sessions import limits as session_limits
 from statestore.views import conversation, search_page
 from statestore.views.access import require, scope
+from statestore.views.audit import activity
 from statestore.views.conversation import ShownTurn
 from statestore.views.formatting import middle, utc
 from statestore.views.htmx import render_live
@@ -74,6 +75,7 @@ def session_detail(request: HttpRequest, session_id: RowId) -> HttpResponse:
         "entries": list(_entries(read.entries)),
         "read": read,
         "shown_transitions": sum(entry.transition is not None for entry in read.entries),
+        "activity": activity(seen, "session", name) if row else None,
         "events_url": search_page.address(search.Query((search.Term("session", name),))),
     }
     return render_live(request, "sessions/detail.html", context, fragment="sessions/_conversation.html")

@@ -19,6 +19,7 @@ from statestore.models.querysets import BY_CHANGE
 from statestore.tasks import graph as task_graph
 from statestore.tasks import service as task_service
 from statestore.views.access import actor, require, scope
+from statestore.views.audit import activity
 from statestore.views.htmx import render_page
 from statestore.views.json_links import json_twin
 from statestore.views.own_addresses import is_own
@@ -26,7 +27,6 @@ from statestore.views.states import StateView
 from statestore.views.svg import task_graph as task_graph_drawing
 
 COLUMN_CARDS: Final = 50
-HISTORY_ROWS: Final = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +104,7 @@ def task_detail(request: HttpRequest, task_id: RowId) -> HttpResponse:
         "node": graph.nodes.get(task.pk),
         "drawn": task_graph_drawing.draw(graph, task.pk),
         "metadata": StateView(task.metadata) if task.metadata else None,
-        "history": seen.audit().about(task.pk).newest_first()[:HISTORY_ROWS],
+        "activity": activity(seen, "task", task.pk),
         "dependencies": [graph.nodes[edge.depends_on] for edge in graph.edges if edge.task == task.pk],
         "dependents": [graph.nodes[edge.task] for edge in graph.edges if edge.depends_on == task.pk],
     }

@@ -89,6 +89,7 @@ TABLE: dict[str, tuple[object, object]] = {
     "commit": (SEES, METHOD),
     "trash": (SEES, METHOD),
     "audit": (SEES, METHOD),
+    "audit-export": (SEES, METHOD),
     # Who is signed in is led on.
     "login": ((OK, *(LOGIN,) * 5), (OK, *(LOGIN,) * 5)),
     "confirm": (LOGIN, LOGIN),

@@ -67,10 +67,10 @@ def test_edits_are_shown_to_who_may_read_the_audit_log(people: dict[str, User]):
         at=NOW, actor="ada", action="status", noun="agent", row_id="a1", before='{"status": "idle"}',
         after='{"status": "paused"}',
     )  # fmt: skip
-    assert "status: idle → paused" in page(signed_in(people["viewer"]))
+    assert "set the status of a1 from idle to paused" in page(signed_in(people["viewer"]))
     people["nobody"].user_permissions.add(Permission.objects.get(codename="view_agentstate"))
     others = signed_in(people["nobody"])
-    assert "idle → paused" not in page(others)
+    assert "idle to paused" not in page(others)
     assert rows(page(others, f"{STRETCH}&kind=edit")) == []
 
 
@@ -109,7 +109,7 @@ def test_an_edit_of_a_task_leads_to_where_it_can_be_taken_back(viewer: Client):
         at=NOW, actor="ada", action="edit", noun="task", row_id="t1", before='{"title": "a"}', after='{"title": "b"}'
     )
     html = page(viewer)
-    assert re.search(rf'<a href="/audit/{entry.pk}/"\s*>edit task title: a → b</a\s*>', html)
+    assert re.search(rf'<a href="/audit/{entry.pk}/"\s*>changed the title of b from a to b</a\s*>', html)
     assert rows(html)[0].endswith("ada")
 
 

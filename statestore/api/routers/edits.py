@@ -3,12 +3,12 @@
 from django.http import HttpRequest, HttpResponse
 from ninja import Path, Query
 
-from statestore import models
+from statestore import history, models
 from statestore.api.auth import caller
 from statestore.api.calls import Calls
 from statestore.api.idempotency import run_in_transaction
-from statestore.api.resources import id_of, not_found
-from statestore.api.responses import if_match, page_of, tagged, written
+from statestore.api.resources import entries_of, id_of, not_found
+from statestore.api.responses import if_match, tagged, written
 from statestore.api.schemas.common import Listed
 from statestore.api.schemas.edits import EditOut, EditsIn, EntryId
 from statestore.db import transactions
@@ -25,13 +25,13 @@ def list_edits(request: HttpRequest, params: Query[EditsIn]) -> HttpResponse:
         rows = rows.about(id_of(params.row, "row"))
     if params.noun:
         rows = rows.filter(noun=params.noun)
-    return page_of(rows, ("-id",), params, EditOut.of)
+    return entries_of(request, rows, params, EditOut.of)
 
 
 @calls.call("GET", "/edits/{entry_id}", {200: EditOut}, may="view_auditentry", tagged=True)
 def get_edit(request: HttpRequest, entry_id: Path[EntryId]) -> HttpResponse:
     """Read an edit: the changed columns of the task or session, before and after."""
-    return tagged(request, EditOut.of(_find(request, entry_id)))
+    return tagged(request, _out(request, _find(request, entry_id)))
 
 
 @calls.action("/edits/{entry_id}/revert", {201: EditOut}, scope="write", may="view_auditentry")
@@ -49,9 +49,14 @@ def revert_edit(request: HttpRequest, entry_id: Path[EntryId]) -> HttpResponse:
             who.require_permission(f"change_{entry.noun}")
             edits.revert(entry, by=who.actor, if_match=if_match(request), scope=who.scope)
             (revert,) = edits.history_of(entry.noun, entry.row_id, limit=1)
-        return written(EditOut.of(revert.entry), is_new=True)
+        return written(_out(request, revert.entry), is_new=True)
 
     return run_in_transaction(request, write)
+
+
+def _out(request: HttpRequest, entry: models.AuditEntry) -> EditOut:
+    (sentence,) = history.sentences([entry], caller(request).scope)
+    return EditOut.of(entry, summary=str(sentence))
 
 
 def _find(request: HttpRequest, entry_id: int) -> models.AuditEntry:

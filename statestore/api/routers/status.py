@@ -7,8 +7,8 @@ from statestore.adoption.status import store_status
 from statestore.agents import processes
 from statestore.api.auth import caller
 from statestore.api.calls import Calls
-from statestore.api.resources import id_of
-from statestore.api.responses import answer, listed, page_of
+from statestore.api.resources import entries_of, id_of
+from statestore.api.responses import answer, listed
 from statestore.api.schemas.common import Listed
 from statestore.api.schemas.status import AuditIn, AuditOut, FindingOut, HealthOut, MeOut, MigrationOut, ProcessOut
 from statestore.operations import doctor
@@ -52,9 +52,8 @@ def list_audit(request: HttpRequest, params: Query[AuditIn]) -> HttpResponse:
     rows = caller(request).scope.audit()
     if params.row:
         rows = rows.about(id_of(params.row, "row"))
-    if params.verb:
-        rows = rows.with_action(params.verb)
-    return page_of(rows, ("-id",), params, AuditOut.of)
+    rows = rows.matching(person=params.person, action=params.verb, start=params.start, end=params.end)
+    return entries_of(request, rows, params, AuditOut.of)
 
 
 @calls.call("GET", "/migrations", {200: Listed[MigrationOut]}, may="view_agentstate")

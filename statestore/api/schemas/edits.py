@@ -31,6 +31,7 @@ class EditOut(Out):
     noun: Literal["task", "session"]
     row_id: Text
     row: Annotated[str, Field(description="URL of the task or session.")]
+    summary: Annotated[Text, Field(description="The edit as one sentence.")]
     before: ChangedColumns
     after: ChangedColumns
     reverts: Annotated[int | None, Field(description="Id of the edit that this one reverts.")]

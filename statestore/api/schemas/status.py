@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from statestore.api.schemas.common import ADDRESS, Out, PageIn
+from statestore.api.schemas.common import ADDRESS, Out, PageIn, Seconds
 from statestore.api.schemas.fields import (
     Address,
     ChangedColumns,
@@ -22,6 +22,9 @@ class AuditIn(PageIn):
 
     row: Annotated[str, Field(max_length=1500, pattern=ADDRESS, description="Address of the affected row.")] = ""
     verb: Annotated[str, Field(max_length=40)] = ""
+    person: Annotated[str, Field(max_length=200, description="Who did it, by name.")] = ""
+    start: Seconds | None = None
+    end: Seconds | None = None
 
 
 class AuditOut(Out):
@@ -36,6 +39,7 @@ class AuditOut(Out):
     noun: str
     row_id: Text
     row_address: Address = Field(validation_alias="row_id")
+    summary: Annotated[Text, Field(description="The entry as one sentence.")]
     hash_before: TextOrNull
     hash_after: TextOrNull
     before: ChangedColumns
