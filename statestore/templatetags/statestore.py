@@ -391,15 +391,6 @@ def curl_of_call(context: Context, call: Any) -> str:
     return curl.line(url, method=call.method, query=call.query, body=call.body, file=call.file)
 
 
-_CODE: Final = re.compile("`([^`]+)`")
-
-
-@register.filter
-def with_code(text: str) -> SafeString:
-    """Return a text with what stands in backticks as code."""
-    return SafeString(_CODE.sub(r"<code>\1</code>", escape(text)))
-
-
 @register.filter
 def paragraphs(text: str) -> list[str]:
     """Return the paragraphs of a text."""
