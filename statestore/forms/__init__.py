@@ -33,7 +33,15 @@ from statestore.forms.filters import (
     SessionFilterForm,
     TaskFilterForm,
 )
-from statestore.forms.history import BranchForm, ChangesForm, CompareForm, StateForm, TimelineForm, WalkForm
+from statestore.forms.history import (
+    BranchForm,
+    ChangesForm,
+    CompareForm,
+    SnapshotFilterForm,
+    StateForm,
+    TimelineForm,
+    WalkForm,
+)
 from statestore.forms.lookup import FindForm
 from statestore.forms.rows import CHOICES, RowForm, SessionForm, TaskForm
 
@@ -64,6 +72,7 @@ __all__ = [
     "SearchForm",
     "SessionFilterForm",
     "SessionForm",
+    "SnapshotFilterForm",
     "SnapshotForm",
     "StateForm",
     "StatusForm",

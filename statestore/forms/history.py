@@ -27,24 +27,10 @@ class BranchForm(CheckedForm):
     start = forms.IntegerField(required=False, min_value=0, max_value=10**9)
 
 
-class ChangesForm(PageForm):
-    """Which changes across agents; without a range of time those of the last 24 hours."""
+class OfAgentForm(PageForm):
+    """A list that can be narrowed to one agent, by its address."""
 
-    start = TimeField()
-    end = TimeField()
-    kind = forms.ChoiceField(required=False, choices=[(kind, kind) for kind in KINDS])
     agent = forms.CharField(required=False, max_length=4000)
-    namespace = forms.CharField(required=False, max_length=1000)
-    reason = forms.CharField(required=False, max_length=200)
-    person = forms.CharField(required=False, max_length=200, label="By")
-
-    def clean(self) -> dict[str, Any]:
-        values: dict[str, Any] = super().clean() or {}
-        try:
-            values["start"], values["end"] = time_range(values.get("start"), values.get("end"))
-        except ValidationError as error:
-            self.add_error("end", str(error))
-        return values
 
     def clean_agent(self) -> str:
         """Return the id that an agent's address names."""
@@ -56,6 +42,29 @@ class ChangesForm(PageForm):
         if not isinstance(named, str):
             raise forms.ValidationError("This is not a valid agent id.")
         return named
+
+
+class SnapshotFilterForm(OfAgentForm, CheckedForm):
+    """Whose snapshots."""
+
+
+class ChangesForm(OfAgentForm):
+    """Which changes across agents; without a range of time those of the last 24 hours."""
+
+    start = TimeField()
+    end = TimeField()
+    kind = forms.ChoiceField(required=False, choices=[(kind, kind) for kind in KINDS])
+    namespace = forms.CharField(required=False, max_length=1000)
+    reason = forms.CharField(required=False, max_length=200)
+    person = forms.CharField(required=False, max_length=200, label="By")
+
+    def clean(self) -> dict[str, Any]:
+        values: dict[str, Any] = super().clean() or {}
+        try:
+            values["start"], values["end"] = time_range(values.get("start"), values.get("end"))
+        except ValidationError as error:
+            self.add_error("end", str(error))
+        return values
 
     def asked(self) -> Asked:
         """Return what the checked values ask for."""

@@ -7,7 +7,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from statestore import models
 from statestore.db.ids import RowId
-from statestore.forms import PageForm, StateForm
+from statestore.forms import SnapshotFilterForm, StateForm
 from statestore.history import moments
 from statestore.models.querysets import BY_CREATION
 from statestore.views.access import require, scope, store
@@ -22,15 +22,22 @@ HASHED_BYTES = 256 * 1024
 
 @require_safe
 @require("view_snapshot")
+@json_twin("list_agent_snapshots", when="agent", row="agent")
 @json_twin("list_snapshots")
 def snapshot_list(request: HttpRequest) -> HttpResponse:
-    """Show all agents' snapshots, newest first."""
-    seen = scope(request)
-    page = PageForm(request.GET).page(seen.snapshots().without_state().with_size(), BY_CREATION)
-    agents = seen.agents().etags({row.agent_id for row in page}, max_bytes=HASHED_BYTES)
+    """Show the snapshots of all agents, or of one, newest first."""
+    seen, form = scope(request), SnapshotFilterForm(request.GET)
+    rows = seen.snapshots().without_state().with_size()
+    agent_id = form.checked["agent"]
+    page = form.page(rows.of_agent(agent_id) if agent_id else rows, BY_CREATION)
+    ids = {row.agent_id for row in page}
+    etags = seen.agents().etags(ids, max_bytes=HASHED_BYTES)
+    names = dict(seen.agents().filter(agent_id__in=ids).values_list("agent_id", "name"))
     context = {
         "place": "snapshots",
-        "rows": [(row, agents.get(row.agent_id)) for row in page],
+        "form": form,
+        "agent_id": agent_id,
+        "rows": [(row, etags.get(row.agent_id), names.get(row.agent_id) or row.agent_id) for row in page],
         "page": page,
     }
     return render_page(request, "snapshots/list.html", context, fragment="snapshots/_rows.html")

@@ -131,7 +131,7 @@ def test_the_list_of_snapshots_offers_one_click_only_where_it_could_hash(operato
     small, large = make_agent("small"), make_agent("large", state=json.dumps("x" * 300_000))
     make_snapshot(small, {"step": 0})
     make_snapshot(large, {"step": 0})
-    rows = dict(operator.get("/snapshots/").context["rows"])
+    rows = {row: etag for row, etag, _ in operator.get("/snapshots/").context["rows"]}
     assert {snapshot.agent_id: bool(etag) for snapshot, etag in rows.items()} == {"small": True, "large": False}
 
 
@@ -229,3 +229,18 @@ def test_a_page_that_only_grew_older_is_no_news(viewer: Client, monkeypatch: pyt
     monkeypatch.setattr("statestore.templatetags.statestore.time", SimpleNamespace(time=lambda: later))
     answer = viewer.get("/agents/", headers={"HX-Request": "true", "X-Version": seen})
     assert answer.status_code == 204, "A list would be swapped each minute under the pointer."
+
+
+def test_snapshots_are_told_by_the_names_of_agents_and_narrowed_to_one(viewer: Client):
+    first, other = make_agent("a", name="Coder 2"), make_agent("b", name="Tester")
+    make_snapshot(first, description="before refactor")
+    make_snapshot(first, description="Safety snapshot before restore to now")
+    make_snapshot(other, description="green suite")
+    page = viewer.get("/snapshots/", {"agent": "a"})
+    assert {name for _, _, name in page.context["rows"]} == {"Coder 2"}
+    assert len(page.context["rows"]) == 2
+    assert "/api/v1/agents/a/snapshots" in page.content.decode(), "Its JSON is of this agent too."
+    assert len(viewer.get("/snapshots/").context["rows"]) == 3
+    refused = viewer.get("/snapshots/", {"agent": "~not base64!"})
+    assert refused.status_code == 422
+    assert "not a valid agent id" in refused.content.decode()
