@@ -12,6 +12,7 @@ from statestore.access.scope import Scope
 from statestore.agents import limits as agent_limits
 from statestore.agents import processes
 from statestore.db.ids import RowId
+from statestore.db.pagination import Page
 from statestore.errors import ValidationError
 from statestore.forms import AgentFilterForm, ReasonForm, SnapshotForm, StateForm, StatusForm
 from statestore.history import moments
@@ -73,14 +74,17 @@ def _listed(request: HttpRequest, form: AgentFilterForm, seen: Scope) -> dict[st
         "listed": [
             ListedAgent(agent, one, sparkline.steps(one.sizes)) for agent, one in zip(page.rows, recent, strict=True)
         ],
-        "matching": _matching(form, seen),
+        "matching": _matching(form, seen, page),
         "most": agent_limits.MATCHING_AGENTS,
         "filter": filters.urlencode(),
         "sort": form.cleaned_data["sort"] or "changed",
     }
 
 
-def _matching(form: AgentFilterForm, seen: Scope) -> int:
+def _matching(form: AgentFilterForm, seen: Scope, page: Page[models.AgentState]) -> int:
+    """Return how many agents match. A page that has them all is not counted: a rare text is looked for in all names."""
+    if page.older is None and page.newer is None:
+        return len(page.rows)
     return seen.agents(form.chosen()).count_up_to(agent_limits.MATCHING_AGENTS)
 
 
