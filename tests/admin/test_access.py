@@ -11,7 +11,7 @@ from django.urls import URLPattern, URLResolver, get_resolver, reverse
 
 from tests.builders import make_agent, make_event, make_session, make_snapshot, make_task, make_transition
 from tests.conftest import signed_in
-from tests.views.test_access import ROLES, named_urls
+from tests.views.test_access import PLACES, ROLES, named_urls
 
 pytestmark = pytest.mark.django_db
 
@@ -92,6 +92,6 @@ def test_no_page_takes_another_method_than_get_and_post(people: dict[str, User],
     for pattern in (
         one for one in named_urls(get_resolver().url_patterns) if one.name not in {"login", "password_change"}
     ):
-        named = {part: 1 if part in ("entry_id", "view_id") else "a1" for part in pattern.pattern.converters}
+        named = {part: PLACES.get(part, "a1") for part in pattern.pattern.converters}
         answer = getattr(client, method)(reverse(str(pattern.name), kwargs=named))
         assert answer.status_code == METHOD, (pattern.name, answer.status_code)

@@ -304,7 +304,7 @@ def test_what_is_no_call_answers_as_the_table_says(people: dict[str, User], name
 def test_a_token_opens_no_page(people: dict[str, User], name: str):
     pattern = next(p for p in get_resolver().url_patterns if isinstance(p, URLPattern | URLResolver))
     assert pattern
-    arguments = {part: "1" if part in ("entry_id", "view_id") else "a1" for part in _converters(name)}
+    arguments = {part: PLACES.get(part, "a1") for part in _converters(name)}
     address, script = reverse(name, kwargs=arguments), _script(people["administrator"])
     with_token = Client().get(address, HTTP_AUTHORIZATION=f"Bearer {script.secret}")
     assert (with_token.status_code, with_token.get("Location")) == (

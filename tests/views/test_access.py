@@ -113,6 +113,10 @@ def named_urls(patterns: list[URLPattern | URLResolver]) -> Iterator[URLPattern]
             yield pattern
 
 
+# What stands in an address for its parameters, where it is no id.
+PLACES: dict[str, object] = {"entry_id": 1, "view_id": 1, "started_at": 1, "group": uuid.UUID(int=1)}
+
+
 def test_every_url_has_a_row_in_the_table():
     assert {pattern.name for pattern in named_urls(get_resolver().url_patterns)} == set(TABLE)
 
