@@ -24,6 +24,7 @@ from statestore.access.scope import Scope
 from statestore.db.fields import survives_form
 from statestore.db.ids import from_address, to_address
 from statestore.db.routers import store_alias
+from statestore.errors import Conflict
 from statestore.forms import SessionForm, TaskForm
 from statestore.forms.login import AdminLoginForm
 from statestore.sessions import service as session_service
@@ -31,6 +32,7 @@ from statestore.tasks import service as task_service
 from statestore.templatetags.statestore import when
 from statestore.views.access import actor, scope
 from statestore.views.formatting import line, middle, size
+from statestore.views.own_addresses import is_own
 
 COUNTED_ROWS = 1000
 
@@ -281,6 +283,11 @@ class EditedAdmin(StoreAdmin):
             counts = {str(self.opts.verbose_name_plural): len(listed)}
         return listed, counts, needed, protected
 
+    def response_post_save_change(self, request: HttpRequest, obj: Model) -> HttpResponseRedirect:
+        """Return to the page of the dashboard that the form was opened from, otherwise to the list."""
+        back = request.GET.get("next", "")
+        return HttpResponseRedirect(back) if is_own(request, back) else super().response_post_save_change(request, obj)
+
     def delete_model(self, request: HttpRequest, obj: Model) -> None:
         audited_rows.delete(store_alias(), obj, by=actor(request))
 
@@ -342,9 +349,24 @@ class SessionAdmin(EditedAdmin):
     shown_id = _shown("id", "id", shorten=middle)
     shown_agent = _shown("agent_id", "agent", shorten=middle)
     shown_status = _shown("status", "status")
+    actions = ("end_sessions",)
     started = _time("started_at", "started")
     ended = _time("ended_at", "ended")
 
     def save_model(self, request: HttpRequest, obj: models.Session, form: SessionForm, change: bool) -> None:
         if_match = form.cleaned_data["etag"] if change else None
         session_service.save_session(store_alias(), obj, by=actor(request), if_match=if_match, scope=scope(request))
+
+    @admin.action(description="End selected sessions now", permissions=["change"])
+    def end_sessions(self, request: HttpRequest, queryset: QuerySet[models.Session]) -> None:
+        """End those of the selected sessions that are open, each as an edit of its own."""
+        open_ids = list(queryset.filter(ended_at__isnull=True).values_list("pk", flat=True))
+        for session_id in open_ids:
+            # One that ends meanwhile is ended: that is what was asked for.
+            with suppress(Conflict):
+                session_service.end_session(
+                    store_alias(), session_id, status=models.SessionStatus.COMPLETED, by=actor(request)
+                )
+        rest = queryset.count() - len(open_ids)
+        had_ended = f" {rest} had ended before." if rest else ""
+        self.message_user(request, f"{len(open_ids)} session{'' if len(open_ids) == 1 else 's'} ended.{had_ended}")

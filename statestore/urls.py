@@ -83,6 +83,7 @@ urlpatterns = [
     path("fleet/<anyid:batch_id>/undo/", batches.undo_batch, name="undo-batch"),
     # events
     path("events/", events.event_search, name="events"),
+    path("search/agents/", find.offer_agents, name="agents-offered"),
     path("search/live/", events.live, name="events-live"),
     path("search/complete/", events.complete, name="events-complete"),
     path("search/export/", exports.export_events, name="events-export"),
@@ -92,8 +93,10 @@ urlpatterns = [
     # sessions, tasks, commits
     path("sessions/", sessions.session_list, name="sessions"),
     path("sessions/<anyid:session_id>/", sessions.session_detail, name="session"),
+    path("sessions/<anyid:session_id>/end/", sessions.end_session, name="end-session"),
     path("tasks/", tasks.task_list, name="tasks"),
     path("tasks/<anyid:task_id>/", tasks.task_detail, name="task"),
+    path("tasks/<anyid:task_id>/change/", tasks.change_task, name="change-task"),
     path("tasks/<anyid:task_id>/move/", tasks.move_task, name="move-task"),
     path("commits/<anyid:sha>/", commits.commit_detail, name="commit"),
     # journals

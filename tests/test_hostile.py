@@ -54,7 +54,7 @@ class Reader(HTMLParser):
             if not OURS.match(source):
                 self.acting.append(f"<{tag} {source}>")
         for name, value in attrs:
-            is_ours = name in {"hx-get"} and re.match(r"^(/agents/|\?)", value or "")
+            is_ours = name in {"hx-get"} and re.match(r"^(/agents/|/search/agents/\?of=\w+$|\?)", value or "")
             if name.startswith("on") or (name in {"hx-get", "hx-post", "hx-on"} and not is_ours):
                 self.acting.append(f"{tag} {name}={value}")
 

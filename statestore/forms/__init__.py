@@ -12,6 +12,7 @@ from statestore.forms.actions import (
     MAX_EXPIRY_DAYS,
     BatchForm,
     BulkForm,
+    EndSessionForm,
     ForkForm,
     MoveForm,
     ReasonForm,
@@ -21,7 +22,7 @@ from statestore.forms.actions import (
     StatusForm,
     TokenForm,
 )
-from statestore.forms.fields import CheckedForm, MomentField, QueryField, TimeField, sent
+from statestore.forms.fields import AgentInput, CheckedForm, MomentField, QueryField, TimeField, sent
 from statestore.forms.filters import (
     SORTS,
     AgentFilterForm,
@@ -43,13 +44,14 @@ from statestore.forms.history import (
     WalkForm,
 )
 from statestore.forms.lookup import FindForm
-from statestore.forms.rows import CHOICES, RowForm, SessionForm, TaskForm
+from statestore.forms.rows import CHOICES, RowForm, SessionForm, TaskChangeForm, TaskForm
 
 __all__ = [
     "CHOICES",
     "MAX_EXPIRY_DAYS",
     "SORTS",
     "AgentFilterForm",
+    "AgentInput",
     "AuditFilterForm",
     "BatchForm",
     "BranchForm",
@@ -57,6 +59,7 @@ __all__ = [
     "ChangesForm",
     "CheckedForm",
     "CompareForm",
+    "EndSessionForm",
     "FindForm",
     "FleetForm",
     "ForkForm",
@@ -76,6 +79,7 @@ __all__ = [
     "SnapshotForm",
     "StateForm",
     "StatusForm",
+    "TaskChangeForm",
     "TaskFilterForm",
     "TaskForm",
     "TimeField",

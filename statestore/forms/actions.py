@@ -163,6 +163,16 @@ class MoveForm(CheckedForm):
     etag = forms.RegexField(r"^[0-9a-f]{64}$")
 
 
+class EndSessionForm(CheckedForm):
+    """A session to end: how it ended, and the hash of the row that was seen."""
+
+    status = forms.ChoiceField(
+        choices=[choice for choice in models.SessionStatus.choices if choice[0] != models.SessionStatus.ACTIVE],
+        label="It ended as",
+    )
+    etag = forms.RegexField(r"^[0-9a-f]{64}$", widget=forms.HiddenInput)
+
+
 class SavedViewForm(CheckedForm):
     """A query to keep under a name."""
 

@@ -6,10 +6,12 @@ from typing import Any, cast
 from django import forms
 from django.core.exceptions import NON_FIELD_ERRORS
 from django.http import QueryDict
+from django.urls import reverse
 
 from statestore import search
 from statestore.errors import ValidationError
 from statestore.history import moments
+from statestore.lookup import Match
 
 
 class MomentField(forms.CharField):
@@ -59,18 +61,44 @@ class QueryField(forms.CharField):
             raise forms.ValidationError(error.reason.replace("%", "%%"), params={"position": error.position}) from None
 
 
+def checked(form: forms.BaseForm) -> dict[str, Any]:
+    """Return the values of a form. Raises ValidationError with the first thing that is wrong."""
+    if not form.is_valid():
+        name, errors = next(iter(form.errors.items()))
+        if name == NON_FIELD_ERRORS:
+            raise ValidationError(str(errors[0]))
+        raise ValidationError(f"{name}: {errors[0]}", field=name)
+    return form.cleaned_data
+
+
 class CheckedForm(forms.Form):
     """A query string that is either right or refused in words."""
 
     @property
     def checked(self) -> dict[str, Any]:
         """Return the values. Raises ValidationError with the first thing that is wrong."""
-        if not self.is_valid():
-            name, errors = next(iter(self.errors.items()))
-            if name == NON_FIELD_ERRORS:
-                raise ValidationError(str(errors[0]))
-            raise ValidationError(f"{name}: {errors[0]}", field=name)
-        return self.cleaned_data
+        return checked(self)
+
+
+class AgentInput(forms.TextInput):
+    """A text box for an agent, which offers those that changed last, and while one types those that match."""
+
+    template_name = "statestore/_parts/agent_input.html"
+
+    def __init__(self, attrs: dict[str, Any] | None = None) -> None:
+        super().__init__({"spellcheck": "false", "autocomplete": "off", **(attrs or {})})
+        # What is offered before anything is typed.
+        self.offered: list[Match] = []
+
+    def get_context(self, name: str, value: Any, attrs: dict[str, Any] | None) -> dict[str, Any]:
+        """Return what the template shows."""
+        context: dict[str, Any] = super().get_context(name, value, attrs)
+        given = context["widget"]["attrs"]
+        given |= {
+            "list": f"{given.get('id', name)}-agents", "hx-get": f"{reverse('agents-offered')}?of={name}",
+            "hx-trigger": "input changed delay:120ms", "hx-target": "next datalist",
+        }  # fmt: skip
+        return {**context, "offered": self.offered}
 
 
 def sent(form: forms.Form, name: str) -> list[str]:

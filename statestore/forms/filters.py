@@ -179,6 +179,14 @@ class TaskFilterForm(PageForm):
     priority = forms.CharField(required=False, max_length=200)
     agent = forms.CharField(required=False, max_length=1000)
     layout = forms.ChoiceField(required=False, choices=[("list", "list"), ("board", "board")])
+    edit = forms.CharField(required=False, max_length=1500)
+
+    def clean_edit(self) -> RowId | None:
+        """Return the id of the task that is edited on the board."""
+        try:
+            return from_address(self.cleaned_data["edit"]) if self.cleaned_data["edit"] else None
+        except ValueError:
+            return None
 
     def tasks(self, seen: Scope) -> TaskQuerySet:
         """Return the tasks that match the filters; on the board, of every status."""

@@ -1,15 +1,19 @@
-"""Forms of rows that people edit in the admin; a form whose row has changed since is refused."""
+"""Forms of rows that people edit, in the admin and in place; a form whose row has changed since is refused."""
 
+from collections.abc import Iterator
 from contextlib import suppress
-from typing import Any, Final
+from typing import Any, Final, NoReturn, cast
 
 from django import forms
+from django.http import QueryDict
 
-from statestore import models
+from statestore import lookup, models
 from statestore.access import etags
 from statestore.access.scope import Scope
+from statestore.db.fields import survives_form
 from statestore.db.json_columns import as_text
 from statestore.errors import Forbidden, Moved, ValidationError
+from statestore.forms.fields import AgentInput, checked
 from statestore.models import validation
 from statestore.models.tasks import dependency_ids, readable_dependency_ids
 from statestore.tasks import dependencies as task_dependencies
@@ -49,8 +53,12 @@ class RowForm(forms.ModelForm):  # type: ignore[type-arg]
         try:
             etags.expect(present, values["etag"])
         except Moved as error:
-            raise forms.ValidationError(f"{error} Copy your input first.") from None
+            self.refuse_stale(error)
         return values
+
+    def refuse_stale(self, error: Moved) -> NoReturn:
+        """Refuse a row that has changed since it was shown."""
+        raise forms.ValidationError(f"{error} Copy your input first.") from None
 
     def _check_agent(self, name: str, what: str) -> str | None:
         """Return the agent that was typed. Refuses one out of scope."""
@@ -80,6 +88,12 @@ def _as_it_was(typed: str, stored: object) -> str | None:
     return stored if isinstance(stored, str) and stored.replace("\r\n", "\n") == plain else plain
 
 
+def _choices(known: Any, stored: str) -> list[tuple[str, str]]:
+    """Return the known words, and the one that is stored where it is another."""
+    is_odd = stored not in known.values and stored != ""
+    return [*known.choices, *([(stored, f"{stored} (as stored)")] if is_odd else [])]
+
+
 class TaskForm(RowForm):
     """A task as people edit it: words from their lists, dependencies one id for each line."""
 
@@ -97,9 +111,10 @@ class TaskForm(RowForm):
     def __init__(self, *args: object, **kwargs: object) -> None:
         super().__init__(*args, **kwargs)
         for name, choices in CHOICES.items():
+            if name not in self.fields:
+                continue
             stored = getattr(self.instance, name)
-            odd = [] if stored in choices.values else [(stored, f"{stored} (as stored)")]
-            self.fields[name] = forms.ChoiceField(choices=[*choices.choices, *odd], initial=stored)
+            self.fields[name] = forms.ChoiceField(choices=_choices(choices, stored), initial=stored)
         self.fields["assigned_to"] = forms.CharField(
             required=False, empty_value=None, widget=forms.TextInput(attrs={"class": "vTextField"})
         )
@@ -127,15 +142,84 @@ class TaskForm(RowForm):
         return as_text(ids)
 
 
+class TaskChangeForm(TaskForm):
+    """A task as it is changed on its page and on the board. Only what was changed is saved.
+
+    It sends what was seen beside what was typed, so that a stale task is refused with what changed meanwhile.
+    """
+
+    title = None  # type: ignore[assignment]
+
+    class Meta(TaskForm.Meta):
+        fields = ["status", "priority", "assigned_to", "dependencies"]
+
+    def __init__(self, *args: object, scope: Scope, **kwargs: object) -> None:
+        super().__init__(*args, **kwargs)
+        self.scope = scope
+        assignee = AgentInput({"placeholder": "nobody"})
+        assignee.offered = lookup.agents("", scope)
+        self.fields["assigned_to"].widget = assignee
+        self.fields["dependencies"].widget = forms.Textarea({"rows": 3, "spellcheck": "false"})
+        labels = {"assigned_to": "Assigned to", "dependencies": "Blocked by (task ids, one per line)"}
+        for name in self.Meta.fields:
+            self.fields[name].show_hidden_initial = True
+            self.fields[name].label = labels.get(name)
+            # A browser would send back another text than is stored.
+            stored = self.initial.get(name)
+            self.fields[name].disabled = not survives_form(stored) or (name == "assigned_to" and "\n" in (stored or ""))
+
+    @property
+    def changes(self) -> dict[str, Any]:
+        """Return the columns that were changed. Raises ValidationError, and Moved for a task that has changed since."""
+        values = checked(self)
+        return {name: values[name] for name in self.changed_data if name != "etag"}
+
+    @property
+    def typed(self) -> QueryDict:
+        """What was sent, without what was left as it was seen: a new page has newer values of that."""
+        data = cast(QueryDict, self.data).copy()
+        for name in set(self.Meta.fields) - set(self.changed_data):
+            data.pop(name, None)
+        return data
+
+    def refuse_stale(self, error: Moved) -> NoReturn:
+        """Say what changed since the task was shown."""
+        changed = [
+            f"{self.fields[name].label or name} is now {_shown(now)}, and was {_shown(seen)}"
+            for name, seen, now in self._seen_and_now()
+            if seen != now
+        ]
+        what = "; ".join(changed) or "other fields than these were changed"
+        raise Moved(
+            f"This task has changed since you opened it: {what}. Nothing was saved. What you changed is in the form"
+            " again: check it and save once more.",
+            error.etag,
+        ) from None
+
+    def _seen_and_now(self) -> Iterator[tuple[str, str, str]]:
+        for name in self.Meta.fields:
+            seen = self.data.get(self.add_initial_prefix(name), "")
+            yield name, seen.replace("\r\n", "\n"), str(self.initial.get(name) or "")
+
+
+def _shown(value: str) -> str:
+    return f"“{', '.join(value.split(chr(10)))[:200]}”" if value else "empty"
+
+
 class SessionForm(RowForm):
     """A session as people edit it."""
 
     agent_id = forms.CharField(widget=forms.TextInput(attrs={"class": "vTextField"}))
-    status = forms.CharField(max_length=100, initial="active", widget=forms.TextInput(attrs={"class": "vTextField"}))
+    status = forms.ChoiceField(choices=[])
 
     class Meta:
         model = models.Session
         fields = ["agent_id", "started_at", "ended_at", "status", "metadata"]
+
+    def __init__(self, *args: object, **kwargs: object) -> None:
+        super().__init__(*args, **kwargs)
+        choices = _choices(models.SessionStatus, self.instance.status)
+        self.fields["status"] = forms.ChoiceField(choices=choices, initial=models.SessionStatus.ACTIVE.value)
 
     def clean_agent_id(self) -> str | None:
         """Return the agent, which must be in scope."""

@@ -13,3 +13,5 @@ SESSIONS: Final = 10_000
 TASKS: Final = 10_000
 # A snapshot's description lies behind its state, which has to be passed over.
 SNAPSHOTS: Final = 200
+# Agents to choose from in a form.
+OFFERED_AGENTS: Final = 20

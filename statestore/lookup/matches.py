@@ -67,6 +67,12 @@ def look_up(text: str, scope: Scope, user: User) -> list[Matches]:
     return sorted(found, key=lambda matches: matches.rows[0].row_id != text)
 
 
+def agents(text: str, scope: Scope) -> list[Match]:
+    """Return the agents to choose from while a text is typed: without one, those that changed last."""
+    with translated_errors():
+        return list(islice((agent for agent in _agents(text, scope) if not agent.is_in_trash), limits.OFFERED_AGENTS))
+
+
 def _few(kind: str, rows: Iterable[Match]) -> Matches:
     few = list(islice(rows, limits.SHOWN + 1))
     return Matches(kind, few[: limits.SHOWN], len(few) > limits.SHOWN)

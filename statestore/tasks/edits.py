@@ -1,6 +1,7 @@
 """Edits of tasks and sessions: what the audit log says of each, as a difference, and how to undo it."""
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -51,6 +52,15 @@ def edit_of(entry: models.AuditEntry) -> Edit | None:
         return None
     before, after = (None if side is None else json.loads(side) for side in (entry.before, entry.after))
     return Edit(entry, before, after)
+
+
+def recorded(write: Callable[[], models.Task | models.Session], *, using: str | None = None) -> models.AuditEntry:
+    """Do a write of a task or session, and return the audit entry that it made."""
+    using = using or store_alias()
+    with transactions.writing(using):
+        row = write()
+        (edit,) = history_of(str(row._meta.verbose_name), row.pk, limit=1, scope=Scope(using=using))
+    return edit.entry
 
 
 def revert(entry: models.AuditEntry, *, by: Actor, if_match: str | None = None, scope: Scope | None = None) -> Any:

@@ -11,9 +11,12 @@ from typing import Any, Final
 
 from django import template
 from django.conf import settings
+from django.contrib.admin.utils import quote
+from django.db.models import Model
 from django.template import Context
 from django.urls import reverse
 from django.utils.html import format_html, format_html_join
+from django.utils.http import urlencode
 from django.utils.safestring import SafeString
 
 from statestore import history, search
@@ -308,6 +311,13 @@ def query(context: Context, **changes: object) -> str:
         if value not in (None, ""):
             parameters[name] = visible(value)
     return f"?{parameters.urlencode()}" if parameters else "?"
+
+
+@register.simple_tag(takes_context=True)
+def admin_form(context: Context, row: Model) -> str:
+    """Return the address of a row's form in the admin, which leads back to this page."""
+    address = reverse(f"admin:statestore_{row._meta.model_name}_change", args=[quote(to_address(row.pk))])
+    return f"{address}?{urlencode({'next': context['request'].get_full_path()})}"
 
 
 @register.simple_tag(takes_context=True)

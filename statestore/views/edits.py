@@ -5,7 +5,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.views.decorators.http import require_POST, require_safe
 
-from statestore import history
+from statestore import history, models
 from statestore.access import rights
 from statestore.tasks import edits
 from statestore.views.access import actor, require, scope
@@ -13,6 +13,7 @@ from statestore.views.audit import activity
 from statestore.views.diff_view import ComparisonView
 from statestore.views.htmx import render_page
 from statestore.views.json_links import json_twin
+from statestore.views.own_addresses import is_own
 
 
 @require_safe
@@ -48,5 +49,16 @@ def revert_edit(request: HttpRequest, entry_id: int) -> HttpResponse:
     acting = require(f"change_{entry.noun}")(actor)(request)
     row = edits.revert(entry, by=acting, scope=seen)
     messages.success(request, "Edit undone. Its fields have their previous values again.")
+    back = request.POST.get("next", "")
+    if row is not None and is_own(request, back):
+        return redirect(back)
     # Whose a deleted row was is no longer known: in a limited scope its entries go with it.
     return redirect("audit") if row is None and not seen.is_unrestricted else redirect("edit", entry_id=entry.pk)
+
+
+def say_edited(request: HttpRequest, entry: models.AuditEntry) -> None:
+    """Say on the next page what an edit did, with a button that undoes it for those who may."""
+    (sentence,) = history.sentences([entry], scope(request))
+    said = sentence.predicate
+    undo = str(entry.pk) if rights.may(request.user, "view_auditentry") else ""
+    messages.success(request, f"{said[0].upper()}{said[1:]}.", extra_tags=undo)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
 from django.urls import reverse
 from django.utils.http import urlencode
 from django.views.decorators.http import require_safe
@@ -18,7 +19,7 @@ from statestore.forms import FindForm
 from statestore.lookup import Match, Matches
 from statestore.models import AgentState
 from statestore.views import agent_pages, context, search_page
-from statestore.views.access import scope
+from statestore.views.access import require, scope
 from statestore.views.htmx import render_page
 from statestore.views.json_links import json_twin
 
@@ -76,6 +77,15 @@ def find(request: HttpRequest) -> HttpResponse:
         "events_url": _events_url(text) if text and rights.may(user, "view_event") else "",
     }
     return render_page(request, "find/page.html", about, fragment="find/_options.html")
+
+
+@require_safe
+@require("view_agentstate")
+def offer_agents(request: HttpRequest) -> HttpResponse:
+    """Return the agents to choose from for what was typed in the field `of` of a form."""
+    form = FindForm({"q": request.GET.get(request.GET.get("of", ""), "")})
+    found = lookup.agents(form.cleaned_data["q"], scope(request)) if form.is_valid() else []
+    return render(request, "statestore/find/_agents.html", {"offered": found})
 
 
 def _group(matches: Matches, text: str) -> Group:

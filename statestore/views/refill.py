@@ -14,6 +14,9 @@ from statestore.views.formatting import visible, with_code
 _TEXT_SHOWN: Final = 4000
 _UNTOUCHED_TYPES: Final = {"hidden", "submit", "button", "image", "reset", "file", "password"}
 
+# What the page has put into a form by itself.
+_OF_PAGE: Final = {"etag", "next"}
+
 Attributes: TypeAlias = list[tuple[str, str | None]]
 
 
@@ -29,8 +32,13 @@ class SentForm:
 
     @property
     def typed(self) -> str:
-        """The values, a line for each."""
-        return "\n".join(f"{name}: {value}" for name, values in self.fields.items() for value in values if value)
+        """The values that were typed, a line for each."""
+        return "\n".join(
+            f"{name}: {value}"
+            for name, values in self.fields.items()
+            for value in values
+            if value and name not in _OF_PAGE and not name.startswith("initial-")
+        )
 
 
 @dataclass(frozen=True, slots=True)

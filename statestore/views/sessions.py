@@ -4,22 +4,27 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from django.http import Http404, HttpRequest, HttpResponse
-from django.views.decorators.http import require_safe
+from django.shortcuts import redirect
+from django.views.decorators.http import require_POST, require_safe
 
 from statestore import conversations, models, search, sessions
 from statestore.access.scope import Scope
 from statestore.conversations import Message, Role, Text, Turn, Unknown
 from statestore.conversations.messages import Part
 from statestore.db.ids import RowId
-from statestore.forms import PageForm, SessionFilterForm
+from statestore.db.routers import store_alias
+from statestore.forms import EndSessionForm, PageForm, SessionFilterForm
 from statestore.jsondiff import parsing
 from statestore.jsondiff.parsing import Json
 from statestore.models.events import is_error_type
 from statestore.sessions import limits as session_limits
+from statestore.sessions import service as session_service
+from statestore.tasks import edits
 from statestore.views import conversation, search_page
-from statestore.views.access import require, scope
+from statestore.views.access import actor, require, scope
 from statestore.views.audit import activity
 from statestore.views.conversation import ShownTurn
+from statestore.views.edits import say_edited
 from statestore.views.formatting import middle, utc
 from statestore.views.htmx import render_live
 from statestore.views.json_links import json_twin
@@ -75,10 +80,27 @@ def session_detail(request: HttpRequest, session_id: RowId) -> HttpResponse:
         "entries": list(_entries(read.entries)),
         "read": read,
         "shown_transitions": sum(entry.transition is not None for entry in read.entries),
+        "etag": models.row_hash(row) if row else "",
+        "end_form": EndSessionForm(auto_id=False),
         "activity": activity(seen, "session", name) if row else None,
         "events_url": search_page.address(search.Query((search.Term("session", name),))),
     }
     return render_live(request, "sessions/detail.html", context, fragment="sessions/_conversation.html")
+
+
+@require_POST
+@require("change_session")
+def end_session(request: HttpRequest, session_id: RowId) -> HttpResponse:
+    """End an open session now, where it is the one that was seen."""
+    session, form = scope(request).sessions().named(session_id), EndSessionForm(request.POST)
+    if session is None:
+        raise Http404("Session not found.")
+    status, etag = form.checked["status"], form.checked["etag"]
+    entry = edits.recorded(
+        lambda: session_service.end_session(store_alias(), session.pk, status=status, by=actor(request), if_match=etag)
+    )
+    say_edited(request, entry)
+    return redirect(session)
 
 
 def _session(seen: Scope, address: RowId) -> tuple[models.Session | None, str]:

@@ -10,16 +10,20 @@ from django.shortcuts import redirect
 from django.views.decorators.http import require_POST, require_safe
 
 from statestore import models
+from statestore.access import rights
 from statestore.access.scope import Scope
 from statestore.db.fields import text_bytes
 from statestore.db.ids import RowId
 from statestore.db.routers import store_alias
-from statestore.forms import MoveForm, TaskFilterForm
+from statestore.errors import Moved
+from statestore.forms import MoveForm, TaskChangeForm, TaskFilterForm
 from statestore.models.querysets import BY_CHANGE
+from statestore.tasks import edits
 from statestore.tasks import graph as task_graph
 from statestore.tasks import service as task_service
 from statestore.views.access import actor, require, scope
 from statestore.views.audit import activity
+from statestore.views.edits import say_edited
 from statestore.views.htmx import render_page
 from statestore.views.json_links import json_twin
 from statestore.views.own_addresses import is_own
@@ -31,10 +35,11 @@ COLUMN_CARDS: Final = 50
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """One task with the hash of the row that is shown: what may be moved."""
+    """One task with the hash of the row that is shown: what may be moved. `form` is there on the one that is edited."""
 
     task: models.Task
     etag: str
+    form: TaskChangeForm | None = None
 
     @property
     def anchor(self) -> str:
@@ -67,7 +72,8 @@ def task_list(request: HttpRequest) -> HttpResponse:
     if not form.is_valid():
         return render_page(request, "tasks/list.html", context, fragment="tasks/_rows.html")
     if form.cleaned_data["layout"] == "board":
-        return render_page(request, "tasks/board.html", context | {"columns": _columns(form, seen)})
+        edited = _edited(request, form, seen)
+        return render_page(request, "tasks/board.html", context | {"columns": _columns(form, seen, edited)})
     page = form.page(form.tasks(seen), BY_CHANGE)
     cards = [Card(task, models.row_hash(task)) for task in page]
     return render_page(
@@ -75,7 +81,14 @@ def task_list(request: HttpRequest) -> HttpResponse:
     )
 
 
-def _columns(form: TaskFilterForm, seen: Scope) -> list[Column]:
+def _edited(request: HttpRequest, form: TaskFilterForm, seen: Scope) -> TaskChangeForm | None:
+    """Return the form of the task that is edited on the board, if one is, and the user may."""
+    task_id = form.cleaned_data["edit"]
+    task = seen.tasks().named(task_id) if task_id is not None and rights.may(request.user, "change_task") else None
+    return None if task is None else TaskChangeForm(instance=task, scope=seen)
+
+
+def _columns(form: TaskFilterForm, seen: Scope, edited: TaskChangeForm | None) -> list[Column]:
     tasks = form.tasks(seen)
     totals = tasks.counts_by_status()
     known = [(str(value), str(label)) for value, label in models.TaskStatus.choices]
@@ -83,7 +96,14 @@ def _columns(form: TaskFilterForm, seen: Scope) -> list[Column]:
     columns = []
     for status, label in [*known, *unknown]:
         rows = tasks.filter(status=status).last_changed_first()[:COLUMN_CARDS]
-        cards = [Card(task, models.row_hash(task)) for task in rows] if status in totals else []
+        cards = (
+            [
+                Card(task, models.row_hash(task), edited if edited and edited.instance.pk == task.pk else None)
+                for task in rows
+            ]
+            if status in totals
+            else []
+        )
         columns.append(Column(status, label, cards, totals.get(status, 0), (status, label) in known))
     return columns
 
@@ -98,8 +118,7 @@ def task_detail(request: HttpRequest, task_id: RowId) -> HttpResponse:
     context = {
         "place": "tasks",
         "task": task,
-        "etag": models.row_hash(task),
-        "statuses": models.TaskStatus.choices,
+        "form": TaskChangeForm(instance=task, scope=seen) if rights.may(request.user, "change_task") else None,
         "graph": graph,
         "node": graph.nodes.get(task.pk),
         "drawn": task_graph_drawing.draw(graph, task.pk),
@@ -113,14 +132,44 @@ def task_detail(request: HttpRequest, task_id: RowId) -> HttpResponse:
 
 @require_POST
 @require("change_task")
+def change_task(request: HttpRequest, task_id: RowId) -> HttpResponse:
+    """Save what was changed of a task, where it is the one that was seen."""
+    task, seen = _task_or_404(request, task_id), scope(request)
+    form = TaskChangeForm(request.POST, instance=task, scope=seen)
+    try:
+        changes, etag = form.changes, form.cleaned_data["etag"]
+        if changes:
+            entry = edits.recorded(
+                lambda: task_service.save_task(
+                    seen.using, {"id": task.pk, **changes}, by=actor(request), if_match=etag, scope=seen
+                )
+            )
+            say_edited(request, entry)
+        else:
+            messages.info(request, "Nothing was changed.")
+    except Moved:
+        # The page is shown again with what was typed: what was not is shown as it is now.
+        request.POST = form.typed  # type: ignore[assignment]
+        raise
+    return _back(request, task)
+
+
+def _back(request: HttpRequest, task: models.Task) -> HttpResponse:
+    back = request.POST.get("next", "")
+    return redirect(back if is_own(request, back) else task)
+
+
+@require_POST
+@require("change_task")
 def move_task(request: HttpRequest, task_id: RowId) -> HttpResponse:
     """Give a task another status, where it is the one that was seen."""
     task, form = _task_or_404(request, task_id), MoveForm(request.POST)
     status, etag = form.checked["status"], form.checked["etag"]
-    moved = task_service.move_task(store_alias(), task.pk, status, if_match=etag, by=actor(request))
-    messages.success(request, f"Moved {moved} to {models.TaskStatus(status).label.lower()}.")
-    back = request.POST.get("next", "")
-    return redirect(back if is_own(request, back) else moved)
+    entry = edits.recorded(
+        lambda: task_service.move_task(store_alias(), task.pk, status, if_match=etag, by=actor(request))
+    )
+    say_edited(request, entry)
+    return _back(request, task)
 
 
 def _task_or_404(request: HttpRequest, task_id: RowId) -> models.Task:

@@ -164,3 +164,32 @@ def test_lists_ask_a_constant_number_of_questions_and_never_for_states(manager: 
 
 def test_an_operator_is_not_staff(operator: Client):
     assert operator.get("/admin/").status_code == 302
+
+
+def test_selected_sessions_are_ended_now_each_with_its_entry(manager: Client):
+    agent = make_agent("a")
+    for number in range(2):
+        make_session(agent, id=f"open-{number}", ended_at=None, status="active")
+    make_session(agent, id="ended", status="failed")
+    chosen = {"action": "end_sessions", "_selected_action": ["open-0", "open-1", "ended"]}
+    html = manager.post("/admin/statestore/session/", chosen, follow=True).content.decode()
+    assert "2 sessions ended. 1 had ended before." in html
+    assert {session.status for session in models.Session.objects.filter(pk__startswith="open")} == {"completed"}
+    assert not models.Session.objects.filter(ended_at=None).exists()
+    assert [(entry.action, entry.row_id) for entry in models.AuditEntry.objects.order_by("row_id")] == [
+        ("end", "open-0"), ("end", "open-1"),
+    ]  # fmt: skip
+
+
+def test_a_sessions_status_is_one_of_the_known_ones_or_the_stored_one(manager: Client):
+    session = make_session(make_agent("a"), status="odd")
+    address = f"/admin/statestore/session/{session.pk}/change/"
+    form = manager.get(address).context["adminform"].form
+    assert [value for value, _ in form.fields["status"].choices] == ["active", "completed", "failed", "odd"]
+    sent = {
+        "etag": models.row_hash(session), "agent_id": "a", "status": "odd", "metadata": "",
+        "started_at_0": "2026-09-21", "started_at_1": "14:13:20", "ended_at_0": "2026-09-22", "ended_at_1": "00:00:00",
+    }  # fmt: skip
+    assert manager.post(address, sent | {"status": "wish"}).status_code == 200
+    assert manager.post(address, sent).status_code == 302, "What is stored may stay."
+    assert manager.get("/admin/statestore/session/add/").context["adminform"].form["status"].value() == "active"

@@ -8,7 +8,7 @@ from django.db import connections
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from statestore import sessions
+from statestore import models, sessions
 from statestore.db.routers import store_alias
 from statestore.sessions import limits as session_limits
 from tests.builders import NOW, make_agent, make_event, make_session, make_transition
@@ -287,3 +287,52 @@ def test_a_page_that_keeps_itself_fresh_says_which_rows_it_shows(viewer: Client,
     assert other.status_code == 200
     assert other["X-Version"] != version
     assert b"<html" not in other.content
+
+
+def test_an_open_session_is_ended_now_and_the_end_undone(manager: Client):
+    make_session(make_agent("a"), id="build-7", ended_at=None, status="active")
+    page = manager.get("/sessions/build-7/").content.decode()
+    form = re.search(r'<form[^>]*action="/sessions/build-7/end/".*?</form>', page, re.S)
+    assert form
+    etag = re.search(r'name="etag"\s+value="([^"]*)"', form[0])
+    assert etag
+    before = models.now()
+    assert manager.post("/sessions/build-7/end/", {"etag": etag[1], "status": "failed"}).status_code == 302
+    session = models.Session.objects.get()
+    assert session.status == "failed"
+    assert session.ended_at >= before
+    (entry,) = models.AuditEntry.objects.all()
+    assert (entry.action, entry.actor) == ("end", "manager")
+    page = manager.get("/sessions/build-7/").content.decode()
+    assert "Ended session build-7 as failed." in page
+    assert "manager" in page, "Its history is on its page."
+    assert "/sessions/build-7/end/" not in page, "It can be ended once."
+    assert f'action="/audit/{entry.pk}/revert/"' in page
+    assert (
+        manager.post(f"/audit/{entry.pk}/revert/", {"next": "/sessions/build-7/"})["Location"] == "/sessions/build-7/"
+    )
+    session.refresh_from_db()
+    assert (session.ended_at, session.status) == (None, "active")
+
+
+def test_a_session_that_changed_or_ended_meanwhile_is_not_ended(manager: Client):
+    session = make_session(make_agent("a"), id="build-7", ended_at=None, status="active")
+    etag = models.row_hash(session)
+    models.Session.objects.update(status="odd")
+    fields = {"etag": etag, "status": "completed"}
+    answer = manager.post("/sessions/build-7/end/", fields, headers={"Referer": "http://testserver/sessions/build-7/"})
+    assert answer.status_code == 409
+    assert 'role="alert"' in answer.content.decode()
+    assert "/sessions/build-7/end/" in answer.content.decode(), "The page is there, and its button."
+    assert models.Session.objects.get().ended_at is None
+
+
+def test_only_recorded_and_open_sessions_can_be_ended_by_who_may(manager: Client, operator: Client):
+    make_session(make_agent("a"), id="ended")
+    make_session("a", id="open", ended_at=None, status="active")
+    make_event(session_id="unrecorded")
+    for name in ("ended", "unrecorded"):
+        assert "/end/" not in manager.get(f"/sessions/{name}/").content.decode(), name
+    assert manager.post("/sessions/unrecorded/end/", {"etag": "0" * 64, "status": "completed"}).status_code == 404
+    assert "/end/" not in operator.get("/sessions/open/").content.decode()
+    assert operator.post("/sessions/open/end/", {"etag": "0" * 64, "status": "completed"}).status_code == 403

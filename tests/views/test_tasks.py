@@ -36,7 +36,7 @@ def wait(task: models.Task, *others: models.Task, in_list: bool = True, in_table
 
 
 def etag_of(html: str) -> str:
-    found = re.search(r'name="etag" value="([0-9a-f]{64})"', html)
+    found = re.search(r'data-etag="([0-9a-f]{64})"', html)
     assert found
     return found[1]
 
@@ -66,7 +66,7 @@ def test_a_task_is_moved_and_the_move_recorded(manager: Client):
     entry = models.AuditEntry.objects.newest_first()[0]
     assert (entry.action, entry.actor) == ("move", "manager")
     assert (entry.before, entry.after) == ('{"status": "Todo"}', '{"status": "Done"}')
-    assert "move" in manager.get(f"/tasks/{task.pk}/").content.decode()
+    assert "Moved Parse from Todo to Done." in manager.get(f"/tasks/{task.pk}/").content.decode()
 
 
 def test_a_task_that_somebody_changed_meanwhile_is_not_moved(manager: Client):
