@@ -25,6 +25,7 @@ from statestore.tasks import service as task_service
 from tests.api.conftest import APPROVING, ROOT, Script
 from tests.builders import NOW, make_agent, make_event, make_session, make_snapshot, make_task, make_transition
 from tests.conftest import signed_in, undone
+from tests.views.test_access import PLACES
 from tests.views.test_access import TABLE as PAGES
 
 pytestmark = pytest.mark.django_db
