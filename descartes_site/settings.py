@@ -91,6 +91,7 @@ MIDDLEWARE = [
     "statestore.middleware.ForwardedHeaders",
     "statestore.middleware.Probes",
     "statestore.middleware.UntrustedProxies",
+    "statestore.middleware.CompressedPages",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "statestore.middleware.SecurityHeaders",

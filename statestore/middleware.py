@@ -11,6 +11,7 @@ from django.contrib.sessions.middleware import SessionMiddleware
 from django.db import DatabaseError
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
+from django.middleware.gzip import GZipMiddleware
 
 from statestore.access import path_prefix, proxies, remote_user, sign_ins, tokens
 from statestore.access.browser_sessions import SessionStore
@@ -118,6 +119,19 @@ _UNTRUSTED_PROXY: Final = (
     "This request came through a proxy that the dashboard does not trust, so it cannot know that you use HTTPS. Nothing"
     " was changed. Operators: add the proxy's address to TRUSTED_PROXIES; the log names it."
 )
+
+
+class CompressedPages(GZipMiddleware):
+    """Compresses pages, with Django's padding of a random length, so that sizes tell nothing about tokens in them.
+
+    Pages alone: an API response keeps its bytes and its strong ETag, and a stream is sent as it is made. Exports
+    compress themselves.
+    """
+
+    def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+        """Return the response, compressed if it is a page and the browser takes it."""
+        is_page = response.get("Content-Type", "").startswith("text/html") and not response.streaming
+        return super().process_response(request, response) if is_page else response
 
 
 class Sessions(SessionMiddleware):
