@@ -6,7 +6,7 @@ from django import forms
 
 from statestore.db.ids import from_address
 from statestore.errors import ValidationError
-from statestore.forms.fields import CheckedForm, MomentField, TimeField
+from statestore.forms.fields import AgentInput, CheckedForm, MomentField, TimeField
 from statestore.forms.filters import PageForm
 from statestore.history import moments
 from statestore.history.across import KINDS, Asked, time_range
@@ -97,10 +97,14 @@ class TimelineForm(CheckedForm):
 class CompareForm(CheckedForm):
     """Two moments, of one agent or of two, and the paths that are left out of the comparison."""
 
-    left = forms.CharField(required=False, max_length=4000)
-    right = forms.CharField(required=False, max_length=4000)
-    before = MomentField()
-    after = MomentField()
+    left = forms.CharField(required=False, max_length=4000, label="Agent", widget=AgentInput({"required": True}))
+    right = forms.CharField(
+        required=False, max_length=4000, label="Agent", widget=AgentInput({"placeholder": "the same agent"})
+    )
+    before = forms.CharField(required=False, max_length=4000)
+    before_at = TimeField(label="or a time (UTC)", placeholder="2026-11-21 18:02:11")
+    after = forms.CharField(required=False, max_length=4000)
+    after_at = TimeField(label="or a time (UTC)", placeholder="2026-11-21 18:02:11")
     layout = forms.ChoiceField(required=False, choices=[("unified", "unified"), ("split", "side by side")])
 
 

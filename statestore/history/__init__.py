@@ -14,6 +14,7 @@ across          what changed across all agents
 audit_sentences what an audit entry says, as a sentence
 recent          the last changes of many agents, for a list
 diagnosis       since when an agent is in trouble, and what began it
+choices         the moments of an agent to choose from
 commits         at which git commit something happened
 """
 
@@ -21,6 +22,8 @@ from statestore.history.across import ChangePage, ChangeRecord, changes_across, 
 from statestore.history.audit_sentences import Reference, Sentence, sentences
 from statestore.history.bisect import Flip, Flips, bisect
 from statestore.history.blame import Blame, blame
+from statestore.history.choices import NAMES as NAMED_MOMENTS
+from statestore.history.choices import Choice, Choices, choices
 from statestore.history.commits import commits
 from statestore.history.diagnosis import Diagnosis, diagnose
 from statestore.history.past import Past, Position, Record
@@ -40,10 +43,13 @@ from statestore.history.value_history import PathHistory, ValueChange, path_hist
 from statestore.history.walk import Cause
 
 __all__ = [
+    "NAMED_MOMENTS",
     "Blame",
     "Cause",
     "ChangePage",
     "ChangeRecord",
+    "Choice",
+    "Choices",
     "Diagnosis",
     "Flip",
     "Flips",
@@ -61,6 +67,7 @@ __all__ = [
     "bisect",
     "blame",
     "changes_across",
+    "choices",
     "commits",
     "counts_across",
     "diagnose",

@@ -80,6 +80,10 @@ class AgentQuerySet(AddressedQuerySet["AgentState"]):
         """Keep agents with the text anywhere in id or name; ASCII letters match in either case."""
         return self.filter(Q(agent_id__icontains=text) | Q(name__icontains=text)) if text else self
 
+    def called(self, name: str) -> Self:
+        """Keep agents with a name; ASCII letters match in either case."""
+        return self.filter(name__iexact=name)
+
     def without_state(self) -> Self:
         return self.defer("state_data", "metadata")
 

@@ -1,21 +1,53 @@
 """Compare: any two moments of one agent or of two; swapped, with ignored paths, all in the URL."""
 
-from django.http import HttpRequest, HttpResponse
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+from django.http import Http404, HttpRequest, HttpResponse, QueryDict
 from django.views.decorators.http import require_safe
 
-from statestore import history, models
+from statestore import history, lookup, models
 from statestore.db.ids import from_address, to_address
-from statestore.errors import ValidationError
+from statestore.errors import NotFound, ValidationError
 from statestore.forms import CompareForm
+from statestore.history import Choices, moments
 from statestore.jsondiff import pointer
-from statestore.views.access import past_or_404, require_viewer
+from statestore.views.access import past_or_404, require_viewer, scope
 from statestore.views.diff_view import ComparisonView
 from statestore.views.htmx import render_page
 from statestore.views.json_links import json_twin
 from statestore.views.states import StateView
 
 MAX_IGNORED = 50
-OFFERED_STOPS = 15
+# So many agents are named where an agent was not found, or several were.
+SUGGESTIONS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """One side of a comparison: an agent, its state at a moment, and what else can be chosen; `chosen` of these."""
+
+    agent: models.AgentState
+    known: history.KnownState
+    choices: Choices
+    chosen: str
+
+    @property
+    def words(self) -> str:
+        """The moment in words."""
+        return "" if isinstance(self.known.moment, moments.AtTime) else self.known.label
+
+    @property
+    def at(self) -> int | None:
+        """The time that is asked for, or when the state was recorded; None for now."""
+        moment = self.known.moment
+        return moment.seconds if isinstance(moment, moments.AtTime) else None if self.is_now else self.known.at
+
+    @property
+    def is_now(self) -> bool:
+        """Whether it is the present state."""
+        return isinstance(self.known.moment, moments.Now)
 
 
 @require_safe
@@ -23,35 +55,84 @@ OFFERED_STOPS = 15
 @json_twin("get_diff", when="left", row="left", before="from", after="to", right="other", fixed={"from": "now"})
 @json_twin("list_agents")
 def compare(request: HttpRequest) -> HttpResponse:
-    """Show how two moments differ; without a second agent both are of the first."""
+    """Show how two moments differ; without a second agent both are of the first.
+
+    Agents are named by id or by a unique name. Without moments it is what the last change did.
+    """
     values = CompareForm(request.GET).checked
-    context: dict[str, object] = {"place": "agents", "asked": values, "layout": values["layout"] or "unified"}
+    form = CompareForm(initial=values | {"before_at": "", "after_at": ""})
+    context: dict[str, object] = {"place": "agents", "form": form, "layout": values["layout"] or "unified"}
+    context["names"] = history.NAMED_MOMENTS.items()
     if values["left"]:
-        left = _agent(request, values["left"])
-        right = _agent(request, values["right"]) if values["right"] else left
+        left = _agent(request, values["left"], "left")
+        right = _agent(request, values["right"], "right") if values["right"] else left
         ignored = _ignored(request.GET.getlist("ignore"))
-        before = history.state_at(left.agent_id, values["before"])
-        after = history.state_at(right.agent_id, values["after"])
+        before = _side(left, values, "before", ("before-last-change", "last-snapshot"))
+        after = _side(right, values, "after", ("now", "after-last-change", "last-snapshot"))
+        # Links, and the call with the same data, name agents and moments exactly.
+        request.GET = _exact(request.GET, before, after)  # type: ignore[assignment]
+        form.initial.update({name: request.GET.get(name, "") for name in ("left", "right")})
         context |= {
             "left": left,
             "right": right,
+            "agent": left if left == right else None,
             "before": before,
             "after": after,
             "ignored": [(path, _url(request, drop=path)) for path in ignored],
-            "swap": _swapped(request, left, right),
-            "comparison": ComparisonView(before.text, after.text, ignored=ignored),
-            "hashes": [StateView(known.text).hash for known in (before, after)],
-            "stops": _offered(left),
-            "other_stops": _offered(right) if right != left else None,
+            "swap": f"?{_exact(request.GET, after, before).urlencode()}",
+            "comparison": ComparisonView(before.known.text, after.known.text, ignored=ignored),
+            "hashes": [StateView(side.known.text).hash for side in (before, after)],
         }
+    for name in ("left", "right"):
+        form.fields[name].widget.offered = lookup.agents("", scope(request))
     return render_page(request, "history/compare.html", context)
 
 
-def _agent(request: HttpRequest, address: str) -> models.AgentState:
+def _agent(request: HttpRequest, text: str, field: str) -> models.AgentState:
+    """Return the agent of an address, an id or a unique name. Raises ValidationError, with suggestions."""
+    with suppress(ValueError, Http404):
+        return past_or_404(request, from_address(text))
+    seen = scope(request)
+    same_id = seen.agents().filter(agent_id=text).first()
+    if same_id is not None:
+        return same_id
+    named = list(seen.agents(models.AgentState.objects.walked()).called(text)[: SUGGESTIONS + 1])
+    if len(named) == 1:
+        return named[0]
+    if named:
+        ids = ", ".join(agent.agent_id for agent in named[:SUGGESTIONS])
+        raise ValidationError(f"Several agents are called “{text[:80]}”: {ids}. Enter the id of one.", field=field)
+    like = [f"{agent.row_id} ({agent.title})" for agent in lookup.agents(text, seen)[:SUGGESTIONS]]
+    hint = f"Did you mean {', '.join(like)}?" if like else "Enter an agent's id or its name."
+    raise ValidationError(f"No agent has the id or the name “{text[:80]}”. {hint}", field=field)
+
+
+def _side(agent: models.AgentState, values: dict[str, Any], name: str, usual: tuple[str, ...]) -> Side:
+    """Return the side that is asked for: at a time if one is given, at a moment, or at the first usual one."""
+    choices = history.choices(agent)
+    text = values[name] or choices.first_of(*usual)
+    at = values[f"{name}_at"]
     try:
-        return past_or_404(request, from_address(address.strip()))
-    except ValueError:
-        raise ValidationError(f"“{address[:80]}” is not a valid agent address.") from None
+        moment = choices.moment(text) if at is None else moments.AtTime(at)
+        if moment is None:
+            raise ValidationError("This agent has no such moment. Choose another one.")
+        known = history.state_at(agent.agent_id, moment)
+    except (NotFound, ValidationError) as error:
+        raise ValidationError(str(error), field=name) from None
+    is_named = at is None and text in history.NAMED_MOMENTS
+    return Side(agent, known, choices, text if is_named else choices.value_of(moment))
+
+
+def _exact(query: QueryDict, before: Side, after: Side) -> QueryDict:
+    """Return the query string of two sides, with agents by their addresses and moments as they are."""
+    parameters = query.copy()
+    for name in ("before_at", "after_at", "right"):
+        parameters.pop(name, None)
+    parameters["left"] = to_address(before.agent.agent_id)
+    if after.agent != before.agent:
+        parameters["right"] = to_address(after.agent.agent_id)
+    parameters["before"], parameters["after"] = str(before.known.moment), str(after.known.moment)
+    return parameters
 
 
 def _ignored(paths: list[str]) -> list[str]:
@@ -71,19 +152,3 @@ def _url(request: HttpRequest, *, drop: str) -> str:
     parameters = request.GET.copy()
     parameters.setlist("ignore", [path for path in parameters.getlist("ignore") if path != drop])
     return f"?{parameters.urlencode()}"
-
-
-def _swapped(request: HttpRequest, left: models.AgentState, right: models.AgentState) -> str:
-    parameters = request.GET.copy()
-    parameters["left"], parameters["right"] = to_address(right.agent_id), to_address(left.agent_id)
-    parameters["before"], parameters["after"] = request.GET.get("after", "now"), request.GET.get("before", "now")
-    return f"?{parameters.urlencode()}"
-
-
-def _offered(agent: models.AgentState) -> list[tuple[str, str, int]]:
-    """Return the newest moments of an agent to choose from: (moment, label, time)."""
-    entries, _ = history.timeline(agent.agent_id, limit=OFFERED_STOPS)
-    return [
-        (str(stop.moment), f"snapshot {stop.row}" if stop.kind == "snapshot" else f"after {stop.row}", int(stop.at))
-        for stop in entries
-    ]

@@ -232,16 +232,23 @@ def test_a_moment_of_a_foreign_agent_is_none_of_an_own_one(
     for page in ("state/", "branch/", "restore/", "fork/"):
         answer = client.get(f"/agents/own/{page}", {"moment": moment})
         assert (answer.status_code, f"{SECRET} state" in answer.content.decode()) == (404, False), page
-    assert client.get("/compare/", {"left": "own", "before": moment}).status_code == 404
+    answer = client.get("/compare/", {"left": "own", "before": moment})
+    assert (answer.status_code, f"{SECRET} state" in answer.content.decode()) == (422, False)
     script = script_of(ada)
     assert script.get(f"/agents/own/state?moment={moment}").status_code == 404
     assert script.post("/restores", {"agent_id": "own", "moment": moment}).status_code == 404
     assert script.post("/restores", {"agent_id": "own", "revert": f"{SECRET}-step"}).status_code == 404
 
 
-def test_a_comparison_with_a_foreign_agent_is_not_found(client: Client, hidden: dict[str, Any]):
-    assert client.get(f"/compare/?left=own&right={SECRET}").status_code == 404
-    assert client.get(f"/compare/?left={SECRET}").status_code == 404
+def test_a_comparison_with_a_foreign_agent_says_the_same_as_with_one_that_does_not_exist(
+    client: Client, hidden: dict[str, Any]
+):
+    for query in ("left=own&right={}", "left={}"):
+        for name in (SECRET, "missing"):
+            answer = client.get(f"/compare/?{query.format(name)}")
+            assert answer.status_code == 422, query
+            said = unescape(answer.content.decode())
+            assert f"No agent has the id or the name “{name}”. Enter an agent's id or its name." in said, query
 
 
 @pytest.mark.parametrize("path", ["/capture/", "/admin/auth/user/", "/admin/auth/user/add/", "/admin/auth/group/"])

@@ -135,4 +135,4 @@ def test_a_comparison_of_what_is_no_address_is_refused_in_words(viewer: Client):
     viewer.raise_request_exception = False
     answer = viewer.get("/compare/?left=~a")
     assert answer.status_code == 422
-    assert "is not a valid agent address" in answer.content.decode()
+    assert "No agent has the id or the name “~a”" in answer.content.decode()
