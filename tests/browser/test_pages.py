@@ -20,7 +20,8 @@ NAMES = (
     "transition, whole state",
     "snapshots", "snapshot", "preview",
     "preview of a running one", "part previewed", "timeline", "timeline at a snapshot", "blame", "value", "bisect",
-    "bisect, not asked", "compare", "compare, not asked", "revert", "fork", "plan", "fleet", "fleet previewed", "batch",
+    "bisect, not asked", "compare", "compare, not asked", "tasks", "board", "board, one changed",
+    "task", "open session", "revert", "fork", "plan", "fleet", "fleet previewed", "batch",
     "edit", "capture", "restores", "restore", "events", "search", "API", "API call", "trash",
     "audit", "password", "error", "missing",
     "login", "confirm", "browsers", "failed sign-ins",
@@ -66,6 +67,7 @@ def addresses(site: Site, told: Story, browser: Any) -> dict[str, str]:
         orchestrator.rows("DELETE FROM agent_states WHERE agent_id = ?", "vanished")
     with site.orchestrator() as orchestrator:
         ((task,),) = orchestrator.rows("SELECT id FROM tasks LIMIT 1")
+        ((session,),) = orchestrator.rows("SELECT id FROM sessions WHERE ended_at IS NULL LIMIT 1")
     site.run("-c", EDIT_A_TASK)
     with site.orchestrator() as orchestrator:
         ((edit,),) = orchestrator.rows("SELECT max(id) FROM dash_audit WHERE noun = 'task'")
@@ -98,6 +100,11 @@ def addresses(site: Site, told: Story, browser: Any) -> dict[str, str]:
         "bisect, not asked": "/agents/coder-2/bisect/",
         "compare": f"/compare/?left=coder-2&before=snapshot:{told.snapshot}&after=now",
         "compare, not asked": "/compare/",
+        "tasks": "/tasks/",
+        "board": "/tasks/?layout=board",
+        "board, one changed": f"/tasks/?layout=board&edit={task}",
+        "task": f"/tasks/{task}/",
+        "open session": f"/sessions/{session}/",
         "revert": f"/transitions/{told.lost}/revert/",
         "fork": "/agents/coder-2/fork/",
         "plan": plan,
