@@ -148,8 +148,9 @@ STARTS = (
     "/search/complete/?q=type:", "/search/complete/?q=actor:", "/search/complete/?q=commit:",
     "/search/export/?q=", "/search/export/?q=&format=ndjson", "/capture/", "/metrics/", "/nowhere/",
     f"/find/?q={SECRET[:-1]}", "/find/?q=own",
-    "/compare/?left=own", f"/search/agents/?of=q&q={SECRET[:-1]}", "/search/agents/", "/tasks/?layout=board&edit=own-task",
-    "/audit/?action=snapshot&start=0", "/export/audit/", "/export/audit/?format=ndjson",
+    "/compare/?left=own", f"/search/agents/?of=q&q={SECRET[:-1]}", "/search/agents/",
+    "/tasks/?layout=board&edit=own-task", "/audit/?action=snapshot&start=0", "/export/audit/",
+    "/export/audit/?format=ndjson",
 )  # fmt: skip
 CALLS = (
     "/agents", "/agents?trash=true", "/agents?namespace=", "/agents/own", "/agents/own/timeline", "/snapshots",
