@@ -4,6 +4,6 @@ matches   what is found of each kind
 limits    how many rows are shown and looked through
 """
 
-from statestore.lookup.matches import Match, Matches, agents, look_up
+from statestore.lookup.matches import Match, Matches, agents, agents_called, look_up
 
-__all__ = ["Match", "Matches", "agents", "look_up"]
+__all__ = ["Match", "Matches", "agents", "agents_called", "look_up"]

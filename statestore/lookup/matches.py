@@ -73,6 +73,14 @@ def agents(text: str, scope: Scope) -> list[Match]:
         return list(islice((agent for agent in _agents(text, scope) if not agent.is_in_trash), limits.OFFERED_AGENTS))
 
 
+def agents_called(text: str, scope: Scope) -> list[models.AgentState]:
+    """Return the agent with an id, otherwise the agents with that name, a few of them."""
+    with translated_errors():
+        same_id = list(scope.agents().filter(agent_id=text))
+        named = scope.agents(models.AgentState.objects.walked()).called(text)
+        return same_id or list(named.without_state()[: limits.SHOWN])
+
+
 def _few(kind: str, rows: Iterable[Match]) -> Matches:
     few = list(islice(rows, limits.SHOWN + 1))
     return Matches(kind, few[: limits.SHOWN], len(few) > limits.SHOWN)

@@ -93,10 +93,7 @@ def _agent(request: HttpRequest, text: str, field: str) -> models.AgentState:
     with suppress(ValueError, Http404):
         return past_or_404(request, from_address(text))
     seen = scope(request)
-    same_id = seen.agents().filter(agent_id=text).first()
-    if same_id is not None:
-        return same_id
-    named = list(seen.agents(models.AgentState.objects.walked()).called(text)[: SUGGESTIONS + 1])
+    named = lookup.agents_called(text, seen)
     if len(named) == 1:
         return named[0]
     if named:
