@@ -134,9 +134,10 @@ def test_an_edit_has_its_summary_in_the_api(people: dict[str, User]):
     assert script.get(f"/edits/{item['id']}").json()["summary"] == item["summary"]
 
 
-def test_what_is_filtered_is_exported_and_nothing_in_it_is_a_formula(viewer: Client):
+def test_what_is_filtered_is_exported_and_nothing_in_it_is_a_formula(viewer: Client, on_sqlite: bool):
+    odd = "\udcff" if on_sqlite else ""  # PostgreSQL holds no invalid UTF-8.
     for number in range(3):
-        entry(actor="=cmd|'/c calc'!A0", row_id=f"+a{number}\udcff", detail='{"reason": "@x"}')
+        entry(actor="=cmd|'/c calc'!A0", row_id=f"+a{number}{odd}", detail='{"reason": "@x"}')
     entry(actor="bob")
     lines = [json.loads(line) for line in exported(viewer, "?format=ndjson").splitlines()]
     assert len(lines) == 4
