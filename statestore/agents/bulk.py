@@ -11,7 +11,8 @@ from statestore.access.audit import Actor
 from statestore.agents import limits
 from statestore.agents.service import change_status
 from statestore.agents.snapshots import take_snapshot
-from statestore.errors import Moved, StateStoreError, ValidationError
+from statestore.errors import StateStoreError, ValidationError
+from statestore.models.agents import AgentQuerySet
 from statestore.models.audit import Action, AuditQuerySet
 
 
@@ -36,18 +37,40 @@ class StatusChange:
 Verb = Callable[[str], models.Snapshot | models.Transition | None]
 
 
+def selected(agent_ids: Sequence[str]) -> list[str]:
+    """Return the agents that were selected one by one, each once. Raises ValidationError for none or too many."""
+    distinct = list(dict.fromkeys(agent_ids))
+    if not 1 <= len(distinct) <= limits.BULK_AGENTS:
+        raise ValidationError(f"Select 1 to {limits.BULK_AGENTS} agents. Nothing was changed.")
+    return distinct
+
+
+def matching(agents: AgentQuerySet) -> list[str]:
+    """Return the ids of the agents that match a filter, sorted. Raises ValidationError for none or too many."""
+    ids = [
+        str(one) for one in agents.order_by("agent_id").values_list("agent_id", flat=True)[: limits.MATCHING_AGENTS + 1]
+    ]
+    if not ids:
+        raise ValidationError("No agent matches the filter any more. Nothing was changed.")
+    if len(ids) > limits.MATCHING_AGENTS:
+        raise ValidationError(
+            f"More than {limits.MATCHING_AGENTS:,} agents match. Nothing was changed. Narrow the filter."
+        )
+    return sorted(ids)
+
+
 def snapshot_each(
     using: str, agent_ids: Sequence[str], description: str = "", *, by: Actor, seed: str | None = None
 ) -> list[Outcome]:
     """Take a snapshot of each agent, and return the results; with the same seed none is taken twice."""
-    return list(_each(_checked(agent_ids), _snapshot(using, description, by, seed)))
+    return list(_each(selected(agent_ids), _snapshot(using, description, by, seed)))
 
 
 def change_status_of_each(
     using: str, agent_ids: Sequence[str], status: str, *, by: Actor, reason: str = ""
 ) -> list[Outcome]:
     """Change the status of each agent, and return the results; agents that have it already are left alone."""
-    return list(_each(_checked(agent_ids), _status(using, status, by, reason)))
+    return list(_each(selected(agent_ids), _status(using, status, by, reason)))
 
 
 def snapshot_in_time(using: str, agent_ids: Sequence[str], *, by: Actor) -> list[Outcome]:
@@ -67,12 +90,10 @@ def change_status_in_time(
 
 def changes_of(entries: AuditQuerySet, group: str, started_at: int) -> list[StatusChange]:
     """Return what an action on several agents changed, as the audit log has it."""
-    rows = entries.with_action(Action.STATUS).filter(
-        at__gte=started_at, at__lte=started_at + limits.GROUP_SECONDS, detail__contains=group
-    )
+    rows = entries.with_action(Action.STATUS).between(started_at, started_at + limits.GROUP_SECONDS)
     return [
         StatusChange(str(row.row_id), json.loads(row.before or "{}")["status"], json.loads(row.after or "{}")["status"])
-        for row in rows.order_by("id")
+        for row in rows.filter(detail__contains=group).order_by("id")
     ]
 
 
@@ -85,12 +106,9 @@ def undo_group(using: str, changes: Sequence[StatusChange], *, by: Actor, group:
 
     def set_back(agent_id: str) -> models.Transition | None:
         change = given[agent_id]
-        agent = models.AgentState.objects.using(using).without_state().filter(agent_id=agent_id).first()
-        if agent is not None and agent.status == change.before:
-            return None
-        if agent is not None and agent.status != change.after:
-            raise Moved(f"Its status was changed to {agent.status} since. It was left alone.")
-        return change_status(using, agent_id, change.before, by=by, reason="undo", group=group)
+        return change_status(
+            using, agent_id, change.before, by=by, reason="undo", only_from=change.after, group=group
+        )  # fmt: skip
 
     return list(_in_time(list(given), set_back))
 
@@ -105,13 +123,6 @@ def _snapshot(using: str, description: str, by: Actor, seed: str | None) -> Verb
 
 def _status(using: str, status: str, by: Actor, reason: str, group: str = "") -> Verb:
     return lambda agent_id: change_status(using, agent_id, status, by=by, reason=reason, group=group)
-
-
-def _checked(agent_ids: Sequence[str]) -> list[str]:
-    chosen = list(dict.fromkeys(agent_ids))
-    if not 1 <= len(chosen) <= limits.BULK_AGENTS:
-        raise ValidationError(f"Select 1 to {limits.BULK_AGENTS} agents. Nothing was changed.")
-    return chosen
 
 
 def _in_time(agent_ids: Sequence[str], verb: Verb) -> Iterator[Outcome]:

@@ -156,11 +156,13 @@ def change_status(
     prefix: str | None = None,
     reason: str = "",
     if_match: str | None = None,
+    only_from: str | None = None,
     group: str = "",
 ) -> models.Transition | None:
     """Change an agent's status and return the transition that records it, or None if it had that status already.
 
-    `group` names, in the audit log, the action on several agents that this one is a part of.
+    `group` names, in the audit log, the action on several agents that this one is a part of. Raises Moved where the
+    row is not the one seen, or its status is not `only_from`.
     """
     validation.check_columns(models.AgentState, {"status": status})
     validation.check_columns(models.Transition, {"reason": reason})
@@ -171,11 +173,13 @@ def change_status(
         check_alive(agent)
         if agent.status == status:
             return None
+        if only_from is not None and agent.status != only_from:
+            raise Moved(f"Its status was changed to {agent.status} since. It was left alone.", agent.etag())
         before, hash_before = agent.status, agent.etag()
         update(using, agent, {"status": status})
         words = f"status: {readable(before)} → {status}" + (f" ({reason})" if reason else "")
-        statuses = {"before": readable(before), "after": status}
-        transition = record_change(using, agent, agent.state_data, words, by=by, status=statuses)
+        change = models.status_change(before, status)
+        transition = record_change(using, agent, agent.state_data, words, by=by, **change)
         audit.record(
             Action.STATUS, agent, by=by, using=using, before={"status": before}, after={"status": status},
             hash_before=hash_before, hash_after=agent.etag(), detail={"group": group} if group else None,

@@ -45,6 +45,22 @@ class TimeField(forms.CharField):
             raise forms.ValidationError(str(error)) from None
 
 
+class TimeRangeForm(forms.Form):
+    """A range of time, both ends included; an end that is not given does not limit it."""
+
+    start = TimeField(label="From (UTC)", placeholder="2026-11-21 18:02:11")
+    end = TimeField(label="To (UTC)", placeholder="2026-11-21 18:02:11")
+
+    def clean(self) -> dict[str, Any]:
+        """Return the values; an end before the start is refused."""
+        values: dict[str, Any] = super().clean() or {}
+        try:
+            moments.check_range(values.get("start"), values.get("end"))
+        except ValidationError as error:
+            self.add_error("end", str(error))
+        return values
+
+
 class QueryField(forms.CharField):
     """The search box: a query in the language of search/language.py."""
 

@@ -9,7 +9,7 @@ from statestore import models, search, sessions
 from statestore.access.scope import Scope
 from statestore.db import pagination
 from statestore.db.ids import RowId, from_address
-from statestore.forms.fields import CheckedForm, QueryField, TimeField
+from statestore.forms.fields import CheckedForm, QueryField, TimeField, TimeRangeForm
 from statestore.models.agents import AgentQuerySet
 from statestore.models.audit import Action, AuditQuerySet
 from statestore.models.tasks import TaskQuerySet
@@ -137,7 +137,7 @@ class SessionFilterForm(PageForm):
         return sessions.listed(values["q"], values["status"], values["agent"], **place)
 
 
-class AuditFilterForm(PageForm, CheckedForm):
+class AuditFilterForm(TimeRangeForm, PageForm, CheckedForm):
     """Which entries of the audit log: by whom, what, when, and about which row."""
 
     person = forms.CharField(
@@ -146,8 +146,6 @@ class AuditFilterForm(PageForm, CheckedForm):
     action = forms.ChoiceField(
         required=False, label="Action", choices=[("", "All actions"), *((word.value, word.value) for word in Action)]
     )
-    start = TimeField(label="From (UTC)", placeholder="2026-11-21 18:02:11")
-    end = TimeField(label="To (UTC)", placeholder="2026-11-21 18:02:11")
     row = forms.CharField(required=False, max_length=1500, widget=forms.HiddenInput)
 
     def clean_row(self) -> RowId | None:
@@ -156,13 +154,6 @@ class AuditFilterForm(PageForm, CheckedForm):
             return from_address(self.cleaned_data["row"]) if self.cleaned_data["row"] else None
         except ValueError:
             raise forms.ValidationError("This is not the address of a row.") from None
-
-    def clean(self) -> dict[str, Any]:
-        values: dict[str, Any] = super().clean() or {}
-        start, end = values.get("start"), values.get("end")
-        if start is not None and end is not None and end < start:
-            self.add_error("end", "The end is before the start. Choose an earlier start or a later end.")
-        return values
 
     def entries(self, seen: Scope) -> AuditQuerySet:
         """Return the entries that the checked values ask for. Raises ValidationError with the first that is wrong."""

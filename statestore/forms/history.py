@@ -6,7 +6,7 @@ from django import forms
 
 from statestore.db.ids import from_address
 from statestore.errors import ValidationError
-from statestore.forms.fields import AgentInput, CheckedForm, MomentField, TimeField
+from statestore.forms.fields import AgentInput, CheckedForm, MomentField, TimeField, TimeRangeForm
 from statestore.forms.filters import PageForm
 from statestore.history import moments
 from statestore.history.across import KINDS, Asked, time_range
@@ -28,15 +28,15 @@ class BranchForm(CheckedForm):
 
 
 class OfAgentForm(PageForm):
-    """A list that can be narrowed to one agent, by its address."""
+    """A list that can be narrowed to one agent, by its address or its id."""
 
-    agent = forms.CharField(required=False, max_length=4000)
+    agent = forms.CharField(required=False, max_length=4000, widget=AgentInput({"placeholder": "Agent id…"}))
 
     def clean_agent(self) -> str:
-        """Return the id that an agent's address names."""
-        address = self.cleaned_data["agent"].strip()
+        """Return the id that an address names; what begins as none does is an id as people see it."""
+        text = self.cleaned_data["agent"].strip()
         try:
-            named = from_address(address) if address else ""
+            named = from_address(text) if text.startswith("~") else text
         except ValueError:
             named = None
         if not isinstance(named, str):
@@ -76,19 +76,14 @@ class ChangesForm(OfAgentForm):
         )  # fmt: skip
 
 
-class TimelineForm(CheckedForm):
+class TimelineForm(TimeRangeForm, CheckedForm):
     """Which stretch of an agent's past, and which moment of it; `at` is what the slider sends."""
 
-    start = TimeField()
-    end = TimeField()
     moment = MomentField()
     at = TimeField()
 
     def clean(self) -> dict[str, object]:
-        values: dict[str, Any] = super().clean() or {}
-        start, end = values.get("start"), values.get("end")
-        if start is not None and end is not None and end < start:
-            raise forms.ValidationError("The end is before the start. Choose an earlier start or a later end.")
+        values: dict[str, Any] = super().clean()
         if values.get("at") is not None:
             values["moment"] = moments.AtTime(values["at"])
         return values

@@ -156,7 +156,7 @@ class TaskChangeForm(TaskForm):
     def __init__(self, *args: object, scope: Scope, **kwargs: object) -> None:
         super().__init__(*args, **kwargs)
         self.scope = scope
-        assignee = AgentInput({"placeholder": "nobody"})
+        assignee = AgentInput({"placeholder": "unassigned"})
         assignee.offered = lookup.agents("", scope)
         self.fields["assigned_to"].widget = assignee
         self.fields["dependencies"].widget = forms.Textarea({"rows": 3, "spellcheck": "false"})

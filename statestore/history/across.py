@@ -15,7 +15,7 @@ from statestore.db import pagination
 from statestore.db.counts import bounded_counts
 from statestore.db.errors import translated_errors
 from statestore.errors import ValidationError
-from statestore.history import limits
+from statestore.history import limits, moments
 from statestore.history.audit_sentences import Sentence, sentences
 from statestore.models.audit import Action
 from statestore.models.querysets import SAME_SECONDS, Intervals, older
@@ -125,8 +125,7 @@ def time_range(start: int | None, end: int | None) -> tuple[int, int]:
     """
     end = models.now() if end is None else end
     start = max(0, end - limits.CHANGES_SECONDS + 1) if start is None else start
-    if end < start:
-        raise ValidationError("The end is before the start. Choose an earlier start or a later end.", field="end")
+    moments.check_range(start, end)
     return start, end
 
 
@@ -151,7 +150,7 @@ def counts_across(seen: Scope, asked: Asked, among: Intervals) -> dict[int, int]
     for source, rows in _sources(seen, asked).items():
         total.update(
             bounded_counts(
-                rows.order_by(), _ORDERS[source][0], start=among.start, width_seconds=among.seconds,
+                rows, _ORDERS[source][0], start=among.start, width_seconds=among.seconds,
                 columns=among.number, most=limits.COUNTED_CHANGES,
             )
         )  # fmt: skip

@@ -92,3 +92,9 @@ def parse_time(text: str) -> int:
     if seconds < 0:
         raise ValidationError(f"“{text[:40]}” is before 1970. Choose a later time.")
     return seconds
+
+
+def check_range(start: int | None, end: int | None) -> None:
+    """Raise ValidationError for a range of time that ends before it starts; None does not limit it."""
+    if start is not None and end is not None and end < start:
+        raise ValidationError("The end is before the start. Choose an earlier start or a later end.", field="end")

@@ -16,7 +16,7 @@ from statestore.models.sessions import Session, SessionStatus
 from statestore.models.snapshots import Snapshot, SnapshotExpiry
 from statestore.models.tasks import Task, TaskComplexity, TaskDependency, TaskPriority, TaskStatus
 from statestore.models.tokens import ApiToken
-from statestore.models.transitions import Transition
+from statestore.models.transitions import Transition, status_change
 from statestore.models.user_access import UserAccess
 
 __all__ = [
@@ -56,4 +56,5 @@ __all__ = [
     "row_hash",
     "same_text",
     "sha256",
+    "status_change",
 ]

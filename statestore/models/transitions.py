@@ -7,10 +7,15 @@ from django.db import models
 from django.db.models import F, OuterRef
 
 from statestore.db import vendor
-from statestore.db.fields import InsertionOrder, LenientText, UnixSeconds
+from statestore.db.fields import InsertionOrder, LenientText, UnixSeconds, readable
 from statestore.db.ids import url_of
 from statestore.models.querysets import BY_TIME, AddressedQuerySet, Intervals, counted, newer, older
 from statestore.models.rows import new_id
+
+
+def status_change(before: str, after: str) -> dict[str, object]:
+    """Return what the metadata of a transition says of a change of the agent's status."""
+    return {"status": {"before": readable(before), "after": after}}
 
 
 class TransitionQuerySet(AddressedQuerySet["Transition"]):

@@ -107,7 +107,7 @@ def _write(
     undoes: models.Restore | None,
 ) -> models.Restore:
     now, words, using = models.now(), _words(planned, reason, undoes), planned.using
-    outgoing, status_before, status_after = agent.state_data, agent.status, planned.new_status
+    outgoing, status_before, status_after = agent.state_data, agent.status, _new_status(agent, planned)
     safety = models.Snapshot(
         agent_id=agent.agent_id, state_data=outgoing, description=_safety_words(planned, reason, undoes), created_at=now
     )
@@ -133,7 +133,7 @@ def _write(
     )
     for row in (transition, restored) if agent.is_gone else (safety, transition, restored):
         fast_rows.insert(row, using)
-    etag_after = _write_agent(agent, planned, now)
+    etag_after = _write_agent(agent, planned, status_after, now)
     audit.record(
         Action.UNDO if undoes else Action.RESTORE, agent, by=by, using=using,
         hash_before=etag_before, hash_after=etag_after,
@@ -150,17 +150,21 @@ def _write(
     return restored
 
 
+def _new_status(agent: models.AgentState, planned: RestorePlan) -> str:
+    """Return the status to set, or an empty text if the agent has it already or is to keep its own."""
+    return planned.status if planned.status != agent.status and planned.kind != "remove" else ""
+
+
 def _status_metadata(before: str, after: str, by: Actor) -> str | None:
-    """Return the metadata of a transition that changes the status too, as `change_status` writes it."""
-    return as_text({"status": {"before": readable(before), "after": after}, "by": by.name})
+    return as_text({**models.status_change(before, after), "by": by.name})
 
 
-def _write_agent(agent: models.AgentState, planned: RestorePlan, now: int) -> str:
+def _write_agent(agent: models.AgentState, planned: RestorePlan, new_status: str, now: int) -> str:
     """Write, create or remove the agent's row, and return its ETag; empty if it was removed."""
     if planned.kind == "remove":
         agent.delete(using=planned.using)
         return ""
-    status = {"status": planned.new_status} if planned.new_status else {}
+    status = {"status": new_status} if new_status else {}
     if agent.is_gone:
         created = models.AgentState(
             key=agent.agent_id, agent_id=agent.agent_id, name=agent.agent_id, state_data=planned.text, created_at=now,

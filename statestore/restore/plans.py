@@ -57,12 +57,6 @@ class RestorePlan:
     status: str = ""
 
     @property
-    def new_status(self) -> str:
-        """The status that the restore sets, or nothing if the agent has it already or it is left alone."""
-        is_other = self.kind != "remove" and self.status != self.agent.status
-        return self.status if is_other else ""
-
-    @property
     def changes_nothing(self) -> bool:
         """Whether the agent already has the planned state."""
         return not self.agent.is_gone and self.kind != "remove" and models.same_text(self.agent.state_data, self.text)

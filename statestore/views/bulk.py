@@ -13,7 +13,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from statestore import models
 from statestore.access.scope import Scope
-from statestore.agents import bulk, limits
+from statestore.agents import bulk
 from statestore.agents.bulk import Outcome
 from statestore.db.ids import RowId, from_address
 from statestore.errors import ValidationError
@@ -55,7 +55,7 @@ def bulk_action(request: HttpRequest) -> HttpResponse:
     if values["action"] == "snapshot":
         outcomes = bulk.snapshot_in_time(acting.using, left, by=acting.actor)
         _tell(request, outcomes, "Took snapshots of")
-        return _gone_on(request, form, chosen, outcomes, left) or redirect("agents")
+        return _continued(request, form, chosen, outcomes, left) or redirect("agents")
     group = str(values["group"] or uuid.uuid4())
     started_at = values["started_at"] or models.now()
     outcomes = bulk.change_status_in_time(
@@ -63,7 +63,7 @@ def bulk_action(request: HttpRequest) -> HttpResponse:
     )
     _tell(request, outcomes, f"Status set to {values['status']} for")
     done = reverse("bulk-done", args=[started_at, group])
-    unfinished = _gone_on(request, form, chosen, outcomes, left, group=group, started_at=started_at)
+    unfinished = _continued(request, form, chosen, outcomes, left, group=group, started_at=started_at)
     return unfinished or redirect(done)
 
 
@@ -71,20 +71,10 @@ def _chosen(request: HttpRequest, form: BulkForm) -> Chosen:
     """Return the agents that a form names. Raises ValidationError for none, and for too many."""
     seen, values = scope(request), form.cleaned_data
     if not values["every"]:
-        addresses = sent(form, "agent")
-        ids = seen.agent_ids([_row_id(address) for address in addresses])
-        if not 1 <= len(ids) <= limits.BULK_AGENTS:
-            raise ValidationError(f"Select 1 to {limits.BULK_AGENTS} agents. Nothing was changed.")
-        return Chosen(sorted(set(ids)), False, "")
-    agents = seen.agents(_filter(values["filter"]).chosen()).order_by("agent_id")
-    ids = [str(one) for one in agents.values_list("agent_id", flat=True)[: limits.MATCHING_AGENTS + 1]]
-    if not ids:
-        raise ValidationError("No agent matches the filter any more. Nothing was changed.")
-    if len(ids) > limits.MATCHING_AGENTS:
-        raise ValidationError(
-            f"More than {limits.MATCHING_AGENTS:,} agents match. Nothing was changed. Narrow the filter."
-        )
-    return Chosen(sorted(ids), True, values["filter"])
+        ids = seen.agent_ids([_row_id(address) for address in sent(form, "agent")])
+        return Chosen(sorted(bulk.selected(ids)), False, "")
+    agents = seen.agents(_filter(values["filter"]).chosen())
+    return Chosen(bulk.matching(agents), True, values["filter"])
 
 
 def _filter(text: str) -> AgentFilterForm:
@@ -117,7 +107,6 @@ def _asked(
         "counts": [(word, number) for word, number in in_order(counts) if number],
         "active": sum(number for word, number in counts.items() if word in ACTIVE),
         "shown": shown.without_state().order_by("agent_id"),
-        "statuses": models.AgentStatus.choices,
     }
     return render_page(request, "agents/bulk.html", context | dict(more or {}), status=status)
 
@@ -128,7 +117,7 @@ def _counts(seen: Scope, chosen: Chosen) -> dict[str, int]:
     return seen.agents().filter(agent_id__in=chosen.agent_ids).counts_by_status()
 
 
-def _gone_on(
+def _continued(
     request: HttpRequest,
     form: BulkForm,
     chosen: Chosen,
@@ -136,7 +125,7 @@ def _gone_on(
     left: Sequence[str],
     **more: object,
 ) -> HttpResponse | None:
-    """Return the page that goes on with the agents that one request did not reach, None if it reached all."""
+    """Return the page that continues with the agents that one request did not reach, None if it reached all."""
     waiting = len(left) - len(outcomes)
     if not waiting:
         return None
@@ -159,7 +148,7 @@ def _tell(request: HttpRequest, outcomes: Sequence[Outcome], what: str) -> None:
 def bulk_done(request: HttpRequest, started_at: int, group: uuid.UUID) -> HttpResponse:
     """GET: show which statuses an action changed. POST: set them back where they are still the same."""
     seen = scope(request)
-    entries = seen.audit().filter(actor=request.user.get_username())
+    entries = seen.audit().by(request.user.get_username())
     changes = bulk.changes_of(entries, str(group), started_at)
     if not changes and request.method != "POST":
         raise Http404("No status was changed by this action, or it was another person's.")
@@ -169,7 +158,7 @@ def bulk_done(request: HttpRequest, started_at: int, group: uuid.UUID) -> HttpRe
         outcomes = bulk.undo_group(acting.using, changes, by=acting.actor, group=undo)
         _tell(request, outcomes, "Status set back for")
         if left := len(changes) - len(outcomes):
-            messages.warning(request, f"{left:,} agents are left. Undo once more to go on with them.")
+            messages.warning(request, f"{left:,} agents are left. Undo again to continue with them.")
             return redirect("bulk-done", started_at=started_at, group=group)
         return redirect("bulk-done", started_at=now, group=undo)
     shown = changes[:SHOWN_AGENTS]

@@ -31,11 +31,12 @@ def error_page(request: HttpRequest, title: str, message: str, status: int) -> H
 
 def _framed(request: HttpRequest, context: dict[str, object]) -> str:
     """Return the page in the frame, or nothing where the user is unknown: the frame shows what the user may see."""
+    user = getattr(request, "user", None)
     try:
-        if not request.user.is_authenticated:
+        if user is None or not user.is_authenticated:
             return ""
         return render_to_string("statestore/error.html", context, request)
-    except (AttributeError, Error, StateStoreError):
+    except (Error, StateStoreError):
         return ""
 
 

@@ -44,7 +44,7 @@ def _sent_form(request: HttpRequest, error: StateStoreError) -> refill.SentForm:
 
 def _said(request: HttpRequest, message: str) -> str:
     """Return a message that says that nothing was changed, where something could have been."""
-    is_said = request.method != "POST" or "Nothing was" in message or " not " in message
+    is_said = request.method != "POST" or "Nothing" in message
     return message if is_said else f"{message} Nothing was changed."
 
 

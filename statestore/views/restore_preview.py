@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from django.contrib import messages
+from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
@@ -63,6 +64,8 @@ def _decide(request: HttpRequest, agent: models.AgentState, transition: models.T
     if not form.is_valid():
         raise ValidationError("The request is incomplete. Nothing was changed. Go back to the preview and try again.")
     values = form.cleaned_data
+    if values["status"] and not rights.may(request.user, "change_agent_status"):
+        raise PermissionDenied
     try:
         planned = _planned(form, agent, transition)
     except ValidationError as error:

@@ -3,11 +3,13 @@
 from typing import Final
 
 from django.contrib import messages
+from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.views.decorators.http import require_POST, require_safe
 
 from statestore import history, models, restore
+from statestore.access import rights
 from statestore.db.ids import RowId
 from statestore.errors import Conflict, NotFound
 from statestore.forms import PageForm, StatusForm
@@ -52,18 +54,24 @@ def restore_detail(request: HttpRequest, restore_id: RowId) -> HttpResponse:
         "agent": agent,
         "etag": agent.etag() if agent else models.GONE_ETAG,
         "standing": standing,
+        "may_undo": _may_set(request, done.status_after),
         "transition": transition,
         "comparison": ComparisonView(transition.state_before, transition.state_after) if transition else None,
         "undone_by": seen.restores().filter(undoes_id=done.pk).newest_first().first(),
         "undoes": seen.restores().filter(pk=done.undoes_id).first() if done.undoes_id else None,
     }
     if agent is not None and not agent.is_deleted and standing.in_force:
-        context |= {"next": _next_step(agent, done), "aftermath": _not_undone(done)}
+        context |= {"next": _next_step(agent), "aftermath": _not_undone(done)}
         context["status_form"] = StatusForm(auto_id=False, initial={"status": "idle"})
     return render_page(request, "restores/detail.html", context)
 
 
-def _next_step(agent: models.AgentState, done: models.Restore) -> str:
+def _may_set(request: HttpRequest, status: str | None) -> bool:
+    """Return whether the user may restore with this status: it needs the right to change one, unless it is empty."""
+    return not status or rights.may(request.user, "change_agent_status")
+
+
+def _next_step(agent: models.AgentState) -> str:
     """Return what a person should know or do, now that the agent's state is restored."""
     if agent.status == "failed":
         return (
@@ -103,6 +111,7 @@ def _plan_detail(request: HttpRequest, plan_id: RowId) -> HttpResponse:
         "agent": planned.agent,
         "has_moved": planned.agent.etag() != row.expected_etag,
         "needs_approval": restore.needs_approval(row.approved_by),
+        "may_apply": _may_set(request, row.status),
         "is_own": request.user.get_username() == row.actor,
         "comparison": ComparisonView(planned.agent.state_data, planned.text),
         "state": StateView(planned.text),
@@ -116,6 +125,8 @@ def _plan_detail(request: HttpRequest, plan_id: RowId) -> HttpResponse:
 def apply_plan(request: HttpRequest, restore_id: RowId) -> HttpResponse:
     """Apply a plan if the agent is unchanged; otherwise show what changed."""
     row = _plan_or_404(request, restore_id)
+    if not _may_set(request, row.status):
+        raise PermissionDenied
     try:
         return redirect(restore.apply_saved(row, by=actor(request)))
     except restore.Moved as conflict:
@@ -143,6 +154,8 @@ def _plan_or_404(request: HttpRequest, plan_id: RowId) -> models.SavedPlan:
 def undo_restore(request: HttpRequest, restore_id: RowId) -> HttpResponse:
     """Undo a restore; if the agent has changed since, show the changes instead."""
     done = _restore_or_404(request, restore_id)
+    if not _may_set(request, done.status_after):
+        raise PermissionDenied
     moment = moments.AtSnapshot(done.safety_snapshot_id)
     try:
         undone = restore.undo(done, by=actor(request), expected_etag=request.POST.get("etag", ""))

@@ -95,17 +95,16 @@ def _columns(form: TaskFilterForm, seen: Scope, edited: TaskChangeForm | None) -
     unknown = [(status, status) for status in totals if status not in models.TaskStatus.values][:4]
     columns = []
     for status, label in [*known, *unknown]:
-        rows = tasks.filter(status=status).last_changed_first()[:COLUMN_CARDS]
-        cards = (
-            [
-                Card(task, models.row_hash(task), edited if edited and edited.instance.pk == task.pk else None)
-                for task in rows
-            ]
-            if status in totals
-            else []
-        )
+        # A status that no task has costs no query.
+        rows = tasks.filter(status=status) if status in totals else tasks.none()
+        cards = [_card(task, edited) for task in rows.last_changed_first()[:COLUMN_CARDS]]
         columns.append(Column(status, label, cards, totals.get(status, 0), (status, label) in known))
     return columns
+
+
+def _card(task: models.Task, edited: TaskChangeForm | None) -> Card:
+    is_edited = edited is not None and edited.instance.pk == task.pk
+    return Card(task, models.row_hash(task), edited if is_edited else None)
 
 
 @require_safe

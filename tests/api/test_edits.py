@@ -124,3 +124,9 @@ def test_an_audit_entry_about_a_task_named_as_an_agent_is_not_about_the_agent(pe
     edited("x", title="secret")
     own = script_of(people["administrator"], namespaces=["n"])
     assert json.loads(own.get("/audit").content)["items"] == []
+
+
+def test_a_range_of_time_that_ends_before_it_starts_is_refused(people: dict[str, User]):
+    answer = script_of(people["viewer"]).get("/audit?start=20&end=10")
+    assert answer.status_code == 422
+    assert "The end is before the start" in answer.json()["detail"], answer.json()

@@ -12,7 +12,11 @@ from tests.browser.test_pages import too_wide
 
 pytestmark = [pytest.mark.browser, pytest.mark.sqlite]
 
-LISTS = ("/", "/agents/?size=100", "/snapshots/?size=100", "/events/?size=100", "/restores/", "/trash/", "/audit/")
+LISTS = (
+    *("/", "/agents/?size=100", "/snapshots/?size=100", "/events/?size=100", "/restores/", "/trash/", "/audit/"),
+    *("/changes/?start=0&size=100", "/tasks/", "/sessions/?size=100", "/find/?q=%3C", "/find/?q=script"),
+)
+PAGES_OF_AN_AGENT = ("timeline/", "blame/", "bisect/?condition=/n=1")
 ROWS_OF_EACH_KIND = 14
 # What only an agent's text could have put there.
 FOREIGN = """() => [...document.querySelectorAll(
@@ -30,6 +34,7 @@ def rows_of(page: Page, site: Site) -> list[str]:
     for agent in found[:ROWS_OF_EACH_KIND]:
         page.goto(agent)
         found += links(page, "transitions")[:1]
+        found += [agent + own for own in PAGES_OF_AN_AGENT] + [f"{site.url}/compare/?left={agent.split('/')[-2]}"]
     return found
 
 
@@ -37,6 +42,15 @@ def links(page: Page, kind: str) -> list[str]:
     hrefs = page.eval_on_selector_all("main a[href]", "(links) => links.map((link) => link.getAttribute('href'))")
     addresses = [urljoin(page.url, href) for href in hrefs]
     return list(dict.fromkeys(address for address in addresses if re.search(rf"/{kind}/[^/?]+/$", address)))
+
+
+def faults(page: Page, address: str) -> list[str]:
+    """Return what an agent put into a page, and what does not fit a phone or a wide screen."""
+    found = [f"{address}: {element}" for element in page.evaluate(FOREIGN)]
+    for width in (390, 1440):
+        page.set_viewport_size({"width": width, "height": 900})
+        found += [f"{address} at {width} px: {element}" for element in too_wide(page)]
+    return found
 
 
 def test_nothing_that_an_agent_wrote_acts_or_breaks_a_page(open_page: OpenPage, hostile_site: Site):
@@ -51,10 +65,11 @@ def test_nothing_that_an_agent_wrote_acts_or_breaks_a_page(open_page: OpenPage, 
         assert answer is not None
         assert answer.status == 200, address
         assert page.title() != "pwned"
-        wrong += [f"{address}: {element}" for element in page.evaluate(FOREIGN)]
-        for width in (390, 1440):
-            page.set_viewport_size({"width": width, "height": 900})
-            wrong += [f"{address} at {width} px: {element}" for element in too_wide(page)]
+        wrong += faults(page, address)
+    page.goto("/agents/")
+    page.check("[data-select-all=agent]")
+    page.click("button[name=action][value=status]")
+    wrong += faults(page, page.url)
     assert not wrong, "\n".join(wrong)
     assert [url for url in asked if not url.startswith(hostile_site.url) or url.endswith("/x")] == []
 

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Permission, User
 from django.test import Client
 
 from statestore import models, restore
@@ -13,6 +13,7 @@ from statestore.models import AgentState, Restore, Snapshot, Transition
 from statestore.store import StateStore
 from tests.api.conftest import script_of
 from tests.builders import make_agent, make_snapshot
+from tests.conftest import signed_in
 
 pytestmark = pytest.mark.django_db
 
@@ -138,3 +139,51 @@ def test_the_json_api_takes_it_for_a_plan_and_for_one_call(good: Snapshot, peopl
     assert (applied["status_before"], applied["status_after"]) == ("failed", "idle")
     once = api.post(f"/snapshots/{good.pk}/restore", {"status": "paused"}).json()
     assert (once["status_before"], once["status_after"]) == ("idle", "paused")
+
+
+@pytest.fixture
+def restorer(people: dict[str, User]) -> User:
+    """Return a user who may restore agents, but not change their status."""
+    user = people["nobody"]
+    names = ("view_agentstate", "view_restore", "view_snapshot", "restore_agent")
+    user.user_permissions.set(Permission.objects.filter(codename__in=names))
+    return user
+
+
+def test_a_page_sets_a_status_only_for_those_who_may_change_one(restorer: User, good: Snapshot):
+    client, address = signed_in(restorer), f"/agents/a/restore/?moment=snapshot:{good.pk}"
+    page = client.get(address)
+    assert '<select name="status">' not in page.content.decode()
+    context = page.context
+    sent = {
+        "moment": f"snapshot:{good.pk}", "etag": context["etag"], "state_hash": context["state_hash"],
+        "confirmed": 1, "step": "apply",
+    }  # fmt: skip
+    for step in ("apply", "plan", "preview"):
+        assert client.post("/agents/a/restore/", sent | {"step": step, "status": "idle"}).status_code == 403
+    assert (status(), models.SavedPlan.objects.count()) == ("failed", 0)
+    assert client.post("/agents/a/restore/", sent).status_code == 302, "Without a status it is allowed."
+    assert json.loads(AgentState.objects.get(agent_id="a").state_data) == {"step": 7}
+
+
+def test_a_plan_and_an_undo_that_set_a_status_need_the_right_too(restorer: User, good: Snapshot):
+    client, script = signed_in(restorer), script_of(restorer, "restore")
+    kept = restore.save(restore.setting(restore.plan("a", f"snapshot:{good.pk}"), "idle"), by=ADA)
+    assert "Apply this plan" not in client.get(f"/restores/{kept.pk}/").content.decode()
+    assert client.post(f"/restores/{kept.pk}/apply/").status_code == 403
+    assert script.post(f"/restores/{kept.pk}/apply").status_code == 403
+    done = restored(good, "idle")
+    assert '<button data-kind="primary">Undo</button>' not in client.get(f"/restores/{done.pk}/").content.decode()
+    assert client.post(f"/restores/{done.pk}/undo/", {"etag": "x"}).status_code == 403
+    assert script.post(f"/restores/{done.pk}/undo").status_code == 403
+    assert status() == "idle"
+
+
+def test_a_script_sets_a_status_only_with_the_right(restorer: User, good: Snapshot):
+    script = script_of(restorer, "restore")
+    assert script.post(f"/snapshots/{good.pk}/restore", {"status": "idle"}).status_code == 403
+    plan = {"agent_id": "a", "moment": f"snapshot:{good.pk}", "status": "idle"}
+    for dry_run in (True, False):
+        assert script.post("/restores", plan | {"dry_run": dry_run}).status_code == 403
+    assert (status(), models.SavedPlan.objects.count()) == ("failed", 0)
+    assert script.post(f"/snapshots/{good.pk}/restore").status_code == 201

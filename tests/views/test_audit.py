@@ -165,7 +165,7 @@ def test_a_wrong_filter_or_format_exports_nothing(viewer: Client):
 
 
 def test_filters_of_few_entries_are_answered_by_an_index():
-    """Whatever is asked for, a million other entries are not read."""
+    """With each filter, the other million entries are not read."""
     rows = models.AuditEntry.objects.order_by("-at", "-id")
     for wanted in (
         {"person": "ada"}, {"action": "purge"}, {"person": "ada", "action": "purge"}, {"person": "ada", "start": NOW},

@@ -9,7 +9,7 @@ from django.test import Client
 
 from statestore import models
 from statestore.access.audit import Actor
-from statestore.agents import limits
+from statestore.agents import bulk, limits
 from statestore.db.ids import to_address
 from statestore.models import AgentState, Snapshot
 from statestore.models.user_access import UserAccess
@@ -74,6 +74,21 @@ def test_the_undo_leaves_what_was_changed_since(operator: Client, agents: list[A
     assert "a1: Its status was changed to running since. It was left alone." in text_of(answer)
 
 
+def test_the_undo_leaves_what_is_changed_at_the_same_moment(
+    operator: Client, agents: list[AgentState], monkeypatch: pytest.MonkeyPatch
+):
+    done = send(operator, "a0", action="status", status="paused", confirmed=1)
+    change_status = bulk.change_status
+
+    def meanwhile(using: str, agent_id: str, *arguments: Any, **keywords: Any) -> Any:
+        AgentState.objects.filter(agent_id=agent_id).update(status="running")
+        return change_status(using, agent_id, *arguments, **keywords)
+
+    monkeypatch.setattr(bulk, "change_status", meanwhile)
+    operator.post(done["Location"])
+    assert statuses()["a0"] == "running", "What the orchestrator set is not overwritten."
+
+
 def test_an_action_is_shown_to_and_undone_by_its_own_user_alone(
     people: dict[str, User], operator: Client, agents: list[AgentState]
 ):
@@ -91,7 +106,7 @@ def test_all_that_match_the_filter_are_chosen_without_being_listed(operator: Cli
     assert statuses() == {"a0": "idle", "a1": "paused", "a2": "paused"}
 
 
-def test_what_one_request_does_not_reach_is_gone_on_with(
+def test_what_one_request_does_not_reach_is_continued(
     operator: Client, agents: list[AgentState], monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(limits, "REQUEST_SECONDS", -1)

@@ -1,12 +1,14 @@
 """The page of changes: what changed in an hour, by whom, and what most of it was."""
 
 import re
+from urllib.parse import urlencode
 
 import pytest
 from django.contrib.auth.models import Permission, User
 from django.db import connections
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from django.utils.html import escape
 
 from statestore import models
 from statestore.db.routers import store_alias
@@ -72,6 +74,18 @@ def test_edits_are_shown_to_who_may_read_the_audit_log(people: dict[str, User]):
     others = signed_in(people["nobody"])
     assert "idle to paused" not in page(others)
     assert rows(page(others, f"{STRETCH}&kind=edit")) == []
+
+
+def test_changes_and_snapshots_are_narrowed_to_an_agent_by_its_address_or_its_id(viewer: Client):
+    for name in ("team/<script>", "b"):
+        make_snapshot(make_agent(name), created_at=NOW)
+    for page in ("/snapshots/?", f"/changes/?start={NOW}&end={NOW}&"):
+        for agent in ("team/<script>", "~dGVhbS88c2NyaXB0Pg"):
+            answer = viewer.get(f"{page}{urlencode({'agent': agent})}")
+            html = answer.content.decode()
+            assert len(answer.context["rows"]) == 1, (page, agent)
+            assert f'value="{escape(agent)}"' in html, "It stays in its field."
+            assert "/agents/~dGVhbS88c2NyaXB0Pg/" in html
 
 
 @pytest.mark.parametrize("wrong", ["start=soon", f"start={NOW}&end=5", "kind=wish", "agent=~%3F"])

@@ -101,6 +101,7 @@ def test_a_form_of_a_page_that_is_gone_gives_back_what_was_typed(operator: Clien
     html = answer.content.decode()
     assert answer.status_code == 422
     assert "reason: &lt;b&gt;because&lt;/b&gt;" in html, "The list of agents has no such form: the text is shown."
+    assert "nonsense is not one of the available choices. Nothing was changed." in html
 
 
 def test_an_error_leads_to_no_other_site(operator: Client):

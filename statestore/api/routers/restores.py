@@ -52,6 +52,8 @@ def create_restore(request: HttpRequest, body: RestoreIn) -> HttpResponse:
 
     `If-Match` takes the agent's ETag. Apply the plan within a day with `POST /restores/{id}/apply`.
     """
+    if body.status:
+        caller(request).require_permission("change_agent_status")
     agent = find_past(request, to_address(body.agent_id))
     planned = _planned(agent, body)
     check_etag(request, planned.expected_etag)
@@ -142,6 +144,8 @@ def apply_restore(request: HttpRequest, restore_id: str) -> HttpResponse:
         plan = _plan(request, restore_id)
         if if_match(request) != etag_of(PlanOut.of(plan)):
             check_etag(request, plan.expected_etag)
+        if plan.status:
+            caller(request).require_permission("change_agent_status")
         applied = restore.apply_saved(plan, by=caller(request).actor)
         return answered(request, applied, is_new=False)
 
@@ -175,6 +179,8 @@ def undo_restore(request: HttpRequest, restore_id: str, body: ReasonIn = NO_REAS
         row = _find(request, restore_id)
         if not isinstance(row, models.Restore):
             raise NotFound("This plan has not been applied, so there is nothing to undo.")
+        if row.status_after:
+            caller(request).require_permission("change_agent_status")
         undo = undo_now(row, by=caller(request).actor, if_match=if_match_of_present(request), reason=body.reason)
         return answered(request, undo)
 

@@ -94,6 +94,8 @@ def restore_snapshot(request: HttpRequest, snapshot_id: str, body: RestoreSnapsh
 
     def write() -> HttpResponse:
         row = SNAPSHOT.find(request, snapshot_id)
+        if body.status:
+            caller(request).require_permission("change_agent_status")
         applied = restore_now(
             row, by=caller(request).actor, if_match=if_match_of_present(request), reason=body.reason,
             status=body.status or "",

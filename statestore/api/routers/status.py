@@ -11,6 +11,7 @@ from statestore.api.resources import entries_of, id_of
 from statestore.api.responses import answer, listed
 from statestore.api.schemas.common import Listed
 from statestore.api.schemas.status import AuditIn, AuditOut, FindingOut, HealthOut, MeOut, MigrationOut, ProcessOut
+from statestore.history import moments
 from statestore.operations import doctor
 
 calls = Calls("store")
@@ -49,6 +50,7 @@ def get_health(request: HttpRequest) -> HttpResponse:
 @calls.call("GET", "/audit", {200: Listed[AuditOut]}, may="view_auditentry", fails=(404,))
 def list_audit(request: HttpRequest, params: Query[AuditIn]) -> HttpResponse:
     """List the audit log, newest first."""
+    moments.check_range(params.start, params.end)
     rows = caller(request).scope.audit()
     if params.row:
         rows = rows.about(id_of(params.row, "row"))

@@ -21,7 +21,7 @@ _TIME_TICKS: Final = 8
 _MARGIN_PERCENT: Final = 3
 # A time of the day that stands beside that of a day's beginning would be written over it.
 _APART_PERCENT: Final = 7
-_FAR_PERCENT: Final = 26
+_FAR_PERCENT: Final = 32
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,7 +65,7 @@ def draw(past: history.PathHistory, now: int) -> Steps | None:
             percent(until - at, end - start),
             y,
             round(y - before, 1),
-            f"{number:g} from {utc(at):%Y-%m-%d %H:%M:%S} UTC",
+            f"{number:g} from {_said(at)}",
         )
         for (at, y, number), until, before in zip(
             places, [*(at for at, _, _ in places[1:]), end], [places[0][1], *(y for _, y, _ in places)], strict=False
@@ -73,6 +73,12 @@ def draw(past: history.PathHistory, now: int) -> Steps | None:
     ]
     scale = [ValueTick(_y(number, least, most), f"{number:g}") for number in dict.fromkeys((most, least))]
     return Steps(steps, scale, time_ticks(start, end), HEIGHT, f"{least:g}", f"{most:g}", len(numbers))
+
+
+def _said(at: int) -> str:
+    """Return a time in words: a program may have written one that no clock can show."""
+    moment = utc(at)
+    return f"{moment:%Y-%m-%d %H:%M:%S} UTC" if moment else str(at)
 
 
 def _y(number: float, least: float, most: float) -> float:
