@@ -69,6 +69,13 @@ CAPTURE_MAX_BYTES = env.integer("CAPTURE_MAX_BYTES", 2 * 1024 * 1024, least=0, m
 CAPTURE_ROWS = env.integer("CAPTURE_ROWS", 20_000, least=1, most=10**12)
 # An active agent that nothing changed for so long counts as being in trouble.
 SILENT_AFTER_SECONDS = env.integer("SILENT_AFTER_SECONDS", 3600, least=1, most=10**10)
+# Backups: where they lie, every how many hours the dashboard takes one (0: never), and how many days, weeks and months
+# keep one each. A store of our own is backed up each day; for an orchestrator's file, say so.
+BACKUP_DIR = env.path("BACKUP_DIR", VAR_DIR / "backups", base=BASE_DIR)
+BACKUP_EVERY_HOURS = env.integer("BACKUP_EVERY_HOURS", 0 if env.text("STORE_URL") else 24, least=0, most=8_760)
+BACKUP_KEEP_DAYS = env.integer("BACKUP_KEEP_DAYS", 7, least=0, most=10_000)
+BACKUP_KEEP_WEEKS = env.integer("BACKUP_KEEP_WEEKS", 4, least=0, most=10_000)
+BACKUP_KEEP_MONTHS = env.integer("BACKUP_KEEP_MONTHS", 12, least=0, most=10_000)
 # How often one token may call, for each server process: 600/minute, 100/second …
 API_RATE = env.rate("API_RATE", "60000/minute")
 

@@ -14,6 +14,7 @@ Rooms, from the ground up. Each imports from the rooms above it in this list; im
                     what can be done to each: services, and what belongs to them
     lookup          what is found of each kind by a name or an id: the search box of every page
     store           StateStore, the Python API: a facade that only delegates
+    backups         copies of both databases: taken, verified, rotated, put back
     adoption        moving into an orchestrator's file and out of it
     demo import_export operations
                     the demo fleet; the store as lines of JSON; doctor, readiness, metrics

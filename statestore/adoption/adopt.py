@@ -19,12 +19,11 @@ from django.db.utils import OperationalError
 
 from statestore import models
 from statestore.adoption import schema_detection
-from statestore.adoption.backup import Backup, take_backup
 from statestore.adoption.probe import Look, look
-from statestore.adoption.probe_process import BLOCKING_SECONDS
 from statestore.adoption.status import forget_store_status
 from statestore.adoption.temporary_store import foreign_keys_off, store_at
 from statestore.adoption.upgrade import bring_to_version_5
+from statestore.backups.sqlite_copy import BLOCKING_SECONDS, Backup, take_backup
 from statestore.db import transactions
 from statestore.db.errors import translate
 from statestore.errors import Conflict, MigrationError

@@ -19,8 +19,7 @@ from urllib.parse import quote
 from statestore.db import orchestrator_schema as schema
 from statestore.adoption import schema_detection
 
-# In rollback-journal mode a read of ours keeps the orchestrator's save waiting; it may wait half a second at most.
-BLOCKING_SECONDS = 0.4
+# As in a copy of it, a read of a file in rollback-journal mode keeps the orchestrator's save waiting.
 LOOK_SECONDS = 0.2
 STRUCTURE_SECONDS = 5.0
 UNHURRIED_SECONDS = 900.0

@@ -10,6 +10,8 @@ from django.conf import settings
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from descartes_site import database_urls
+
 _numbers: Final = count(1)
 
 
@@ -19,14 +21,31 @@ def store_at(path: Path) -> Iterator[str]:
 
     For commands only: the setting that it swaps is the whole process's.
     """
-    alias = f"named_{next(_numbers)}"
-    connections.databases[alias] = _database(path)
     before = settings.STORE_ALIAS
-    settings.STORE_ALIAS = alias
+    with _connected(_database(path)) as alias:
+        settings.STORE_ALIAS = alias
+        try:
+            yield alias
+        finally:
+            settings.STORE_ALIAS = before
+
+
+@contextmanager
+def database_at(url: str) -> Iterator[str]:
+    """Yield the alias of the PostgreSQL database that a URL names. Raises ValueError for a URL that names none."""
+    named = database_urls.parsed(url)
+    given = {**named, "ENGINE": "statestore.db.postgresql", "OPTIONS": {"connect_timeout": 2, **named["OPTIONS"]}}
+    with _connected({**_database(Path()), **given}) as alias:
+        yield alias
+
+
+@contextmanager
+def _connected(database: dict[str, object]) -> Iterator[str]:
+    alias = f"named_{next(_numbers)}"
+    connections.databases[alias] = database
     try:
         yield alias
     finally:
-        settings.STORE_ALIAS = before
         connections[alias].close()
         del connections[alias]
         del connections.databases[alias]

@@ -24,10 +24,10 @@ from pytest_django.plugin import DjangoDbBlocker
 
 from statestore.adoption import schema_detection
 from statestore.adoption.adopt import _switch_to_wal, adopt
-from statestore.adoption.backup import take_backup
 from statestore.adoption.probe import look
 from statestore.adoption.status import store_status
 from statestore.adoption.temporary_store import store_at
+from statestore.backups.sqlite_copy import take_backup
 from statestore.db import orchestrator_schema as schema
 from statestore.errors import DatabaseError
 from statestore.operations import doctor

@@ -12,9 +12,10 @@ import pytest
 from django.core.management.base import CommandError
 from pytest_django.plugin import DjangoDbBlocker
 
-from statestore.adoption import backup, probe_process
+from statestore.adoption import probe_process
 from statestore.adoption.adopt import adopt
-from statestore.adoption.backup import take_backup
+from statestore.backups import sqlite_copy
+from statestore.backups.sqlite_copy import take_backup
 from statestore.errors import DatabaseError, MigrationError
 from tests.foreign import orchestrator
 from tests.stores import adopt_by_command, execute, fingerprint, make_store
@@ -186,7 +187,7 @@ def damage_index(path: Path) -> None:
 def test_a_file_too_large_to_copy_while_saves_wait_is_refused_with_its_size(
     version_5: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(backup, "_ATTEMPTS", 2)
+    monkeypatch.setattr(sqlite_copy, "_ATTEMPTS", 2)
     with pytest.raises(DatabaseError, match=r"it has \d+ MB, and copying takes longer .* add --stopped"):
         take_backup(version_5, version_5.parent / "backups", seconds=-1)
     assert take_backup(version_5, version_5.parent / "backups").path.exists()

@@ -10,11 +10,10 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import connections
 
 from statestore.adoption.adopt import journal_mode
-from statestore.adoption.backup import take_backup
 from statestore.adoption.leave import Left, found_at_adoption, leave, losses, ours
 from statestore.adoption.probe import look
-from statestore.adoption.probe_process import BLOCKING_SECONDS
 from statestore.adoption.temporary_store import store_at
+from statestore.backups.sqlite_copy import BLOCKING_SECONDS, take_backup
 from statestore.db import vendor
 from statestore.db.routers import store_alias
 from statestore.db.sqlite.base import is_out_of_reach

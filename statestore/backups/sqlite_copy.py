@@ -1,21 +1,29 @@
-"""A verified copy of a store: it appears under its final name only when it is whole, on disk and proved readable."""
+"""Verified copies of SQLite files that may be in use.
+
+A copy appears under its final name only when it is whole, on disk and proved readable.
+"""
 
 import hashlib
 import json
 import os
 import sqlite3
 import time
-from contextlib import closing, suppress
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 from urllib.parse import quote
 
+from statestore.backups import contents
+from statestore.backups.contents import Contents
 from statestore.db import orchestrator_schema as schema
 from statestore.errors import DatabaseError
 
-# A store in rollback-journal mode is copied in one go or not at all; other programs may leave a better gap later.
+# In rollback-journal mode a read of ours keeps the orchestrator's save waiting; it may wait half a second at most.
+BLOCKING_SECONDS: Final = 0.4
+# A store in that mode is copied in one go or not at all; other programs may leave a better gap later.
 _ATTEMPTS: Final = 8
 _PAUSE_SECONDS: Final = 0.1
 _PAGES_AT_ONCE: Final = 1_000
@@ -23,7 +31,7 @@ _PAGES_AT_ONCE: Final = 1_000
 
 @dataclass(frozen=True)
 class Backup:
-    """A copy and its manifest."""
+    """A copy of a file before adoption changes it, and its manifest."""
 
     path: Path
     manifest: Path
@@ -45,11 +53,11 @@ def take_backup(source: Path, directory: Path, *, seconds: float | None = None) 
         os.close(os.open(partial, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
         _copy(source, partial, seconds)
         tables = _verified_rows(partial)
-        _sync(partial)
-        digest = _sha256(partial)
+        sync(partial)
+        digest = sha256_of(partial)
         os.replace(partial, final)
         manifest = _write_manifest(final, source=str(source), sha256=digest, tables=tables)
-        _sync(directory)
+        sync(directory)
     except (sqlite3.Error, OSError) as error:
         raise DatabaseError(f"The backup into {directory} failed: {_reason(error)}. Nothing was changed.") from error
     finally:
@@ -81,7 +89,7 @@ def _copy(source: Path, target: Path, seconds: float | None) -> None:
     size = source.stat().st_size / 1_000_000
     raise sqlite3.OperationalError(
         f"it has {size:,.0f} MB, and copying takes longer than the {seconds:.1f} s that the orchestrator's saves may"
-        " wait for it in rollback-journal mode. Stop the orchestrator and add --stopped"
+        " wait for it in rollback-journal mode. Stop the orchestrator and add --stopped, or switch it to WAL"
     )
 
 
@@ -90,6 +98,11 @@ def _open(source: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(f"file:{name}?mode=ro", uri=True, isolation_level=None, timeout=5)
     connection.execute("PRAGMA trusted_schema = OFF")
     return connection
+
+
+def _begin_snapshot(connection: sqlite3.Connection) -> None:
+    connection.execute("BEGIN")
+    connection.execute("SELECT count(*) FROM sqlite_master").fetchone()  # The first read begins it.
 
 
 class _TookTooLongError(Exception):
@@ -103,27 +116,29 @@ def _copied_in_time(source: Path, target: Path, seconds: float) -> bool:
         if time.monotonic() > deadline:
             raise _TookTooLongError
 
-    with closing(_open(source)) as connection, closing(sqlite3.connect(target, isolation_level=None)) as copy:
-        # Only whole copies are kept, and synced afterwards.
-        copy.execute("PRAGMA synchronous = OFF")
-        copy.execute("PRAGMA journal_mode = OFF")
+    with closing(_open(source)) as connection:
         os.truncate(target, 0)  # What an earlier attempt left.
-        connection.execute("BEGIN")
-        connection.execute("SELECT count(*) FROM sqlite_master").fetchone()  # From here on, it cannot be written.
+        _begin_snapshot(connection)  # From here on, it cannot be written.
         deadline = time.monotonic() + seconds
         try:
-            connection.backup(copy, pages=_PAGES_AT_ONCE, progress=give_up, sleep=0)
+            _copy_pages(connection, target, give_up)
         except _TookTooLongError:
             return False
         return True
 
 
+def _copy_pages(source: sqlite3.Connection, target: Path, progress: Callable[[int, int, int], object]) -> None:
+    with closing(sqlite3.connect(target, isolation_level=None)) as copy:
+        # Only whole copies are kept, and synced afterwards.
+        copy.execute("PRAGMA synchronous = OFF")
+        copy.execute("PRAGMA journal_mode = OFF")
+        source.backup(copy, pages=_PAGES_AT_ONCE, progress=progress, sleep=0)
+
+
 def _verified_rows(copy: Path) -> dict[str, int]:
     """Return the rows per table of a copy that passes the integrity check."""
-    with closing(sqlite3.connect(f"file:{quote(os.fsencode(copy))}?mode=ro&immutable=1", uri=True)) as connection:
-        problems = [row[0] for row in connection.execute("PRAGMA integrity_check(3)")]
-        if problems != ["ok"]:
-            raise sqlite3.DatabaseError(f"the copy is damaged: {problems[0]}")
+    with opened_copy(copy) as connection:
+        check_integrity(connection)
         rows = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
         present = {row[0] for row in rows}
         return {
@@ -133,7 +148,49 @@ def _verified_rows(copy: Path) -> dict[str, int]:
         }
 
 
-def _sync(path: Path) -> None:
+@contextmanager
+def opened_copy(copy: Path) -> Iterator[sqlite3.Connection]:
+    """Yield a connection to a file that no program writes; nothing is written, and no log left beside it."""
+    name = quote(os.fsencode(copy))
+    with closing(sqlite3.connect(f"file:{name}?mode=ro&immutable=1", uri=True)) as connection:
+        connection.execute("PRAGMA trusted_schema = OFF")
+        yield connection
+
+
+def check_integrity(connection: sqlite3.Connection) -> None:
+    """Raise sqlite3.DatabaseError if SQLite finds the file damaged."""
+    problems = [row[0] for row in connection.execute("PRAGMA integrity_check(3)")]
+    if problems not in (["ok"], [b"ok"]):
+        problem = problems[0].decode("utf-8", "replace") if isinstance(problems[0], bytes) else problems[0]
+        raise sqlite3.DatabaseError(f"the copy is damaged: {problem}")
+
+
+def contents_of(copy: Path) -> Contents:
+    """Return what the tables of a copy hold, once it has passed the integrity check. Raises sqlite3.Error."""
+    with opened_copy(copy) as connection:
+        check_integrity(connection)
+        return contents.of_sqlite(connection)
+
+
+def copy_in_one_snapshot(source: Path, target: Path, *, is_shared: bool) -> Contents | None:
+    """Copy a file into an empty one, and return what its tables held in the same snapshot.
+
+    Nobody waits for it in WAL. Otherwise the file cannot be written meanwhile: if another program shares it, it is
+    copied within the time that a save may wait, in one of a few tries, and None is returned, since its tables are not
+    read for as long. Raises sqlite3.Error.
+    """
+    with closing(_open(source)) as connection:
+        (mode,) = connection.execute("PRAGMA journal_mode").fetchone()
+        if mode == "wal" or not is_shared:
+            _begin_snapshot(connection)
+            _copy_pages(connection, target, lambda *_: None)
+            return contents.of_sqlite(connection)
+    _copy(source, target, BLOCKING_SECONDS)
+    return None
+
+
+def sync(path: Path) -> None:
+    """Write a file, or the names in a directory, to the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -141,7 +198,8 @@ def _sync(path: Path) -> None:
         os.close(descriptor)
 
 
-def _sha256(path: Path) -> str:
+def sha256_of(path: Path) -> str:
+    """Return the SHA-256 of a file that is no open database."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
