@@ -1,12 +1,14 @@
-"""The audit log: one append-only entry for each action on the store, in the transaction of the action."""
+"""The audit log: one append-only, chained entry for each action on the store, in the transaction of the action."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from django.db.models import Model
+
 from statestore import models
-from statestore.db import fast_rows
+from statestore.access import audit_chain
 from statestore.db.routers import store_alias
 from statestore.models.audit import Action
 
@@ -38,13 +40,16 @@ def record(
     after: Mapping[str, object] | None = None,
     reverts: int | None = None,
     detail: Mapping[str, object] | None = None,
+    vouches_for: Sequence[Model] = (),
     using: str | None = None,
 ) -> models.AuditEntry:
     """Add an entry about a row, or about what `row` names, and return it.
 
     Call it inside the transaction that makes the change.
-    `before` and `after` are the changed columns; `detail` is what else is worth knowing.
+    `before` and `after` are the changed columns; `detail` is what else is worth knowing. `vouches_for` are rows that
+    are never changed: with their hashes in it, the chain proves them too.
     """
+    using = using or store_alias()
     entry = models.AuditEntry(
         at=models.now(),
         actor=by.name,
@@ -58,8 +63,9 @@ def record(
         after=_as_json(after),
         reverts=reverts,
         detail=_as_json(detail) or "",
+        vouched=audit_chain.vouched(vouches_for),
     )
-    fast_rows.insert(entry, using or store_alias())
+    audit_chain.append(entry, using)
     return entry
 
 

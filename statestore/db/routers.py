@@ -5,7 +5,7 @@ from typing import Any
 from django.conf import settings
 
 # The models of this app that are ours alone and live beside the users.
-OWN_MODELS: frozenset[str] = frozenset({"apitoken", "browsersession", "savedsearch", "useraccess"})
+OWN_MODELS: frozenset[str] = frozenset({"apitoken", "browsersession", "chainhead", "savedsearch", "useraccess"})
 
 
 def store_alias() -> str:

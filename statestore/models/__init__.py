@@ -6,6 +6,7 @@ from statestore.models.audit import AuditEntry
 from statestore.models.batches import Batch, BatchItem
 from statestore.models.browser_sessions import BrowserSession
 from statestore.models.captured import CapturedChange
+from statestore.models.chain_heads import ChainHead
 from statestore.models.events import ActorType, Event
 from statestore.models.forks import Fork
 from statestore.models.idempotency import IdempotentResponse
@@ -31,6 +32,7 @@ __all__ = [
     "BatchItem",
     "BrowserSession",
     "CapturedChange",
+    "ChainHead",
     "Event",
     "Fork",
     "IdempotentResponse",

@@ -33,6 +33,7 @@ class Action(StrEnum):
     CAPTURE_ON = "capture on"
     CAPTURE_OFF = "capture off"
     REVOKE = "revoke"
+    PRUNE = "prune"
 
 
 # Newest first; entries of one second in the order in which they were made.
@@ -71,6 +72,9 @@ class AuditQuerySet(QuerySet["AuditEntry"]):
 class AuditEntry(models.Model):
     """Who did what, when, from where, to which row. Append-only: triggers refuse to change or delete one.
 
+    Each entry has a digest over itself and the one before it, so that a change which the triggers did not see is found
+    (access/audit_chain.py).
+
     `before` and `after` are JSON objects of the columns that the action changed: both for an edit, `after` alone for a
     new row, `before` alone for a deleted one. The columns `verb` and `address` keep their first names: to rename a
     column SQLite parses the whole schema, and fails on a broken view of another program.
@@ -91,6 +95,14 @@ class AuditEntry(models.Model):
     after = LenientText(null=True, blank=True, help_text="The changed columns after, as JSON.")
     reverts = models.BigIntegerField(null=True, blank=True, help_text="The id of the entry that this one undid.")
     detail = LenientText(blank=True, default="", help_text="What else is worth knowing, as JSON.")
+    vouched = LenientText(
+        null=True, blank=True, editable=False,
+        help_text="The hashes of other rows that this entry vouches for, as JSON: {kind: {id: SHA-256}}.",
+    )  # fmt: skip
+    digest = models.CharField(
+        max_length=64, null=True, blank=True, editable=False,
+        help_text="SHA-256 over the entry and the digest of the one before it; null before there was a chain.",
+    )  # fmt: skip
 
     objects = AuditQuerySet.as_manager()
 

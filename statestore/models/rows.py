@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+from collections.abc import Sequence
 from functools import cache
 from typing import Final
 
@@ -15,7 +16,7 @@ LAST_SECOND: Final = 253_402_300_799
 GONE_ETAG: Final = "0" * 64
 _UUID: Final = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
-__all__ = ["GONE_ETAG", "LAST_SECOND", "is_uuid", "new_id", "now", "row_hash", "same_text", "sha256"]
+__all__ = ["GONE_ETAG", "LAST_SECOND", "hash_of_columns", "is_uuid", "new_id", "now", "row_hash", "same_text", "sha256"]
 
 
 def is_uuid(row_id: str) -> bool:
@@ -40,8 +41,13 @@ def row_hash(row: models.Model) -> str:
     """
     if getattr(row, "is_gone", False):
         return GONE_ETAG
+    return hash_of_columns(row, _hashed_names(type(row)))
+
+
+def hash_of_columns(row: models.Model, names: Sequence[str]) -> str:
+    """Return the SHA-256 over some columns of a row."""
     parts: list[bytes] = []
-    for name in _hashed_names(type(row)):
+    for name in names:
         part = _hashed_bytes(getattr(row, name))
         parts += (len(part).to_bytes(8, "big"), part)
     return hashlib.sha256(b"".join(parts)).hexdigest()

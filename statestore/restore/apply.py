@@ -136,7 +136,7 @@ def _write(
     etag_after = _write_agent(agent, planned, status_after, now)
     audit.record(
         Action.UNDO if undoes else Action.RESTORE, agent, by=by, using=using,
-        hash_before=etag_before, hash_after=etag_after,
+        hash_before=etag_before, hash_after=etag_after, vouches_for=[restored],
         detail={
             "restore": restored.pk, "moment": restored.moment, "label": readable(planned.target.label),
             "kind": planned.kind, "reason": reason,
