@@ -69,6 +69,8 @@ CAPTURE_MAX_BYTES = env.integer("CAPTURE_MAX_BYTES", 2 * 1024 * 1024, least=0, m
 CAPTURE_ROWS = env.integer("CAPTURE_ROWS", 20_000, least=1, most=10**12)
 # An active agent that nothing changed for so long counts as being in trouble.
 SILENT_AFTER_SECONDS = env.integer("SILENT_AFTER_SECONDS", 3600, least=1, most=10**10)
+# Whether housekeeping deletes snapshots that have expired: in a store of our own; in an orchestrator's, say so.
+DELETE_EXPIRED = env.boolean("DELETE_EXPIRED", default=not env.text("STORE_URL"))
 # Backups: where they lie, every how many hours the dashboard takes one (0: never), and how many days, weeks and months
 # keep one each. A store of our own is backed up each day; for an orchestrator's file, say so.
 BACKUP_DIR = env.path("BACKUP_DIR", VAR_DIR / "backups", base=BASE_DIR)

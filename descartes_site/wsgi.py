@@ -13,6 +13,8 @@ with start.refusals_in_words():
 
 from statestore import search
 from statestore.db import postgresql
+from statestore.operations import housekeeping
 
 postgresql.bound_statements()
 search.watch_indexer()
+housekeeping.watch()

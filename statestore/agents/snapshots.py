@@ -5,7 +5,7 @@ from statestore.access import audit, etags
 from statestore.access.audit import Actor
 from statestore.agents.service import find_agent
 from statestore.db import fast_rows, transactions
-from statestore.errors import NotFound, ValidationError
+from statestore.errors import Conflict, NotFound, ValidationError
 from statestore.models import validation
 from statestore.models.audit import Action
 from statestore.models.snapshots import SnapshotQuerySet
@@ -55,13 +55,18 @@ def take_snapshot(
 def delete_snapshot(
     using: str, snapshot_id: str, *, by: Actor, among: SnapshotQuerySet | None = None, if_match: str | None = None
 ) -> None:
-    """Delete a snapshot. A restore whose safety snapshot it is can then no longer be undone."""
+    """Delete a snapshot. A restore whose safety snapshot it is can then no longer be undone.
+
+    Raises Conflict if it is held.
+    """
     with transactions.writing(using):
         rows = models.Snapshot.objects.using(using) if among is None else among
         snapshot = rows.filter(pk=snapshot_id).first()
         if snapshot is None:
             raise NotFound(f"Snapshot “{snapshot_id[:80]}” not found.")
         etags.expect(snapshot, if_match)
+        if models.Hold.objects.using(using).on_snapshot(snapshot.pk, snapshot.agent_id).exists():
+            raise Conflict("This snapshot is held. Take the hold off first. Nothing was deleted.")
         before = models.sha256(snapshot.state_data)
         audit.record(
             Action.DELETE, snapshot, by=by, using=using, row_id=snapshot.agent_id, hash_before=before,

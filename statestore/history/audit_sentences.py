@@ -129,7 +129,7 @@ class _Entry:
     @property
     def rows(self) -> Iterator[tuple[str, str]]:
         """The rows that the sentence names."""
-        noun = "agent" if self.entry.noun == "snapshot" else self.entry.noun
+        noun = "agent" if self.entry.noun == "snapshot" or "policy" in self.detail else self.entry.noun
         if noun in _NAMED:
             yield noun, self.entry.row_id
         for name, of_noun in (("snapshot", "snapshot"), ("parent", "agent")):
@@ -142,6 +142,8 @@ class _Entry:
 
     def sentence(self, names: _Names) -> Sentence:
         """Return what the entry says."""
+        if self.entry.noun == "retention policy":
+            return _of_policy(self)
         tell = _TELL.get(self.entry.action, _unknown)
         return tell(self, names)
 
@@ -305,6 +307,9 @@ def _purged(one: _Entry, names: _Names) -> Sentence:
 
 
 def _expired(one: _Entry, names: _Names) -> Sentence:
+    if "policy" in one.detail:
+        of_agent = (" of ", names.of("agent", one.entry.row_id)) if one.entry.row_id else ()
+        return one.tell(f"deleted {one.detail.get('rows', 0):,} {one.entry.noun}", None, *of_agent, " by a policy")
     return one.tell("deleted", *_snapshot(one, names, "expired snapshot"))
 
 
@@ -385,6 +390,33 @@ def _revoked(one: _Entry, names: _Names) -> Sentence:
     return one.tell("revoked the token", _token(one), _owner(one))
 
 
+def _pruned(one: _Entry, names: _Names) -> Sentence:
+    return one.tell(f"deleted the {one.detail.get('rows', 0):,} oldest entries of the audit log", None)
+
+
+def _held(one: _Entry, names: _Names) -> Sentence:
+    noun = one.entry.noun
+    target = names.of(noun, one.entry.row_id)
+    return one.tell("held" if noun == "agent" else f"held the {noun}", target, one.because())
+
+
+def _released(one: _Entry, names: _Names) -> Sentence:
+    noun = one.entry.noun
+    return one.tell("took the hold off" if noun == "agent" else f"took the hold off the {noun}", one.target(names))
+
+
+def _of_policy(one: _Entry) -> Sentence:
+    """Return what an entry says of a retention policy."""
+    row = one.before | one.after
+    namespace = row.get("namespace")
+    of = f" of namespace {namespace}" if namespace else ""
+    target = Reference("", one.entry.row_id, f"the policy for {row.get('table') or 'rows'}{of}")
+    if one.entry.action == Action.EDIT and set(one.after) == {"is_on"}:
+        return one.tell(f"switched {'on' if one.after['is_on'] else 'off'} the policy", None)
+    verb = {Action.CREATE: "made", Action.DELETE: "deleted"}.get(Action(one.entry.action), "changed")
+    return one.tell(verb, target)
+
+
 def _unknown(one: _Entry, names: _Names) -> Sentence:
     """Return what can be said of an action that another release wrote."""
     return one.tell(f"{one.entry.action} {one.entry.noun}", one.target(names))
@@ -411,4 +443,7 @@ _TELL: Final[dict[str, Callable[[_Entry, _Names], Sentence]]] = {
     Action.CAPTURE_ON: _captures,
     Action.CAPTURE_OFF: _captures,
     Action.REVOKE: _revoked,
+    Action.PRUNE: _pruned,
+    Action.HOLD: _held,
+    Action.RELEASE: _released,
 }

@@ -11,6 +11,7 @@ from statestore.models.events import ActorType, Event
 from statestore.models.forks import Fork
 from statestore.models.idempotency import IdempotentResponse
 from statestore.models.restores import Restore, SavedPlan
+from statestore.models.retention import Hold, HousekeepingRun, PolicyTable, RetentionPolicy
 from statestore.models.rows import GONE_ETAG, is_uuid, new_id, now, row_hash, same_text, sha256
 from statestore.models.saved_searches import SavedSearch
 from statestore.models.sessions import Session, SessionStatus
@@ -35,9 +36,13 @@ __all__ = [
     "ChainHead",
     "Event",
     "Fork",
+    "Hold",
+    "HousekeepingRun",
     "IdempotentResponse",
     "OrchestratorMigration",
+    "PolicyTable",
     "Restore",
+    "RetentionPolicy",
     "SavedPlan",
     "SavedSearch",
     "Session",

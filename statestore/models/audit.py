@@ -34,6 +34,8 @@ class Action(StrEnum):
     CAPTURE_OFF = "capture off"
     REVOKE = "revoke"
     PRUNE = "prune"
+    HOLD = "hold"
+    RELEASE = "release"
 
 
 # Newest first; entries of one second in the order in which they were made.

@@ -16,9 +16,9 @@ from django.contrib.staticfiles import finders
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 
+from statestore import children
 from statestore.adoption.status import store_status
 from statestore.operations import announcement, whole_requests
-from statestore.search.fts import daemon
 
 STAMP = "fingerprint"
 MANIFEST = "staticfiles.json"
@@ -54,7 +54,7 @@ class Command(BaseCommand):
         announcement.prepare(host, options["port"])
         os.environ[whole_requests.VARIABLE] = str(options["threads"])
         os.chdir(settings.BASE_DIR)  # The server imports the site from where it is started.
-        os.environ[daemon.VARIABLE] = "1"  # The search index is updated while a server runs.
+        os.environ[children.VARIABLE] = "1"  # The search index is updated while a server runs, and the house kept.
         os.execv(  # noqa: S606 (the server takes this process's place, so that Ctrl-C and SIGTERM reach it)
             sys.executable,
             [

@@ -1,47 +1,28 @@
 """The indexer's process, which `serve` runs beside its server processes; each of them is its watchdog."""
 
-import contextlib
 import logging
-import os
 import sqlite3
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable
 from typing import BinaryIO, Final
 
-from django.conf import settings
-
+from statestore import children
 from statestore.search.fts import index_file, indexer
 from statestore.search.fts.index_file import Meta
 from statestore.search.progress import Progress
 
 log = logging.getLogger(__name__)
 
-VARIABLE: Final = "DASHBOARD_INDEXES"
-_LOOK_SECONDS: Final = 2.0
 _PACE_SECONDS: Final = 0.5
 # If no process has held the lease for so long, none will.
-_ORPHANED_SECONDS: Final = 3 * _LOOK_SECONDS
+_ORPHANED_SECONDS: Final = 3 * children.LOOK_SECONDS
 _said: Final[set[str]] = set()
 
 
 def start_watching() -> None:
-    """Start the indexer's watchdog, if `serve` asked this process for it."""
-    if os.environ.get(VARIABLE) == "1":
-        threading.Thread(target=_watch, name="search-index", daemon=True).start()
-
-
-def _watch() -> None:
-    """Start an indexer whenever none runs. It ends with this process, which holds the other end of its stdin."""
-    pause = threading.Event()
-    while True:
-        if _is_lease_free():
-            command = [sys.executable, str(settings.BASE_DIR / "manage.py"), "index", "--follow"]
-            with subprocess.Popen(command, stdin=subprocess.PIPE) as process:  # noqa: S603
-                process.wait()
-        pause.wait(_LOOK_SECONDS)
+    """Keep an indexer running, if `serve` started this process."""
+    children.watch("search-index", ["index", "--follow"], _is_lease_free)
 
 
 def _is_lease_free() -> bool:
@@ -59,15 +40,7 @@ def _is_lease_free() -> bool:
 
 def follow_until_closed(stream: BinaryIO) -> None:
     """Keep the index up to date until the stream ends, as it does when the process at its other end exits."""
-    stop = threading.Event()
-
-    def wait_for_end() -> None:
-        with contextlib.suppress(OSError, ValueError):
-            stream.read()
-        stop.set()
-
-    threading.Thread(target=wait_for_end, daemon=True).start()
-    indexer.follow(stop)
+    indexer.follow(children.stopped_when_closed(stream))
 
 
 def rebuild_elsewhere(report: Callable[[Progress], None], stop: threading.Event) -> bool:

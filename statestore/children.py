@@ -1,0 +1,47 @@
+"""Processes that `serve` runs beside its server processes: each of those is the watchdog of all of them."""
+
+import contextlib
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from typing import BinaryIO, Final
+
+from django.conf import settings
+
+# Set by `serve` for the server processes that it starts.
+VARIABLE: Final = "DASHBOARD_SERVES"
+LOOK_SECONDS: Final = 2.0
+
+
+def watch(name: str, words: Sequence[str], is_lease_free: Callable[[], bool]) -> None:
+    """Keep a management command running while this process serves: started again whenever none has the lease.
+
+    It ends with this process, which holds the other end of its standard input.
+    """
+    if os.environ.get(VARIABLE) == "1":
+        threading.Thread(target=_watch, args=(words, is_lease_free), name=name, daemon=True).start()
+
+
+def _watch(words: Sequence[str], is_lease_free: Callable[[], bool]) -> None:
+    pause = threading.Event()
+    while True:
+        if is_lease_free():
+            command = [sys.executable, str(settings.BASE_DIR / "manage.py"), *words]
+            with subprocess.Popen(command, stdin=subprocess.PIPE) as process:  # noqa: S603
+                process.wait()
+        pause.wait(LOOK_SECONDS)
+
+
+def stopped_when_closed(stream: BinaryIO) -> threading.Event:
+    """Return an event that is set when the stream ends, as it does when the process at its other end exits."""
+    stop = threading.Event()
+
+    def wait_for_end() -> None:
+        with contextlib.suppress(OSError, ValueError):
+            stream.read()
+        stop.set()
+
+    threading.Thread(target=wait_for_end, daemon=True).start()
+    return stop
