@@ -90,7 +90,9 @@ class Scope:
         rows = models.Event.objects.using(self.using)
         if self.is_unrestricted:
             return rows
-        return rows.filter(Q(actor_id__in=self._ids()) | Q(session_id__in=self.sessions().order_by().values("pk")))
+        sessions = self.sessions()
+        own = rows.filter(Q(actor_id__in=self._ids()) | Q(session_id__in=sessions.order_by().values("pk")))
+        return own.reaching(sessions)
 
     def searched_events(self) -> EventQuerySet | None:
         """Return the events to search among, None for all: the search index does not know namespaces."""

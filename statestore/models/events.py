@@ -1,6 +1,7 @@
 """Events: what users, agents and the system said and did."""
 
 from collections import Counter
+from collections.abc import Collection
 from functools import reduce
 from operator import or_
 from typing import Final, Self
@@ -15,6 +16,7 @@ from statestore.db.fields import InsertionOrder, LenientText, UnixSeconds
 from statestore.db.ids import url_of
 from statestore.models.querysets import BY_TIME, AddressedQuerySet, Intervals, counted, newer, older
 from statestore.models.rows import new_id, now
+from statestore.models.sessions import SessionQuerySet
 
 
 class ActorType(models.TextChoices):
@@ -34,7 +36,26 @@ def is_error_type(event_type: object) -> bool:
 
 
 class EventQuerySet(AddressedQuerySet["Event"]):
-    """What was said and done."""
+    """What was said and done.
+
+    Events in scope know the `reach` of the scope: a condition about other rows must not tell of others. None for all.
+    """
+
+    reach: "tuple[EventQuerySet, SessionQuerySet] | None" = None
+
+    def _clone(self) -> Self:
+        rows: Self = super()._clone()  # type: ignore[misc]
+        rows.reach = self.reach
+        return rows
+
+    def reaching(self, sessions: SessionQuerySet) -> Self:
+        """Return these events, from which conditions reach no other events, and no other sessions."""
+        rows = self.all()
+        rows.reach = (self, sessions)
+        return rows
+
+    def by_agents(self, agent_ids: Collection[str]) -> Self:
+        return self.filter(actor_type=ActorType.AGENT, actor_id__in=agent_ids)
 
     def in_session(self, session_id: str) -> Self:
         return self.filter(session_id=session_id)

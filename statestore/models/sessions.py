@@ -1,5 +1,6 @@
 """Sessions: stretches of an agent's work."""
 
+from collections.abc import Collection
 from typing import Self
 
 from django.db import models
@@ -23,6 +24,9 @@ class SessionQuerySet(AddressedQuerySet["Session"]):
 
     def of_agent(self, agent_id: str) -> Self:
         return self.filter(agent_id=agent_id)
+
+    def of_agents(self, agent_ids: Collection[str]) -> Self:
+        return self.filter(agent_id__in=agent_ids)
 
     def open(self) -> Self:
         return self.filter(ended_at__isnull=True)

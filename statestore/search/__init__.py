@@ -13,6 +13,7 @@ fts           SQLite: a disposable FTS5 index of our own, kept up to date by the
 postgres      PostgreSQL: its trigram indexes, which migration 0005 creates
 
 query         the query box's text as a Query, errors with their position
+agent_sessions   the sessions of the agents that a Query names
 cursor        where a page begins
 filters       a Query as conditions on events: every answer is checked with them
 hits, facets, histogram   what engines answer with

@@ -12,7 +12,7 @@ from statestore.search.query import NAMES, TIMES, Term, term_around, unquoted
 _TIMES: Final = ("15m", "1h", "6h", "24h", "7d", "30d")
 MEANINGS: Final = {
     "type": "events of a type", "actor": "the actor's id", "actor-type": "User, Agent or System",
-    "session": "events of a session", "agent": "events by an agent", "commit": "at a git commit",
+    "session": "events of a session", "agent": "events by an agent, or in its sessions", "commit": "at a git commit",
     "after": "since a time: 2h, 7d, 2026-11-21", "before": "up to a time",
 }  # fmt: skip
 

@@ -34,6 +34,9 @@ class Engine(Protocol):
     def values(self, name: str, prefix: str, limit: int) -> list[str]:
         """Return existing values of a filter that begin with a prefix."""
 
+    def resolved(self, query: Query) -> Query:
+        """Return a query with the sessions of its agents, for conditions on events that are read without the engine."""
+
     def index_all(self, report: Callable[[Progress], None] | None, *, rebuild: bool) -> bool:
         """Bring the engine's own index up to date; return False if another process holds the indexer's lease."""
 

@@ -11,7 +11,7 @@ from django.db.models.functions import Coalesce, Greatest, Left, Lower, StrIndex
 from statestore.db import vendor
 from statestore.db.fields import LenientText
 from statestore.models.events import EventQuerySet
-from statestore.search import limits
+from statestore.search import agent_sessions, limits
 from statestore.search.query import Query, ascii_folded
 
 COLUMNS: Final = {"type": "event_type", "actor-type": "actor_type", "actor": "actor_id", "session": "session_id"}
@@ -28,7 +28,7 @@ def narrowed(events: EventQuerySet, query: Query) -> EventQuerySet:
         **{f"plain_{column}": vendor.unindexed(column) for column in (*COLUMNS.values(), "git_commit")}
     )
     for negated in (False, True):
-        for condition in _field_conditions(query, negated):
+        for condition in _field_conditions(events, query, negated):
             events = events.exclude(condition) if negated else events.filter(condition)
     if query.after is not None:
         events = events.filter(timestamp__gte=query.after)
@@ -37,12 +37,15 @@ def narrowed(events: EventQuerySet, query: Query) -> EventQuerySet:
     return events
 
 
-def _field_conditions(query: Query, negated: bool) -> Iterable[Q]:
+def _field_conditions(events: EventQuerySet, query: Query, negated: bool) -> Iterable[Q]:
     for name, column in COLUMNS.items():
         if values := query.values(name, negated=negated):
             yield Q(**{f"plain_{column}__in": values})
     if agents := query.values("agent", negated=negated):
-        yield Q(plain_actor_type="Agent", plain_actor_id__in=agents)
+        sessions = agent_sessions.condition(
+            "plain_session_id", events, agents, query.sessions_of_agents(negated=negated)
+        )
+        yield Q(plain_actor_type="Agent", plain_actor_id__in=agents) | sessions
     if commits := query.values("commit", negated=negated):
         yield reduce(or_, (_begins("git_commit", commit) for commit in commits))
 

@@ -71,6 +71,12 @@ COMMITS: Final = 500
 ACTOR_EVENTS: Final = 50
 # Matches outside of a namespace that are passed over before the events of the namespace themselves are read.
 OUTSIDE_EVENTS: Final = 2_000
+# Sessions of the agents that a query names. If there are more, the index does not narrow it down.
+AGENT_SESSIONS: Final = 20_000
+# Of these, so many are listed in a statement; more are looked up by it, each time.
+LISTED_SESSIONS: Final = 2_000
+# The documents of so many sessions are merged in order of time.
+MERGED_SESSIONS: Final = 50
 # Rows that the live tail examines for one answer.
 TAIL_ROWS: Final = 1_000
 # Rowids that the live tail reads again: on PostgreSQL, a transaction may commit after another with later rowids.

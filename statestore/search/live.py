@@ -8,6 +8,7 @@ from statestore.db.routers import store_alias
 from statestore.errors import ValidationError
 from statestore.models.events import EventQuerySet
 from statestore.search import filters, limits
+from statestore.search.engine import engine_for
 from statestore.search.hits import Hit, events_of, read_hits, sort_key
 from statestore.search.query import Query
 
@@ -74,6 +75,8 @@ def follow(query: Query, cursor: str, *, among: EventQuerySet | None = None, usi
     using = using or store_alias()
     position = _Position.parse(cursor)
     events = _events(among, using)
+    if among is None:
+        query = engine_for(using).resolved(query)
     with translated_errors():
         inserted = (
             events.filter(rowid__gt=position.last - limits.TAIL_REREAD_ROWIDS)

@@ -3,7 +3,7 @@
 import re
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Final, NoReturn
 
@@ -52,10 +52,16 @@ class Term:
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """A parsed query. All terms must match; of several values for one filter, one must. `hints` are for the user."""
+    """A parsed query. All terms must match; of several values for one filter, one must. `hints` are for the user.
+
+    An engine adds the sessions of the agents that `agent:` names, and of those that it excludes (`agent_sessions`);
+    None for too many to list.
+    """
 
     terms: tuple[Term, ...] = ()
     hints: tuple[str, ...] = ()
+    sessions: frozenset[str] | None = field(default=None, compare=False)
+    unwanted_sessions: frozenset[str] | None = field(default=None, compare=False)
 
     def __str__(self) -> str:
         return " ".join(map(str, self.terms))
@@ -75,6 +81,15 @@ class Query:
         return tuple(term.value for term in self.terms if term.name == name and term.negated == negated)
 
     @property
+    def names_agents(self) -> bool:
+        """Whether the query asks for agents, or excludes some."""
+        return any(term.name == "agent" for term in self.terms)
+
+    def sessions_of_agents(self, *, negated: bool) -> frozenset[str] | None:
+        """Return the sessions of the agents that the query names, or of those that it excludes."""
+        return self.unwanted_sessions if negated else self.sessions
+
+    @property
     def after(self) -> int | None:
         """The first second of the query's time, or None if it has no start."""
         return max(_bounds(self.terms, "after"), default=None)
@@ -86,20 +101,20 @@ class Query:
 
     def without(self, term: Term) -> "Query":
         """Return the query without one of its terms."""
-        return replace(self, terms=tuple(kept for kept in self.terms if kept != term), hints=())
+        return Query(tuple(kept for kept in self.terms if kept != term))
 
     def plus(self, term: Term) -> "Query":
         """Return the query with a term added, and its opposite removed."""
         opposite = replace(term, negated=not term.negated)
         kept = tuple(present for present in self.terms if present not in (term, opposite))
-        return replace(self, terms=(*kept, term), hints=())
+        return Query((*kept, term))
 
     def between(self, after: int | None, before: int | None) -> "Query":
         """Return the query over another range of time."""
         kept = tuple(term for term in self.terms if term.name not in TIMES)
         bounds = (("after", after), ("before", before))
         times = (Term(name, _time_text(at), seconds=at) for name, at in bounds if at is not None)
-        return replace(self, terms=(*kept, *times), hints=())
+        return Query((*kept, *times))
 
 
 def _bounds(terms: Iterable[Term], name: str) -> Iterator[int]:

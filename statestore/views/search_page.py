@@ -20,8 +20,7 @@ LONGEST_WORDS: Final = 500
 # Each one is a search.
 MOST_WIDENINGS: Final = 6
 LABELS: Final = {
-    "type": "Type", "actor": "Actor", "actor-type": "Actor type", "session": "Session", "agent": "Agent",
-    "commit": "Commit",
+    "type": "Type", "actor": "Actor", "actor-type": "Actor type", "session": "Session", "commit": "Commit",
 }  # fmt: skip
 
 
@@ -80,11 +79,14 @@ class Facet:
 
 
 def facet_lists(query: Query, facets: search.Facets) -> list[Facet]:
-    """Return the facets that have anything to choose from."""
+    """Return the facets that have anything to choose from.
+
+    Agents are among the actors: a search for one of them finds its sessions too, which its number does not count.
+    """
     return [
         Facet(name, LABELS[name], [_value(query, name, *pair) for pair in pairs], name != "actor-type")
         for name, pairs in facets.values.items()
-        if pairs and not (name == "agent" and pairs == facets.values["actor"])
+        if pairs and name != "agent"
     ]
 
 

@@ -35,7 +35,10 @@ class FacetsOut(Out):
 
     total: Annotated[int, Field(description="Number of matches counted.")]
     has_more: Annotated[bool, Field(description="Whether there are more matches, which were not counted.")]
-    values: dict[str, list[ValueCountOut]]
+    values: Annotated[
+        dict[str, list[ValueCountOut]],
+        Field(description="By filter. `agent` has the agents that acted in the matches."),
+    ]
 
 
 class HistogramIn(BaseModel):

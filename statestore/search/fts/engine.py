@@ -2,12 +2,13 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain
 
-from statestore.search import facets, limits
+from statestore.search import agent_sessions, facets, limits
 from statestore.search.cursor import Cursor
 from statestore.search.facets import Facets
-from statestore.search.fts import daemon, index_file, indexer, names, planner, unindexed
+from statestore.search.fts import daemon, index_file, indexer, names, planner, sessions, unindexed
 from statestore.search.fts.change_log import key_of, pk_of
 from statestore.search.fts.counting import MatchCounter
 from statestore.search.fts.coverage import Coverage, coverage, cut_among
@@ -27,6 +28,7 @@ class FtsEngine:
 
     def page(self, query: Query, cursor: Cursor, limit: int, *, whole: bool = False) -> HitPage:
         covered = coverage(self.using)
+        query = self._resolved(query, covered)
         unread = unindexed.in_ranges(self.using, query, cursor, covered.unread, limit + 1)
         notes = _notes(covered, unread, cursor)
         cursor = cursor.up_to(unread.edge)
@@ -48,6 +50,7 @@ class FtsEngine:
 
     def facets(self, query: Query) -> Facets:
         covered = coverage(self.using)
+        query = self._resolved(query, covered)
         if covered.index is None:
             events, is_all = unindexed.last_inserted(self.using, query)
             counted = facets.count(events)
@@ -58,6 +61,7 @@ class FtsEngine:
 
     def histogram(self, query: Query, start: int | None, end: int | None) -> Histogram:
         covered = coverage(self.using)
+        query = self._resolved(query, covered)
         if covered.index is None:
             events, is_all = unindexed.last_inserted(self.using, query)
             times = read_times(events)
@@ -67,6 +71,7 @@ class FtsEngine:
 
     def counts(self, query: Query, start: int | None, end: int | None) -> tuple[Facets, Histogram]:
         covered = coverage(self.using)
+        query = self._resolved(query, covered)
         if covered.index is None:
             return self.facets(query), self.histogram(query, start, end)
         with index_file.snapshot(covered.index) as index:
@@ -75,6 +80,12 @@ class FtsEngine:
     def values(self, name: str, prefix: str, limit: int) -> list[str]:
         index = coverage(self.using).index
         return [] if index is None else names.names_beginning(index, name, prefix, limit)
+
+    def resolved(self, query: Query) -> Query:
+        return self._resolved(query, coverage(self.using)) if query.names_agents else query
+
+    def _resolved(self, query: Query, covered: Coverage) -> Query:
+        return agent_sessions.resolved(query, self.using, partial(sessions.acted_in, self.using, covered))
 
     def index_all(self, report: Callable[[Progress], None] | None, *, rebuild: bool) -> bool:
         return indexer.index_all(self.using, report, rebuild=rebuild)

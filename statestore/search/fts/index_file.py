@@ -30,6 +30,7 @@ _TABLES: Final = (
     "CREATE INDEX doc_type ON doc (type)",
     "CREATE INDEX doc_actor ON doc (actor)",
     "CREATE INDEX doc_session ON doc (session)",
+    "CREATE INDEX doc_agent ON doc (actor, actor_type, session)",
     "CREATE INDEX doc_git ON doc (git) WHERE git IS NOT NULL",
     "CREATE INDEX doc_cut ON doc (bytes) WHERE bytes IS NOT NULL",
     "CREATE TABLE aside (pk BLOB PRIMARY KEY) WITHOUT ROWID",
@@ -39,7 +40,7 @@ _TABLES: Final = (
 # Since SQLite 3.43, the index can delete a text without keeping a second copy of it.
 _CONTENTLESS: Final = ", content='', contentless_delete=1" if sqlite3.sqlite_version_info >= (3, 43) else ""
 # An older SQLite cannot read an index without texts.
-FORMAT: Final = f"4 {'without' if _CONTENTLESS else 'with'} texts"
+FORMAT: Final = f"5 {'without' if _CONTENTLESS else 'with'} texts"
 _TEXT: Final = f"CREATE VIRTUAL TABLE text USING fts5(content, type, session, tokenize='trigram'{_CONTENTLESS})"
 
 _local = threading.local()

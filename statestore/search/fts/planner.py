@@ -1,11 +1,12 @@
 """Plans: which documents may match a query, found by that part of it which leaves the fewest."""
 
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from math import inf
 from typing import Final
 
+from statestore.db.batching import batched
 from statestore.search import limits
 from statestore.search.cursor import Cursor
 from statestore.search.fts import names, ordering, trigram_stats
@@ -68,6 +69,24 @@ class NamedDocuments(DocumentSet):
         self.is_small = count <= limits.FEW_DOCUMENTS
 
 
+class AgentDocuments(DocumentSet):
+    """The documents of agents and of their sessions, of each by the index, merged in order of time."""
+
+    def __init__(self, parts: Sequence[str], count: int) -> None:
+        # Numbers of ours stand in the SQL: each part needs the range, which is given once.
+        lists = [f"{part} AND d.docid BETWEEN (SELECT low FROM ends) AND (SELECT high FROM ends)" for part in parts]  # noqa: S608
+        self.rows = f"{_ENDS} {_union(_DOC, lists)} ORDER BY 1 {{direction}}"
+        self.docids = f"{_ENDS} {_union('d.docid AS rowid', lists)} ORDER BY 1 LIMIT ?"
+        self.is_small = count <= limits.FEW_DOCUMENTS
+
+
+_ENDS: Final = "WITH ends(low, high) AS (VALUES (?, ?))"
+
+
+def _union(columns: str, parts: Sequence[str]) -> str:
+    return " UNION ALL ".join(f"SELECT {columns} {part}" for part in parts)
+
+
 class TextDocuments(DocumentSet):
     """The documents with certain pieces of text, by the trigram index.
 
@@ -87,21 +106,42 @@ class TextDocuments(DocumentSet):
 
 
 @dataclass(frozen=True, slots=True)
+class AgentNumbers:
+    """The numbers of agents, of the actor type of agents, and of their sessions."""
+
+    actors: frozenset[int]
+    types: frozenset[int]
+    sessions: frozenset[int]
+
+    def holds(self, doc: Doc) -> bool:
+        """Return whether a document is of one of the agents or of one of their sessions."""
+        return doc[SESSION] in self.sessions or (doc[ACTOR] in self.actors and doc[ACTOR_TYPE] in self.types)
+
+
+@dataclass(frozen=True, slots=True)
 class NameFilter:
-    """The numbers of names that a query wants and does not want, by column."""
+    """The numbers of names that a query wants and does not want, by column; agents with their sessions."""
 
     wanted: dict[str, frozenset[int]]
     unwanted: dict[str, frozenset[int]]
+    agents: AgentNumbers | None = None
+    unwanted_agents: AgentNumbers | None = None
+
+    def __len__(self) -> int:
+        return len(self.wanted) + len(self.unwanted) + (self.agents is not None) + (self.unwanted_agents is not None)
 
     def check(self) -> Callable[[Doc], bool]:
         """Return a function that decides whether a document passes."""
         good = [(_PLACE[column], numbers) for column, numbers in self.wanted.items()]
         bad = [(_PLACE[column], numbers) for column, numbers in self.unwanted.items()]
-        if not good and not bad:
+        agents, unwanted_agents = self.agents, self.unwanted_agents
+        if not self:
             return lambda doc: True
         return lambda doc: (
             all(doc[place] in numbers for place, numbers in good)
             and not any(doc[place] in numbers for place, numbers in bad)
+            and (agents is None or agents.holds(doc))
+            and (unwanted_agents is None or not unwanted_agents.holds(doc))
         )
 
 
@@ -154,20 +194,19 @@ def plan(index: sqlite3.Connection, query: Query, *, counting: bool = False, who
 
     With `whole_words`, all trigrams of the words are looked up, at any cost.
     """
-    filters = NameFilter(_wanted(index, query), _unwanted(index, query))
+    filters = NameFilter(
+        _wanted(index, query), _unwanted(index, query), _agents(index, query), _agents(index, query, negated=True)
+    )
     allows, is_decided = filters.check(), _is_decided(query, filters)
-    is_filtered = bool(filters.wanted or filters.unwanted)
-    if not all(filters.wanted.values()):
+    found = list(_named(index, filters))
+    if not all(option.count for option in found) or not all(filters.wanted.values()):
         return Plan(NoDocuments(), allows, is_filtered=False, is_exact=True)
-    columns = [column for column in filters.wanted if column != "actor_type"]  # Three types: too common to help.
-    count, column = min(((_count(index, column, filters.wanted[column]), column) for column in columns),
-                        default=(limits.SORTABLE_DOCUMENTS + 1, ""))  # fmt: skip
     words = [word for word in query.words if len(word) >= limits.SHORTEST_WORD_CHARACTERS]
-    is_few = count <= (limits.FEW_DOCUMENTS if words else limits.SORTABLE_DOCUMENTS)
-    if is_few or (column and not words and len(filters.wanted[column]) == 1):
-        named = NamedDocuments(column, filters.wanted[column], count)
-        has_more = bool(filters.unwanted) or len(filters.wanted) > 1
-        return Plan(named, allows, is_filtered=has_more, is_exact=is_decided and not query.words)
+    named = min(found, key=lambda option: option.count, default=None)
+    most = limits.FEW_DOCUMENTS if words else limits.SORTABLE_DOCUMENTS
+    if named and (named.count <= most or (named.is_in_order and not words)):
+        return Plan(named.documents, allows, is_filtered=len(filters) > 1, is_exact=is_decided and not query.words)
+    is_filtered = len(filters) > 0
     if words:
         pieces, is_rare = _pieces(index, words, counting=counting, whole_words=whole_words)
         is_exact = is_decided and pieces == words and all(map(_is_whole, query.words))
@@ -175,6 +214,46 @@ def plan(index: sqlite3.Connection, query: Query, *, counting: bool = False, who
         text = TextDocuments(trigram_stats.phrase(pieces), is_partial=is_partial, is_small=is_rare and not is_exact)
         return Plan(text, allows, is_filtered, is_exact)
     return Plan(AllDocuments(), allows, is_filtered, is_exact=is_decided and not query.words)
+
+
+@dataclass(frozen=True, slots=True)
+class _Named:
+    """Documents that the names of a query find, and how many, up to SORTABLE_DOCUMENTS.
+
+    Unless they are found in order, all of them are sorted.
+    """
+
+    count: int
+    documents: DocumentSet
+    is_in_order: bool
+
+
+def _named(index: sqlite3.Connection, filters: NameFilter) -> Iterator[_Named]:
+    """Return the documents that each of the filters finds."""
+    for column, numbers in filters.wanted.items():
+        if column != "actor_type":  # Three types: too common to help.
+            count = _count(index, column, numbers)
+            yield _Named(count, NamedDocuments(column, numbers, count), len(numbers) == 1)
+    if filters.agents is not None:
+        parts = _parts_of(index, filters.agents)
+        count = _count_of(index, f"({_union('1', parts)})") if parts else 0
+        yield _Named(count, AgentDocuments(parts, count), len(filters.agents.sessions) <= limits.MERGED_SESSIONS)
+
+
+def _parts_of(index: sqlite3.Connection, agents: AgentNumbers) -> list[str]:
+    """Return the lists of documents that are of agents: one for each session, one for what they did in none."""
+    sessions = sorted(agents.sessions)
+    having = "FROM doc d INDEXED BY doc_session WHERE d.session"
+    parts = [f"{having} = {session}" for session in sessions]
+    if len(sessions) > limits.MERGED_SESSIONS:
+        parts = [f"{having} IN ({', '.join(map(str, sessions))})"]
+    for actor in agents.actors:
+        for kind in agents.types:
+            for session in names.numbers_of(index, "session", ("",)):
+                part = f"FROM doc d INDEXED BY doc_agent WHERE d.actor = {actor} AND d.actor_type = {kind}"
+                part += f" AND d.session = {session}"
+                parts += [part] if _count_of(index, f"(SELECT 1 {part} LIMIT 1)") else []
+    return parts
 
 
 def range_of(index: sqlite3.Connection, query: Query, cursor: Cursor) -> DocidRange:
@@ -228,9 +307,17 @@ def _is_whole(word: str) -> bool:
 
 def _is_decided(query: Query, filters: NameFilter) -> bool:
     """Return whether documents hold all that the query's filters need."""
-    has_negation = query.unwanted or query.values("agent", negated=True) or query.values("commit", negated=True)
+    has_negation = query.unwanted or query.values("commit", negated=True)
+    has_unknown_agents = (query.values("agent") and filters.agents is None) or (
+        query.values("agent", negated=True) and filters.unwanted_agents is None
+    )
     has_coarse_time = any(abs(at) >= EXACT_BELOW for at in (query.after, query.before) if at is not None)
-    return not (has_negation or has_coarse_time or (query.values("commit") and "git" not in filters.wanted))
+    return not (
+        has_negation
+        or has_unknown_agents
+        or has_coarse_time
+        or (query.values("commit") and "git" not in filters.wanted)
+    )
 
 
 def _wanted(index: sqlite3.Connection, query: Query) -> dict[str, frozenset[int]]:
@@ -240,16 +327,20 @@ def _wanted(index: sqlite3.Connection, query: Query) -> dict[str, frozenset[int]
         for name, column in _COLUMNS.items()
         if (values := query.values(name))
     }
-    if agents := query.values("agent"):
-        for column, numbers in (
-            ("actor", names.numbers_of(index, "actor", agents)),
-            ("actor_type", names.agent_types(index)),
-        ):
-            wanted[column] = wanted.get(column, numbers) & numbers
     commits = query.values("commit")
     if commits and all(commits) and (known := names.commits_beginning(index, commits)) is not None:
         wanted["git"] = known
     return wanted
+
+
+def _agents(index: sqlite3.Connection, query: Query, *, negated: bool = False) -> AgentNumbers | None:
+    """Return the numbers of the agents that a query names or excludes, None if their sessions are not known."""
+    agents, sessions = query.values("agent", negated=negated), query.sessions_of_agents(negated=negated)
+    if not agents or sessions is None:
+        return None
+    parts = batched(list(sessions), limits.VARIABLES_AT_ONCE)
+    numbers = frozenset(number for part in parts for number in names.numbers_of(index, "session", part))
+    return AgentNumbers(names.numbers_of(index, "actor", agents), names.agent_types(index), numbers)
 
 
 def _unwanted(index: sqlite3.Connection, query: Query) -> dict[str, frozenset[int]]:
@@ -268,5 +359,10 @@ def _is_known(column: str) -> str:
 
 def _count(index: sqlite3.Connection, column: str, numbers: frozenset[int]) -> int:
     places = ", ".join("?" * len(numbers))
-    sql = f"SELECT count(*) FROM (SELECT 1 FROM doc d WHERE {_is_known(column)} d.{column} IN ({places}) LIMIT ?)"  # noqa: S608
-    return int(index.execute(sql, (*numbers, limits.SORTABLE_DOCUMENTS + 1)).fetchone()[0])
+    return _count_of(index, f"doc d WHERE {_is_known(column)} d.{column} IN ({places})", numbers)
+
+
+def _count_of(index: sqlite3.Connection, source: str, parameters: Iterable[int] = ()) -> int:
+    """Return how many rows there are, up to one more than SORTABLE_DOCUMENTS."""
+    sql = f"SELECT count(*) FROM (SELECT 1 FROM {source} LIMIT ?)"  # noqa: S608
+    return int(index.execute(sql, (*parameters, limits.SORTABLE_DOCUMENTS + 1)).fetchone()[0])

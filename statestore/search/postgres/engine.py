@@ -1,8 +1,8 @@
 """Search on PostgreSQL: all events by the trigram indexes, or the newest few if those do not help in time."""
 
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass, replace
 from typing import Final, Generic, TypeVar
 
 from django.db import connections
@@ -12,7 +12,7 @@ from statestore.db import transactions
 from statestore.db.errors import translated_errors
 from statestore.errors import TooSlow
 from statestore.models.events import EventQuerySet
-from statestore.search import facets, filters, limits
+from statestore.search import agent_sessions, facets, filters, limits
 from statestore.search.cursor import Cursor
 from statestore.search.facets import Facets
 from statestore.search.histogram import Bar, Histogram, Times, bars_between, read_times
@@ -73,6 +73,12 @@ class PostgresEngine:
     def values(self, name: str, prefix: str, limit: int) -> list[str]:
         return facets.newest_values(events_of(self.using), name, prefix, limit)
 
+    def resolved(self, query: Query) -> Query:
+        return agent_sessions.resolved(query, self.using, self._acted_in)
+
+    def _acted_in(self, agents: Collection[str], most: int) -> Iterable[str]:
+        return agent_sessions.acted_in(events_of(self.using), agents)[:most]
+
     def index_all(self, report: Callable[[Progress], None] | None, *, rebuild: bool) -> bool:
         return True  # The database maintains its indexes.
 
@@ -84,6 +90,7 @@ class PostgresEngine:
 
         If no index helps, or the database takes too long, it is about no more events than are read for a page.
         """
+        query = self.resolved(query)
         events = filters.narrowed(events_of(self.using), query).filter(cursor.beyond)
         reason = _why_unindexed(query)
         if not reason:
@@ -101,7 +108,7 @@ class PostgresEngine:
         """Return the last event that is read for an answer, or None if all of them are."""
         is_filtered = any(query.values(name) for name in _INDEXED)
         kept = [term for term in query.terms if (term.name != TEXT if is_filtered else term.name in TIMES)]
-        events = filters.narrowed(events_of(self.using), Query(tuple(kept))).filter(cursor.beyond)
+        events = filters.narrowed(events_of(self.using), replace(query, terms=tuple(kept))).filter(cursor.beyond)
         return next(
             iter(read_hits(events.order_by(*cursor.order)[limits.UNINDEXED_EVENTS - 1 : limits.UNINDEXED_EVENTS])), None
         )
@@ -111,7 +118,7 @@ class PostgresEngine:
 
         By the share of matches among these events, not by time: a burst says nothing about the hours after it.
         """
-        events = filters.narrowed(events_of(self.using), query).order_by().values_list("timestamp")
+        events = filters.narrowed(events_of(self.using), self.resolved(query)).order_by().values_list("timestamp")
         sql, parameters = events.query.get_compiler(self.using).as_sql()
         lows, highs = [low for low, _ in bars], [high for _, high in bars]
         with translated_errors(), connections[self.using].cursor() as cursor:
