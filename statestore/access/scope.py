@@ -27,6 +27,7 @@ from statestore.models.sessions import SessionQuerySet
 from statestore.models.snapshots import SnapshotQuerySet
 from statestore.models.tasks import TaskQuerySet
 from statestore.models.transitions import TransitionQuerySet
+from statestore.natural_order import natural
 
 Rows = TypeVar("Rows", bound=QuerySet[Model])
 
@@ -60,7 +61,7 @@ class Scope:
         """Return the names of namespaces to choose from, in order."""
         if self.namespaces is None:
             return models.AgentState.objects.using(self.using).namespaces()
-        return sorted(name for name in self.namespaces if name)
+        return sorted((name for name in self.namespaces if name), key=natural)
 
     def includes(self, agent_id: str) -> bool:
         """Return whether rows of an agent are in scope; those of a deleted agent only in the whole store."""

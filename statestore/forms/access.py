@@ -7,6 +7,7 @@ from django import forms
 from statestore import models
 from statestore.access import rights
 from statestore.errors import ValidationError
+from statestore.natural_order import natural
 
 
 class UserAccessForm(forms.ModelForm):  # type: ignore[type-arg]
@@ -42,7 +43,7 @@ class UserAccessForm(forms.ModelForm):  # type: ignore[type-arg]
             self._check(names)
         elif names:
             raise forms.ValidationError("Check “Limited to namespaces”, or leave the namespaces empty.")
-        self.instance.namespaces = sorted(set(names)) if values.get("is_limited") else None
+        self.instance.namespaces = sorted(set(names), key=natural) if values.get("is_limited") else None
         return values
 
     def _check(self, names: list[str]) -> None:

@@ -17,6 +17,7 @@ from statestore.db.ids import url_of
 from statestore.models.querysets import BY_TIME, AddressedQuerySet
 from statestore.models.rows import row_hash, sha256
 from statestore.models.transitions import Transition
+from statestore.natural_order import natural
 
 
 class AgentStatus(models.TextChoices):
@@ -74,7 +75,7 @@ class AgentQuerySet(AddressedQuerySet["AgentState"]):
 
     def namespaces(self, limit: int = 50) -> list[str]:
         """Return the prefixes that occur, in order, each found by one step through the index of keys."""
-        return key_prefixes(self.db, limit)
+        return sorted(key_prefixes(self.db, limit), key=natural)
 
     def matching(self, text: str) -> Self:
         """Keep agents with the text anywhere in id or name; ASCII letters match in either case."""

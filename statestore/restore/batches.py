@@ -22,6 +22,7 @@ from statestore.history import moments
 from statestore.jsondiff import diff, parsing
 from statestore.models.agents import AgentQuerySet
 from statestore.models.audit import Action
+from statestore.natural_order import natural
 from statestore.restore import limits, rules
 from statestore.restore.apply import apply
 from statestore.restore.plans import RestorePlan, agent_now
@@ -58,7 +59,7 @@ class BatchPreview:
 
 
 def preview(agents: AgentQuerySet, seconds: int) -> list[BatchPreview]:
-    """Return what restoring each agent of a queryset to a time would do, in the order of KINDS.
+    """Return what restoring each agent of a queryset to a time would do, in the order of KINDS and of their ids.
 
     Raises ValidationError for more than MAX_AGENTS agents.
     """
@@ -71,7 +72,7 @@ def preview(agents: AgentQuerySet, seconds: int) -> list[BatchPreview]:
         for group in batched(chosen, limits.AGENTS_AT_ONCE)
         for verdict in _verdicts(group, seconds, using, ends_at)
     ]
-    return sorted(verdicts, key=lambda verdict: KINDS.index(verdict.kind))
+    return sorted(verdicts, key=lambda verdict: (KINDS.index(verdict.kind), natural(verdict.agent.agent_id)))
 
 
 def _verdicts(listed: Sequence[models.AgentState], seconds: int, using: str, ends_at: float) -> Iterator[BatchPreview]:

@@ -7,6 +7,7 @@ from typing import Final
 
 from statestore.db.errors import translated_errors
 from statestore.models.events import EventQuerySet
+from statestore.natural_order import natural
 from statestore.search import limits
 from statestore.search.filters import COLUMNS
 from statestore.search.query import FIELDS, ascii_folded
@@ -32,11 +33,16 @@ class Facets:
     @classmethod
     def of(cls, counters: Counters, total: int, has_more: bool, reach: str = "") -> "Facets":
         """Return the facets with the commonest values of some counters."""
-        return cls({name: counters[name].most_common(limits.FACET_VALUES) for name in FIELDS}, total, has_more, reach)
+        return cls({name: _commonest(counters[name]) for name in FIELDS}, total, has_more, reach)
 
     def limited(self, reach: str) -> "Facets":
         """Return the same facets, of a part of the matches."""
         return replace(self, has_more=True, reach=reach)
+
+
+def _commonest(counter: Counter[str]) -> list[tuple[str, int]]:
+    commonest = counter.most_common(limits.FACET_VALUES)
+    return sorted(commonest, key=lambda pair: (-pair[1], natural(pair[0])))
 
 
 def count(events: EventQuerySet) -> Facets:
@@ -69,4 +75,4 @@ def newest_values(events: EventQuerySet, name: str, prefix: str, limit: int) -> 
     values = events.newest_first().values_list(_STORED[name], flat=True)[: limits.SAMPLED_EVENTS]
     folded = ascii_folded(prefix)
     texts = {str(value) for value in values if value is not None}
-    return sorted(text for text in texts if ascii_folded(text).startswith(folded))[:limit]
+    return sorted((text for text in texts if ascii_folded(text).startswith(folded)), key=natural)[:limit]

@@ -20,6 +20,8 @@ EXCERPT_CHARACTERS: Final = 320
 EXCERPT_LEAD_CHARACTERS: Final = 80
 FACET_VALUES: Final = 8
 COMPLETIONS: Final = 10
+# Completions are sorted by the numbers in them, among the first ones in the order of the index.
+ORDERED_NAMES: Final = 200
 BARS: Final = 48
 AGENTS: Final = 300
 # One answer of the live tail; the others come with the next.

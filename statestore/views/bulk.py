@@ -19,6 +19,7 @@ from statestore.db.ids import RowId, from_address
 from statestore.errors import ValidationError
 from statestore.forms import AgentFilterForm, BulkForm, sent
 from statestore.models.agents import ACTIVE, in_order
+from statestore.natural_order import natural
 from statestore.views import batches
 from statestore.views.access import require, require_viewer, scope, store
 from statestore.views.htmx import render_page
@@ -96,7 +97,7 @@ def _asked(
 ) -> HttpResponse:
     """Show what will happen, and to which agents."""
     seen, values = scope(request), form.cleaned_data
-    counts, shown = _counts(seen, chosen), seen.agents().filter(agent_id__in=chosen.agent_ids[:SHOWN_AGENTS])
+    counts, shown = _counts(seen, chosen), _shown(seen, chosen)
     context: dict[str, object] = {
         "place": "agents",
         "form": form,
@@ -106,9 +107,16 @@ def _asked(
         "number": len(chosen.agent_ids),
         "counts": [(word, number) for word, number in in_order(counts) if number],
         "active": sum(number for word, number in counts.items() if word in ACTIVE),
-        "shown": shown.without_state().order_by("agent_id"),
+        "shown": shown,
     }
     return render_page(request, "agents/bulk.html", context | dict(more or {}), status=status)
+
+
+def _shown(seen: Scope, chosen: Chosen) -> list[models.AgentState]:
+    """Return the first of the agents, as people count."""
+    ids = sorted(chosen.agent_ids, key=natural)[:SHOWN_AGENTS]
+    agents = seen.agents().filter(agent_id__in=ids).without_state()
+    return sorted(agents, key=lambda agent: natural(agent.agent_id))
 
 
 def _counts(seen: Scope, chosen: Chosen) -> dict[str, int]:

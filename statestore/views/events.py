@@ -35,7 +35,7 @@ def event_search(request: HttpRequest) -> HttpResponse:
     if earlier := form.earlier:
         return redirect(search_page.address(earlier))
     context: dict[str, object] = {"place": "events", "text": visible(request.GET.get("q", "")), "form": form}
-    context["views"] = saved_searches.of_user(user_pk(request))
+    context["views"] = saved_searches.by_name(user_pk(request))
     if form.is_valid():
         context |= _answer(form, scope(request).searched_events())
     elif form.position is not None:

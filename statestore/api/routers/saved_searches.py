@@ -18,7 +18,7 @@ calls = Calls("events")
 @calls.call("GET", "/views", {200: Listed[ViewOut]}, may="view_event")
 def list_views(request: HttpRequest) -> HttpResponse:
     """List your saved searches by name, all in one response."""
-    return listed(saved_searches.of_user(_owner(request).user.pk), ViewOut.of)
+    return listed(saved_searches.by_name(_owner(request).user.pk), ViewOut.of)
 
 
 @calls.call("POST", "/views", {200: ViewOut, 201: ViewOut}, scope="write", may="view_event", tagged=True)

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from statestore.db.fields import text_bytes
+from statestore.natural_order import natural
 from statestore.search import limits
 from statestore.search.fts.index_file import DOC_COLUMNS
 
@@ -42,7 +43,10 @@ def texts_of(index: sqlite3.Connection, numbers: Sequence[int]) -> dict[int, str
 
 
 def names_beginning(index: sqlite3.Connection, name: str, prefix: str, limit: int) -> list[str]:
-    """Return values of a filter that begin with a prefix, then in the other case, then those that contain it."""
+    """Return values of a filter that begin with a prefix, then in the other case, then those that contain it.
+
+    Of each kind, those are first whose numbers are least, among the first ORDERED_NAMES.
+    """
     column = COLUMNS[name]
     known = " AND git IS NOT NULL" if column == "git" else ""
     exists = f"EXISTS (SELECT 1 FROM doc WHERE {column} = name.id{known})"  # noqa: S608
@@ -58,6 +62,6 @@ def names_beginning(index: sqlite3.Connection, name: str, prefix: str, limit: in
     values: dict[str, None] = {}
     for condition, parameters in conditions:
         if len(values) < limit:
-            rows = index.execute(sql.format(condition), [_FIELD[column], *parameters, limit])
-            values.update(dict.fromkeys(row[0] for row in rows))
+            rows = index.execute(sql.format(condition), [_FIELD[column], *parameters, limits.ORDERED_NAMES])
+            values.update(dict.fromkeys(sorted((row[0] for row in rows), key=natural)))
     return list(values)[:limit]
