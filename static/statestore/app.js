@@ -90,12 +90,13 @@ document.addEventListener("keydown", (event) => {
 // Other keys: never while typing, never with a modifier.
 let going = false;
 
+// What a row is about, where it has other links too.
+const aboutRow = (row) => ["[data-side]", ":scope > details > summary", "a"].map((part) => row?.querySelector(part)).find(Boolean);
+
 function moveRow(step) {
   const rows = [...document.querySelectorAll("[data-row]")].filter((row) => row.checkVisibility());
   const next = rows[rows.findLastIndex((row) => row.contains(document.activeElement)) + step] || rows[step > 0 ? 0 : rows.length - 1];
-  // What a row is about, where it has other links too.
-  const about = ["[data-side]", ":scope > details > summary", "a"];
-  about.map((part) => next?.querySelector(part)).find(Boolean)?.focus();
+  aboutRow(next)?.focus();
 }
 
 document.addEventListener("keydown", (event) => {

@@ -23,6 +23,7 @@
     rows.innerHTML = newest.html;
     window.htmx?.process(rows);
     relativeTimes(rows);
+    oneStop(rows);
     shown = newest.version;
     newest = null;
     show.hidden = true;

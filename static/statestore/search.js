@@ -112,6 +112,7 @@
     if (further) say(`${further} new ${further === 1 ? "event" : "events"} further back in this list, by timestamp.`);
     held = [];
     while (body.rows.length > MOST_ROWS) body.lastElementChild.remove();
+    oneStop(body);
     const table = body.closest("table");
     if (body.rows.length && table.hidden) location.reload();
     tell();

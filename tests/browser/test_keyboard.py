@@ -162,3 +162,80 @@ def test_the_first_restore_of_an_agent_is_a_few_stops_away(open_page: OpenPage):
         if "estore" in focused(page):
             return
     pytest.fail("There are 15 stops before the first Restore.")
+
+
+def stops(page: Page, inside: str) -> int:
+    """Return how many stops of the Tab key something has."""
+    return int(
+        page.locator(inside).evaluate(
+            "(list) => [...list.querySelectorAll('a[href], button, summary, input:not([type=hidden])')]"
+            ".filter((stop) => stop.tabIndex >= 0 && stop.checkVisibility()).length"
+        )
+    )
+
+
+@pytest.mark.parametrize(
+    ("path", "most"),
+    [("/agents/", 3), ("/events/", 3), ("/agents/coder-2/timeline/", 3), ("/changes/", 2)],
+)
+def test_a_long_list_is_one_stop_and_arrows_go_through_it(open_page: OpenPage, path: str, most: int):
+    page = open_page(path)
+    rows = page.locator("[data-rows] > [data-row]")
+    count = rows.count()
+    assert count > 3
+    assert stops(page, "[data-rows]") <= most, "What can be done with one row."
+    page.locator("[data-rows] [tabindex='0']").last.focus()
+    page.keyboard.press("End")
+    expect(rows.last.locator(":focus")).to_have_count(1)
+    page.keyboard.press("ArrowUp")
+    expect(rows.nth(count - 2).locator(":focus")).to_have_count(1)
+    page.keyboard.press("ArrowDown")
+    expect(rows.last.locator(":focus")).to_have_count(1)
+    page.keyboard.press("Home")
+    expect(rows.first.locator(":focus")).to_have_count(1)
+    assert stops(page, "[data-rows]") <= most
+
+
+def test_enter_opens_the_row_and_tab_leaves_the_list(open_page: OpenPage):
+    page = open_page("/agents/?sort=id")
+    boxes = page.locator("[data-rows] input[type=checkbox]")
+    boxes.first.focus()
+    page.keyboard.press("ArrowDown")
+    expect(boxes.nth(1)).to_be_focused()
+    page.keyboard.press("Space")
+    expect(boxes.nth(1)).to_be_checked()
+    page.keyboard.press("Space")
+    page.keyboard.press("Tab")
+    link = page.locator("[data-row]").nth(1).get_by_role("link")
+    expect(link).to_be_focused()
+    in_list = "Boolean(document.activeElement.closest('[data-rows]'))"
+    for key, is_inside in (("Tab", False), ("Shift+Tab", True)):
+        page.keyboard.press(key)
+        while page.evaluate(in_list) != is_inside:
+            page.keyboard.press(key)
+    assert page.evaluate("document.activeElement.closest('[data-row]') === document.querySelectorAll('[data-row]')[1]")
+    address = str(link.get_attribute("href"))
+    link.focus()
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(re.compile(f"{address}$"))
+
+
+def test_the_first_restore_of_a_timeline_is_a_few_stops_away(open_page: OpenPage):
+    page = open_page("/agents/coder-2/timeline/")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("link", name="Skip to the list")).to_be_focused()
+    page.keyboard.press("Enter")
+    page.keyboard.press("Tab")
+    for _ in range(10):
+        if page.evaluate("Boolean(document.activeElement.closest('[data-row]').querySelector('.actions'))"):
+            break
+        page.keyboard.press("ArrowDown")
+    page.keyboard.press("Tab")
+    assert focused(page).startswith("Restore")
+
+
+def test_without_a_script_each_link_of_a_list_is_a_stop(open_page: OpenPage):
+    page = open_page("/agents/", java_script_enabled=False)
+    assert page.locator("[data-rows] a").count() > 3
+    expect(page.locator("[data-rows] [tabindex]")).to_have_count(0)
