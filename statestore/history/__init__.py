@@ -15,6 +15,7 @@ audit_sentences what an audit entry says, as a sentence
 recent          the last changes of many agents, for a list
 diagnosis       since when an agent is in trouble, and what began it
 choices         the moments of an agent to choose from
+naming          what moments are called, many at once
 commits         at which git commit something happened
 """
 
@@ -26,6 +27,7 @@ from statestore.history.choices import NAMES as NAMED_MOMENTS
 from statestore.history.choices import Choice, Choices, choices
 from statestore.history.commits import commits
 from statestore.history.diagnosis import Diagnosis, diagnose
+from statestore.history.naming import MomentName, names_of
 from statestore.history.past import Past, Position, Record
 from statestore.history.recent import Recent, recent_changes
 from statestore.history.remains import find_agent, remains_of
@@ -55,6 +57,7 @@ __all__ = [
     "Flips",
     "KnownState",
     "Lane",
+    "MomentName",
     "Past",
     "PathHistory",
     "Position",
@@ -76,6 +79,7 @@ __all__ = [
     "folded",
     "lanes",
     "latest_events",
+    "names_of",
     "neighbours",
     "not_there",
     "path_history",

@@ -11,6 +11,9 @@ CANDIDATES: Final = 100
 # No index has a part of an id or of a title: the rows that were inserted last are looked through.
 SESSIONS: Final = 10_000
 TASKS: Final = 10_000
+# Restores and batches are made by people and scripts, one at a time.
+RESTORES: Final = 10_000
+BATCHES: Final = 10_000
 # A snapshot's description lies behind its state, which has to be passed over.
 SNAPSHOTS: Final = 200
 # Agents to choose from in a form.

@@ -152,7 +152,8 @@ def _snapshots(text: str, scope: Scope) -> Iterator[Match]:
 
 def _restores(text: str, scope: Scope) -> Iterator[Match]:
     everything = scope.whole().restores()
-    for restore in _in_scope(scope.restores(), _by_id(everything, text), everything.matching(text).newest_first()):
+    said = everything.newest(limits.RESTORES).matching(text).newest_first()
+    for restore in _in_scope(scope.restores(), _by_id(everything, text), said):
         yield Match("restore", restore.pk, f"Restore of {restore.agent_id}", restore.reason, "", restore.at)
 
 
@@ -164,7 +165,8 @@ def _plans(text: str, scope: Scope) -> Iterator[Match]:
 
 def _batches(text: str, scope: Scope) -> Iterator[Match]:
     everything = scope.whole().batches()
-    for batch in _in_scope(scope.batches(), _by_id(everything, text), everything.matching(text).newest_first()):
+    said = everything.newest(limits.BATCHES).matching(text).newest_first()
+    for batch in _in_scope(scope.batches(), _by_id(everything, text), said):
         yield Match("batch", batch.pk, f"Batch of {batch.scope or 'agents'}", batch.reason, "", batch.created_at)
 
 

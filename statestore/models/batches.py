@@ -17,6 +17,9 @@ class BatchQuerySet(AddressedQuerySet["Batch"]):
     def newest_first(self) -> Self:
         return self.order_by("-created_at", "-id")
 
+    def newest(self, most: int) -> Self:
+        return self.last_by("created_at", most)
+
     def matching(self, text: str) -> Self:
         """Keep those with the text in their reason or scope; ASCII letters match in either case."""
         return self.filter(Q(reason__holds=text) | Q(scope__holds=text))

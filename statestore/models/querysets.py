@@ -41,8 +41,12 @@ class AddressedQuerySet(QuerySet[Row]):
 
     def inserted_last(self, most: int) -> Self:
         """Keep the rows that were inserted last: however many there are, no more of them are looked through."""
-        before = self.order_by("-rowid").values("rowid")[most : most + 1]
-        return self.filter(rowid__gt=Coalesce(Subquery(before), Value(-(2**63))))
+        return self.last_by("rowid", most)
+
+    def last_by(self, column: str, most: int) -> Self:
+        """Keep the rows with the greatest values of a column, fewer where several share the last one."""
+        before = self.order_by(f"-{column}").values(column)[most : most + 1]
+        return self.filter(**{f"{column}__gt": Coalesce(Subquery(before), Value(-(2**63)))})
 
     def named(self, address: RowId, column: str = "pk") -> Row | None:
         """Return the row whose column is the id that an address names, or None."""

@@ -22,6 +22,9 @@ class RestoreQuerySet(AddressedQuerySet["Restore"]):
     def newest_first(self) -> Self:
         return self.order_by("-at", "-id")
 
+    def newest(self, most: int) -> Self:
+        return self.last_by("at", most)
+
     def counts(self, among: Intervals) -> dict[int, int]:
         """Return how many there were in each interval that has any."""
         return counted(self, "at", among)

@@ -3,7 +3,7 @@
 import json
 import re
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from html import escape, unescape
@@ -24,7 +24,7 @@ from statestore.db.fields import text_bytes
 from statestore.db.ids import to_address, url_of
 from statestore.errors import ValidationError
 from statestore.forms import ReasonForm, SnapshotForm, StatusForm
-from statestore.history import moments
+from statestore.history import MomentName, moments
 from statestore.jsondiff.textdiff import Op, Segment
 from statestore.models import AgentState
 from statestore.models.events import is_error_type
@@ -282,9 +282,12 @@ def growth(before: object, after: Any) -> SafeString | str:
     return SafeString(f'<span title="{size(before)} → {size(after)}">{sign}{size(abs(after - before))}</span>')
 
 
-@register.simple_tag
-def moment_link(text: object) -> SafeString | str:
-    """Return a moment in words, with a link to the snapshot or the transition that it names."""
+@register.simple_tag(takes_context=True)
+def moment_link(context: Context, text: object) -> SafeString | str:
+    """Return a moment in words, with a link to the snapshot or the transition that it names.
+
+    It is called what `moment_names` of the page says; otherwise, by its id.
+    """
     try:
         moment = moments.parse(str(text))
     except ValidationError:
@@ -298,7 +301,12 @@ def moment_link(text: object) -> SafeString | str:
             return when(seconds, False)
         case _:
             return "now"
-    shown = middle(row_id, 16) if isinstance(row_id, str) else "(long id)"
+    names: Mapping[str, MomentName] = context.get("moment_names") or {}
+    name = names.get(str(text))
+    if name is None:
+        shown: str = middle(row_id, 16) if isinstance(row_id, str) else "(long id)"
+    else:
+        shown = format_html("“{}”", line(name.text, 60)) if name.text else format_html("of {}", when(name.at, False))
     return format_html('{}<a href="{}">{} {}</a>', before, url_of(noun, row_id), noun, shown)
 
 

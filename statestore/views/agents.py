@@ -22,6 +22,7 @@ from statestore.views.access import agent_or_404, past_or_404, require, require_
 from statestore.views.diagnosis import diagnosis
 from statestore.views.htmx import render_live, render_page
 from statestore.views.json_links import json_twin
+from statestore.views.moment_names import moment_names
 from statestore.views.sign_in import confirmed
 from statestore.views.states import StateView
 from statestore.views.svg import sparkline
@@ -122,13 +123,15 @@ def _causes(agent: models.AgentState, path: str) -> dict[str, history.Cause]:
 
 def _beside(request: HttpRequest, agent: models.AgentState, seen: Scope) -> dict[str, object]:
     """Return what stands beside an agent's state: its past, and what it is involved in."""
+    restores = list(seen.restores().of_agent(agent.agent_id).newest_first().with_standing()[:3])
     return _timeline(request, agent) | {
         "diagnosis": None if agent.is_deleted else diagnosis(agent),
         "metadata": StateView(agent.metadata, name="metadata"),
         "events": history.latest_events(agent.agent_id, SIDE_ROWS),
         "tasks": seen.tasks().assigned_to(agent.agent_id).last_changed_first()[:SIDE_ROWS],
         "sessions": seen.sessions().of_agent(agent.agent_id).newest_first()[:SIDE_ROWS],
-        "restores": seen.restores().of_agent(agent.agent_id).newest_first().with_standing()[:3],
+        "restores": restores,
+        "moment_names": moment_names(request, (row.moment for row in restores)),
     }
 
 

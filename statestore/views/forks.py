@@ -17,6 +17,7 @@ from statestore.views.access import actor, past_or_404, require, scope
 from statestore.views.formatting import visible
 from statestore.views.htmx import render_page
 from statestore.views.json_links import json_twin
+from statestore.views.moment_names import moment_names
 from statestore.views.states import StateView
 
 
@@ -42,6 +43,8 @@ def fork_agent(request: HttpRequest, agent_id: RowId) -> HttpResponse:
             messages.success(request, f"Forked {agent} as {child}. Its orchestrator can continue with it.")
             return redirect(child)
     context = _context(agent, moment, form, seen, StateForm(request.GET).checked)
+    origins = [one.fork.moment for one in context["lineage"] if one.fork]
+    context["moment_names"] = moment_names(request, origins)
     return render_page(request, "forks/new.html", context, status=422 if form.errors else 200)
 
 
@@ -52,7 +55,7 @@ def last_moment(agent: models.AgentState) -> str:
 
 def _context(
     agent: models.AgentState, moment: moments.Moment, form: ForkForm, seen: Scope, asked: dict[str, Any]
-) -> dict[str, object]:
+) -> dict[str, Any]:
     known = history.state_at(agent.agent_id, moment)
     return {
         "place": "agents",

@@ -18,6 +18,7 @@ from statestore.views.access import actor, require, scope
 from statestore.views.diff_view import ComparisonView
 from statestore.views.htmx import render_page
 from statestore.views.json_links import json_twin
+from statestore.views.moment_names import moment_names
 from statestore.views.restore_preview import moved
 from statestore.views.states import StateView
 
@@ -31,7 +32,8 @@ def restore_list(request: HttpRequest) -> HttpResponse:
     """Show who restored what, when and why, and whether it is still in force."""
     seen = scope(request)
     page = PageForm(request.GET).page(seen.restores().with_standing().with_undo(), ("-at", "-id"))
-    context = {"place": "restores", "page": page}
+    context: dict[str, object] = {"place": "restores", "page": page}
+    context["moment_names"] = moment_names(request, (row.moment for row in page.rows))
     if not getattr(request, "htmx", None):
         context["plans"] = seen.plans().waiting(models.now())[:LISTED_PLANS]
     return render_page(request, "restores/list.html", context, fragment="restores/_rows.html")
@@ -48,9 +50,11 @@ def restore_detail(request: HttpRequest, restore_id: RowId) -> HttpResponse:
         return _plan_detail(request, restore_id)
     agent, standing = seen.agents().filter(agent_id=done.agent_id).first(), restore.verify(done)
     transition = seen.transitions().filter(pk=done.transition_id).first()
+    undoes = seen.restores().filter(pk=done.undoes_id).first() if done.undoes_id else None
     context: dict[str, object] = {
         "place": "restores",
         "restore": done,
+        "moment_names": moment_names(request, [row.moment for row in (done, undoes) if row is not None]),
         "agent": agent,
         "etag": agent.etag() if agent else models.GONE_ETAG,
         "standing": standing,
@@ -58,7 +62,7 @@ def restore_detail(request: HttpRequest, restore_id: RowId) -> HttpResponse:
         "transition": transition,
         "comparison": ComparisonView(transition.state_before, transition.state_after) if transition else None,
         "undone_by": seen.restores().filter(undoes_id=done.pk).newest_first().first(),
-        "undoes": seen.restores().filter(pk=done.undoes_id).first() if done.undoes_id else None,
+        "undoes": undoes,
     }
     if agent is not None and not agent.is_deleted and standing.in_force:
         context |= {"next": _next_step(agent), "aftermath": _not_undone(done)}
@@ -102,6 +106,7 @@ def _plan_detail(request: HttpRequest, plan_id: RowId) -> HttpResponse:
     """Show a plan: who made it, when, for which state, and what it would do to the agent now."""
     row = _plan_or_404(request, plan_id)
     context: dict[str, object] = {"place": "restores", "row": row, "is_expired": row.is_expired(models.now())}
+    context["moment_names"] = moment_names(request, [row.moment])
     try:
         planned = restore.reopen(row)
     except (Conflict, NotFound) as error:

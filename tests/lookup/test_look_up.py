@@ -219,6 +219,20 @@ def test_only_the_rows_inserted_last_are_looked_through(user: User, monkeypatch:
     assert found("t0", user)["task"] == ["t0"], "an older task is not found by its id"
 
 
+def test_only_the_newest_restores_and_batches_are_looked_through(user: User, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(limits, "RESTORES", 2)
+    monkeypatch.setattr(limits, "BATCHES", 1)
+    for number in range(4):
+        columns = {"agent_id": "a", "moment": "now", "actor": "ada", "reason": "lost its goal"}
+        hashes = {"hash_before": "", "hash_after": "", "safety_snapshot_id": "s", "transition_id": "t"}
+        models.Restore.objects.create(id=f"r{number}", at=NOW + number, **columns, **hashes)
+        columns = {"moment": f"at:{NOW}", "actor": "ada", "reason": "lost its goal"}
+        models.Batch.objects.create(id=f"b{number}", created_at=NOW + number, **columns)
+    answer = found("its goal", user)
+    assert (answer["restore"], answer["batch"]) == (["r3", "r2"], ["b3"])
+    assert found("r0", user)["restore"] == ["r0"], "an older one is found by its id"
+
+
 @pytest.mark.parametrize("text", ["<script>alert(1)</script>", "x" * 200, "ünï\u202ecode", "'; --", "\\"])
 def test_any_text_is_looked_for_as_it_is(user: User, text: str):
     make_agent(text, name=text)
