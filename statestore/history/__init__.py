@@ -22,7 +22,7 @@ commits         at which git commit something happened
 from statestore.history.across import ChangePage, ChangeRecord, changes_across, counts_across
 from statestore.history.audit_sentences import Reference, Sentence, sentences
 from statestore.history.bisect import Flip, Flips, bisect
-from statestore.history.blame import Blame, blame
+from statestore.history.blame import Blame, Seam, blame
 from statestore.history.choices import NAMES as NAMED_MOMENTS
 from statestore.history.choices import Choice, Choices, choices
 from statestore.history.commits import commits
@@ -64,6 +64,7 @@ __all__ = [
     "Recent",
     "Record",
     "Reference",
+    "Seam",
     "Sentence",
     "Span",
     "ValueChange",

@@ -4,6 +4,7 @@ Read from the newest step back, so that the answer for what changed lately is th
 they move. What is not explained within the time budget is left to the next request, which goes on from the cache.
 """
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TypeAlias
@@ -27,15 +28,27 @@ Place: TypeAlias = "dict[str, Place] | str"
 Places: TypeAlias = dict[str, Place]
 
 
+@dataclass(frozen=True, slots=True)
+class Seam:
+    """Where a step removed items of a list that the present state has: before the item `at`, or at the end."""
+
+    path: str
+    at: int
+    count: int
+    cause: Cause
+
+
 @dataclass(slots=True)
 class Blame:
     """Which step set each leaf, and how far the past was read.
 
     `origins` maps JSON Pointers to what set the leaf there. The leaves in `unknown` were not explained: while
-    `reached` is not None there is more past to be read, else they are older than all that is recorded.
+    `reached` is not None there is more past to be read, else they are older than all that is recorded. `seams` are
+    where items were removed from lists, the newest first, as far back as an item of the list is followed.
     """
 
     origins: dict[str, Cause] = field(default_factory=dict)
+    seams: list[Seam] = field(default_factory=list)
     unknown: Places = field(default_factory=dict)
     reached: Position | None = None
     began: bool = False
@@ -81,7 +94,7 @@ def blame(
     )
     # What stands for a deleted agent has no ETag of its own.
     row = (agent.agent_id, agent.state_hash()) if agent.is_gone else ()
-    key = f"blame-{agent.etag()}-{models.sha256(str((*newest, *row)))}"
+    key = f"blame-with-seams-{agent.etag()}-{models.sha256(str((*newest, *row)))}"
     answer: Blame | None = cache.get(key)
     if answer is None:
         answer = Blame(unknown=_places(parsing.parse(agent.state_data)))
@@ -95,7 +108,7 @@ def _read_on(answer: Blame, agent: models.AgentState, using: str, budget_seconds
     walk = HistoryWalk(agent.agent_id, using, start=answer.reached, budget_seconds=budget_seconds)
     answer.began, parse = True, state_parser()
     for before, after, origin in pairs(walk, *start_of(agent, answer.reached, using)):
-        answer.unknown = _explained(parse(before), parse(after), answer.unknown, origin, answer.origins)
+        answer.unknown = _Step(origin, answer).explained(parse(before), parse(after), answer.unknown)
         if not answer.unknown:
             break
     answer.reached, answer.read = walk.reached, answer.read + walk.read
@@ -128,45 +141,77 @@ def _members(value: Json) -> list[tuple[str, Json]]:
     return [(str(n), item) for n, item in enumerate(value)] if isinstance(value, list) else []
 
 
-def _explained(before: Json, after: Json, places: Places, origin: Cause, origins: dict[str, Cause]) -> Places:
-    """Return the tree of leaves that were in the state before; record what set the others."""
-    if not isinstance(after, dict | list) or not after:
-        # The whole state is one leaf.
-        if type(before) is type(after) and equal_fast(before, after):
+@dataclass(slots=True)
+class _Step:
+    """One step back: what of the leaves it set, and which items it removed beside them."""
+
+    origin: Cause
+    answer: Blame
+    budget: Budget = field(default_factory=lambda: Budget(limits.COMPARISON_UNITS))
+
+    def explained(self, before: Json, after: Json, places: Places) -> Places:
+        """Return the tree of leaves that were in the state before; note what set the others."""
+        if not isinstance(after, dict | list) or not after:
+            # The whole state is one leaf.
+            if type(before) is type(after) and equal_fast(before, after):
+                return places
+            self._note(places)
+            return {}
+        kept = self._kept(before, after, places, 0)
+        return kept if isinstance(kept, dict) else {}
+
+    def _kept(self, before: Json, after: Json, places: Place, depth: int) -> "Place | None":
+        """Return the tree below two values in the coordinates of the older one, None if no leaf is in it."""
+        if equal_fast(before, after):
             return places
-        _note(places, origin, origins)
-        return {}
-    budget = Budget(limits.COMPARISON_UNITS)
-    kept = _kept(before, after, places, origin, origins, budget)
-    return kept if isinstance(kept, dict) else {}
-
-
-def _kept(
-    before: Json, after: Json, places: Place, origin: Cause, origins: dict[str, Cause], budget: Budget
-) -> "Place | None":
-    """Return the tree below two values in the coordinates of the older one, None if no leaf is in it."""
-    if equal_fast(before, after):
-        return places
-    if isinstance(places, dict) and isinstance(before, dict) and isinstance(after, dict):
-        pairs = {part: part for part in places if part in before}
-    elif isinstance(places, dict) and isinstance(before, list) and isinstance(after, list):
-        pairs = item_places(before, after, budget)
-    elif parsing.equal(before, after):
-        return places
-    else:
-        _note(places, origin, origins)
-        return None
-    kept: Places = {}
-    for part, inner in places.items():
-        then = pairs.get(part)
-        below = None
-        if then is None:
-            _note(inner, origin, origins)
+        if isinstance(places, dict) and isinstance(before, dict) and isinstance(after, dict):
+            pairs = {part: part for part in places if part in before}
+        elif isinstance(places, dict) and isinstance(before, list) and isinstance(after, list):
+            pairs = item_places(before, after, self.budget)
+            if len(before) > len(pairs):
+                self._note_removed(len(before), pairs, places, depth)
+        elif parsing.equal(before, after):
+            return places
         else:
-            below = _kept(_member(before, then), _member(after, part), inner, origin, origins, budget)
-        if below is not None and then is not None:
-            kept[then] = below
-    return kept or None
+            self._note(places)
+            return None
+        kept: Places = {}
+        for part, inner in places.items():
+            then = pairs.get(part)
+            below = None
+            if then is None:
+                self._note(inner)
+            else:
+                below = self._kept(_member(before, then), _member(after, part), inner, depth + 1)
+            if below is not None and then is not None:
+                kept[then] = below
+        return kept or None
+
+    def _note(self, places: Place) -> None:
+        for path in _leaf_paths(places):
+            self.answer.origins[path] = self.origin
+
+    def _note_removed(self, length: int, pairs: dict[str, str], places: Places, depth: int) -> None:
+        """Note where items were removed: behind the last one before them that stayed."""
+        stayed = {int(then): int(now) for now, then in pairs.items()}
+        followed = sorted((int(part), _present(inner, depth)) for part, inner in places.items())
+        behind, removed = -1, Counter[int]()
+        for then in range(length):
+            behind = stayed.get(then, behind)
+            removed[behind] += then not in stayed
+        counts = Counter[tuple[str, int]]()
+        for behind, count in removed.items():
+            path, at = next((present for now, present in followed if now > behind), followed[-1][1])
+            counts[path, at + (followed[-1][0] <= behind)] += count
+        room = limits.SEAMS - len(self.answer.seams)
+        seams = [Seam(*place, count, self.origin) for place, count in counts.items() if count]
+        self.answer.seams += seams[:room]
+
+
+def _present(place: Place, depth: int) -> tuple[str, int]:
+    """Return the list of the present state that a followed item is in, and its index there."""
+    parts = next(_leaf_paths(place)).split("/")
+    return "/".join(parts[: depth + 1]), int(parts[depth + 1])
 
 
 def _member(value: Json, part: str) -> Json:
@@ -184,11 +229,6 @@ def item_places(before: list[Json], after: list[Json], budget: Budget) -> dict[s
     rest = zip((j for j in range(len(after)) if j not in arrived), (i for i in range(len(before)) if i not in left),
                strict=True)  # fmt: skip
     return {str(j): str(i) for j, i in [*pairs.items(), *rest]}
-
-
-def _note(places: Place, origin: Cause, origins: dict[str, Cause]) -> None:
-    for path in _leaf_paths(places):
-        origins[path] = origin
 
 
 def _leaf_paths(places: Place) -> Iterator[str]:

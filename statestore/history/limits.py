@@ -13,6 +13,8 @@ ORDERED_ROWS: Final = 50
 ORDERED_BYTES: Final = 16 * 1024 * 1024
 # A state with more leaves is blamed branch by branch.
 BLAMED_LEAVES: Final = 20_000
+# Places of removed items that are kept with it, those of the newest steps.
+SEAMS: Final = 500
 BLAME_CACHE_SECONDS: Final = 24 * 3600
 # The effort (`jsondiff.budget.Budget`) of comparing two neighbouring states.
 COMPARISON_UNITS: Final = 300_000

@@ -19,6 +19,7 @@ from statestore.history import moments
 from statestore.jsondiff.parsing import NotJson
 from statestore.models.agents import in_order
 from statestore.views.access import agent_or_404, past_or_404, require, require_viewer, scope, store
+from statestore.views.conversation import ConversationView
 from statestore.views.diagnosis import diagnosis
 from statestore.views.htmx import render_live, render_page
 from statestore.views.json_links import json_twin
@@ -107,18 +108,20 @@ def agent_detail(request: HttpRequest, agent_id: RowId) -> HttpResponse:
     }
     # A conversation has the page to itself.
     if state.conversation:
-        state.conversation.causes = _causes(agent, state.conversation.path)
+        _explain(state.conversation, agent)
     else:
         context |= _beside(request, agent, seen)
     return render_page(request, "agents/detail.html", context)
 
 
-def _causes(agent: models.AgentState, path: str) -> dict[str, history.Cause]:
-    """Return what set each message of a list; nothing of a state that is too large to be blamed."""
+def _explain(conversation: ConversationView, agent: models.AgentState) -> None:
+    """Add what set each message, and what removed others; nothing of a state that is too large to be blamed."""
     try:
-        return history.blame(agent).newest_below(path)
+        found = history.blame(agent)
     except (ValidationError, NotJson):
-        return {}
+        return
+    conversation.causes = found.newest_below(conversation.path)
+    conversation.seams = [seam for seam in found.seams if seam.path == conversation.path]
 
 
 def _beside(request: HttpRequest, agent: models.AgentState, seen: Scope) -> dict[str, object]:

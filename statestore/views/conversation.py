@@ -1,6 +1,7 @@
 """A conversation as pages show it: turns whose long texts are folded or cut. Texts only; no link is followed."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Final
@@ -11,7 +12,7 @@ from statestore import conversations
 from statestore.conversations import Exchange, Media, Role, Text, Thinking, Turn
 from statestore.conversations.messages import Part
 from statestore.db.fields import text_bytes
-from statestore.history import Cause
+from statestore.history import Cause, Seam
 from statestore.jsondiff import parsing
 from statestore.jsondiff.parsing import Json
 from statestore.views.formatting import line, size
@@ -77,6 +78,24 @@ class ShownTurn:
     alike: tuple["ShownTurn", ...] = ()
     times: int = 0
     cause: Cause | None = None
+    seam: "ShownSeam | None" = None
+
+
+@dataclass(frozen=True, slots=True)
+class ShownSeam:
+    """Messages that steps removed at one place, and the step that removed most of them: how many, and which."""
+
+    count: int
+    most: int
+    cause: Cause
+
+    @classmethod
+    def of(cls, seams: Sequence[Seam]) -> "ShownSeam | None":
+        """Return the seams of one place, the newest first, as one; None for none."""
+        largest = max(seams, key=lambda seam: seam.count, default=None)
+        if largest is None:
+            return None
+        return cls(sum(seam.count for seam in seams), largest.count, largest.cause)
 
 
 class ConversationView:
@@ -86,6 +105,8 @@ class ConversationView:
         self.lists = lists
         # What set each message, by its position; known of an agent's present state alone.
         self.causes: dict[str, Cause] = {}
+        # Where messages were removed from this list, likewise.
+        self.seams: list[Seam] = []
         self.list = next((one for one in lists if one.path == asked.get("messages")), lists[0])
         self.find = str(asked.get("find") or "").strip()
         self._until = asked.get("until")
@@ -103,8 +124,24 @@ class ConversationView:
     @cached_property
     def turns(self) -> list[ShownTurn]:
         """The rows, oldest first."""
-        found = conversations.found(self.list.items, self.find) if self.find else self.page.turns
-        return [replace(shown(turn, self.path), cause=self._cause(turn)) for turn in found]
+        if self.find:
+            found = conversations.found(self.list.items, self.find)
+            return [replace(shown(turn, self.path), cause=self._cause(turn)) for turn in found]
+        turns = self.page.turns
+        begins = [turn.first for turn in turns[:1]] + [turn.last + 1 for turn in turns]
+        return [
+            replace(shown(turn, self.path), cause=self._cause(turn), seam=self._seam(begin, turn.last))
+            for begin, turn in zip(begins, turns, strict=False)
+        ]
+
+    @cached_property
+    def last_seam(self) -> ShownSeam | None:
+        """What was removed behind the newest message."""
+        return None if self.find or self.page.later else self._seam(len(self.list.items), len(self.list.items))
+
+    def _seam(self, first: int, last: int) -> ShownSeam | None:
+        """Return what was removed before the messages from one position to another, or between them."""
+        return ShownSeam.of([seam for seam in self.seams if first <= seam.at <= last])
 
     def _cause(self, turn: Turn) -> Cause | None:
         if not self.causes:

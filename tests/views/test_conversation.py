@@ -257,3 +257,36 @@ def test_a_conversation_of_another_moment_claims_nothing(viewer: Client):
     snapshot = make_snapshot(agent, {"messages": [{"role": "user", "content": "go"}]})
     page = viewer.get(f"/snapshots/{snapshot.pk}/?view=conversation")
     assert [turn.cause for turn in page.context["state"].conversation.turns] == [None]
+
+
+def test_a_conversation_says_where_messages_were_removed_and_by_what(viewer: Client):
+    said = [{"role": "user", "content": f"{word} please"} for word in ("lex", "parse", "bind", "link", "run")]
+    make_agent("a", state={"messages": [said[0], said[4]]})
+    transition = make_transition("a", {"messages": said}, {"messages": [said[0], said[4]]}, reason="<b>compacted</b>")
+    html = page(viewer)
+    seam = re.findall(r'<p class="seam">(.*?)</p>', html)
+    assert len(seam) == 1
+    assert "3 messages removed here by" in seam[0]
+    assert f'href="/transitions/{transition.pk}/"' in seam[0]
+    assert "&lt;b&gt;compacted&lt;/b&gt;" in seam[0]
+    assert html.index("lex please") < html.index("removed here") < html.index("run please")
+    assert "removed here" not in page(viewer, "/agents/a/?view=conversation&find=please")
+
+
+def test_what_was_removed_at_the_end_stands_below_the_last_message(viewer: Client):
+    said = [{"role": "user", "content": f"{word} please"} for word in ("lex", "parse")]
+    make_agent("a", state={"messages": said[:1]})
+    make_transition("a", {"messages": said}, {"messages": said[:1]}, reason="cut")
+    html = page(viewer)
+    assert html.index("lex please") < html.index("1 message removed here by")
+
+
+def test_of_many_changes_that_removed_messages_at_one_place_the_largest_is_named(viewer: Client):
+    said = [{"role": "user", "content": f"{word} please"} for word in ("lex", "parse", "bind", "link", "run")]
+    make_agent("a", state={"messages": said[4:]})
+    make_transition("a", {"messages": said}, {"messages": said[1:]}, reason="window", timestamp=NOW)
+    make_transition("a", {"messages": said[1:]}, {"messages": said[3:]}, reason="compacted", timestamp=NOW + 1)
+    make_transition("a", {"messages": said[3:]}, {"messages": said[4:]}, reason="window", timestamp=NOW + 2)
+    seam = re.search(r'<p class="seam">.*?</p>', page(viewer))
+    assert seam is not None
+    assert turns(f'<li class="turn">{seam[0]}</li>')[0].startswith("4 messages removed here, 2 of them by compacted")
