@@ -10,6 +10,7 @@ from django.utils.http import urlencode
 from statestore.access import rights
 from statestore.db.ids import to_address, url_of
 from statestore.models import AgentState
+from statestore.search import Term
 from statestore.views.formatting import visible
 
 # Searches of events and sessions take no longer ones.
@@ -40,9 +41,15 @@ def _tabs(agent_id: str) -> Iterator[tuple[AgentPage, str]]:
     yield AgentPage("blame", "Blame", url_of("blame", agent_id)), "view_agentstate"
     yield AgentPage("bisect", "Bisect", url_of("bisect", agent_id)), "view_agentstate"
     yield AgentPage("compare", "Compare", compare), "view_agentstate"
-    yield AgentPage("events", "Events", f"{reverse('events')}?{urlencode({'actor': wanted})}"), "view_event"
+    yield AgentPage("events", "Events", events_url(agent_id)), "view_event"
     yield AgentPage("sessions", "Sessions", f"{reverse('sessions')}?{urlencode({'agent': wanted})}"), "view_session"
     yield AgentPage("fork", "Forks", url_of("fork", agent_id)), "restore_agent"
+
+
+def events_url(agent_id: str) -> str:
+    """Return the address of an agent's events: by itself, and by users, tools and others in its sessions."""
+    wanted = visible(agent_id[:_ID_CHARACTERS])
+    return f"{reverse('events')}?{urlencode({'q': str(Term('agent', wanted))})}"
 
 
 def actions(agent: AgentState, user: Any) -> list[AgentPage]:

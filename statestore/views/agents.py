@@ -19,6 +19,7 @@ from statestore.history import moments
 from statestore.jsondiff.parsing import NotJson
 from statestore.models.agents import in_order
 from statestore.views.access import agent_or_404, past_or_404, require, require_viewer, scope, store
+from statestore.views.agent_pages import events_url
 from statestore.views.conversation import ConversationView
 from statestore.views.diagnosis import diagnosis
 from statestore.views.htmx import render_live, render_page
@@ -130,6 +131,7 @@ def _beside(request: HttpRequest, agent: models.AgentState, seen: Scope) -> dict
     return _timeline(request, agent) | {
         "diagnosis": None if agent.is_deleted else diagnosis(agent),
         "metadata": StateView(agent.metadata, name="metadata"),
+        "events_url": events_url(agent.agent_id),
         "events": history.latest_events(agent.agent_id, SIDE_ROWS),
         "tasks": seen.tasks().assigned_to(agent.agent_id).last_changed_first()[:SIDE_ROWS],
         "sessions": seen.sessions().of_agent(agent.agent_id).newest_first()[:SIDE_ROWS],

@@ -285,10 +285,13 @@ def test_the_tabs_of_an_agent_lead_to_its_events_and_sessions(viewer: Client):
     make_session(agent, id="of-it")
     make_session("other", id="of-another")
     make_event(actor_id="a b/1", content="said by it")
+    make_event(actor_type="User", actor_id="ada", session_id="of-it", content="said to it")
     html = viewer.get(agent.get_absolute_url()).content.decode()
     tabs = html.partition('aria-label="Agent pages"')[2].partition("</nav>")[0]
     links = {name: unescape(href) for href, name in re.findall(r'href="([^"]+)"[^>]*>([A-Z]\w+)</a', tabs)}
-    assert "said by it" in viewer.get(links["Events"], follow=True).content.decode()
+    events = viewer.get(links["Events"], follow=True).content.decode()
+    assert "said by it" in events
+    assert "said to it" in events
     listed = viewer.get(links["Sessions"]).content.decode()
     assert "of-it" in listed
     assert "of-another" not in listed
