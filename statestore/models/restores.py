@@ -6,7 +6,7 @@ from django.db import models
 from django.db.models import BooleanField, Exists, ExpressionWrapper, OuterRef, Q, Subquery
 
 from statestore.db.fields import LenientText, UnixSeconds
-from statestore.db.ids import url_of
+from statestore.db.ids import to_address, url_of
 from statestore.models.agents import AgentState
 from statestore.models.querysets import AddressedQuerySet, Intervals, counted
 from statestore.models.rows import new_id
@@ -82,6 +82,11 @@ class Restore(models.Model):
 
     def get_absolute_url(self) -> str:
         return url_of("restore", self.pk)
+
+    @property
+    def safety_moment(self) -> str:
+        """The state before, which the safety snapshot holds, in the grammar of moments.py."""
+        return f"snapshot:{to_address(self.safety_snapshot_id)}"
 
     @property
     def has_created(self) -> bool:

@@ -180,13 +180,21 @@ def _write_agent(agent: models.AgentState, planned: RestorePlan, new_status: str
 
 
 def _words(planned: RestorePlan, reason: str, undoes: models.Restore | None) -> str:
-    what = "undo of a restore" if undoes else f"{_VERBS.get(planned.kind, 'restored to')} {readable(planned.label)}"
+    what = _undone(undoes) if undoes else f"{_VERBS.get(planned.kind, 'restored to')} {readable(planned.label)}"
     return f"{what} — {reason}" if reason else what
 
 
 def _safety_words(planned: RestorePlan, reason: str, undoes: models.Restore | None) -> str:
-    what = "undo of a restore" if undoes else f"{_NOUNS.get(planned.kind, 'restore to')} {readable(planned.label)}"
+    what = _undone(undoes) if undoes else f"{_NOUNS.get(planned.kind, 'restore to')} {readable(planned.label)}"
     return f"{SAFETY_DESCRIPTION} {what}" + (f" — {reason}" if reason else "")
+
+
+def _undone(restored: models.Restore) -> str:
+    """Return the words for an undo: what its restore did, as the transition of that one says."""
+    using = restored._state.db
+    done = models.Transition.objects.using(using).filter(pk=restored.transition_id).values_list("reason", flat=True)
+    reason = str(done.first() or "")
+    return f"undo: {readable(reason[:200])}" if reason else "undo of a restore"
 
 
 def _prove(restored: models.Restore, planned: RestorePlan) -> None:

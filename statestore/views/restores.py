@@ -54,7 +54,9 @@ def restore_detail(request: HttpRequest, restore_id: RowId) -> HttpResponse:
     context: dict[str, object] = {
         "place": "restores",
         "restore": done,
-        "moment_names": moment_names(request, [row.moment for row in (done, undoes) if row is not None]),
+        "moment_names": moment_names(
+            request, [done.safety_moment, *(row.moment for row in (done, undoes) if row is not None)]
+        ),
         "agent": agent,
         "etag": agent.etag() if agent else models.GONE_ETAG,
         "standing": standing,

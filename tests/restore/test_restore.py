@@ -97,6 +97,19 @@ def test_undo_puts_back_what_was_overwritten_and_undo_of_undo_redoes_it():
     assert agent.state_data == snapshot.state_data
 
 
+def test_the_undo_says_what_it_undid():
+    agent = make_agent("coder", state={"step": 9})
+    snapshot = make_snapshot(agent, {"step": 1}, description="before refactor")
+    done = restore.apply(restore.plan("coder", f"snapshot:{snapshot.pk}"), by=ADA)
+    undone = restore.undo(done, by=ADA, reason="not that one")
+    reasons = dict(models.Transition.objects.values_list("pk", "reason"))
+    assert reasons[done.transition_id] == "restored to snapshot “before refactor”"
+    assert reasons[undone.transition_id] == "undo: restored to snapshot “before refactor” — not that one"
+    models.Transition.objects.filter(pk=undone.transition_id).delete()
+    again = restore.undo(undone, by=ADA)
+    assert models.Transition.objects.get(pk=again.transition_id).reason == "undo of a restore"
+
+
 def test_undo_refuses_an_agent_that_moved():
     agent = make_agent(state={"step": 9})
     snapshot = make_snapshot(agent, {"step": 1})

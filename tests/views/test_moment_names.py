@@ -33,6 +33,12 @@ def test_a_restore_names_its_snapshot_by_its_description(operator: Client, resto
         assert restored.moment.partition(":")[2][:6] not in text.partition("Proof")[0], page
 
 
+def test_the_safety_snapshot_is_named_too(operator: Client, restored: models.Restore):
+    proof = text_of(operator.get(restored.get_absolute_url())).partition("Proof")[2]
+    assert "snapshot “Safety snapshot before restore to" in proof
+    assert restored.safety_snapshot_id[:6] not in proof
+
+
 def test_a_snapshot_without_a_description_is_named_by_its_time(operator: Client):
     agent = make_agent("coder", state={"step": 2})
     snapshot = make_snapshot(agent, {"step": 1}, description=None, created_at=NOW)
