@@ -171,6 +171,21 @@ def task_status(word: object) -> SafeString:
     )
 
 
+SESSION_STATUSES: Final = {"active": ("●", "running"), "completed": ("✓", "completed"), "failed": ("✕", "failed")}
+
+
+@register.simple_tag
+def session_status(word: object) -> SafeString:
+    """Return the badge of a session's status, in the looks of agents' statuses; others have no sign."""
+    sign, look = SESSION_STATUSES.get(str(word), ("", "idle"))
+    return format_html(
+        '<span class="badge" data-status="{}"><span aria-hidden="true">{}</span><span class="word">{}</span></span>',
+        look,
+        sign,
+        line(word, 40) or "(empty)",
+    )
+
+
 @register.simple_tag
 def chip(value: object, length: int = 28) -> SafeString:
     """Return an id in monospace, shortened in the middle, with a button that copies all of it."""

@@ -36,10 +36,15 @@ from statestore.views.json_links import json_twin
 def session_list(request: HttpRequest) -> HttpResponse:
     """Show all sessions, recorded or known from their events alone, by last event, newest first."""
     form = SessionFilterForm(request.GET)
-    context: dict[str, object] = {"place": "sessions", "form": form}
+    context: dict[str, object] = {"place": "sessions", "form": form, "statuses": _statuses(form.data.get("status", ""))}
     if form.is_valid():
         context["page"] = form.sessions(scope(request))
     return render_live(request, "sessions/list.html", context, fragment="sessions/_rows.html")
+
+
+def _statuses(asked: str) -> list[str]:
+    """Return the statuses to choose from: the usual ones, and another one that is asked for."""
+    return list(dict.fromkeys([*models.SessionStatus.values, sessions.NOT_RECORDED, *filter(None, [asked])]))
 
 
 @dataclass(frozen=True, slots=True)

@@ -168,6 +168,20 @@ def test_the_list_is_narrowed_by_id_and_status(viewer: Client):
     assert names(viewer, status="not recorded") == ["build_2", "Build-1"]
 
 
+def test_statuses_are_chosen_from_a_list_that_keeps_another_one(viewer: Client):
+    make_session("a", id="s-failed", status="failed")
+    make_session("a", id="s-odd", status="<paused>")
+    html = viewer.get("/sessions/?status=<paused>").content.decode()
+    choices = re.findall(r"<option\s+value=\"([^\"]*)\"\s*(selected)?", html)
+    assert choices == [
+        ("", ""), ("active", ""), ("completed", ""), ("failed", ""), ("not recorded", ""),
+        ("&lt;paused&gt;", "selected"),
+    ]  # fmt: skip
+    assert "s-odd" in html
+    assert "s-failed" not in html
+    assert 'class="badge" data-status="failed"' in viewer.get("/sessions/").content.decode()
+
+
 def test_where_there_are_too_many_to_sort_the_others_are_on_lists_of_their_own(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(session_limits, "WALKED_SESSIONS", 3)
     for number in range(7):
