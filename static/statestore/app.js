@@ -112,6 +112,13 @@ document.addEventListener("keydown", (event) => {
   else if (event.key === "k") moveRow(-1);
 });
 
+// A task stands in sight in the graph of its dependencies.
+for (const here of document.querySelectorAll(".graph [aria-current]")) {
+  const graph = here.closest(".graph");
+  const distance = here.getBoundingClientRect().right - graph.getBoundingClientRect().right;
+  if (distance > 0) graph.scrollLeft += distance + 16;
+}
+
 // Nothing that fails may fail silently.
 document.addEventListener("htmx:responseError", (event) => say(`The server answered ${event.detail.xhr.status}.`));
 document.addEventListener("htmx:sendError", () => say("The server cannot be reached."));
