@@ -30,7 +30,9 @@ class BranchForm(CheckedForm):
 class OfAgentForm(PageForm):
     """A list that can be narrowed to one agent, by its address or its id."""
 
-    agent = forms.CharField(required=False, max_length=4000, widget=AgentInput({"placeholder": "Agent id…"}))
+    agent = forms.CharField(
+        required=False, max_length=4000, widget=AgentInput({"placeholder": "Agent id…", "size": "14"})
+    )
 
     def clean_agent(self) -> str:
         """Return the id that an address names; what begins as none does is an id as people see it."""

@@ -298,8 +298,8 @@ def growth(before: object, after: Any) -> SafeString | str:
 
 
 @register.simple_tag(takes_context=True)
-def moment_link(context: Context, text: object) -> SafeString | str:
-    """Return a moment in words, with a link to the snapshot or the transition that it names.
+def moment_link(context: Context, text: object, is_link: bool = True) -> SafeString | str:
+    """Return a moment in words, with a link to the snapshot or the transition that it names, or without.
 
     It is called what `moment_names` of the page says; otherwise, by its id.
     """
@@ -322,7 +322,9 @@ def moment_link(context: Context, text: object) -> SafeString | str:
         shown: str = middle(row_id, 16) if isinstance(row_id, str) else "(long id)"
     else:
         shown = format_html("“{}”", line(name.text, 60)) if name.text else format_html("of {}", when(name.at, False))
-    return format_html('{}<a href="{}">{} {}</a>', before, url_of(noun, row_id), noun, shown)
+    words = format_html("{} {}", noun, shown)
+    linked = format_html('<a href="{}">{}</a>', url_of(noun, row_id), words) if is_link else words
+    return format_html("{}{}", before, linked)
 
 
 @register.simple_tag(takes_context=True)

@@ -13,6 +13,7 @@ from statestore.operations import doctor
 from statestore.views.access import require_viewer, scope
 from statestore.views.htmx import render_page
 from statestore.views.json_links import json_twin
+from statestore.views.moment_names import moment_names
 from statestore.views.svg import activity
 
 ROWS = 8
@@ -27,6 +28,7 @@ def overview(request: HttpRequest) -> HttpResponse:
     now = models.now()
     seen, range_name = scope(request), OverviewForm(request.GET).checked["range"] or "day"
     recent = seen.agents().walked().without_state().with_last_reason()
+    restores = list(seen.restores().newest_first().with_standing().with_undo()[:ROWS])
     context = {
         "place": "overview",
         "counts": in_order(seen.agents().alive().counts_by_status()),
@@ -38,7 +40,8 @@ def overview(request: HttpRequest) -> HttpResponse:
         "ranges": [(name, label, f"?range={name}") for name, label, _, _ in activity.RANGES],
         # They concern the whole store, and name its files and agents.
         "findings": doctor.troubles() if seen.is_unrestricted else [],
-        "restores": seen.restores().newest_first().with_standing()[:ROWS],
+        "restores": restores,
+        "moment_names": moment_names(request, (row.moment for row in restores)),
         "expiring": seen.snapshots()
         .expiring_between(now, now + WEEK_SECONDS)
         .without_state()

@@ -7,7 +7,7 @@ import pytest
 from django.contrib.auth.models import Permission, User
 from django.test import Client
 
-from statestore import models
+from statestore import models, restore
 from statestore.access.audit import Actor
 from statestore.store import StateStore
 from tests.builders import NOW, make_agent, make_snapshot, make_transition
@@ -75,3 +75,11 @@ def test_who_may_not_see_snapshots_does_not_read_their_descriptions(client: Clie
     page = client.get("/restores/")
     assert page.status_code == 200
     assert "refactor" not in text_of(page)
+
+
+def test_the_overview_says_what_was_restored_and_what_was_undone(operator: Client, restored: models.Restore):
+    assert "to snapshot “before &lt;refactor&gt;” ● Active" in text_of(operator.get("/"))
+    restore.undo(restored, by=Actor("ada"))
+    text = text_of(operator.get("/"))
+    assert "to snapshot “before &lt;refactor&gt;” ○ Undone" in text
+    assert "(undo) ● Active" in text
