@@ -11,6 +11,7 @@ from statestore.conversations import alike
 from statestore.db.routers import store_alias
 from statestore.history import limits
 from statestore.models.agents import ACTIVE
+from statestore.models.restores import RestoreQuerySet
 from statestore.models.transitions import TransitionQuerySet
 
 
@@ -71,7 +72,8 @@ def diagnose(agent: models.AgentState, *, silent_since: int, using: str | None =
     growth, is_unchanged = _growth(newest), _is_unchanged(rows, newest)
     if not (has_failed or is_silent or growth or is_unchanged):
         return None
-    read = list(rows[: limits.DIAGNOSED_TRANSITIONS])
+    known = list(rows[: limits.DIAGNOSED_TRANSITIONS])
+    read = _without_undone(known, models.Restore.objects.using(using).of_agent(agent.agent_id))
     run = _run(read)
     began = growth.first if growth and not has_failed else _before(run, read)
     began = began and rows.with_sizes().filter(pk=began.pk).first()
@@ -80,8 +82,20 @@ def diagnose(agent: models.AgentState, *, silent_since: int, using: str | None =
     earlier = snapshots if began is None else snapshots.until(began.timestamp - 1)
     return Diagnosis(
         has_failed, is_silent, is_unchanged, growth, read[0] if read else None, run, began,
-        earlier.with_size().newest_first().first(), len(read), snapshots[: limits.DIAGNOSED_TRANSITIONS].count(),
+        earlier.with_size().newest_first().first(), len(known), snapshots[: limits.DIAGNOSED_TRANSITIONS].count(),
     )  # fmt: skip
+
+
+def _without_undone(read: list[models.Transition], restores: RestoreQuerySet) -> list[models.Transition]:
+    """Return transitions without a restore and its undo at their end: the trouble is the one that was there before."""
+    newest = restores.filter(transition_id__in=[row.pk for row in read[: limits.UNDONE_TRANSITIONS]])
+    made = {row.transition_id: row for row in newest}
+    while len(read) > 1:
+        undo, undone = made.get(read[0].pk), made.get(read[1].pk)
+        if undo is None or undone is None or undo.undoes_id != undone.pk:
+            break
+        read = read[2:]
+    return read
 
 
 def _run(read: list[models.Transition]) -> Run | None:

@@ -13,6 +13,8 @@ ORDERED_ROWS: Final = 50
 ORDERED_BYTES: Final = 16 * 1024 * 1024
 # A state with more leaves is blamed branch by branch.
 BLAMED_LEAVES: Final = 20_000
+# Newest transitions among which restores and their undos are looked for, to leave them out of a diagnosis.
+UNDONE_TRANSITIONS: Final = 20
 # Places of removed items that are kept with it, those of the newest steps.
 SEAMS: Final = 500
 BLAME_CACHE_SECONDS: Final = 24 * 3600

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from statestore import history, models
+from statestore import history, models, restore
+from statestore.access.audit import Actor
 from statestore.history import limits
 from tests.builders import NOW, make_agent, make_snapshot, make_transition
 
@@ -106,3 +107,18 @@ def test_of_a_long_past_the_newest_transitions_are_read(monkeypatch: pytest.Monk
     monkeypatch.setattr(limits, "DIAGNOSED_TRANSITIONS", 3)
     found = diagnosed(failing(["well", *(f"error {number}" for number in range(5))]))
     assert (found.run.count, found.run.is_longer, found.began, found.transitions) == (3, True, None, 3)
+
+
+def test_a_restore_and_its_undo_are_left_out():
+    agent = failing(["all is well", "context lost", "tool error 1", "tool error 2"], state={"n": 4})
+    snapshot = make_snapshot(agent, {"n": 1}, created_at=NOW + 30, description="before")
+    by = Actor("ada")
+    for _ in range(2):
+        restore.undo(restore.apply(restore.plan("a", f"snapshot:{snapshot.pk}"), by=by), by=by)
+    agent.refresh_from_db()
+    found = diagnosed(agent)
+    assert (found.run.count, found.began.reason) == (2, "context lost")
+    assert (found.snapshot.pk, found.transitions) == (snapshot.pk, 8)
+    again = restore.apply(restore.plan("a", f"snapshot:{snapshot.pk}"), by=by)
+    agent.refresh_from_db()
+    assert diagnosed(agent).began.pk == again.transition_id, "it stands"
