@@ -6,7 +6,8 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import OpenPage
-from tests.browser.story import Story
+from tests.browser.site import Site
+from tests.browser.story import Story, put_quiet_agent
 
 pytestmark = [pytest.mark.browser, pytest.mark.sqlite]
 
@@ -220,8 +221,9 @@ def test_enter_opens_the_row_and_tab_leaves_the_list(open_page: OpenPage):
     expect(page).to_have_url(re.compile(f"{address}$"))
 
 
-def test_the_first_restore_of_a_timeline_is_a_few_stops_away(open_page: OpenPage):
-    page = open_page("/agents/coder-2/timeline/")
+def test_the_first_restore_of_a_timeline_is_a_few_stops_away(open_page: OpenPage, site: Site):
+    put_quiet_agent(site, "keys-only")
+    page = open_page("/agents/keys-only/timeline/")
     page.keyboard.press("Tab")
     page.keyboard.press("Tab")
     expect(page.get_by_role("link", name="Skip to the list")).to_be_focused()
