@@ -182,7 +182,9 @@ class _Step:
             if then is None:
                 self._note(inner)
             else:
-                below = self._kept(_member(before, then), _member(after, part), inner, depth + 1)
+                older, newer = _member(before, then), _member(after, part)
+                # Neighbouring states share the objects of what did not change.
+                below = inner if older is newer else self._kept(older, newer, inner, depth + 1)
             if below is not None and then is not None:
                 kept[then] = below
         return kept or None

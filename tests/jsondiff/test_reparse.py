@@ -2,6 +2,7 @@
 
 import json
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from hypothesis import example, given
@@ -35,9 +36,12 @@ def outcome(parse: Any, text: str) -> tuple[str, object]:
 
 
 def check(texts: list[str]) -> None:
-    parser = NeighbourParser()
-    for text in texts:
-        assert outcome(parser.parse, text) == outcome(parsing.parse, text), text
+    """Compare each text's outcome with its own, also where texts of few members share their beginning and end."""
+    for few in (0, reparse._FEW):
+        parser = NeighbourParser()
+        with patch.object(reparse, "_FEW", few):
+            for text in texts:
+                assert outcome(parser.parse, text) == outcome(parsing.parse, text), text
 
 
 @thoroughly
@@ -104,6 +108,23 @@ def test_members_that_did_not_change_are_not_parsed_again(monkeypatch: pytest.Mo
     assert parsed == ['{"step": 3}', '{"n": 50}']
     assert after["tools"] is before["tools"]
     assert (len(after["messages"]), after["messages"][0] is before["messages"][0]) == (51, True)
+
+
+def test_members_of_a_common_beginning_and_end_are_not_looked_at_one_by_one(monkeypatch: pytest.MonkeyPatch):
+    looked_at: list[str] = []
+
+    def key(text: str, place: int) -> tuple[str, int]:
+        found, start = real(text, place)
+        looked_at.append(found)
+        return found, start
+
+    real, parser = reparse._key, NeighbourParser()
+    state = {f"group {n}": [n] for n in range(40)}
+    before: Any = parser.parse(json.dumps(state))
+    monkeypatch.setattr(reparse, "_key", key)
+    after: Any = parser.parse(json.dumps(state | {"group 7": ["other"]}))
+    assert looked_at == ["group 7"]
+    assert after["group 39"] is before["group 39"]
 
 
 def _unseen(parsed: list[str], real: Any, text: str) -> Any:
