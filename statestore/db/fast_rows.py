@@ -5,8 +5,10 @@ SQLite used 0.5. Values are read through the same fields. What is not a plain te
 a field would have to prepare, and what one of the databases cannot bind as it is, goes through the ORM.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import closing
 from functools import cache
+from operator import attrgetter
 from typing import Any, NamedTuple, TypeVar
 
 from django.db import connections
@@ -30,9 +32,7 @@ def find(model: type[Row], using: str, *, lock: bool = False, **values: object) 
         return (rows.select_for_update() if lock else rows).filter(**values).first()
     fields, sql = _select(model, using, _conditions(values), lock)
     connection = connections[using]
-    with connection.cursor() as cursor:
-        cursor.execute(sql, _bound(values))
-        found = cursor.fetchone()
+    found = _run(connection, sql, _bound(values), _first)
     return _row(model, connection, fields, found) if found else None
 
 
@@ -40,9 +40,7 @@ def find_with(model: type[Row], using: str, related: str, column: str, value: st
     """Return the row with a plain text in a column, and with it what its foreign key names; None without one."""
     fields, related_model, other_fields, sql = _join(model, using, related, column)
     connection = connections[using]
-    with connection.cursor() as cursor:
-        cursor.execute(sql, [value])
-        values = cursor.fetchone()
+    values = _run(connection, sql, [value], _first)
     if not values:
         return None
     row = _row(model, connection, fields, values[: len(fields.names)])
@@ -54,9 +52,7 @@ def exists(model: type[Model], using: str, **values: object) -> bool:
     """Return whether there is a row with some values by column; None stands for NULL."""
     if not _are_plain(model, values):
         return _rows(model, using).filter(**values).exists()
-    with connections[using].cursor() as cursor:
-        cursor.execute(_exists(model, using, _conditions(values)), _bound(values))
-        return cursor.fetchone() is not None
+    return _run(connections[using], _exists(model, using, _conditions(values)), _bound(values), _first) is not None
 
 
 # Write
@@ -71,10 +67,14 @@ def insert(row: Model, using: str) -> None:
         row.save(using=using, force_insert=True)
         return
     connection = connections[using]
-    with connection.cursor() as cursor:
-        cursor.execute(_insert(model, using, is_keyed), list(values.values()))
-        if auto is not None and not is_keyed:
-            setattr(row, auto.attname, cursor.fetchone()[0] if _returns_keys(connection) else cursor.lastrowid)
+    made_key = _run(
+        connection,
+        _insert(model, using, is_keyed),
+        list(values.values()),
+        _returned_key if _returns_keys(connection) else attrgetter("lastrowid"),
+    )
+    if auto is not None and not is_keyed:
+        setattr(row, auto.attname, made_key)
     row._state.adding, row._state.db = False, using
 
 
@@ -87,10 +87,9 @@ def update(row: Model, using: str, names: Iterable[str]) -> None:
     if not _are_plain(type(row), {**values, str(row._meta.pk.attname): row.pk}):
         row.save(using=using, force_update=True, update_fields=written)
         return
-    with connections[using].cursor() as cursor:
-        cursor.execute(_update(type(row), using, written), [*values.values(), row.pk])
-        if cursor.rowcount != 1:
-            raise DatabaseError("An update did not affect any row")
+    sql = _update(type(row), using, written)
+    if _run(connections[using], sql, [*values.values(), row.pk], attrgetter("rowcount")) != 1:
+        raise DatabaseError("An update did not affect any row")
 
 
 def delete(model: type[Model], using: str, **values: object) -> None:
@@ -98,8 +97,37 @@ def delete(model: type[Model], using: str, **values: object) -> None:
     if not _are_plain(model, values):
         _rows(model, using).filter(**values).delete()
         return
-    with connections[using].cursor() as cursor:
-        cursor.execute(_delete(model, using, _conditions(values)), _bound(values))
+    _run(connections[using], _delete(model, using, _conditions(values)), _bound(values), attrgetter("rowcount"))
+
+
+# Run
+
+
+def _run(connection: BaseDatabaseWrapper, sql: str, values: list[Any], read: Callable[[Any], Any]) -> Any:
+    """Run a statement, and return what `read` takes from its cursor.
+
+    With the same checks as Django's cursor, but on the driver's: to make and call Django's takes longer than most
+    statements. What observes statements, such as a test that counts them, gets Django's.
+    """
+    connection.close_if_health_check_failed()
+    connection.ensure_connection()
+    if connection.execute_wrappers or connection.queries_logged:
+        with connection.cursor() as observed:
+            observed.execute(sql, values)
+            return read(observed)
+    connection.validate_thread_sharing()
+    connection.validate_no_broken_transaction()
+    with connection.wrap_database_errors, closing(connection.create_cursor()) as cursor:
+        cursor.execute(sql, values)
+        return read(cursor)
+
+
+def _first(cursor: Any) -> Any:
+    return cursor.fetchone()
+
+
+def _returned_key(cursor: Any) -> Any:
+    return cursor.fetchone()[0] if cursor.description else None  # Without a RETURNING clause there is no row.
 
 
 # Which values need no field to prepare them

@@ -85,13 +85,12 @@ def _agent_as_planned(planned: RestorePlan) -> tuple[models.AgentState, str]:
 
     Raises Moved, and NotFound.
     """
-    agents = models.AgentState.objects.using(planned.using)
-    agent_id = planned.agent.agent_id
-    if planned.expected_etag == models.GONE_ETAG and not agents.filter(agent_id=agent_id).exists():
-        if agents.filter(key=agent_id).exists():
+    using, agent_id = planned.using, planned.agent.agent_id
+    if planned.expected_etag == models.GONE_ETAG and not fast_rows.exists(models.AgentState, using, agent_id=agent_id):
+        if fast_rows.exists(models.AgentState, using, key=agent_id):
             raise Conflict("Another agent has this agent's id as its key. Nothing was written. Fork to another id.")
         return models.AgentState.gone(agent_id), ""
-    agent = agent_now(agent_id, planned.using, lock=True)
+    agent = agent_now(agent_id, using, lock=True)
     etag = agent.etag()
     etags.expect_etag(etag, planned.expected_etag, MOVED)
     return agent, etag

@@ -42,8 +42,7 @@ BOUNDS: Final = (
     Bound("load a state of 11 KB", "median", 0.4),
     Bound("restore_snapshot, 11 KB", "saves", 8),
     Bound("restore_snapshot, 11 KB", "median", 2.5),
-    # Two calls, which read the agent twice and parse both states for a warning.
-    Bound("restore, 11 KB: plan with warnings, then apply", "saves", 12),
+    Bound("restore, 11 KB: plan with warnings, then apply", "saves", 8),
     Bound("restore, 11 KB: plan with warnings, then apply", "median", 2.5),
     Bound("fleet: restore, for each agent", "median", 2),
     Bound("fleet: undo, for each agent", "median", 2),

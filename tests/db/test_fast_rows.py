@@ -1,9 +1,10 @@
 """Rows by statements compiled once: they store and read what the ORM would, whatever it is."""
 
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
-from django.db import connections, transaction
+from django.db import IntegrityError, connections, transaction
 from django.db.models import Model
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -137,3 +138,34 @@ def test_an_update_of_a_row_that_is_gone_is_an_error():
         agent.key = key
         with pytest.raises(StateStoreError, match="Nothing was changed"), translated_errors():
             fast_rows.update(agent, store_alias(), ["name"])
+
+
+def test_what_observes_statements_sees_those_of_fast_rows():
+    seen: list[str] = []
+
+    def note(execute: Any, sql: str, *how: Any) -> Any:
+        seen.append(sql.split()[0])
+        return execute(sql, *how)
+
+    with connections[store_alias()].execute_wrapper(note):
+        task = make_task()
+        fast_rows.insert(models.Task(title="t", created_at=NOW, updated_at=NOW), store_alias())
+        fast_rows.find(models.Task, store_alias(), id=task.pk)
+    assert seen[-2:] == ["INSERT", "SELECT"]
+
+
+@pytest.mark.parametrize("is_observed", [False, True])
+def test_a_broken_transaction_takes_no_more_statements(is_observed: bool):
+    connection = connections[store_alias()]
+    observed = connection.execute_wrapper(lambda execute, *how: execute(*how)) if is_observed else nullcontext()
+    with observed, transaction.atomic(using=store_alias()):
+        transaction.set_rollback(True, using=store_alias())
+        connection.needs_rollback = True
+        with pytest.raises(transaction.TransactionManagementError):
+            fast_rows.exists(models.Task, store_alias(), id="x")
+
+
+def test_errors_of_the_driver_are_those_of_django():
+    task = make_task()
+    with pytest.raises(IntegrityError), transaction.atomic(using=store_alias()):
+        fast_rows.insert(models.Task(id=task.pk, title="t", created_at=NOW, updated_at=NOW), store_alias())
