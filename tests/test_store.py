@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from asgiref.sync import sync_to_async
 from django.db import connection, connections
+from django.test.utils import CaptureQueriesContext
 
 from statestore import models
 from statestore.db.routers import store_alias
@@ -240,6 +241,15 @@ def test_a_task_is_saved_fetched_and_listed_with_its_edges(store: StateStore):
     assert not models.TaskDependency.objects.exists()
     assert {task.pk for task in store.get_tasks()} == {"t1", "t2"}
     assert store.get_task("t3") is None
+
+
+def test_a_new_task_takes_no_edges_away(store: StateStore):
+    with CaptureQueriesContext(connections[store_alias()]) as asked:
+        store.save_task({"title": "First"})
+    assert not [query["sql"] for query in asked if "task_dependencies" in query["sql"]]
+    with CaptureQueriesContext(connections[store_alias()]) as asked:
+        store.save_task({"id": "t1", "title": "Perhaps with edges of an earlier one"})
+    assert [query["sql"] for query in asked if "task_dependencies" in query["sql"]]
 
 
 def test_dependencies_in_a_circle_are_refused_with_the_circle(store: StateStore):

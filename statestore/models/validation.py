@@ -6,7 +6,7 @@ type, metadata that is not JSON. What is stored already may stay as it is, whate
 
 import json
 from collections.abc import Callable, Mapping
-from functools import partial
+from functools import cache, partial
 from typing import Any, Final
 
 from django.db.models import Field, IntegerField, Model
@@ -28,11 +28,10 @@ def check_columns(model: type[Model], columns: Mapping[str, object], *, kept: Mo
     Values that `kept`, the stored row, has already are not checked: they stay as they are.
     """
     for name, value in columns.items():
-        field = model._meta.get_field(name)
-        assert isinstance(field, Field)
-        if kept is not None and _is_same(getattr(kept, field.attname), value):
+        attribute, checked = _checked(model, name)
+        if kept is not None and _is_same(getattr(kept, attribute), value):
             continue
-        if reason := fault(field, value):
+        if reason := checked(value):
             kind = SerializationError if reason in _UNSTORABLE else ValidationError
             raise kind(f"The {name} {reason}. Nothing was changed.", field=name)
 
@@ -40,6 +39,14 @@ def check_columns(model: type[Model], columns: Mapping[str, object], *, kept: Mo
 def fault(field: Any, value: object) -> str:
     """Return what is wrong with a value for a column, as a predicate, or nothing."""
     return rule(field)(value)
+
+
+@cache
+def _checked(model: type[Model], name: str) -> tuple[str, Callable[[object], str]]:
+    """Return the attribute of a column, and the rule for its values."""
+    field = model._meta.get_field(name)
+    assert isinstance(field, Field)
+    return field.attname, rule(field)
 
 
 def rule(field: Any) -> Callable[[object], str]:
