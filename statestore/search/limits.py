@@ -33,6 +33,9 @@ SHOWN_LAG_SECONDS: Final = 2
 
 # Newest matches from which facets, histograms, completions and agents are taken.
 SAMPLED_EVENTS: Final = 3_000
+# Newest events, of which the list of sessions begins with the sessions; and how many of them may wait for the indexer.
+SESSION_EVENTS: Final = 20_000
+WAITING_EVENTS: Final = 500
 # Documents that are examined for this sample if filters reject most of them.
 SAMPLED_DOCUMENTS: Final = 10_000
 # Events that are read if no index narrows a query down.

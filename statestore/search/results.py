@@ -17,6 +17,7 @@ from statestore.search.facets import Facets
 from statestore.search.histogram import Histogram
 from statestore.search.hits import Hit, HitPage, events_of
 from statestore.search.query import Query
+from statestore.search.sessions import NewestSessions
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,3 +151,8 @@ def _neighbours(page: HitPage, shown: list[Hit], limit: int) -> tuple[str | None
         None if newer is None else str(replace(newer, backwards=True)),
         None if older is None else str(replace(older, backwards=False)),
     )
+
+
+def newest_sessions(number: int, *, using: str) -> NewestSessions | None:
+    """Return about so many sessions that had events last; None if no index can tell at once."""
+    return engine_for(using).newest_sessions(number)

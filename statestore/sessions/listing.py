@@ -1,7 +1,8 @@
 """All sessions, recorded or known from their events alone, ordered by their last event, newest first.
 
 The index of events by session and time is walked from one session to the next: one lookup per session, however many
-events it has.
+events it has. The first page, which is what most look at, begins with the sessions of the newest events instead, if the
+search index has them: it then takes as long for a hundred sessions as for a hundred thousand.
 """
 
 from collections.abc import Iterable, Iterator
@@ -11,7 +12,7 @@ from typing import Any, Final
 from django.db import connections
 from django.db.models import Max
 
-from statestore import models
+from statestore import models, search
 from statestore.db import pagination, vendor
 from statestore.db.errors import translated_errors
 from statestore.db.fields import LenientText, StoredBlob
@@ -115,6 +116,16 @@ WITH RECURSIVE step(n, id) AS (
     AND {in_sessions} AND ((SELECT id FROM edge) IS NULL OR sessions.id < (SELECT id FROM edge))
 )
 """
+# Of some ids, those that events name, and recorded sessions without events; only what is later than a second is kept.
+_NEWEST: Final = """
+WITH edge(id) AS (SELECT NULL), named(id) AS (VALUES {ids}), one(id, last) AS (
+    SELECT id, CAST((SELECT max(timestamp) FROM events WHERE session_id = named.id) AS BIGINT) FROM named
+    WHERE EXISTS (SELECT 1 FROM events WHERE session_id = named.id)
+    UNION ALL
+    SELECT id, CAST(coalesce(ended_at, started_at) AS BIGINT) FROM sessions
+    WHERE {later} AND NOT EXISTS (SELECT 1 FROM events WHERE session_id = sessions.id)
+)
+"""
 _OF_AGENT: Final = """
 AND id IN (
     SELECT session_id FROM (
@@ -143,10 +154,13 @@ def listed(
     """
     using = using or store_alias()
     backwards, key = _key(cursor)
-    sql = _Sql(using)
-    _walk(sql, beyond)
-    _page(sql, _Asked(text, status, agent), key, backwards, size + 1)
-    rows = sql.rows()
+    asked = _Asked(text, status, agent)
+    rows = None if cursor or beyond or asked != _Asked() else _newest(size + 1, using)
+    if rows is None:
+        sql = _Sql(using)
+        _walk(sql, beyond)
+        _page(sql, asked, key, backwards, size + 1)
+        rows = sql.rows()
     edge = rows[0][0] if rows else None
     sessions = [_found(*row[1:]) for row in rows if row[1] is not None]
     has_more, sessions = len(sessions) > size, sessions[:size]
@@ -195,9 +209,9 @@ def of_events(session_id: RowId, *, using: str) -> Listed | None:
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    text: str
-    status: str
-    agent: str
+    text: str = ""
+    status: str = ""
+    agent: str = ""
 
 
 def _key(cursor: str) -> tuple[bool, tuple[int, str] | None]:
@@ -218,6 +232,27 @@ def _id(raw: object) -> str:
     return StoredBlob(raw) if isinstance(raw, bytes) else str(raw)
 
 
+def _newest(limit: int, using: str) -> list[SqlRow] | None:
+    """Return the rows of the first page by the sessions of the newest events, or None if these may be others."""
+    newest = search.newest_sessions(limit * 2, using=using)
+    if newest is None or not newest.ids or _has_blobs(using):
+        return None
+    sql, after = _Sql(using), newest.after
+    places, bound = zip(*map(sql.text, sorted(newest.ids)), strict=True)
+    later = "1 = 1" if after is None else f"CAST(coalesce(ended_at, started_at) AS BIGINT) > {after}"
+    sql.add(_NEWEST.format(ids=", ".join(f"({place})" for place in places), later=later), *bound)
+    _page(sql, _Asked(), None, False, limit, after=after)
+    rows = sql.rows()
+    return rows if after is None or len(rows) == limit else None
+
+
+def _has_blobs(using: str) -> bool:
+    """Return whether a session's id is a blob, which the index does not tell from a text."""
+    sql = _Sql(using)
+    sql.add("SELECT EXISTS (SELECT 1 FROM events WHERE session_id >= x'')")
+    return bool(sql.rows()[0][0])
+
+
 def _walk(sql: _Sql, beyond: str) -> None:
     """Begin a statement with all sessions as `one`, and the end of the walk as `edge`."""
     if not beyond:
@@ -229,12 +264,16 @@ def _walk(sql: _Sql, beyond: str) -> None:
     sql.add(walk, bound, *[limits.WALKED_SESSIONS] * 3, bound)
 
 
-def _page(sql: _Sql, filters: _Asked, key: tuple[int, str] | None, backwards: bool, limit: int) -> None:
+def _page(
+    sql: _Sql, filters: _Asked, key: tuple[int, str] | None, backwards: bool, limit: int, *, after: int | None = None
+) -> None:
     """End the statement: the rows of one page, each after the edge, which is returned without rows too."""
     sort, beyond = ("ASC", ">") if backwards else ("DESC", "<")
     sql.add("SELECT edge.id, page.id, page.last, (SELECT CAST(min(timestamp) AS BIGINT) FROM events")
     sql.add("WHERE session_id = page.id) FROM edge LEFT JOIN (SELECT id, last FROM one WHERE 1 = 1")
     _narrow(sql, filters)
+    if after is not None:
+        sql.add("AND last > %s", after)
     if key is not None:
         place, bound = sql.text(key[1])
         sql.add(f"AND (last {beyond} %s OR (last = %s AND id {beyond} {place}))", key[0], key[0], bound)
