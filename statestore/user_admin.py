@@ -33,13 +33,13 @@ def _own_permissions(request: HttpRequest) -> QuerySet[Permission]:
     """Return the permissions that the acting user has, and so may give."""
     if _is_superuser(request):
         return Permission.objects.all()
-    names = {name.partition(".")[2] for name in request.user.get_all_permissions()}
-    candidates = Permission.objects.filter(codename__in=names).select_related("content_type")
-    return Permission.objects.filter(pk__in=[each.pk for each in candidates if _has(request, each)])
-
-
-def _has(request: HttpRequest, permission: Permission) -> bool:
-    return f"{permission.content_type.app_label}.{permission.codename}" in request.user.get_all_permissions()
+    own = request.user.get_all_permissions()
+    candidates = Permission.objects.filter(codename__in={name.partition(".")[2] for name in own})
+    named = (
+        (each.pk, f"{each.content_type.app_label}.{each.codename}")
+        for each in candidates.select_related("content_type")
+    )
+    return Permission.objects.filter(pk__in=[pk for pk, name in named if name in own])
 
 
 def _is_within(request: HttpRequest, user: User) -> bool:

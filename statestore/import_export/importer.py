@@ -77,7 +77,10 @@ def import_lines(source: Iterable[bytes], *, using: str, by: Actor, dry_run: boo
             digest.update(raw)
             continue
         if "end" in payload:
-            _finish(payload["end"], digest.hexdigest(), report)
+            end = payload["end"]
+            report.is_complete = isinstance(end, dict) and end.get("sha256") == digest.hexdigest()
+            if not report.is_complete:
+                report.problem = "The last line does not match the others: the export was modified."
             break
         digest.update(raw)
         found = _table(number, payload, report)
@@ -276,12 +279,6 @@ def _upsert_odd(table: Table, rows: list[_Row], using: str) -> None:
     names = [f.name for f in table.fields if f.column not in table.key_columns]
     unique = [f.name for f in table.fields if f.column in table.key_columns]
     table.model.objects.using(using).bulk_create(made, update_conflicts=True, unique_fields=unique, update_fields=names)
-
-
-def _finish(end: object, digest: str, report: Report) -> None:
-    report.is_complete = isinstance(end, dict) and end.get("sha256") == digest
-    if not report.is_complete:
-        report.problem = "The last line does not match the others: the export was modified."
 
 
 def _note(using: str, by: Actor, report: Report) -> None:

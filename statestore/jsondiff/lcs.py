@@ -37,7 +37,7 @@ def _match_shared(left: list[Hashable], right: list[Hashable], budget: Budget) -
     left_core, right_core = left[head:left_end], right[head:right_end]
     core = _longest(left_core, right_core, budget)
     if core is None:
-        core = _by_occurrence(left_core, right_core)
+        core = rising(pair_occurrences(enumerate(left_core), enumerate(right_core)))
     return [
         *((i, i) for i in range(head)),
         *((head + i, head + j) for i, j in core),
@@ -101,10 +101,6 @@ def _unrolled(run: _Run | None) -> list[Match]:
         run, x, y, length = run
         matches.extend((x + step, y + step) for step in reversed(range(length)))
     return matches[::-1]
-
-
-def _by_occurrence(left: list[Hashable], right: list[Hashable]) -> list[Match]:
-    return rising(pair_occurrences(enumerate(left), enumerate(right)))
 
 
 def pair_occurrences(left: Iterable[tuple[int, Hashable]], right: Iterable[tuple[int, Hashable]]) -> list[Match]:

@@ -110,9 +110,10 @@ def _write(
     safety = models.Snapshot(
         agent_id=agent.agent_id, state_data=outgoing, description=_safety_words(planned, reason, undoes), created_at=now
     )
+    status_metadata = {**models.status_change(status_before, status_after), "by": by.name} if status_after else None
     transition = models.Transition(
         agent_id=agent.agent_id, state_before=outgoing, state_after=planned.text, reason=words, timestamp=now,
-        metadata=_status_metadata(status_before, status_after, by) if status_after else None,
+        metadata=as_text(status_metadata) if status_metadata else None,
     )  # fmt: skip
     restored = models.Restore(
         id=planned.restore_id or models.new_id(),
@@ -152,10 +153,6 @@ def _write(
 def _new_status(agent: models.AgentState, planned: RestorePlan) -> str:
     """Return the status to set, or an empty text if the agent has it already or is to keep its own."""
     return planned.status if planned.status != agent.status and planned.kind != "remove" else ""
-
-
-def _status_metadata(before: str, after: str, by: Actor) -> str | None:
-    return as_text({**models.status_change(before, after), "by": by.name})
 
 
 def _write_agent(agent: models.AgentState, planned: RestorePlan, new_status: str, now: int) -> str:

@@ -194,7 +194,9 @@ def apply_batch(
     Conflict for a batch of which nothing was applied within a day.
     """
     using = using or store_alias()
-    _check_applicable(batch, using)
+    is_undo = batch.undoes_id is not None
+    rules.check_approved(batch.approved_by, is_undo=is_undo, how="Send them the link to this batch.")
+    _check_not_expired(batch, using)
     ends_at = time.monotonic() + (float("inf") if budget_seconds is None else budget_seconds)
     # Each call gets on with at least one group, however short its budget.
     while items := list(batch.items.using(using).waiting()[: limits.AGENTS_AT_ONCE]):
@@ -205,12 +207,6 @@ def apply_batch(
         if time.monotonic() > ends_at:
             break
     return models.BatchItem.objects.using(using).filter(batch=batch).counts_by_result()
-
-
-def _check_applicable(batch: models.Batch, using: str) -> None:
-    is_undo = batch.undoes_id is not None
-    rules.check_approved(batch.approved_by, is_undo=is_undo, how="Send them the link to this batch.")
-    _check_not_expired(batch, using)
 
 
 def _check_not_expired(batch: models.Batch, using: str) -> None:

@@ -23,7 +23,11 @@ from statestore.views.kept_forms import page_of
 def error_page(request: HttpRequest, title: str, message: str, status: int) -> HttpResponse:
     """Return a page for an error: in the frame for a signed-in user, else, or without our database, a bare one."""
     context = {"title": title, "message": message, "status": status, "back": _back(request)}
-    response = HttpResponse(_framed(request, context) or _bare(request, context), status=status)
+    page = _framed(request, context)
+    if not page:
+        bare = context | {"is_bare": True, "theme": theme_of(request)}
+        page = render_to_string("statestore/error.html", bare)
+    response = HttpResponse(page, status=status)
     if status == 503:
         response["Retry-After"] = "5"
     return response
@@ -38,10 +42,6 @@ def _framed(request: HttpRequest, context: dict[str, object]) -> str:
         return render_to_string("statestore/error.html", context, request)
     except (Error, StateStoreError):
         return ""
-
-
-def _bare(request: HttpRequest, context: dict[str, object]) -> str:
-    return render_to_string("statestore/error.html", context | {"is_bare": True, "theme": theme_of(request)})
 
 
 def _back(request: HttpRequest) -> str:

@@ -141,7 +141,10 @@ class BarCounter:
         # Document numbers alone do not show which events the index is bypassed for.
         self.by_docid = bool(plan.documents.docids) and not plan.is_filtered and not (plan.is_by_text and bypassed)
         # Documents of events that are read from the store do not count.
-        self.stale = [] if plan.is_by_text else sorted(self._stale())
+        parts = [] if plan.is_by_text else batched(list(bypassed), limits.VARIABLES_AT_ONCE)
+        self.stale = sorted(
+            doc[DOCID] for part in parts for doc in planner.documents_of(index, part) if plan.allows(doc)
+        )
 
     def counts(self, bars: Sequence[tuple[int, int]]) -> Iterator[tuple[int, bool]]:
         """Return for each bar how many documents there are, and whether that is an estimate."""
@@ -151,10 +154,6 @@ class BarCounter:
             if self.is_all or self.by_docid:
                 count -= bisect_right(self.stale, docids.high) - bisect_right(self.stale, docids.low - 1)
             yield max(count, 0), is_estimate
-
-    def _stale(self) -> Iterator[int]:
-        for part in batched(list(self.bypassed), limits.VARIABLES_AT_ONCE):
-            yield from (doc[DOCID] for doc in planner.documents_of(self.index, part) if self.plan.allows(doc))
 
     def _in_bar(self, docids: DocidRange) -> tuple[int, bool]:
         if self.is_all:

@@ -83,7 +83,7 @@ def _read_coverage(using: str) -> Coverage:
         marked=frozenset(key for key, *_ in (*marks, *aside)),
         unread=tuple(_unread(using, meta, log)),
         lag_seconds=max(0, int(time.time()) - log.oldest) if log.oldest is not None and marks else 0,
-        built_share=_built_share(meta),
+        built_share=(meta.get("done") or 0) / (meta.get("total") or 1) if _is_building(meta) else None,
     )
 
 
@@ -100,10 +100,6 @@ def _unread(using: str, meta: Meta, log: LogStatus) -> Iterator[tuple[int, int]]
 
 def _is_building(meta: dict[str, object]) -> bool:
     return meta.get("walk") is not None and not meta.get("trusted")
-
-
-def _built_share(meta: Meta) -> float | None:
-    return (meta.get("done") or 0) / (meta.get("total") or 1) if _is_building(meta) else None
 
 
 def cut_among(index: sqlite3.Connection, keys: Sequence[bytes]) -> frozenset[bytes]:
