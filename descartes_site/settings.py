@@ -71,6 +71,9 @@ CAPTURE_ROWS = env.integer("CAPTURE_ROWS", 20_000, least=1, most=10**12)
 SILENT_AFTER_SECONDS = env.integer("SILENT_AFTER_SECONDS", 3600, least=1, most=10**10)
 # Whether housekeeping deletes snapshots that have expired: in a store of our own; in an orchestrator's, say so.
 DELETE_EXPIRED = env.boolean("DELETE_EXPIRED", default=not env.text("STORE_URL"))
+# Housekeeping archives transitions and snapshots that are older: states in compressed frames, read as before. 0: never,
+# as in an orchestrator's file, whose own history would no longer have them.
+ARCHIVE_AFTER_DAYS = env.integer("ARCHIVE_AFTER_DAYS", 0 if env.text("STORE_URL") else 30, least=0, most=100_000)
 # Backups: where they lie, every how many hours the dashboard takes one (0: never), and how many days, weeks and months
 # keep one each. A store of our own is backed up each day; for an orchestrator's file, say so.
 BACKUP_DIR = env.path("BACKUP_DIR", VAR_DIR / "backups", base=BASE_DIR)

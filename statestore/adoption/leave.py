@@ -12,7 +12,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.utils import CursorWrapper
 from django.db.utils import OperationalError
 
-from statestore import models
+from statestore import archive, models
 from statestore.adoption.adopt import journal_mode
 from statestore.adoption.schema_detection import Executes, SchemaObject, is_ours, read_objects, shape_of
 from statestore.adoption.status import forget_store_status
@@ -20,6 +20,7 @@ from statestore.adoption.temporary_store import foreign_keys_off
 from statestore.adoption.upgrade import rebuild
 from statestore.db import orchestrator_schema as schema
 from statestore.db import transactions, vendor
+from statestore.db.archive import token_of
 from statestore.errors import Conflict, MigrationError
 
 # Columns whose values the database fills in by itself: they hold no data of their own.
@@ -72,6 +73,11 @@ def ours(using: str) -> list[str]:
         return [o.name for o in read_objects(cursor) if is_ours(o.name) and o.sql]
 
 
+def archived_records(using: str) -> int:
+    """Return how many of the orchestrator's records are in the archive."""
+    return 0 if token_of(connections[using]) is None else archive.archived_bytes(using)[0]
+
+
 def losses(using: str) -> list[str]:
     """Return, in sentences, the data in tables and columns that leaving removes."""
     original = found_at_adoption(using)
@@ -114,6 +120,11 @@ def leave(using: str, *, accept_losses: bool = False, vacuum: bool = False) -> L
     connection = connections[using]
     if not ours(using):
         raise MigrationError("The dashboard has not moved into this store; there is nothing to take away.")
+    if records := archived_records(using):
+        raise Conflict(
+            f"{records:,} records are archived and would be lost. Put them back first: manage.py archive --undo."
+            " Nothing was changed."
+        )
     original = found_at_adoption(using)
     with foreign_keys_off(connection), transactions.writing(using), connection.cursor() as cursor:
         if not accept_losses and (lost := losses(using)):

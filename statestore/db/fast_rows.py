@@ -16,7 +16,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import CharField, IntegerField, Model, QuerySet, TextField
 from django.db.utils import DatabaseError
 
-from statestore.db import vendor
+from statestore.db import archive, vendor
 from statestore.db.fields import bindable
 
 Row = TypeVar("Row", bound=Model)
@@ -27,7 +27,7 @@ Row = TypeVar("Row", bound=Model)
 
 def find(model: type[Row], using: str, *, lock: bool = False, **values: object) -> Row | None:
     """Return the row with some values by column, None without one; with `lock` it is locked against other writers."""
-    if not _are_plain(model, values):
+    if not _are_plain(model, values) or _is_archived(model, using):
         rows = _rows(model, using)
         return (rows.select_for_update() if lock else rows).filter(**values).first()
     fields, sql = _select(model, using, _conditions(values), lock)
@@ -50,7 +50,7 @@ def find_with(model: type[Row], using: str, related: str, column: str, value: st
 
 def exists(model: type[Model], using: str, **values: object) -> bool:
     """Return whether there is a row with some values by column; None stands for NULL."""
-    if not _are_plain(model, values):
+    if not _are_plain(model, values) or _is_archived(model, using):
         return _rows(model, using).filter(**values).exists()
     return _run(connections[using], _exists(model, using, _conditions(values)), _bound(values), _first) is not None
 
@@ -94,7 +94,7 @@ def update(row: Model, using: str, names: Iterable[str]) -> None:
 
 def delete(model: type[Model], using: str, **values: object) -> None:
     """Delete the rows with some values by column; nothing may refer to them."""
-    if not _are_plain(model, values):
+    if not _are_plain(model, values) or _is_archived(model, using):
         _rows(model, using).filter(**values).delete()
         return
     _run(connections[using], _delete(model, using, _conditions(values)), _bound(values), attrgetter("rowcount"))
@@ -268,6 +268,11 @@ def _stored_names(model: type[Model], is_keyed: bool) -> tuple[str, ...]:
     """Return the attributes of the columns that an INSERT writes; without its key, the database makes that."""
     fields = [field for field in model._meta.concrete_fields if not getattr(field, "generated", False)]
     return tuple(field.attname for field in fields if is_keyed or field is not model._meta.auto_field)
+
+
+def _is_archived(model: type[Model], using: str) -> bool:
+    """Return whether rows of a model may have been archived."""
+    return model._meta.db_table in archive.TWINS and archive.token_of(connections[using]) is not None
 
 
 def _rows(model: type[Row], using: str) -> QuerySet[Row]:

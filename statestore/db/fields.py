@@ -20,7 +20,7 @@ from django.db.models.lookups import Exact, In, Lookup
 from django.db.models.sql.compiler import SQLCompiler
 from django.utils.text import capfirst
 
-from statestore.db import vendor
+from statestore.db import archive, vendor
 from statestore.errors import SerializationError
 
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
@@ -124,6 +124,36 @@ class LenientText(models.TextField):  # type: ignore[type-arg]
 
     def get_placeholder(self, value: object, compiler: object, connection: BaseDatabaseWrapper) -> str:
         return "CAST(%s AS TEXT)" if isinstance(value, _TextBytes) else "%s"
+
+
+def placed(text: str, connection: BaseDatabaseWrapper) -> tuple[str, object]:
+    """Return the placeholder and the parameter by which a text read from a column is written back as it was."""
+    field = LenientText()
+    value = field.get_db_prep_value(text, connection, prepared=False)
+    return field.get_placeholder(value, None, connection), value
+
+
+class StateText(LenientText):
+    """The text of a state that may have been archived: what is read is always the state."""
+
+    def from_db_value(self, value: object, expression: object, connection: BaseDatabaseWrapper) -> str | None:
+        # A length that few states have: the rest is asked of those alone.
+        if type(value) is str and len(value) == archive.MARKER_CHARACTERS:
+            return _state(value, connection)
+        return super().from_db_value(value, expression, connection)
+
+    def deconstruct(self) -> Any:
+        # To the migrations it is a column of text.
+        name, _, arguments, keywords = super().deconstruct()
+        return name, f"{LenientText.__module__}.{LenientText.__qualname__}", arguments, keywords
+
+
+def _state(value: str, connection: BaseDatabaseWrapper) -> str:
+    """Return the state that a text stands for, or the text if it is none of our markers."""
+    if not archive.is_marker(value, archive.token_of(connection)):
+        return value
+    stored = archive.read(connection, value)
+    return StoredBlob(stored.raw) if stored.is_blob else vendor.decoded(stored.raw)
 
 
 def has_surrogate(value: str) -> bool:

@@ -84,6 +84,21 @@ def byte_length(expression: str | Combinable) -> ByteLength:
     return ByteLength(expression)
 
 
+def length_sql(connection: BaseDatabaseWrapper, column: str) -> str:
+    """Return the SQL for the bytes of a column's text."""
+    if is_sqlite(connection) and sqlite3.sqlite_version_info < (3, 43):
+        return f'LENGTH(CAST("{column}" AS BLOB))'
+    return f'OCTET_LENGTH("{column}")'
+
+
+def table_exists(connection: BaseDatabaseWrapper, table: str) -> bool:
+    """Return whether there is a table, asked of the driver itself: it is no query of the page's."""
+    raw: Any = connection.connection
+    if is_sqlite(connection):
+        return raw.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (table,)).fetchone() is not None
+    return raw.execute("SELECT to_regclass(%s)", (table,)).fetchone()[0] is not None
+
+
 class _Unindexed(models.Func):
     arity = 1
     template = "%(expressions)s"

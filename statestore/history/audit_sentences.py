@@ -6,7 +6,7 @@ The sentence is data: who, the verb, what it was done to, and what changed. Page
 import json
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Final, TypeAlias
 
@@ -394,15 +394,27 @@ def _pruned(one: _Entry, names: _Names) -> Sentence:
     return one.tell(f"deleted the {one.detail.get('rows', 0):,} oldest entries of the audit log", None)
 
 
+def _archived(one: _Entry, names: _Names) -> Sentence:
+    if one.entry.action == Action.UNARCHIVE:
+        return one.tell(f"put {one.detail.get('records', 0):,} archived records back", None)
+    return one.tell(f"archived {one.detail.get('records', 0):,} records of", one.target(names))
+
+
 def _held(one: _Entry, names: _Names) -> Sentence:
-    noun = one.entry.noun
-    target = names.of(noun, one.entry.row_id)
-    return one.tell("held" if noun == "agent" else f"held the {noun}", target, one.because())
+    return one.tell("held", _kept(one, names), one.because())
 
 
 def _released(one: _Entry, names: _Names) -> Sentence:
-    noun = one.entry.noun
-    return one.tell("took the hold off" if noun == "agent" else f"took the hold off the {noun}", one.target(names))
+    return one.tell("took the hold off", _kept(one, names))
+
+
+def _kept(one: _Entry, names: _Names) -> Reference:
+    """Return what is held: a snapshot by its description, a restore by its id."""
+    noun, target = one.entry.noun, names.of(one.entry.noun, one.entry.row_id)
+    if noun == "agent":
+        return target
+    text = str(target) if noun == "snapshot" and not target.is_quoted else f"the {noun} {target}"
+    return replace(target, text=text)
 
 
 def _of_policy(one: _Entry) -> Sentence:
@@ -444,6 +456,8 @@ _TELL: Final[dict[str, Callable[[_Entry, _Names], Sentence]]] = {
     Action.CAPTURE_OFF: _captures,
     Action.REVOKE: _revoked,
     Action.PRUNE: _pruned,
+    Action.ARCHIVE: _archived,
+    Action.UNARCHIVE: _archived,
     Action.HOLD: _held,
     Action.RELEASE: _released,
 }

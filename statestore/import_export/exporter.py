@@ -11,8 +11,10 @@ from functools import reduce
 from operator import add
 from typing import Any
 
+from django.db.models import Q
+
 from statestore.access.scope import Scope
-from statestore.db import pagination, vendor
+from statestore.db import archive, pagination
 from statestore.db.errors import translated_errors
 from statestore.errors import ValidationError
 from statestore.import_export import codec, limits, original_types
@@ -75,18 +77,25 @@ def _rows(table: Table, wanted: Wanted) -> Iterator[bytes]:
 
 def _chunks(rows: Any, table: Table) -> Iterator[list[object]]:
     """Yield the keys of rows in order, in batches that fit into memory."""
-    order = "rowid" if table.has_rowid else "pk"
-    sizes = [vendor.byte_length(name) for name in table.heavy]
+    order = ("rowid", "pk") if table.has_rowid else ("pk",)
+    sizes = [archive.state_length(name) for name in table.heavy]
     size = reduce(add, sizes) if sizes else None
-    last = None
+    last: tuple[object, object] | None = None
     while True:
-        part = rows.order_by(order) if last is None else rows.filter(**{f"{order}__gt": last}).order_by(order)
-        values = part.values_list(order, "pk") if size is None else part.values_list(order, "pk", size)
+        part = (rows if last is None else rows.filter(_after(order, *last))).order_by(*order)
+        values = part.values_list(order[0], "pk") if size is None else part.values_list(order[0], "pk", size)
         with translated_errors():
             keys = list(values[: limits.READ_ROWS])
         if not keys:
             return
-        last = keys[-1][0]
+        last = keys[-1][0], keys[-1][1]
         yield from pagination.portions(
             ((key, int((heavy and heavy[0]) or 0)) for _, key, *heavy in keys), limits.READ_BYTES
         )
+
+
+def _after(order: tuple[str, ...], rowid: object, key: object) -> Q:
+    """Return the rows after a place: an archived row and a newer one may have the same order of insertion."""
+    if order == ("pk",):
+        return Q(pk__gt=key)
+    return Q(rowid__gte=rowid) & (Q(rowid__gt=rowid) | Q(pk__gt=key))

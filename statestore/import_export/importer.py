@@ -11,12 +11,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connections, transaction
 
 from statestore import models
 from statestore.access import audit
 from statestore.access.audit import Actor
-from statestore.db import transactions, vendor
+from statestore.db import archive, transactions, vendor
 from statestore.db.fields import NonInteger, bindable
 from statestore.errors import DatabaseError, SerializationError, Unavailable, ValidationError
 from statestore.import_export import codec, limits, original_types
@@ -24,6 +24,7 @@ from statestore.import_export.tables import AUDIT, BY_NAME, Table
 from statestore.models import validation
 from statestore.models.adoption import is_shared
 from statestore.models.audit import Action
+from statestore.models.querysets import delete_archived
 from statestore.tasks import dependencies
 
 
@@ -228,6 +229,10 @@ def _upsert(table: Table, rows: list[_Row], using: str, report: Report) -> None:
     if is_shared(using):
         report.kept_edges.update(dependencies.kept_edges(lists))
         rows = _without_orchestrators_edges(rows, using, report) if table.model is models.TaskDependency else rows
+    if archive.token_of(connections[using]) is not None and table.name in archive.TWINS:
+        delete_archived(
+            table.model, using, table.model.objects.using(using).filter(pk__in=[row.values["id"] for row in rows])
+        )
     for is_plain, batch in _runs(rows):
         (_upsert_plain if is_plain else _upsert_odd)(table, batch, using)
     dependencies.remove_dropped_edges(using, lists)

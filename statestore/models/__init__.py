@@ -2,6 +2,7 @@
 
 from statestore.models.adoption import Adoption, OrchestratorMigration
 from statestore.models.agents import AgentState, AgentStatus, Tombstone
+from statestore.models.archive import ArchivedSnapshot, ArchivedTransition, ArchiveFrame, ArchiveSwitch
 from statestore.models.audit import AuditEntry
 from statestore.models.batches import Batch, BatchItem
 from statestore.models.browser_sessions import BrowserSession
@@ -28,6 +29,10 @@ __all__ = [
     "AgentState",
     "AgentStatus",
     "ApiToken",
+    "ArchiveFrame",
+    "ArchiveSwitch",
+    "ArchivedSnapshot",
+    "ArchivedTransition",
     "AuditEntry",
     "Batch",
     "BatchItem",

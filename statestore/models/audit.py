@@ -34,6 +34,8 @@ class Action(StrEnum):
     CAPTURE_OFF = "capture off"
     REVOKE = "revoke"
     PRUNE = "prune"
+    ARCHIVE = "archive"
+    UNARCHIVE = "unarchive"
     HOLD = "hold"
     RELEASE = "release"
 

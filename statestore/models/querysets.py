@@ -8,7 +8,11 @@ from django.core.exceptions import EmptyResultSet
 from django.db import connections
 from django.db.models import BigIntegerField, Count, ExpressionWrapper, F, Model, Q, QuerySet, Subquery, Value
 from django.db.models.functions import Coalesce
+from django.db.models.sql import Query
 
+from statestore.db import archive
+from statestore.db.archive import ArchivedTable
+from statestore.db.batching import batched
 from statestore.db.errors import translated_errors
 from statestore.db.fields import StoredBlob, bindable
 from statestore.db.ids import HashedId, RowId
@@ -55,6 +59,76 @@ class AddressedQuerySet(QuerySet[Row]):
             return next((self.named(str(row), column) for row in candidates if address.matches(row)), None)
         return self.filter(**{column: address}).first()
 
+
+class _ArchivedQuery(Query):
+    """A query whose table has its archived rows too."""
+
+    base_table_class = ArchivedTable
+
+
+class ArchivedQuerySet(AddressedQuerySet[Row]):
+    """Rows of which old ones may have been archived: they are read, and deleted, like all others."""
+
+    def __init__(self, model: Any = None, query: Any = None, using: Any = None, hints: Any = None) -> None:
+        super().__init__(model, query or _ArchivedQuery(model), using, hints)
+
+    def delete(self) -> tuple[int, dict[str, int]]:
+        """Delete the rows, archived or not."""
+        archived = delete_archived(self.model, self.db, self) if archive.token_of(connections[self.db]) else 0
+        count, by_model = super().delete()
+        label = self.model._meta.label
+        return count + archived, {**by_model, label: by_model.get(label, 0) + archived}
+
+
+class ArchivedModel(Model):
+    """A model of which old rows may have been archived."""
+
+    class Meta:
+        abstract = True
+
+    def delete(self, using: str | None = None, keep_parents: bool = False) -> tuple[int, dict[str, int]]:
+        """Delete the row, archived or not."""
+        deleted: tuple[int, dict[str, int]]
+        deleted = type(self)._default_manager.using(using or self._state.db).filter(pk=self.pk).delete()
+        return deleted
+
+
+def delete_archived(model: type[Model], using: str, rows: QuerySet[Any]) -> int:
+    """Delete those of some rows that are archived, and the frames that nothing needs any more; return their number."""
+    table = archive.TWINS[model._meta.db_table]
+    deleted = 0
+    pks = list(rows.order_by().values_list("pk", "agent_id"))
+    with connections[using].cursor() as cursor:
+        for batch in batched(pks, _DELETED_AT_ONCE):
+            places = ", ".join(["%s"] * len(batch))
+            cursor.execute(f"DELETE FROM {table} WHERE id IN ({places})", [pk for pk, _ in batch])  # noqa: S608
+            deleted += cursor.rowcount
+    if deleted:
+        for agent_id in {agent_id for _, agent_id in pks}:
+            delete_unused_frames(using, agent_id)
+    return deleted
+
+
+def delete_unused_frames(using: str, agent_id: str) -> list[int]:
+    """Delete the frames of an agent that no archived row needs, and return their ids."""
+    with connections[using].cursor() as cursor:
+        cursor.execute("SELECT id FROM dash_frame WHERE agent_id = %s", [agent_id])
+        frames = {row[0] for row in cursor.fetchall()}
+        for column, table in _MARKED:
+            if frames:
+                cursor.execute(f"SELECT DISTINCT {column} FROM {table} WHERE agent_id = %s", [agent_id])  # noqa: S608
+                frames -= {archive.place_of(row[0])[0] for row in cursor.fetchall()}
+        for frame_id in frames:
+            cursor.execute("DELETE FROM dash_frame WHERE id = %s", [frame_id])
+    return sorted(frames)
+
+
+_DELETED_AT_ONCE: Final = 500
+_MARKED: Final = (
+    ("state_before", "dash_archived_transition"),
+    ("state_after", "dash_archived_transition"),
+    ("state_data", "dash_archived_snapshot"),
+)
 
 AnyRows = TypeVar("AnyRows", bound=QuerySet[Model])
 

@@ -61,4 +61,6 @@ def _hashed_names(model: type[models.Model]) -> tuple[str, ...]:
 def _hashed_bytes(value: object) -> bytes:
     if isinstance(value, str):
         return b"s" + text_bytes(value)
+    if isinstance(value, bytes | memoryview):
+        return b"b" + bytes(value)
     return b"n" if value is None else b"i" + repr(getattr(value, "raw", value)).encode("utf-8", "surrogateescape")

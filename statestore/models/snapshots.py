@@ -5,14 +5,14 @@ from typing import Final, Self
 from django.db import models
 from django.db.models import OuterRef
 
-from statestore.db import vendor
-from statestore.db.fields import InsertionOrder, LenientText, UnixSeconds
+from statestore.db import archive
+from statestore.db.fields import InsertionOrder, LenientText, StateText, UnixSeconds
 from statestore.db.ids import url_of
-from statestore.models.querysets import BY_CREATION, AddressedQuerySet, newer, older
+from statestore.models.querysets import BY_CREATION, ArchivedModel, ArchivedQuerySet, newer, older
 from statestore.models.rows import new_id
 
 
-class SnapshotQuerySet(AddressedQuerySet["Snapshot"]):
+class SnapshotQuerySet(ArchivedQuerySet["Snapshot"]):
     """Kept copies of states."""
 
     def of_agent(self, agent_id: str | OuterRef) -> Self:
@@ -41,7 +41,7 @@ class SnapshotQuerySet(AddressedQuerySet["Snapshot"]):
         return self.defer("state_data")
 
     def with_size(self) -> Self:
-        return self.annotate(size=vendor.byte_length("state_data"))
+        return self.annotate(size=archive.state_length("state_data"))
 
     def described(self, text: str) -> Self:
         """Keep those with the text in their description; ASCII letters match in either case."""
@@ -60,12 +60,12 @@ class SnapshotQuerySet(AddressedQuerySet["Snapshot"]):
 SAFETY_DESCRIPTION: Final = "Safety snapshot before"
 
 
-class Snapshot(models.Model):
+class Snapshot(ArchivedModel):
     """A copy of an agent's state, kept until it expires."""
 
     id = LenientText(primary_key=True, default=new_id)
     agent_id = LenientText()
-    state_data = LenientText()
+    state_data = StateText()
     description = LenientText(null=True)
     created_at = UnixSeconds()
     expires_at = UnixSeconds(null=True)
@@ -74,6 +74,7 @@ class Snapshot(models.Model):
     objects = SnapshotQuerySet.as_manager()
 
     class Meta:
+        base_manager_name = "objects"
         db_table = "state_snapshots"
 
     def __str__(self) -> str:

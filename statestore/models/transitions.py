@@ -3,13 +3,12 @@
 import json
 from typing import Self
 
-from django.db import models
 from django.db.models import F, OuterRef
 
-from statestore.db import vendor
-from statestore.db.fields import InsertionOrder, LenientText, UnixSeconds, readable
+from statestore.db import archive
+from statestore.db.fields import InsertionOrder, LenientText, StateText, UnixSeconds, readable
 from statestore.db.ids import url_of
-from statestore.models.querysets import BY_TIME, AddressedQuerySet, Intervals, counted, newer, older
+from statestore.models.querysets import BY_TIME, ArchivedModel, ArchivedQuerySet, Intervals, counted, newer, older
 from statestore.models.rows import new_id
 
 
@@ -18,7 +17,7 @@ def status_change(before: str, after: str) -> dict[str, object]:
     return {"status": {"before": readable(before), "after": after}}
 
 
-class TransitionQuerySet(AddressedQuerySet["Transition"]):
+class TransitionQuerySet(ArchivedQuerySet["Transition"]):
     """Changes of agents' states."""
 
     def of_agent(self, agent_id: str | OuterRef) -> Self:
@@ -67,17 +66,17 @@ class TransitionQuerySet(AddressedQuerySet["Transition"]):
     def with_sizes(self) -> Self:
         """Add `size_before` and `size_after` in bytes."""
         return self.annotate(
-            size_before=vendor.byte_length("state_before"), size_after=vendor.byte_length("state_after")
+            size_before=archive.state_length("state_before"), size_after=archive.state_length("state_after")
         )
 
 
-class Transition(models.Model):
+class Transition(ArchivedModel):
     """One change of an agent's state, as it was reported. Never edited, never deleted alone."""
 
     id = LenientText(primary_key=True, default=new_id)
     agent_id = LenientText()
-    state_before = LenientText()
-    state_after = LenientText()
+    state_before = StateText()
+    state_after = StateText()
     reason = LenientText(null=True)
     timestamp = UnixSeconds()
     metadata = LenientText(null=True)
@@ -86,6 +85,7 @@ class Transition(models.Model):
     objects = TransitionQuerySet.as_manager()
 
     class Meta:
+        base_manager_name = "objects"
         db_table = "state_transitions"
 
     def __str__(self) -> str:

@@ -17,7 +17,7 @@ from typing import Final
 from django.conf import settings
 from django.db import connections
 
-from statestore import backups, children, models, retention
+from statestore import archive, backups, children, models, retention
 from statestore.access import audit, audit_chain
 from statestore.adoption.status import store_status
 from statestore.agents import retention as agent_retention
@@ -34,6 +34,7 @@ _TICK_SECONDS: Final = 15.0
 # A server that has just started has other things to do.
 _FIRST_PAUSE_SECONDS: Final = 20.0
 _HOUR: Final = 3600
+_DAY: Final = 24 * _HOUR
 _KEPT_RUNS: Final = 10_000
 # Any two numbers that no other advisory lock has.
 _LOCK: Final = (1_684_104_037, 2)
@@ -76,6 +77,17 @@ def carry_out_policies(using: str, go_on: GoesOn) -> Iterator[Outcome]:
     for policy in list(RetentionPolicy.objects.using(using).switched_on().in_order()):
         gone = retention.carry_out(policy, using, by=audit.SYSTEM, now=now, go_on=go_on)
         yield Outcome(gone.rows, gone.bytes, str(policy))
+
+
+def archive_old(using: str, go_on: GoesOn) -> Iterator[Outcome]:
+    """Archive what is older than ARCHIVE_AFTER_DAYS, agents that have enough of it."""
+    if not settings.ARCHIVE_AFTER_DAYS:
+        return
+    before = models.now() - settings.ARCHIVE_AFTER_DAYS * _DAY
+    total = archive.Archived()
+    for _, moved in archive.archive_before(using, before, by=audit.SYSTEM, least=archive.LEAST_RECORDS, go_on=go_on):
+        total += moved
+    yield Outcome(total.records, total.bytes - total.packed_bytes)
 
 
 def take_backup(using: str, go_on: GoesOn) -> Iterator[Outcome]:
@@ -124,6 +136,7 @@ def verify_chain(using: str, go_on: GoesOn) -> Iterator[Outcome]:
 WORKS: Final = (
     Work("expired snapshots", 60, delete_expired, deletes_by_age=True),
     Work("policies", _HOUR, carry_out_policies, deletes_by_age=True),
+    Work("archive", _HOUR, archive_old, deletes_by_age=True),
     Work("backup", 600, take_backup),
     Work("drill", _HOUR, drill_backup),
     Work("head of the audit log", 600, note_head),

@@ -11,7 +11,7 @@ from django.core.management import call_command
 from django.core.management.base import CommandError
 from pytest_django.plugin import DjangoDbBlocker
 
-from statestore import models
+from statestore import archive, models
 from statestore.access import audit
 from statestore.adoption import leave as leaving
 from statestore.adoption.adopt import adopt
@@ -20,6 +20,7 @@ from statestore.adoption.probe import look
 from statestore.adoption.status import store_status
 from statestore.adoption.temporary_store import store_at
 from statestore.agents import capture
+from statestore.db import archive as archive_of_states
 from statestore.errors import Conflict, MigrationError
 from tests.foreign import orchestrator
 from tests.foreign.harm import held_seconds, watched
@@ -251,3 +252,28 @@ def test_leaving_while_capture_is_on_takes_the_triggers_and_what_they_kept(tmp_p
     assert move_out(path).identical
     with orchestrator.Orchestrator(path) as saving:
         saving.save_agent("captured", '{"step": 2}')
+
+
+def test_archived_records_are_put_back_before_leaving(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(archive_of_states, "NOTICED_SECONDS", 0.0)
+    path = make_store(tmp_path / "store.db")
+    move_in(path)
+    before = rows_of(path)
+    with store_at(path) as using:
+        moved = [moved.records for _, moved in archive.archive_before(using, 2**40, by=audit.SYSTEM)]
+        assert moved
+        with pytest.raises(Conflict, match="records are archived and would be lost"):
+            leave(using)
+    assert rows_of(path) != before
+    told = leave_by_command(path)
+    assert "archived records are put back first" in told
+    assert rows_of(path) == before
+
+
+def rows_of(path: Path) -> list[Any]:
+    """Return the rows of transitions and snapshots, with their rowids."""
+    connection = sqlite3.connect(path)
+    found = [connection.execute(f"SELECT rowid, * FROM {table} ORDER BY rowid").fetchall()
+             for table in ("state_transitions", "state_snapshots")]  # fmt: skip
+    connection.close()
+    return found

@@ -8,7 +8,7 @@ from django.contrib.auth.models import User
 from django.db import connections
 from django.test.utils import CaptureQueriesContext
 
-from statestore import history, models, restore
+from statestore import history, models, restore, retention
 from statestore.access import audit, audited_rows, tokens
 from statestore.access.audit import Actor
 from statestore.access.scope import Scope
@@ -78,6 +78,12 @@ def test_every_action_has_its_sentence(people: dict[str, User]):
     capture.switch_on(by=DEMO, using=store_alias())
     capture.switch_off(by=DEMO, using=store_alias())
     audit.record(Action.IMPORT, "store", by=DEMO, row_id="", detail={"inserted": 12, "updated": 3, "refused": 0})
+    retention.hold(store_alias(), "agent", "coder-2", reason="case 7", by=DEMO)
+    retention.hold(store_alias(), "snapshot", "nameless", by=DEMO)
+    retention.release(store_alias(), "agent", "coder-2", by=DEMO)
+    audit.record(Action.PRUNE, "audit log", by=DEMO, row_id="", detail={"rows": 1200})
+    audit.record(Action.ARCHIVE, "agent", by=DEMO, row_id="coder-2", detail={"records": 64})
+    audit.record(Action.UNARCHIVE, "store", by=DEMO, row_id="", detail={"records": 64})
     assert said() == [
         "demo created the task Parser",
         "demo moved Parser from InProgress to Blocked",
@@ -106,6 +112,12 @@ def test_every_action_has_its_sentence(people: dict[str, User]):
         "demo turned change capture on",
         "demo turned change capture off",
         "demo imported rows: 12 inserted, 3 updated, 0 refused",
+        "demo held Coder 2 — case 7",
+        "demo held a snapshot",
+        "demo took the hold off Coder 2",
+        "demo deleted the 1,200 oldest entries of the audit log",
+        "demo archived 64 records of Coder 2",
+        "demo put 64 archived records back",
     ]
     assert {entry.action for entry in models.AuditEntry.objects.all()} | {"edit"} == set(Action), (
         "A new action needs a deed here."

@@ -9,8 +9,10 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import connections
 
+from statestore import archive
+from statestore.access import audit
 from statestore.adoption.adopt import journal_mode
-from statestore.adoption.leave import Left, found_at_adoption, leave, losses, ours
+from statestore.adoption.leave import Left, archived_records, found_at_adoption, leave, losses, ours
 from statestore.adoption.probe import look
 from statestore.adoption.temporary_store import store_at
 from statestore.backups.sqlite_copy import BLOCKING_SECONDS, take_backup
@@ -50,6 +52,10 @@ class Command(BaseCommand):
             self.stdout.write(f"The orchestrator's tables go back to {original.layout}. Stop it first.")
         lost = losses(using)
         self.stdout.writelines(f"Lost will be {loss}." for loss in lost)
+        archived = archived_records(using)
+        if archived:
+            size = archive.archived_bytes(using)[1] / 1e6
+            self.stdout.write(f"{archived:,} archived records are put back first: {size:,.1f} MB of states.")
         if not yes:
             agreed("Go on?")
         hurried = journal_mode(connections[using]) != "wal" and not stopped
@@ -57,6 +63,9 @@ class Command(BaseCommand):
         with announced(self.stdout.write, "Copying the file"):
             backup = take_backup(name, backup_dir, seconds=BLOCKING_SECONDS if hurried else None)
         self.stdout.write(f"Backup: {one_line(str(backup.path))}")
+        if archived:
+            with announced(self.stdout.write, "Putting archived records back"):
+                archive.put_back(using, by=audit.SYSTEM)
         with announced(self.stdout.write, "Moving out"):
             left = leave(using, accept_losses=True, vacuum=vacuum)
         self._done(left)

@@ -1,0 +1,285 @@
+"""States in compressed frames: the codec, and tables that read as if nothing had moved.
+
+Old transitions and snapshots are moved into tables of ours, with a marker in the place of each state; the states lie in
+frames, each compressed with the one before it as dictionary. A query of transitions or snapshots reads both tables as
+one, and the field of a state gives the state that a marker names. A marker holds a random word of its store, which no
+agent knows, so that a text of an agent's is never taken for one.
+"""
+
+import hashlib
+import struct
+import sys
+import time
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import accumulate, pairwise
+from typing import Any, Final
+
+from django.db import connections
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models.sql.compiler import SQLCompiler
+from django.db.models.sql.datastructures import BaseTable
+
+from statestore.db import vendor
+from statestore.errors import DatabaseError
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
+
+# A frame begins anew with a full state after so many states, or so many bytes: reading one takes milliseconds.
+FRAME_STATES: Final = 128
+FRAME_BYTES: Final = 8 * 1024 * 1024
+# A longer state stays where it is; a frame that claims one is damaged.
+MOST_BYTES: Final = 256 * 1024 * 1024
+_LEVEL: Final = 3
+_MAGIC: Final = b"DSF1"
+_COUNT: Final = struct.Struct(">I")
+# Of each state: its compressed bytes, its bytes, whether it was a blob, its SHA-256.
+_ENTRY: Final = struct.Struct(">IQ?32s")
+_WINDOW_LOGS: Final = (10, 27)
+_LEAST_DICTIONARY_BYTES: Final = 8
+_LONG_BYTES: Final = 1024 * 1024
+_CACHED_FRAMES: Final = 4
+
+PREFIX: Final = "archived:"
+TOKEN_CHARACTERS: Final = 16
+MARKER_CHARACTERS: Final = 56
+_SIZE_AT: Final = len(PREFIX) + TOKEN_CHARACTERS + 1
+# How long a connection may go on believing that nothing is archived. The first archiving waits for longer.
+NOTICED_SECONDS: Final = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class StoredState:
+    """A state's bytes as they are stored, and whether it was stored as a blob."""
+
+    raw: bytes
+    is_blob: bool = False
+
+
+def packed(states: Sequence[StoredState]) -> bytes:
+    """Return a frame of states: the first one in full, each other with the one before it as dictionary."""
+    pieces, entries = [], []
+    previous: bytes | None = None
+    for state in states:
+        piece = _compressed(state.raw, previous)
+        pieces.append(piece)
+        entries.append(_ENTRY.pack(len(piece), len(state.raw), state.is_blob, hashlib.sha256(state.raw).digest()))
+        previous = state.raw
+    return b"".join((_MAGIC, _COUNT.pack(len(states)), *entries, *pieces))
+
+
+def _compressed(raw: bytes, previous: bytes | None) -> bytes:
+    parameters = zstd.CompressionParameter
+    options: dict[int, int] = {parameters.compression_level: _LEVEL, parameters.checksum_flag: 0}
+    if not _serves(previous):
+        return zstd.compress(raw, options=options)
+    assert previous is not None
+    size = len(previous) + len(raw)
+    least, most = _WINDOW_LOGS
+    options[parameters.window_log] = min(max(size.bit_length(), least), most)
+    if size > _LONG_BYTES:
+        options[parameters.enable_long_distance_matching] = 1
+    return zstd.compress(raw, options=options, zstd_dict=zstd.ZstdDict(previous, is_raw=True).as_prefix)
+
+
+def _serves(previous: bytes | None) -> bool:
+    """Return whether a state serves as dictionary of the next one: zstd takes none of under eight bytes."""
+    return previous is not None and len(previous) >= _LEAST_DICTIONARY_BYTES
+
+
+class Frame:
+    """A frame that is read: states are unpacked from its beginning as far as they are asked for, and kept."""
+
+    def __init__(self, name: str, data: bytes) -> None:
+        self.name = name
+        try:
+            (count,) = _COUNT.unpack_from(data, len(_MAGIC))
+            start = len(_MAGIC) + _COUNT.size
+            body = start + count * _ENTRY.size
+            if data[: len(_MAGIC)] != _MAGIC or body > len(data):
+                raise ValueError
+            self._entries = list(_ENTRY.iter_unpack(data[start:body]))
+        except (struct.error, ValueError):
+            raise self._damaged() from None
+        ends = list(accumulate((entry[0] for entry in self._entries), initial=body))
+        if ends[-1] != len(data) or any(entry[1] > MOST_BYTES for entry in self._entries):
+            raise self._damaged()
+        self._pieces = [data[begin:end] for begin, end in pairwise(ends)]
+        self._states: list[bytes] = []
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def state(self, number: int) -> StoredState:
+        """Return a state, byte for byte. Raises DatabaseError if the frame is damaged there."""
+        if not 0 <= number < len(self._entries):
+            raise self._damaged()
+        while len(self._states) <= number:
+            self._states.append(self._unpacked(len(self._states)))
+        return StoredState(self._states[number], self._entries[number][2])
+
+    def _unpacked(self, number: int) -> bytes:
+        _, size, _, digest = self._entries[number]
+        previous = self._states[-1] if self._states else b""
+        options: dict[int, int] = {zstd.DecompressionParameter.window_log_max: _WINDOW_LOGS[1]}
+        prefix = zstd.ZstdDict(previous, is_raw=True).as_prefix if _serves(previous) else None
+        try:
+            unpacker = zstd.ZstdDecompressor(zstd_dict=prefix, options=options)
+            # No further than it says: a small piece that unpacks to gigabytes fills no memory.
+            raw = unpacker.decompress(self._pieces[number], max_length=size + 1)
+        except zstd.ZstdError:
+            raise self._damaged() from None
+        if len(raw) != size or hashlib.sha256(raw).digest() != digest:
+            raise self._damaged()
+        return raw
+
+    def _damaged(self) -> DatabaseError:
+        return DatabaseError(
+            f"{self.name} is damaged: a state in it cannot be read; those before it can. Nothing was changed. Put it"
+            " back from a backup; `manage.py verify` names all that is damaged."
+        )
+
+
+# Markers
+
+
+def marker(token: str, frame_id: int, number: int, size: int) -> str:
+    """Return what stands for a state in the place where it was; all have the same length."""
+    return f"{PREFIX}{token}:{size:012d}:{frame_id:012d}:{number:04d}"
+
+
+def place_of(text: str) -> tuple[int, int]:
+    """Return (frame id, number of the state) of a marker."""
+    _, _, _, frame_id, number = text.split(":")
+    return int(frame_id), int(number)
+
+
+def is_marker(text: object, token: str | None) -> bool:
+    """Return whether a text stands for an archived state of the store that has the token."""
+    return (
+        token is not None and isinstance(text, str) and len(text) == MARKER_CHARACTERS
+        and text.startswith(f"{PREFIX}{token}:")
+    )  # fmt: skip
+
+
+# Whether anything is archived
+
+
+def token_of(connection: BaseDatabaseWrapper) -> str | None:
+    """Return the token of the store's markers; None if nothing was ever archived in it."""
+    checked: tuple[float, object, str | None] | None = getattr(connection, "statestore_archive", None)
+    now = time.monotonic()
+    connection.ensure_connection()
+    is_known = checked is not None and checked[1] is connection.connection
+    if checked is not None and is_known and (now - checked[0] < NOTICED_SECONDS or connection.needs_rollback):
+        return checked[2]
+    token = _read_token(connection)
+    connection.statestore_archive = (now, connection.connection, token)  # type: ignore[attr-defined]
+    return token
+
+
+def forget_token(using: str) -> None:
+    """Look again with the next query whether anything is archived, and read frames anew."""
+    connections[using].statestore_archive = None  # type: ignore[attr-defined]
+    connections[using].statestore_frames = None  # type: ignore[attr-defined]
+
+
+def _read_token(connection: BaseDatabaseWrapper) -> str | None:
+    if not vendor.table_exists(connection, "dash_archive"):
+        return None
+    raw: Any = connection.connection
+    row = raw.execute("SELECT token FROM dash_archive").fetchone()
+    return None if row is None else str(row[0])
+
+
+# Reading
+
+
+def read(connection: BaseDatabaseWrapper, text: str) -> StoredState:
+    """Return the state that a marker stands for. Raises DatabaseError if its frame is missing or damaged."""
+    frame_id, number = place_of(text)
+    frames = _frames(connection)
+    frame = frames.get(frame_id)
+    if frame is None:
+        frame = frames[frame_id] = _read_frame(connection, frame_id)
+        while len(frames) > _CACHED_FRAMES:
+            frames.popitem(last=False)
+    frames.move_to_end(frame_id)
+    return frame.state(number)
+
+
+def _frames(connection: BaseDatabaseWrapper) -> OrderedDict[int, Frame]:
+    """Return the frames that were read by a connection, newest last; another file has others."""
+    kept: tuple[object, OrderedDict[int, Frame]] | None = getattr(connection, "statestore_frames", None)
+    if kept is None or kept[0] is not connection.connection:
+        kept = connection.connection, OrderedDict()
+        connection.statestore_frames = kept  # type: ignore[attr-defined]
+    return kept[1]
+
+
+def _read_frame(connection: BaseDatabaseWrapper, frame_id: int) -> Frame:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT data FROM dash_frame WHERE id = %s", [frame_id])
+        row = cursor.fetchone()
+    if row is None:
+        raise DatabaseError(f"Archive frame {frame_id} is missing. Nothing was changed. Put it back from a backup.")
+    return Frame(f"Archive frame {frame_id}", bytes(row[0]))
+
+
+# Tables
+
+
+TWINS: Final = {"state_transitions": "dash_archived_transition", "state_snapshots": "dash_archived_snapshot"}
+COLUMNS: Final = {
+    "state_transitions": ("id", "agent_id", "state_before", "state_after", "reason", "timestamp", "metadata"),
+    "state_snapshots": ("id", "agent_id", "state_data", "description", "created_at", "expires_at"),
+}
+
+
+class ArchivedTable(BaseTable):
+    """A table with its archived rows: one query reads both, once anything is archived."""
+
+    def as_sql(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper) -> Any:
+        """Return what stands in the FROM clause."""
+        if token_of(connection) is None:
+            return super().as_sql(compiler, connection)
+        columns = ", ".join(f'"{name}"' for name in COLUMNS[self.table_name])
+        both = (
+            f'SELECT {columns}, "rowid" AS "rowid" FROM {self.table_name}'  # noqa: S608
+            f' UNION ALL SELECT {columns}, "place" AS "rowid" FROM {TWINS[self.table_name]}'
+        )
+        return f"({both}) {compiler.quote_name_unless_alias(self.table_alias or self.table_name)}", []
+
+
+def _size_sql(column: str, length: str, token: str, integer: str) -> str:
+    """Return the SQL for the bytes of a state, archived or not, without reading a long one."""
+    begins = f"SUBSTR({column}, 1, {_SIZE_AT}) = '{PREFIX}{token}:'"
+    size = f"CAST(SUBSTR({column}, {_SIZE_AT + 1}, 12) AS {integer})"
+    return f"CASE WHEN {length} = {MARKER_CHARACTERS} AND {begins} THEN {size} ELSE {length} END"
+
+
+class _StateLength(vendor.ByteLength):
+    """The size of a state, which may have been archived."""
+
+    def as_sqlite(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **context: Any) -> Any:
+        return self._as_stored(compiler, connection, *super().as_sqlite(compiler, connection, **context))
+
+    def as_postgresql(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **context: Any) -> Any:
+        return self._as_stored(compiler, connection, *self.as_sql(compiler, connection, **context))
+
+    def _as_stored(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, length: str, parameters: Any) -> Any:
+        token = token_of(connection)
+        if token is None:
+            return length, parameters
+        column, _ = compiler.compile(self.get_source_expressions()[0])
+        integer = "INTEGER" if vendor.is_sqlite(connection) else "BIGINT"
+        return _size_sql(column, length, token, integer), list(parameters) * 2
+
+
+def state_length(column: str) -> vendor.ByteLength:
+    """Return the expression for a state's size in bytes, archived or not."""
+    return _StateLength(column)
