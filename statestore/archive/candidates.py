@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-from django.db.models import Exists, Max, OuterRef, QuerySet
+from django.db.models import Exists, Max, OuterRef
 
 from statestore import models
 from statestore.archive import limits
@@ -71,7 +71,7 @@ def _next_id(kind: Kind, last: str | None, using: str) -> Any:
 
 def live(kind: Kind, using: str) -> Any:
     """Return the rows that are not archived."""
-    return QuerySet(model=MODELS[kind], using=using)
+    return MODELS[kind].objects.using(using).live()
 
 
 def records_of(using: str, agent_id: str, before: int) -> list[Record]:

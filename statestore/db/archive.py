@@ -120,10 +120,13 @@ class Frame:
             raise self._damaged()
         while len(self._states) <= number:
             self._states.append(self._unpacked(len(self._states)))
-        return StoredState(self._states[number], self._entries[number][2])
+        raw, (_, _, is_blob, digest) = self._states[number], self._entries[number]
+        if hashlib.sha256(raw).digest() != digest:
+            raise self._damaged()
+        return StoredState(raw, is_blob)
 
     def _unpacked(self, number: int) -> bytes:
-        _, size, _, digest = self._entries[number]
+        size = self._entries[number][1]
         previous = self._states[-1] if self._states else b""
         options: dict[int, int] = {zstd.DecompressionParameter.window_log_max: _WINDOW_LOGS[1]}
         prefix = zstd.ZstdDict(previous, is_raw=True).as_prefix if _serves(previous) else None
@@ -133,7 +136,7 @@ class Frame:
             raw = unpacker.decompress(self._pieces[number], max_length=size + 1)
         except zstd.ZstdError:
             raise self._damaged() from None
-        if len(raw) != size or hashlib.sha256(raw).digest() != digest:
+        if len(raw) != size:
             raise self._damaged()
         return raw
 

@@ -6,10 +6,11 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from django.db import connections
 from django.db.models import OuterRef, QuerySet, Subquery
 
 from statestore import models
-from statestore.db import fast_rows
+from statestore.db import archive, fast_rows
 from statestore.db.ids import HashedId, RowId
 from statestore.db.routers import store_alias
 from statestore.errors import NotFound
@@ -220,21 +221,59 @@ def states_at(agents: Sequence[models.AgentState], seconds: int, *, using: str |
     using = using or store_alias()
     ids = [agent.agent_id for agent in agents]
     has_captured = models.CapturedChange.objects.using(using).filter(agent_id__in=ids).exists()
-    places: dict[str, QuerySet[Any]] = {}
-    for kind, past in _pasts(OuterRef("agent_id"), using, has_captured=has_captured).items():
-        places[kind] = past.until(seconds).newest_first()
-        places[f"next_{kind}"] = past.later_than(seconds).oldest_first()
+    places = _places(OuterRef("agent_id"), seconds, using, has_captured=has_captured)
     firsts = {name: Subquery(rows.values("pk")[:1]) for name, rows in places.items()}
     annotated = models.AgentState.objects.using(using).filter(agent_id__in=ids).annotate(**firsts)
     nearest = {row["agent_id"]: row for row in annotated.values("agent_id", *places)}
     rows = _rows_of(nearest.values(), using)
     known = {}
     for agent in agents:
-        near = {name: rows[name].get(nearest.get(agent.agent_id, {}).get(name)) for name in places}
+        keys = nearest.get(agent.agent_id, {})
+        near = {name: _nearest(name, keys, rows[name]) for name in rows}
         state = _of_rows(agent, seconds, {name: row for name, row in near.items() if row is not None}, using)
         if state is not None:
             known[agent.agent_id] = state
     return known
+
+
+def _places(agent_id: OuterRef, seconds: int, using: str, *, has_captured: bool) -> dict[str, QuerySet[Any]]:
+    """Return the rows before and after a time, nearest first, of each kind of an outer query's agent.
+
+    Archived ones are asked for by themselves: SQLite would read both tables anew for each agent.
+    """
+    places: dict[str, QuerySet[Any]] = {}
+    kinds: dict[str, Any] = {
+        "transition": models.Transition.objects.using(using).live().of_agent(agent_id),
+        "snapshot": models.Snapshot.objects.using(using).live().of_agent(agent_id),
+    }
+    if has_captured:
+        kinds["captured"] = models.CapturedChange.objects.using(using).of_agent(agent_id)
+    for kind, past in kinds.items():
+        places[kind] = past.until(seconds).newest_first()
+        places[f"next_{kind}"] = past.later_than(seconds).oldest_first()
+    if archive.token_of(connections[using]) is None:
+        return places
+    for kind, table, time in _ARCHIVED_KINDS:
+        past = table.objects.using(using).filter(agent_id=agent_id)
+        places[f"{kind}{_ARCHIVED}"] = past.filter(**{f"{time}__lte": seconds}).order_by(f"-{time}", "-place")
+        places[f"next_{kind}{_ARCHIVED}"] = past.filter(**{f"{time}__gt": seconds}).order_by(time, "place")
+    return places
+
+
+_ARCHIVED: Final = "_archived"
+_ARCHIVED_KINDS: Final[tuple[tuple[Kind, Any, str], ...]] = (
+    ("transition", models.ArchivedTransition, "timestamp"),
+    ("snapshot", models.ArchivedSnapshot, "created_at"),
+)
+
+
+def _nearest(name: str, keys: Mapping[str, object], rows: dict[object, Any]) -> Any:
+    """Return the row of a place: of a live and an archived one, the one nearer to the time; None without one."""
+    found = [rows[key] for key in (keys.get(name), keys.get(f"{name}{_ARCHIVED}")) if key in rows]
+    if len(found) < 2:
+        return found[0] if found else None
+    order = sorted(found, key=lambda row: (_time(row), row.rowid))
+    return order[0] if name.startswith("next_") else order[-1]
 
 
 def _rows_of(nearest: Iterable[Mapping[str, object]], using: str) -> dict[str, dict[object, Any]]:
@@ -242,7 +281,7 @@ def _rows_of(nearest: Iterable[Mapping[str, object]], using: str) -> dict[str, d
     keys: dict[str, set[object]] = defaultdict(set)
     for places in nearest:
         for name, key in places.items():
-            keys[name].add(key)
+            keys[name.removesuffix(_ARCHIVED)].add(key)
     snapshots = _by_key(models.Snapshot, keys["snapshot"] | keys["next_snapshot"], None, using)
     return {
         "transition": _by_key(models.Transition, keys["transition"], "state_before", using),
@@ -276,8 +315,8 @@ def _time(row: models.CapturedChange | models.Transition | models.Snapshot) -> i
     return int(row.timestamp if isinstance(row, models.Transition) else row.created_at)
 
 
-def _pasts(agent_id: str | OuterRef, using: str, *, has_captured: bool) -> dict[Kind, Records]:
-    """Return the rows of each kind of an agent, or of an outer query's.
+def _pasts(agent_id: str, using: str, *, has_captured: bool) -> dict[Kind, Records]:
+    """Return the rows of each kind of an agent.
 
     As in `Past`: without captures, those would be the most expensive part.
     """

@@ -93,8 +93,8 @@ class AgentQuerySet(AddressedQuerySet["AgentState"]):
         return self.annotate(size=vendor.byte_length("state_data"))
 
     def with_last_reason(self) -> Self:
-        """Add `last_reason`, the reason of the newest transition."""
-        newest = Transition.objects.filter(agent_id=OuterRef("agent_id")).order_by(*BY_TIME)
+        """Add `last_reason`, the reason of the newest transition, which is never archived."""
+        newest = Transition.objects.live().filter(agent_id=OuterRef("agent_id")).order_by(*BY_TIME)
         return self.annotate(last_reason=Subquery(newest.values("reason")[:1]))
 
     def silent_since(self, seconds: int) -> Self:

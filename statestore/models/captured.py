@@ -22,8 +22,11 @@ def _about(column: str) -> tuple[Combinable, Combinable]:
 
 
 def _recorded() -> TransitionQuerySet:
-    """Return the transitions from and to the states of a captured change, at any time."""
-    return Transition.objects.filter(
+    """Return the transitions from and to the states of a captured change, at any time.
+
+    None of them is archived: what was recorded since capture began stays.
+    """
+    return Transition.objects.live().filter(
         agent_id=OuterRef("agent_id"), state_after=OuterRef("state_after"), state_before=OuterRef("state_before")
     )
 

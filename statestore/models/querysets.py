@@ -72,6 +72,13 @@ class ArchivedQuerySet(AddressedQuerySet[Row]):
     def __init__(self, model: Any = None, query: Any = None, using: Any = None, hints: Any = None) -> None:
         super().__init__(model, query or _ArchivedQuery(model), using, hints)
 
+    def live(self) -> Self:
+        """Leave out archived rows; called before anything else.
+
+        For subqueries that are asked for each row of another query: SQLite would read both tables anew each time.
+        """
+        return type(self)(self.model, Query(self.model), self.db)
+
     def delete(self) -> tuple[int, dict[str, int]]:
         """Delete the rows, archived or not."""
         archived = delete_archived(self.model, self.db, self) if archive.token_of(connections[self.db]) else 0

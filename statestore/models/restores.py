@@ -35,7 +35,8 @@ class RestoreQuerySet(AddressedQuerySet["Restore"]):
 
     def with_standing(self) -> Self:
         """Add `stands`: whether the agent's state is still the one that the restore wrote, compared by the database."""
-        written = Transition.objects.filter(pk=OuterRef(OuterRef("transition_id"))).values("state_after")
+        # What restores wrote is never archived.
+        written = Transition.objects.live().filter(pk=OuterRef(OuterRef("transition_id"))).values("state_after")
         agents = AgentState.objects.filter(agent_id=OuterRef("agent_id"))
         is_same = Q(Exists(agents.filter(state_data=Subquery(written[:1]))))
         # The undo of a restore that created the agent has removed it.

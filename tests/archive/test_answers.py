@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import time_machine
+from django.db import connections
 from django.test import Client
 from hypothesis import given
 from hypothesis import strategies as st
@@ -104,6 +105,17 @@ def test_any_history_answers_as_before(drawn: Any):
     archive.put_back(store_alias(), by=SYSTEM)
     assert answers(agent) == before_it
     assert exported() == lines
+
+
+def test_a_fleet_asks_as_many_queries_for_archived_states(django_assert_num_queries: Any):
+    agents = [make_history(f"agent-{number}", 10) for number in range(3)]
+    expected = {key: state.text for key, state in history.states_at(agents, NOW + 250).items()}
+    archive_all()
+    with django_assert_num_queries(
+        10, connection=connections[store_alias()]
+    ):  # Seven, as without an archive, and a frame of each agent.
+        found = history.states_at(agents, NOW + 250)
+    assert {key: state.text for key, state in found.items()} == expected
 
 
 @pytest.mark.sqlite
