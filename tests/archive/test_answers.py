@@ -111,9 +111,7 @@ def test_a_fleet_asks_as_many_queries_for_archived_states(django_assert_num_quer
     agents = [make_history(f"agent-{number}", 10) for number in range(3)]
     expected = {key: state.text for key, state in history.states_at(agents, NOW + 250).items()}
     archive_all()
-    with django_assert_num_queries(
-        10, connection=connections[store_alias()]
-    ):  # Seven, as without an archive, and a frame of each agent.
+    with django_assert_num_queries(8, connection=connections[store_alias()]):  # Five, and a frame of each agent.
         found = history.states_at(agents, NOW + 250)
     assert {key: state.text for key, state in found.items()} == expected
 
