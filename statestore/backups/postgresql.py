@@ -120,6 +120,11 @@ def contents_of_database(alias: str) -> Contents:
             cursor.execute("ROLLBACK")
 
 
+def command(name: str, *arguments: str) -> list[str]:
+    """Return the words that run one of PostgreSQL's programs. Raises DatabaseError if it is not installed."""
+    return [_program(name), *arguments]
+
+
 def _run(alias: str, name: str, *arguments: str) -> None:
     with _reported(name):
         subprocess.run(  # noqa: S603

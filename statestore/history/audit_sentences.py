@@ -363,6 +363,7 @@ _RESTORES: Final = {
     "edit": ("restored", " to ", ", with corrected values"),
     "merge": ("restored", " to ", ", merged with later changes"),
     "revert": ("reverted a change of", "", ""),
+    "backup": ("restored", " to ", ", from a backup"),
 }
 
 

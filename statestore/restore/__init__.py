@@ -25,7 +25,7 @@ from statestore.restore.batches import (
 from statestore.restore.batches import preview as preview_batch
 from statestore.restore.forks import Lineage, fork, lineage
 from statestore.restore.path_selection import Edits, MergeConflict, Side, sign_of
-from statestore.restore.plans import Caution, RestorePlan, expecting, plan, plan_merge, plan_revert, setting
+from statestore.restore.plans import Caution, RestorePlan, expecting, plan, plan_kept, plan_merge, plan_revert, setting
 from statestore.restore.rules import needs_approval, saving_needs_permission
 from statestore.restore.saved_plans import apply_saved, approve, reopen, save
 from statestore.restore.side_effects import SideEffects, side_effects_of
@@ -54,6 +54,7 @@ __all__ = [
     "lineage",
     "needs_approval",
     "plan",
+    "plan_kept",
     "plan_merge",
     "plan_revert",
     "plan_undo",

@@ -93,6 +93,18 @@ def plan(
     return made(agent, target, using, text=text, label=label, kind=kind)
 
 
+def plan_kept(agent_id: str, text: str, *, at: int, label: str, using: str | None = None) -> RestorePlan:
+    """Return the plan to write a state that was kept outside of the store, such as in a backup.
+
+    `at` is when it was kept, `label` where. An agent that does not exist is created.
+    """
+    using = using or store_alias()
+    with translated_errors():
+        agent = fast_rows.find(models.AgentState, using, agent_id=agent_id) or models.AgentState.gone(agent_id)
+        target = history.KnownState(moments.AtTime(at), agent_id, text, at, label)
+    return made(agent, target, using, text=text, label=label, kind="backup")
+
+
 def plan_revert(
     agent_id: str, transition_id: str, *, sides: Mapping[str, Side] | None = None, using: str | None = None
 ) -> RestorePlan:

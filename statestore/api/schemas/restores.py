@@ -24,7 +24,7 @@ from statestore.models import Restore, SavedPlan, now
 from statestore.restore import needs_approval
 
 Hash = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
-KINDS = Literal["whole", "part", "edit", "revert", "merge"]
+KINDS = Literal["whole", "part", "edit", "revert", "merge", "backup"]
 
 
 class EditIn(In):

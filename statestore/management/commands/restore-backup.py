@@ -1,39 +1,107 @@
-"""`manage.py restore-backup PATH --to FILE`: write a backup as a new file or into an empty database."""
+"""`manage.py restore-backup PATH`: a backup as a new file or database, or chosen rows of it into the live store."""
 
 from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from statestore import backups
+from statestore import backups, restore
+from statestore.access import audit
 from statestore.adoption.temporary_store import database_at
+from statestore.backups import chosen
+from statestore.db.errors import translated_errors
+from statestore.db.fields import readable
+from statestore.db.routers import store_alias
 from statestore.errors import StateStoreError
-from statestore.management.terminal import announced, in_words, one_line
+from statestore.management.terminal import agreed, announced, in_words, one_line
+
+_VALUE_CHARACTERS = 60
 
 
 class Command(BaseCommand):
-    help = "Write the store of a backup as a new file, or into an empty PostgreSQL database. Nothing is overwritten."
+    help = (
+        "Write the store of a backup as a new file, or into an empty PostgreSQL database; nothing is overwritten. Or"
+        " put chosen agents, tasks and sessions back into the live store, each after a preview and with an undo."
+    )
     requires_system_checks = ()
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("path", type=Path, help="the directory of a backup, as `backup` printed it")
-        parser.add_argument("--to", required=True, help="the new file, or postgres://… of an empty database")
+        parser.add_argument("--to", help="the new file, or postgres://… of an empty database")
         parser.add_argument("--database", choices=("store", "dashboard"), default="store", help="which of the two")
+        parser.add_argument("--agent", action="append", default=[], help="put this agent's state back; may be repeated")
+        parser.add_argument("--task", action="append", default=[], help="put this task back; may be repeated")
+        parser.add_argument("--session", action="append", default=[], help="put this session back; may be repeated")
+        parser.add_argument("--yes", action="store_true", help="do not ask")
 
-    def handle(self, *, path: Path, to: str, database: str, **options: Any) -> None:
+    def handle(self, *, path: Path, to: str | None, database: str, yes: bool, **options: Any) -> None:
+        is_chosen = bool(options["agent"] or options["task"] or options["session"])
+        if (to is None) != is_chosen:
+            raise CommandError("Say either --to FILE, or which --agent, --task or --session to put back.")
         try:
-            with announced(self.stdout.write, "Restoring"):
-                file = self._restore(backups.at(path), to, database)
+            backup = backups.at(path)
+            if to is not None:
+                self._restore(backup, to, database)
+                return
+            with translated_errors():
+                self._put_back(backup, options["agent"], options["task"], options["session"], yes=yes)
         except (StateStoreError, OSError, ValueError) as error:
             raise CommandError(in_words(error)) from error
+
+    def _restore(self, backup: backups.Backup, to: str, database: str) -> None:
+        with announced(self.stdout.write, "Restoring"):
+            if to.startswith(("postgres://", "postgresql://")):
+                with database_at(to) as alias:
+                    file = backups.restore_to_database(backup, alias, database=database)
+            else:
+                to = str(Path(to).resolve())
+                file = backups.restore_to_file(backup, Path(to), database=database)
         rows = sum(table.rows for table in file.contents.values())
         self.stdout.write(f"{rows:,} rows in {len(file.contents)} tables, compared with the manifest.")
         variable = "STORE_URL" if database == "store" else "DATABASE_URL"
         self.stdout.write(f"To use it, stop the dashboard and name it in {variable}.")
-        self.stdout.write(one_line(to if "://" in to else str(Path(to).resolve())))
+        self.stdout.write(one_line(to))
 
-    def _restore(self, backup: backups.Backup, to: str, database: str) -> backups.BackupFile:
-        if to.startswith(("postgres://", "postgresql://")):
-            with database_at(to) as alias:
-                return backups.restore_to_database(backup, alias, database=database)
-        return backups.restore_to_file(backup, Path(to).resolve(), database=database)
+    def _put_back(
+        self, backup: backups.Backup, agents: list[str], tasks: list[str], sessions: list[str], *, yes: bool
+    ) -> None:
+        using = store_alias()
+        if problems := backups.verify(backup):
+            raise CommandError("\n".join(map(one_line, [*problems, "Nothing was changed. Use another backup."])))
+        plans = [chosen.agent(backup, agent_id, using=using).plan for agent_id in agents]
+        rows = [chosen.task(backup, task_id, using=using) for task_id in tasks]
+        rows += [chosen.session(backup, session_id, using=using) for session_id in sessions]
+        for plan in plans:
+            self._show_plan(plan)
+        for row in rows:
+            self._show_row(row)
+        if not yes:
+            agreed("Put them back?")
+        for plan in plans:
+            if not plan.changes_nothing:
+                done = restore.apply(plan, by=audit.SYSTEM)
+                self.stdout.write(one_line(f"{plan.agent.agent_id} was restored. Undo: /restores/{done.pk}/"))
+        for row in rows:
+            if row.changes:
+                chosen.put_back_row(row, by=audit.SYSTEM, using=using)
+                self.stdout.write(one_line(f"{row.row._meta.verbose_name} {row.row.pk} was put back. Undo: /audit/"))
+
+    def _show_plan(self, plan: restore.RestorePlan) -> None:
+        name = one_line(readable(plan.agent.agent_id))
+        if plan.changes_nothing:
+            self.stdout.write(f"Agent {name} already has the state of {plan.label}.")
+            return
+        what = "would be created" if plan.agent.is_gone else f"{len(plan.agent.state_data):,} characters become"
+        self.stdout.write(f"Agent {name}: {what} {len(plan.text):,}, the state of {plan.label}.")
+        for caution in plan.warnings:
+            self.stdout.write(one_line(f"  {caution.text}"))
+
+    def _show_row(self, row: chosen.ChosenRow) -> None:
+        name = one_line(f"{row.row._meta.verbose_name} {row.row.pk}".capitalize())
+        if not row.changes:
+            self.stdout.write(f"{name} is as in the backup.")
+            return
+        self.stdout.write(f"{name}{' does not exist, and would be created' if row.stored is None else ''}:")
+        for column, (now, then) in row.changes.items():
+            values = (str(value)[:_VALUE_CHARACTERS] for value in (now, then))
+            self.stdout.write(one_line("  {}: {} → {}".format(column, *values)))
