@@ -1,5 +1,6 @@
 """Whose a database is: it is looked at before any migration of ours, so that no other program's gets our tables."""
 
+from collections.abc import Collection, Sequence
 from typing import Final
 
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -30,6 +31,8 @@ def refusal(connection: BaseDatabaseWrapper) -> str:
             " keeps them as UTF-8."
         )
     tables = _tables(connection)
+    if newer := newer_migrations(_applied(connection, tables)):
+        return f"{made_by_newer(name, newer)} Nothing was changed. Use that release, or a newer one."
     if tables <= {_MIGRATIONS} or _is_ours(connection, tables):
         return vendor.schema_fault(connection, is_store=connection.alias == store_alias())
     if vendor.is_sqlite(connection) and _is_orchestrators(connection):
@@ -42,6 +45,16 @@ def refusal(connection: BaseDatabaseWrapper) -> str:
         f"{name} belongs to another program: it has the tables {', '.join(sorted(tables)[:_LISTED_TABLES])}{more}, and"
         " none of ours. Nothing was changed. Use an empty database, or a schema of its own."
     )
+
+
+def newer_migrations(applied: Collection[str]) -> list[str]:
+    """Return those of the applied migrations of ours that this release does not have."""
+    return sorted(set(applied) - set(schema_detection.our_migrations()))
+
+
+def made_by_newer(name: object, newer: Sequence[str]) -> str:
+    """Return the sentence that says which migrations this release does not know."""
+    return f"{name} was written by a newer release of the dashboard: {', '.join(newer)}."
 
 
 def wrong_encoding(connection: BaseDatabaseWrapper) -> str:
@@ -63,11 +76,16 @@ def _tables(connection: BaseDatabaseWrapper) -> set[str]:
 
 
 def _is_ours(connection: BaseDatabaseWrapper, tables: set[str]) -> bool:
+    return bool(_applied(connection, tables))
+
+
+def _applied(connection: BaseDatabaseWrapper, tables: set[str]) -> set[str]:
+    """Return the migrations of ours that were applied to a database."""
     if _MIGRATIONS not in tables:
-        return False
+        return set()
     with connection.cursor() as cursor:
-        cursor.execute("SELECT 1 FROM django_migrations WHERE app = 'statestore' LIMIT 1")
-        return cursor.fetchone() is not None
+        cursor.execute("SELECT name FROM django_migrations WHERE app = 'statestore'")
+        return {name for (name,) in cursor.fetchall()}
 
 
 def _is_orchestrators(connection: BaseDatabaseWrapper) -> bool:

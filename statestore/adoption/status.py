@@ -15,7 +15,7 @@ from statestore.db.errors import FileClosed
 from statestore.db.routers import store_alias
 from statestore.db.sqlite.base import Identity, identity_of, is_out_of_reach
 
-State = Literal["ready", "behind", "not adopted", "missing", "unreadable"]
+State = Literal["ready", "behind", "ahead", "not adopted", "missing", "unreadable"]
 
 
 @dataclass(frozen=True)
@@ -94,6 +94,10 @@ _LOOK: Final = "`manage.py adopt --dry-run {name}` says more."
 
 def _status_of(connection: BaseDatabaseWrapper, cursor: CursorWrapper, name: str) -> StoreStatus:
     applied = _applied(connection, cursor)
+    if newer := ownership.newer_migrations(applied):
+        return StoreStatus(
+            "ahead", ownership.made_by_newer(name, newer), "Use the release that wrote it, or a newer one."
+        )
     unapplied = [migration for migration in schema_detection.our_migrations() if migration not in applied]
     if not unapplied:
         return StoreStatus("ready")
