@@ -73,10 +73,14 @@ SILENT_AFTER_SECONDS = env.integer("SILENT_AFTER_SECONDS", 3600, least=1, most=1
 DELETE_EXPIRED = env.boolean("DELETE_EXPIRED", default=not env.text("STORE_URL"))
 # Housekeeping archives transitions and snapshots that are older: states in compressed frames, read as before. 0: never,
 # as in an orchestrator's file, whose own history would no longer have them.
-ARCHIVE_AFTER_DAYS = env.integer("ARCHIVE_AFTER_DAYS", 0 if env.text("STORE_URL") else 30, least=0, most=100_000)
+ARCHIVE_AFTER_HOURS = env.integer(
+    "ARCHIVE_AFTER_HOURS", 0 if env.text("STORE_URL") else 30 * 24, least=0, most=10_000_000
+)
 # Backups: where they lie, every how many hours the dashboard takes one (0: never), and how many days, weeks and months
 # keep one each. A store of our own is backed up each day; for an orchestrator's file, say so.
 BACKUP_DIR = env.path("BACKUP_DIR", VAR_DIR / "backups", base=BASE_DIR)
+# Where each backup is copied to as well: a directory, or s3://bucket/prefix.
+BACKUP_COPY_TO = env.text("BACKUP_COPY_TO")
 BACKUP_EVERY_HOURS = env.integer("BACKUP_EVERY_HOURS", 0 if env.text("STORE_URL") else 24, least=0, most=8_760)
 BACKUP_KEEP_DAYS = env.integer("BACKUP_KEEP_DAYS", 7, least=0, most=10_000)
 BACKUP_KEEP_WEEKS = env.integer("BACKUP_KEEP_WEEKS", 4, least=0, most=10_000)

@@ -1,5 +1,6 @@
 """Backups of both databases: verified copies with a manifest, their rotation, and putting them back."""
 
+from statestore.backups.copies import copy_to
 from statestore.backups.directory import Backup, Check, at, described, newest_first
 from statestore.backups.manifest import BackupFile, Manifest
 from statestore.backups.put_back import drill, restore_to_database, restore_to_file
@@ -8,6 +9,6 @@ from statestore.backups.taking import take
 from statestore.backups.verification import verify
 
 __all__ = [
-    "Backup", "BackupFile", "Check", "Manifest", "Rotation", "at", "described", "drill", "newest_first", "remove",
-    "restore_to_database", "restore_to_file", "superfluous", "take", "verify",
+    "Backup", "BackupFile", "Check", "Manifest", "Rotation", "at", "copy_to", "described", "drill", "newest_first",
+    "remove", "restore_to_database", "restore_to_file", "superfluous", "take", "verify",
 ]  # fmt: skip

@@ -34,7 +34,6 @@ _TICK_SECONDS: Final = 15.0
 # A server that has just started has other things to do.
 _FIRST_PAUSE_SECONDS: Final = 20.0
 _HOUR: Final = 3600
-_DAY: Final = 24 * _HOUR
 _KEPT_RUNS: Final = 10_000
 # Any two numbers that no other advisory lock has.
 _LOCK: Final = (1_684_104_037, 2)
@@ -80,10 +79,10 @@ def carry_out_policies(using: str, go_on: GoesOn) -> Iterator[Outcome]:
 
 
 def archive_old(using: str, go_on: GoesOn) -> Iterator[Outcome]:
-    """Archive what is older than ARCHIVE_AFTER_DAYS, agents that have enough of it."""
-    if not settings.ARCHIVE_AFTER_DAYS:
+    """Archive what is older than ARCHIVE_AFTER_HOURS, agents that have enough of it."""
+    if not settings.ARCHIVE_AFTER_HOURS:
         return
-    before = models.now() - settings.ARCHIVE_AFTER_DAYS * _DAY
+    before = models.now() - settings.ARCHIVE_AFTER_HOURS * _HOUR
     total = archive.Archived()
     for _, moved in archive.archive_before(using, before, by=audit.SYSTEM, least=archive.LEAST_RECORDS, go_on=go_on):
         total += moved
@@ -105,6 +104,8 @@ def take_backup(using: str, go_on: GoesOn) -> Iterator[Outcome]:
     for old in [] if is_doubtful else backups.superfluous(backups.newest_first(settings.BACKUP_DIR), rotation):
         backups.remove(old)
     yield Outcome(bytes=made.bytes, about=made.name)
+    if settings.BACKUP_COPY_TO:
+        yield Outcome(about=backups.copy_to(made, settings.BACKUP_COPY_TO))
 
 
 def drill_backup(using: str, go_on: GoesOn) -> Iterator[Outcome]:

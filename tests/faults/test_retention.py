@@ -83,7 +83,7 @@ def test_no_save_waits_while_house_is_kept(make_site: SiteMaker):
     fill(site, times(3_000, 20_000))
     site.manage("shell", "-v", "0", "-c", MAKE_POLICY)
     held = held_seconds(site.store)
-    environment = {"ARCHIVE_AFTER_DAYS": "1", "DELETE_EXPIRED": "1", "BACKUP_EVERY_HOURS": "1"}
+    environment = {"ARCHIVE_AFTER_HOURS": "1", "DELETE_EXPIRED": "1", "BACKUP_EVERY_HOURS": "1"}
     environment |= {"BACKUP_DIR": str(site.store.parent / "kept"), "VAR_DIR": str(site.store.parent)}
     with watched(site.store, "--per-second", "100") as run:
         kept = subprocess.run(

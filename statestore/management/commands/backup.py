@@ -17,13 +17,17 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--to", type=Path, default=settings.BACKUP_DIR, help="where backups lie (BACKUP_DIR)")
         parser.add_argument("--pack", action="store_true", help="compress the copies of SQLite files by zstd")
+        parser.add_argument(
+            "--copy-to", default=settings.BACKUP_COPY_TO, help="a directory or s3://bucket/prefix for a copy"
+        )
         parser.add_argument("--keep-all", action="store_true", help="delete no old backups")
 
-    def handle(self, *, to: Path, pack: bool, keep_all: bool, **options: object) -> None:
+    def handle(self, *, to: Path, pack: bool, keep_all: bool, copy_to: str, **options: object) -> None:
         directory = to.resolve()
         try:
             with announced(self.stdout.write, "Copying"):
                 backup = backups.take(directory, pack=pack)
+            copy = backups.copy_to(backup, copy_to) if copy_to else ""
             rotation = backups.Rotation(
                 settings.BACKUP_KEEP_DAYS, settings.BACKUP_KEEP_WEEKS, settings.BACKUP_KEEP_MONTHS
             )
@@ -36,6 +40,8 @@ class Command(BaseCommand):
             rows = sum(table.rows for table in file.contents.values())
             how = "compared with the original" if file.compared else "opened and read"
             self.stdout.write(f"{file.name}: {file.bytes / 1e6:,.1f} MB, {rows:,} rows, {how}.")
+        if copy:
+            self.stdout.write(one_line(f"Copied to {copy}, and compared."))
         for superfluous in old:
             self.stdout.write(f"Deleted {superfluous.name}: newer backups of its day, week and month are kept.")
         self.stdout.write(one_line(str(backup.path)))
