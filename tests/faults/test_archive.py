@@ -1,14 +1,17 @@
 """The archive beside saves and kills: no record is lost, none is there twice, and no save waits for it."""
 
+import os
 import random
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import pytest
 
 from tests.faults.scale import tell, times
 from tests.faults.sites import LONG_AGO, QUIET, ROOT, Site, SiteMaker
+from tests.faults.test_full_disk import small_disk
 from tests.foreign.harm import held_seconds, watched
 from tests.foreign.orchestrator import Orchestrator
 
@@ -100,3 +103,29 @@ def test_no_save_waits_while_records_are_archived_and_put_back(make_site: SiteMa
     )
     assert "times smaller" in told
     assert run.harm(held) == []
+
+
+def test_a_full_disk_stops_archiving_with_nothing_lost(make_site: SiteMaker, tmp_path: Path):
+    with small_disk("mounted", tmp_path / "disk", megabytes=6) as disk:
+        if not disk.directory.is_mount():
+            pytest.skip("No disk can be mounted here.")
+        site = make_site("wal", disk.directory)
+        fill(site, 200)
+        before = exported(site)
+        free = os.statvfs(disk.directory)
+        (disk.directory / "ballast").write_bytes(b"x" * max(0, free.f_bavail * free.f_bsize - 65_536))
+        refused = subprocess.run(
+            [sys.executable, "manage.py", "archive", "--before", "1h", "--yes"],
+            cwd=ROOT, env=site.environment, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        (disk.directory / "ballast").unlink()
+        after = exported(site)
+        told = site.manage("archive", "--before", "1h", "--yes")
+        later = exported(site)
+    tell("archiving on a full disk", failures=0, canary="none")
+    assert refused.returncode == 1
+    assert "full" in refused.stderr
+    assert "Traceback" not in refused.stderr
+    assert after == before
+    assert "were archived" in told
+    assert later == before

@@ -72,10 +72,10 @@ def _children(process: int) -> list[int]:
 
 
 @contextmanager
-def small_disk(kind: str, directory: Path) -> Iterator[MountedDisk | LimitedFiles]:
+def small_disk(kind: str, directory: Path, *, megabytes: int = 3) -> Iterator[MountedDisk | LimitedFiles]:
     """Yield a disk that can be filled; where none can be mounted, limited files stand in for it."""
     directory.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=3m", "statestore-test", str(directory)]
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "statestore-test", str(directory)]
     if kind == "limited" or subprocess.run(mount, capture_output=True, check=False).returncode != 0:
         yield LimitedFiles(directory)
         return
