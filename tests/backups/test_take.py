@@ -8,7 +8,7 @@ import pytest
 from django.db import connections
 
 from statestore import backups
-from statestore.backups import taking
+from statestore.backups import taking, verification
 from statestore.backups.contents import TableContents
 from statestore.backups.directory import being_made
 from statestore.db.routers import store_alias
@@ -62,13 +62,13 @@ def test_a_packed_backup_is_smaller_and_holds_the_same(tmp_path: Path):
 
 @pytest.mark.sqlite
 def test_a_copy_that_differs_from_the_original_is_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    contents_of = taking._contents
+    contents_of = verification.contents_of
 
-    def one_row_lost(alias: str, path: Path, *, is_sqlite: bool) -> dict[str, TableContents]:
-        found = contents_of(alias, path, is_sqlite=is_sqlite)
+    def one_row_lost(path: Path, kind: str) -> dict[str, TableContents]:
+        found = contents_of(path, kind)
         return {**found, "events": TableContents(4, "0" * 32)} if "events" in found else found
 
-    monkeypatch.setattr(taking, "_contents", one_row_lost)
+    monkeypatch.setattr(verification, "contents_of", one_row_lost)
     with pytest.raises(DatabaseError, match="The table events has 4 rows instead of 5"):
         backups.take(tmp_path)
     assert files_in(tmp_path) == {".lock"}

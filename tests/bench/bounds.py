@@ -6,14 +6,16 @@ The ratios are for a disk, on which both sides wait at each commit; in a tmpfs b
 from dataclasses import dataclass
 from typing import Final
 
+_AT_LEAST: Final = frozenset({"rate", "times"})
+
 
 @dataclass(frozen=True, slots=True)
 class Bound:
     """A limit of one figure of the lines that a pattern names.
 
     Figures: median, p95, worst in ms; `ratio` to bare SQL of the same statements; `saves`, a ratio to a bare save with
-    its transition; `bare`, a ratio to a bare page; `growth`, one to the same page of a small store; `rate` per second,
-    which must be at least so high.
+    its transition; `bare`, a ratio to a bare page; `growth`, one to the same page of a small store; `rate` per second
+    and `times` smaller, which must be at least so high.
     """
 
     line: str
@@ -22,12 +24,12 @@ class Bound:
 
     def is_broken_by(self, value: float) -> bool:
         """Return whether a figure is beyond the limit."""
-        return value < self.limit if self.figure == "rate" else value > self.limit
+        return value < self.limit if self.figure in _AT_LEAST else value > self.limit
 
     @property
     def words(self) -> str:
         """The limit as the end of a sentence."""
-        return f"{'at least' if self.figure == 'rate' else 'at most'} {self.limit:,g} allowed"
+        return f"{'at least' if self.figure in _AT_LEAST else 'at most'} {self.limit:,g} allowed"
 
 
 BOUNDS: Final = (
@@ -58,4 +60,10 @@ BOUNDS: Final = (
     # JSON over HTTP
     Bound("JSON: 100 *", "median", 10),
     Bound("JSON: events in batches of *", "rate", 5_000),
+    # Upkeep
+    Bound("archive: a growing conversation, times smaller", "times", 50),
+    Bound("archive: random edits of 40 KB, times smaller", "times", 20),
+    Bound("archive: a growing conversation", "rate", 500),
+    Bound("archive: random edits of 40 KB", "rate", 500),
+    Bound("archive: read a transition of *", "p95", 20),
 )

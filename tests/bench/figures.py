@@ -50,6 +50,12 @@ def show_rate(line: str, per_second: float, what: str) -> None:
     print(f"{line:<52} {per_second:9,.0f} {what}/s", flush=True)
 
 
+def show_ratio(line: str, ratio: float) -> None:
+    """Print a line that is a ratio alone."""
+    _measured[line] = {"times": ratio}
+    print(f"{line:<52} {ratio:9,.1f}", flush=True)
+
+
 def save(path: Path) -> None:
     """Keep the figures as JSON, by line."""
     path.write_text(json.dumps(_measured, indent=1))

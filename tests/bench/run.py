@@ -13,7 +13,7 @@ from django.core.management import call_command
 
 from statestore import models
 from statestore.jsondiff import diff, parsing
-from tests.bench import data, figures, http, pages, past, searching, verbs
+from tests.bench import data, figures, http, pages, past, searching, upkeep, verbs
 from tests.bench.figures import show, timed
 
 
@@ -58,6 +58,7 @@ def main(home: Path) -> None:
         "diffs": diffs,
         "http": lambda: http.main(home),
         "past": lambda: past.measure(home, client),
+        "upkeep": upkeep.measure,
     }
     for name, part in parts.items():
         if only in ("", name):
