@@ -175,13 +175,12 @@ def is_marker(text: object, token: str | None) -> bool:
 def token_of(connection: BaseDatabaseWrapper) -> str | None:
     """Return the token of the store's markers; None if nothing was ever archived in it."""
     checked: tuple[float, object, str | None] | None = getattr(connection, "statestore_archive", None)
-    now = time.monotonic()
-    connection.ensure_connection()
-    is_known = checked is not None and checked[1] is connection.connection
+    now, database = time.monotonic(), vendor.opened(connection)
+    is_known = checked is not None and checked[1] == database
     if checked is not None and is_known and (now - checked[0] < NOTICED_SECONDS or connection.needs_rollback):
         return checked[2]
     token = _read_token(connection)
-    connection.statestore_archive = (now, connection.connection, token)  # type: ignore[attr-defined]
+    connection.statestore_archive = (now, database, token)  # type: ignore[attr-defined]
     return token
 
 
@@ -192,6 +191,7 @@ def forget_token(using: str) -> None:
 
 
 def _read_token(connection: BaseDatabaseWrapper) -> str | None:
+    connection.ensure_connection()
     if not vendor.table_exists(connection, "dash_archive"):
         return None
     raw: Any = connection.connection
@@ -218,8 +218,9 @@ def read(connection: BaseDatabaseWrapper, text: str) -> StoredState:
 def _frames(connection: BaseDatabaseWrapper) -> OrderedDict[int, Frame]:
     """Return the frames that were read by a connection, newest last; another file has others."""
     kept: tuple[object, OrderedDict[int, Frame]] | None = getattr(connection, "statestore_frames", None)
-    if kept is None or kept[0] is not connection.connection:
-        kept = connection.connection, OrderedDict()
+    database = vendor.opened(connection)
+    if kept is None or kept[0] != database:
+        kept = database, OrderedDict()
         connection.statestore_frames = kept  # type: ignore[attr-defined]
     return kept[1]
 

@@ -91,6 +91,15 @@ def length_sql(connection: BaseDatabaseWrapper, column: str) -> str:
     return f'OCTET_LENGTH("{column}")'
 
 
+def opened(connection: BaseDatabaseWrapper) -> object:
+    """Return what is another one after a connection has opened another database: of a file, the open file."""
+    if is_sqlite(connection):
+        connection.ensure_connection()
+        return connection.connection
+    settings = connection.settings_dict
+    return settings["NAME"], settings["HOST"], settings["PORT"]
+
+
 def table_exists(connection: BaseDatabaseWrapper, table: str) -> bool:
     """Return whether there is a table, asked of the driver itself: it is no query of the page's."""
     raw: Any = connection.connection
