@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from statestore import models
-from statestore.access import audit
+from statestore.access import audit, etags
 from statestore.access.audit import Actor
 from statestore.db import transactions
 from statestore.errors import Conflict, NotFound, ValidationError
@@ -79,10 +79,13 @@ def find(using: str, policy_id: str) -> RetentionPolicy:
     return policy
 
 
-def switch(using: str, policy_id: str, *, on: bool, by: Actor, would_delete: int | None = None) -> RetentionPolicy:
+def switch(
+    using: str, policy_id: str, *, on: bool, by: Actor, would_delete: int | None = None, if_match: str | None = None
+) -> RetentionPolicy:
     """Switch a policy on or off. `would_delete` is the number of rows that its simulation showed, for the audit log."""
     with transactions.writing(using):
         policy = find(using, policy_id)
+        etags.expect(policy, if_match)
         before, policy.is_on = policy.is_on, on
         policy.save(using=using, update_fields=["is_on"])
         audit.record(
@@ -92,10 +95,11 @@ def switch(using: str, policy_id: str, *, on: bool, by: Actor, would_delete: int
     return policy
 
 
-def delete(using: str, policy_id: str, *, by: Actor) -> None:
+def delete(using: str, policy_id: str, *, by: Actor, if_match: str | None = None) -> None:
     """Delete a policy; what it deleted stays deleted."""
     with transactions.writing(using):
         policy = find(using, policy_id)
+        etags.expect(policy, if_match)
         audit.record(Action.DELETE, policy, by=by, using=using, before=_columns(policy))
         policy.delete(using=using)
 
@@ -112,6 +116,11 @@ def hold(using: str, noun: str, row_id: str, *, reason: str = "", by: Actor) -> 
         made.save(using=using, force_insert=True)
         audit.record(Action.HOLD, noun, row_id=row_id, by=by, using=using, detail={"reason": reason})
     return made
+
+
+def held(using: str, noun: str, row_id: str) -> Hold | None:
+    """Return the hold on a row; None if it is not held."""
+    return Hold.objects.using(using).on(noun, row_id).first()
 
 
 def release(using: str, noun: str, row_id: str, *, by: Actor) -> None:

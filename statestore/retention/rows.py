@@ -1,6 +1,6 @@
 """The rows that a policy lets go: found by the same code for the simulator and for the deletion."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,13 +21,18 @@ class Going:
     rows: Iterable[Row]
 
 
-def going(policy: RetentionPolicy, using: str, *, now: int) -> Iterator[Going]:
-    """Yield what a policy lets go, agent by agent, reading as it is consumed. Agents that are held have nothing."""
+def going(
+    policy: RetentionPolicy, using: str, *, now: int, go_on: Callable[[], bool] = lambda: True
+) -> Iterator[Going]:
+    """Yield what a policy lets go, agent by agent, reading as it is consumed. Agents that are held have nothing.
+
+    `go_on` is asked before more is read of tables that are not read agent by agent.
+    """
     match policy.table:
         case PolicyTable.EVENTS:
-            yield Going("", _old_events(policy, using, now))
+            yield Going("", _old_events(policy, using, now, go_on))
         case PolicyTable.AUDIT:
-            yield Going("", _old_entries(policy, using, now))
+            yield Going("", _old_entries(policy, using, now, go_on))
         case _:
             held = set(models.Hold.objects.using(using).of("agent").values_list("row_id", flat=True))
             for agent_id in _agent_ids(policy, using):
@@ -99,13 +104,13 @@ def _agents_with_own_policy(policy: RetentionPolicy, using: str) -> QuerySet[mod
     return Scope(names, using).agents() if names else None
 
 
-def _old_events(policy: RetentionPolicy, using: str, now: int) -> Iterator[Row]:
+def _old_events(policy: RetentionPolicy, using: str, now: int, go_on: Callable[[], bool]) -> Iterator[Row]:
     """Yield the events older than a policy keeps, in order of insertion: no index has them by time alone."""
     scope = Scope(None if policy.namespace is None else (policy.namespace,), using)
     events = scope.events().order_by("rowid")
     held = models.Hold.objects.using(using).of("agent").values("row_id")
     last: int | None = None
-    while True:
+    while go_on():
         page = events if last is None else events.filter(rowid__gt=last)
         found = list(page.values_list("rowid", "pk", "timestamp", "actor_id")[: limits.READ_ROWS])
         if not found:
@@ -120,11 +125,11 @@ def _of_held_agents(pks: list[str], held: Any, using: str) -> set[str]:
     return set(models.Event.objects.using(using).filter(pk__in=pks, actor_id__in=held).values_list("pk", flat=True))
 
 
-def _old_entries(policy: RetentionPolicy, using: str, now: int) -> Iterator[Row]:
+def _old_entries(policy: RetentionPolicy, using: str, now: int, go_on: Callable[[], bool]) -> Iterator[Row]:
     """Yield the oldest entries of the audit log up to the first that a policy keeps: the chain goes on from there."""
     entries = models.AuditEntry.objects.using(using).order_by("id").values_list("pk", "at")
     last = 0
-    while found := list(entries.filter(pk__gt=last)[: limits.READ_ROWS]):
+    while go_on() and (found := list(entries.filter(pk__gt=last)[: limits.READ_ROWS])):
         for pk, at in found:
             if at >= now - (policy.keep_seconds or now):
                 return

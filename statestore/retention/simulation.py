@@ -1,7 +1,7 @@
 """The simulator: what a policy would delete, agent by agent, without deleting anything."""
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from statestore import models
@@ -26,7 +26,7 @@ class AgentLoss:
 
 @dataclass(slots=True)
 class Simulation:
-    """What a policy would delete. `is_complete`: every agent was looked at in the given time."""
+    """What a policy would delete. `is_complete`: every row was looked at in the given time."""
 
     policy: RetentionPolicy
     rows: int = 0
@@ -40,26 +40,32 @@ class Simulation:
 def simulate(
     policy: RetentionPolicy, *, using: str | None = None, now: int | None = None, seconds: float | None = None
 ) -> Simulation:
-    """Return exactly what the policy would delete now; `seconds` bounds the time, and with it the agents looked at."""
+    """Return exactly what the policy would delete now; `seconds` bounds the time, and with it the rows looked at."""
     using, now = using or store_alias(), models.now() if now is None else now
-    found, began = Simulation(policy), time.monotonic()
+    found, until = Simulation(policy), None if seconds is None else time.monotonic() + seconds
+
+    def goes_on() -> bool:
+        found.is_complete = found.is_complete and (until is None or time.monotonic() <= until)
+        return found.is_complete
+
     with translated_errors():
-        for of_agent in going(policy, using, now=now):
-            if seconds is not None and time.monotonic() - began > seconds:
-                found.is_complete = False
+        for of_agent in going(policy, using, now=now, go_on=goes_on):
+            if not goes_on():
                 break
             found.looked_at += 1
-            loss = _loss(of_agent)
+            loss = _loss(of_agent, goes_on)
             if loss is not None:
                 _add(found, loss)
         found.largest = [_with_restore_points(policy, loss, using) for loss in found.largest]
     return found
 
 
-def _loss(of_agent: Going) -> AgentLoss | None:
+def _loss(of_agent: Going, goes_on: Callable[[], bool]) -> AgentLoss | None:
     rows = size = 0
     times: list[int] = []
     for row in of_agent.rows:
+        if not goes_on():
+            break
         rows, size = rows + 1, size + row.bytes
         times = [min(row.at, *times), max(row.at, *times)] if times else [row.at, row.at]
     return AgentLoss(of_agent.agent_id, rows, size, times[0], times[1]) if rows else None

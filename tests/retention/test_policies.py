@@ -12,7 +12,7 @@ from statestore.access.scope import Scope
 from statestore.agents import retention as agent_retention
 from statestore.agents import snapshots
 from statestore.db.routers import store_alias
-from statestore.errors import Conflict, NotFound, ValidationError
+from statestore.errors import Conflict, Moved, NotFound, ValidationError
 from statestore.history import sentences
 from statestore.models import RetentionPolicy
 from statestore.retention import Deleted, Limits
@@ -231,3 +231,43 @@ def test_the_audit_log_tells_of_policies_holds_and_deletions_in_sentences():
         "ada took the hold off Planner",
         "ada deleted the policy for snapshots",
     ]
+
+
+@pytest.mark.parametrize("table", ["snapshots", "transitions", "events", "audit log"])
+def test_a_simulation_without_time_says_that_it_is_not_complete(table: str):
+    make_transition(with_snapshots("planner", 0, 10 * DAY, 20 * DAY))
+    of = policy(table, keep_seconds=DAY)
+    assert not retention.simulate(of, now=NOW, seconds=-1).is_complete
+    assert retention.simulate(of, now=NOW, seconds=60).is_complete
+
+
+def test_a_simulation_stops_within_the_rows_of_one_agent(monkeypatch: pytest.MonkeyPatch):
+    for number in range(20):
+        make_event(actor_id="a", timestamp=NOW - DAY * (2 + number))
+    of = policy("events", keep_seconds=DAY)
+    ticks = iter(range(1_000))
+    monkeypatch.setattr("statestore.retention.simulation.time.monotonic", lambda: next(ticks))
+    found = retention.simulate(of, now=NOW, seconds=8)
+    assert not found.is_complete
+    assert 0 < found.rows < 20
+
+
+def test_a_policy_that_changed_since_it_was_read_is_neither_switched_nor_deleted():
+    made = retention.create(store_alias(), "snapshots", None, Limits(keep_count=1), by=ADA)
+    seen = models.row_hash(made)
+    retention.switch(store_alias(), made.pk, on=True, by=ADA, if_match=seen)
+    with pytest.raises(Moved):
+        retention.switch(store_alias(), made.pk, on=False, by=ADA, if_match=seen)
+    with pytest.raises(Moved):
+        retention.delete(store_alias(), made.pk, by=ADA, if_match=seen)
+    assert retention.find(store_alias(), made.pk).is_on
+
+
+def test_a_hold_is_found_until_it_is_taken_off():
+    assert retention.held(store_alias(), "agent", "a1") is None
+    retention.hold(store_alias(), "agent", "a1", reason="a court asked", by=ADA)
+    found = retention.held(store_alias(), "agent", "a1")
+    assert found is not None
+    assert (found.actor, found.reason) == ("ada", "a court asked")
+    retention.release(store_alias(), "agent", "a1", by=ADA)
+    assert retention.held(store_alias(), "agent", "a1") is None
