@@ -2,9 +2,13 @@
 
 import itertools
 import json
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from statestore import models
+from statestore.backups import Backup, BackupFile, Manifest, manifest
 
 NOW = 1_790_000_000
 _numbers = itertools.count(1)
@@ -84,3 +88,21 @@ def make_session(agent: models.AgentState | str, **columns: Any) -> models.Sessi
     agent_id = agent if isinstance(agent, str) else agent.agent_id
     given = {"id": _id("session"), "started_at": NOW, "ended_at": NOW + 60, "status": "completed", **columns}
     return models.Session.objects.create(agent_id=agent_id, **given)
+
+
+def make_backup(
+    directory: Path, made_at: int = NOW, *, problems: Sequence[str] | None = (), size: int = 4096
+) -> Backup:
+    """Return a backup of an SQLite store as lists see it, without a database in it; `problems` None: never verified."""
+    moment = datetime.fromtimestamp(made_at, UTC)
+    path = directory / moment.strftime("%Y%m%d-%H%M%S")
+    path.mkdir(parents=True)
+    (path / "store.db").write_bytes(bytes(size))
+    file = BackupFile(
+        "store.db", "store", "sqlite", "/data/store.db", moment.isoformat(), 0.1, size, size, "0" * 64, compared=True
+    )
+    manifest.write(path, Manifest(moment.isoformat(), (file,)))
+    if problems is not None:
+        text = json.dumps({"at": moment.isoformat(), "problems": list(problems)})
+        (path / "verified.json").write_text(text)
+    return Backup(path)

@@ -1,7 +1,11 @@
 """The archive: frames of compressed states, and the rows whose states lie in them."""
 
-from django.db import models
+from typing import NamedTuple
 
+from django.db import models
+from django.db.models import QuerySet, Sum
+
+from statestore.db import vendor
 from statestore.db.fields import LenientText, UnixSeconds
 
 
@@ -19,6 +23,22 @@ class ArchiveSwitch(models.Model):
         return "archive"
 
 
+class FrameBytes(NamedTuple):
+    """The bytes of the states in frames, before and after compression."""
+
+    states: int
+    frames: int
+
+
+class FrameQuerySet(QuerySet["ArchiveFrame"]):
+    """Frames of the archive."""
+
+    def bytes(self) -> FrameBytes:
+        """Return what the frames take, and what their states would take; the frames themselves are not read."""
+        sums = self.aggregate(states=Sum("unpacked_bytes"), frames=Sum(vendor.byte_length("data")))
+        return FrameBytes(int(sums["states"] or 0), int(sums["frames"] or 0))
+
+
 class ArchiveFrame(models.Model):
     """States of one agent, each compressed with the one before it as dictionary (db/archive.py)."""
 
@@ -29,6 +49,8 @@ class ArchiveFrame(models.Model):
     unpacked_bytes = models.BigIntegerField()
     data = models.BinaryField()
     sha256 = models.CharField(max_length=64)
+
+    objects = FrameQuerySet.as_manager()
 
     class Meta:
         db_table = "dash_frame"

@@ -3,7 +3,7 @@
 from typing import Final, Self
 
 from django.db import models
-from django.db.models import Q, QuerySet
+from django.db.models import Max, Q, QuerySet
 from django.urls import reverse
 
 from statestore.db.fields import LenientText, UnixSeconds
@@ -120,6 +120,14 @@ class RunQuerySet(QuerySet["HousekeepingRun"]):
 
     def succeeded(self) -> Self:
         return self.filter(problem="")
+
+    def without_clock(self) -> Self:
+        """Leave out the notes of the time, which are no work."""
+        return self.exclude(work="clock")
+
+    def last_ended(self) -> dict[str, int]:
+        """Return {work: when it last ended}."""
+        return dict(self.order_by().values_list("work").annotate(last=Max("ended_at")))
 
 
 class HousekeepingRun(models.Model):

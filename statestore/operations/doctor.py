@@ -11,12 +11,15 @@ import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, Literal
 
+from django.conf import settings
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from statestore import models
 from statestore.adoption import ownership, schema_detection
 from statestore.adoption.status import store_status
 from statestore.db import orchestrator_schema as schema
@@ -26,6 +29,7 @@ from statestore.db.routers import store_alias
 from statestore.errors import StateStoreError
 from statestore.models.adoption import is_shared
 from statestore.operations import schema as schema_now
+from statestore.operations import upkeep
 
 Level = Literal["ok", "warn", "error"]
 
@@ -446,6 +450,42 @@ def check_ids(connection: BaseDatabaseWrapper) -> Iterator[Finding]:
     )
 
 
+def check_backups(connection: BaseDatabaseWrapper) -> Iterator[Finding]:
+    """Warn when backups are to be taken, and no good one is new enough. A new store has time for its first one."""
+    if not settings.BACKUP_EVERY_HOURS:
+        return
+    problem = upkeep.backup_problem(now=models.now())
+    if problem and not _is_new(connection):
+        yield Finding(
+            "warn", problem, "What changed since then is lost with the disk.",
+            "Run `manage.py backup`. While `serve` runs, housekeeping takes them: see the page Upkeep for what failed.",
+        )  # fmt: skip
+    elif not problem:
+        yield Finding("ok", "There is a backup that is new enough", "It was opened and compared with the databases.")
+
+
+def _is_new(connection: BaseDatabaseWrapper) -> bool:
+    """Return whether the store was made within the time in which the first backup is due."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT MIN(applied) FROM django_migrations WHERE app = 'statestore'")
+        (made,) = cursor.fetchone()
+    if made is None:
+        return True
+    made = datetime.fromisoformat(made) if isinstance(made, str) else made
+    made = made if made.tzinfo else made.replace(tzinfo=UTC)
+    return bool(models.now() - made.timestamp() < settings.BACKUP_EVERY_HOURS * 3600)
+
+
+def check_chain(connection: BaseDatabaseWrapper) -> Iterator[Finding]:
+    """Fail when the last walk along the chain of the audit log found something wrong."""
+    last = upkeep.last_verification(connection.alias)
+    if last is not None and last.problem:
+        yield Finding(
+            "error", "The audit log, or a restore, was changed", last.problem,
+            "Find out who can write the store. `manage.py verify` names all of it; compare with a backup.",
+        )  # fmt: skip
+
+
 CHECKS: Final = (
     Check(check_journal_mode, cheap=True),
     Check(check_schema, cheap=True, sqlite_only=False),
@@ -458,6 +498,8 @@ CHECKS: Final = (
     Check(check_triggers, cheap=True),
     Check(check_foreign_keys, cheap=True),
     Check(check_disk, cheap=True),
+    Check(check_backups, cheap=True, sqlite_only=False),
+    Check(check_chain, cheap=True, sqlite_only=False),
     Check(check_replaced, cheap=False),
     Check(check_content, cheap=False),
     Check(check_keys, cheap=False, sqlite_only=False),

@@ -128,12 +128,16 @@ def note_head(using: str, go_on: GoesOn) -> Iterator[Outcome]:
 
 def verify_chain(using: str, go_on: GoesOn) -> Iterator[Outcome]:
     """Walk the chain of the audit log."""
-    found = audit_chain.verify(using)
+    yield _verified(audit_chain.verify(using))
+
+
+def _verified(found: audit_chain.Verification) -> Outcome:
     faults = [fault.text for fault in found.faults or []]
     more = f" And {len(faults) - 3} more." if len(faults) > 3 else ""
-    yield Outcome(found.entries, problem=" ".join(faults[:3]) + more)
+    return Outcome(found.entries, problem=" ".join(faults[:3]) + more)
 
 
+CHAIN: Final = Work("chain of the audit log", 24 * _HOUR, verify_chain)
 WORKS: Final = (
     Work("expired snapshots", 60, delete_expired, deletes_by_age=True),
     Work("policies", _HOUR, carry_out_policies, deletes_by_age=True),
@@ -141,7 +145,7 @@ WORKS: Final = (
     Work("backup", 600, take_backup),
     Work("drill", _HOUR, drill_backup),
     Work("head of the audit log", 600, note_head),
-    Work("chain of the audit log", 24 * _HOUR, verify_chain),
+    CHAIN,
 )
 
 
@@ -166,6 +170,15 @@ def do(work: Work, using: str, go_on: GoesOn) -> list[HousekeepingRun]:
             if outcome.problem:
                 log.warning("Housekeeping, %s: %s", work.name, outcome.problem)
     return noted
+
+
+def verify_now(using: str) -> audit_chain.Verification:
+    """Walk the chain of the audit log because a person asks, and note what was found as housekeeping does."""
+    began = models.now()
+    with translated_errors():
+        found = audit_chain.verify(using)
+        _note(CHAIN, _verified(found), using, began)
+    return found
 
 
 def _outcomes(work: Work, using: str, go_on: GoesOn) -> Iterator[Outcome]:

@@ -11,7 +11,7 @@ from prometheus_client.registry import Collector
 from statestore import models
 from statestore.db.routers import store_alias
 from statestore.errors import StateStoreError
-from statestore.operations import doctor, readiness
+from statestore.operations import doctor, readiness, upkeep
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 HOUR_SECONDS: Final = 3600
@@ -55,11 +55,31 @@ class StoreCollector(Collector):
             ("restores", "Restores in the last hour.", models.Restore.objects.filter(at__gte=since)),
         ):
             yield GaugeMetricFamily(f"statestore_{name}_last_hour", help_text, value=rows.using(store_alias()).count())
+        yield from self._upkeep()
         findings = GaugeMetricFamily("statestore_findings", "What the doctor complains about.", labels=["level"])
         levels = [finding.level for finding in doctor.troubles()]
         for level in ("warn", "error"):
             findings.add_metric([level], levels.count(level))
         yield findings
+
+    def _upkeep(self) -> Iterator[Metric]:
+        age = GaugeMetricFamily(
+            "statestore_backup_age_seconds", "Age of the newest verified backup; absent if there is none."
+        )
+        if (newest := upkeep.newest_good_backup()) is not None:
+            age.add_metric([], models.now() - int(newest.made_at.timestamp()))
+        yield age
+        success = GaugeMetricFamily(
+            "statestore_housekeeping_last_success_seconds",
+            "Unix time at which housekeeping last did a piece of work without a problem.",
+            labels=["work"],
+        )
+        runs = models.HousekeepingRun.objects.using(store_alias()).without_clock().succeeded()
+        for work, ended_at in sorted(runs.last_ended().items()):
+            success.add_metric([work], ended_at)
+        yield success
+        records = upkeep.archived_records(store_alias())
+        yield GaugeMetricFamily("statestore_archived_records", "Transitions and snapshots archived.", value=records)
 
 
 _registry: Final = CollectorRegistry(auto_describe=False)
