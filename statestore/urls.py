@@ -33,6 +33,7 @@ from statestore.views import (
     timeline,
     transitions,
     trash,
+    upkeep,
 )
 from statestore.views import tokens as token_pages
 
@@ -101,6 +102,8 @@ urlpatterns = [
     path("commits/<anyid:sha>/", commits.commit_detail, name="commit"),
     # journals
     path("capture/", capture.capture_page, name="capture"),
+    path("upkeep/", upkeep.upkeep_page, name="upkeep"),
+    path("upkeep/verify/", upkeep.verify_audit, name="verify-audit"),
     path("trash/", trash.trash, name="trash"),
     path("audit/", audit.audit_log, name="audit"),
     path("export/audit/", exports.export_audit, name="audit-export"),

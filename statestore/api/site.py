@@ -36,6 +36,7 @@ from statestore.api.routers import (
     tasks,
     tokens,
     transitions,
+    upkeep,
 )
 from statestore.api.routers import status as status_calls
 
@@ -57,6 +58,7 @@ _ROUTERS: Final = (
     edits,
     import_export,
     capture,
+    upkeep,
     tokens,
     status_calls,
 )

@@ -103,6 +103,11 @@ def archived_records(using: str) -> int:
     return sum(table._default_manager.using(using).count() for table in tables)
 
 
+def newest_runs(using: str, most: int) -> list[HousekeepingRun]:
+    """Return what housekeeping did lately, newest first."""
+    return list(HousekeepingRun.objects.using(using).without_clock().newest_first()[:most])
+
+
 def last_verification(using: str) -> HousekeepingRun | None:
     """Return when the chain of the audit log was last walked, and what was found."""
     return HousekeepingRun.objects.using(using).of(housekeeping.CHAIN.name).newest_first().first()

@@ -218,6 +218,15 @@ def when(seconds: object, relative: bool = True) -> SafeString | str:
 
 
 @register.simple_tag
+def when_iso(text: str) -> SafeString | str:
+    """Return a time element for a time in ISO 8601, as manifests of backups have it."""
+    try:
+        return when(int(datetime.fromisoformat(text).timestamp()))
+    except (ValueError, OverflowError):
+        return line(text, 40)
+
+
+@register.simple_tag
 def clock(seconds: object) -> SafeString | str:
     """Return the time of day, UTC, with the whole time behind it: the day stands above, once."""
     moment = utc(seconds)

@@ -146,7 +146,7 @@ STARTS = (
     "/agents/own/", "/agents/own/timeline/", "/agents/own/fork/", "/tasks/own-task/", "/sessions/own-session/",
     "/search/live/?q=", "/search/live/?q=&cursor=0.0", "/search/complete/?q=agent:", "/search/complete/?q=session:",
     "/search/complete/?q=type:", "/search/complete/?q=actor:", "/search/complete/?q=commit:",
-    "/search/export/?q=", "/search/export/?q=&format=ndjson", "/capture/", "/metrics/", "/nowhere/",
+    "/search/export/?q=", "/search/export/?q=&format=ndjson", "/capture/", "/upkeep/", "/metrics/", "/nowhere/",
     f"/find/?q={SECRET[:-1]}", "/find/?q=own",
     "/compare/?left=own", f"/search/agents/?of=q&q={SECRET[:-1]}", "/search/agents/",
     "/tasks/?layout=board&edit=own-task", "/audit/?action=snapshot&start=0", "/export/audit/",
@@ -160,7 +160,7 @@ CALLS = (
     "/events/search/complete?q=session:", "/views", "/tasks", "/tasks/own-task", "/sessions", "/sessions?open=false",
     "/sessions/own-session", "/edits", "/audit",
     "/changes?start=0&end=9999999999", "/export", "/export?audit=true", "/health", "/me", "/migrations",
-    "/processes", "/tokens", "/capture",
+    "/processes", "/tokens", "/capture", "/upkeep/runs", "/backups",
     f"/find?q={SECRET[:-1]}", "/find?q=own", "/find?q=a41f",
 )  # fmt: skip
 
@@ -254,7 +254,9 @@ def test_a_comparison_with_a_foreign_agent_says_the_same_as_with_one_that_does_n
             assert f"No agent has the id or the name “{name}”. Enter an agent's id or its name." in said, query
 
 
-@pytest.mark.parametrize("path", ["/capture/", "/admin/auth/user/", "/admin/auth/user/add/", "/admin/auth/group/"])
+@pytest.mark.parametrize(
+    "path", ["/capture/", "/upkeep/", "/admin/auth/user/", "/admin/auth/user/add/", "/admin/auth/group/"]
+)
 def test_what_concerns_the_whole_store_is_refused(client: Client, path: str):
     assert client.get(path).status_code == 403
 

@@ -23,7 +23,7 @@ NAMES = (
     "bisect, not asked", "compare", "compare, not asked", "tasks", "board", "board, one changed",
     "task", "open session", "revert", "fork", "plan", "fleet", "fleet previewed", "batch",
     "edit", "capture", "restores", "restore", "events", "search", "API", "API call", "trash",
-    "audit", "password", "error", "missing",
+    "upkeep", "audit", "password", "error", "missing",
     "login", "confirm", "browsers", "failed sign-ins",
     "admin", "admin tasks", "admin task", "admin sessions", "admin transition",
 )  # fmt: skip
@@ -120,6 +120,7 @@ def addresses(site: Site, told: Story, browser: Any) -> dict[str, str]:
         "API call": "/api/v1/docs?q=create_restore",
         "search": "/find/?q=coder&agent=coder-2",
         "trash": "/trash/",
+        "upkeep": "/upkeep/",
         "audit": "/audit/",
         "password": "/password/",
         "error": "/agents/coder-2/restore/?moment=yesterday",

@@ -91,6 +91,8 @@ TABLE: dict[str, tuple[object, object]] = {
     "agents-offered": (SEES, METHOD),
     "commit": (SEES, METHOD),
     "trash": (SEES, METHOD),
+    "upkeep": (SEES, METHOD),
+    "verify-audit": (METHOD, (LOGIN, NO, NO, NO, NO, "done")),
     "audit": (SEES, METHOD),
     "audit-export": (SEES, METHOD),
     # Who is signed in is led on.

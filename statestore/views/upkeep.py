@@ -1,0 +1,80 @@
+"""Upkeep: housekeeping's runs, backups, the archive, the chain of the audit log."""
+
+from typing import Any, Final
+
+from django.conf import settings
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.urls import reverse
+from django.views.decorators.http import require_POST, require_safe
+
+from statestore import models, retention
+from statestore.access import audit_chain
+from statestore.access.audit_chain import Verification
+from statestore.errors import DatabaseError
+from statestore.operations import housekeeping, upkeep
+from statestore.views.access import require, require_viewer, scope
+from statestore.views.htmx import render_page
+from statestore.views.json_links import json_twin
+
+_RUNS: Final = 20
+_BACKUPS: Final = 20
+_FAULTS: Final = 100
+
+
+@require_safe
+@require_viewer
+@json_twin("list_runs")
+def upkeep_page(request: HttpRequest) -> HttpResponse:
+    """Show how the store is kept. Nothing is written."""
+    seen = scope(request)
+    seen.require_whole_store("Upkeep")
+    return render_page(request, "upkeep/page.html", _context(seen.using))
+
+
+@require_POST
+@require("manage_retention")
+def verify_audit(request: HttpRequest) -> HttpResponse:
+    """Walk the chain of the audit log, and say what was found."""
+    seen = scope(request)
+    seen.require_whole_store("Upkeep")
+    found = housekeeping.verify_now(seen.using)
+    if found.is_good:
+        messages.success(request, _good(found))
+        return redirect(f"{reverse('upkeep')}#chain")
+    faults = found.faults or []
+    context = {"faults": faults[:_FAULTS], "fault_count": len(faults), "verified": found}
+    return render_page(request, "upkeep/page.html", _context(seen.using) | context)
+
+
+def _good(found: Verification) -> str:
+    older = f" {found.older:,} older entries are not part of the chain." if found.older else ""
+    return f"Verified {found.entries:,} entries of the audit log: none was changed, removed or moved.{older}"
+
+
+def _context(using: str) -> dict[str, Any]:
+    return {
+        "place": "upkeep",
+        "doubt": retention.clock_doubt(using, now=models.now()),
+        "runs": upkeep.newest_runs(using, _RUNS),
+        "archive": upkeep.archive_size(using),
+        "archive_after_seconds": settings.ARCHIVE_AFTER_HOURS * 3600,
+        "last_verification": upkeep.last_verification(using),
+        "head": audit_chain.head_of(using),
+        **_backups(),
+    }
+
+
+def _backups() -> dict[str, Any]:
+    problem = upkeep.backup_problem(now=models.now())
+    try:
+        listed = upkeep.list_backups(_BACKUPS)
+    except DatabaseError:
+        listed = []  # The problem says why.
+    return {
+        "backups": listed,
+        "backup_problem": problem,
+        "backup_hours": settings.BACKUP_EVERY_HOURS,
+        "backup_dir": settings.BACKUP_DIR,
+    }
