@@ -56,7 +56,7 @@ def simulate(
             loss = _loss(of_agent, goes_on)
             if loss is not None:
                 _add(found, loss)
-        found.largest = [_with_restore_points(policy, loss, using) for loss in found.largest]
+        found.largest = [_with_restore_points(policy, loss, using) for loss in _largest(found.largest)]
     return found
 
 

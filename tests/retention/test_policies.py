@@ -271,3 +271,12 @@ def test_a_hold_is_found_until_it_is_taken_off():
     assert (found.actor, found.reason) == ("ada", "a court asked")
     retention.release(store_alias(), "agent", "a1", by=ADA)
     assert retention.held(store_alias(), "agent", "a1") is None
+
+
+def test_a_simulation_names_first_who_loses_most_and_no_more_than_a_hundred():
+    for number in range(103):
+        with_snapshots(f"agent-{number:03}", 0, 10, *(range(20, 50, 10) if number == 77 else ()))
+    found = retention.simulate(policy("snapshots", keep_count=1), now=NOW)
+    assert (found.agents, found.rows) == (103, 106)
+    assert found.largest[0].agent_id == "agent-077"
+    assert len(found.largest) == 100
