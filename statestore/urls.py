@@ -24,6 +24,7 @@ from statestore.views import (
     health,
     overview,
     path_history,
+    policies,
     restore_preview,
     restores,
     sessions,
@@ -38,6 +39,7 @@ from statestore.views import (
 from statestore.views import tokens as token_pages
 
 register_converter(RowIdConverter, "anyid")
+register_converter(policies.PolicyIdConverter, "policy")
 
 urlpatterns = [
     path("", overview.overview, name="overview"),
@@ -104,6 +106,11 @@ urlpatterns = [
     path("capture/", capture.capture_page, name="capture"),
     path("upkeep/", upkeep.upkeep_page, name="upkeep"),
     path("upkeep/verify/", upkeep.verify_audit, name="verify-audit"),
+    path("upkeep/policies/new/", policies.new_policy, name="new-policy"),
+    path("upkeep/policies/<policy:policy_id>/", policies.policy_detail, name="policy"),
+    path("upkeep/policies/<policy:policy_id>/on/", policies.switch_policy_on, name="switch-policy-on"),
+    path("upkeep/policies/<policy:policy_id>/off/", policies.switch_policy_off, name="switch-policy-off"),
+    path("upkeep/policies/<policy:policy_id>/delete/", policies.delete_policy, name="delete-policy"),
     path("trash/", trash.trash, name="trash"),
     path("audit/", audit.audit_log, name="audit"),
     path("export/audit/", exports.export_audit, name="audit-export"),

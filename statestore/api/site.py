@@ -29,6 +29,7 @@ from statestore.api.routers import (
     import_export,
     lookup,
     restores,
+    retention,
     saved_searches,
     search,
     sessions,
@@ -59,6 +60,7 @@ _ROUTERS: Final = (
     import_export,
     capture,
     upkeep,
+    retention,
     tokens,
     status_calls,
 )

@@ -6,6 +6,7 @@ lookup   what the search box of every page looks for
 past     time ranges and moments
 actions  what a person does
 rows     what people edit in the admin
+retention  policies of what may go
 """
 
 from statestore.forms.actions import (
@@ -44,6 +45,7 @@ from statestore.forms.history import (
     WalkForm,
 )
 from statestore.forms.lookup import FindForm
+from statestore.forms.retention import PolicyForm, SwitchForm
 from statestore.forms.rows import CHOICES, RowForm, SessionForm, TaskChangeForm, TaskForm
 
 __all__ = [
@@ -67,6 +69,7 @@ __all__ = [
     "MoveForm",
     "OverviewForm",
     "PageForm",
+    "PolicyForm",
     "QueryField",
     "ReasonForm",
     "RestoreForm",
@@ -79,6 +82,7 @@ __all__ = [
     "SnapshotForm",
     "StateForm",
     "StatusForm",
+    "SwitchForm",
     "TaskChangeForm",
     "TaskFilterForm",
     "TaskForm",

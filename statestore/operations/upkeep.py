@@ -8,13 +8,15 @@ from django.conf import settings
 from statestore import backups, models
 from statestore.backups import Backup, Check, Manifest
 from statestore.errors import DatabaseError
-from statestore.models import HousekeepingRun
+from statestore.models import HousekeepingRun, RetentionPolicy
 from statestore.operations import housekeeping
 
 # Backups that lists show; rotation keeps fewer.
 MOST_BACKUPS: Final = 100
 # Looked through for a good one.
 _MOST_EXAMINED: Final = 1_000
+# There may be one for each table and namespace.
+MOST_POLICIES: Final = 200
 _HOUR: Final = 3600
 
 
@@ -106,6 +108,11 @@ def archived_records(using: str) -> int:
 def newest_runs(using: str, most: int) -> list[HousekeepingRun]:
     """Return what housekeeping did lately, newest first."""
     return list(HousekeepingRun.objects.using(using).without_clock().newest_first()[:most])
+
+
+def list_policies(using: str) -> list[RetentionPolicy]:
+    """Return the retention policies by table and namespace, up to as many as a page shows."""
+    return list(RetentionPolicy.objects.using(using).in_order()[:MOST_POLICIES])
 
 
 def last_verification(using: str) -> HousekeepingRun | None:

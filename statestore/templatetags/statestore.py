@@ -26,7 +26,7 @@ from statestore.errors import ValidationError
 from statestore.forms import ReasonForm, SnapshotForm, StatusForm
 from statestore.history import MomentName, moments
 from statestore.jsondiff.textdiff import Op, Segment
-from statestore.models import AgentState
+from statestore.models import AgentState, RetentionPolicy
 from statestore.models.events import is_error_type
 from statestore.views import agent_pages, curl
 from statestore.views.conversation import Shown
@@ -281,6 +281,18 @@ def duration(seconds: float | None) -> str:
             parts.append(f"{left // unit_seconds} {unit}")
             left %= unit_seconds
     return " ".join(parts[:2])
+
+
+@register.filter
+def limits_of(policy: RetentionPolicy) -> str:
+    """Return what a policy deletes, in words."""
+    limits = (
+        (policy.keep_seconds, f"older than {duration(policy.keep_seconds)}"),
+        (policy.keep_count, f"beyond an agent's newest {policy.keep_count or 0:,}"),
+        (policy.keep_bytes, f"beyond {size(policy.keep_bytes)} of an agent's newest"),
+        (policy.is_tiered, "more than tiers keep"),
+    )
+    return ", or ".join(words for is_set, words in limits if is_set)
 
 
 @register.filter

@@ -1,4 +1,4 @@
-"""Upkeep: housekeeping's runs, backups, the archive, the chain of the audit log."""
+"""Upkeep: housekeeping's runs, backups, policies, the archive, the chain of the audit log."""
 
 from typing import Any, Final
 
@@ -58,6 +58,7 @@ def _context(using: str) -> dict[str, Any]:
         "place": "upkeep",
         "doubt": retention.clock_doubt(using, now=models.now()),
         "runs": upkeep.newest_runs(using, _RUNS),
+        "policies": upkeep.list_policies(using),
         "archive": upkeep.archive_size(using),
         "archive_after_seconds": settings.ARCHIVE_AFTER_HOURS * 3600,
         "last_verification": upkeep.last_verification(using),

@@ -160,7 +160,7 @@ CALLS = (
     "/events/search/complete?q=session:", "/views", "/tasks", "/tasks/own-task", "/sessions", "/sessions?open=false",
     "/sessions/own-session", "/edits", "/audit",
     "/changes?start=0&end=9999999999", "/export", "/export?audit=true", "/health", "/me", "/migrations",
-    "/processes", "/tokens", "/capture", "/upkeep/runs", "/backups",
+    "/processes", "/tokens", "/capture", "/upkeep/runs", "/backups", "/policies",
     f"/find?q={SECRET[:-1]}", "/find?q=own", "/find?q=a41f",
 )  # fmt: skip
 
@@ -255,7 +255,15 @@ def test_a_comparison_with_a_foreign_agent_says_the_same_as_with_one_that_does_n
 
 
 @pytest.mark.parametrize(
-    "path", ["/capture/", "/upkeep/", "/admin/auth/user/", "/admin/auth/user/add/", "/admin/auth/group/"]
+    "path",
+    [
+        "/capture/",
+        "/upkeep/",
+        "/upkeep/policies/new/",
+        "/admin/auth/user/",
+        "/admin/auth/user/add/",
+        "/admin/auth/group/",
+    ],
 )
 def test_what_concerns_the_whole_store_is_refused(client: Client, path: str):
     assert client.get(path).status_code == 403

@@ -14,13 +14,14 @@ from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
 
-from statestore import models, restore
+from statestore import models, restore, retention
 from statestore.access import tokens
 from statestore.access.audit import SYSTEM, Actor
 from statestore.agents import capture
 from statestore.api.site import site, urlpatterns
 from statestore.db.routers import store_alias
 from statestore.import_export.codec import FORMAT, line
+from statestore.retention import Limits
 from statestore.tasks import service as task_service
 from tests.api.conftest import APPROVING, ROOT, Script
 from tests.builders import NOW, make_agent, make_event, make_session, make_snapshot, make_task, make_transition
@@ -114,6 +115,12 @@ TABLE: dict[str, tuple[str, str, int, int]] = {
     "POST /capture/off": ("admin", "administrator", 200, NO),
     "GET /upkeep/runs": ("read", "viewer", 200, NO),
     "GET /backups": ("read", "viewer", 200, NO),
+    "GET /policies": ("read", "viewer", 200, NO),
+    "POST /policies": ("admin", "administrator", 201, NO),
+    "GET /policies/{policy_id}": ("read", "viewer", 200, NO),
+    "PATCH /policies/{policy_id}": ("admin", "administrator", 200, NO),
+    "DELETE /policies/{policy_id}": ("admin", "administrator", 204, NO),
+    "GET /policies/{policy_id}/simulation": ("read", "viewer", 200, NO),
     "POST /audit/verify": ("admin", "administrator", 200, NO),
     "GET /tokens": ("read", "nobody", 200, NO),
     "POST /tokens": ("admin", "nobody", 201, NO),
@@ -150,6 +157,8 @@ BODIES: dict[str, Any] = {
     "PATCH /sessions/{session_id}": {"status": "s"},
     "POST /import": line(FORMAT),
     "POST /tokens": {"name": "t", "scopes": ["read"]},
+    "POST /policies": {"table": "transitions", "keep_count": 5},
+    "PATCH /policies/{policy_id}": {"is_on": True},
 }
 QUERIES = {
     "GET /agents/{agent_id}/diff": "?from=now",
@@ -207,6 +216,7 @@ def ids() -> dict[str, str]:
         "agent_id": "a1", "snapshot_id": snapshot.pk, "transition_id": make_transition(agent).pk,
         "restore_id": plan.pk, "batch_id": batch.pk, "event_id": make_event(actor_id="a1", session_id="s1").pk,
         "task_id": task.pk, "session_id": session.pk,
+        "policy_id": retention.create(store_alias(), "snapshots", None, Limits(keep_count=1), by=SYSTEM).pk,
     }  # fmt: skip
 
 

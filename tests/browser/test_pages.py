@@ -23,7 +23,7 @@ NAMES = (
     "bisect, not asked", "compare", "compare, not asked", "tasks", "board", "board, one changed",
     "task", "open session", "revert", "fork", "plan", "fleet", "fleet previewed", "batch",
     "edit", "capture", "restores", "restore", "events", "search", "API", "API call", "trash",
-    "upkeep", "audit", "password", "error", "missing",
+    "upkeep", "new policy", "policy", "audit", "password", "error", "missing",
     "login", "confirm", "browsers", "failed sign-ins",
     "admin", "admin tasks", "admin task", "admin sessions", "admin transition",
 )  # fmt: skip
@@ -31,6 +31,10 @@ EDIT_A_TASK = (
     "import django; django.setup(); from statestore import models; from statestore.access import audit; "
     "from statestore.tasks import service; "
     "service.save_task('store', {'id': models.Task.objects.last().pk, 'title': 'Renamed'}, by=audit.SYSTEM)"
+)
+MAKE_A_POLICY = (
+    "import django; django.setup(); from statestore import retention; from statestore.access import audit; "
+    "retention.create('store', 'snapshots', None, retention.Limits(keep_count=1), by=audit.SYSTEM)"
 )
 # A page that says what went wrong answers so.
 EXPECTED = ("404 (Not Found)", "422 (")
@@ -71,6 +75,9 @@ def addresses(site: Site, told: Story, browser: Any) -> dict[str, str]:
     site.run("-c", EDIT_A_TASK)
     with site.orchestrator() as orchestrator:
         ((edit,),) = orchestrator.rows("SELECT max(id) FROM dash_audit WHERE noun = 'task'")
+    site.run("-c", MAKE_A_POLICY)
+    with site.orchestrator() as orchestrator:
+        ((policy,),) = orchestrator.rows("SELECT id FROM dash_policy LIMIT 1")
     transition = f"/transitions/{told.lost}/"
     return {
         "overview": "/",
@@ -121,6 +128,8 @@ def addresses(site: Site, told: Story, browser: Any) -> dict[str, str]:
         "search": "/find/?q=coder&agent=coder-2",
         "trash": "/trash/",
         "upkeep": "/upkeep/",
+        "new policy": "/upkeep/policies/new/",
+        "policy": f"/upkeep/policies/{policy}/",
         "audit": "/audit/",
         "password": "/password/",
         "error": "/agents/coder-2/restore/?moment=yesterday",

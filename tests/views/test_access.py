@@ -8,10 +8,11 @@ from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 
-from statestore import models
+from statestore import models, retention
 from statestore.access import audit
 from statestore.db.ids import RESERVED, from_address, to_address
 from statestore.db.routers import store_alias
+from statestore.retention import Limits
 from statestore.tasks import service as task_service
 from tests.builders import make_agent, make_event, make_session, make_snapshot, make_task, make_transition
 from tests.conftest import signed_in, undone
@@ -92,6 +93,11 @@ TABLE: dict[str, tuple[object, object]] = {
     "commit": (SEES, METHOD),
     "trash": (SEES, METHOD),
     "upkeep": (SEES, METHOD),
+    "new-policy": ((LOGIN, NO, NO, NO, NO, OK), (LOGIN, NO, NO, NO, NO, "done")),
+    "policy": (SEES, METHOD),
+    "switch-policy-on": (METHOD, (LOGIN, NO, NO, NO, NO, "done")),
+    "switch-policy-off": (METHOD, (LOGIN, NO, NO, NO, NO, "done")),
+    "delete-policy": (METHOD, (LOGIN, NO, NO, NO, NO, "done")),
     "verify-audit": (METHOD, (LOGIN, NO, NO, NO, NO, "done")),
     "audit": (SEES, METHOD),
     "audit-export": (SEES, METHOD),
@@ -119,7 +125,13 @@ def named_urls(patterns: list[URLPattern | URLResolver]) -> Iterator[URLPattern]
 
 
 # What stands in an address for its parameters, where it is no id.
-PLACES: dict[str, object] = {"entry_id": 1, "view_id": 1, "started_at": 1, "group": uuid.UUID(int=1)}
+PLACES: dict[str, object] = {
+    "entry_id": 1,
+    "view_id": 1,
+    "started_at": 1,
+    "group": uuid.UUID(int=1),
+    "policy_id": str(uuid.UUID(int=1)),
+}
 
 
 def test_every_url_has_a_row_in_the_table():
@@ -130,7 +142,11 @@ def beside_ids(patterns: list[URLPattern | URLResolver], before: tuple[str, ...]
     """Yield the addresses of all pages and calls in parts, a parameter of any name as ""."""
     for pattern in patterns:
         route = str(pattern.pattern).strip("^$/")
-        parts = (*before, *("" if "<" in part else part for part in route.split("/") if part))
+        # The id of a policy is a UUID, which no word is.
+        parts = (
+            *before,
+            *("" if "<" in part and "<policy:" not in part else part for part in route.split("/") if part),
+        )
         if isinstance(pattern, URLResolver):
             yield from beside_ids(pattern.url_patterns, parts) if pattern.app_name != "admin" else ()
         else:
@@ -161,6 +177,7 @@ def address() -> dict[str, str]:
     event, session, task = make_event(git_commit="a41f"), make_session(agent), make_task()
     ids |= {"event_id": event.pk, "session_id": session.pk, "task_id": task.pk, "sha": "a41f", "view_id": "1"}
     ids |= {"public_id": "none", "started_at": "1", "group": uuid.UUID(int=1)}
+    ids["policy_id"] = retention.create(store_alias(), "snapshots", None, Limits(keep_count=1), by=audit.SYSTEM).pk
     from django.urls import reverse
 
     found = {}

@@ -9,9 +9,10 @@ from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import get_resolver, reverse
 
-from statestore import models
+from statestore import models, retention
 from statestore.access.audit import SYSTEM
 from statestore.db.routers import store_alias
+from statestore.retention import Limits
 from statestore.tasks import service as task_service
 from tests.builders import NOW, make_agent, make_event, make_session, make_snapshot, make_task, make_transition
 from tests.conftest import signed_in
@@ -48,6 +49,7 @@ def test_each_page_links_to_a_call_that_answers(operator: Client):
         "view_id": 1,
         "batch_id": "none",
         "entry_id": 0,
+        "policy_id": retention.create(store_alias(), "snapshots", None, Limits(keep_count=1), by=SYSTEM).pk,
     }
     # Whether a page works at all is told by the tests of the page.
     operator.raise_request_exception = False

@@ -1,0 +1,121 @@
+"""Retention policies: made, simulated, switched, deleted."""
+
+from typing import Annotated
+
+from django.http import HttpRequest, HttpResponse
+from django.urls import NoReverseMatch
+from ninja import Query
+from pydantic import BaseModel, Field
+
+from statestore import models, retention
+from statestore.api.auth import Caller, caller
+from statestore.api.calls import Calls
+from statestore.api.idempotency import run_in_transaction
+from statestore.api.resources import id_of, not_found
+from statestore.api.responses import answer, if_match, listed, no_content, resource, written
+from statestore.api.schemas.common import Listed
+from statestore.api.schemas.retention import (
+    LossOut,
+    PolicyIn,
+    PolicyOut,
+    PolicyPatchIn,
+    SimulationOut,
+)
+from statestore.errors import ValidationError
+from statestore.operations import upkeep
+from statestore.retention import Limits
+
+calls = Calls("upkeep")
+
+
+class SimulationIn(BaseModel):
+    """How long a simulation may take."""
+
+    seconds: Annotated[int, Field(ge=1, le=20, description="What was not looked at until then is left out.")] = 5
+
+
+def _unrestricted(request: HttpRequest) -> Caller:
+    who = caller(request)
+    who.require_unrestricted("Retention")
+    return who
+
+
+@calls.call("GET", "/policies", {200: Listed[PolicyOut]}, may="view_agentstate")
+def list_policies(request: HttpRequest) -> HttpResponse:
+    """List the retention policies by table and namespace, up to 200, all in one response."""
+    return listed(upkeep.list_policies(_unrestricted(request).scope.using), _policy)
+
+
+@calls.call("POST", "/policies", {201: PolicyOut}, scope="admin", may="manage_retention", tagged=True)
+def create_policy(request: HttpRequest, body: PolicyIn) -> HttpResponse:
+    """Make a policy that is off. One that exists for the same table and namespace is a conflict."""
+    who = _unrestricted(request)
+    keeps = Limits(body.keep_seconds, body.keep_count, body.keep_bytes, body.is_tiered)
+
+    def write() -> HttpResponse:
+        try:
+            policy = retention.create(who.scope.using, body.table, body.namespace, keeps, by=who.actor)
+        except ValidationError as error:
+            # The page asks for days.
+            field = "keep_seconds" if error.field == "keep_days" else error.field
+            raise ValidationError(str(error), field=field) from None
+        return _written(policy, is_new=True)
+
+    return run_in_transaction(request, write)
+
+
+@calls.call("GET", "/policies/{policy_id}", {200: PolicyOut}, may="view_agentstate", tagged=True)
+def get_policy(request: HttpRequest, policy_id: str) -> HttpResponse:
+    """Read a policy."""
+    policy = _find(request, policy_id)
+    return resource(request, models.row_hash(policy), lambda: _policy(policy))
+
+
+@calls.call(
+    "PATCH", "/policies/{policy_id}", {200: PolicyOut}, scope="admin", may="manage_retention", proof=True, tagged=True
+)
+def switch_policy(request: HttpRequest, policy_id: str, body: PolicyPatchIn) -> HttpResponse:
+    """Switch a policy on or off. Look at its simulation first: housekeeping carries it out within an hour."""
+    who = _unrestricted(request)
+    found = _find(request, policy_id)
+    policy = retention.switch(
+        who.scope.using, found.pk, on=body.is_on, by=who.actor, would_delete=body.would_delete,
+        if_match=if_match(request),
+    )  # fmt: skip
+    return _written(policy)
+
+
+@calls.call("DELETE", "/policies/{policy_id}", {204: None}, scope="admin", may="manage_retention")
+def delete_policy(request: HttpRequest, policy_id: str) -> HttpResponse:
+    """Delete a policy. What it deleted stays deleted."""
+    who = _unrestricted(request)
+    retention.delete(who.scope.using, _find(request, policy_id).pk, by=who.actor, if_match=if_match(request))
+    return no_content()
+
+
+@calls.call("GET", "/policies/{policy_id}/simulation", {200: SimulationOut}, may="view_agentstate")
+def simulate_policy(request: HttpRequest, policy_id: str, params: Query[SimulationIn]) -> HttpResponse:
+    """Read what a policy would delete now, agent by agent. Nothing is deleted."""
+    policy = _find(request, policy_id)
+    found = retention.simulate(policy, using=caller(request).scope.using, seconds=params.seconds)
+    largest = [LossOut.of(loss) for loss in found.largest if loss.agent_id]
+    return answer(SimulationOut.of(found, largest=largest))
+
+
+def _find(request: HttpRequest, address: str) -> models.RetentionPolicy:
+    using, policy_id = _unrestricted(request).scope.using, id_of(address, "policy")
+    if not isinstance(policy_id, str):
+        raise not_found("policy", address)
+    return retention.find(using, policy_id)
+
+
+def _policy(policy: models.RetentionPolicy) -> PolicyOut:
+    try:
+        page = policy.get_absolute_url()
+    except NoReverseMatch:
+        page = None
+    return PolicyOut.of(policy, page=page)
+
+
+def _written(policy: models.RetentionPolicy, *, is_new: bool = False) -> HttpResponse:
+    return written(_policy(policy), etag=models.row_hash(policy), is_new=is_new)
