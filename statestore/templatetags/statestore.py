@@ -19,14 +19,15 @@ from django.utils.html import format_html, format_html_join
 from django.utils.http import urlencode
 from django.utils.safestring import SafeString
 
-from statestore import history, search
+from statestore import history, retention, search
 from statestore.db.fields import text_bytes
 from statestore.db.ids import to_address, url_of
+from statestore.db.routers import store_alias
 from statestore.errors import ValidationError
 from statestore.forms import ReasonForm, SnapshotForm, StatusForm
 from statestore.history import MomentName, moments
 from statestore.jsondiff.textdiff import Op, Segment
-from statestore.models import AgentState, RetentionPolicy
+from statestore.models import AgentState, Hold, RetentionPolicy
 from statestore.models.events import is_error_type
 from statestore.views import agent_pages, curl
 from statestore.views.conversation import Shown
@@ -409,6 +410,7 @@ class AgentHead:
     snapshot_form: SnapshotForm
     status_form: StatusForm
     reason_form: ReasonForm
+    hold: Hold | None
 
 
 @register.simple_tag
@@ -417,7 +419,7 @@ def head_of(agent: AgentState) -> AgentHead:
     return AgentHead(
         len(text_bytes(agent.state_data)), agent.state_hash(), str(moments.AtTime(int(agent.updated_at))),
         SnapshotForm(auto_id=False), StatusForm(auto_id=False, initial={"status": agent.status}),
-        ReasonForm(auto_id=False),
+        ReasonForm(auto_id=False), retention.held(store_alias(), "agent", agent.agent_id),
     )  # fmt: skip
 
 

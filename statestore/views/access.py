@@ -12,7 +12,7 @@ from statestore.access import rights
 from statestore.access.audit import Actor
 from statestore.access.scope import Scope, scope_of
 from statestore.db.ids import RowId
-from statestore.models import AgentState
+from statestore.models import AgentState, Snapshot
 from statestore.store import StateStore
 
 View = Callable[..., Any]
@@ -76,3 +76,11 @@ def past_or_404(request: HttpRequest, agent_id: RowId) -> AgentState:
     if agent is None:
         raise Http404("Agent not found, and nothing remains of its past.")
     return agent
+
+
+def snapshot_or_404(request: HttpRequest, snapshot_id: RowId) -> Snapshot:
+    """Return the snapshot of a URL, or answer 404."""
+    snapshot = scope(request).snapshots().named(snapshot_id)
+    if snapshot is None:
+        raise Http404("Snapshot not found. It may have expired.")
+    return snapshot

@@ -1,16 +1,16 @@
 """Snapshots: the list, one snapshot against now."""
 
 from django.contrib import messages
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.views.decorators.http import require_POST, require_safe
 
-from statestore import models
+from statestore import models, retention
 from statestore.db.ids import RowId
-from statestore.forms import SnapshotFilterForm, StateForm
+from statestore.forms import ReasonForm, SnapshotFilterForm, StateForm
 from statestore.history import moments
 from statestore.models.querysets import BY_CREATION
-from statestore.views.access import require, scope, store
+from statestore.views.access import require, scope, snapshot_or_404, store
 from statestore.views.diff_view import ComparisonView
 from statestore.views.htmx import render_page
 from statestore.views.json_links import json_twin
@@ -48,8 +48,9 @@ def snapshot_list(request: HttpRequest) -> HttpResponse:
 @json_twin("get_snapshot")
 def snapshot_detail(request: HttpRequest, snapshot_id: RowId) -> HttpResponse:
     """Show a snapshot: what would change if it were restored, and its content."""
-    snapshot = _snapshot_or_404(request, snapshot_id)
-    agent = scope(request).agents().filter(agent_id=snapshot.agent_id).first()
+    snapshot = snapshot_or_404(request, snapshot_id)
+    seen = scope(request)
+    agent = seen.agents().filter(agent_id=snapshot.agent_id).first()
     context = {
         "place": "snapshots",
         "snapshot": snapshot,
@@ -62,6 +63,9 @@ def snapshot_detail(request: HttpRequest, snapshot_id: RowId) -> HttpResponse:
             asked=StateForm(request.GET).checked,
         ),
         "comparison": ComparisonView(snapshot.state_data, agent.state_data) if agent else None,
+        "hold": retention.held(seen.using, "snapshot", snapshot.pk),
+        "agent_hold": retention.held(seen.using, "agent", snapshot.agent_id),
+        "hold_form": ReasonForm(auto_id=False),
         "is_expired": snapshot.is_expired(models.now()),
     }
     return render_page(request, "snapshots/detail.html", context)
@@ -71,14 +75,7 @@ def snapshot_detail(request: HttpRequest, snapshot_id: RowId) -> HttpResponse:
 @require("snapshot_agent")
 def delete_snapshot(request: HttpRequest, snapshot_id: RowId) -> HttpResponse:
     """Delete a snapshot."""
-    snapshot = _snapshot_or_404(request, snapshot_id)
+    snapshot = snapshot_or_404(request, snapshot_id)
     store(request).delete_snapshot(snapshot.pk)
     messages.success(request, f"Snapshot deleted: {snapshot}.")
     return redirect("snapshots")
-
-
-def _snapshot_or_404(request: HttpRequest, snapshot_id: RowId) -> models.Snapshot:
-    snapshot = scope(request).snapshots().named(snapshot_id)
-    if snapshot is None:
-        raise Http404("Snapshot not found. It may have expired.")
-    return snapshot

@@ -121,6 +121,8 @@ TABLE: dict[str, tuple[str, str, int, int]] = {
     "PATCH /policies/{policy_id}": ("admin", "administrator", 200, NO),
     "DELETE /policies/{policy_id}": ("admin", "administrator", 204, NO),
     "GET /policies/{policy_id}/simulation": ("read", "viewer", 200, NO),
+    "POST /holds": ("write", "operator", 200, NOT_THERE),
+    "DELETE /holds/{noun}/{row_id}": ("admin", "administrator", 204, NOT_THERE),
     "POST /audit/verify": ("admin", "administrator", 200, NO),
     "GET /tokens": ("read", "nobody", 200, NO),
     "POST /tokens": ("admin", "nobody", 201, NO),
@@ -159,6 +161,7 @@ BODIES: dict[str, Any] = {
     "POST /tokens": {"name": "t", "scopes": ["read"]},
     "POST /policies": {"table": "transitions", "keep_count": 5},
     "PATCH /policies/{policy_id}": {"is_on": True},
+    "POST /holds": {"noun": "agent", "id": "a1"},
 }
 QUERIES = {
     "GET /agents/{agent_id}/diff": "?from=now",
@@ -216,6 +219,7 @@ def ids() -> dict[str, str]:
         "agent_id": "a1", "snapshot_id": snapshot.pk, "transition_id": make_transition(agent).pk,
         "restore_id": plan.pk, "batch_id": batch.pk, "event_id": make_event(actor_id="a1", session_id="s1").pk,
         "task_id": task.pk, "session_id": session.pk,
+        "noun": "agent", "row_id": "a1",
         "policy_id": retention.create(store_alias(), "snapshots", None, Limits(keep_count=1), by=SYSTEM).pk,
     }  # fmt: skip
 

@@ -189,7 +189,7 @@ def test_a_page_is_for_everybody_in_light_and_dark_on_a_phone_and_on_a_desk(
 
 def test_an_open_menu_stays_on_the_page_of_a_phone(open_page: OpenPage):
     page = open_page("/agents/coder-2/", viewport={"width": 390, "height": 844})
-    for word in ("Snapshot", "Status", "Delete", "operator"):
+    for word in ("Snapshot", "Status", "Hold", "Delete", "operator"):
         page.locator("summary", has_text=word).first.click()
         drop = page.locator("details[open] > .drop")
         expect(drop).to_be_visible()

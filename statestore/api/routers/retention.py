@@ -1,4 +1,4 @@
-"""Retention policies: made, simulated, switched, deleted."""
+"""Retention policies: made, simulated, switched, deleted; and holds against them."""
 
 from typing import Annotated
 
@@ -11,16 +11,20 @@ from statestore import models, retention
 from statestore.api.auth import Caller, caller
 from statestore.api.calls import Calls
 from statestore.api.idempotency import run_in_transaction
-from statestore.api.resources import id_of, not_found
+from statestore.api.resources import find, find_past, id_of, not_found
 from statestore.api.responses import answer, if_match, listed, no_content, resource, written
 from statestore.api.schemas.common import Listed
 from statestore.api.schemas.retention import (
+    HoldIn,
+    HoldOut,
     LossOut,
+    Noun,
     PolicyIn,
     PolicyOut,
     PolicyPatchIn,
     SimulationOut,
 )
+from statestore.db.ids import to_address
 from statestore.errors import ValidationError
 from statestore.operations import upkeep
 from statestore.retention import Limits
@@ -119,3 +123,37 @@ def _policy(policy: models.RetentionPolicy) -> PolicyOut:
 
 def _written(policy: models.RetentionPolicy, *, is_new: bool = False) -> HttpResponse:
     return written(_policy(policy), etag=models.row_hash(policy), is_new=is_new)
+
+
+@calls.call("POST", "/holds", {200: HoldOut}, scope="write", may="snapshot_agent")
+def hold(request: HttpRequest, body: HoldIn) -> HttpResponse:
+    """Hold an agent with all its records, a snapshot or a restore: nothing deletes it. A hold that exists stays."""
+    who = caller(request)
+
+    def write() -> HttpResponse:
+        row_id = _existing_id(request, body.noun, to_address(body.id))
+        held = retention.hold(who.scope.using, body.noun, row_id, reason=body.reason, by=who.actor)
+        return answer(HoldOut.of(held))
+
+    return run_in_transaction(request, write)
+
+
+@calls.call("DELETE", "/holds/{noun}/{row_id}", {204: None}, scope="admin", may="manage_retention", conditional=False)
+def release(request: HttpRequest, noun: Noun, row_id: str) -> HttpResponse:
+    """Take a hold off. Without one nothing happens."""
+    who, found = caller(request), id_of(row_id, noun)
+    # Its orchestrator may have deleted what is held.
+    is_known = isinstance(found, str) and who.scope.is_unrestricted
+    held = str(found) if is_known else _existing_id(request, noun, row_id)
+    retention.release(who.scope.using, noun, held, by=who.actor)
+    return no_content()
+
+
+def _existing_id(request: HttpRequest, noun: str, address: str) -> str:
+    """Return the id of a row that the caller sees. Raises NotFound."""
+    if noun == "agent":
+        return str(find_past(request, address).agent_id)
+    scope = caller(request).scope
+    if noun == "snapshot":
+        return str(find(scope.snapshots(), noun, address).pk)
+    return str(find(scope.restores(), noun, address).pk)

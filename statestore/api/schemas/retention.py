@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from statestore.access.rights import NAMESPACE_CHARACTERS
-from statestore.api.schemas.common import In, Out, RowOut, example
+from statestore.api.schemas.common import Id, In, Out, Reason, RowOut, example
 from statestore.api.schemas.fields import (
     Address,
     Flag,
@@ -98,3 +98,28 @@ class SimulationOut(Out):
     looked_at: Annotated[int, Field(description="Agents that were looked at.")]
     is_complete: Annotated[bool, Field(description="False if the time was up: more may go.")]
     largest: Annotated[list[LossOut], Field(description="Up to 100 agents that lose most.")]
+
+
+Noun = Literal["agent", "snapshot", "restore"]
+
+
+class HoldIn(In):
+    """What nothing shall delete: an agent with all its records, a snapshot, or a restore."""
+
+    model_config = example({"noun": "agent", "id": "coder-1", "reason": "incident 7"})
+
+    noun: Noun
+    id: Id
+    reason: Reason = ""
+
+
+class HoldOut(Out):
+    """A hold."""
+
+    noun: Text
+    row_id: Text
+    row_address: Address = Field(validation_alias="row_id")
+    at: Time
+    at_seconds: StoredSeconds
+    actor: Text
+    reason: Text
