@@ -142,7 +142,7 @@ def test_the_switch_says_what_would_go_and_the_audit_log_keeps_it(administrator:
     with_snapshots("a1", 3)
     policy = make_policy()
     html = page(administrator, policy)
-    assert "Within an hour, this deletes 2 rows" in words(html)
+    assert "Within an hour, this deletes: 2 rows" in words(html)
     (seen,) = re.findall(r'name="would_delete" value="(\d+)"', html)
     administrator.post(f"{policy.get_absolute_url()}on/", {"would_delete": seen})
     policy.refresh_from_db()
@@ -188,10 +188,10 @@ def test_who_may_not_manage_sees_policies_and_no_buttons(viewer: Client):
 
 def test_upkeep_lists_policies_and_asks_for_their_figures_afterwards(viewer: Client):
     with_snapshots("a1", 3)
-    policy = make_policy("snapshots", "", keep_seconds=2 * DAY, keep_count=7, keep_bytes=1024, is_tiered=True)
+    policy = make_policy("snapshots", "", keep_seconds=20 * DAY, keep_count=7, keep_bytes=1024, is_tiered=True)
     html = viewer.get("/upkeep/").content.decode()
     text = words(html)
-    assert "snapshots of agents without a namespace older than 2 d, or beyond an agent's newest 7" in text
+    assert "snapshots of agents without a namespace older than 20 d, or beyond an agent's newest 7" in text
     assert "or beyond 1.0 KB of an agent's newest, or more than tiers keep ○ off Simulate" in text
     assert f'hx-get="{policy.get_absolute_url()}"' in html
     fragment = viewer.get(policy.get_absolute_url(), headers={"HX-Request": "true"}).content.decode()
