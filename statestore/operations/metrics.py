@@ -9,8 +9,9 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from statestore import models
+from statestore.backups import Backup
 from statestore.db.routers import store_alias
-from statestore.errors import StateStoreError
+from statestore.errors import DatabaseError, StateStoreError
 from statestore.operations import doctor, readiness, upkeep
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
@@ -66,7 +67,7 @@ class StoreCollector(Collector):
         age = GaugeMetricFamily(
             "statestore_backup_age_seconds", "Age of the newest verified backup; absent if there is none."
         )
-        if (newest := upkeep.newest_good_backup()) is not None:
+        if (newest := _newest_backup()) is not None:
             age.add_metric([], models.now() - int(newest.made_at.timestamp()))
         yield age
         success = GaugeMetricFamily(
@@ -80,6 +81,14 @@ class StoreCollector(Collector):
         yield success
         records = upkeep.archived_records(store_alias())
         yield GaugeMetricFamily("statestore_archived_records", "Transitions and snapshots archived.", value=records)
+
+
+def _newest_backup() -> Backup | None:
+    """Return the newest verified backup; none where their directory cannot be read, which the doctor tells."""
+    try:
+        return upkeep.newest_good_backup()
+    except DatabaseError:
+        return None
 
 
 _registry: Final = CollectorRegistry(auto_describe=False)

@@ -99,12 +99,15 @@ def test_no_age_is_too_old_where_no_backups_are_due(directory: Path):
         assert upkeep.backup_problem(now=NOW) == ""
 
 
-def test_a_directory_that_cannot_be_read_is_a_problem(monkeypatch: pytest.MonkeyPatch):
+def test_a_directory_that_cannot_be_read_is_a_problem_and_hides_no_metrics(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+):
     def refuse(path: Path) -> list[Any]:
         raise DatabaseError(f"{path} cannot be read.")
 
     monkeypatch.setattr(upkeep.backups, "newest_first", refuse)
     assert "cannot be read" in upkeep.backup_problem(now=NOW)
+    assert "\nstatestore_archived_records 0.0\n" in client.get("/metrics").content.decode()
 
 
 def test_the_doctor_warns_of_an_old_store_without_a_backup(directory: Path):
