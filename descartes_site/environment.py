@@ -71,6 +71,18 @@ class Environment:
         found = [word.strip() for word in self.text(name).split(",") if word.strip()]
         return found or list(default or [])
 
+    def patterns(self, name: str) -> list[str]:
+        """Return regular expressions that are separated by spaces; none of them matches the empty text."""
+        found = self.text(name).split()
+        for text in found:
+            try:
+                is_usable = re.compile(text).match("") is None
+            except re.error:
+                is_usable = False
+            if not is_usable:
+                self._refuse_value(name, r"use regular expressions, separated by spaces: \b\d{16}\b CUST-[0-9]+")
+        return found
+
     def hosts(self, name: str, default: list[str]) -> list[str]:
         """Return names of hosts, which a request's Host header is compared with."""
         found = self.words(name, default)

@@ -85,6 +85,10 @@ BACKUP_EVERY_HOURS = env.integer("BACKUP_EVERY_HOURS", 0 if env.text("STORE_URL"
 BACKUP_KEEP_DAYS = env.integer("BACKUP_KEEP_DAYS", 7, least=0, most=10_000)
 BACKUP_KEEP_WEEKS = env.integer("BACKUP_KEEP_WEEKS", 4, least=0, most=10_000)
 BACKUP_KEEP_MONTHS = env.integer("BACKUP_KEEP_MONTHS", 12, least=0, most=10_000)
+# Exported cases: names whose values are masked, separated by commas, and patterns of secrets, by spaces; beside the
+# rules that always hold (statestore/cases/masking.py).
+MASK_KEYS = env.words("MASK_KEYS")
+MASK_PATTERNS = env.patterns("MASK_PATTERNS")
 # How often one token may call, for each server process: 600/minute, 100/second …
 API_RATE = env.rate("API_RATE", "60000/minute")
 

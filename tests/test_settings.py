@@ -38,6 +38,8 @@ def test_the_defaults_are_an_embedded_store_without_debug():
     [
         ({"STORE_URL": "mysql://x/y"}, "use sqlite:////absolute/path or postgres://"),
         ({"STORE_URL": "sqlite://relative.db"}, "four slashes"),
+        ({"MASK_PATTERNS": "fine ( here"}, "use regular expressions"),
+        ({"MASK_PATTERNS": "x*"}, "use regular expressions"),
         ({"STORE_URL": "nonsense"}, "use sqlite:////absolute/path or postgres://"),
         ({"DEBUG": "maybe"}, "DEBUG is “maybe”; use 1 or 0"),
         ({"HTTPS": "2"}, "HTTPS is “2”; use 1 or 0"),

@@ -4,7 +4,7 @@ from typing import Any, Final
 
 from django import forms
 
-from statestore import models
+from statestore import cases, models
 from statestore.access import tokens
 from statestore.events import limits as events_limits
 from statestore.forms.fields import CheckedForm, QueryField, TimeField, from_json, sent
@@ -28,6 +28,36 @@ class SnapshotForm(CheckedForm):
         """Return when the snapshot shall expire, or None for never."""
         days = self.cleaned_data["expires_in_days"]
         return models.now() + days * 86400 if days else None
+
+
+class CaseForm(CheckedForm):
+    """What goes into the case of an agent, and in which format."""
+
+    format = forms.ChoiceField(
+        choices=[("html", "HTML, one file that opens offline"), ("ndjson", "NDJSON, for scripts")]
+    )
+    state = forms.BooleanField(required=False, label="State", initial=True)
+    conversation = forms.BooleanField(required=False, label="Conversation", initial=True)
+    transitions = forms.IntegerField(
+        required=False, min_value=0, max_value=cases.limits.MOST_TRANSITIONS, initial=cases.limits.TRANSITIONS,
+        label="Newest transitions",
+    )  # fmt: skip
+    events = forms.IntegerField(
+        required=False, min_value=0, max_value=cases.limits.MOST_EVENTS, initial=0, label="Newest events",
+    )  # fmt: skip
+
+    def wanted(self) -> cases.Wanted:
+        """Return what the checked values ask for."""
+        values = self.checked
+        return cases.Wanted(
+            values["state"], values["conversation"], values["transitions"] or 0, values["events"] or 0
+        )  # fmt: skip
+
+
+class CaseFormatForm(CheckedForm):
+    """The format of the case of a transition."""
+
+    format = CaseForm.base_fields["format"]
 
 
 class StatusForm(CheckedForm):

@@ -10,31 +10,13 @@ from django.utils.safestring import SafeString
 from statestore.jsondiff import parsing
 from statestore.jsondiff.diff import Missing
 from statestore.jsondiff.parsing import Json
+from statestore.visible_text import UNSEEN, glyph
+from statestore.visible_text import visible as visible
 
-# Control, zero-width and bidirectional characters: with them one text can pose as another.
-_UNSEEN: Final = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]"
-)
-_UNSEEN_IN_LINE: Final = re.compile(f"[\t\n]|{_UNSEEN.pattern}")
-# More fonts have these than have the control pictures.
-_DRAWN: Final = {"\n": "⏎", "\t": "⇥"}
+_UNSEEN_IN_LINE: Final = re.compile(f"[\t\n]|{UNSEEN.pattern}")
 _CODE: Final = re.compile("`([^`]+)`")
 VALUE_CHARACTERS: Final = 1000
 _UNITS: Final = ((1 << 30, "GB"), (1 << 20, "MB"), (1 << 10, "KB"))
-
-
-def _glyph(match: re.Match[str]) -> str:
-    code = ord(match[0])
-    if 0xD800 <= code < 0xE000:
-        return "\ufffd"
-    if match[0] in _DRAWN:
-        return _DRAWN[match[0]]
-    return chr(0x2400 + code) if code < 0x20 else f"⟨U+{code:04X}⟩"
-
-
-def visible(value: object) -> str:
-    """Return a text of several lines with every invisible character made visible."""
-    return _UNSEEN.sub(_glyph, str(value)) if value is not None else ""
 
 
 def with_code(value: object) -> SafeString:
@@ -46,7 +28,7 @@ def line(value: object, length: int = 120) -> str:
     """Return a text as one visible line, cut at the end where it is longer than `length`."""
     text = "" if value is None else str(value)
     cut = text[: length + 1]
-    shown = _UNSEEN_IN_LINE.sub(_glyph, cut[:length])
+    shown = _UNSEEN_IN_LINE.sub(glyph, cut[:length])
     return f"{shown}…" if len(text) > length else shown
 
 
@@ -56,7 +38,7 @@ def middle(value: object, length: int = 28) -> str:
     if len(text) <= length:
         return line(text, length)
     half = (length - 1) // 2
-    return f"{_UNSEEN_IN_LINE.sub(_glyph, text[:half])}…{_UNSEEN_IN_LINE.sub(_glyph, text[-half:])}"
+    return f"{_UNSEEN_IN_LINE.sub(glyph, text[:half])}…{_UNSEEN_IN_LINE.sub(glyph, text[-half:])}"
 
 
 _AGO_UNITS: Final = ((31_536_000, "y"), (2_592_000, "mo"), (86_400, "d"), (3_600, "h"), (60, "m"), (1, "s"))

@@ -40,6 +40,7 @@ NOT_THERE, NO, NOBODY = 404, 403, 401
 TABLE: dict[str, tuple[str, str, int, int]] = {
     "GET /agents": ("read", "viewer", 200, 200),
     "GET /agents/{agent_id}": ("read", "viewer", 200, NOT_THERE),
+    "GET /agents/{agent_id}/case": ("read", "viewer", 200, NOT_THERE),
     "PUT /agents/{agent_id}": ("write", "operator", 200, 409),
     "PATCH /agents/{agent_id}": ("write", "operator", 200, NOT_THERE),
     "DELETE /agents/{agent_id}": ("write", "operator", 204, NOT_THERE),

@@ -127,7 +127,7 @@ def test_nothing_of_an_agent_in_the_trash_is_read_unless_the_trash_is_asked_for(
 ):
     make_agent("a1", state={"a": 1})
     paths = reads_of_an_agent(description)
-    assert len(paths) == 9
+    assert len(paths) == 10
     addresses = [
         path.removeprefix("/api/v1").replace("{agent_id}", "a1") + "?" + QUERIES.get(path.rpartition("/")[2], "")
         for path in paths

@@ -15,7 +15,8 @@ from tests.browser.story import Story, put_quiet_agent
 pytestmark = [pytest.mark.browser, pytest.mark.sqlite]
 
 NAMES = (
-    "overview", "agents", "agents, nothing found", "agent", "agent in the trash", "deleted agent", "find", "branch",
+    "overview", "agents", "case", "case of a transition",
+    "agents, nothing found", "agent", "agent in the trash", "deleted agent", "find", "branch",
     "changes", "conversation", "conversation at a snapshot", "transition", "transition, side by side",
     "transition, whole state",
     "snapshots", "snapshot", "preview",
@@ -85,6 +86,8 @@ def addresses(site: Site, told: Story, browser: Any) -> dict[str, str]:
         "agents, nothing found": "/agents/?q=nobody",
         "changes": "/changes/?start=0&end=9999999999",
         "agent": "/agents/coder-2/",
+        "case": "/agents/coder-2/case/",
+        "case of a transition": f"{transition}case/",
         "agent in the trash": "/agents/thrown/",
         "deleted agent": "/agents/vanished/",
         "find": "/agents/coder-2/?find=token",

@@ -39,6 +39,8 @@ TABLE: dict[str, tuple[object, object]] = {
     "agents-bulk": (METHOD, (LOGIN, NO, NO, "done", "done", "done")),
     "bulk-done": ((LOGIN, NO, GONE, GONE, GONE, GONE), (LOGIN, NO, NO, "done", "done", "done")),
     "agent": (SEES, METHOD),
+    "case": (SEES, METHOD),
+    "transition-case": (SEES, METHOD),
     "agent-state": (SEES, METHOD),
     "agent-branch": (SEES, METHOD),
     "take-snapshot": (METHOD, OPERATES),

@@ -1,11 +1,11 @@
 """Agents: read, save, change, trash, restore from trash, fork."""
 
-from typing import Any
+from typing import Any, Final
 
 from django.http import HttpRequest, HttpResponse
 from ninja import Query
 
-from statestore import models, restore
+from statestore import cases, models, restore
 from statestore.access import rights
 from statestore.agents import service as agent_service
 from statestore.api.auth import Caller, caller
@@ -21,6 +21,7 @@ from statestore.api.schemas.agents import (
     AgentPatchIn,
     AgentRowOut,
     AgentsIn,
+    CaseIn,
     ForkIn,
     SavedOut,
     TrashIn,
@@ -32,6 +33,7 @@ from statestore.forms import AgentFilterForm
 from statestore.models.querysets import BY_CHANGE
 
 calls = Calls("agents")
+NDJSON: Final = "application/x-ndjson"
 
 
 @calls.call("GET", "/agents", {200: Listed[AgentRowOut]}, may="view_agentstate")
@@ -53,6 +55,21 @@ def get_agent(request: HttpRequest, agent_id: str, params: Query[InTrashIn]) -> 
     agent = find_agent(request, agent_id, trash=params.trash)
     tombstone = models.Tombstone.objects.filter(agent_id=agent.agent_id).first()
     return resource(request, agent.etag(), lambda: AgentOut.of(agent, tombstone=tombstone))
+
+
+@calls.call("GET", "/agents/{agent_id}/case", {200: str}, may="view_agentstate", extra={"x-answers": NDJSON})
+def get_agent_case(request: HttpRequest, agent_id: str, params: Query[CaseIn]) -> HttpResponse:
+    """Export an agent for a ticket as NDJSON, its secrets masked.
+
+    The line before the last says how much each rule masked; the last has the SHA-256 of all lines before it. Events
+    also require the permission `view_event`.
+    """
+    who = caller(request)
+    if params.events:
+        who.require_permission("view_event")
+    agent = find_past(request, agent_id, trash=params.trash)
+    wanted = cases.Wanted(params.state, params.conversation, params.transitions, params.events)
+    return HttpResponse(cases.agent_case(agent, wanted, who.scope, "ndjson"), content_type=NDJSON)
 
 
 @calls.call("PUT", "/agents/{agent_id}", {200: SavedOut, 201: SavedOut}, scope="write", may="ingest", tagged=True)

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal, Self
 from ninja.params.functions import Body
 from pydantic import AliasChoices, BaseModel, Field, field_validator, model_validator
 
-from statestore.api.schemas.common import Id, In, Integer32, Out, PageIn, Reason, RowOut, example
+from statestore.api.schemas.common import Id, In, Integer32, InTrashIn, Out, PageIn, Reason, RowOut, example
 from statestore.api.schemas.fields import (
     Address,
     Flag,
@@ -20,6 +20,7 @@ from statestore.api.schemas.fields import (
     api_url,
     page_url,
 )
+from statestore.cases import limits
 from statestore.models import AgentState, AgentStatus
 
 Status = Annotated[
@@ -54,6 +55,19 @@ class AgentsIn(PageIn):
     namespace: Annotated[str | None, Field(max_length=1000, description="Empty: agents without a namespace.")] = None
     trash: Annotated[bool, Field(description="List the agents in the trash instead.")] = False
     sort: Literal["changed", "oldest", "created", "id"] = "changed"
+
+
+class CaseIn(InTrashIn):
+    """What goes into a case."""
+
+    state: Annotated[bool, Field(description="The state as text.")] = True
+    conversation: Annotated[bool, Field(description="The messages in the state.")] = True
+    transitions: Annotated[
+        int, Field(ge=0, le=limits.MOST_TRANSITIONS, description="How many of the newest, with their differences.")
+    ] = limits.TRANSITIONS
+    events: Annotated[
+        int, Field(ge=0, le=limits.MOST_EVENTS, description="How many of the newest of its sessions.")
+    ] = 0
 
 
 class AgentColumnsIn(In):
