@@ -14,6 +14,7 @@ Rooms, from the ground up. Each imports from the rooms above it in this list; im
                     what can be done to each: services, and what belongs to them
     archive         old records in compressed frames, read as if nothing had moved
     cases           an agent or a transition as one file for a ticket, its secrets masked
+    growth          where the bytes are, from samples
     retention       what may go, and what is held back from that
     lookup          what is found of each kind by a name or an id: the search box of every page
     store           StateStore, the Python API: a facade that only delegates

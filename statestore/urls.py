@@ -22,6 +22,7 @@ from statestore.views import (
     exports,
     find,
     forks,
+    growth,
     health,
     holds,
     overview,
@@ -112,6 +113,7 @@ urlpatterns = [
     path("commits/<anyid:sha>/", commits.commit_detail, name="commit"),
     # journals
     path("capture/", capture.capture_page, name="capture"),
+    path("growth/", growth.growth_page, name="growth"),
     path("upkeep/", upkeep.upkeep_page, name="upkeep"),
     path("upkeep/verify/", upkeep.verify_audit, name="verify-audit"),
     path("upkeep/policies/new/", policies.new_policy, name="new-policy"),

@@ -10,6 +10,7 @@ from statestore.models.captured import CapturedChange
 from statestore.models.chain_heads import ChainHead
 from statestore.models.events import ActorType, Event
 from statestore.models.forks import Fork
+from statestore.models.growth import Sample
 from statestore.models.idempotency import IdempotentResponse
 from statestore.models.restores import Restore, SavedPlan
 from statestore.models.retention import Hold, HousekeepingRun, PolicyTable, RetentionPolicy
@@ -48,6 +49,7 @@ __all__ = [
     "PolicyTable",
     "Restore",
     "RetentionPolicy",
+    "Sample",
     "SavedPlan",
     "SavedSearch",
     "Session",

@@ -17,7 +17,7 @@ from typing import Final
 from django.conf import settings
 from django.db import connections
 
-from statestore import archive, backups, children, models, retention
+from statestore import archive, backups, children, growth, models, retention
 from statestore.access import audit, audit_chain
 from statestore.adoption.status import store_status
 from statestore.agents import retention as agent_retention
@@ -89,6 +89,12 @@ def archive_old(using: str, go_on: GoesOn) -> Iterator[Outcome]:
     yield Outcome(total.records, total.bytes - total.packed_bytes)
 
 
+def sample_growth(using: str, go_on: GoesOn) -> Iterator[Outcome]:
+    """Sample how many rows and bytes there are; what this run does not reach, the next one does."""
+    growth.sample(using, models.now(), go_on)
+    yield from ()
+
+
 def take_backup(using: str, go_on: GoesOn) -> Iterator[Outcome]:
     """Take a backup if the newest one is too old, and delete those that no day, week or month keeps."""
     if not settings.BACKUP_EVERY_HOURS:
@@ -142,6 +148,7 @@ WORKS: Final = (
     Work("expired snapshots", 60, delete_expired, deletes_by_age=True),
     Work("policies", _HOUR, carry_out_policies, deletes_by_age=True),
     Work("archive", _HOUR, archive_old, deletes_by_age=True),
+    Work("growth", _HOUR, sample_growth),
     Work("backup", 600, take_backup),
     Work("drill", _HOUR, drill_backup),
     Work("head of the audit log", 600, note_head),

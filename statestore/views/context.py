@@ -29,9 +29,10 @@ PLACES = (
     ("audit", "Audit", "✎", "view_auditentry", "u"),
     ("upkeep", "Upkeep", "⌂", "view_agentstate", ""),
     ("capture", "Capture", "◉", "capture_agent", ""),
+    ("growth", "Growth", "▤", "view_agentstate", ""),
 )
 # What a user who is limited to namespaces cannot be shown a part of.
-OF_WHOLE_STORE = {"capture", "upkeep"}
+OF_WHOLE_STORE = {"capture", "growth", "upkeep"}
 THEMES = ("system", "light", "dark")
 
 

@@ -110,6 +110,7 @@ TABLE: dict[str, tuple[str, str, int, int]] = {
     "POST /edits/{entry_id}/revert": ("write", "manager", 201, NOT_THERE),
     "GET /export": ("read", "viewer", 200, 200),
     "POST /import": ("admin", "administrator", 200, NO),
+    "GET /growth": ("read", "viewer", 200, NO),
     "GET /capture": ("read", "administrator", 200, NO),
     "GET /capture/costs": ("read", "administrator", 200, NO),
     "POST /capture/on": ("admin", "administrator", 200, NO),

@@ -76,6 +76,7 @@ TABLE: dict[str, tuple[object, object]] = {
     "undo-batch": (METHOD, (LOGIN, NO, NO, GONE, GONE, GONE)),
     "edit": (SEES, METHOD),
     "revert-edit": (METHOD, MANAGES),
+    "growth": (SEES, METHOD),
     "capture": ((LOGIN, NO, NO, NO, NO, OK), (LOGIN, NO, NO, NO, NO, "done")),
     "undo-restore": (METHOD, (LOGIN, NO, NO, GONE, GONE, GONE)),
     "metrics": ((OK,) * 6, METHOD),
