@@ -45,8 +45,9 @@ def page(rows: QuerySet[Row], order: Sequence[str], *, cursor: str = "", size: i
     backwards, key = decode_cursor(cursor, len(names)) if cursor else (False, None)
     if key is not None:
         rows = rows.filter(_beyond(names, key, descending=order[0].startswith("-") != backwards))
-    keys = rows.order_by(*(_reversed(order) if backwards else order)).values_list("pk", flat=True)
-    pks = list(keys[: size + 1])
+    # With the columns of the order: without them, SQLite sorts all archived rows instead of walking their index.
+    keys = rows.order_by(*(_reversed(order) if backwards else order)).values_list("pk", *names)
+    pks = [pk for pk, *_ in keys[: size + 1]]
     more = len(pks) > size
     found = _fetch(rows, pks[:size])
     if backwards:

@@ -85,7 +85,7 @@ def blame(
     """
     using = using or store_alias()
     newest = (
-        models.Transition.objects.using(using).of_agent(agent.agent_id).newest_first().values_list("pk").first(),
+        models.Transition.objects.using(using).live().of_agent(agent.agent_id).newest_first().values_list("pk").first(),
         models.CapturedChange.objects.using(using)
         .filter(agent_id=agent.agent_id)
         .newest_first()

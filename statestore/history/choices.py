@@ -93,8 +93,8 @@ def _last_change(agent_id: str, records: list[Record], using: str) -> Record | N
     """Return the newest record that changed the state: captured changes do, transitions may."""
     since = min((int(record.at) for record in records), default=0)
     transitions = models.Transition.objects.using(using).of_agent(agent_id).since(since)
-    newest = transitions.of_changes().newest_first().values_list("pk", flat=True).first()
-    after = None if newest is None else moments.AtTransition(newest, "after")
+    newest = transitions.of_changes().newest_first().values_list("pk", "timestamp", "rowid").first()
+    after = None if newest is None else moments.AtTransition(newest[0], "after")
     return next((one for one in records if one.kind == "captured" or one.moment == after), None)
 
 

@@ -27,9 +27,12 @@ class Recent:
 def recent_changes(agent_ids: list[str], *, using: str | None = None) -> list[Recent]:
     """Return the last changes of each agent, in one query that reads no states."""
     rows = models.Transition.objects.using(using or store_alias()).with_sizes()
-    columns = rows.annotate(why=Substr("reason", 1, limits.REASON_CHARACTERS)).values_list("size_after", "why")
+    columns = rows.annotate(why=Substr("reason", 1, limits.REASON_CHARACTERS)).values_list(
+        # With the columns of the order, as SQLite needs it to walk the index of archived rows.
+        "size_after", "why", "timestamp", "rowid",
+    )  # fmt: skip
     grouped = some_of_each(columns, "agent_id", agent_ids, limits.LISTED_CHANGES, order=BY_TIME)
-    return [_recent([(int(size or 0), str(why or "")) for size, why in newest]) for newest in grouped]  # type: ignore[call-overload]
+    return [_recent([(int(size or 0), str(why or "")) for size, why, *_ in newest]) for newest in grouped]  # type: ignore[call-overload]
 
 
 def _recent(newest: list[tuple[int, str]]) -> Recent:

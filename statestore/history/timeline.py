@@ -114,8 +114,8 @@ def span_of(agent: models.AgentState, start: int | None, end: int | None, *, usi
     snapshots = models.Snapshot.objects.using(using).of_agent(agent.agent_id)
     if start is None or end is None:
         bounds = first_values(
-            (transitions.oldest_first(), "timestamp"), (snapshots.oldest_first(), "created_at"),
-            (transitions.newest_first(), "timestamp"), (snapshots.newest_first(), "created_at"),
+            (transitions.order_by("timestamp"), "timestamp"), (snapshots.order_by("created_at"), "created_at"),
+            (transitions.order_by("-timestamp"), "timestamp"), (snapshots.order_by("-created_at"), "created_at"),
         )  # fmt: skip
         firsts, lasts = ([int(at) for at in side if at is not None] for side in (bounds[:2], bounds[2:]))
         start = min(firsts, default=int(agent.updated_at)) if start is None else start

@@ -39,7 +39,7 @@ def doubt(using: str, *, now: int) -> str:
 
 def _newest_record(using: str) -> int | None:
     agents = models.AgentState.objects.using(using).order_by("-updated_at").values_list("updated_at", flat=True)
-    transitions = models.Transition.objects.using(using).newest_first().values_list("timestamp", flat=True)
+    transitions = models.Transition.objects.using(using).live().newest_first().values_list("timestamp", flat=True)
     times = [int(at) for at in (agents.first(), transitions.first()) if at is not None]
     return max(times, default=None)
 

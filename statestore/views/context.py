@@ -28,8 +28,8 @@ PLACES = (
     ("trash", "Trash", "⌫", "view_agentstate", "t"),
     ("audit", "Audit", "✎", "view_auditentry", "u"),
     ("upkeep", "Upkeep", "⌂", "view_agentstate", ""),
-    ("capture", "Capture", "◉", "capture_agent", ""),
     ("growth", "Growth", "▤", "view_agentstate", ""),
+    ("capture", "Capture", "◉", "capture_agent", ""),
 )
 # What a user who is limited to namespaces cannot be shown a part of.
 OF_WHOLE_STORE = {"capture", "growth", "upkeep"}

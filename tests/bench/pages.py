@@ -20,8 +20,9 @@ from django.http import HttpResponse
 from django.template import engines
 from django.test import Client, RequestFactory
 
-from statestore import search
+from statestore import growth, models, search
 from statestore.access.audit import Actor
+from statestore.db.routers import store_alias
 from statestore.store import StateStore
 from tests.bench import data, figures
 from tests.bench.figures import show, timed, timed_in_turns
@@ -35,6 +36,7 @@ def measure(home: Path, client: Client) -> None:
     """Measure each page."""
     settings.SEARCH_INDEX = str(home / "search.db")
     search.index_all()
+    growth.sample(store_alias(), models.now(), seconds=600)
     small = {} if data.rows() == data.SMALL_ROWS else _of_small_store(home / "small")
     show("bare page: a table of 50 rows and 8 columns", *timed(_bare_page, ROUNDS))
     for name, address in _addresses(client).items():
@@ -42,10 +44,10 @@ def measure(home: Path, client: Client) -> None:
         with connections["store"].execute_wrapper(functools.partial(_count, asked)):
             assert client.get(address).status_code == 200, address
         (median, p95), (bare, _) = timed_in_turns(functools.partial(client.get, address), _bare_page, ROUNDS)
-        growth = {"growth": median / bare / small[line]["bare"]} if line in small else {}
+        grown = {"growth": median / bare / small[line]["bare"]} if line in small else {}
         note = f"{len(asked)} queries, {median / bare:.1f} bare pages"
-        note += "".join(f", {times:.1f} × the small store's" for times in growth.values())
-        show(line, median, p95, note=note, bare=median / bare, **growth)
+        note += "".join(f", {times:.1f} × the small store's" for times in grown.values())
+        show(line, median, p95, note=note, bare=median / bare, **grown)
 
 
 def signed_in() -> Client:
@@ -77,6 +79,8 @@ def _addresses(client: Client) -> dict[str, str]:
         "transition of 11 KB": f"/transitions/heavy-{data.rows()['heavy'] // 2}/",
         "snapshot": f"/snapshots/{snapshot.pk}/",
         "restore preview": f"/agents/agent-000001/restore/?moment=snapshot:{snapshot.pk}",
+        "upkeep": "/upkeep/",
+        "growth": "/growth/",
         "snapshots": "/snapshots/",
         "restores": "/restores/",
         "events": "/events/",

@@ -41,7 +41,7 @@ def test_a_killed_archiving_loses_nothing_and_doubles_nothing(make_site: SiteMak
     fill(site, 120)
     before = exported(site)
     ((count, _),) = site.rows(COUNTED)
-    kills = times(8, 200)
+    kills = times(5, 200)
     wrong: list[str] = []
     in_the_middle = 0
     for _ in range(kills):
@@ -89,7 +89,7 @@ def canary(site: Site) -> list[str]:
 @pytest.mark.alone
 def test_no_save_waits_while_records_are_archived_and_put_back(make_site: SiteMaker):
     site = make_site("wal")
-    fill(site, times(600, 5_000))
+    fill(site, times(400, 5_000))
     held = held_seconds(site.store)
     with watched(site.store, "--per-second", "100") as run:
         told = site.manage("archive", "--before", "1h", "--yes")

@@ -38,7 +38,7 @@ def kill_one(site: Site, directory: Path) -> None:
 
 def test_a_killed_process_leaves_no_backup_that_is_not_whole(make_site: SiteMaker, tmp_path: Path):
     site, directory = make_site("wal"), tmp_path / "backups"
-    kills = times(10, 200)
+    kills = times(5, 200)
     wrong: list[str] = []
     in_the_middle = 0
     for _ in range(kills):
@@ -86,7 +86,7 @@ def test_a_full_disk_leaves_no_backup_and_the_next_one_works(make_site: SiteMake
 
 @pytest.mark.alone
 def test_backups_and_drills_beside_saves_are_equal_and_no_save_waits(make_site: SiteMaker, tmp_path: Path):
-    cycles = times(5, 20)
+    cycles = times(3, 20)
     site, directory = make_site("wal"), tmp_path / "backups"
     held = held_seconds(site.store)
     wrong: list[str] = []

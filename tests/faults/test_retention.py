@@ -48,11 +48,11 @@ def ids(site: Site) -> set[str]:
 
 def test_a_killed_deletion_deletes_nothing_that_was_not_named(make_site: SiteMaker):
     site = make_site("wal")
-    fill(site, 4_000)
+    fill(site, 2_400)
     site.manage("shell", "-v", "0", "-c", MAKE_POLICY)
     before = ids(site)
     named = set(json.loads(site.manage("shell", "-v", "0", "-c", NAME)))
-    kills, in_the_middle = times(8, 200), 0
+    kills, in_the_middle = times(4, 200), 0
     for _ in range(kills):
         with subprocess.Popen(
             [sys.executable, "-m", "tests.retention.victim"], cwd=ROOT, env=site.environment, stdout=subprocess.PIPE,
@@ -80,7 +80,7 @@ def test_a_killed_deletion_deletes_nothing_that_was_not_named(make_site: SiteMak
 @pytest.mark.alone
 def test_no_save_waits_while_house_is_kept(make_site: SiteMaker):
     site = make_site("wal")
-    fill(site, times(3_000, 20_000))
+    fill(site, times(2_000, 20_000))
     site.manage("shell", "-v", "0", "-c", MAKE_POLICY)
     held = held_seconds(site.store)
     environment = {"ARCHIVE_AFTER_HOURS": "1", "DELETE_EXPIRED": "1", "BACKUP_EVERY_HOURS": "1"}
