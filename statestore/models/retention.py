@@ -7,6 +7,7 @@ from django.db.models import Max, Q, QuerySet
 from django.urls import reverse
 
 from statestore.db.fields import LenientText, UnixSeconds
+from statestore.db.ids import url_of
 from statestore.models.rows import new_id
 
 
@@ -76,6 +77,9 @@ class RetentionPolicy(models.Model):
 class HoldQuerySet(QuerySet["Hold"]):
     """What is held."""
 
+    def newest_first(self) -> Self:
+        return self.order_by("-at", "-id")
+
     def of(self, noun: str) -> Self:
         return self.filter(noun=noun)
 
@@ -107,6 +111,9 @@ class Hold(models.Model):
 
     def __str__(self) -> str:
         return f"{self.noun} {self.row_id}"
+
+    def get_absolute_url(self) -> str:
+        return url_of(self.noun, self.row_id)
 
 
 class RunQuerySet(QuerySet["HousekeepingRun"]):

@@ -8,7 +8,7 @@ from django.conf import settings
 from statestore import backups, models
 from statestore.backups import Backup, Check, Manifest
 from statestore.errors import DatabaseError
-from statestore.models import HousekeepingRun, RetentionPolicy
+from statestore.models import Hold, HousekeepingRun, RetentionPolicy
 from statestore.operations import housekeeping
 
 # Backups that lists show; rotation keeps fewer.
@@ -108,6 +108,11 @@ def archived_records(using: str) -> int:
 def newest_runs(using: str, most: int) -> list[HousekeepingRun]:
     """Return what housekeeping did lately, newest first."""
     return list(HousekeepingRun.objects.using(using).without_clock().newest_first()[:most])
+
+
+def newest_holds(using: str, most: int) -> list[Hold]:
+    """Return what was held last."""
+    return list(Hold.objects.using(using).newest_first()[:most])
 
 
 def list_policies(using: str) -> list[RetentionPolicy]:

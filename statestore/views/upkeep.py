@@ -20,6 +20,7 @@ from statestore.views.json_links import json_twin
 
 _RUNS: Final = 20
 _BACKUPS: Final = 20
+_HOLDS: Final = 50
 _FAULTS: Final = 100
 
 
@@ -59,6 +60,7 @@ def _context(using: str) -> dict[str, Any]:
         "doubt": retention.clock_doubt(using, now=models.now()),
         "runs": upkeep.newest_runs(using, _RUNS),
         "policies": upkeep.list_policies(using),
+        "holds": upkeep.newest_holds(using, _HOLDS),
         "archive": upkeep.archive_size(using),
         "archive_after_seconds": settings.ARCHIVE_AFTER_HOURS * 3600,
         "last_verification": upkeep.last_verification(using),

@@ -123,6 +123,7 @@ TABLE: dict[str, tuple[str, str, int, int]] = {
     "PATCH /policies/{policy_id}": ("admin", "administrator", 200, NO),
     "DELETE /policies/{policy_id}": ("admin", "administrator", 204, NO),
     "GET /policies/{policy_id}/simulation": ("read", "viewer", 200, NO),
+    "GET /holds": ("read", "viewer", 200, NO),
     "POST /holds": ("write", "operator", 200, NOT_THERE),
     "DELETE /holds/{noun}/{row_id}": ("admin", "administrator", 204, NOT_THERE),
     "POST /audit/verify": ("admin", "administrator", 200, NO),

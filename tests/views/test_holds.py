@@ -106,6 +106,8 @@ def test_scripts_hold_and_release(people: dict[str, User], administrator: Client
     again = script.post("/holds", {"noun": "agent", "id": "a/1", "reason": "another"}).json()
     assert again["reason"] == "why", "A hold that exists stays."
     assert script.post("/holds", {"noun": "snapshot", "id": snapshot.pk}).status_code == 200
+    listed = script.get("/holds").json()["items"]
+    assert {(row["noun"], row["row_id"]) for row in listed} == {("agent", "a/1"), ("snapshot", snapshot.pk)}
     assert script.delete(f"/snapshots/{snapshot.pk}").status_code == 409
     assert script.delete(f"/holds/agent/{made['row_address']}").status_code == 204
     assert script.delete(f"/holds/snapshot/{snapshot.pk}").status_code == 204

@@ -12,9 +12,9 @@ from django.db import connections
 from django.test import Client, override_settings
 from django.test.utils import CaptureQueriesContext
 
-from statestore import models
+from statestore import models, retention
 from statestore.access import audit
-from statestore.access.audit import SYSTEM
+from statestore.access.audit import SYSTEM, Actor
 from statestore.db.routers import store_alias
 from statestore.errors import DatabaseError
 from statestore.models import HousekeepingRun
@@ -129,6 +129,17 @@ def test_the_archive_tells_its_size_and_ratio(viewer: Client):
     text = text_of(viewer)
     assert "Archive Records older than 30 d" in text
     assert "1 record states of 64.0 KB in frames of 1.0 KB 64 times smaller" in text
+
+
+def test_what_is_held_is_listed_with_who_held_it_and_why(viewer: Client):
+    make_agent("planner")
+    assert "Held" not in text_of(viewer)
+    retention.hold(store_alias(), "agent", "planner", reason="case 7", by=Actor("ada"))
+    retention.hold(store_alias(), "restore", "<script>", by=Actor("ada"))
+    page = viewer.get("/upkeep/").content.decode()
+    assert '<a href="/agents/planner/">planner</a>' in page
+    assert "<script>" not in page[page.index("holds-title") :].partition("</section>")[0]
+    assert re.search(r"agent planner .* ada case 7", words(page))
 
 
 def test_a_verification_says_that_all_is_well(administrator: Client):

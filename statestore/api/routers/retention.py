@@ -12,8 +12,8 @@ from statestore.api.auth import Caller, caller
 from statestore.api.calls import Calls
 from statestore.api.idempotency import run_in_transaction
 from statestore.api.resources import find, find_past, id_of, not_found
-from statestore.api.responses import answer, if_match, listed, no_content, resource, written
-from statestore.api.schemas.common import Listed
+from statestore.api.responses import answer, if_match, listed, no_content, page_of, resource, written
+from statestore.api.schemas.common import Listed, PageIn
 from statestore.api.schemas.retention import (
     HoldIn,
     HoldOut,
@@ -123,6 +123,13 @@ def _policy(policy: models.RetentionPolicy) -> PolicyOut:
 
 def _written(policy: models.RetentionPolicy, *, is_new: bool = False) -> HttpResponse:
     return written(_policy(policy), etag=models.row_hash(policy), is_new=is_new)
+
+
+@calls.call("GET", "/holds", {200: Listed[HoldOut]}, may="view_agentstate")
+def list_holds(request: HttpRequest, params: Query[PageIn]) -> HttpResponse:
+    """List what is held, newest first."""
+    rows = models.Hold.objects.using(_unrestricted(request).scope.using)
+    return page_of(rows, ("-at", "-id"), params, HoldOut.of)
 
 
 @calls.call("POST", "/holds", {200: HoldOut}, scope="write", may="snapshot_agent")
