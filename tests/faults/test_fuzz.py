@@ -8,6 +8,7 @@ import json
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -56,7 +57,7 @@ def filter_case(context, case):
 
 @pytest.mark.parametrize("phases", PHASES)
 def test_the_api_keeps_what_its_description_says(make_site: SiteMaker, tmp_path: Path, phases: str):
-    site = make_site("wal")
+    site = replace(make_site("wal"), settings="tests.faults.fuzzed_settings")
     site.manage("shell", "-v", "0", "-c", MAKE_SUPERUSER)
     secret = site.manage("token", "create", "fuzz", "--user", NAME, "--scopes", "read,write,restore,admin").strip()
     with serving(site) as server:
