@@ -16,7 +16,7 @@ from statestore.access import audit
 from statestore.access.audit import Actor
 from statestore.archive import limits
 from statestore.archive.candidates import LIVE, STATES, Record, agent_ids, live, records_of
-from statestore.db import archive, transactions, vendor
+from statestore.db import archive, pagination, transactions, vendor
 from statestore.db.archive import Frame, StoredState
 from statestore.db.fields import StoredBlob, text_bytes
 from statestore.errors import DatabaseError
@@ -117,16 +117,8 @@ def _drafts(using: str, records: Sequence[Record]) -> Iterator[_Draft]:
 
 
 def _portions(records: Sequence[Record]) -> Iterator[list[Record]]:
-    portion: list[Record] = []
-    size = 0
-    for record in records:
-        if portion and (len(portion) >= limits.MOVED_ROWS or size + record.bytes > limits.MOVED_BYTES):
-            yield portion
-            portion, size = [], 0
-        portion.append(record)
-        size += record.bytes
-    if portion:
-        yield portion
+    sized = ((record, record.bytes) for record in records)
+    return pagination.portions(sized, limits.MOVED_BYTES, limits.MOVED_ROWS)
 
 
 def _texts(using: str, records: Sequence[Record]) -> dict[tuple[str, str], tuple[StoredState, ...]]:
@@ -168,9 +160,15 @@ def _prove(data: bytes, states: Sequence[StoredState]) -> None:
 def _move(
     using: str, frame: models.ArchiveFrame, records: Sequence[tuple[Record, tuple[int, ...]]], token: str
 ) -> Archived:
-    """Move rows in one transaction: those that are still as they were read."""
+    """Move rows in one transaction: those that are still as they were read.
+
+    Nothing is moved if the frame is gone: another process may have found it unused before its first row was moved.
+    """
     moved = Archived()
     with transactions.writing(using), connections[using].cursor() as cursor:
+        cursor.execute(f"SELECT 1 FROM dash_frame WHERE id = %s{vendor.row_lock(using)}", [frame.pk])  # noqa: S608
+        if cursor.fetchone() is None:
+            return moved
         for record, places in records:
             table, twin = LIVE[record.kind], archive.TWINS[LIVE[record.kind]]
             marks = [

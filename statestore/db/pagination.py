@@ -137,12 +137,15 @@ def _stored(part: object) -> object:
     return part
 
 
-def portions(sized: Iterable[tuple[Key, int]], most_bytes: int) -> Iterator[list[Key]]:
-    """Yield keys so many at a time as have rows that fit into memory, always one; each comes with its row's size."""
+def portions(sized: Iterable[tuple[Key, int]], most_bytes: int, most: int | None = None) -> Iterator[list[Key]]:
+    """Yield keys so many at a time as have rows of so many bytes together, always one, and at most `most`.
+
+    Each comes with its row's size.
+    """
     part: list[Key] = []
     total = 0
     for key, size in sized:
-        if part and total + size > most_bytes:
+        if part and (total + size > most_bytes or len(part) == most):
             yield part
             part, total = [], 0
         part.append(key)

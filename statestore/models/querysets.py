@@ -10,7 +10,7 @@ from django.db.models import BigIntegerField, Count, ExpressionWrapper, F, Model
 from django.db.models.functions import Coalesce
 from django.db.models.sql import Query
 
-from statestore.db import archive
+from statestore.db import archive, vendor
 from statestore.db.archive import ArchivedTable
 from statestore.db.batching import batched
 from statestore.db.errors import translated_errors
@@ -117,9 +117,12 @@ def delete_archived(model: type[Model], using: str, rows: QuerySet[Any]) -> int:
 
 
 def delete_unused_frames(using: str, agent_id: str) -> list[int]:
-    """Delete the frames of an agent that no archived row needs, and return their ids."""
+    """Delete the frames of an agent that no archived row needs, and return their ids. Call it in a transaction.
+
+    The frames are locked before the rows are read: a process that moves rows into one has it locked, too.
+    """
     with connections[using].cursor() as cursor:
-        cursor.execute("SELECT id FROM dash_frame WHERE agent_id = %s", [agent_id])
+        cursor.execute(f"SELECT id FROM dash_frame WHERE agent_id = %s{vendor.row_lock(using)}", [agent_id])  # noqa: S608
         frames = {row[0] for row in cursor.fetchall()}
         for column, table in _MARKED:
             if frames:

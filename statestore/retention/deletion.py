@@ -9,7 +9,7 @@ from django.db import connections
 from statestore import models
 from statestore.access import audit, audit_guards
 from statestore.access.audit import Actor
-from statestore.db import transactions
+from statestore.db import pagination, transactions
 from statestore.models import PolicyTable, RetentionPolicy
 from statestore.models.audit import Action
 from statestore.retention import limits
@@ -46,16 +46,7 @@ def carry_out(
 
 
 def _chunks(rows: Iterable[Row]) -> Iterator[list[Row]]:
-    chunk: list[Row] = []
-    size = 0
-    for row in rows:
-        if chunk and (len(chunk) >= limits.DELETED_ROWS or size + row.bytes > limits.DELETED_BYTES):
-            yield chunk
-            chunk, size = [], 0
-        chunk.append(row)
-        size += row.bytes
-    if chunk:
-        yield chunk
+    return pagination.portions(((row, row.bytes) for row in rows), limits.DELETED_BYTES, limits.DELETED_ROWS)
 
 
 def _delete(policy: RetentionPolicy, of_agent: Going, chunk: list[Row], using: str, by: Actor) -> Deleted:

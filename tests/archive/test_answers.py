@@ -17,10 +17,12 @@ from hypothesis import strategies as st
 from statestore import archive, history, import_export, models
 from statestore.access.audit import SYSTEM
 from statestore.access.scope import Scope
+from statestore.archive import moving
 from statestore.db.fields import StoredBlob
 from statestore.db.routers import store_alias
 from statestore.errors import NotFound, StateStoreError
 from statestore.history import moments, walk
+from statestore.models.querysets import delete_unused_frames
 from tests.builders import NOW, make_agent, make_snapshot, make_transition
 from tests.examples import thoroughly_on_the_store
 
@@ -274,6 +276,20 @@ def test_a_row_that_was_replaced_meanwhile_stays():
     moved = archive.archive_agent(store_alias(), agent.agent_id, records, by=SYSTEM)
     assert moved.records == len(records) - 1
     assert models.Transition.objects.get(pk=records[0].pk).state_before == "{}"
+
+
+def test_a_frame_that_was_deleted_before_its_rows_were_moved_costs_no_state(monkeypatch: pytest.MonkeyPatch):
+    """Another process may archive the agent, or delete one of its snapshots, between the frame and its first row."""
+    make_history(count=10)
+    lines, move = exported(), moving._move
+
+    def deleted_meanwhile(using: str, frame: models.ArchiveFrame, *rest: Any) -> archive.Archived:
+        assert delete_unused_frames(using, "planner") == [frame.pk]
+        return move(using, frame, *rest)
+
+    monkeypatch.setattr(moving, "_move", deleted_meanwhile)
+    assert archive_all().records == 0
+    assert exported() == lines
 
 
 def test_archiving_twice_archives_nothing_more():
