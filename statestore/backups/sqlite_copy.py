@@ -175,7 +175,7 @@ def contents_of(copy: Path) -> Contents:
 def copy_in_one_snapshot(source: Path, target: Path, *, is_shared: bool) -> Contents | None:
     """Copy a file into an empty one, and return what its tables held in the same snapshot.
 
-    Nobody waits for it in WAL. Otherwise the file cannot be written meanwhile: if another program shares it, it is
+    In WAL, no writer waits for it. Otherwise the file cannot be written meanwhile: if another program shares it, it is
     copied within the time that a save may wait, in one of a few tries, and None is returned, since its tables are not
     read for as long. Raises sqlite3.Error.
     """

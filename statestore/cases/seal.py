@@ -1,6 +1,6 @@
 """The last line of a case: the SHA-256 of all that stands before it. Plain Python.
 
-It tells a file that was cut or changed by accident, not by somebody who makes a new hash for it: so note it elsewhere.
+It tells a file that was cut or changed by accident, not one for which a new hash was made: so note it elsewhere.
 `head -n -1 FILE | sha256sum` gives the same.
 """
 

@@ -1,7 +1,7 @@
 """Housekeeping: what a store needs from time to time, done by one process at a time.
 
 Each piece of work is bounded or goes on where it stopped, tells in `dash_run` what it did, and lets the next one begin
-whatever became of it.
+also after a failure.
 """
 
 import fcntl

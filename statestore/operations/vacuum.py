@@ -1,4 +1,4 @@
-"""VACUUM of an SQLite store: only when asked, with the space that it needs, and with nobody else in the file."""
+"""VACUUM of an SQLite store: only when asked, with the space that it needs, and with no other process in the file."""
 
 import os
 import shutil
@@ -67,7 +67,7 @@ def vacuum(using: str, *, is_stopped: bool = False) -> tuple[int, int]:
 def open_elsewhere(path: Path) -> list[int]:
     """Return the processes of this machine, but this one, that have a file open, as far as this user may see.
 
-    Raises Conflict where the system does not tell: then nobody can say that it is safe.
+    Raises Conflict where the system does not tell: then it is not known to be safe.
     """
     if not (_PROCESSES / "self" / "fd").is_dir():
         raise Conflict("This system does not tell which processes have a file open. Nothing was done.")

@@ -1,4 +1,4 @@
-"""The chain of the audit log: whatever is changed behind its back is found, at its place."""
+"""The chain of the audit log: each change behind its back is found, at its place."""
 
 import json
 import random
