@@ -14,17 +14,18 @@ import logging
 import os
 import sys
 import time
-from collections.abc import Callable, Container, Iterable
+from collections.abc import AsyncIterator, Callable, Container, Iterable
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from threading import BoundedSemaphore
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, Protocol, TypeAlias
 
 from granian.rsgi import ProtocolClosed, ProtocolError  # type: ignore[attr-defined]
 
 from statestore.operations import announcement
 
-Environment: TypeAlias = dict[str, Any]
+Environment: TypeAlias = dict[str, object]
+# Of what it calls to begin its answer WSGI wants a `write`, which nothing of Django's asks for.
 Application: TypeAlias = Callable[[Environment, Any], Iterable[bytes]]
 Headers: TypeAlias = list[tuple[str, str]]
 
@@ -60,6 +61,44 @@ _LATE_UPLOAD: Final = (
 _CUT_OFF: Final = "The request ended before its body was complete. Nothing was changed.\n"
 
 
+class SentHeaders(Protocol):
+    """The headers of a request."""
+
+    def keys(self) -> Iterable[str]: ...
+    def items(self) -> Iterable[tuple[str, str]]: ...
+
+
+class Scope(Protocol):
+    """What the server hands over of a request."""
+
+    http_version: str
+    server: str
+    client: str
+    scheme: str
+    method: str
+    path: str
+    query_string: str
+
+    @property
+    def headers(self) -> SentHeaders: ...
+
+
+class Transport(Protocol):
+    """An answer that is sent part by part."""
+
+    async def send_bytes(self, data: bytes, /) -> None: ...
+
+
+class Exchange(Protocol):
+    """The server's side of a request: its body, and its answer."""
+
+    async def __call__(self) -> bytes: ...
+    def __aiter__(self) -> AsyncIterator[bytes]: ...
+    def response_str(self, status: int, headers: Headers, body: str, /) -> None: ...
+    def response_bytes(self, status: int, headers: Headers, body: bytes, /) -> None: ...
+    def response_stream(self, status: int, headers: Headers, /) -> Transport: ...
+
+
 class WholeRequests:
     """A WSGI application as one of RSGI, the server's own interface."""
 
@@ -77,7 +116,7 @@ class WholeRequests:
         """Let the server's event loop say where it is served, when it is."""
         self._announcement = loop.create_task(announcement.announce())
 
-    async def __rsgi__(self, scope: Any, protocol: Any) -> None:
+    async def __rsgi__(self, scope: Scope, protocol: Exchange) -> None:
         """Answer a request."""
         environ = environ_of(scope)
         if scope.path in self._ahead:
@@ -92,7 +131,7 @@ class WholeRequests:
             finally:
                 self._waiting -= 1
 
-    async def _answer(self, environ: Environment, protocol: Any) -> None:
+    async def _answer(self, environ: Environment, protocol: Exchange) -> None:
         length = _length(environ)
         if length is None or length > BUFFERED_BYTES:
             body = ArrivingBody(protocol, asyncio.get_running_loop())
@@ -118,10 +157,10 @@ class WholeRequests:
         self,
         pool: Executor,
         environ: Environment,
-        protocol: Any,
+        protocol: Exchange,
         body: "ArrivingBody | None" = None,
         *,
-        place: AbstractContextManager[Any] = _NO_PLACE,
+        place: AbstractContextManager[object] = _NO_PLACE,
     ) -> None:
         """Run the application in a thread, from its first line to its `close`: it keeps connections for each."""
         loop = asyncio.get_running_loop()
@@ -134,35 +173,40 @@ class WholeRequests:
     def _response(
         self,
         environ: Environment,
-        protocol: Any,
+        protocol: Exchange,
         loop: asyncio.AbstractEventLoop,
-        place: AbstractContextManager[Any],
+        place: AbstractContextManager[object],
     ) -> tuple[int, Headers, bytes] | None:
         """Return status, headers and content; None if the content was sent part by part."""
-        begun: list[Any] = []
+        begun: list[tuple[int, Headers]] = []
 
         def start_response(status: str, headers: Headers, exc_info: object = None) -> None:
-            begun[:] = int(status.partition(" ")[0]), headers
+            begun[:] = [(int(status.partition(" ")[0]), headers)]
 
         content: Iterable[bytes] = ()
         try:
             with place:
                 content = self._application(environ, start_response)
-                status, headers = begun
+                ((status, headers),) = begun
                 if _is_whole(content, headers):
                     return status, headers, b"".join(content)
             return self._sent(content, protocol, status, headers, loop)
         except _GONE:
             return None
         except Exception:
-            log.exception("Could not answer %s %s", environ["REQUEST_METHOD"], environ["PATH_INFO"][:200])
-            is_sending = begun and not _is_whole(content, begun[1])
+            log.exception("Could not answer %s %s", environ["REQUEST_METHOD"], str(environ["PATH_INFO"])[:200])
+            is_sending = begun and not _is_whole(content, begun[0][1])
             return None if is_sending else (500, [("content-length", "0")], b"")
         finally:
             getattr(content, "close", _nothing)()
 
     def _sent(
-        self, content: Iterable[bytes], protocol: Any, status: int, headers: Headers, loop: asyncio.AbstractEventLoop
+        self,
+        content: Iterable[bytes],
+        protocol: Exchange,
+        status: int,
+        headers: Headers,
+        loop: asyncio.AbstractEventLoop,
     ) -> tuple[int, Headers, bytes] | None:
         """Send each part when the client has taken the one before; return a refusal if too many do."""
         if not self._downloads.acquire(blocking=False):
@@ -190,7 +234,7 @@ def _nothing() -> None:
     """What has no `close` needs none."""
 
 
-async def _send(transport: Any, part: bytes) -> None:
+async def _send(transport: Transport, part: bytes) -> None:
     await transport.send_bytes(part)
 
 
@@ -201,7 +245,7 @@ def _allowed_seconds(size: int) -> float:
 class ArrivingBody(io.RawIOBase):
     """A body that is read, in a thread, while it arrives. Raises TimeoutError where it does not keep up the rate."""
 
-    def __init__(self, protocol: Any, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, protocol: Exchange, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__()
         self._parts, self._loop = aiter(protocol), loop
         self._rest = memoryview(b"")
@@ -246,13 +290,13 @@ class ArrivingBody(io.RawIOBase):
         return part
 
 
-def environ_of(scope: Any) -> Environment:
+def environ_of(scope: Scope) -> Environment:
     """Return a request's scope as WSGI has it, without a body.
 
     Names with underscores are left out: they would pose as others, `X_Forwarded_For` as `X-Forwarded-For`.
     """
     host, _, port = scope.server.rpartition(":")
-    environ = {
+    environ: Environment = {
         "REQUEST_METHOD": scope.method,
         "SCRIPT_NAME": "",
         "PATH_INFO": scope.path.encode().decode("latin-1"),
@@ -292,5 +336,5 @@ def _length(environ: Environment) -> int | None:
     """Return how long a request's body is, None if only its end will tell."""
     if "HTTP_TRANSFER_ENCODING" in environ:
         return None
-    text = environ.get("CONTENT_LENGTH") or "0"
+    text = str(environ.get("CONTENT_LENGTH") or "0")
     return int(text) if text.isdecimal() else None
