@@ -94,11 +94,11 @@ def _records(kind: Kind, using: str, agent_id: str, before: int) -> Iterator[Rec
             yield Record(kind, pk, at, rowid, tuple(sizes))
 
 
-def _sizes(kind: Kind) -> dict[str, Any]:
+def _sizes(kind: Kind) -> dict[str, object]:
     return {f"size_{name}": vendor.byte_length(name) for name in STATES[kind]}
 
 
-def _last_inserted(kind: Kind, using: str) -> Any:
+def _last_inserted(kind: Kind, using: str) -> object:
     """Return the row that was inserted last: SQLite would give its place to the next one."""
     last = live(kind, using).aggregate(last=Max("rowid"))["last"]
     return None if last is None else live(kind, using).filter(rowid=last).values_list("pk", flat=True).first()

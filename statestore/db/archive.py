@@ -247,7 +247,7 @@ COLUMNS: Final = {
 class ArchivedTable(BaseTable):
     """A table with its archived rows: one query reads both, once anything is archived."""
 
-    def as_sql(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper) -> Any:
+    def as_sql(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper) -> vendor.Sql:
         """Return what stands in the FROM clause."""
         if token_of(connection) is None:
             return super().as_sql(compiler, connection)
@@ -269,13 +269,15 @@ def _size_sql(column: str, length: str, token: str, integer: str) -> str:
 class _StateLength(vendor.ByteLength):
     """The size of a state, which may have been archived."""
 
-    def as_sqlite(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **context: Any) -> Any:
+    def as_sqlite(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **context: object) -> vendor.Sql:
         return self._as_stored(compiler, connection, *super().as_sqlite(compiler, connection, **context))
 
-    def as_postgresql(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **context: Any) -> Any:
+    def as_postgresql(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **context: Any) -> vendor.Sql:
         return self._as_stored(compiler, connection, *self.as_sql(compiler, connection, **context))
 
-    def _as_stored(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, length: str, parameters: Any) -> Any:
+    def _as_stored(
+        self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, length: str, parameters: Sequence[object]
+    ) -> vendor.Sql:
         token = token_of(connection)
         if token is None:
             return length, parameters

@@ -5,7 +5,7 @@ SQLite used 0.5. Values are read through the same fields. What is not a plain te
 a field would have to prepare, and what one of the databases cannot bind as it is, goes through the ORM.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
 from functools import cache
 from operator import attrgetter
@@ -13,13 +13,16 @@ from typing import Any, NamedTuple, TypeVar
 
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.utils import CursorWrapper
 from django.db.models import CharField, IntegerField, Model, QuerySet, TextField
 from django.db.utils import DatabaseError
 
 from statestore.db import archive, vendor
 from statestore.db.fields import bindable
+from statestore.db.vendor import SqlRow
 
 Row = TypeVar("Row", bound=Model)
+Read = TypeVar("Read")
 
 
 # Read
@@ -103,7 +106,7 @@ def delete(model: type[Model], using: str, **values: object) -> None:
 # Run
 
 
-def _run(connection: BaseDatabaseWrapper, sql: str, values: list[Any], read: Callable[[Any], Any]) -> Any:
+def _run(connection: BaseDatabaseWrapper, sql: str, values: list[Any], read: Callable[[Any], Read]) -> Read:
     """Run a statement, and return what `read` takes from its cursor.
 
     With the same checks as Django's cursor, but on the driver's: to make and call Django's takes longer than most
@@ -122,11 +125,12 @@ def _run(connection: BaseDatabaseWrapper, sql: str, values: list[Any], read: Cal
         return read(cursor)
 
 
-def _first(cursor: Any) -> Any:
-    return cursor.fetchone()
+def _first(cursor: CursorWrapper) -> SqlRow | None:
+    row: SqlRow | None = cursor.fetchone()
+    return row
 
 
-def _returned_key(cursor: Any) -> Any:
+def _returned_key(cursor: CursorWrapper) -> object:
     return cursor.fetchone()[0] if cursor.description else None  # Without a RETURNING clause there is no row.
 
 
@@ -139,14 +143,14 @@ def _plain_types(model: type[Model]) -> dict[str, type | None]:
     return {field.attname: _plain_type(field) for field in model._meta.concrete_fields}
 
 
-def _plain_type(field: Any) -> type | None:
+def _plain_type(field: object) -> type | None:
     field = getattr(field, "target_field", field)
     if isinstance(field, IntegerField):
         return int
     return str if isinstance(field, TextField | CharField) else None
 
 
-def _are_plain(model: type[Model], values: dict[str, Any]) -> bool:
+def _are_plain(model: type[Model], values: Mapping[str, object]) -> bool:
     types = _plain_types(model)
     for name, value in values.items():
         if value is not None and (type(value) is not types[name] or not bindable(value)):
@@ -164,7 +168,7 @@ class _Fields(NamedTuple):
     """
 
     names: list[str]
-    converters: list[tuple[type | None, Any]]
+    converters: list[tuple[type | None, Callable[[object, object, BaseDatabaseWrapper], object] | None]]
 
 
 # The attributes that a statement compares, and whether with NULL.
@@ -175,7 +179,7 @@ def _conditions(values: dict[str, object]) -> _Conditions:
     return tuple((name, value is None) for name, value in values.items())
 
 
-def _bound(values: dict[str, Any]) -> list[Any]:
+def _bound(values: Mapping[str, object]) -> list[object]:
     return [value for value in values.values() if value is not None]
 
 

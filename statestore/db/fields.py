@@ -9,6 +9,7 @@ This is the only module of the project that migrations import, so it also has th
 import re
 import time
 import uuid
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, Final, Self
 
@@ -142,7 +143,7 @@ class StateText(LenientText):
             return _state(value, connection)
         return super().from_db_value(value, expression, connection)
 
-    def deconstruct(self) -> Any:
+    def deconstruct(self) -> tuple[str, str, Sequence[object], dict[str, object]]:
         # To the migrations it is a column of text.
         name, _, arguments, keywords = super().deconstruct()
         return name, f"{LenientText.__module__}.{LenientText.__qualname__}", arguments, keywords
@@ -190,7 +191,7 @@ def _cast(sql: str, parameter: object) -> str:
 class _AnyTextExact(Exact):
     """Equality that finds invalid UTF-8 too, and finds nothing if the database could not hold the text."""
 
-    def process_rhs(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper) -> Any:
+    def process_rhs(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper) -> vendor.Sql:
         try:
             sql, parameters = super().process_rhs(compiler, connection)
         except SerializationError:
@@ -209,7 +210,7 @@ class _AnyTextIn(In):
         sqls, parameters = super().batch_process_rhs(compiler, connection, values)
         return tuple(map(_cast, sqls, parameters)), parameters
 
-    def _can_be_held(self, value: Any, connection: BaseDatabaseWrapper) -> bool:
+    def _can_be_held(self, value: object, connection: BaseDatabaseWrapper) -> bool:
         try:
             self.lhs.output_field.get_db_prep_value(value, connection)
         except SerializationError:
@@ -224,7 +225,7 @@ class _Holds(Lookup):
     lookup_name = "holds"
     prepare_rhs = False
 
-    def as_sql(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper) -> Any:
+    def as_sql(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper) -> vendor.Sql:
         text = str(self.rhs)
         if not vendor.holds_any_bytes(connection) and ("\0" in text or has_surrogate(text)):
             raise EmptyResultSet
@@ -267,7 +268,7 @@ class UnixSecondsFormField(forms.SplitDateTimeField):
 class UnixSeconds(LenientInteger):
     """A moment in whole seconds since 1970 UTC, as the orchestrator writes it."""
 
-    def formfield(self, **kwargs: object) -> Any:
+    def formfield(self, **kwargs: object) -> forms.Field:
         return UnixSecondsFormField(required=not self.blank, label=capfirst(self.verbose_name), help_text="UTC")
 
 

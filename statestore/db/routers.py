@@ -1,8 +1,7 @@
 """Which database a model lives in: the orchestrator's store, or our own."""
 
-from typing import Any
-
 from django.conf import settings
+from django.db.models import Model
 
 # The models of this app that are ours alone and live beside the users.
 OWN_MODELS: frozenset[str] = frozenset({"apitoken", "browsersession", "chainhead", "savedsearch", "useraccess"})
@@ -21,12 +20,12 @@ def may_be_shared(alias: str) -> bool:
 class StoreRouter:
     """Sends the store's models to the store and everything else to `default`; nothing joins across."""
 
-    def db_for_read(self, model: Any, **hints: object) -> str:
+    def db_for_read(self, model: Model | type[Model], **hints: object) -> str:
         return store_alias() if self._in_store(model._meta.app_label, model._meta.model_name) else "default"
 
     db_for_write = db_for_read
 
-    def allow_relation(self, obj1: object, obj2: object, **hints: object) -> bool:
+    def allow_relation(self, obj1: Model, obj2: Model, **hints: object) -> bool:
         return self.db_for_read(obj1) == self.db_for_read(obj2)
 
     def allow_migrate(self, db: str, app_label: str, model_name: str | None = None, **hints: object) -> bool:

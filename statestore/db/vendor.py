@@ -14,6 +14,8 @@ from statestore.db.postgresql import schemas
 
 # A row as the driver returns it.
 SqlRow: TypeAlias = tuple[Any, ...]
+# A statement, or part of one, and its parameters.
+Sql: TypeAlias = tuple[str, Any]
 
 
 def is_sqlite(connection: BaseDatabaseWrapper) -> bool:
@@ -72,7 +74,7 @@ class ByteLength(models.Func):
     function = "OCTET_LENGTH"
     output_field = models.BigIntegerField()
 
-    def as_sqlite(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **context: Any) -> Any:
+    def as_sqlite(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **context: Any) -> Sql:
         # length() of a text counts characters and stops at a NUL; octet_length() came with SQLite 3.43.
         if sqlite3.sqlite_version_info < (3, 43):
             return self.as_sql(compiler, connection, template="LENGTH(CAST(%(expressions)s AS BLOB))", **context)
@@ -112,7 +114,7 @@ class _Unindexed(models.Func):
     arity = 1
     template = "%(expressions)s"
 
-    def as_sqlite(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **context: Any) -> Any:
+    def as_sqlite(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **context: Any) -> Sql:
         # sqlite.org/optoverview.html: a unary plus keeps a term from choosing an index.
         return self.as_sql(compiler, connection, template="+%(expressions)s", **context)
 
@@ -135,7 +137,13 @@ def holds(connection: BaseDatabaseWrapper, sql: str, text: str) -> tuple[str, st
 
 
 def upsert_many(
-    using: str, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], *, key: str, kept: Sequence[str] = ()
+    using: str,
+    table: str,
+    columns: Sequence[str],
+    rows: Sequence[Sequence[Any]],
+    *,
+    key: str,
+    kept: Sequence[str] = (),
 ) -> None:
     """Insert rows of plain values, each over one of the same key, of which the `kept` columns stay.
 

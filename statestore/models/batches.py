@@ -1,9 +1,9 @@
 """Restores of many agents to one time."""
 
-from typing import Any, Self
+from typing import Self
 
 from django.db import models
-from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Subquery
+from django.db.models import Count, Exists, Model, OuterRef, Q, QuerySet, Subquery
 from django.urls import reverse
 
 from statestore.db.fields import LenientText, UnixSeconds
@@ -40,7 +40,7 @@ class BatchQuerySet(AddressedQuerySet["Batch"]):
         undo = self.model._default_manager.filter(undoes_id=OuterRef("pk")).order_by("-created_at")
         return self.annotate(undone_by=Subquery(undo.values("pk")[:1]))
 
-    def only_of_agents(self, ids: QuerySet[Any, Any]) -> Self:
+    def only_of_agents(self, ids: QuerySet[Model, object]) -> Self:
         """Keep batches whose agents are all among the given ones: an agent that is not visible cannot be restored."""
         items = self.model._meta.get_field("items").related_model._default_manager.filter(batch=OuterRef("pk"))
         inside = items.filter(agent_id__in=ids)

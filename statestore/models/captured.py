@@ -2,7 +2,7 @@
 
 import re
 from functools import cache
-from typing import Any, ClassVar, Self
+from typing import ClassVar, Self
 
 from django.db import models
 from django.db.models import BooleanField, Count, Exists, ExpressionWrapper, OuterRef, Q, QuerySet, Subquery
@@ -47,7 +47,7 @@ def _made_again() -> "CapturedChangeQuerySet":
     return same.exclude(id=OuterRef("pk"))
 
 
-def _rivals() -> "QuerySet[CapturedChange, Any]":
+def _rivals() -> "QuerySet[CapturedChange, object]":
     """Return the number of those that come before the outer one as what a transition records.
 
     Those in the second of a transition come first, then the older ones.

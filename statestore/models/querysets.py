@@ -69,7 +69,13 @@ class _ArchivedQuery(Query):
 class ArchivedQuerySet(AddressedQuerySet[Row]):
     """Rows of which old ones may have been archived: they are read, and deleted, like all others."""
 
-    def __init__(self, model: Any = None, query: Any = None, using: Any = None, hints: Any = None) -> None:
+    def __init__(
+        self,
+        model: type[Model] | None = None,
+        query: Query | None = None,
+        using: str | None = None,
+        hints: dict[str, Model] | None = None,
+    ) -> None:
         super().__init__(model, query or _ArchivedQuery(model), using, hints)
 
     def live(self) -> Self:
@@ -100,7 +106,7 @@ class ArchivedModel(Model):
         return deleted
 
 
-def delete_archived(model: type[Model], using: str, rows: QuerySet[Any]) -> int:
+def delete_archived(model: type[Model], using: str, rows: QuerySet[Model]) -> int:
     """Delete those of some rows that are archived, and the frames that nothing needs any more; return their number."""
     table = archive.TWINS[model._meta.db_table]
     deleted = 0
@@ -183,7 +189,7 @@ def counted(rows: QuerySet[Row], column: str, among: Intervals) -> dict[int, int
 
 
 def some_of_each(
-    rows: QuerySet[Any, object], column: str, values: Sequence[object], most: int, *, order: Sequence[str] = ()
+    rows: QuerySet[Model, object], column: str, values: Sequence[object], most: int, *, order: Sequence[str] = ()
 ) -> list[list[tuple[object, ...]]]:
     """Return, for each of some values of a column, the columns of up to `most` rows that have it, in one query.
 
@@ -220,13 +226,13 @@ def _with_blobs(columns: tuple[object, ...]) -> tuple[object, ...]:
 _ANY_TEXT: Final = "any text"
 
 
-def _few(rows: QuerySet[Any, object], column: str, value: object, most: int) -> tuple[str, list[Any]]:
+def _few(rows: QuerySet[Model, object], column: str, value: object, most: int) -> tuple[str, list[object]]:
     """Return the statement for up to `most` rows with a value, and its parameters."""
     sql, bound = rows.filter(**{column: value})[:most].query.get_compiler(rows.db).as_sql()
     return sql, list(bound)
 
 
-def first_values(*asked: tuple[QuerySet[Any], str]) -> list[Any]:
+def first_values(*asked: tuple[QuerySet[Model], str]) -> list[Any]:
     """Return the first value of a column in each of some ordered rows, in one query; None if there is no row."""
     using, parts, parameters = asked[0][0].db, [], []
     for rows, column in asked:
@@ -239,5 +245,5 @@ def first_values(*asked: tuple[QuerySet[Any], str]) -> list[Any]:
     with translated_errors(), connections[using].cursor() as cursor:
         cursor.execute(f"SELECT {', '.join(parts)}", parameters)
         row = cursor.fetchone()
-    fields = [rows.model._meta.get_field(column) for rows, column in asked]
+    fields: list[Any] = [rows.model._meta.get_field(column) for rows, column in asked]
     return [field.from_db_value(raw, None, connections[using]) for field, raw in zip(fields, row, strict=True)]

@@ -36,7 +36,7 @@ def check_columns(model: type[Model], columns: Mapping[str, object], *, kept: Mo
             raise kind(f"The {name} {reason}. Nothing was changed.", field=name)
 
 
-def fault(field: Any, value: object) -> str:
+def fault(field: object, value: object) -> str:
     """Return what is wrong with a value for a column, as a predicate, or nothing."""
     return rule(field)(value)
 
@@ -62,7 +62,7 @@ def rule(field: Any) -> Callable[[object], str]:
     return partial(_fault_of_integer, missing=missing, least=-(2**bits), most=2**bits - 1, reason=reason)
 
 
-def fault_of_stored(field: Any, value: object) -> str:
+def fault_of_stored(field: object, value: object) -> str:
     """Return what is wrong with a value that another store holds in the column, as a predicate, or nothing.
 
     Odd values are StoredBlob and NonInteger: they are copied as they are.

@@ -2,13 +2,14 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
 from django.db.models import Exists, OuterRef, QuerySet
 
 from statestore import models
 from statestore.access.scope import Scope
 from statestore.models import PolicyTable, RetentionPolicy
+from statestore.models.snapshots import SnapshotQuerySet
+from statestore.models.transitions import TransitionQuerySet
 from statestore.retention import limits, tiers
 from statestore.retention.tiers import Row
 
@@ -48,16 +49,16 @@ def _of_agent(policy: RetentionPolicy, agent_id: str, using: str, now: int) -> I
 
 
 def _snapshots(agent_id: str, using: str) -> Iterator[Row]:
-    rows: Any = models.Snapshot.objects.using(using).of_agent(agent_id).with_size().newest_first()
+    rows = models.Snapshot.objects.using(using).of_agent(agent_id).with_size().newest_first()
     return _read(rows, "created_at", ("size",))
 
 
 def _transitions(agent_id: str, using: str) -> Iterator[Row]:
-    rows: Any = models.Transition.objects.using(using).of_agent(agent_id).with_sizes().newest_first()
+    rows = models.Transition.objects.using(using).of_agent(agent_id).with_sizes().newest_first()
     return _read(rows, "timestamp", ("size_before", "size_after"))
 
 
-def _read(rows: Any, time: str, sizes: tuple[str, ...]) -> Iterator[Row]:
+def _read(rows: SnapshotQuerySet | TransitionQuerySet, time: str, sizes: tuple[str, ...]) -> Iterator[Row]:
     """Yield rows newest first, some at a time, so that those that were yielded may be deleted meanwhile."""
     page = rows.values_list("pk", time, "rowid", *sizes)[: limits.READ_ROWS]
     while found := list(page):
@@ -88,7 +89,9 @@ def _agent_ids(policy: RetentionPolicy, using: str) -> Iterator[str]:
         yield from agents.values_list("agent_id", flat=True).iterator(limits.READ_ROWS)
         return
     own = _agents_with_own_policy(policy, using)
-    table: Any = models.Snapshot if policy.table == PolicyTable.SNAPSHOTS else models.Transition
+    table: type[models.Snapshot | models.Transition] = (
+        models.Snapshot if policy.table == PolicyTable.SNAPSHOTS else models.Transition
+    )
     ids = table.objects.using(using).order_by("agent_id").values_list("agent_id", flat=True)
     agent_id = ids.first()
     while agent_id is not None:
@@ -121,7 +124,7 @@ def _old_events(policy: RetentionPolicy, using: str, now: int, go_on: Callable[[
         yield from (Row(pk, at, 0) for pk, at in old if pk not in kept)
 
 
-def _of_held_agents(pks: list[str], held: Any, using: str) -> set[str]:
+def _of_held_agents(pks: list[str], held: QuerySet[models.Hold, object], using: str) -> set[str]:
     return set(models.Event.objects.using(using).filter(pk__in=pks, actor_id__in=held).values_list("pk", flat=True))
 
 

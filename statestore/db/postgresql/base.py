@@ -20,7 +20,7 @@ class DatabaseWrapper(NamedErrors, base.DatabaseWrapper):
     SchemaEditorClass = SchemaEditor
     _away_until: ClassVar[dict[str, float]] = {}
 
-    def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
+    def get_new_connection(self, conn_params: dict[str, object]) -> object:
         """Take a connection, unless none could be made just now."""
         if time.monotonic() < self._away_until.get(self.alias, 0.0):
             raise self.Database.OperationalError("no connection to its server")

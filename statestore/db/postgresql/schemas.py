@@ -2,6 +2,8 @@
 
 from typing import Any, Final
 
+from django.db.backends.base.base import BaseDatabaseWrapper
+
 EXTENSION: Final = "pg_trgm"
 _PLACE: Final = (
     "SELECT current_user, current_schema(), has_schema_privilege(current_schema(), 'CREATE'),"
@@ -14,7 +16,7 @@ _EXTENSION: Final = (
 _IS_PUBLIC_OPEN: Final = "SELECT has_schema_privilege(oid, 'CREATE') FROM pg_namespace WHERE nspname = 'public'"
 
 
-def fault(connection: Any, *, is_store: bool) -> str:
+def fault(connection: BaseDatabaseWrapper, *, is_store: bool) -> str:
     """Return in sentences why the tables of a database cannot be made, with what its owner has to do, or ""."""
     name = connection.settings_dict["NAME"]
     user, place, may_create, may_extend, path = _row(connection, _PLACE) or ("", None, False, False, "")
@@ -31,7 +33,7 @@ def fault(connection: Any, *, is_store: bool) -> str:
     return _extension_fault(connection, name, user, may_extend) if is_store else ""
 
 
-def _extension_fault(connection: Any, name: str, user: str, may_extend: bool) -> str:
+def _extension_fault(connection: BaseDatabaseWrapper, name: str, user: str, may_extend: bool) -> str:
     found = _row(connection, _EXTENSION, EXTENSION)
     if found is None and not may_extend:
         return (
@@ -46,14 +48,14 @@ def _extension_fault(connection: Any, name: str, user: str, may_extend: bool) ->
     return ""
 
 
-def _row(connection: Any, sql: str, *parameters: str) -> tuple[Any, ...] | None:
+def _row(connection: BaseDatabaseWrapper, sql: str, *parameters: str) -> tuple[Any, ...] | None:
     with connection.cursor() as cursor:
         cursor.execute(sql, parameters)
         row: tuple[Any, ...] | None = cursor.fetchone()
         return row
 
 
-def extension_schema(connection: Any) -> str:
+def extension_schema(connection: BaseDatabaseWrapper) -> str:
     """Return where the extension is, or where it is to be: all users of a database find it in public."""
     if found := _row(connection, _EXTENSION, EXTENSION):
         return str(found[0])

@@ -7,7 +7,6 @@ import sqlite3
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 from django.conf import settings
 from django.db.backends.sqlite3 import base, features
@@ -91,7 +90,7 @@ class DatabaseWrapper(NamedErrors, base.DatabaseWrapper):
                 settings.VAR_DIR.mkdir(mode=0o700, parents=True, exist_ok=True)
         super().prepare_database()
 
-    def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
+    def get_new_connection(self, conn_params: dict[str, object]) -> sqlite3.Connection:
         """Open the file, and note which one it was."""
         while True:
             found = None if self.path is None else identity_of(self.path)
@@ -106,9 +105,10 @@ class DatabaseWrapper(NamedErrors, base.DatabaseWrapper):
                 return connection
             connection.close()  # Replaced in between.
 
-    def _opened(self, conn_params: dict[str, Any]) -> Any:
+    def _opened(self, conn_params: dict[str, object]) -> sqlite3.Connection:
         try:
-            return super().get_new_connection(conn_params)
+            connection: sqlite3.Connection = super().get_new_connection(conn_params)
+            return connection
         except sqlite3.OperationalError as error:
             if "unable to open" in str(error) and self.path is not None and not os.path.isdir(self.path):
                 raise FileClosed(self.path) from error
@@ -154,8 +154,9 @@ class DatabaseWrapper(NamedErrors, base.DatabaseWrapper):
         log.warning("%s was replaced or moved. Its connections are opened again.", self.path)
         self.close()
 
-    def create_cursor(self, name: str | None = None) -> Any:
-        return self.connection.cursor(factory=Cursor)
+    def create_cursor(self, name: str | None = None) -> sqlite3.Cursor:
+        cursor: sqlite3.Cursor = self.connection.cursor(factory=Cursor)
+        return cursor
 
     def set_autocommit(self, autocommit: bool, force_begin_transaction_with_broken_autocommit: bool = False) -> None:
         """Begin or end a transaction, without three more looks at the file within as many microseconds."""
