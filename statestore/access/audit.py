@@ -3,7 +3,6 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from django.db.models import Model
 
@@ -30,7 +29,7 @@ SYSTEM = Actor("system")
 
 def record(
     action: Action,
-    row: Any,
+    row: Model | str,
     *,
     by: Actor,
     row_id: str | None = None,
@@ -50,13 +49,17 @@ def record(
     are never changed: with their hashes in it, the chain proves them too.
     """
     using = using or store_alias()
+    if isinstance(row, str):
+        noun, own_id = row, ""
+    else:
+        noun, own_id = str(row._meta.verbose_name), getattr(row, "agent_id", row.pk)
     entry = models.AuditEntry(
         at=models.now(),
         actor=by.name,
         ip_address=by.ip_address,
         action=action.value,
-        noun=row if isinstance(row, str) else row._meta.verbose_name,
-        row_id=getattr(row, "agent_id", row.pk) if row_id is None else row_id,
+        noun=noun,
+        row_id=own_id if row_id is None else row_id,
         hash_before=hash_before,
         hash_after=hash_after,
         before=_as_json(before),

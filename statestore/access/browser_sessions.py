@@ -46,7 +46,7 @@ class SessionStore(DatabaseSessions):
     def model(self) -> type[BrowserSession]:
         return self.get_model_class()
 
-    def load(self) -> dict[str, Any]:
+    def load(self) -> dict[str, object]:
         """Return what the session holds; nothing if it ended."""
         self.row = alive().filter(pk=self.session_key).first() if self.session_key else None
         if self.row is None:
@@ -67,7 +67,7 @@ class SessionStore(DatabaseSessions):
         row.expire_date = datetime.fromtimestamp(row.created_at + settings.SESSION_COOKIE_AGE, UTC)
         return row
 
-    def get_expiry_age(self, **_: Any) -> int:
+    def get_expiry_age(self, **_: object) -> int:
         """Return for how long the browser keeps the cookie."""
         age = 0 if self.row is None else now() - int(self.row.created_at)
         return max(0, settings.SESSION_COOKIE_AGE - age)

@@ -1,7 +1,9 @@
 """Optimistic locking by ETag: the only place that compares one."""
 
 import re
-from typing import Any, Final
+from typing import Final
+
+from django.db.models import Model
 
 from statestore import models
 from statestore.errors import Moved
@@ -23,14 +25,16 @@ def from_header(tag: str) -> str:
     return tag if unquoted == ANY else unquoted  # In quotes, the star is a tag like others.
 
 
-def expect(row: Any, etag: str | None, message: str = "") -> None:
+def expect(row: Model | None, etag: str | None, message: str = "") -> None:
     """Raise Moved unless a row has an ETag. `row` is None if it is gone; `etag` None expects nothing.
 
     Call it inside the transaction that changes the row.
     """
-    if row is None and etag is not None:
+    if etag is None:
+        return
+    if row is None:
         raise Moved(message or "The row was deleted since you read it. Nothing was changed. Read it again.")
-    if etag not in (None, ANY):
+    if etag != ANY:
         expect_etag(models.row_hash(row), etag, message)
 
 

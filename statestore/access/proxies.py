@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
-from typing import Any, Final, TypeAlias
+from typing import Final, TypeAlias
 
 from django.conf import settings
 
@@ -31,7 +31,7 @@ _PREFIX_SHAPE: Final = re.compile(r"(?:/[A-Za-z0-9._~-]{1,64}){1,8}")
 _CUSTOMER_BITS: Final = 64
 
 
-def believe(environment: dict[str, Any], trusted: Sequence[Network], identity: Sequence[str] = ()) -> None:
+def believe(environment: dict[str, object], trusted: Sequence[Network], identity: Sequence[str] = ()) -> None:
     """Put what a trusted proxy forwards into a request's environment, and drop what other senders forward.
 
     `identity`: the keys of the headers that name the user, which are dropped from an untrusted sender as well. May be
@@ -44,7 +44,7 @@ def believe(environment: dict[str, Any], trusted: Sequence[Network], identity: S
     environment[DROPPED_SCHEME] = False
     # Of a long one the end, to which proxies add: its beginning is the client's.
     sent = {name: str(value)[-_LONGEST_HEADER:] for name in BELIEVED if (value := environment.pop(name, None))}
-    peer = parsed_address(environment.get("REMOTE_ADDR", ""))
+    peer = parsed_address(str(environment.get("REMOTE_ADDR", "")))
     if not _is_trusted(peer, trusted):
         environment[DROPPED_SCHEME] = _PROTO in sent
         for name in identity:
@@ -125,7 +125,7 @@ def trusted_networks() -> tuple[Network, ...]:
     return networks(tuple(settings.TRUSTED_PROXIES))
 
 
-def is_forwarded(environment: Mapping[str, Any]) -> bool:
+def is_forwarded(environment: Mapping[str, object]) -> bool:
     """Return whether a request carried a forwarding header, trusted or not: then it may come from anywhere."""
     return bool(environment.get(IS_FORWARDED))
 

@@ -4,7 +4,7 @@ Identity is the proxy's matter, and so are second factors. Here is only what con
 from whom, which role a group of the proxy's gives, and that a sign-out there is a sign-out here.
 """
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
 from django.conf import settings
@@ -14,6 +14,7 @@ from django.contrib.auth.middleware import RemoteUserMiddleware
 from django.contrib.auth.models import Group, User
 from django.core.exceptions import MiddlewareNotUsed
 from django.http import HttpRequest
+from django.http.response import HttpResponseBase
 
 from statestore.access import proxies
 
@@ -27,7 +28,7 @@ _GROUPS_SEEN: Final = "remote_groups"
 _SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 
 
-def believe(environment: dict[str, Any]) -> None:
+def believe(environment: dict[str, object]) -> None:
     """Put right what a request says of where it comes from; the headers that name a user survive from proxies alone."""
     trusted = proxies.trusted_networks()
     if not settings.TRUSTED_PROXIES_ARE_NAMED:
@@ -90,11 +91,11 @@ def give_roles(user: User, groups: str) -> None:
         user.save(update_fields=["is_staff"])
 
 
-def _groups(environment: Mapping[str, Any]) -> str:
+def _groups(environment: Mapping[str, object]) -> str:
     return str(environment.get(proxies.key_of(settings.REMOTE_GROUPS_HEADER), ""))
 
 
-def _name_in(environment: dict[str, Any], key: str) -> str | None:
+def _name_in(environment: dict[str, object], key: str) -> str | None:
     """Return the user that a header names, and drop one that is no name; two of them arrive joined by a comma."""
     text = environment.pop(key, None)
     if text is None:
@@ -113,7 +114,7 @@ def _name_in(environment: dict[str, Any], key: str) -> str | None:
 class RemoteUser(RemoteUserMiddleware):
     """Signs in the user that the proxy names with each request, and signs out a user that it stops naming."""
 
-    def __init__(self, get_response: Any) -> None:
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         if not settings.REMOTE_USER_HEADER:
             raise MiddlewareNotUsed
         super().__init__(get_response)
@@ -123,7 +124,7 @@ class RemoteUser(RemoteUserMiddleware):
         """The header's key in a request's environment."""
         return proxies.key_of(settings.REMOTE_USER_HEADER)
 
-    def __call__(self, request: HttpRequest) -> Any:
+    def __call__(self, request: HttpRequest) -> HttpResponseBase | Awaitable[HttpResponseBase]:
         if "Authorization" in request.headers and request.path_info.startswith("/api/"):
             return self.get_response(request)  # A token says who calls; logins are ignored.
         return super().__call__(request)

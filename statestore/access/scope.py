@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from functools import reduce
 from operator import or_
-from typing import Any, Literal, TypeVar
+from typing import Literal, TypeVar
 
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.db.models import Model, Q, QuerySet
@@ -67,7 +67,7 @@ class Scope:
         """Return whether rows of an agent are in scope; those of a deleted agent only in the whole store."""
         return self.is_unrestricted or bool(self.agents().filter(agent_id=agent_id).exists())
 
-    def _ids(self) -> QuerySet[models.AgentState, Any]:
+    def _ids(self) -> QuerySet[models.AgentState, object]:
         return self.agents().order_by().values("agent_id")
 
     def _of_agents(self, rows: Rows, column: str = "agent_id") -> Rows:

@@ -71,7 +71,7 @@ class SignIns(AbstractAxesHandler, AxesBaseHandler):  # type: ignore[misc]
         request.sign_in_wait = 0 if username is None else wait_seconds(request, username)  # type: ignore[attr-defined]
         return wait_of(request) > 0
 
-    def get_failures(self, request: HttpRequest, credentials: dict[str, Any] | None = None) -> int:
+    def get_failures(self, request: HttpRequest, credentials: dict[str, object] | None = None) -> int:
         """Return 0: one number cannot say what four limits do; `is_locked` decides."""
         return 0
 
@@ -215,7 +215,7 @@ def owner_of(request: HttpRequest) -> int | None:
     return user if isinstance(user, int) else None
 
 
-def _known(request: HttpRequest) -> dict[str, Any]:
+def _known(request: HttpRequest) -> dict[str, object]:
     text = request.COOKIES.get(settings.KNOWN_BROWSER_COOKIE_NAME, "")[:1000]
     try:
         known = signing.loads(text, salt=_SALT, max_age=timedelta(days=KNOWN_BROWSER_DAYS)) if text else {}

@@ -83,7 +83,7 @@ def _check_scopes(scopes: Sequence[str]) -> None:
         )
 
 
-def _within_account(user: Any, namespaces: list[str]) -> list[str]:
+def _within_account(user: User | AnonymousUser, namespaces: list[str]) -> list[str]:
     """Return the namespaces of a new token. Raises Forbidden for one that its user does not see."""
     own = rights.namespaces_of(user)
     if own is not None and (beyond := [name for name in namespaces if name not in own]):

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from functools import wraps
-from typing import Any
+from typing import Concatenate, ParamSpec, TypeAlias, TypeVar
 
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest
@@ -15,15 +15,17 @@ from statestore.db.ids import RowId
 from statestore.models import AgentState, Snapshot
 from statestore.store import StateStore
 
-View = Callable[..., Any]
+Rest = ParamSpec("Rest")
+Answer = TypeVar("Answer")
+View: TypeAlias = Callable[Concatenate[HttpRequest, Rest], Answer]
 
 
-def require(codename: str) -> Callable[[View], View]:
+def require(codename: str) -> Callable[[View[Rest, Answer]], View[Rest, Answer]]:
     """Answer 403 to users without the permission."""
 
-    def declare(view: View) -> View:
+    def declare(view: View[Rest, Answer]) -> View[Rest, Answer]:
         @wraps(view)
-        def checked(request: HttpRequest, *arguments: Any, **keywords: Any) -> Any:
+        def checked(request: HttpRequest, /, *arguments: Rest.args, **keywords: Rest.kwargs) -> Answer:
             if not rights.may(request.user, codename):
                 raise PermissionDenied
             return view(request, *arguments, **keywords)
@@ -33,7 +35,7 @@ def require(codename: str) -> Callable[[View], View]:
     return declare
 
 
-require_viewer: Callable[[View], View] = require("view_agentstate")
+require_viewer = require("view_agentstate")
 
 
 def actor(request: HttpRequest) -> Actor:

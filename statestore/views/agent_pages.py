@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
+from django.contrib.auth.models import AnonymousUser, User
 from django.urls import reverse
 from django.utils.http import urlencode
 
@@ -26,7 +27,7 @@ class AgentPage:
     url: str
 
 
-def tabs(agent_id: str, user: Any) -> list[AgentPage]:
+def tabs(agent_id: str, user: User | AnonymousUser) -> list[AgentPage]:
     """Return the tabs of an agent that a user may open."""
     return [page for page, codename in _tabs(agent_id) if rights.may(user, codename)]
 
@@ -52,7 +53,7 @@ def events_url(agent_id: str) -> str:
     return f"{reverse('events')}?{urlencode({'q': str(Term('agent', wanted))})}"
 
 
-def actions(agent: AgentState, user: Any) -> list[AgentPage]:
+def actions(agent: AgentState, user: User | AnonymousUser) -> list[AgentPage]:
     """Return what a user can do to an agent, each where its form is."""
     own = url_of("agent", agent.agent_id)
     offered = [

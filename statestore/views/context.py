@@ -1,9 +1,9 @@
 """What every page shows around its content."""
 
 from pathlib import Path
-from typing import Any
 
 from django.conf import settings
+from django.contrib.auth.models import AnonymousUser, User
 from django.db import connections
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
@@ -47,12 +47,12 @@ def frame(request: HttpRequest) -> dict[str, object]:
     }
 
 
-def places_of(user: Any) -> list[tuple[str, ...]]:
+def places_of(user: User | AnonymousUser) -> list[tuple[str, ...]]:
     """Return the places that a user may open, and the lines between them."""
     return [place for place in PLACES if not place[0] or _is_for(user, place[0], place[3])]
 
 
-def _is_for(user: Any, name: str, codename: str) -> bool:
+def _is_for(user: User | AnonymousUser, name: str, codename: str) -> bool:
     return rights.may(user, codename) and (name not in OF_WHOLE_STORE or rights.namespaces_of(user) is None)
 
 

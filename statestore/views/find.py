@@ -5,8 +5,9 @@ Rows come from statestore/lookup; the dashboard adds what only it has: its place
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
+from django.contrib.auth.models import AnonymousUser, User
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
@@ -93,7 +94,7 @@ def _group(matches: Matches, text: str) -> Group:
     return Group(LABELS[matches.kind], matches.rows, f"{reverse(page)}?{urlencode({'q': text})}" if page else "")
 
 
-def _own(text: str, user: Any, agent: AgentState | None) -> Iterator[Group]:
+def _own(text: str, user: User | AnonymousUser, agent: AgentState | None) -> Iterator[Group]:
     """Yield what the dashboard itself offers: for the agent whose page one is on, and everywhere."""
     if agent is not None:
         pages = agent_pages.tabs(agent.agent_id, user) + agent_pages.actions(agent, user)
@@ -101,7 +102,7 @@ def _own(text: str, user: Any, agent: AgentState | None) -> Iterator[Group]:
     yield from _offered("Go to", text, _places(user))
 
 
-def _places(user: Any) -> Iterator[tuple[str, str]]:
+def _places(user: User | AnonymousUser) -> Iterator[tuple[str, str]]:
     for name, label, *_ in context.places_of(user):
         if name:
             yield label, reverse(name)

@@ -2,13 +2,14 @@
 
 from collections.abc import Callable
 from functools import wraps
-from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 from django.conf import settings
 from django.contrib.auth import views as auth
+from django.contrib.auth.forms import AuthenticationForm, PasswordChangeForm
 from django.forms import Form
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.debug import sensitive_post_parameters
@@ -19,7 +20,7 @@ from statestore.forms.login import BoundedLoginForm, BoundedPasswordChangeForm, 
 from statestore.views import kept_forms
 from statestore.views.own_addresses import is_own
 
-View = Callable[..., Any]
+View = Callable[..., HttpResponseBase]
 
 
 class SignIn(auth.LoginView):
@@ -28,13 +29,13 @@ class SignIn(auth.LoginView):
     authentication_form = BoundedLoginForm
     redirect_authenticated_user = True
 
-    def get_redirect_url(self, *arguments: Any, **keywords: Any) -> str:
+    def get_redirect_url(self, *arguments: HttpRequest | None, **keywords: HttpRequest | None) -> str:
         """Return where to go on to, if that is safe and no other login page."""
-        address: str = super().get_redirect_url(*arguments, **keywords)
+        address = super().get_redirect_url(*arguments, **keywords)
         is_login = urlsplit(address).path in {reverse("login"), reverse("admin:login")}
         return address if is_own(self.request, address) and not is_login else ""
 
-    def form_valid(self, form: Any) -> HttpResponse:
+    def form_valid(self, form: AuthenticationForm) -> HttpResponse:
         """Sign in, and go on to the page of a form that was sent without a session."""
         response = super().form_valid(form)
         kept = kept_forms.opened(self.request.POST.get("kept", ""), int(self.request.user.pk or 0))
@@ -43,7 +44,7 @@ class SignIn(auth.LoginView):
         kept_forms.put(self.request, kept)
         return HttpResponseRedirect(kept.page)
 
-    def get_context_data(self, **context: Any) -> dict[str, Any]:
+    def get_context_data(self, **context: object) -> dict[str, object]:
         """Return the form, and what is carried."""
         return super().get_context_data(kept=self.request.POST.get("kept", "")[: kept_forms.MOST_SEALED], **context)
 
@@ -65,11 +66,11 @@ class ChangePassword(auth.PasswordChangeView):
 
     form_class = BoundedPasswordChangeForm
 
-    def get_form_kwargs(self) -> dict[str, Any]:
+    def get_form_kwargs(self) -> dict[str, object]:
         """Let the form count wrong passwords as the login does."""
         return {**super().get_form_kwargs(), "request": self.request}
 
-    def form_valid(self, form: Any) -> HttpResponse:
+    def form_valid(self, form: PasswordChangeForm) -> HttpResponse:
         """Change the password."""
         response = super().form_valid(form)
         browser_sessions.end_others(self.request.user, self.request.session.session_key)
@@ -111,7 +112,7 @@ def confirmed(view: View) -> View:
 
     @wraps(view)
     @sensitive_post_parameters(ConfirmForm.FIELD)
-    def check(request: HttpRequest, *arguments: object, **keywords: object) -> Any:
+    def check(request: HttpRequest, *arguments: object, **keywords: object) -> HttpResponseBase:
         if request.method != "POST" or reauthentication.is_fresh(request):
             return view(request, *arguments, **keywords)
         form = ConfirmForm(request)

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Final
+from typing import Final
 
 from django.http import Http404, HttpRequest, HttpResponse
 from django.utils.safestring import SafeString
@@ -48,7 +48,7 @@ class StateView:
         agent_id: str = "",
         moment: str = "now",
         *,
-        asked: Mapping[str, Any] | None = None,
+        asked: Mapping[str, object] | None = None,
         name: str = "state",
     ) -> None:
         self.text, self.agent_id, self.moment, self.name = text, agent_id, moment, name

@@ -1,7 +1,5 @@
 """Static files below the path prefix of the request that names them."""
 
-from typing import Any
-
 from django.contrib.staticfiles.storage import StaticFilesStorage
 from whitenoise.storage import CompressedManifestStaticFilesStorage
 
@@ -9,7 +7,7 @@ from statestore.access import path_prefix
 
 
 class _BelowPrefix:
-    def url(self, *arguments: Any, **keywords: Any) -> str:
+    def url(self, *arguments: object, **keywords: object) -> str:
         """Return a file's address. Django's setting for it is read once, but each request may have its own prefix."""
         return f"{path_prefix.current()}{super().url(*arguments, **keywords)}"  # type: ignore[misc]
 

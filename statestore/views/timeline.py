@@ -73,7 +73,7 @@ def _near(span: history.Span, stop: history.Record | None) -> tuple[int, int] | 
 
 
 def _moment(
-    agent: models.AgentState, moment: moments.Moment, past: history.Past, asked: dict[str, Any]
+    agent: models.AgentState, moment: moments.Moment, past: history.Past, asked: dict[str, object]
 ) -> dict[str, object]:
     """Return the state at a moment, what changed there, and the records on either side."""
     stop = history.stop_at(agent, moment, past=past)

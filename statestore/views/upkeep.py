@@ -1,6 +1,6 @@
 """Upkeep: housekeeping's runs, backups, policies, the archive, the chain of the audit log."""
 
-from typing import Any, Final
+from typing import Final
 
 from django.conf import settings
 from django.contrib import messages
@@ -54,7 +54,7 @@ def _good(found: Verification) -> str:
     return f"Verified {found.entries:,} entries of the audit log: none was changed, removed or moved.{older}"
 
 
-def _context(using: str) -> dict[str, Any]:
+def _context(using: str) -> dict[str, object]:
     return {
         "place": "upkeep",
         "doubt": retention.clock_doubt(using, now=models.now()),
@@ -69,7 +69,7 @@ def _context(using: str) -> dict[str, Any]:
     }
 
 
-def _backups() -> dict[str, Any]:
+def _backups() -> dict[str, object]:
     problem = upkeep.backup_problem(now=models.now())
     try:
         listed = upkeep.list_backups(_BACKUPS)

@@ -18,7 +18,7 @@ FORWARDED = ("HTTP_X_FORWARDED_FOR", "HTTP_X_FORWARDED_PROTO", "HTTP_X_FORWARDED
 
 def believed(peer: str, trusted: Sequence[str] = TRUSTED, **headers: str) -> dict[str, Any]:
     sent = {f"HTTP_{name.upper()}": value for name, value in headers.items()}
-    environment = {"REMOTE_ADDR": peer, "HTTP_HOST": "inner:8000", "wsgi.url_scheme": "http", **sent}
+    environment: dict[str, object] = {"REMOTE_ADDR": peer, "HTTP_HOST": "inner:8000", "wsgi.url_scheme": "http", **sent}
     proxies.believe(environment, proxies.networks(tuple(trusted)), ["HTTP_REMOTE_USER"])
     return environment
 
