@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from typing import Any, Final, Literal, TypeAlias
 
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import Exists, Model, OuterRef, Q, QuerySet
 
 from statestore import models
 from statestore.access.scope import Scope
@@ -167,20 +167,20 @@ def _place(cursor: str) -> tuple[int, int, int] | None:
     return at, rank, number
 
 
-def _older(rows: QuerySet[Any], source: str, place: tuple[int, int, int] | None) -> QuerySet[Any]:
+def _older(rows: QuerySet[Model], source: str, place: tuple[int, int, int] | None) -> QuerySet[Model]:
     if place is None:
         return rows
     at, number = _ORDERS[source]
     if _RANKS[source] == place[1]:
         return older(rows, at, place[0], place[2], order=number)
     until = "lte" if _RANKS[source] < place[1] else "lt"
-    earlier: QuerySet[Any] = rows.filter(**{f"{at}__{until}": place[0]})
+    earlier: QuerySet[Model] = rows.filter(**{f"{at}__{until}": place[0]})
     return earlier
 
 
-def _sources(seen: Scope, asked: Asked) -> dict[str, QuerySet[Any]]:
+def _sources(seen: Scope, asked: Asked) -> dict[str, QuerySet[Model]]:
     """Return the rows of each kind that is asked for, in any order."""
-    sources: dict[str, QuerySet[Any]] = {}
+    sources: dict[str, QuerySet[Model]] = {}
     if asked.kind in ("", "transition", "restore"):
         sources["transition"] = _transitions(seen, asked)
     if asked.kind in ("", "snapshot") and not asked.person:

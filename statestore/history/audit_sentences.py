@@ -8,7 +8,9 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Any, Final, TypeAlias
+from typing import Final, TypeAlias
+
+from django.db.models import Model, QuerySet
 
 from statestore import models
 from statestore.access.scope import Scope
@@ -34,7 +36,7 @@ class Reference:
     """A row that a sentence names, by what it is called. `noun` is empty for one that has no page, or no longer."""
 
     noun: str
-    row_id: Any
+    row_id: str
     text: str
 
     def __str__(self) -> str:
@@ -60,7 +62,7 @@ class Sentence:
     verb: str
     target: Reference | None = None
     rest: tuple[Part, ...] = ()
-    page: tuple[str, Any] | None = None
+    page: tuple[str, str | int] | None = None
 
     @property
     def predicate(self) -> str:
@@ -98,18 +100,19 @@ class _Names:
                     found = rows.filter(**{f"{key}__in": batch}).order_by().values_list(key, name)
                     self.known |= {(noun, row_id): text or "" for row_id, text in found}
 
-    def of(self, noun: str, row_id: Any, otherwise: object = "") -> Reference:
+    def of(self, noun: str, given: object, otherwise: object = "") -> Reference:
         """Return a row by its name, or if it is gone by what it was called, or by its id."""
-        name = self.known.get((noun, row_id)) if isinstance(row_id, str) else None
+        row_id = given if isinstance(given, str) else str(given)
+        name = self.known.get((noun, row_id)) if isinstance(given, str) else None
         text = str(name or otherwise or "")
         page = noun if name is not None else ""
         if noun in ("snapshot", "transition"):
             what = "a snapshot" if noun == "snapshot" else "a change"
             return Reference(page, row_id, f"“{text}”" if text else what)
-        return Reference(page, row_id, text or str(row_id) or f"a {noun} without an id")
+        return Reference(page, row_id, text or row_id or f"a {noun} without an id")
 
 
-_NAMED: Final[dict[str, Callable[[Scope], tuple[Any, str, str]]]] = {
+_NAMED: Final[dict[str, Callable[[Scope], tuple[QuerySet[Model], str, str]]]] = {
     "agent": lambda scope: (scope.agents(), "agent_id", "name"),
     "task": lambda scope: (scope.tasks(), "pk", "title"),
     "session": lambda scope: (scope.sessions(), "pk", "pk"),
@@ -133,8 +136,8 @@ class _Entry:
         if noun in _NAMED:
             yield noun, self.entry.row_id
         for name, of_noun in (("snapshot", "snapshot"), ("parent", "agent")):
-            if isinstance(self.detail.get(name), str):
-                yield of_noun, self.detail[name]
+            if isinstance(named := self.detail.get(name), str):
+                yield of_noun, named
         if isinstance(agent_id := self.after.get("agent_id"), str):
             yield "agent", agent_id
         if self.moment is not None and self.moment.noun and isinstance(self.moment.row_id, str):
@@ -147,7 +150,9 @@ class _Entry:
         tell = _TELL.get(self.entry.action, _unknown)
         return tell(self, names)
 
-    def tell(self, verb: str, target: Reference | None, *rest: Part, page: tuple[str, Any] | None = None) -> Sentence:
+    def tell(
+        self, verb: str, target: Reference | None, *rest: Part, page: tuple[str, str | int] | None = None
+    ) -> Sentence:
         """Return the sentence with a verb; edits of tasks and sessions have a page of their own."""
         if page is None and self.entry.noun in ("task", "session"):
             page = "edit", self.entry.pk
@@ -158,6 +163,11 @@ class _Entry:
         row = self.before | self.after
         called = self.detail.get("name") or row.get("title") or row.get("name")
         return names.of(self.entry.noun, self.entry.row_id, called)
+
+    def page(self, noun: str, name: str) -> tuple[str, str] | None:
+        """Return the page of what the detail names, if it names any."""
+        row_id = self.detail.get(name)
+        return (noun, str(row_id)) if row_id else None
 
     def because(self) -> str:
         """Return the reason, if one was given."""
@@ -170,7 +180,7 @@ class _Moment:
 
     words: str
     noun: str = ""
-    row_id: Any = ""
+    row_id: object = ""
     label: str = ""
 
     def parts(self, names: _Names) -> tuple[Part, ...]:
@@ -198,7 +208,7 @@ def _moment(text: object, label: str) -> _Moment | None:
             return _Moment("its present state")
 
 
-def _object(text: str | None) -> dict[str, Any]:
+def _object(text: str | None) -> dict[str, object]:
     try:
         value = json.loads(text or "{}")
     except (ValueError, RecursionError):
@@ -337,23 +347,19 @@ def _planned(one: _Entry, names: _Names) -> Sentence:
         number = one.detail.get("agents")
         agents = f" {number} agent{'' if number == 1 else 's'}" if number is not None else " agents"
         return one.tell(f"planned to restore{agents}", None, *to, page=("batch", one.entry.row_id))
-    plan = one.detail.get("plan")
-    return one.tell("planned a restore of", one.target(names), *to, page=("restore", plan) if plan else None)
+    return one.tell("planned a restore of", one.target(names), *to, page=one.page("restore", "plan"))
 
 
 def _approved(one: _Entry, names: _Names) -> Sentence:
     if one.entry.noun == "batch":
         return one.tell("approved a batch of restores", None, page=("batch", one.entry.row_id))
-    plan = one.detail.get("plan")
-    return one.tell("approved the plan to restore", one.target(names), page=("restore", plan) if plan else None)
+    return one.tell("approved the plan to restore", one.target(names), page=one.page("restore", "plan"))
 
 
 def _restored(one: _Entry, names: _Names) -> Sentence:
-    verb, link, after = _RESTORES.get(one.detail.get("kind") or "whole", _RESTORES["whole"])
+    verb, link, after = _RESTORES.get(str(one.detail.get("kind")), _RESTORES["whole"])
     to = (link, *one.moment.parts(names)) if link and one.moment else ()
-    restore = one.detail.get("restore")
-    page = ("restore", restore) if restore else None
-    return one.tell(verb, one.target(names), *to, after, one.because(), page=page)
+    return one.tell(verb, one.target(names), *to, after, one.because(), page=one.page("restore", "restore"))
 
 
 # How each kind of restore is told: the verb, what leads to the moment, and what is said after it.
@@ -368,8 +374,7 @@ _RESTORES: Final = {
 
 
 def _undone(one: _Entry, names: _Names) -> Sentence:
-    restore = one.detail.get("restore")
-    return one.tell("undid a restore of", one.target(names), one.because(), page=("restore", restore))
+    return one.tell("undid a restore of", one.target(names), one.because(), page=one.page("restore", "restore"))
 
 
 def _forked(one: _Entry, names: _Names) -> Sentence:

@@ -4,10 +4,10 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Final, TypeAlias
 
 from django.db import connections
-from django.db.models import OuterRef, QuerySet, Subquery
+from django.db.models import Model, OuterRef, QuerySet, Subquery
 
 from statestore import models
 from statestore.db import archive, fast_rows
@@ -17,6 +17,10 @@ from statestore.errors import NotFound
 from statestore.history import limits, moments
 from statestore.history.past import CHANGES, Kind, Past, Record, Records
 from statestore.models.rows import LAST_SECOND
+from statestore.models.snapshots import SnapshotQuerySet
+
+Row: TypeAlias = models.CapturedChange | models.Transition | models.Snapshot
+Key: TypeAlias = str | int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,17 +175,17 @@ def _last_record(changes: Past, seconds: int) -> Record | None:
     return snapshot if is_older else change
 
 
-def _next_rows(changes: Past, seconds: int) -> dict[Kind, Any]:
+def _next_rows(changes: Past, seconds: int) -> dict[Kind, Row]:
     """Return the first record of each kind after a time."""
     pasts = _pasts(changes.agent_id, changes.using, has_captured="captured" in changes.sources)
-    rows: dict[Kind, Any] = {}
+    rows: dict[Kind, Row | None] = {}
     for kind, past in pasts.items():
-        later: Any = past.later_than(seconds).oldest_first()
-        rows[kind] = (later if kind == "snapshot" else later.defer("state_after")).first()
+        later = past.later_than(seconds).oldest_first()
+        rows[kind] = (later if isinstance(later, SnapshotQuerySet) else later.defer("state_after")).first()
     return {kind: row for kind, row in rows.items() if row is not None}
 
 
-def _before(row: models.CapturedChange | models.Transition | models.Snapshot) -> _Shown:
+def _before(row: Row) -> _Shown:
     """Return the state that a record shows to have been there before it."""
     return _Shown(_time(row), str(row.state_data if isinstance(row, models.Snapshot) else row.state_before))
 
@@ -236,13 +240,13 @@ def states_at(agents: Sequence[models.AgentState], seconds: int, *, using: str |
     return known
 
 
-def _places(agent_id: OuterRef, seconds: int, using: str, *, has_captured: bool) -> dict[str, QuerySet[Any]]:
+def _places(agent_id: OuterRef, seconds: int, using: str, *, has_captured: bool) -> dict[str, QuerySet[Model]]:
     """Return the rows before and after a time, nearest first, of each kind of an outer query's agent.
 
     Archived ones are asked for by themselves: SQLite would read both tables anew for each agent.
     """
-    places: dict[str, QuerySet[Any]] = {}
-    kinds: dict[str, Any] = {
+    places: dict[str, QuerySet[Model]] = {}
+    kinds: dict[str, Records] = {
         "transition": models.Transition.objects.using(using).live().of_agent(agent_id),
         "snapshot": models.Snapshot.objects.using(using).live().of_agent(agent_id),
     }
@@ -254,31 +258,33 @@ def _places(agent_id: OuterRef, seconds: int, using: str, *, has_captured: bool)
     if archive.token_of(connections[using]) is None:
         return places
     for kind, table, time in _ARCHIVED_KINDS:
-        past = table.objects.using(using).filter(agent_id=agent_id)
-        places[f"{kind}{_ARCHIVED}"] = past.filter(**{f"{time}__lte": seconds}).order_by(f"-{time}", "-place")
-        places[f"next_{kind}{_ARCHIVED}"] = past.filter(**{f"{time}__gt": seconds}).order_by(time, "place")
+        archived = table.objects.using(using).filter(agent_id=agent_id)
+        places[f"{kind}{_ARCHIVED}"] = archived.filter(**{f"{time}__lte": seconds}).order_by(f"-{time}", "-place")
+        places[f"next_{kind}{_ARCHIVED}"] = archived.filter(**{f"{time}__gt": seconds}).order_by(time, "place")
     return places
 
 
 _ARCHIVED: Final = "_archived"
-_ARCHIVED_KINDS: Final[tuple[tuple[Kind, Any, str], ...]] = (
+_ARCHIVED_KINDS: Final[
+    tuple[tuple[Kind, type[models.ArchivedTransition] | type[models.ArchivedSnapshot], str], ...]
+] = (
     ("transition", models.ArchivedTransition, "timestamp"),
     ("snapshot", models.ArchivedSnapshot, "created_at"),
 )
 
 
-def _nearest(name: str, keys: Mapping[str, object], rows: dict[object, Any]) -> Any:
+def _nearest(name: str, keys: Mapping[str, Key], rows: Mapping[Key, Row]) -> Row | None:
     """Return the row of a place: of a live and an archived one, the one nearer to the time; None without one."""
     found = [rows[key] for key in (keys.get(name), keys.get(f"{name}{_ARCHIVED}")) if key in rows]
     if len(found) < 2:
         return found[0] if found else None
-    order = sorted(found, key=lambda row: (_time(row), row.rowid))
+    order = sorted(found, key=lambda row: (_time(row), getattr(row, "rowid", 0)))
     return order[0] if name.startswith("next_") else order[-1]
 
 
-def _rows_of(nearest: Iterable[Mapping[str, object]], using: str) -> dict[str, dict[object, Any]]:
+def _rows_of(nearest: Iterable[Mapping[str, Key]], using: str) -> dict[str, Mapping[Key, Row]]:
     """Return {place: {key: row}}; of changes only the state that is asked for is read."""
-    keys: dict[str, set[object]] = defaultdict(set)
+    keys: dict[str, set[Key]] = defaultdict(set)
     for places in nearest:
         for name, key in places.items():
             keys[name.removesuffix(_ARCHIVED)].add(key)
@@ -293,7 +299,7 @@ def _rows_of(nearest: Iterable[Mapping[str, object]], using: str) -> dict[str, d
     }
 
 
-def _of_rows(agent: models.AgentState, seconds: int, near: dict[str, Any], using: str) -> KnownState | None:
+def _of_rows(agent: models.AgentState, seconds: int, near: Mapping[str, Row], using: str) -> KnownState | None:
     """Return the state of an agent from the rows nearest to a time, as `_at_time` does."""
     if {"transition", "captured"} <= near.keys() and _time(near["transition"]) == _time(near["captured"]):
         # Their order within the second depends on their texts.
@@ -302,14 +308,15 @@ def _of_rows(agent: models.AgentState, seconds: int, near: dict[str, Any], using
     latest = None
     if lasts:
         at, _, kind = max(lasts)
-        text = near[kind].state_data if kind == "snapshot" else near[kind].state_after
+        row = near[kind]
+        text = row.state_data if isinstance(row, models.Snapshot) else row.state_after
         latest = _Shown(at, str(text), _LABELS[kind])
     later = [_before(row) for name, row in near.items() if name.startswith("next_")]
     is_last = not {"next_transition", "next_captured"} & near.keys()
     return _judged(agent.agent_id, seconds, latest, later, agent if is_last else None)
 
 
-def _time(row: models.CapturedChange | models.Transition | models.Snapshot) -> int:
+def _time(row: Row) -> int:
     if isinstance(row, models.CapturedChange):
         return int(row.at)
     return int(row.timestamp if isinstance(row, models.Transition) else row.created_at)
@@ -329,8 +336,8 @@ def _pasts(agent_id: str, using: str, *, has_captured: bool) -> dict[Kind, Recor
     return pasts
 
 
-def _by_key(table: type[Any], keys: set[object], without: str | None, using: str) -> dict[object, Any]:
-    rows = table.objects.using(using).filter(pk__in=keys - {None})
+def _by_key(table: type[Row], keys: set[Key], without: str | None, using: str) -> Mapping[Key, Row]:
+    rows = table.objects.using(using).filter(pk__in=[key for key in keys if key is not None])
     return {row.pk: row for row in (rows.defer(without) if without else rows)}
 
 
