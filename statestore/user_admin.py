@@ -70,7 +70,7 @@ def _sees_all(request: HttpRequest) -> bool:
 class _Bounded(admin.ModelAdmin):  # type: ignore[type-arg]
     """Fields that offer what the acting user may give, and nothing else."""
 
-    def formfield_for_manytomany(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+    def formfield_for_manytomany(self, db_field: Any, request: HttpRequest, **kwargs: object) -> Any:
         """Offer the rights and groups that the acting user has."""
         if db_field.name in {"permissions", "user_permissions"}:
             kwargs["queryset"] = _own_permissions(request).select_related("content_type")

@@ -189,7 +189,7 @@ def stored(value: Any) -> str | None:
     return value if value is None or isinstance(value, str) else parsing.dump(value, indent=None)
 
 
-def state_text(request: HttpRequest, body: Any, name: str = "state") -> str | None:
+def state_text(request: HttpRequest, body: object, name: str = "state") -> str | None:
     """Return the state in a body: the text of `state_data`, or the source text of `state`."""
     member = f"{name}_data" if name == "state" else f"{name}_text"
     text: str | None = getattr(body, member)

@@ -164,7 +164,7 @@ def _of_schema(error: SchemaError) -> HttpResponse:
     return problem("invalid", f"{field}: {first['detail']} Nothing was changed.", places=places)
 
 
-def _place(violation: Mapping[str, Any]) -> dict[str, Any]:
+def _place(violation: Mapping[str, Any]) -> dict[str, object]:
     source, *rest = violation["loc"]
     detail = {
         "extra_forbidden": "Unknown field.",

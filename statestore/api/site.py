@@ -102,7 +102,7 @@ def _served(view: View) -> View:
     """Wrap a view with what every call needs: a ready store, HEAD, common headers, a problem for every error."""
 
     @functools.wraps(view)
-    def serve(request: HttpRequest, *arguments: Any, **keywords: object) -> HttpResponseBase:
+    def serve(request: HttpRequest, *arguments: object, **keywords: object) -> HttpResponseBase:
         method = request.method
         if method == "HEAD":
             request.method = "GET"

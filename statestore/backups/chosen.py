@@ -83,7 +83,7 @@ def _only(rows: list[Row], what: str, backup: Backup) -> Row:
     return rows[0]
 
 
-def _chosen(model: Any, row: Mapping[str, Any], using: str) -> ChosenRow:
+def _chosen(model: Any, row: Mapping[str, object], using: str) -> ChosenRow:
     fields = {field.column: field for field in model._meta.concrete_fields if not field.generated}
     # A dump has each value as text.
     values = {field.attname: field.to_python(row[column]) for column, field in fields.items() if column in row}

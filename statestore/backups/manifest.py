@@ -92,5 +92,5 @@ def _file(entry: dict[str, Any]) -> BackupFile:
     return file
 
 
-def _digest(body: dict[str, Any]) -> str:
+def _digest(body: dict[str, object]) -> str:
     return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()

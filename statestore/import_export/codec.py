@@ -53,7 +53,7 @@ def _encode(raw: bytes) -> str:
     return base64.b64encode(raw).decode()
 
 
-def _odd(inner: Any) -> NonInteger:
+def _odd(inner: object) -> NonInteger:
     raw = from_json(inner)
     return NonInteger(raw.raw if isinstance(raw, StoredBlob) else raw)
 

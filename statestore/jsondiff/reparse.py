@@ -9,7 +9,6 @@ import re
 from bisect import bisect_left, bisect_right
 from dataclasses import dataclass, field
 from json.decoder import scanstring  # type: ignore[attr-defined]
-from typing import Any
 
 from statestore.jsondiff import limits, parsing
 from statestore.jsondiff.parsing import Json, NotJson
@@ -190,7 +189,7 @@ def _key(text: str, place: int) -> tuple[str, int]:
     position = _skip(text, place + 1)
     if text[position] != '"':
         raise _NotAlikeError
-    key: Any
+    key: object
     key, position = scanstring(text, position + 1)
     position = _skip(text, position)
     if text[position] != ":":

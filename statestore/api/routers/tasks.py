@@ -1,7 +1,5 @@
 """Tasks."""
 
-from typing import Any
-
 from django.http import HttpRequest, HttpResponse
 from ninja import Query
 
@@ -57,7 +55,7 @@ def _task_columns(body: TaskPatchIn) -> dict[str, object]:
     return {name: value for name, value in columns.items() if value is not None or name not in required}
 
 
-def _save_task(request: HttpRequest, task: dict[str, Any], *, is_new: bool, only_new: bool = False) -> HttpResponse:
+def _save_task(request: HttpRequest, task: dict[str, object], *, is_new: bool, only_new: bool = False) -> HttpResponse:
     who = caller(request)
     etag = None if only_new else if_match(request)
     row = task_service.save_task(who.scope.using, task, by=who.actor, if_match=etag, only_new=only_new, scope=who.scope)

@@ -34,9 +34,9 @@ Status = Annotated[
     ),
 ]
 Name = Annotated[str, Field(min_length=1, max_length=500)]
-State = Annotated[Any, Field(description="Any JSON value. Stored exactly as sent, literals included.")]
+State = Annotated[object, Field(description="Any JSON value. Stored exactly as sent, literals included.")]
 StateData = Annotated[str, Field(description="The state as text, stored byte for byte. Use instead of `state`.")]
-Metadata = Annotated[Any, Field(description="JSON, or a string that is JSON and is stored as it is.")]
+Metadata = Annotated[object, Field(description="JSON, or a string that is JSON and is stored as it is.")]
 Moment = Annotated[
     str,
     Field(

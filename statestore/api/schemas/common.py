@@ -56,7 +56,7 @@ class _Overlay:
     def __init__(self, row: object, values: dict[str, object]) -> None:
         self.__dict__ = {**values, "_row": row}
 
-    def __getattr__(self, name: str) -> Any:
+    def __getattr__(self, name: str) -> object:
         return getattr(self._row, name)
 
 

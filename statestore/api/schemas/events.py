@@ -1,6 +1,6 @@
 """Events."""
 
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, Field
 
@@ -94,7 +94,7 @@ class BatchIn(In):
 
     model_config = example({"events": [_EVENT]})
 
-    events: Annotated[list[Any], Field(max_length=10_000, description="Each as in `POST /events`.")]
+    events: Annotated[list[object], Field(max_length=10_000, description="Each as in `POST /events`.")]
     all_or_nothing: bool = False
 
 

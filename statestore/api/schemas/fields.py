@@ -1,7 +1,7 @@
 """Types of response fields: what a row holds, and how JSON shows it."""
 
 from functools import partial
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import BeforeValidator, Field
 
@@ -41,8 +41,8 @@ ChangedColumns = Annotated[
     BeforeValidator(serializers.changed_columns),
     Field(description="The changed columns; null if the row did not exist, or if they are not known."),
 ]
-StoredJson = Annotated[Any, BeforeValidator(serializers.stored_json)]
-ParsedJson = Annotated[Any, BeforeValidator(serializers.parsed_json)]
+StoredJson = Annotated[object, BeforeValidator(serializers.stored_json)]
+ParsedJson = Annotated[object, BeforeValidator(serializers.parsed_json)]
 Cursor = Annotated[str | None, BeforeValidator(lambda position: None if position is None else str(position))]
 Address = Annotated[str, BeforeValidator(serializers.address), Field(description="The id as used in paths.")]
 

@@ -92,7 +92,7 @@ class SessionOut(RowOut):
     raw: Raw = None
 
     @classmethod
-    def of(cls, row: Any, /, **values: object) -> Self:
+    def of(cls, row: object, /, **values: object) -> Self:
         """Return the response for a recorded session."""
         return super().of(row, **{"is_recorded": True, **values})
 

@@ -43,7 +43,9 @@ class Command(BaseCommand):
         except StateStoreError as error:
             raise CommandError(one_line(str(error))) from error
 
-    def _leave(self, using: str, *, yes: bool, vacuum: bool, backup_dir: Path, stopped: bool, **options: Any) -> None:
+    def _leave(
+        self, using: str, *, yes: bool, vacuum: bool, backup_dir: Path, stopped: bool, **options: object
+    ) -> None:
         if not ours(using):
             raise CommandError("The dashboard has not moved into this store; there is nothing to take away.")
         original = found_at_adoption(using)

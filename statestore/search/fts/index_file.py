@@ -175,7 +175,7 @@ def all_meta(connection: sqlite3.Connection) -> Meta:
     return dict(connection.execute("SELECT name, value FROM meta").fetchall())
 
 
-def set_meta(connection: sqlite3.Connection, **values: Any) -> None:
+def set_meta(connection: sqlite3.Connection, **values: object) -> None:
     """Set values that the index keeps about itself."""
     connection.executemany("INSERT OR REPLACE INTO meta (name, value) VALUES (?, ?)", values.items())
 

@@ -50,7 +50,7 @@ class Indexer:
     def _meta(self, name: str) -> Any:
         return index_file.meta(self.index, name)
 
-    def _note(self, **values: Any) -> None:
+    def _note(self, **values: object) -> None:
         with index_file.writing(self.index):
             index_file.set_meta(self.index, **values)
 
