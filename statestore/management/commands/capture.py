@@ -1,7 +1,6 @@
 """Switch the capture of changes on and off, and say what it costs."""
 
 from argparse import ArgumentParser
-from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
@@ -21,9 +20,9 @@ class Command(BaseCommand):
         parser.add_argument("what", choices=["status", "measure", "on", "off", "prune"], nargs="?", default="status")
         parser.add_argument("--days", type=int, help="with prune: delete what is older")
 
-    def handle(self, *args: object, **options: Any) -> None:
+    def handle(self, *, what: str, days: int | None, **options: object) -> None:
         try:
-            self._do(options["what"], options["days"])
+            self._do(what, days)
         except StateStoreError as error:
             raise CommandError(str(error)) from None
 

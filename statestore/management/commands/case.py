@@ -3,7 +3,6 @@
 import os
 import sys
 from pathlib import Path
-from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
@@ -27,14 +26,25 @@ class Command(BaseCommand):
         parser.add_argument("--events", type=int, default=0, help="how many of the newest of its sessions")
         parser.add_argument("--verify", metavar="FILE", help="tell whether a file is as it was exported")
 
-    def handle(self, *, agent: str | None, verify: str | None, **options: Any) -> None:
+    def handle(
+        self,
+        *,
+        agent: str | None,
+        verify: str | None,
+        to: str,
+        format: str | None,
+        transitions: int,
+        events: int,
+        **options: object,
+    ) -> None:
         try:
             if verify is not None:
                 self._verify(Path(verify))
             elif agent is None:
                 raise CommandError("Name an agent, or a file to --verify.")
             else:
-                self._write(agent, **options)
+                wanted = cases.Wanted(transitions=transitions, events=events)
+                self._write(agent, wanted, to, format or ("ndjson" if to.endswith(".ndjson") else "html"))
         except (StateStoreError, OSError) as error:
             raise CommandError(in_words(error)) from error
 
@@ -44,16 +54,14 @@ class Command(BaseCommand):
             raise CommandError(fault)
         self.stdout.write(self.style.SUCCESS(f"The file is as it was exported. SHA-256 of its lines: {digest}"))
 
-    def _write(self, agent_id: str, *, to: str, transitions: int, events: int, **options: Any) -> None:
-        kind = options["format"] or ("ndjson" if to.endswith(".ndjson") else "html")
-        if not (0 <= transitions <= limits.MOST_TRANSITIONS and 0 <= events <= limits.MOST_EVENTS):
+    def _write(self, agent_id: str, wanted: cases.Wanted, to: str, kind: str) -> None:
+        if not (0 <= wanted.transitions <= limits.MOST_TRANSITIONS and 0 <= wanted.events <= limits.MOST_EVENTS):
             raise CommandError(
                 f"Use at most {limits.MOST_TRANSITIONS:,} transitions and {limits.MOST_EVENTS:,} events."
             )
         agent = history.find_agent(agent_id)
         if agent is None:
             raise CommandError(in_words(ValueError(f"Agent “{agent_id[:80]}” not found. Nothing was written.")))
-        wanted = cases.Wanted(transitions=transitions, events=events)
         content = cases.agent_case(agent, wanted, Scope(), kind)
         if to == "-":
             sys.stdout.buffer.write(content)

@@ -3,7 +3,6 @@
 import os
 import sys
 from pathlib import Path
-from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
@@ -26,10 +25,19 @@ class Command(BaseCommand):
         parser.add_argument("--table", action="append", default=[], help="only this table; may be repeated")
         parser.add_argument("--audit", action="store_true", help="with the audit log, which no import takes")
 
-    def handle(self, *, path: str, namespace: list[str] | None, agent: str | None, **options: Any) -> None:
+    def handle(
+        self,
+        *,
+        path: str,
+        namespace: list[str] | None,
+        agent: str | None,
+        table: list[str],
+        audit: bool,
+        **options: object,
+    ) -> None:
         scope = Scope(None if namespace is None else tuple(namespace))
         try:
-            lines = export_lines(Wanted(scope, tuple(options["table"]), agent, options["audit"]))
+            lines = export_lines(Wanted(scope, tuple(table), agent, audit))
             pieces = packed(lines, ENCODINGS.get(Path(path).suffix, ""))
             if path == "-":
                 for piece in pieces:

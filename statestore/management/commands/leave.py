@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
@@ -36,16 +35,16 @@ class Command(BaseCommand):
         parser.add_argument("--backup-dir", type=Path, default=settings.VAR_DIR / "backups")
         parser.add_argument("--stopped", action="store_true", help="no orchestrator is running: take your time")
 
-    def handle(self, *, path: str | None, **options: Any) -> None:
+    def handle(
+        self, *, path: str | None, yes: bool, vacuum: bool, backup_dir: Path, stopped: bool, **options: object
+    ) -> None:
         try:
-            with _store(path, stopped=options["stopped"]) as using:
-                self._leave(using, **options)
+            with _store(path, stopped=stopped) as using:
+                self._leave(using, yes=yes, vacuum=vacuum, backup_dir=backup_dir, stopped=stopped)
         except StateStoreError as error:
             raise CommandError(one_line(str(error))) from error
 
-    def _leave(
-        self, using: str, *, yes: bool, vacuum: bool, backup_dir: Path, stopped: bool, **options: object
-    ) -> None:
+    def _leave(self, using: str, *, yes: bool, vacuum: bool, backup_dir: Path, stopped: bool) -> None:
         if not ours(using):
             raise CommandError("The dashboard has not moved into this store; there is nothing to take away.")
         original = found_at_adoption(using)

@@ -1,7 +1,6 @@
 """`manage.py restore-backup PATH`: a backup as a new file or database, or chosen rows of it into the live store."""
 
 from pathlib import Path
-from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
@@ -34,8 +33,19 @@ class Command(BaseCommand):
         parser.add_argument("--session", action="append", default=[], help="put this session back; may be repeated")
         parser.add_argument("--yes", action="store_true", help="do not ask")
 
-    def handle(self, *, path: Path, to: str | None, database: str, yes: bool, **options: Any) -> None:
-        is_chosen = bool(options["agent"] or options["task"] or options["session"])
+    def handle(
+        self,
+        *,
+        path: Path,
+        to: str | None,
+        database: str,
+        agent: list[str],
+        task: list[str],
+        session: list[str],
+        yes: bool,
+        **options: object,
+    ) -> None:
+        is_chosen = bool(agent or task or session)
         if (to is None) != is_chosen:
             raise CommandError("Say either --to FILE, or which --agent, --task or --session to put back.")
         try:
@@ -44,7 +54,7 @@ class Command(BaseCommand):
                 self._restore(backup, to, database)
                 return
             with translated_errors():
-                self._put_back(backup, options["agent"], options["task"], options["session"], yes=yes)
+                self._put_back(backup, agent, task, session, yes=yes)
         except (StateStoreError, OSError, ValueError) as error:
             raise CommandError(in_words(error)) from error
 

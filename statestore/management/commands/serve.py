@@ -8,7 +8,6 @@ import socket
 import sys
 from argparse import ArgumentParser, ArgumentTypeError
 from pathlib import Path
-from typing import Any
 
 from django.conf import settings
 from django.contrib.auth import get_user_model
@@ -42,28 +41,28 @@ class Command(BaseCommand):
             help="a server process that holds more is replaced by a fresh one, without a pause (default: 1024)",
         )  # fmt: skip
 
-    def handle(self, *args: object, **options: Any) -> None:
-        host = options["host"].strip("[]")
-        refuse_if_taken(host, options["port"])
-        if options["demo"]:
+    def handle(self, *, host: str, port: int, demo: bool, threads: int, max_memory_mb: int, **options: object) -> None:
+        host = host.strip("[]")
+        refuse_if_taken(host, port)
+        if demo:
             call_command("demo", if_new=True, stdout=self.stdout)
         call_command("migrate", database="default", verbosity=0)
         collect_if_changed()
         self._say_what_is_missing()
         self.stdout.flush()
-        announcement.prepare(host, options["port"])
-        os.environ[whole_requests.VARIABLE] = str(options["threads"])
+        announcement.prepare(host, port)
+        os.environ[whole_requests.VARIABLE] = str(threads)
         os.chdir(settings.BASE_DIR)  # The server imports the site from where it is started.
         os.environ[children.VARIABLE] = "1"  # The search index is updated while a server runs, and the house kept.
         os.execv(  # noqa: S606 (the server takes this process's place, so that Ctrl-C and SIGTERM reach it)
             sys.executable,
             [
                 sys.executable, "-m", "granian", "--interface", "rsgi", "--http", "1", "--host", host,
-                "--port", str(options["port"]), "--working-dir", str(settings.BASE_DIR),
+                "--port", str(port), "--working-dir", str(settings.BASE_DIR),
                 "--workers-kill-timeout", "10", "--no-ws",
                 # A process that died, or holds too much memory, is replaced; connections wait meanwhile.
                 "--respawn-failed-workers", "--respawn-interval", "2",
-                "--workers-max-rss", str(options["max_memory_mb"]), "--rss-sample-interval", "5",
+                "--workers-max-rss", str(max_memory_mb), "--rss-sample-interval", "5",
                 "--log-level", "error", "descartes_site.rsgi:application",
             ],
         )  # fmt: skip

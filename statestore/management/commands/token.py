@@ -1,7 +1,7 @@
 """`manage.py token create|list|revoke`: keys for scripts that use the JSON API."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any
 
 from django.contrib.auth import get_user_model
 from django.core.management.base import BaseCommand, CommandError, CommandParser
@@ -34,22 +34,25 @@ class Command(BaseCommand):
 
     def handle(self, *, verb: str, **options: object) -> None:
         try:
-            {"create": self._create, "list": self._list, "revoke": self._revoke}[verb](options)
+            verbs: dict[str, Callable[..., None]]
+            verbs = {"create": self._create, "list": self._list, "revoke": self._revoke}
+            verbs[verb](**options)
         except StateStoreError as error:
             raise CommandError(one_line(str(error))) from error
 
-    def _create(self, options: dict[str, Any]) -> None:
-        user = get_user_model().objects.filter(username=options["user"]).first()
-        if user is None:
-            raise CommandError(f"User {one_line(options['user'])} not found. `manage.py createsuperuser` creates one.")
-        scopes = [scope.strip() for scope in options["scopes"].split(",") if scope.strip()]
-        namespaces = options["namespaces"]
+    def _create(
+        self, *, user: str, name: str, scopes: str, namespaces: str | None, days: int, **options: object
+    ) -> None:
+        owner = get_user_model().objects.filter(username=user).first()
+        if owner is None:
+            raise CommandError(f"User {one_line(user)} not found. `manage.py createsuperuser` creates one.")
+        asked = [scope.strip() for scope in scopes.split(",") if scope.strip()]
         limited = None if namespaces is None else [namespace.strip() for namespace in namespaces.split(",")]
-        made, secret = tokens.create(user, options["name"], scopes, namespaces=limited, days=options["days"], by=SYSTEM)
-        self.stderr.write(f"{made.prefix} for {one_line(user.get_username())}: {made.scopes}, until {_day(made)}")
+        made, secret = tokens.create(owner, name, asked, namespaces=limited, days=days, by=SYSTEM)
+        self.stderr.write(f"{made.prefix} for {one_line(owner.get_username())}: {made.scopes}, until {_day(made)}")
         self.stdout.write(secret)
 
-    def _list(self, options: dict[str, object]) -> None:
+    def _list(self, **options: object) -> None:
         now = models.now()
         for token in models.ApiToken.objects.select_related("user"):
             state = "revoked" if token.revoked_at else "expired" if token.is_expired(now) else f"until {_day(token)}"
@@ -57,8 +60,8 @@ class Command(BaseCommand):
             line = f"{token.prefix}  {state:<16}  {token.user.get_username()}  {token.scopes}  {where}  {token.name}"
             self.stdout.write(one_line(line))
 
-    def _revoke(self, options: dict[str, Any]) -> None:
-        revoked = tokens.revoke(options["token"])
+    def _revoke(self, *, token: str, **options: object) -> None:
+        revoked = tokens.revoke(token)
         self.stdout.write(f"{revoked.prefix} is revoked.")
 
 
