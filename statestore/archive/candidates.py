@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 from django.db.models import Exists, Max, OuterRef
 
@@ -10,9 +10,14 @@ from statestore import models
 from statestore.archive import limits
 from statestore.db import archive, vendor
 from statestore.models.querysets import SAME_SECONDS
+from statestore.models.snapshots import SnapshotQuerySet
+from statestore.models.transitions import TransitionQuerySet
 
 Kind = Literal["transition", "snapshot"]
-MODELS: Final[dict[Kind, Any]] = {"transition": models.Transition, "snapshot": models.Snapshot}
+MODELS: Final[dict[Kind, type[models.Transition | models.Snapshot]]] = {
+    "transition": models.Transition,
+    "snapshot": models.Snapshot,
+}
 LIVE: Final[dict[Kind, str]] = {"transition": "state_transitions", "snapshot": "state_snapshots"}
 STATES: Final[dict[Kind, tuple[str, ...]]] = {
     "transition": ("state_before", "state_after"),
@@ -64,12 +69,12 @@ def agent_ids(using: str) -> Iterator[str]:
         yield last
 
 
-def _next_id(kind: Kind, last: str | None, using: str) -> Any:
+def _next_id(kind: Kind, last: str | None, using: str) -> str | None:
     rows = live(kind, using).order_by("agent_id").values_list("agent_id", flat=True)
     return (rows if last is None else rows.filter(agent_id__gt=last)).first()
 
 
-def live(kind: Kind, using: str) -> Any:
+def live(kind: Kind, using: str) -> TransitionQuerySet | SnapshotQuerySet:
     """Return the rows that are not archived."""
     return MODELS[kind].objects.using(using).live()
 

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from django.conf import settings
 from django.db import connections
@@ -125,7 +125,7 @@ def _slice(walk: Walk, using: str, size: int) -> bool:
             f"SELECT {order}, {agent or 'NULL'}, {length} FROM {source} WHERE {order} > %s ORDER BY {order} LIMIT %s",
             [walk.after, size],
         )
-        rows: list[tuple[int, Any, int]] = cursor.fetchall()
+        rows: list[tuple[int, object, int]] = cursor.fetchall()
     _add(walk.tables, table, len(rows), sum(int(number) for _, _, number in rows))
     if agent:
         _count_agents(walk, using, [(str(name), int(number)) for _, name, number in rows])

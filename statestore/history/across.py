@@ -5,7 +5,7 @@ Each source has an index of its own by time; a page reads the newest of each and
 
 from collections import Counter
 from dataclasses import dataclass, replace
-from typing import Any, Final, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias, TypeVar
 
 from django.db.models import Exists, Model, OuterRef, Q, QuerySet
 
@@ -18,7 +18,11 @@ from statestore.errors import ValidationError
 from statestore.history import limits, moments
 from statestore.history.audit_sentences import Sentence, sentences
 from statestore.models.audit import Action
-from statestore.models.querysets import SAME_SECONDS, Intervals, older
+from statestore.models.querysets import SAME_SECONDS, AnyRows, Intervals, older
+from statestore.models.snapshots import SnapshotQuerySet
+from statestore.models.transitions import TransitionQuerySet
+
+RowsOfAgents = TypeVar("RowsOfAgents", TransitionQuerySet, SnapshotQuerySet)
 
 Kind: TypeAlias = Literal["transition", "restore", "snapshot", "edit"]
 KINDS: Final[tuple[Kind, ...]] = ("transition", "restore", "snapshot", "edit")
@@ -94,7 +98,7 @@ class ChangeRecord:
         return self.restore.actor if self.restore is not None else getattr(self.row, "by", "")
 
     @property
-    def page(self) -> tuple[str, Any] | None:
+    def page(self) -> tuple[str, str | int] | None:
         """The noun and the id of what has a page: an edit of a task or session has one, where it can be taken back."""
         if self.source != "edit":
             return self.kind, (self.restore or self.row).pk
@@ -174,8 +178,7 @@ def _older(rows: QuerySet[Model], source: str, place: tuple[int, int, int] | Non
     if _RANKS[source] == place[1]:
         return older(rows, at, place[0], place[2], order=number)
     until = "lte" if _RANKS[source] < place[1] else "lt"
-    earlier: QuerySet[Model] = rows.filter(**{f"{at}__{until}": place[0]})
-    return earlier
+    return rows.filter(**{f"{at}__{until}": place[0]})
 
 
 def _sources(seen: Scope, asked: Asked) -> dict[str, QuerySet[Model]]:
@@ -192,7 +195,7 @@ def _sources(seen: Scope, asked: Asked) -> dict[str, QuerySet[Model]]:
     return sources
 
 
-def _transitions(seen: Scope, asked: Asked) -> Any:
+def _transitions(seen: Scope, asked: Asked) -> QuerySet[Model]:
     rows = _of_agents(seen.transitions(), seen, asked)
     if asked.kind == "restore":
         # Restores are few, and have an index by time of their own.
@@ -205,8 +208,8 @@ def _transitions(seen: Scope, asked: Asked) -> Any:
     return _holding(rows, asked, "transition", _contain(**wanted)).without_states().with_sizes()
 
 
-def _edits(seen: Scope, asked: Asked) -> Any:
-    rows: Any = seen.audit().filter(action__in=[action.value for action in _EDITS])
+def _edits(seen: Scope, asked: Asked) -> QuerySet[Model]:
+    rows = seen.audit().filter(action__in=[action.value for action in _EDITS])
     if asked.agent_id:
         rows = rows.filter(noun="agent", row_id=asked.agent_id)
     if asked.namespace is not None:
@@ -216,7 +219,7 @@ def _edits(seen: Scope, asked: Asked) -> Any:
     return _holding(rows, asked, "edit", wanted & (_contain(detail=asked.reason) | _contain(after=asked.reason)))
 
 
-def _of_agents(rows: Any, seen: Scope, asked: Asked) -> Any:
+def _of_agents(rows: RowsOfAgents, seen: Scope, asked: Asked) -> RowsOfAgents:
     if asked.agent_id:
         rows = rows.of_agent(asked.agent_id)
     if asked.namespace is not None:
@@ -230,7 +233,7 @@ def _contain(**wanted: str) -> Q:
     return Q(**{f"{column}__icontains": text for column, text in wanted.items() if text})
 
 
-def _holding(rows: Any, asked: Asked, source: str, condition: Q) -> Any:
+def _holding(rows: AnyRows, asked: Asked, source: str, condition: Q) -> AnyRows:
     """Keep the rows that meet a condition, of the newest in the range: texts behind states are slow to read."""
     if not condition:
         return rows

@@ -1,7 +1,7 @@
 """The moments of an agent to choose from: named ones, such as before the last change, its snapshots, its changes."""
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from statestore import models
 from statestore.db.routers import store_alias
@@ -98,7 +98,7 @@ def _last_change(agent_id: str, records: list[Record], using: str) -> Record | N
     return next((one for one in records if one.kind == "captured" or one.moment == after), None)
 
 
-def _quoted(row: Any) -> str:
+def _quoted(row: object) -> str:
     text = getattr(row, "description", None) or getattr(row, "reason", None)
     return f": “{text}”" if text else ""
 

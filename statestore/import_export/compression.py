@@ -5,7 +5,7 @@ import io
 import sys
 import zlib
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, BinaryIO, Final, cast
+from typing import Any, BinaryIO, Final, Protocol, cast
 
 from statestore.errors import ValidationError
 from statestore.import_export import limits
@@ -27,7 +27,14 @@ def packed(pieces: Iterable[bytes], encoding: str) -> Iterator[bytes]:
     return _flushed(pieces, lambda piece: piece, lambda: b"")
 
 
-def _methods(compressor: Any) -> tuple[Callable[[bytes], bytes], Callable[[], bytes]]:
+class Compressor(Protocol):
+    """What packs a stream piece by piece."""
+
+    def compress(self, data: bytes, /) -> bytes: ...
+    def flush(self) -> bytes: ...
+
+
+def _methods(compressor: Compressor) -> tuple[Callable[[bytes], bytes], Callable[[], bytes]]:
     return compressor.compress, compressor.flush
 
 

@@ -9,9 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import reduce
 from operator import add
-from typing import Any
 
-from django.db.models import Q
+from django.db.models import Model, Q, QuerySet
 
 from statestore.access.scope import Scope
 from statestore.db import archive, pagination
@@ -75,7 +74,7 @@ def _rows(table: Table, wanted: Wanted) -> Iterator[bytes]:
                 yield codec.row_line(table.name, table.columns, values)
 
 
-def _chunks(rows: Any, table: Table) -> Iterator[list[object]]:
+def _chunks(rows: QuerySet[Model], table: Table) -> Iterator[list[object]]:
     """Yield the keys of rows in order, in batches that fit into memory."""
     order = ("rowid", "pk") if table.has_rowid else ("pk",)
     sizes = [archive.state_length(name) for name in table.heavy]

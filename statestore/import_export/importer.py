@@ -248,7 +248,7 @@ def _without_orchestrators_edges(rows: list[_Row], using: str, report: Report) -
     return [row for pair, row in pairs.items() if pair not in missing & report.kept_edges]
 
 
-def _dependency_lists(rows: list[_Row], using: str) -> dict[str, tuple[Any, Any]]:
+def _dependency_lists(rows: list[_Row], using: str) -> dict[str, tuple[str | None, Any]]:
     """Return {task id: its list of dependencies in the store, and in its line} of the tasks that exist."""
     given = {str(row.values["id"]): row.values["dependencies"] for row in rows}
     stored = models.Task.objects.using(using).filter(pk__in=list(given)).values_list("pk", "dependencies")

@@ -4,6 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
+from django.db.models import Model, QuerySet
+
 from statestore import models
 from statestore.access.scope import Scope
 
@@ -13,7 +15,7 @@ class Table:
     """One table: its model, how to find its rows within a scope, the columns that hold states, its key."""
 
     model: Any
-    rows: Callable[[Scope], Any]
+    rows: Callable[[Scope], QuerySet[Model]]
     agent: str = "agent_id"
     heavy: tuple[str, ...] = ()
     key: tuple[str, ...] = ()
@@ -41,9 +43,9 @@ class Table:
         return self.key or (str(self.model._meta.pk.column),)
 
 
-def _of_agents(model: Any, column: str = "agent_id") -> Callable[[Scope], object]:
-    def rows(scope: Scope) -> object:
-        every_row = model.objects.using(scope.using)
+def _of_agents(model: type[Model], column: str = "agent_id") -> Callable[[Scope], QuerySet[Model]]:
+    def rows(scope: Scope) -> QuerySet[Model]:
+        every_row = model._default_manager.using(scope.using)
         return (
             every_row
             if scope.is_unrestricted
@@ -53,12 +55,12 @@ def _of_agents(model: Any, column: str = "agent_id") -> Callable[[Scope], object
     return rows
 
 
-def _expiries(scope: Scope) -> object:
+def _expiries(scope: Scope) -> QuerySet[Model]:
     rows = models.SnapshotExpiry.objects.using(scope.using)
     return rows if scope.is_unrestricted else rows.filter(snapshot_id__in=scope.snapshots().values("pk"))
 
 
-def _edges(scope: Scope) -> object:
+def _edges(scope: Scope) -> QuerySet[Model]:
     rows = models.TaskDependency.objects.using(scope.using)
     return rows if scope.is_unrestricted else rows.filter(task_id__in=scope.tasks().values("pk"))
 

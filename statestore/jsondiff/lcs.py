@@ -12,10 +12,10 @@ Match: TypeAlias = tuple[int, int]
 Items = TypeVar("Items", list[Any], str)
 
 # A run of equal items on the way through the edit graph: the run before it, where it starts on either side, its length.
-_Run: TypeAlias = tuple[Any, int, int, int]
+_Run: TypeAlias = "tuple[_Run, int, int, int] | None"
 
 # A rising row of pairs, last pair first: the rest of the row, the pair.
-_Chain: TypeAlias = tuple[Any, Match]
+_Chain: TypeAlias = "tuple[_Chain, Match] | None"
 
 
 def common_subsequence(left: Sequence[Hashable], right: Sequence[Hashable], budget: Budget) -> list[Match]:
@@ -75,7 +75,7 @@ def _longest(left: list[Hashable], right: list[Hashable], budget: Budget) -> lis
     most = min(limits.MAX_EDITS, width + height)
     # Diagonals run from -most to most: Python's negative indexes hold the negative ones.
     reached = [0] * (2 * most + 3)
-    runs: list[_Run | None] = [None] * (2 * most + 3)
+    runs: list[_Run] = [None] * (2 * most + 3)
     for edits in range(most + 1):
         steps = 0
         for diagonal in range(-edits, edits + 1, 2):
@@ -95,7 +95,7 @@ def _longest(left: list[Hashable], right: list[Hashable], budget: Budget) -> lis
     return None
 
 
-def _unrolled(run: _Run | None) -> list[Match]:
+def _unrolled(run: _Run) -> list[Match]:
     matches: list[Match] = []
     while run is not None:
         run, x, y, length = run

@@ -10,6 +10,7 @@ from itertools import chain, islice
 from typing import Any, Final, TypeVar
 
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
+from django.db.models import Model
 from django.urls import reverse
 from django.utils.http import urlencode
 
@@ -24,7 +25,7 @@ from statestore.models.querysets import BY_CHANGE, AddressedQuerySet
 from statestore.sessions.listing import NOT_RECORDED
 
 User = AbstractBaseUser | AnonymousUser
-Rows = TypeVar("Rows", bound=AddressedQuerySet[Any])
+Rows = TypeVar("Rows", bound=AddressedQuerySet[Model])
 
 
 @dataclass(frozen=True, slots=True)

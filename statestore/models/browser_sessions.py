@@ -1,9 +1,9 @@
 """The browsers that are signed in, in our own database."""
 
 from importlib import import_module
-from typing import Any
 
 from django.conf import settings
+from django.contrib.sessions.backends.base import SessionBase
 from django.contrib.sessions.base_session import AbstractBaseSession
 from django.db import models
 
@@ -26,6 +26,7 @@ class BrowserSession(AbstractBaseSession):
         verbose_name = "signed-in browser"
 
     @classmethod
-    def get_session_store_class(cls) -> Any:
+    def get_session_store_class(cls) -> type[SessionBase]:
         """Return the store that reads and writes these rows."""
-        return import_module(settings.SESSION_ENGINE).SessionStore
+        store: type[SessionBase] = import_module(settings.SESSION_ENGINE).SessionStore
+        return store

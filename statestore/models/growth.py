@@ -1,7 +1,7 @@
 """Samples of how many rows and bytes there are, kept by housekeeping."""
 
 from collections.abc import Collection, Iterable
-from typing import Any, Self
+from typing import Self
 
 from django.db import models
 from django.db.models import QuerySet
@@ -36,7 +36,7 @@ class SampleQuerySet(QuerySet["Sample"]):
 
     def times(self, kind: str, until: int) -> list[int]:
         """Return when a kind was sampled up to a time, oldest first."""
-        rows: Any = self.of(kind).filter(at__lte=until).order_by("at")
+        rows = self.of(kind).filter(at__lte=until).order_by("at")
         return list(rows.values_list("at", flat=True).distinct())
 
     def delete_at(self, kind: str, times: Collection[int]) -> int:

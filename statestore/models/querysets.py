@@ -26,7 +26,7 @@ BY_CHANGE = ("-updated_at", "-rowid")
 # A change that was captured and recorded bears the trigger's second and the recorder's.
 SAME_SECONDS = 2
 
-Row = TypeVar("Row", bound=Model)
+Row = TypeVar("Row", bound=Model, covariant=True)
 
 # How many rows with one beginning are looked at to find a very long id among them.
 LONG_ID_CANDIDATES = 200

@@ -1,6 +1,6 @@
 """To which namespaces a user is limited, in our own database."""
 
-from typing import Any
+from collections.abc import Iterable
 
 from django.conf import settings
 from django.db import models
@@ -23,7 +23,7 @@ class UserAccess(models.Model):
         return words_of(self.namespaces)
 
 
-def words_of(namespaces: Any) -> str:
+def words_of(namespaces: Iterable[object] | None) -> str:
     """Return in words which namespaces a user or a token is limited to."""
     if namespaces is None:
         return "all"

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
 from django.db import connections
 
@@ -66,7 +65,7 @@ def _delete(policy: RetentionPolicy, of_agent: Going, chunk: list[Row], using: s
     return gone
 
 
-_MODELS: dict[str, Any] = {
+_MODELS: dict[str, type[models.Snapshot | models.Transition | models.Event]] = {
     PolicyTable.SNAPSHOTS.value: models.Snapshot,
     PolicyTable.TRANSITIONS.value: models.Transition,
     PolicyTable.EVENTS.value: models.Event,

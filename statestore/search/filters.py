@@ -6,6 +6,7 @@ from operator import or_
 from typing import Any, Final
 
 from django.db.models import F, IntegerField, Q, Value
+from django.db.models.expressions import Expression
 from django.db.models.functions import Coalesce, Greatest, Left, Lower, StrIndex, Substr
 
 from statestore.db import vendor
@@ -63,7 +64,7 @@ def _begins(column: str, text: str) -> Q:
 
 def with_excerpt(events: EventQuerySet, words: tuple[str, ...], *, whole: bool = False) -> EventQuerySet:
     """Add `excerpt`, the content around the first word, its start, and the content's `size`."""
-    start: Any = Value(1)
+    start: Expression = Value(1)
     if words:
         place = StrIndex(Lower("content"), Value(ascii_folded(words[0])))
         start = Greatest(Value(1), place - Value(limits.EXCERPT_LEAD_CHARACTERS), output_field=IntegerField())

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 from statestore import models
 from statestore.db import pagination
@@ -108,14 +107,18 @@ def _stretch(events: EventQuerySet, rows: list[models.Event], agents: list[str],
     return _Stretch(among, list(names)[: limits.PAGE_AGENTS], ends[0], rows[0].timestamp, rows[-1].timestamp, ends[1])
 
 
-def _merged(events: list[models.Event], transitions: list[models.Transition]) -> Iterator[tuple[int, object, object]]:
+def _merged(
+    events: list[models.Event], transitions: list[models.Transition]
+) -> Iterator[tuple[int, models.Event | None, models.Transition | None]]:
     entries = [(int(event.timestamp), 0, number, event, None) for number, event in enumerate(events)]
     entries += [(int(one.timestamp), 1, number, None, one) for number, one in enumerate(transitions)]  # type: ignore[misc]
     for at, _, _, event, transition in sorted(entries, key=lambda entry: entry[:3]):
         yield at, event, transition
 
 
-def _with_gaps(entries: list[tuple[int, Any, Any]], before: int | None) -> Iterator[ConversationEntry]:
+def _with_gaps(
+    entries: list[tuple[int, models.Event | None, models.Transition | None]], before: int | None
+) -> Iterator[ConversationEntry]:
     for at, event, transition in entries:
         gap = at - before if before is not None and at - before >= limits.GAP_SECONDS else None
         yield ConversationEntry(at, event, transition, gap)

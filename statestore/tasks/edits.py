@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from statestore import models
 from statestore.access import audited_rows, etags
@@ -63,7 +63,9 @@ def recorded(write: Callable[[], models.Task | models.Session], *, using: str | 
     return edit.entry
 
 
-def revert(entry: models.AuditEntry, *, by: Actor, if_match: str | None = None, scope: Scope | None = None) -> Any:
+def revert(
+    entry: models.AuditEntry, *, by: Actor, if_match: str | None = None, scope: Scope | None = None
+) -> models.Task | models.Session | None:
     """Undo one edit and keep later ones; return the row, or None if undoing deleted it.
 
     Raises Moved if the row's ETag is not `if_match`, and Conflict, which names the columns, if later edits changed the
@@ -82,7 +84,8 @@ def revert(entry: models.AuditEntry, *, by: Actor, if_match: str | None = None, 
             raise NotFound(f"The {entry.noun} was deleted. Nothing was changed. Undo the deletion first.")
         _expect_unchanged(edit.after, row)
         if edit.before is None:
-            return audited_rows.delete(using, row, by=by, reverts=entry.pk)
+            audited_rows.delete(using, row, by=by, reverts=entry.pk)
+            return None
         columns = {column: value for column, value in edit.before.items() if column not in _MANAGED_COLUMNS}
         return _save(row, columns, entry, scope, by)
 
@@ -97,7 +100,7 @@ def _expect_unchanged(after: dict[str, object], row: object) -> None:
         )
 
 
-def _recreate(edit: Edit, row: object, scope: Scope, by: Actor) -> object:
+def _recreate(edit: Edit, row: object, scope: Scope, by: Actor) -> models.Task | models.Session:
     entry = edit.entry
     if row is not None:
         raise Conflict(f"A {entry.noun} with this id exists again. Nothing was changed.")
@@ -114,7 +117,9 @@ def _recorded_edges(entry: models.AuditEntry) -> list[tuple[str, str, bool]] | N
     return None if edges is None else [(owner, dependency, listed) for owner, dependency, listed in edges]
 
 
-def _save(row: Any, columns: dict[str, object], entry: models.AuditEntry, scope: Scope, by: Actor) -> object:
+def _save(
+    row: models.Task | models.Session, columns: dict[str, object], entry: models.AuditEntry, scope: Scope, by: Actor
+) -> models.Task | models.Session:
     if isinstance(row, models.Task):
         task = {**columns, "id": row.pk}
         return task_service.save_task(scope.using, task, by=by, reverts=entry.pk, scope=scope)

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Final
+from typing import Final
 
 from statestore.db.batching import batched
 from statestore.search import facets, limits
@@ -106,7 +106,7 @@ class MatchCounter:
         """Return how often the commonest values occur: more than are shown, since other events may add to them."""
         agents = names.agent_types(self.index)
         columns = list(zip(*docs, strict=True))
-        numbers: dict[str, Counter[Any]] = {
+        numbers: dict[str, Counter[int | None]] = {
             name: Counter(columns[place] if columns else ()) for name, place in _COLUMNS.items()
         }
         numbers["agent"] = Counter(doc[ACTOR] for doc in docs if doc[ACTOR_TYPE] in agents)
@@ -114,7 +114,7 @@ class MatchCounter:
         counters: Counters = {}
         for name, counter in numbers.items():
             common = counter.most_common(limits.FACET_VALUES * 4)
-            texts = names.texts_of(self.index, [number for number, _ in common])
+            texts = names.texts_of(self.index, [number for number, _ in common if number is not None])
             counters[name] = Counter({texts[number]: count for number, count in common if number in texts})
         return counters
 
