@@ -1,6 +1,6 @@
 """The staff face: tasks and sessions are edited here; what agents did is read-only, with links to the views."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any, Final, NoReturn, cast
 
@@ -27,6 +27,8 @@ from statestore.db.routers import store_alias
 from statestore.errors import Conflict
 from statestore.forms import SessionForm, TaskForm
 from statestore.forms.login import AdminLoginForm
+from statestore.models.agents import AgentQuerySet
+from statestore.models.querysets import AddressedQuerySet
 from statestore.sessions import service as session_service
 from statestore.tasks import service as task_service
 from statestore.templatetags.statestore import when
@@ -82,7 +84,7 @@ class EndedFilter(admin.SimpleListFilter):
 
 
 # The rows of each table that a user may see.
-ROWS_OF: Final[dict[type[Model], Callable[[Scope], QuerySet[Any]]]] = {
+ROWS_OF: Final[dict[type[Model], Callable[[Scope], AddressedQuerySet[Model]]]] = {
     models.AgentState: Scope.agents,
     models.Transition: Scope.transitions,
     models.Snapshot: Scope.snapshots,
@@ -112,14 +114,14 @@ class StoreAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     view_on_site = False
     heavy: tuple[str, ...] = ()
 
-    def get_queryset(self, request: HttpRequest) -> Any:
+    def get_queryset(self, request: HttpRequest) -> AddressedQuerySet[Model]:
         rows = ROWS_OF[self.model](scope(request))
         return rows.order_by(*self.get_ordering(request)).defer(*self.heavy)
 
     def get_changelist(self, request: HttpRequest, **kwargs: object) -> type[ChangeList]:
         return AddressedList
 
-    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Model | None:
         rows = self.get_queryset(request)
         row = rows.filter(pk=object_id).first()
         if row is None:
@@ -199,8 +201,8 @@ class AgentAdmin(ReadOnlyAdmin):
     created = _time("created_at", "created")
     changed = _time("updated_at", "last changed")
 
-    def get_queryset(self, request: HttpRequest) -> Any:
-        return super().get_queryset(request).with_size()
+    def get_queryset(self, request: HttpRequest) -> AddressedQuerySet[Model]:
+        return cast(AgentQuerySet, super().get_queryset(request)).with_size()
 
     @admin.display(description="state")
     def bytes(self, agent: Any) -> str:
@@ -268,18 +270,20 @@ class EditedAdmin(StoreAdmin):
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return super().has_delete_permission(request, obj) and (obj is None or _is_tame(obj))
 
-    def get_form(self, request: HttpRequest, obj: Model | None = None, change: bool = False, **kwargs: Any) -> Any:
+    def get_form(self, request: HttpRequest, obj: Model | None = None, change: bool = False, **kwargs: object) -> Any:
         """Return the form, which refuses what is out of the user's scope."""
         form: Any = super().get_form(request, obj, change=change, **kwargs)
         form.scope = scope(request)
         return form
 
-    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
+    def get_deleted_objects(
+        self, objs: Sequence[Model] | QuerySet[Model], request: HttpRequest
+    ) -> tuple[list[str], dict[str, int], set[str], list[str]]:
         """Return what a deletion takes along; without dependencies where their other ends may be out of scope."""
         listed, counts, needed, protected = super().get_deleted_objects(objs, request)
         if not scope(request).is_unrestricted:
-            nested: list[Any] = list(listed)
-            listed = [item for item in nested if not isinstance(item, list)]
+            # The dependencies of a row stand below it as a list of their own, of which the stubs know nothing.
+            listed = [item for item in listed if isinstance(item, str)]
             counts = {str(self.opts.verbose_name_plural): len(listed)}
         return listed, counts, needed, protected
 
@@ -323,7 +327,7 @@ class TaskAdmin(EditedAdmin):
     created = _time("created_at", "created")
     changed = _time("updated_at", "last changed")
 
-    def get_queryset(self, request: HttpRequest) -> Any:
+    def get_queryset(self, request: HttpRequest) -> AddressedQuerySet[Model]:
         rows = super().get_queryset(request)
         return rows.defer(None) if request.resolver_match and "object_id" in request.resolver_match.kwargs else rows
 

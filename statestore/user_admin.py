@@ -6,6 +6,7 @@ others see and change the users and groups whose rights they have themselves. Us
 limited to namespaces sees none.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 from django.contrib import admin
@@ -100,7 +101,7 @@ class _Bounded(admin.ModelAdmin):  # type: ignore[type-arg]
     def _is_allowed(self, request: HttpRequest, row: Model | None) -> bool:
         return row is None or self.is_within(request, row)
 
-    def get_actions(self, request: HttpRequest) -> Any:
+    def get_actions(self, request: HttpRequest) -> dict[str, tuple[Callable[..., str], str, str] | None]:
         """Offer no deletion of many at once: it asks about the table and not about each row."""
         actions = super().get_actions(request)
         if not _is_superuser(request):
@@ -137,7 +138,7 @@ class PersonAdmin(_Bounded, UserAdmin):  # type: ignore[type-arg]
     def is_within(self, request: HttpRequest, row: User) -> bool:
         return _is_within(request, row)
 
-    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+    def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> tuple[str, ...]:
         """Let only superusers make superusers."""
         fields = tuple(super().get_readonly_fields(request, obj))
         return fields if _is_superuser(request) else (*fields, "is_superuser")
