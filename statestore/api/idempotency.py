@@ -18,9 +18,10 @@ import re
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from django.db import IntegrityError, transaction
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 
 from statestore import models
@@ -111,7 +112,7 @@ def run_resumable(
     return response
 
 
-def _responses() -> Any:
+def _responses() -> QuerySet[models.IdempotentResponse]:
     return models.IdempotentResponse.objects.using(store_alias())
 
 

@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from tempfile import SpooledTemporaryFile
-from typing import Any, Final, TypeVar
+from typing import IO, Any, Final, TypeVar
 
 from django.http import HttpRequest
 from ninja.parser import Parser
@@ -45,7 +45,7 @@ def check_length(request: HttpRequest) -> None:
 
 def reader(request: HttpRequest) -> Callable[[int], bytes]:
     """Return the `read` of a body of any length: the spooled file's, the request's, or for chunks the server's."""
-    file: Any = getattr(request, "spooled", None)
+    file: IO[bytes] | None = getattr(request, "spooled", None)
     if file is not None:
         read: Callable[[int], bytes] = file.read
     elif request.headers.get("Content-Length"):

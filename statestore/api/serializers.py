@@ -6,7 +6,7 @@ import re
 import time
 from collections.abc import Iterable
 from functools import lru_cache
-from typing import Any, Final
+from typing import Final
 
 from statestore.db.fields import StoredBlob, text_bytes
 from statestore.db.ids import RowId, to_address, url_of
@@ -48,7 +48,7 @@ def odd_bytes(row: object, names: Iterable[str]) -> dict[str, str] | None:
     return encoded or None
 
 
-def number(value: Any) -> int | None:
+def number(value: int | None) -> int | None:
     """Return a stored integer, None if the column holds something else."""
     if value is None or type(value) is int:
         return value

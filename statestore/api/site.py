@@ -199,8 +199,7 @@ def unknown(request: HttpRequest) -> HttpResponse:
 
 def _calls() -> list[URLPattern]:
     """Return the URL patterns of the calls, each view wrapped by `_served`."""
-    all_patterns: list[Any] = site.urls[0]
-    patterns: list[URLPattern] = [pattern for pattern in all_patterns if pattern.name != "api-root"]
+    patterns = [one for one in site.urls[0] if isinstance(one, URLPattern) and one.name != "api-root"]
     for pattern in patterns:
         pattern.callback = _served(pattern.callback)
     return patterns

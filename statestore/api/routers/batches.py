@@ -1,7 +1,6 @@
 """Batches: restore many agents to one time, with a single undo."""
 
 from collections import Counter
-from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 from ninja import Query
@@ -126,7 +125,7 @@ def undo_batch(request: HttpRequest, batch_id: str, body: ReasonIn = NO_REASON) 
     return run_resumable(request, work)
 
 
-def _find(request: HttpRequest, address: str) -> Any:
+def _find(request: HttpRequest, address: str) -> models.Batch:
     return find(caller(request).scope.batches().with_counts().with_undo(), "batch", address)
 
 

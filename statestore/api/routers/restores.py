@@ -1,6 +1,6 @@
 """Restores: plan, preview, approve, apply, undo."""
 
-from typing import Any, Union
+from typing import Union
 
 from django.http import HttpRequest, HttpResponse
 from ninja import Query
@@ -74,7 +74,7 @@ def _planned(agent: models.AgentState, body: RestoreIn) -> restore.RestorePlan:
 
 
 def _planned_state(agent: models.AgentState, body: RestoreIn) -> restore.RestorePlan:
-    sides: Any = body.sides
+    sides = body.sides
     if body.revert is not None:
         return restore.plan_revert(agent.agent_id, body.revert, sides=sides)
     edits = [(edit.path, edit.value) for edit in body.edits]
@@ -108,7 +108,7 @@ def _preview(planned: restore.RestorePlan) -> PreviewOut:
 
 def _find(request: HttpRequest, address: str) -> models.Restore | models.SavedPlan:
     scope, restore_id = caller(request).scope, id_of(address, "restore")
-    restores: Any = scope.restores().with_standing().with_undo()
+    restores = scope.restores().with_standing().with_undo()
     row: models.Restore | models.SavedPlan | None = restores.named(restore_id) or scope.plans().named(restore_id)
     if row is None:
         raise not_found("restore or plan", address)

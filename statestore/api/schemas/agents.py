@@ -1,6 +1,6 @@
 """Agents."""
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
 from ninja.params.functions import Body
 from pydantic import AliasChoices, BaseModel, Field, field_validator, model_validator
@@ -197,7 +197,7 @@ class ReasonIn(In):
 
 
 # The default for a request without a body.
-NO_REASON: Any = Body(ReasonIn())
+NO_REASON: ReasonIn = Body(ReasonIn())
 
 
 class ForkIn(In):

@@ -3,6 +3,7 @@
 from typing import Annotated, Any, ClassVar, Generic, Self, TypeVar
 
 from pydantic import AliasGenerator, BaseModel, ConfigDict, Field, model_validator
+from pydantic.config import JsonDict
 
 from statestore import models
 from statestore.api import serializers
@@ -19,7 +20,7 @@ Id = Annotated[str, Field(min_length=1, max_length=500)]
 Reason = Annotated[str, Field(max_length=500, description="The reason, kept permanently in the record.")]
 
 
-def example(body: dict[str, Any]) -> ConfigDict:
+def example(body: JsonDict) -> ConfigDict:
     """Return the configuration by which a body's description shows an example of it."""
     return ConfigDict(json_schema_extra={"examples": [body]})
 

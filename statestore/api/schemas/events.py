@@ -3,6 +3,7 @@
 from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, Field
+from pydantic.config import JsonDict
 
 from statestore.api import limits
 from statestore.api.schemas.agents import Metadata
@@ -48,7 +49,7 @@ class SearchIn(PageIn):
     ]
 
 
-_EVENT: Final = {
+_EVENT: Final[JsonDict] = {
     "event_type": "message", "session_id": "s1", "actor_type": "Agent", "actor_id": "coder-1", "content": "Done.",
 }  # fmt: skip
 

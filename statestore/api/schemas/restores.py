@@ -1,6 +1,6 @@
 """Restores: plans, previews, results."""
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
 from ninja.params.functions import Body
 from pydantic import BeforeValidator, Field, model_validator
@@ -72,7 +72,7 @@ class RestoreSnapshotIn(ReasonIn):
 
 
 # The default for a request without a body.
-NO_STATUS: Any = Body(RestoreSnapshotIn())
+NO_STATUS: RestoreSnapshotIn = Body(RestoreSnapshotIn())
 
 
 class CautionOut(Out):

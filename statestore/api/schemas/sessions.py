@@ -1,6 +1,6 @@
 """Sessions."""
 
-from typing import Annotated, Any, Self
+from typing import Annotated, Self
 
 from ninja.params.functions import Body
 from pydantic import Field
@@ -72,7 +72,7 @@ class EndIn(In):
 
 
 # The default for a request without a body.
-ENDED: Any = Body(EndIn())
+ENDED: EndIn = Body(EndIn())
 
 
 class SessionOut(RowOut):

@@ -1,6 +1,6 @@
 """Snapshots."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from ninja.params.functions import Body
 from pydantic import AliasChoices, Field
@@ -60,7 +60,7 @@ class SnapshotIn(In):
     expires_at: Annotated[Seconds | None, Field(description="Null: never.")] = None
 
 
-PLAIN_SNAPSHOT: Any = Body(SnapshotIn())
+PLAIN_SNAPSHOT: SnapshotIn = Body(SnapshotIn())
 
 
 class DeletedOut(Out):
