@@ -35,8 +35,8 @@ class UserAccessForm(forms.ModelForm):  # type: ignore[type-arg]
             self.initial["names"] = "\n".join(name for name in names if name)
             self.initial["without_namespace"] = "" in names
 
-    def clean(self) -> dict[str, Any]:
-        values: dict[str, Any] = super().clean() or self.cleaned_data
+    def clean(self) -> dict[str, object]:
+        values = super().clean() or self.cleaned_data
         names = [line.strip() for line in values.get("names", "").splitlines() if line.strip()]
         names += [""] if values.get("without_namespace") else []
         if values.get("is_limited"):

@@ -51,9 +51,9 @@ class TimeRangeForm(forms.Form):
     start = TimeField(label="From (UTC)", placeholder="2026-11-21 18:02:11")
     end = TimeField(label="To (UTC)", placeholder="2026-11-21 18:02:11")
 
-    def clean(self) -> dict[str, Any]:
+    def clean(self) -> dict[str, object]:
         """Return the values; an end before the start is refused."""
-        values: dict[str, Any] = super().clean() or {}
+        values = super().clean() or {}
         try:
             moments.check_range(values.get("start"), values.get("end"))
         except ValidationError as error:
@@ -101,14 +101,14 @@ class AgentInput(forms.TextInput):
 
     template_name = "statestore/_parts/agent_input.html"
 
-    def __init__(self, attrs: dict[str, Any] | None = None) -> None:
+    def __init__(self, attrs: dict[str, object] | None = None) -> None:
         super().__init__({"spellcheck": "false", "autocomplete": "off", **(attrs or {})})
         # What is offered before anything is typed.
         self.offered: list[Match] = []
 
-    def get_context(self, name: str, value: Any, attrs: dict[str, Any] | None) -> dict[str, Any]:
+    def get_context(self, name: str, value: object, attrs: dict[str, object] | None) -> dict[str, object]:
         """Return what the template shows."""
-        context: dict[str, Any] = super().get_context(name, value, attrs)
+        context = super().get_context(name, value, attrs)
         given = context["widget"]["attrs"]
         given |= {
             "list": f"{given.get('id', name)}-agents", "hx-get": f"{reverse('agents-offered')}?of={name}",

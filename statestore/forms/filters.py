@@ -1,9 +1,10 @@
 """Which rows of a list, in which order."""
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
 from django import forms
+from django.db.models import QuerySet
 
 from statestore import models, search, sessions
 from statestore.access.scope import Scope
@@ -37,7 +38,7 @@ class PageForm(forms.Form):
         """Return the number of rows on a page."""
         return int(self.cleaned_data["size"])
 
-    def page(self, rows: Any, order: Sequence[str]) -> pagination.Page[Any]:
+    def page(self, rows: QuerySet[pagination.Row], order: Sequence[str]) -> pagination.Page[pagination.Row]:
         """Return the page of `rows` that is asked for; a size that is none of the offered ones counts as not given."""
         values = self.cleaned_data if self.is_valid() else {}
         return pagination.page(

@@ -1,7 +1,5 @@
 """An agent's past: which stretch, which moments, which path."""
 
-from typing import Any
-
 from django import forms
 
 from statestore.db.ids import from_address
@@ -60,8 +58,8 @@ class ChangesForm(OfAgentForm):
     reason = forms.CharField(required=False, max_length=200)
     person = forms.CharField(required=False, max_length=200, label="By")
 
-    def clean(self) -> dict[str, Any]:
-        values: dict[str, Any] = super().clean() or {}
+    def clean(self) -> dict[str, object]:
+        values = super().clean() or {}
         try:
             values["start"], values["end"] = time_range(values.get("start"), values.get("end"))
         except ValidationError as error:
@@ -85,9 +83,9 @@ class TimelineForm(TimeRangeForm, CheckedForm):
     at = TimeField()
 
     def clean(self) -> dict[str, object]:
-        values: dict[str, Any] = super().clean()
-        if values.get("at") is not None:
-            values["moment"] = moments.AtTime(values["at"])
+        values = super().clean()
+        if isinstance(at := values.get("at"), int):
+            values["moment"] = moments.AtTime(at)
         return values
 
 

@@ -41,8 +41,8 @@ class RowForm(forms.ModelForm):  # type: ignore[type-arg]
         """Return the JSON as it was typed, or None for none."""
         return self.cleaned_data["metadata"] or None
 
-    def clean(self) -> dict[str, Any]:
-        values: dict[str, Any] = super().clean() or self.cleaned_data
+    def clean(self) -> dict[str, object]:
+        values = super().clean() or self.cleaned_data
         for name, value in list(values.items()):
             if isinstance(value, str):
                 values[name] = _as_it_was(value, getattr(self.instance, name, None))
@@ -169,7 +169,7 @@ class TaskChangeForm(TaskForm):
             self.fields[name].disabled = not survives_form(stored) or (name == "assigned_to" and "\n" in (stored or ""))
 
     @property
-    def changes(self) -> dict[str, Any]:
+    def changes(self) -> dict[str, object]:
         """Return the columns that were changed. Raises ValidationError, and Moved for a task that has changed since."""
         values = checked(self)
         return {name: values[name] for name in self.changed_data if name != "etag"}
@@ -228,6 +228,6 @@ class SessionForm(RowForm):
     def clean(self) -> dict[str, object]:
         values = super().clean()
         started, ended = values.get("started_at"), values.get("ended_at")
-        if started is not None and ended is not None and ended < started:
+        if isinstance(started, int) and isinstance(ended, int) and ended < started:
             self.add_error("ended_at", "A session cannot end before it started.")
         return values

@@ -1,7 +1,7 @@
 """What becomes of a file that is sent to a form: no form takes files, so it is refused before it is read."""
 
 from collections.abc import Mapping
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from django.conf import settings
 from django.core.exceptions import BadRequest, RequestDataTooBig
@@ -17,17 +17,17 @@ class RefuseFiles(FileUploadHandler):
 
     def handle_raw_input(
         self,
-        input_data: Any,
-        META: Mapping[str, Any],  # noqa: N803 (Django passes it by this name)
+        input_data: object,
+        META: Mapping[str, object],  # noqa: N803 (Django passes it by this name)
         content_length: int,
-        boundary: Any,
+        boundary: object,
         encoding: str | None = None,
     ) -> None:
         """Refuse a form whose length alone is too large; Django counts the fields only while it reads them."""
         if content_length > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
             raise RequestDataTooBig("The form is too large.")
 
-    def new_file(self, *arguments: Any, **keywords: Any) -> NoReturn:
+    def new_file(self, *arguments: object, **keywords: object) -> NoReturn:
         """Refuse the file at its header."""
         raise FileRefused("No form takes files.")
 
