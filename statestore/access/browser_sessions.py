@@ -52,7 +52,7 @@ class SessionStore(DatabaseSessions):
         if self.row is None:
             self._session_key = None
             return {}
-        data: dict[str, Any] = self.decode(self.row.session_data)
+        data: dict[str, object] = self.decode(self.row.session_data)
         return data
 
     def create_model_instance(self, data: dict[str, Any]) -> BrowserSession:

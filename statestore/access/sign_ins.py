@@ -65,17 +65,19 @@ _SALT: Final = "statestore.known_browser"
 class SignIns(AbstractAxesHandler, AxesBaseHandler):  # type: ignore[misc]
     """Decides about attempts, and records them."""
 
-    def is_locked(self, request: HttpRequest, credentials: dict[str, Any] | None = None) -> bool:
+    def is_locked(self, request: HttpRequest, credentials: dict[str, str | None] | None = None) -> bool:
         """Return whether an attempt is refused unseen; `wait_of` then says for how long."""
         username = (credentials or {}).get("username")
         request.sign_in_wait = 0 if username is None else wait_seconds(request, username)  # type: ignore[attr-defined]
         return wait_of(request) > 0
 
-    def get_failures(self, request: HttpRequest, credentials: dict[str, object] | None = None) -> int:
+    def get_failures(self, request: HttpRequest, credentials: dict[str, str | None] | None = None) -> int:
         """Return 0: one number cannot say what four limits do; `is_locked` decides."""
         return 0
 
-    def user_login_failed(self, sender: object, credentials: dict[str, Any], request: Any = None, **_: object) -> None:
+    def user_login_failed(
+        self, sender: object, credentials: dict[str, str | None], request: Any = None, **_: object
+    ) -> None:
         """Record a wrong password; the response says if that was one too many."""
         username = credentials.get("username")
         if request is None or username is None:

@@ -2,8 +2,9 @@
 
 import hashlib
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from statestore.backups import manifest
 from statestore.backups.directory import PARTIAL_SUFFIX, Backup
@@ -47,7 +48,7 @@ def _to_bucket(backup: Backup, url: str) -> str:
     except ImportError:
         raise DatabaseError(_INSTALL) from None
     try:
-        store: Any = from_url(url)
+        store = from_url(url)
         # The manifest last: until then, the copy is none.
         for name in [*(file.name for file in backup.manifest.files), manifest.NAME]:
             path = f"{backup.name}/{name}"
@@ -60,7 +61,7 @@ def _to_bucket(backup: Backup, url: str) -> str:
     return f"{url.rstrip('/')}/{backup.name}"
 
 
-def _digest(answer: Any) -> str:
+def _digest(answer: Iterable[bytes]) -> str:
     digest = hashlib.sha256()
     for piece in answer:
         digest.update(piece)

@@ -11,9 +11,10 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import IO, Final
 
 from django.db import connections
+from django.db.backends.utils import CursorWrapper
 
 from statestore.backups.contents import Contents, TableContents, summed
 from statestore.errors import DatabaseError
@@ -55,7 +56,7 @@ def _schema(alias: str) -> str | None:
     return None if schema in {None, "public"} else str(schema)
 
 
-def _contents(cursor: Any, schema: str | None) -> Contents:
+def _contents(cursor: CursorWrapper, schema: str | None) -> Contents:
     # As pg_dump has it, so that values are the same texts.
     cursor.execute("SET LOCAL timezone TO 'UTC'; SET LOCAL datestyle TO 'ISO'; SET LOCAL intervalstyle TO 'postgres'")
     cursor.execute("SET LOCAL extra_float_digits TO 3; SET LOCAL bytea_output TO 'hex'")
@@ -64,7 +65,7 @@ def _contents(cursor: Any, schema: str | None) -> Contents:
     return {name: _copied(cursor, space, name, columns) for space, name, columns in tables}
 
 
-def _copied(cursor: Any, schema: str, table: str, columns: str) -> TableContents:
+def _copied(cursor: CursorWrapper, schema: str, table: str, columns: str) -> TableContents:
     quoted = ".".join('"{}"'.format(name.replace('"', '""')) for name in (schema, table))
     with cursor.cursor.copy(f"COPY {quoted} ({columns}) TO STDOUT") as rows:
         return summed(bytes(row) for row in rows)

@@ -234,7 +234,7 @@ def _plain(value: object) -> object:
     return value if type(value) is int else str(getattr(value, "raw", value))
 
 
-def _time(seconds: Any) -> str:
+def _time(seconds: int) -> str:
     """Return a time as text, or what stands in its place."""
     try:
         return _iso(datetime.fromtimestamp(int(seconds), UTC))

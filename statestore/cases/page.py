@@ -5,7 +5,7 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
@@ -195,7 +195,7 @@ def _masked(record: Record) -> SafeString:
     )  # fmt: skip
 
 
-_SHOWN: Final[dict[str, Callable[[Any], SafeString]]] = {
+_SHOWN: Final[dict[str, Callable[[Record], SafeString]]] = {
     "state": _state, "message": _message, "transition": _transition, "snapshot": _snapshot, "session": _session,
     "event": _event, "note": _note, "masked": _masked,
 }  # fmt: skip

@@ -3,9 +3,9 @@
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final, TypeAlias
+from typing import Final, TypeAlias
 
-Message: TypeAlias = dict[str, Any]
+Message: TypeAlias = dict[str, object]
 
 
 @dataclass(frozen=True, slots=True)

@@ -199,7 +199,7 @@ def _long_log(words: dict[str, str]) -> str:
     return "\n".join([*lines, f"test result: ok. {len(lines)} passed; 0 failed; finished in {words['n']} ms"])
 
 
-def _picture() -> dict[str, Any]:
+def _picture() -> dict[str, object]:
     """Return what a user sends with a screenshot: a message with an image, in Google's format."""
     data = base64.b64encode(bytes(range(256)) * 35).decode()
     return {

@@ -21,7 +21,7 @@ from django.utils.safestring import SafeString
 
 from statestore import history, retention, search
 from statestore.db.fields import text_bytes
-from statestore.db.ids import to_address, url_of
+from statestore.db.ids import RowId, to_address, url_of
 from statestore.db.routers import store_alias
 from statestore.errors import ValidationError
 from statestore.forms import ReasonForm, SnapshotForm, StatusForm
@@ -107,13 +107,13 @@ def thousands(number: int) -> str:
 
 
 @register.filter
-def address(value: Any) -> str:
+def address(value: RowId) -> str:
     """Return an id as URLs and form values name it."""
     return to_address(value)
 
 
 @register.filter
-def page_of(row_id: Any, view: str) -> str:
+def page_of(row_id: RowId | int, view: str) -> str:
     """Return the URL of a row's page: `{{ agent_id|page_of:"agent" }}`. In a list it is quicker than `{% url %}`."""
     return url_of(view, row_id)
 
@@ -311,7 +311,7 @@ def iso(seconds: object) -> str:
 
 
 @register.simple_tag
-def growth(before: object, after: Any) -> SafeString | str:
+def growth(before: int | None, after: int | None) -> SafeString | str:
     """Return by how much a state grew or shrank, with both sizes behind it."""
     if before is None or after is None:
         return ""

@@ -1,7 +1,7 @@
 """A conversation as pages show it: turns whose long texts are folded or cut. Texts only; no link is followed."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Final
@@ -101,7 +101,7 @@ class ShownSeam:
 class ConversationView:
     """One of the message lists of a state: its newest messages, those before a position, or those with a text."""
 
-    def __init__(self, lists: list[conversations.MessageList], asked: dict[str, Any]) -> None:
+    def __init__(self, lists: list[conversations.MessageList], asked: Mapping[str, Any]) -> None:
         self.lists = lists
         # What set each message, by its position; known of an agent's present state alone.
         self.causes: dict[str, Cause] = {}

@@ -54,7 +54,7 @@ def last_moment(agent: models.AgentState) -> str:
 
 
 def _context(
-    agent: models.AgentState, moment: moments.Moment, form: ForkForm, seen: Scope, asked: dict[str, Any]
+    agent: models.AgentState, moment: moments.Moment, form: ForkForm, seen: Scope, asked: dict[str, object]
 ) -> dict[str, Any]:
     known = history.state_at(agent.agent_id, moment)
     return {

@@ -62,7 +62,7 @@ def utc(seconds: Any) -> datetime | None:
         return None
 
 
-def size(count: Any) -> str:
+def size(count: int | None) -> str:
     """Return a number of bytes with its unit."""
     if count is None:
         return ""

@@ -1,7 +1,6 @@
 """Templates that can render any text that a store holds."""
 
 import re
-from typing import Any
 
 from django.forms.renderers import TemplatesSetting
 from django.http import HttpRequest
@@ -34,7 +33,7 @@ class LenientTextTemplates(DjangoTemplates):
 def _sendable(template: Template) -> Template:
     render = template.render
 
-    def render_sendable(context: Any = None, request: HttpRequest | None = None) -> SafeString:
+    def render_sendable(context: dict[str, object] | None = None, request: HttpRequest | None = None) -> SafeString:
         # Replacing one character by another that needs no escaping keeps safe output safe.
         return mark_safe(_SURROGATE.sub("\ufffd", render(context, request)))  # noqa: S308
 

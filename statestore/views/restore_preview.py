@@ -1,7 +1,7 @@
 """The preview of a restore: what would change, what would be overwritten, what stays, and which paths to restore."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from django.contrib import messages
@@ -93,7 +93,7 @@ def _is_unseen(planned: restore.RestorePlan, values: dict[str, object]) -> bool:
 
 
 def _done(
-    request: HttpRequest, planned: restore.RestorePlan, values: dict[str, Any]
+    request: HttpRequest, planned: restore.RestorePlan, values: Mapping[str, Any]
 ) -> models.SavedPlan | models.Restore | str:
     """Apply or save the plan, and return where to redirect."""
     reason = values["reason"]

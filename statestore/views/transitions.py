@@ -1,7 +1,5 @@
 """Transitions: what changed."""
 
-from typing import Any
-
 from django.http import Http404, HttpRequest, HttpResponse
 from django.views.decorators.http import require_safe
 
@@ -48,7 +46,7 @@ def transition_detail(request: HttpRequest, transition_id: RowId) -> HttpRespons
 
 def _sibling(transition: models.Transition, *, older: bool) -> object:
     """Return the transition before or after one, among recorded or captured ones."""
-    rows: Any = type(transition)._default_manager
+    rows = type(transition)._default_manager
     siblings = rows.all().of_agent(transition.agent_id).without_states()
     at = transition.timestamp, transition.rowid
     near = siblings.older_than(*at).newest_first() if older else siblings.newer_than(*at).oldest_first()
