@@ -2,6 +2,7 @@
 
 import ast
 import re
+from collections import Counter
 from pathlib import Path
 
 from django.template.loader import get_template
@@ -42,6 +43,30 @@ def test_pages_and_the_admin_take_their_rows_from_the_scope_of_their_user():
 
 def test_nothing_expands_a_request_into_a_query():
     assert not re.search(r"filter\(\*\*request\.", sources("**/*.py"))
+
+
+def says_any(node: ast.AST) -> bool:
+    """Return whether a node is the type `Any`: by name, as `typing.Any`, or imported under another name."""
+    match node:
+        case ast.Name(id="Any") | ast.Attribute(attr="Any"):
+            return True
+        case ast.alias(name="Any", asname=str()):
+            return True
+    return False
+
+
+def test_few_types_say_nothing():
+    """Nothing checks what is done with an `Any`. It is right where Django or a driver has no type of its own."""
+    found = Counter(
+        path.relative_to(APP).as_posix()
+        for path in modules()
+        for node in ast.walk(ast.parse(path.read_text()))
+        if says_any(node)
+    )
+    assert found.total() < 150, (
+        f"statestore/ says Any {found.total()} times, most in {found.most_common(5)}. Name the type: object for what is"
+        " only passed on, else a model, a queryset, a Protocol, a TypedDict or a TypeVar."
+    )
 
 
 def test_no_template_marks_text_as_safe():
