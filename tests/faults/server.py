@@ -61,7 +61,7 @@ class Server:
 
     def workers(self) -> set[int]:
         """Return the process ids of the processes that answer requests, of which there is one at most times."""
-        return {pid for pid in _children(self.process.pid) if "granian" in _command(pid)}
+        return {pid for pid in _children(self.process.pid) if "descartes_site.server" in _command(pid)}
 
     def stop(self) -> None:
         """End it in good order, or by force where that takes too long."""

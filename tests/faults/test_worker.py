@@ -2,6 +2,7 @@
 
 import os
 import signal
+from pathlib import Path
 
 import pytest
 
@@ -21,6 +22,13 @@ def worker_of(server: Server) -> int:
     """Return the one process that answers requests, once there is only one."""
     wait_for(lambda: len(server.workers()) == 1, "a single server process")
     return server.workers().pop()
+
+
+def is_dead(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except OSError:
+        return True
 
 
 def answers(server: Server) -> bool:
@@ -46,6 +54,16 @@ def test_a_killed_worker_is_replaced(make_site: SiteMaker):
             page = later.get("/agents/")
         tell("killed workers", kills=len(killed) - 1, failures=page.status != 200, canary="none")
     assert page.status == 200, page
+
+
+def test_a_connection_made_while_no_process_answers_waits_for_the_next_one(make_site: SiteMaker):
+    with serving(make_site("wal")) as server:
+        killed = worker_of(server)
+        os.kill(killed, signal.SIGKILL)
+        wait_for(lambda: is_dead(killed), "the end of the killed process")
+        with Visitor(server.port) as visitor:
+            answer = visitor.get("/healthz")
+    assert answer.status == 200, answer
 
 
 def test_a_worker_that_holds_too_much_memory_is_replaced_without_a_failed_request(make_site: SiteMaker):

@@ -57,13 +57,8 @@ class Command(BaseCommand):
         os.execv(  # noqa: S606 (the server takes this process's place, so that Ctrl-C and SIGTERM reach it)
             sys.executable,
             [
-                sys.executable, "-m", "granian", "--interface", "rsgi", "--http", "1", "--host", host,
-                "--port", str(port), "--working-dir", str(settings.BASE_DIR),
-                "--workers-kill-timeout", "10", "--no-ws",
-                # A process that died, or holds too much memory, is replaced; connections wait meanwhile.
-                "--respawn-failed-workers", "--respawn-interval", "2",
-                "--workers-max-rss", str(max_memory_mb), "--rss-sample-interval", "5",
-                "--log-level", "error", "descartes_site.rsgi:application",
+                sys.executable, "-m", "descartes_site.server", "--host", host, "--port", str(port),
+                "--max-memory-mb", str(max_memory_mb),
             ],
         )  # fmt: skip
 
