@@ -1,5 +1,6 @@
 // A text box with a list below it that the server renders for what was typed so far. ARIA's combobox: the focus stays
-// in the box. An answer is shown only if nothing was typed or closed since it was asked for.
+// in the box. An answer is shown only if nothing was typed or closed since it was asked for; keys that were pressed
+// meanwhile choose from it.
 "use strict";
 
 // `address` returns where to ask, or nothing; `choose` is given the option that was chosen.
@@ -7,6 +8,7 @@ function combobox(box, list, { label, address, choose, takesTab = false }) {
   let waiting = 0;
   let asking = null;
   let marked = null;
+  let early = null; // The keys pressed since the list was asked for; null when it is not awaited.
   const mark = (option) => {
     marked?.setAttribute("aria-selected", "false");
     marked = option;
@@ -28,6 +30,7 @@ function combobox(box, list, { label, address, choose, takesTab = false }) {
   const close = () => {
     clearTimeout(waiting);
     asking?.abort();
+    early = null;
     show(false);
   };
   const offer = async () => {
@@ -36,6 +39,7 @@ function combobox(box, list, { label, address, choose, takesTab = false }) {
     const { signal } = (asking = new AbortController());
     const url = address();
     if (!url) return close();
+    early ??= [];
     try {
       const response = await fetch(url, { headers: { "HX-Request": "true" }, credentials: "same-origin", signal });
       const html = response.ok && !response.redirected ? await response.text() : "";
@@ -43,6 +47,7 @@ function combobox(box, list, { label, address, choose, takesTab = false }) {
       list.innerHTML = html;
       relativeTimes(list);
       show(Boolean(list.querySelector("[role=option]")));
+      replay();
     } catch (error) {
       if (error.name !== "AbortError") close();
     }
@@ -59,6 +64,14 @@ function combobox(box, list, { label, address, choose, takesTab = false }) {
       return true;
     },
   };
+  const CHOOSING = ["ArrowDown", "ArrowUp"];
+  const isEarly = ({ key }) => early && (CHOOSING.includes(key) || (key === "Enter" && early.length > 0));
+  const replay = () => {
+    const keys = early;
+    early = null;
+    if (list.hidden) return keys.includes("Enter") && box.form?.requestSubmit();
+    for (const key of keys) KEYS[key]();
+  };
 
   for (const [name, value] of Object.entries({ role: "combobox", "aria-autocomplete": "list", "aria-controls": list.id })) {
     box.setAttribute(name, value);
@@ -69,11 +82,15 @@ function combobox(box, list, { label, address, choose, takesTab = false }) {
   box.addEventListener("input", () => {
     asking?.abort();
     clearTimeout(waiting);
+    early = [];
+    mark(null);
     waiting = setTimeout(offer, 120);
   });
   box.addEventListener("keydown", (event) => {
     if (event.isComposing || event.ctrlKey || event.metaKey || event.altKey) return;
-    if (KEYS[event.key]?.()) event.preventDefault();
+    if (isEarly(event)) early.push(event.key);
+    else if (!KEYS[event.key]?.()) return;
+    event.preventDefault();
   });
   // The box keeps the focus, so that a click is one before the list closes.
   list.addEventListener("mousedown", (event) => event.preventDefault());

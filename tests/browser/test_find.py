@@ -103,10 +103,23 @@ def test_on_an_agents_page_its_actions_open_where_they_are(open_page: OpenPage):
     page = open_page("/agents/coder-2/")
     page.keyboard.press("Control+k")
     box(page).fill("take snap")
-    expect(page.get_by_role("option", name="Timeline")).to_be_hidden()
     page.keyboard.press("ArrowDown")
     page.keyboard.press("Enter")
     expect(page.get_by_role("button", name="Take snapshot")).to_be_visible()
+
+
+def test_keys_pressed_before_the_answer_comes_choose_from_it(open_page: OpenPage):
+    page = open_page("/")
+    held: list[Route] = []
+    page.route(re.compile(r"/find/\?q=librarian$"), lambda route: held.append(route))
+    page.keyboard.press("/")
+    expect(page.get_by_role("option", name="Overview")).to_be_visible()
+    with page.expect_request(re.compile(r"/find/\?q=librarian$")):
+        box(page).fill("librarian")
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    held[0].continue_()
+    expect(page.get_by_role("heading", name="Librarian", level=1)).to_be_visible()
 
 
 def test_it_fits_a_phone(open_page: OpenPage):
