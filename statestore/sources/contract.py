@@ -1,0 +1,119 @@
+"""What a reader of a framework's store gives: threads with their steps and events, in the framework's own order.
+
+A reader never imports its framework, unpickles nothing and makes no object of a class that the data names: such values
+become plain data that says what they were (opaque, typed).
+"""
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import ClassVar, Protocol
+
+from statestore.jsondiff.parsing import Json
+
+# A table's columns and their declared types, in capitals.
+Shape = Mapping[str, str]
+# A value that a driver binds or gives.
+Value = str | bytes | int | float | None
+
+
+class Rows(Protocol):
+    """A database that is read: `execute` gives rows as tuples; `?` stands for a value."""
+
+    def execute(self, sql: str, values: Iterable[Value] = (), /) -> Iterator[tuple[Value, ...]]:
+        """Run a SELECT, and return its rows."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One change of a thread's state. `before` is the state that it came from, not always that of the step before it.
+
+    Where it is another one, the thread went back first: `back` says to what, for example "step 3".
+    """
+
+    key: str
+    at: float
+    before: Json
+    after: Json
+    reason: str
+    metadata: Mapping[str, Json] = field(default_factory=dict)
+    back: str = ""
+    # What makes the moment one to come back to, for example "interrupted"; empty for an ordinary step.
+    mark: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that was said or done in a thread. `actor` is User, Agent, Tool or System."""
+
+    key: str
+    at: float
+    actor: str
+    kind: str
+    content: str
+    metadata: Mapping[str, Json] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A piece of work that the framework keeps with a thread."""
+
+    key: str
+    title: str
+    description: str
+    is_done: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Thread:
+    """A thread as it is now: what the dashboard shows as an agent. `status` is one of the orchestrator's words."""
+
+    id: str
+    name: str
+    status: str
+    state: Json
+    created_at: float
+    updated_at: float
+    metadata: Mapping[str, Json] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """A thread with what happened in it, oldest first."""
+
+    thread: Thread
+    steps: Iterable[Step]
+    events: Iterable[Event] = ()
+    tasks: Iterable[Task] = ()
+
+
+class Reader(Protocol):
+    """How one framework's store is read. A reader has no state."""
+
+    # What the store is called on pages, for example "LangGraph checkpoints".
+    name: ClassVar[str]
+
+    def recognises(self, tables: Mapping[str, Shape]) -> bool:
+        """Return whether the tables are this framework's, judged by their columns: a name alone proves nothing."""
+        ...
+
+    def count(self, rows: Rows) -> Mapping[str, int]:
+        """Return how many there are of what the store holds, for example {"threads": 3, "checkpoints": 20}."""
+        ...
+
+    def positions(self, rows: Rows) -> Iterator[tuple[str, str]]:
+        """Yield (thread id, position), the thread that changed last first; a position differs once a thread does."""
+        ...
+
+    def read(self, rows: Rows, thread_id: str, after: str = "") -> History:
+        """Return a thread, with the steps and events after the one whose key is `after`; "" for all of them.
+
+        The events of earlier steps may be among them: their keys say that they are known.
+        """
+        ...
+
+
+def opaque(kind: str, data: bytes) -> Json:
+    """Return what is shown of data that cannot be read, or must not be: its kind, size and hash."""
+    return {"$opaque": kind, "bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
