@@ -1,0 +1,393 @@
+"""The sessions of the OpenAI Agents SDK: SQLiteSession, AdvancedSQLiteSession and SQLAlchemySession.
+
+A session is a log of items. A user's turn is one step: item by item, the states of a long session would be too many.
+The names of the tables are the program's own choice, so they are known by their columns.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import ClassVar, Final
+
+from statestore.jsondiff.parsing import Json
+from statestore.sources.contract import Event, History, Rows, Shape, Step, Thread, Value, opaque
+from statestore.sources.readers.columns import (
+    first_words,
+    is_opaque,
+    json_of,
+    number_of_key,
+    object_of,
+    quoted,
+    raw,
+    seconds,
+    shapes,
+    text_of,
+    whole_of,
+)
+from statestore.sources.readers.messages import is_from_user, said
+
+_SESSIONS: Final = {"session_id", "created_at", "updated_at"}
+_MESSAGES: Final = {"id", "session_id", "message_data", "created_at"}
+_STRUCTURE: Final = {"id", "session_id", "message_id", "branch_id"}
+_USAGE: Final = {
+    "session_id", "branch_id", "user_turn_number", "requests", "input_tokens", "output_tokens", "total_tokens",
+}  # fmt: skip
+_TEXT_TYPES: Final = ("TEXT", "CHAR", "JSON", "CLOB")
+_MAIN: Final = "main"
+_ENCRYPTED: Final = "encrypted item"
+
+
+@dataclass(frozen=True, slots=True)
+class _Store:
+    """Tables that belong together. `has_branches`: the file says which messages stand in which branch."""
+
+    messages: str
+    sessions: str
+    has_branches: bool
+    has_usage: bool
+    # Stands before the ids of its sessions where a file has several such pairs: they may use one id twice.
+    prefix: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """An item in its place. `key` orders the rows: a message's own id, or that of its place in a branch."""
+
+    key: int
+    message_id: int
+    branch: str
+    item: Json
+    at: float
+
+
+@dataclass(slots=True)
+class _Turn:
+    """Rows that follow each other in one branch, from the user's item on: its items `start` to `end`."""
+
+    branch: str
+    number: int
+    asked: Json
+    start: int
+    end: int
+    key: int
+    at: float
+    # The state before it: the branch that it was written in, with so many turns.
+    base: str
+    base_number: int
+    back: str = ""
+
+
+@dataclass(slots=True)
+class _Branch:
+    """The items of a branch so far; `base` is the branch that the newest of them was written in."""
+
+    base: str
+    items: list[Json] = field(default_factory=list)
+    turns: int = 0
+    asked: Json = None
+
+    def add(self, item: Json, base: str) -> None:
+        self.items.append(item)
+        self.base = base
+        if _begins_turn(item):
+            self.asked = item
+            self.turns += is_from_user(item)
+
+
+class OpenAIAgentsReader:
+    """Reads the sessions of the OpenAI Agents SDK in an SQLite file.
+
+    A thread's id is the session's, with the table's name before it if the file has several tables of messages. What
+    stands in no branch of a file with branches is not read: nor does the framework read it.
+    """
+
+    name: ClassVar[str] = "OpenAI Agents sessions"
+
+    def recognises(self, tables: Mapping[str, Shape]) -> bool:
+        """Return whether there is a table of messages and one of sessions, whatever they are called."""
+        return any(map(_holds_messages, tables.values())) and any(map(_holds_sessions, tables.values()))
+
+    def count(self, rows: Rows) -> Mapping[str, int]:
+        """Return how many threads and items there are."""
+        stores = _stores(rows)
+        counted = [number for store in stores for (number,) in rows.execute(_counting(store))]
+        return {
+            "threads": sum(len(_positions(rows, store)) for store in stores),
+            "items": sum(map(whole_of, counted)),
+        }
+
+    def positions(self, rows: Rows) -> Iterator[tuple[str, str]]:
+        """Yield (thread id, position), the thread that changed last first."""
+        found = [
+            (changed, store.prefix + session_id, position)
+            for store in _stores(rows)
+            for session_id, (changed, position) in _positions(rows, store).items()
+        ]
+        for _, thread_id, position in sorted(found, reverse=True):
+            yield thread_id, position
+
+    def read(self, rows: Rows, thread_id: str, after: str = "") -> History:
+        """Return a session. A step is keyed by its last row, so that a turn that went on since `after` is not missed.
+
+        Steps are in the order in which they were written: a new turn of an older branch comes last, as a step back.
+        """
+        for store in _stores(rows):
+            if thread_id.startswith(store.prefix):
+                return _history(rows, store, thread_id, number_of_key(after))
+        return History(Thread(thread_id, thread_id, "idle", {"items": []}, 0.0, 0.0), ())
+
+
+# The tables
+
+
+def _holds_messages(shape: Shape) -> bool:
+    kind = shape.get("message_data", "")
+    return shape.keys() >= _MESSAGES and "INT" in shape["id"] and any(text in kind for text in _TEXT_TYPES)
+
+
+def _holds_sessions(shape: Shape) -> bool:
+    # Exactly these: other frameworks' tables of sessions have them too, among others.
+    return shape.keys() == _SESSIONS
+
+
+def _stores(rows: Rows) -> list[_Store]:
+    tables = shapes(rows)
+    messages = [name for name, shape in tables.items() if _holds_messages(shape)]
+    sessions = [name for name, shape in tables.items() if _holds_sessions(shape)]
+    has_structure = tables.get("message_structure", {}).keys() >= _STRUCTURE
+    structured = _referred(rows, "message_structure") if has_structure else []
+    return [
+        _Store(
+            messages=name,
+            sessions=next((other for other in _referred(rows, name) if other in sessions), sessions[0]),
+            has_branches=name in structured,
+            has_usage=name in structured and tables.get("turn_usage", {}).keys() >= _USAGE,
+            prefix=f"{name}/" if len(messages) > 1 else "",
+        )
+        for name in messages
+        if sessions
+    ]
+
+
+def _referred(rows: Rows, table: str) -> list[str]:
+    """Return the tables that a table's foreign keys name."""
+    return [text_of(name) for (name,) in rows.execute('SELECT "table" FROM pragma_foreign_key_list(?)', (table,))]
+
+
+def _counting(store: _Store) -> str:
+    return f"SELECT count(*) FROM {quoted(store.messages)}"  # noqa: S608  a quoted name
+
+
+def _positions(rows: Rows, store: _Store) -> dict[str, tuple[tuple[float, int], str]]:
+    """Return when each session last changed, as something to sort by, and its position."""
+    changed: dict[str, tuple[float, int]] = {}
+    marks: dict[str, list[str]] = {}
+    for session_id, updated_at in rows.execute(f"SELECT session_id, updated_at FROM {quoted(store.sessions)}"):  # noqa: S608
+        if isinstance(session_id, str):
+            changed[session_id] = (seconds(updated_at) or 0.0, 0)
+            marks[session_id] = [text_of(updated_at)]
+    for table in (store.messages, "message_structure")[: 1 + store.has_branches]:
+        for session_id, newest, number in rows.execute(
+            f"SELECT session_id, max(id), count(*) FROM {quoted(table)} GROUP BY session_id"  # noqa: S608
+        ):
+            if isinstance(session_id, str):
+                at, _ = changed.get(session_id, (0.0, 0))
+                changed[session_id] = (at, whole_of(newest))
+                marks.setdefault(session_id, []).append(f"{text_of(newest)}:{text_of(number)}")
+    return {session_id: (changed[session_id], " ".join(marks[session_id])) for session_id in marks}
+
+
+# A session
+
+
+def _history(rows: Rows, store: _Store, thread_id: str, since: int | None) -> History:
+    session_id = thread_id.removeprefix(store.prefix)
+    logged = list(_rows(rows, store, session_id))
+    branches: dict[str, _Branch] = {}
+    turns = list(_turns(logged, branches, since))
+    _mark_removal(turns, logged, since)
+    usage = _usage(rows, store, session_id) if store.has_usage else {}
+    state = _state(store, turns[-1].branch, branches[turns[-1].branch].items) if turns else _state(store, _MAIN, [])
+    return History(
+        _thread(rows, store, thread_id, logged, state),
+        (_step(store, turn, branches, usage) for turn in turns if since is None or turn.key > since),
+        (_event(row) for row in _once(logged) if since is None or row.key > since),
+    )
+
+
+def _rows(rows: Rows, store: _Store, session_id: str) -> Iterator[_Row]:
+    items: dict[Value, Json] = {}
+    at = 0.0
+    for key, message_id, branch, data, created_at in rows.execute(_reading(store), (session_id,)):
+        # Branches share their messages: each is read once.
+        if message_id not in items:
+            items[message_id] = _item(data)
+        at = seconds(created_at) or at
+        yield _Row(whole_of(key), whole_of(message_id), text_of(branch), items[message_id], at)
+
+
+def _reading(store: _Store) -> str:
+    messages = quoted(store.messages)
+    if store.has_branches:
+        return (
+            "SELECT s.id, m.id, s.branch_id, m.message_data, m.created_at"  # noqa: S608  a quoted name
+            f" FROM message_structure AS s JOIN {messages} AS m ON m.id = s.message_id"
+            " WHERE s.session_id = ? ORDER BY s.id"
+        )
+    return f"SELECT id, id, '', message_data, created_at FROM {messages} WHERE session_id = ? ORDER BY id"  # noqa: S608
+
+
+def _item(data: Value) -> Json:
+    item = json_of(data)
+    if isinstance(item, dict) and "__enc__" in item:
+        return opaque(_ENCRYPTED, data if isinstance(data, bytes) else raw(text_of(data)))
+    return item
+
+
+def _is_encrypted(item: Json) -> bool:
+    return object_of(item).get("$opaque") == _ENCRYPTED
+
+
+def _begins_turn(item: Json) -> bool:
+    # Who says an encrypted item is not known: each stands for itself.
+    return is_from_user(item) or _is_encrypted(item)
+
+
+def _turns(logged: Sequence[_Row], branches: dict[str, _Branch], since: int | None) -> Iterator[_Turn]:
+    """Yield the turns in the order in which they were written, and fill the branches.
+
+    A fork begins with rows that repeat another branch's messages: they are where it came from, and no turn.
+    """
+    writers: dict[int, str] = {}
+    turn: _Turn | None = None
+    for row in logged:
+        branch = branches.setdefault(row.branch, _Branch(base=logged[0].branch))
+        if row.message_id in writers:
+            branch.add(row.item, writers[row.message_id])
+            continue
+        writers[row.message_id] = row.branch
+        if turn is None or _is_new_turn(turn, row, since):
+            if turn:
+                yield turn
+            turn = _begun(row, branch, turn)
+        branch.add(row.item, row.branch)
+        turn.end, turn.key, turn.at, turn.number, turn.asked = (
+            len(branch.items), row.key, row.at, branch.turns, branch.asked,
+        )  # fmt: skip
+    if turn:
+        yield turn
+
+
+def _is_new_turn(turn: _Turn, row: _Row, since: int | None) -> bool:
+    is_beyond = since is not None and turn.key <= since < row.key
+    return is_beyond or turn.branch != row.branch or _begins_turn(row.item)
+
+
+def _begun(row: _Row, branch: _Branch, previous: _Turn | None) -> _Turn:
+    start = len(branch.items)
+    came_from = (previous.branch, previous.end) if previous else (branch.base, 0)
+    back = "" if came_from == (branch.base, start) else _place(branch.turns)
+    return _Turn(row.branch, 0, None, start, start, row.key, row.at, branch.base, branch.turns, back)
+
+
+def _mark_removal(turns: Sequence[_Turn], logged: Sequence[_Row], since: int | None) -> None:
+    """Say of the first turn after `since` that it is a step back, if what was read then is no longer there."""
+    if since is not None and all(row.key != since for row in logged):
+        for turn in turns:
+            if turn.key > since:
+                turn.back = turn.back or _place(turn.base_number)
+                return
+
+
+def _place(turns: int) -> str:
+    return f"back to turn {turns}" if turns else "back to the start"
+
+
+def _state(store: _Store, branch: str, items: list[Json]) -> Json:
+    return {"items": items, "branch": branch} if store.has_branches else {"items": items}
+
+
+def _step(
+    store: _Store, turn: _Turn, branches: Mapping[str, _Branch], usage: Mapping[tuple[str, int], dict[str, Json]]
+) -> Step:
+    items = branches[turn.branch].items
+    metadata: dict[str, Json] = {"items": turn.end - turn.start}
+    if turn.number:
+        metadata["turn"] = turn.number
+    if store.has_branches:
+        metadata["branch"] = turn.branch
+    return Step(
+        key=str(turn.key),
+        at=turn.at,
+        before=_state(store, turn.base, items[: turn.start]),
+        after=_state(store, turn.branch, items[: turn.end]),
+        reason=_reason(turn),
+        metadata=metadata | usage.get((turn.branch, turn.number), {}),
+        back=turn.back,
+    )
+
+
+def _reason(turn: _Turn) -> str:
+    if _is_encrypted(turn.asked):
+        return f"item {turn.end}: encrypted"
+    if not turn.number:
+        return "before turn 1"
+    return f"turn {turn.number}: {first_words(said(turn.asked).content)}"
+
+
+def _usage(rows: Rows, store: _Store, session_id: str) -> dict[tuple[str, int], dict[str, Json]]:
+    """Return the tokens that each turn of a branch took."""
+    return {
+        (text_of(branch), whole_of(turn)): {
+            "requests": whole_of(requests),
+            "input_tokens": whole_of(read),
+            "output_tokens": whole_of(written),
+            "total_tokens": whole_of(total),
+        }
+        for branch, turn, requests, read, written, total in rows.execute(
+            "SELECT branch_id, user_turn_number, requests, input_tokens, output_tokens, total_tokens"
+            " FROM turn_usage WHERE session_id = ?",
+            (session_id,),
+        )
+    }
+
+
+def _once(logged: Sequence[_Row]) -> Iterator[_Row]:
+    known: set[int] = set()
+    for row in logged:
+        if row.message_id not in known:
+            known.add(row.message_id)
+            yield row
+
+
+def _event(row: _Row) -> Event:
+    spoken = said(row.item)
+    branch: dict[str, Json] = {"branch": row.branch} if row.branch else {}
+    return Event(
+        str(row.message_id), row.at, spoken.actor, spoken.kind, spoken.content, metadata=spoken.metadata | branch
+    )
+
+
+def _thread(rows: Rows, store: _Store, thread_id: str, logged: Sequence[_Row], state: Json) -> Thread:
+    session_id = thread_id.removeprefix(store.prefix)
+    created_at = updated_at = None
+    for created, updated in rows.execute(
+        f"SELECT created_at, updated_at FROM {quoted(store.sessions)} WHERE session_id = ?",  # noqa: S608
+        (session_id,),
+    ):
+        created_at, updated_at = seconds(created), seconds(updated)
+    messages = list(_once(logged))
+    metadata: dict[str, Json] = {"session_id": session_id, "items": len(messages)}
+    if unreadable := sum(is_opaque(row.item) for row in messages):
+        metadata["unreadable_items"] = unreadable
+    if store.has_branches:
+        metadata["branches"] = list(dict.fromkeys(row.branch for row in logged))
+    first, last = (logged[0].at, logged[-1].at) if logged else (0.0, 0.0)
+    return Thread(
+        id=thread_id,
+        name=session_id,
+        status="idle",
+        state=state,
+        created_at=first if created_at is None else created_at,
+        updated_at=max(last, updated_at or 0.0),
+        metadata=metadata,
+    )
