@@ -9,8 +9,8 @@ from statestore.sources.contract import Rows, Value, opaque
 
 # Of a text, what fits into a line of a list.
 _WORDS_CHARS: Final = 60
-# Of the largest number of a row.
-_MOST_DIGITS: Final = 19
+# SQLite has no larger number for a row.
+_LAST_ROW: Final = 2**63 - 1
 # The times that Python's dates can show.
 _FIRST_SECOND: Final = datetime(1, 1, 2, tzinfo=UTC).timestamp()
 _LAST_SECOND: Final = datetime(9999, 12, 30, tzinfo=UTC).timestamp()
@@ -118,5 +118,5 @@ def quoted(name: str) -> str:
 
 def number_of_key(key: str) -> int | None:
     """Return the row's number that a key is made of, None if it is no number of a row."""
-    is_number = key.isascii() and key.isdecimal() and len(key) <= _MOST_DIGITS
-    return int(key) if is_number else None
+    is_number = key.isascii() and key.isdecimal() and len(key) <= len(str(_LAST_ROW))
+    return int(key) if is_number and int(key) <= _LAST_ROW else None

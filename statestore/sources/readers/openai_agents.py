@@ -184,7 +184,7 @@ def _positions(rows: Rows, store: _Store) -> dict[str, tuple[tuple[float, int], 
     for session_id, updated_at in rows.execute(f"SELECT session_id, updated_at FROM {quoted(store.sessions)}"):  # noqa: S608
         if isinstance(session_id, str):
             changed[session_id] = (seconds(updated_at) or 0.0, 0)
-            marks[session_id] = [text_of(updated_at)]
+            marks[session_id] = [text_of(updated_at) or "-"]
     for table in (store.messages, "message_structure")[: 1 + store.has_branches]:
         for session_id, newest, number in rows.execute(
             f"SELECT session_id, max(id), count(*) FROM {quoted(table)} GROUP BY session_id"  # noqa: S608
