@@ -220,7 +220,7 @@ def test_what_stands_before_the_first_turn_is_a_step():
 
 def test_tables_may_have_any_name_and_be_several():
     with empty() as rows:
-        for name in ("my sessions", 'odd"'):
+        for name in ("my/sessions", 'odd"'):
             sessions, messages = (f'"{(name + end).replace(chr(34), chr(34) * 2)}"' for end in ("", " log"))
             rows.execute(f"CREATE TABLE {sessions} (session_id VARCHAR PRIMARY KEY, created_at, updated_at)")
             rows.execute(
@@ -232,7 +232,7 @@ def test_tables_may_have_any_name_and_be_several():
                 f"INSERT INTO {messages} VALUES (1, 'one', ?, NULL)", (json.dumps({"role": "user", "content": name}),)
             )
 
-        assert sorted(dict(READER.positions(rows))) == ["my sessions log/one", 'odd" log/one']
+        assert sorted(dict(READER.positions(rows))) == ["my%2Fsessions log/one", 'odd" log/one']
         history = whole(READER.read(rows, 'odd" log/one'))
         assert [step.reason for step in history.steps] == ['turn 1: odd"']
         assert (history.thread.name, history.thread.created_at) == ("one", AT)

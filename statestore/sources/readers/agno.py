@@ -8,6 +8,7 @@ from statestore.jsondiff.parsing import Json
 from statestore.sources.contract import Event, History, Rows, Shape, Step, Thread
 from statestore.sources.readers.columns import (
     first_words,
+    id_of,
     is_opaque,
     json_of,
     list_of,
@@ -68,12 +69,12 @@ class AgnoReader:
                 " max(coalesce(updated_at, created_at)), max(run_index) FROM agno_runs GROUP BY session_id"
             )
         }
-        found = []
-        for session, updated in rows.execute("SELECT session_id, coalesce(updated_at, created_at) FROM agno_sessions"):
-            if isinstance(session, str):
+        changed = []
+        for found, updated in rows.execute("SELECT session_id, coalesce(updated_at, created_at) FROM agno_sessions"):
+            if (session := id_of(found)) is not None:
                 at, position = runs.get(session, (0.0, ""))
-                found.append((max(at, seconds(updated) or 0.0), session, f"{text_of(updated)} {position}"))
-        for _, session, position in sorted(found, reverse=True):
+                changed.append((max(at, seconds(updated) or 0.0), session, f"{text_of(updated)} {position}"))
+        for _, session, position in sorted(changed, reverse=True):
             yield session, position
 
     def read(self, rows: Rows, thread_id: str, after: str = "") -> History:

@@ -1,6 +1,7 @@
 """What the columns of another program's tables hold, taken as far as it can be: nothing here raises for bad data."""
 
 import math
+import re
 from datetime import UTC, datetime
 from typing import Final
 
@@ -9,6 +10,7 @@ from statestore.sources.contract import Rows, Value, opaque
 
 # Of a text, what fits into a line of a list.
 _WORDS_CHARS: Final = 60
+_SURROGATE: Final = re.compile("[\ud800-\udfff]")
 # SQLite has no larger number for a row.
 _LAST_ROW: Final = 2**63 - 1
 # The times that Python's dates can show.
@@ -54,6 +56,16 @@ def text_of(value: Value | Json) -> str:
     if isinstance(value, str):
         return value
     return str(value) if isinstance(value, int | float | Number) and not isinstance(value, bool) else ""
+
+
+def id_of(value: Value) -> str | None:
+    """Return an id verbatim; None for what is none, or is a text with broken characters: no query would find it."""
+    return value if isinstance(value, str) and not _SURROGATE.search(value) else None
+
+
+def part_of_id(name: str) -> str:
+    """Return a name so that a "/" after it cannot be taken for one of its own."""
+    return name.replace("%", "%25").replace("/", "%2F")
 
 
 def whole_of(value: Value) -> int:

@@ -12,6 +12,7 @@ from statestore.jsondiff.parsing import Json
 from statestore.sources.contract import Event, History, Rows, Shape, Step, Task, Thread, Value, opaque
 from statestore.sources.readers.columns import (
     first_words,
+    id_of,
     is_opaque,
     json_of,
     list_of,
@@ -62,10 +63,10 @@ class CrewAIFlowReader:
         waiting = (
             {flow for (flow,) in rows.execute("SELECT flow_uuid FROM pending_feedback")} if _waits(rows) else set()
         )
-        for flow, newest, number in rows.execute(
+        for found, newest, number in rows.execute(
             "SELECT flow_uuid, max(id), count(*) FROM flow_states GROUP BY flow_uuid ORDER BY max(id) DESC"
         ):
-            if isinstance(flow, str):
+            if (flow := id_of(found)) is not None:
                 yield flow, f"{text_of(newest)}:{text_of(number)}" + (" waiting" if flow in waiting else "")
 
     def read(self, rows: Rows, thread_id: str, after: str = "") -> History:

@@ -12,10 +12,12 @@ from statestore.jsondiff.parsing import Json
 from statestore.sources.contract import Event, History, Rows, Shape, Step, Thread, Value, opaque
 from statestore.sources.readers.columns import (
     first_words,
+    id_of,
     is_opaque,
     json_of,
     list_of,
     object_of,
+    part_of_id,
     raw,
     seconds,
     shapes,
@@ -99,8 +101,9 @@ class GoogleADKReader:
 # Ids and positions
 
 
-def _thread_id(*parts: str) -> str:
-    return "/".join(part.replace("%", "%25").replace("/", "%2F") for part in parts)
+def _thread_id(*names: Value) -> str | None:
+    known = [name for name in map(id_of, names) if name is not None]
+    return "/".join(map(part_of_id, known)) if len(known) == len(names) else None
 
 
 def _decoded(part: str) -> str:
@@ -116,19 +119,18 @@ def _session_positions(rows: Rows) -> Iterator[tuple[float, str, str]]:
         )
     }
     for app, user, session, updated in rows.execute("SELECT app_name, user_id, id, update_time FROM sessions"):
-        if isinstance(app, str) and isinstance(user, str) and isinstance(session, str):
-            position = f"{text_of(updated)} {events.get((app, user, session), '')}"
-            yield seconds(updated) or 0.0, _thread_id(app, user, session), position
+        if (thread_id := _thread_id(app, user, session)) is not None:
+            yield seconds(updated) or 0.0, thread_id, f"{text_of(updated)} {events.get((app, user, session), '')}"
 
 
 def _shared_positions(rows: Rows) -> Iterator[tuple[float, str, str]]:
     # One of the two services keeps their times in whole seconds: only the state itself says whether it changed.
     for app, updated, state in rows.execute("SELECT app_name, update_time, state FROM app_states"):
-        if isinstance(app, str):
-            yield seconds(updated) or 0.0, _thread_id(app), _hash(updated, state)
+        if (thread_id := _thread_id(app)) is not None:
+            yield seconds(updated) or 0.0, thread_id, _hash(updated, state)
     for app, user, updated, state in rows.execute("SELECT app_name, user_id, update_time, state FROM user_states"):
-        if isinstance(app, str) and isinstance(user, str):
-            yield seconds(updated) or 0.0, _thread_id(app, user), _hash(updated, state)
+        if (thread_id := _thread_id(app, user)) is not None:
+            yield seconds(updated) or 0.0, thread_id, _hash(updated, state)
 
 
 def _hash(updated: Value, state: Value) -> str:

@@ -61,6 +61,6 @@ def _words(part: Part) -> str:
         case Call(_, arguments):
             return as_text(arguments)
         case Media(kind, media_type):
-            return f"[{kind} {media_type}]"
+            return f"[{kind} {media_type}]" if media_type else f"[{kind}]"
         case _:
             return as_text(part.value)

@@ -12,10 +12,12 @@ from statestore.jsondiff.parsing import Json
 from statestore.sources.contract import Event, History, Rows, Shape, Step, Thread, Value, opaque
 from statestore.sources.readers.columns import (
     first_words,
+    id_of,
     is_opaque,
     json_of,
     number_of_key,
     object_of,
+    part_of_id,
     quoted,
     raw,
     seconds,
@@ -74,6 +76,10 @@ class _Turn:
     base: str
     base_number: int
     back: str = ""
+
+    def end_with(self, row: _Row, branch: "_Branch") -> None:
+        self.end, self.key, self.at = len(branch.items), row.key, row.at
+        self.number, self.asked = branch.turns, branch.asked
 
 
 @dataclass(slots=True)
@@ -161,7 +167,7 @@ def _stores(rows: Rows) -> list[_Store]:
             sessions=next((other for other in _referred(rows, name) if other in sessions), sessions[0]),
             has_branches=name in structured,
             has_usage=name in structured and tables.get("turn_usage", {}).keys() >= _USAGE,
-            prefix=f"{name}/" if len(messages) > 1 else "",
+            prefix=f"{part_of_id(name)}/" if len(messages) > 1 else "",
         )
         for name in messages
         if sessions
@@ -181,15 +187,15 @@ def _positions(rows: Rows, store: _Store) -> dict[str, tuple[tuple[float, int], 
     """Return when each session last changed, as something to sort by, and its position."""
     changed: dict[str, tuple[float, int]] = {}
     marks: dict[str, list[str]] = {}
-    for session_id, updated_at in rows.execute(f"SELECT session_id, updated_at FROM {quoted(store.sessions)}"):  # noqa: S608
-        if isinstance(session_id, str):
+    for found, updated_at in rows.execute(f"SELECT session_id, updated_at FROM {quoted(store.sessions)}"):  # noqa: S608
+        if (session_id := id_of(found)) is not None:
             changed[session_id] = (seconds(updated_at) or 0.0, 0)
             marks[session_id] = [text_of(updated_at) or "-"]
     for table in (store.messages, "message_structure")[: 1 + store.has_branches]:
-        for session_id, newest, number in rows.execute(
+        for found, newest, number in rows.execute(
             f"SELECT session_id, max(id), count(*) FROM {quoted(table)} GROUP BY session_id"  # noqa: S608
         ):
-            if isinstance(session_id, str):
+            if (session_id := id_of(found)) is not None:
                 at, _ = changed.get(session_id, (0.0, 0))
                 changed[session_id] = (at, whole_of(newest))
                 marks.setdefault(session_id, []).append(f"{text_of(newest)}:{text_of(number)}")
@@ -270,9 +276,7 @@ def _turns(logged: Sequence[_Row], branches: dict[str, _Branch], since: int | No
                 yield turn
             turn = _begun(row, branch, turn)
         branch.add(row.item, row.branch)
-        turn.end, turn.key, turn.at, turn.number, turn.asked = (
-            len(branch.items), row.key, row.at, branch.turns, branch.asked,
-        )  # fmt: skip
+        turn.end_with(row, branch)
     if turn:
         yield turn
 
