@@ -187,6 +187,21 @@ def test_reading_after_a_checkpoint_gives_exactly_the_later_ones():
         assert steps_after(READER, rows, CREW)
 
 
+def test_reading_after_a_checkpoint_gives_the_events_that_it_did_not_record():
+    with opened(CHECKPOINTS) as rows:
+        found = [[event.metadata["emission_sequence"] for event in READER.read(rows, CREW, key).events] for key in KEYS]
+
+    assert found == [list(range(11, 31)), list(range(21, 31)), []]
+
+
+def test_a_crew_whose_first_checkpoint_cannot_be_read_is_called_after_it():
+    with copied(CHECKPOINTS) as rows:
+        rows.execute("UPDATE checkpoints SET data = x'dcff' WHERE rowid = 1")
+
+        assert [thread_id for thread_id, _ in READER.positions(rows)] == [KEYS[0]]
+        assert [step.key for step in READER.read(rows, KEYS[0]).steps] == KEYS
+
+
 def test_a_branch_goes_back_to_the_checkpoint_that_it_was_made_from():
     with copied(CHECKPOINTS) as rows:
         position = dict(READER.positions(rows))

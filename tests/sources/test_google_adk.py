@@ -149,6 +149,14 @@ def test_events_that_a_rewind_took_back_are_marked():
     assert marked == [None] * 4 + [rewind.key] * 8 + [None] * 3
 
 
+def test_a_rewind_that_changes_no_value_is_a_step_too():
+    with copied(SQLITE) as rows:
+        _append(rows, "e", {"author": "user", "actions": {"rewind_before_invocation_id": "unknown"}})
+        *_, last = READER.read(rows, SECOND).steps
+
+    assert (last.key, last.reason, last.before == last.after) == ("e", "back to before unknown", True)
+
+
 @pytest.mark.parametrize("name", [SQLITE, DATABASE])
 @pytest.mark.parametrize("thread_id", [REWOUND, FIRST, SECOND])
 def test_reading_after_a_step_gives_exactly_the_later_ones(name, thread_id):

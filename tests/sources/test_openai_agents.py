@@ -176,6 +176,24 @@ def test_a_branch_that_goes_on_comes_after_what_was_read():
         assert step.before == {"items": _stored(rows, 17, 18, 19, 20), "branch": "alt"}
 
 
+def test_an_item_that_a_branch_adds_to_its_turn_is_not_of_the_branch_before_it():
+    with copied(BRANCHES) as rows:
+        _say(rows, "conv", "late", role="assistant")
+        rows.execute(
+            "INSERT INTO message_structure (session_id, message_id, branch_id, message_type, sequence_number)"
+            " VALUES ('conv', 25, 'alt', 'assistant', 29)"
+        )
+        *_, fourth, late = READER.read(rows, "conv").steps
+
+        assert (fourth.key, late.key, late.back, late.reason) == (
+            "28",
+            "29",
+            "back to turn 1",
+            "turn 1: first turn anew",
+        )
+        assert late.before == {"items": _stored(rows, 17, 18, 19, 20), "branch": "alt"}
+
+
 def test_a_row_that_is_no_json_is_opaque_in_its_place_and_counted():
     with copied(SMALL) as rows:
         rows.execute("UPDATE agent_messages SET message_data = '{' WHERE id = 15")
