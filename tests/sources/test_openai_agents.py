@@ -176,6 +176,17 @@ def test_a_branch_that_goes_on_comes_after_what_was_read():
         assert step.before == {"items": _stored(rows, 17, 18, 19, 20), "branch": "alt"}
 
 
+def test_items_in_no_branch_are_counted_and_not_read():
+    with copied(BRANCHES) as rows:
+        before = whole(READER.read(rows, "conv"))
+        _say(rows, "conv", "by a program that knows nothing of branches")
+        after = whole(READER.read(rows, "conv"))
+
+    assert (after.steps, after.events, after.thread.state) == (before.steps, before.events, before.thread.state)
+    assert "items_in_no_branch" not in before.thread.metadata
+    assert after.thread.metadata["items_in_no_branch"] == 1
+
+
 def test_an_item_that_a_branch_adds_to_its_turn_is_not_of_the_branch_before_it():
     with copied(BRANCHES) as rows:
         _say(rows, "conv", "late", role="assistant")

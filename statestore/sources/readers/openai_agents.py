@@ -385,6 +385,7 @@ def _thread(rows: Rows, store: _Store, thread_id: str, logged: Sequence[_Row], s
         metadata["unreadable_items"] = unreadable
     if store.has_branches:
         metadata["branches"] = list(dict.fromkeys(row.branch for row in logged))
+        metadata |= _left_out(rows, store, session_id)
     first, last = (logged[0].at, logged[-1].at) if logged else (0.0, 0.0)
     return Thread(
         id=thread_id,
@@ -395,3 +396,13 @@ def _thread(rows: Rows, store: _Store, thread_id: str, logged: Sequence[_Row], s
         updated_at=max(last, updated_at or 0.0),
         metadata=metadata,
     )
+
+
+def _left_out(rows: Rows, store: _Store, session_id: str) -> dict[str, Json]:
+    """Return how many items stand in no branch, if any: left there by a program that knows nothing of branches."""
+    sql = (
+        f"SELECT count(*) FROM {quoted(store.messages)} WHERE session_id = ?"  # noqa: S608  a quoted name
+        " AND id NOT IN (SELECT message_id FROM message_structure WHERE session_id = ?)"
+    )
+    number = sum(whole_of(found) for (found,) in rows.execute(sql, (session_id, session_id)))
+    return {"items_in_no_branch": number} if number else {}
