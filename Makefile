@@ -1,7 +1,7 @@
 # `make help` lists the verbs. Each works from a bare clone; what is missing on the machine is said in words.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help run test quick check format lock venv bench faults clean screenshots lighthouse
+.PHONY: help run test test-frameworks quick check format lock venv bench faults clean screenshots lighthouse
 
 HOST ?= 127.0.0.1
 PORT ?= 8000
@@ -9,10 +9,11 @@ BIN := .venv/bin
 PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && { echo $$p; break; }; done)
 
 help: ## list the verbs
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
 
-run: .venv/.run ## the dashboard on http://127.0.0.1:8000 (HOST=, PORT=), with demo data where it makes its own store
-	@exec $(BIN)/python manage.py serve --demo --host $(HOST) --port $(PORT)
+run: .venv/.run ## the dashboard on http://127.0.0.1:8000 (HOST=, PORT=) with demo data, or with a framework's file (OPEN=)
+	@if [ -n "$(OPEN)" ]; then exec $(BIN)/python manage.py open $(OPEN) --host $(HOST) --port $(PORT); \
+	else exec $(BIN)/python manage.py serve --demo --host $(HOST) --port $(PORT); fi
 
 test: .venv/.dev ## the whole suite, on SQLite, in the browser and on PostgreSQL
 	@PATH="$(CURDIR)/$(BIN):$$PATH" tests/run $(ARGS)
@@ -22,6 +23,14 @@ quick: .venv/.dev ## the suite without browser, faults, PostgreSQL and stores th
 
 faults: .venv/.dev ## the fault and fuzz tests, at random and for longer than CI has time
 	@FAULTS=long $(BIN)/pytest -m "faults or alone or thorough" $(ARGS)
+
+test-frameworks: .venv/.dev .venv-frameworks/.installed ## prove mirrors and restores with the real packages of other frameworks
+	@FRAMEWORKS_PYTHON="$(CURDIR)/.venv-frameworks/bin/python" $(BIN)/pytest -m frameworks tests/frameworks $(ARGS)
+
+.venv-frameworks/.installed: requirements/frameworks.in
+	@$(PYTHON) -m venv .venv-frameworks
+	@.venv-frameworks/bin/pip install -q -r requirements/frameworks.in
+	@touch $@
 
 check: .venv/.dev ## formats, lint, types, imports, migrations, deployment settings
 	$(BIN)/ruff format --check .

@@ -18,6 +18,7 @@ from statestore.models.rows import GONE_ETAG, is_uuid, new_id, now, row_hash, sa
 from statestore.models.saved_searches import SavedSearch
 from statestore.models.sessions import Session, SessionStatus
 from statestore.models.snapshots import Snapshot, SnapshotExpiry
+from statestore.models.sources import MIRROR_MARK, Source, SourceThread, mirrored_thread
 from statestore.models.tasks import Task, TaskComplexity, TaskDependency, TaskPriority, TaskStatus
 from statestore.models.tokens import ApiToken
 from statestore.models.transitions import Transition, status_change
@@ -25,6 +26,7 @@ from statestore.models.user_access import UserAccess
 
 __all__ = [
     "GONE_ETAG",
+    "MIRROR_MARK",
     "ActorType",
     "Adoption",
     "AgentState",
@@ -56,6 +58,8 @@ __all__ = [
     "SessionStatus",
     "Snapshot",
     "SnapshotExpiry",
+    "Source",
+    "SourceThread",
     "Task",
     "TaskComplexity",
     "TaskDependency",
@@ -65,6 +69,7 @@ __all__ = [
     "Transition",
     "UserAccess",
     "is_uuid",
+    "mirrored_thread",
     "new_id",
     "now",
     "row_hash",

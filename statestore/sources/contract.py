@@ -39,8 +39,6 @@ class Step:
     reason: str
     metadata: Mapping[str, Json] = field(default_factory=dict)
     back: str = ""
-    # What makes the moment one to come back to, for example "interrupted"; empty for an ordinary step.
-    mark: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +84,8 @@ class History:
     steps: Iterable[Step]
     events: Iterable[Event] = ()
     tasks: Iterable[Task] = ()
+    # The steps that are worth coming back to, by key, and why: {"3": "interrupted"}. Known steps may be among them.
+    marks: Mapping[str, str] = field(default_factory=dict)
 
 
 class Reader(Protocol):

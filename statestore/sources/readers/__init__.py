@@ -1,1 +1,23 @@
-"""Readers: one module for each framework's store, found by entry points. Plain Python; none imports its framework."""
+"""Readers: one module for each framework's store. Plain Python; none imports its framework.
+
+A package of others brings one by an entry point of the group `descartes_statestore.readers`, whose object is called
+without arguments and gives a Reader.
+"""
+
+from functools import cache
+from importlib.metadata import entry_points
+from typing import Final
+
+from statestore.sources.contract import Reader
+from statestore.sources.readers.langgraph import LangGraphReader
+from statestore.sources.readers.langgraph_memories import LangGraphMemoriesReader
+
+GROUP: Final = "descartes_statestore.readers"
+
+
+@cache
+def known_readers() -> dict[str, Reader]:
+    """Return all readers by their keys, which are stored with what they read and never change."""
+    ours: dict[str, Reader] = {"langgraph": LangGraphReader(), "langgraph-memories": LangGraphMemoriesReader()}
+    others = {point.name: point.load()() for point in entry_points(group=GROUP)}
+    return {**others, **ours}

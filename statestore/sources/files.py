@@ -1,0 +1,152 @@
+"""Files of other frameworks, opened so that they stay as they are, byte for byte, with nothing left beside them."""
+
+import json
+import os
+import shutil
+import sqlite3
+import stat
+import tempfile
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Final
+from urllib.parse import quote
+
+from statestore.errors import ValidationError
+from statestore.sources.contract import Reader, Shape, Value
+from statestore.sources.readers import known_readers
+
+_MAGIC: Final = b"SQLite format 3\0"
+_HEADER_BYTES: Final = 100
+_IN_WAL: Final = b"\x02\x02"
+_STATEMENT_SECONDS: Final = 60.0
+_STEPS_BETWEEN_LOOKS: Final = 10_000
+_BUSY_SECONDS: Final = 2
+# A file that was written so recently may have been written again within the same tick of the file system's clock.
+_TICK_NANOSECONDS: Final = 2_000_000_000
+_NAMED_TABLES: Final = 8
+
+
+class SourceFile:
+    """An SQLite file that is being read: `execute` gives rows, `tables` the tables' columns."""
+
+    def __init__(self, connection: sqlite3.Connection, *, is_in_wal: bool) -> None:
+        self._connection = connection
+        self._is_in_wal = is_in_wal
+        self._deadline = 0.0
+        connection.set_progress_handler(lambda: time.monotonic() > self._deadline, _STEPS_BETWEEN_LOOKS)
+
+    def execute(self, sql: str, values: Iterable[Value] = (), /) -> Iterator[tuple[Value, ...]]:
+        """Return the rows of a SELECT.
+
+        In a file without a write-ahead log its framework waits for a reader to end, so all rows are read at once.
+        """
+        self._deadline = time.monotonic() + _STATEMENT_SECONDS
+        rows: Iterator[tuple[Value, ...]] = self._connection.execute(sql, list(values))
+        return rows if self._is_in_wal else iter(list(rows))
+
+    def tables(self) -> dict[str, Shape]:
+        """Return the columns of each table and their types; a view or a virtual table is none."""
+        names = self.execute(
+            "SELECT name FROM sqlite_master WHERE type = 'table'"
+            " AND sql LIKE 'CREATE TABLE%' AND name NOT LIKE 'sqlite%'"
+        )
+        return {str(name): self._shape(str(name)) for (name,) in list(names)}
+
+    def _shape(self, table: str) -> Shape:
+        rows = self.execute("SELECT name, type FROM pragma_table_info(?)", [table])
+        return {str(name): str(kind).upper() for name, kind in rows}
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[SourceFile]:
+    """Open an SQLite file for reading. Raises ValidationError, in words, for anything else and for what fails."""
+    try:
+        is_in_wal = _is_in_wal(path)
+        with _stable(path, is_in_wal=is_in_wal) as (place, options), closing(_connected(place, options)) as connection:
+            yield SourceFile(connection, is_in_wal=is_in_wal)
+    except sqlite3.Error as error:
+        raise ValidationError(f"{path.name} cannot be read: {error}. It was not changed.") from error
+    except OSError as error:
+        raise ValidationError(f"{path} cannot be read: {error.strerror}.") from error
+
+
+def stamp(path: Path) -> str:
+    """Return what tells whether a file has changed: its identity, size and time, and those of its log; "" if unsure."""
+    parts: list[int] = []
+    newest = 0
+    for name in (path, _beside(path, "-wal")):
+        try:
+            found = name.stat()
+        except FileNotFoundError:
+            parts.append(0)
+            continue
+        parts += [found.st_ino, found.st_size, found.st_mtime_ns]
+        newest = max(newest, found.st_mtime_ns)
+    return "" if time.time_ns() - newest < _TICK_NANOSECONDS else json.dumps(parts)
+
+
+def readers_of(source: SourceFile, path: Path) -> Mapping[str, Reader]:
+    """Return the readers that know the tables of a file, by their keys. Raises ValidationError if none does."""
+    tables = source.tables()
+    found = {key: reader for key, reader in known_readers().items() if reader.recognises(tables)}
+    if not found:
+        raise ValidationError(f"{path.name} {_what_it_is(tables)} It was not changed.")
+    return found
+
+
+def _what_it_is(tables: Mapping[str, Shape]) -> str:
+    if not tables:
+        return "holds no tables."
+    if {"agent_states", "state_transitions"} <= set(tables):
+        return "is an orchestrator's own store. `manage.py adopt FILE` lets the dashboard work in it."
+    names = ", ".join(sorted(tables)[:_NAMED_TABLES])
+    known = ", ".join(sorted(reader.name for reader in known_readers().values()))
+    return f"is of no format that is known here. Its tables: {names}. Known are: {known}."
+
+
+def _is_in_wal(path: Path) -> bool:
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise ValidationError(f"{path.name} is not a regular file.")
+        header = os.read(descriptor, _HEADER_BYTES)
+    finally:
+        os.close(descriptor)
+    if not header.startswith(_MAGIC):
+        raise ValidationError(f"{path.name} is not an SQLite database. It was not changed.")
+    return header[18:20] == _IN_WAL
+
+
+@contextmanager
+def _stable(path: Path, *, is_in_wal: bool) -> Iterator[tuple[Path, str]]:
+    """Yield what to open, and how, so that SQLite makes and removes no file beside the source."""
+    log, shared = _beside(path, "-wal"), _beside(path, "-shm")
+    if not is_in_wal:
+        yield path, "mode=ro"
+    elif not log.exists():
+        # No program has it open.
+        yield path, "mode=ro&immutable=1"
+    elif shared.exists():
+        yield path, "mode=ro"
+    else:
+        # A log without its index was left by a crash, or copied along. Opening it would make the index.
+        with tempfile.TemporaryDirectory(prefix="source-") as folder:
+            for name in (path, log):
+                shutil.copyfile(name, Path(folder) / name.name)
+            yield Path(folder) / path.name, "mode=ro"
+
+
+def _connected(path: Path, options: str) -> sqlite3.Connection:
+    connection = sqlite3.connect(
+        f"file:{quote(os.fsencode(path))}?{options}", uri=True, timeout=_BUSY_SECONDS, isolation_level=None
+    )
+    connection.text_factory = lambda raw: raw.decode("utf-8", "surrogateescape")
+    for pragma in ("query_only = ON", "trusted_schema = OFF", "cell_size_check = ON", "mmap_size = 0"):
+        connection.execute(f"PRAGMA {pragma}")
+    return connection
+
+
+def _beside(path: Path, suffix: str) -> Path:
+    return path.with_name(path.name + suffix)

@@ -1,0 +1,359 @@
+"""LangGraph's checkpoints in SQLite: each checkpoint holds a thread's whole state, and names the one that it came from.
+
+Order is that of checkpoint ids, which are UUIDs of version 6 that begin with their time.
+"""
+
+import json
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import ClassVar, Final, NamedTuple
+
+from statestore.jsondiff.parsing import Json
+from statestore.sources.contract import Event, History, Rows, Shape, Step, Thread, Value, opaque
+from statestore.sources.readers import msgpack_values
+
+_COLUMNS: Final = {
+    "checkpoints": {
+        "thread_id", "checkpoint_ns", "checkpoint_id", "parent_checkpoint_id", "type", "checkpoint", "metadata"
+    },
+    "writes": {"thread_id", "checkpoint_ns", "checkpoint_id", "task_id", "idx", "channel", "type", "value"},
+}  # fmt: skip
+# Between the id of a thread and the namespace of a graph that lasts within it.
+_WITHIN: Final = " ▸ "
+_NOTED: Final = {"__interrupt__": "interrupted", "__resume__": "resumed", "__error__": "failed"}
+_KEPT_CHECKPOINTS: Final = 256
+_LONGEST_DELTA: Final = 1_000
+_ACTORS: Final = {"human": "User", "user": "User", "ai": "Agent", "assistant": "Agent", "tool": "Tool"}
+_MADE_BY_LANGGRAPH: Final = {"parents", "step", "source", "writes", "counters_since_delta_snapshot"}
+# From the first day of the Gregorian calendar, from which such UUIDs count, to that of Unix, in units of 100 ns.
+GREGORIAN: Final = 0x01B21DD213814000
+_UUID_DIGITS: Final = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """A checkpoint that was read: its state for people, and what the graph notes beside it."""
+
+    id: str
+    parent: str
+    at: float
+    state: Json
+    step: str
+    source: str
+    metadata: Mapping[str, Json]
+    seen: Mapping[str, Json]
+    next_nodes: tuple[str, ...]
+    deltas: frozenset[str]
+    # Of the form of the checkpoint; 0 if that cannot be read.
+    version: int
+
+
+class _Write(NamedTuple):
+    checkpoint: str
+    task: str
+    idx: int
+    channel: str
+    value: Json
+
+
+class LangGraphReader:
+    """Reads the tables of SqliteSaver: a thread for each root graph, and for each graph that lasts within one."""
+
+    name: ClassVar[str] = "LangGraph checkpoints"
+
+    def recognises(self, tables: Mapping[str, Shape]) -> bool:
+        """Return whether both tables have LangGraph's columns."""
+        return all(columns <= set(tables.get(table, ())) for table, columns in _COLUMNS.items())
+
+    def count(self, rows: Rows) -> Mapping[str, int]:
+        """Return the numbers of threads and of checkpoints."""
+        sql = "SELECT count(DISTINCT thread_id), count(*) FROM checkpoints"
+        threads, checkpoints = next(rows.execute(sql))
+        return {"threads": _number(threads), "checkpoints": _number(checkpoints)}
+
+    def positions(self, rows: Rows) -> Iterator[tuple[str, str]]:
+        """Yield (thread, newest checkpoint with the number of checkpoints and writes), the newest thread first."""
+        writes = {
+            (thread, space): _number(newest)
+            for thread, space, newest in rows.execute(
+                "SELECT thread_id, checkpoint_ns, max(rowid) FROM writes GROUP BY thread_id, checkpoint_ns"
+            )
+        }
+        for thread, space, newest, number in rows.execute(
+            "SELECT thread_id, checkpoint_ns, max(checkpoint_id), count(*) FROM checkpoints"
+            " GROUP BY thread_id, checkpoint_ns ORDER BY max(checkpoint_id) DESC"
+        ):
+            # A namespace with a task's id is that of a graph that ran as a part of a step.
+            if ":" not in _text(space):
+                yield (
+                    _name(_text(thread), _text(space)),
+                    f"{_text(newest)} {_number(number)} {writes.get((thread, space), 0)}",
+                )
+
+    def read(self, rows: Rows, thread_id: str, after: str = "") -> History:
+        """Return a thread with its checkpoints after one, by id; the branch that each began is a step back."""
+        graph = Graph(rows, *place_of(rows, thread_id))
+        newest = graph.newest()
+        noted = [write for write in graph.writes(_NOTED) if write.checkpoint >= after]
+        latest = {write.channel for write in noted if write.checkpoint == newest.id}
+        status = "paused" if "__interrupt__" in latest else "failed" if "__error__" in latest else "idle"
+        if status == "idle" and newest.next_nodes:
+            status = "running"
+        thread = Thread(
+            thread_id, thread_id, status, newest.state, graph.began_at(), newest.at,
+            {"thread_id": graph.thread, **({"checkpoint_ns": graph.space} if graph.space else {}), **newest.metadata},
+        )  # fmt: skip
+        marks = {write.checkpoint: _NOTED[write.channel] for write in noted if write.channel != "__resume__"}
+        return History(thread, graph.steps(after), graph.events(after, noted), marks=marks)
+
+
+class Graph:
+    """One line of checkpoints: those of a thread within one namespace."""
+
+    def __init__(self, rows: Rows, thread: str, space: str) -> None:
+        self.rows, self.thread, self.space = rows, thread, space
+        self._read: OrderedDict[str, Checkpoint] = OrderedDict()
+
+    def newest(self) -> Checkpoint:
+        """Return the checkpoint from which the thread goes on."""
+        return next(self._checkpoints("ORDER BY checkpoint_id DESC LIMIT 1"))
+
+    def began_at(self) -> float:
+        """Return when the first checkpoint was made."""
+        return next(self._checkpoints("ORDER BY checkpoint_id LIMIT 1")).at
+
+    def steps(self, after: str) -> Iterator[Step]:
+        """Yield a step for each checkpoint after one."""
+        for previous, checkpoint in self._pairs(after):
+            parent = self.find(checkpoint.parent) or previous
+            nodes = ", ".join(_nodes_between(parent, checkpoint))
+            is_back = previous is not None and parent is not None and parent.id != previous.id
+            yield Step(
+                checkpoint.id, checkpoint.at, parent.state if parent else {}, checkpoint.state,
+                f"step {checkpoint.step} {checkpoint.source}" + (f": {nodes}" if nodes else ""),
+                {
+                    **checkpoint.metadata, "checkpoint_id": checkpoint.id, "step": checkpoint.step,
+                    "parent_checkpoint_id": checkpoint.parent or None, "source": checkpoint.source,
+                },
+                back=f"step {parent.step}" if is_back and parent else "",
+            )  # fmt: skip
+
+    def events(self, after: str, noted: Iterable[_Write]) -> Iterator[Event]:
+        """Yield the messages that came with checkpoints after one, and what was noted of the runs."""
+        for previous, checkpoint in self._pairs(after):
+            parent = self.find(checkpoint.parent) or previous
+            known = {key for key, _ in _messages(parent.state)} if parent else set()
+            for key, message in _messages(checkpoint.state):
+                if key not in known:
+                    yield _event(key, message, checkpoint)
+        for write in noted:
+            found = self.find(write.checkpoint)
+            yield Event(
+                f"{write.checkpoint}:{write.task}:{write.idx}", found.at if found else _time_of(write.checkpoint),
+                "System", _NOTED[write.channel], json.dumps(write.value, ensure_ascii=False),
+                {"checkpoint_id": write.checkpoint, "task_id": write.task},
+            )  # fmt: skip
+
+    def writes(self, channels: Iterable[str], checkpoint: str = "") -> Iterator[_Write]:
+        """Yield what tasks wrote to some channels, of one checkpoint or of all, in their order."""
+        names = list(channels)
+        of_one = " AND checkpoint_id = ?" if checkpoint else ""
+        for checkpoint_id, task, idx, channel, kind, value in self.rows.execute(
+            "SELECT checkpoint_id, task_id, idx, channel, type, value FROM writes WHERE thread_id = ?"  # noqa: S608
+            f" AND checkpoint_ns = ? AND channel IN ({', '.join('?' * len(names))}){of_one}"
+            " ORDER BY checkpoint_id, task_id, idx",
+            [self.thread, self.space, *names, *([checkpoint] if checkpoint else [])],
+        ):
+            yield _Write(
+                _text(checkpoint_id), _text(task), _number(idx), _text(channel), _value(_text(kind), _bytes(value))
+            )
+
+    def _pairs(self, after: str) -> Iterator[tuple[Checkpoint | None, Checkpoint]]:
+        """Yield each checkpoint after one, with the one before it in order."""
+        previous = self.find(after)
+        for checkpoint in self._checkpoints("AND checkpoint_id > ? ORDER BY checkpoint_id", [after]):
+            yield previous, checkpoint
+            previous = checkpoint
+
+    def find(self, checkpoint_id: str) -> Checkpoint | None:
+        """Return a checkpoint by its id."""
+        if not checkpoint_id:
+            return None
+        known = self._read.get(checkpoint_id)
+        return known or next(self._checkpoints("AND checkpoint_id = ?", [checkpoint_id]), None)
+
+    def _checkpoints(self, clause: str, values: Iterable[Value] = ()) -> Iterator[Checkpoint]:
+        for row in self.rows.execute(
+            "SELECT checkpoint_id, parent_checkpoint_id, type, checkpoint, metadata FROM checkpoints"  # noqa: S608
+            f" WHERE thread_id = ? AND checkpoint_ns = ? {clause}",
+            [self.thread, self.space, *values],
+        ):
+            checkpoint_id, parent, kind, data, metadata = row
+            checkpoint = self._completed(
+                _checkpoint(_text(checkpoint_id), _text(parent), _text(kind), _bytes(data), _object(_bytes(metadata)))
+            )
+            self._read[checkpoint.id] = checkpoint
+            if len(self._read) > _KEPT_CHECKPOINTS:
+                self._read.popitem(last=False)
+            yield checkpoint
+
+    def _completed(self, checkpoint: Checkpoint) -> Checkpoint:
+        """Return a checkpoint with the channels of which it holds only changes: since when, and what was written."""
+        missing = checkpoint.deltas - set(checkpoint.state if isinstance(checkpoint.state, dict) else ())
+        if not missing or not isinstance(checkpoint.state, dict):
+            return checkpoint
+        parent = self.find(checkpoint.parent)
+        before = parent.state if parent and isinstance(parent.state, dict) else {}
+        state = dict(checkpoint.state)
+        for channel in sorted(missing):
+            written: list[Json] = [write.value for write in self.writes([channel], checkpoint.parent)]
+            match before.get(channel):
+                case {"$delta": {"since": since, "writes": list(earlier)}}:
+                    written = [*earlier, *written][-_LONGEST_DELTA:]
+                case since:
+                    pass
+            state[channel] = {"$delta": {"since": since, "writes": written}}
+        return replace(checkpoint, state=state)
+
+
+def _checkpoint(checkpoint_id: str, parent: str, kind: str, data: bytes, noted: Mapping[str, Json]) -> Checkpoint:
+    found = _value(kind, data)
+    values = found.get("channel_values") if isinstance(found, dict) else None
+    held = found if isinstance(found, dict) and isinstance(values, dict) else {}
+    channels = values if isinstance(values, dict) else {}
+    seen, delta = held.get("versions_seen"), noted.get("counters_since_delta_snapshot")
+    version = held.get("v")
+    ahead = [name for name in channels if name == "__start__" or name.startswith("branch:to:")]
+    return Checkpoint(
+        id=checkpoint_id,
+        parent=parent,
+        at=_instant(held.get("ts")) or _time_of(checkpoint_id),
+        state={name: value for name, value in channels.items() if not _is_internal(name)} if held else found,
+        step=str(noted.get("step", "?")),
+        source=str(noted.get("source", "unknown")),
+        metadata={name: value for name, value in noted.items() if name not in _MADE_BY_LANGGRAPH},
+        seen=seen if isinstance(seen, dict) else {},
+        next_nodes=tuple(name.removeprefix("branch:to:") for name in ahead),
+        deltas=frozenset(delta) & frozenset(_keys(held.get("channel_versions")))
+        if isinstance(delta, dict)
+        else frozenset(),
+        version=version if isinstance(version, int) else 0,
+    )
+
+
+def _keys(value: Json) -> Iterable[str]:
+    return value if isinstance(value, dict) else ()
+
+
+def _is_internal(channel: str) -> bool:
+    return channel.startswith(("__", "branch:to:"))
+
+
+def _nodes_between(parent: Checkpoint | None, checkpoint: Checkpoint) -> list[str]:
+    """Return the nodes that ran: those that have seen other versions of their channels than before."""
+    before = parent.seen if parent else {}
+    return [name for name, seen in checkpoint.seen.items() if not name.startswith("__") and seen != before.get(name)]
+
+
+# Messages
+
+
+def _messages(state: Json) -> Iterator[tuple[str, dict[str, Json]]]:
+    """Yield (key, message) of the lists of messages in a state."""
+    for channel, values in state.items() if isinstance(state, dict) else ():
+        for number, value in enumerate(values) if isinstance(values, list) else ():
+            if isinstance(value, dict) and "content" in value and _role(value):
+                yield _text_of(value.get("id")) or f"{channel}[{number}]", value
+
+
+def _role(message: Mapping[str, Json]) -> str:
+    role = message.get("type") or message.get("role")
+    return role if isinstance(role, str) and role in {*_ACTORS, "system", "function", "developer"} else ""
+
+
+def _event(key: str, message: Mapping[str, Json], checkpoint: Checkpoint) -> Event:
+    content, calls = message.get("content"), message.get("tool_calls")
+    text = content if isinstance(content, str) else json.dumps(content, ensure_ascii=False)
+    if calls and not text:
+        text = json.dumps(calls, ensure_ascii=False)
+    return Event(
+        key, checkpoint.at, _ACTORS.get(_role(message), "System"), "tool_call" if calls else "message", text,
+        {"checkpoint_id": checkpoint.id, "role": _role(message)},
+    )  # fmt: skip
+
+
+def _text_of(value: Json) -> str:
+    return value if isinstance(value, str) else ""
+
+
+# Values
+
+
+def _value(kind: str, data: bytes) -> Json:
+    """Return a stored value as JSON; what must not or cannot be read as its kind, size and hash."""
+    if kind in {"null", "empty"} or (not kind and not data):
+        return None
+    with suppress(msgpack_values.Damaged, ValueError, RecursionError):
+        if kind == "msgpack":
+            return msgpack_values.unpack(data)
+        if kind == "json":
+            parsed: Json = json.loads(data)
+            return parsed
+        if kind in {"bytes", "bytearray"}:
+            return opaque(kind, data)
+        return opaque(kind or "unknown", data)
+    return opaque(f"damaged {kind}", data)
+
+
+def _object(data: bytes) -> dict[str, Json]:
+    with suppress(ValueError, RecursionError):
+        value = json.loads(data)
+        return value if isinstance(value, dict) else {}
+    return {}
+
+
+def _instant(value: Json) -> float:
+    with suppress(ValueError, TypeError, OverflowError):
+        return datetime.fromisoformat(value).timestamp() if isinstance(value, str) else 0.0
+    return 0.0
+
+
+def _time_of(checkpoint_id: str) -> float:
+    ticks = ticks_of(checkpoint_id)
+    return (ticks - GREGORIAN) / 10_000_000 if ticks else 0.0
+
+
+def ticks_of(checkpoint_id: str) -> int:
+    """Return the time with which a UUID of version 6 begins, in 100 ns since the year 1582; 0 for another id."""
+    digits = checkpoint_id.replace("-", "")
+    with suppress(ValueError):
+        return int(digits[:12] + digits[13:16], 16) if len(digits) == _UUID_DIGITS and digits[12] == "6" else 0
+    return 0
+
+
+def place_of(rows: Rows, thread_id: str) -> tuple[str, str]:
+    """Return (thread, namespace) of the id of a thread."""
+    is_root = next(rows.execute("SELECT 1 FROM checkpoints WHERE thread_id = ? LIMIT 1", [thread_id]), None)
+    thread, mark, space = thread_id.rpartition(_WITHIN)
+    return (thread, space) if mark and not is_root else (thread_id, "")
+
+
+def _name(thread: str, space: str) -> str:
+    return f"{thread}{_WITHIN}{space}" if space else thread
+
+
+def _text(value: Value) -> str:
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "surrogateescape")
+    return "" if value is None else str(value)
+
+
+def _bytes(value: Value) -> bytes:
+    return value if isinstance(value, bytes) else _text(value).encode("utf-8", "surrogateescape")
+
+
+def _number(value: Value) -> int:
+    return value if isinstance(value, int) else 0
