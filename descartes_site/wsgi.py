@@ -14,7 +14,9 @@ with start.refusals_in_words():
 from statestore import search
 from statestore.db import postgresql
 from statestore.operations import housekeeping
+from statestore.sources import following
 
 postgresql.bound_statements()
 search.watch_indexer()
 housekeeping.watch()
+following.watch()

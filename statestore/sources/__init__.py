@@ -1,1 +1,14 @@
-"""Sources: the stores of other agent frameworks, read without changing them and mirrored into a store of our own."""
+"""Sources: the stores of other agent frameworks, read without changing them and mirrored into a store of our own.
+
+contract    what a reader gives
+readers     one module for each framework's store
+files       SQLite files, opened so that they stay as they are
+mirror      what a reader gives, as rows of ours
+following   new sources, and keeping mirrors up to date while a server runs
+standing    what was opened, and how far it was read
+writers     one module for each framework's store into which a thread is put back
+"""
+
+from statestore.sources.standing import Standing, number_of, standing
+
+__all__ = ["Standing", "number_of", "standing"]

@@ -1,0 +1,110 @@
+"""Keeping mirrors up to date: a process beside the server reads what frameworks write, as long as there are sources."""
+
+import fcntl
+import logging
+import re
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from django.conf import settings
+
+from statestore import children
+from statestore.db import transactions
+from statestore.db.errors import translated_errors
+from statestore.errors import Conflict, StateStoreError
+from statestore.models.sources import Source
+from statestore.sources import files, mirror
+
+PAUSE_SECONDS: Final = 1.0
+_NAME_CHARACTERS: Final = 60
+log = logging.getLogger(__name__)
+
+
+def add_source(path: Path, *, name: str = "", using: str) -> Source:
+    """Return the source of a file, made if there is none. Raises ValidationError if it is of no known format.
+
+    A mirror is only made in a store of our own: an orchestrator's file holds what its orchestrator wrote.
+    """
+    if not settings.STORE_IS_EMBEDDED:
+        raise Conflict(
+            "STORE_URL names a store of its own, into which nothing is mirrored. Run this without STORE_URL."
+        )
+    path = path.expanduser().absolute()
+    path = path.parent.resolve() / path.name
+    with files.opened(path) as rows:
+        readers = files.readers_of(rows, path)
+    known = Source.objects.using(using).filter(path=str(path)).first()
+    if known is not None:
+        return known
+    with transactions.writing(using):
+        source = Source(name=_free_name(name or path.stem, using), path=str(path))
+        source.formats = ", ".join(reader.name for reader in readers.values())
+        source.save(using=using, force_insert=True)
+    _lock_path().parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _lock_path().touch()
+    return source
+
+
+def _free_name(wanted: str, using: str) -> str:
+    """Return a name for a namespace that is like the wanted one, and no other source's."""
+    base = re.sub(r"[^\w.-]+", "-", wanted).strip("-.")[: _NAME_CHARACTERS - 5] or "source"
+    name, number = base, 1
+    while Source.objects.using(using).filter(name=name).exists():
+        number += 1
+        name = f"{base}-{number}"
+    return name
+
+
+def follow(stop: threading.Event, using: str) -> None:
+    """Mirror what is new in each source, again and again, until told to stop."""
+    with _lease() as is_ours:
+        while is_ours and not stop.is_set():
+            try:
+                with translated_errors():
+                    sync_all(using, lambda: not stop.is_set())
+            except StateStoreError as error:
+                log.info("Sources cannot be mirrored now: %s", error)
+            stop.wait(PAUSE_SECONDS)
+
+
+def sync_all(using: str, go_on: Callable[[], bool]) -> None:
+    """Mirror what is new in each source, until told to stop."""
+    for source in Source.objects.using(using).by_name():
+        mirror.sync(source, using=using, go_on=go_on)
+    mirror.settle(using)
+
+
+def watch() -> None:
+    """Keep a process that follows the sources running, if `serve` started this process and there are any."""
+    children.watch("sources", ["mirror", "--follow"], _is_wanted)
+
+
+def _is_wanted() -> bool:
+    try:
+        if not _lock_path().exists():
+            return False
+        with _lease() as is_free:
+            return is_free
+    except OSError as error:
+        log.info("Sources cannot be followed: %s", error)
+        return False
+
+
+@contextmanager
+def _lease() -> Iterator[bool]:
+    """Yield whether this process follows the sources; the system ends the lease of one that dies."""
+    with _lock_path().open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            yield False
+            return
+        yield True
+
+
+def _lock_path() -> Path:
+    """Return the file whose lock is the lease. It is there once there are sources."""
+    return Path(settings.VAR_DIR) / "sources.lock"

@@ -1,0 +1,192 @@
+"""A mirror answers as its framework's own history does, adds nothing twice, and loses nothing."""
+
+import json
+import sqlite3
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from statestore import history, models
+from statestore.access.audit import SYSTEM
+from statestore.agents import service
+from statestore.db.routers import store_alias
+from statestore.errors import Conflict, ValidationError
+from statestore.models.sources import Source, SourceThread
+from statestore.sources import files, following, mirror
+from statestore.sources.readers.langgraph import LangGraphReader
+from tests.sources.conftest import FileMaker, Opener
+
+pytestmark = pytest.mark.django_db
+
+ADD_CHECKPOINT = """
+    INSERT INTO checkpoints
+    SELECT thread_id, checkpoint_ns, replace(checkpoint_id, '1f1e', '1f1f'), checkpoint_id, type, checkpoint, metadata
+    FROM checkpoints WHERE thread_id = 'thread-1' ORDER BY checkpoint_id DESC LIMIT 1
+"""
+
+
+def agent(agent_id: str) -> models.AgentState:
+    return models.AgentState.objects.get(agent_id=agent_id)
+
+
+def counts() -> tuple[int, ...]:
+    kinds = (models.AgentState, models.Transition, models.Event, models.Session, models.Snapshot)
+    return tuple(kind.objects.count() for kind in kinds)
+
+
+def change(path: str, *statements: str) -> None:
+    connection = sqlite3.connect(path)
+    for statement in statements:
+        connection.execute(statement)
+    connection.commit()
+    connection.close()
+
+
+def test_a_thread_is_an_agent_in_the_namespace_of_its_source(opened: Opener):
+    opened("langgraph/small.sqlite")
+    mirrored = agent("small/thread-1")
+    assert (mirrored.namespace, mirrored.name, mirrored.status, mirrored.version) == ("small", "thread-1", "idle", 10)
+    assert json.loads(mirrored.metadata)["thread_id"] == "thread-1"
+    assert models.Session.objects.get(agent_id="small/thread-1").status == "active"
+
+
+@pytest.mark.parametrize("name", ["small", "forks", "custom", "interrupt_subgraph", "delta", "encrypted"])
+def test_each_step_of_the_past_is_what_the_checkpoint_holds(opened: Opener, name: str):
+    source = opened(f"langgraph/{name}.sqlite")
+    with files.opened(Path(source.path)) as rows:
+        for thread_id, _ in list(LangGraphReader().positions(rows)):
+            thread = SourceThread.objects.select_related("source").get(thread_id=thread_id)
+            for step in LangGraphReader().read(rows, thread_id).steps:
+                row_id = mirror.row_id(thread, "transition", step.key)
+                shown = history.state_at(thread.agent_id, history.moments.AtTransition(row_id, "after"))
+                assert json.loads(shown.text) == step.after, f"{thread_id} {step.reason}"
+
+
+def test_the_past_is_one_line_without_gaps(opened: Opener):
+    opened("langgraph/forks.sqlite")
+    rows = list(models.Transition.objects.of_agent("forks/fork-thread").oldest_first())
+    assert [row.reason for row in rows if "back" in str(row.reason)] == [
+        "back to step 3", "back to step 3", "back to step 2", "back to step 7",
+    ]  # fmt: skip
+    for earlier, later in pairwise(rows):
+        assert earlier.state_after == later.state_before, f"{earlier.reason} / {later.reason}"
+
+
+def test_reading_the_same_again_adds_nothing(opened: Opener):
+    source = opened("langgraph/interrupt_subgraph.sqlite")
+    before = counts()
+    SourceThread.objects.update(position="", last_step="")
+    Source.objects.update(stamp="")
+    source.refresh_from_db()
+    done = mirror.sync(source, using=store_alias())
+    assert done.steps > 0, "nothing was read"
+    assert counts() == before
+
+
+def test_nothing_new_is_seen_without_reading(opened: Opener, monkeypatch: pytest.MonkeyPatch):
+    source = opened("langgraph/small.sqlite")
+    monkeypatch.setattr(files, "opened", lambda path: pytest.fail("the file was opened"))
+    monkeypatch.setattr(files, "stamp", lambda path: source.stamp or "same")
+    source.stamp = "same"
+    assert mirror.sync(source, using=store_alias()) == mirror.Synced()
+
+
+def test_a_new_checkpoint_is_one_more_step(opened: Opener):
+    source = opened("langgraph/small.sqlite")
+    agents, transitions, *_ = counts()
+    change(source.path, ADD_CHECKPOINT)
+    done = mirror.sync(source, using=store_alias())
+    assert (done.threads, done.steps) == (1, 1)
+    assert counts()[:2] == (agents, transitions + 1)
+
+
+def test_an_interrupted_moment_is_kept_as_a_snapshot(opened: Opener):
+    opened("langgraph/interrupt_subgraph.sqlite")
+    kept = models.Snapshot.objects.get(agent_id="interrupt_subgraph/waiting")
+    assert (kept.description, kept.state_data) == ("interrupted", agent("interrupt_subgraph/waiting").state_data)
+
+
+def test_a_thread_that_the_framework_deleted_stays_and_is_noted(opened: Opener):
+    source = opened("langgraph/small.sqlite")
+    change(source.path, "DELETE FROM checkpoints WHERE thread_id = 'thread-1'")
+    mirror.sync(source, using=store_alias())
+    assert SourceThread.objects.gone().get().agent_id == "small/thread-1"
+    assert agent("small/thread-1").state_data
+
+
+def test_a_run_that_was_stopped_goes_on_where_it_ended(opened: Opener, framework_file: FileMaker, settings):
+    opened("langgraph/forks.sqlite")
+    source = following.add_source(framework_file("langgraph/small.sqlite"), using=store_alias())
+    asked = iter([True, False])
+    done = mirror.sync(source, using=store_alias(), go_on=lambda: next(asked))
+    assert (done.threads, done.is_complete) == (1, False)
+    assert agent("small/thread-2"), "the newest thread was not read first"
+    assert mirror.sync(source, using=store_alias()).is_complete
+    assert models.Transition.objects.of_agent("small/thread-1").count() == 10
+
+
+def test_equal_threads_of_two_sources_stay_apart(opened: Opener, tmp_path: Path):
+    opened("langgraph/small.sqlite")
+    (tmp_path / "other").mkdir()
+    copied = Path(str((tmp_path / "small.sqlite").rename(tmp_path / "other" / "small.sqlite")))
+    source = following.add_source(copied, using=store_alias())
+    mirror.sync(source, using=store_alias())
+    assert source.name == "small-2"
+    assert agent("small-2/thread-1").agent_id != agent("small/thread-1").agent_id
+    assert models.Transition.objects.of_agent("small-2/thread-1").count() == 10
+
+
+def test_a_source_that_is_gone_says_so_and_its_mirror_stays(opened: Opener):
+    source = opened("langgraph/small.sqlite")
+    Path(source.path).unlink()
+    mirror.sync(source, using=store_alias())
+    source.refresh_from_db()
+    assert "cannot be read: No such file or directory" in source.problem
+    assert agent("small/thread-1")
+
+
+def test_long_and_strange_ids_are_kept_word_for_word(opened: Opener, framework_file: FileMaker):
+    opened("langgraph/forks.sqlite")
+    path = framework_file("langgraph/small.sqlite")
+    strange = ["🚀/a:b", "x" * 300, "%2F?#&", "<script>", " "]
+    connection = sqlite3.connect(path)
+    for thread in strange:
+        connection.execute(
+            "INSERT INTO checkpoints SELECT ?, '', checkpoint_id, parent_checkpoint_id, type, checkpoint, metadata"
+            " FROM checkpoints WHERE thread_id = 'thread-1'",
+            [thread],
+        )
+    connection.commit()
+    connection.close()
+    mirror.sync(following.add_source(path, using=store_alias()), using=store_alias())
+    ids = set(models.AgentState.objects.values_list("agent_id", flat=True))
+    assert {f"small/{thread}" for thread in strange} <= ids
+
+
+def test_what_is_no_store_is_named_and_left_alone(opened: Opener, tmp_path: Path):
+    opened("langgraph/forks.sqlite")
+    text = tmp_path / "notes.txt"
+    text.write_text("no database")
+    other = tmp_path / "other.db"
+    change(str(other), "CREATE TABLE photos (id INTEGER)")
+    with pytest.raises(ValidationError, match=r"notes.txt is not an SQLite database. It was not changed."):
+        following.add_source(text, using=store_alias())
+    with pytest.raises(ValidationError, match=r"Its tables: photos. Known are: .*LangGraph checkpoints"):
+        following.add_source(other, using=store_alias())
+    with pytest.raises(ValidationError, match="cannot be read: No such file"):
+        following.add_source(tmp_path / "missing.db", using=store_alias())
+
+
+def test_nothing_is_mirrored_into_a_store_that_an_orchestrator_owns(framework_file: FileMaker, settings):
+    settings.STORE_IS_EMBEDDED = False
+    with pytest.raises(Conflict, match="STORE_URL names a store of its own"):
+        following.add_source(framework_file("langgraph/small.sqlite"), using=store_alias())
+
+
+def test_a_mirrored_agent_is_changed_by_its_framework_alone(opened: Opener):
+    opened("langgraph/small.sqlite")
+    with pytest.raises(Conflict, match="mirrors a thread of another framework's store"):
+        service.save_agent(store_alias(), "small/thread-1", {"state_data": "{}"})
+    with pytest.raises(Conflict, match="mirrors a thread of another framework's store"):
+        service.change_status(store_alias(), "small/thread-1", "paused", by=SYSTEM)
