@@ -14,11 +14,14 @@ class StateStoreConfig(AppConfig):
     def ready(self) -> None:
         from statestore import checks as checks
         from statestore.access import reauthentication
+        from statestore.restore import in_place
+        from statestore.sources import writers
 
         # The admin's titles: Django's and axes's own names say how they are made, not what they are for.
         apps.get_app_config("auth").verbose_name = "Users and groups"
         apps.get_app_config("axes").verbose_name = "Sign-in log"
         reauthentication.connect()
+        in_place.find_writers_with(writers.writer_of)
         connection_created.connect(_on_connection, dispatch_uid="statestore.prepare_connection")
         pre_migrate.connect(_before_migrate, sender=self, dispatch_uid="statestore.require_own")
 

@@ -32,6 +32,7 @@ from statestore.views import (
     restores,
     sessions,
     snapshots,
+    sources,
     states,
     tasks,
     timeline,
@@ -114,6 +115,7 @@ urlpatterns = [
     # journals
     path("capture/", capture.capture_page, name="capture"),
     path("growth/", growth.growth_page, name="growth"),
+    path("sources/", sources.source_list, name="sources"),
     path("upkeep/", upkeep.upkeep_page, name="upkeep"),
     path("upkeep/verify/", upkeep.verify_audit, name="verify-audit"),
     path("upkeep/policies/new/", policies.new_policy, name="new-policy"),

@@ -47,6 +47,7 @@ def save_agent(
     with transactions.writing(using):
         stored = fast_rows.find(models.AgentState, using, agent_id=agent_id, lock=True)
         _check(stored, agent_id, prefix, if_match, only_new)
+        check_own(stored, using)
         validation.check_columns(models.AgentState, columns, kept=stored)
         state_before = stored.state_data if stored else ""
         if stored is not None:
@@ -171,6 +172,7 @@ def change_status(
     with transactions.writing(using):
         agent = find_agent(using, agent_id, prefix=prefix, lock=True, if_match=if_match)
         check_alive(agent)
+        check_own(agent, using)
         if agent.status == status:
             return None
         if only_from is not None and agent.status != only_from:
@@ -226,6 +228,15 @@ def check_alive(agent: models.AgentState | None) -> None:
     """Raise Conflict if an agent is in the trash."""
     if agent is not None and agent.is_deleted:
         raise Conflict("This agent is in the trash. Nothing was changed. Restore it from the trash first.")
+
+
+def check_own(agent: models.AgentState | None, using: str) -> None:
+    """Raise Conflict if an agent mirrors another framework's thread: what it is, is decided there."""
+    if agent is not None and models.mirrored_thread(agent, using) is not None:
+        raise Conflict(
+            "This agent mirrors a thread of another framework's store. Nothing was changed. Restore it to a moment of"
+            " its past, which is written there too, or fork it."
+        )
 
 
 def _check(

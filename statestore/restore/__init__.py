@@ -5,6 +5,7 @@ path_selection  the texts that such plans are made of
 side_effects    what a restore will not undo
 rules           whether a plan may be applied: approved, not applied before, not expired
 apply           writing it, proving it, undoing it
+in_place        agents that mirror another framework's thread, put back in its own store
 saved_plans     plans as objects: sent to a colleague, approved, applied while nothing moved
 forks           a new agent from any moment
 batches         many agents restored to one time

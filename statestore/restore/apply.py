@@ -8,6 +8,7 @@ empty text, as that of any new agent does, and there is no safety snapshot. The 
 is still the one that was written; it is undone in turn from its safety snapshot.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -23,7 +24,7 @@ from statestore.history import moments
 from statestore.models import validation
 from statestore.models.audit import Action
 from statestore.models.snapshots import SAFETY_DESCRIPTION
-from statestore.restore import rules
+from statestore.restore import in_place, rules
 from statestore.restore.plans import RestorePlan, agent_now, expecting, plan, setting
 
 MOVED: Final = "The agent has changed since your preview. Nothing was written. Review the new differences."
@@ -74,9 +75,17 @@ def _applied(
     reason: str,
     undoes: models.Restore | None = None,
 ) -> models.Restore:
-    """Write a plan over the agent's locked row, which has this ETag, and prove it."""
-    restored = _write(agent, planned, etag, by=by, reason=reason, undoes=undoes)
+    """Write a plan over the agent's locked row, which has this ETag, and prove it.
+
+    An agent that mirrors another framework's thread is put back there last: if that fails, nothing was written here.
+    """
+    writer = in_place.writer_of(agent, planned.using)
+    put_back = writer.prepare(planned.target, planned.text, by) if writer else None
+    source = put_back.metadata if put_back else {}
+    restored = _write(agent, planned, etag, by=by, reason=reason, undoes=undoes, source=source)
     _prove(restored, planned)
+    if put_back:
+        put_back.write()
     return restored
 
 
@@ -104,16 +113,18 @@ def _write(
     by: Actor,
     reason: str,
     undoes: models.Restore | None,
+    source: Mapping[str, object] | None = None,
 ) -> models.Restore:
     now, words, using = models.now(), _words(planned, reason, undoes), planned.using
     outgoing, status_before, status_after = agent.state_data, agent.status, _new_status(agent, planned)
     safety = models.Snapshot(
         agent_id=agent.agent_id, state_data=outgoing, description=_safety_words(planned, reason, undoes), created_at=now
     )
-    status_metadata = {**models.status_change(status_before, status_after), "by": by.name} if status_after else None
+    metadata = {**models.status_change(status_before, status_after), "by": by.name} if status_after else {}
+    metadata |= {models.MIRROR_MARK: source} if source else {}
     transition = models.Transition(
         agent_id=agent.agent_id, state_before=outgoing, state_after=planned.text, reason=words, timestamp=now,
-        metadata=as_text(status_metadata) if status_metadata else None,
+        metadata=as_text(metadata) if metadata else None,
     )  # fmt: skip
     restored = models.Restore(
         id=planned.restore_id or models.new_id(),

@@ -16,7 +16,7 @@ from statestore.errors import NotFound
 from statestore.history import moments
 from statestore.jsondiff import parsing
 from statestore.models import validation
-from statestore.restore import limits, path_selection
+from statestore.restore import in_place, limits, path_selection
 from statestore.restore.path_selection import Edits, MergeConflict, Side
 
 _GONE: Final = (
@@ -174,7 +174,7 @@ def agent_or_gone(agent_id: str, using: str) -> models.AgentState:
 
 
 def _warnings(agent: models.AgentState, target: history.KnownState, text: str, using: str) -> list[Caution]:
-    warnings = [Caution("gone", _GONE)] if agent.is_gone else _warnings_of_agent(agent, text, using)
+    warnings = [Caution("gone", _GONE)] if agent.is_gone else _warnings_of_agent(agent, target, text, using)
     if target.expires_at is not None and target.expires_at <= models.now():
         warnings.append(Caution("expired", "The snapshot has expired."))
     if target.doubt_until is not None:
@@ -184,7 +184,7 @@ def _warnings(agent: models.AgentState, target: history.KnownState, text: str, u
     return warnings
 
 
-def _warnings_of_agent(agent: models.AgentState, text: str, using: str) -> list[Caution]:
+def _warnings_of_agent(agent: models.AgentState, target: history.KnownState, text: str, using: str) -> list[Caution]:
     warnings = []
     now = models.now()
     if agent.is_active:
@@ -192,12 +192,14 @@ def _warnings_of_agent(agent: models.AgentState, text: str, using: str) -> list[
     age_seconds = now - int(agent.updated_at)
     if 0 <= age_seconds < limits.FRESH_SECONDS:
         warnings.append(Caution("fresh", f"The agent changed {age_seconds} s ago and may be in use."))
-    if fast_rows.exists(models.Session, using, agent_id=agent.agent_id, ended_at=None):
-        warnings.append(Caution("session", "The agent has an open session."))
     if agent.is_deleted:
         warnings.append(Caution("trash", "The agent is in the trash and stays there."))
     if difference := _other_shape(agent.state_data, text):
         warnings.append(Caution("shape", difference))
+    if writer := in_place.writer_of(agent, using):
+        warnings += [Caution("source", sentence) for sentence in writer.effects(target, text)]
+    elif fast_rows.exists(models.Session, using, agent_id=agent.agent_id, ended_at=None):
+        warnings.append(Caution("session", "The agent has an open session."))
     return warnings
 
 

@@ -27,7 +27,7 @@ from statestore.errors import ValidationError
 from statestore.forms import ReasonForm, SnapshotForm, StatusForm
 from statestore.history import MomentName, moments
 from statestore.jsondiff.textdiff import Op, Segment
-from statestore.models import AgentState, Hold, RetentionPolicy
+from statestore.models import AgentState, Hold, RetentionPolicy, SourceThread, mirrored_thread
 from statestore.models.events import is_error_type
 from statestore.views import agent_pages, curl
 from statestore.views.conversation import Shown
@@ -411,6 +411,7 @@ class AgentHead:
     status_form: StatusForm
     reason_form: ReasonForm
     hold: Hold | None
+    mirrors: SourceThread | None
 
 
 @register.simple_tag
@@ -420,6 +421,7 @@ def head_of(agent: AgentState) -> AgentHead:
         len(text_bytes(agent.state_data)), agent.state_hash(), str(moments.AtTime(int(agent.updated_at))),
         SnapshotForm(auto_id=False), StatusForm(auto_id=False, initial={"status": agent.status}),
         ReasonForm(auto_id=False), retention.held(store_alias(), "agent", agent.agent_id),
+        mirrored_thread(agent, store_alias()),
     )  # fmt: skip
 
 

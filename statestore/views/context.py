@@ -29,10 +29,11 @@ PLACES = (
     ("audit", "Audit", "✎", "view_auditentry", "u"),
     ("upkeep", "Upkeep", "⌂", "view_agentstate", ""),
     ("growth", "Growth", "▤", "view_agentstate", ""),
+    ("sources", "Sources", "⇥", "view_agentstate", ""),
     ("capture", "Capture", "◉", "capture_agent", ""),
 )
 # What a user who is limited to namespaces cannot be shown a part of.
-OF_WHOLE_STORE = {"capture", "growth", "upkeep"}
+OF_WHOLE_STORE = {"capture", "growth", "sources", "upkeep"}
 THEMES = ("system", "light", "dark")
 
 

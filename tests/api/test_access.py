@@ -111,6 +111,7 @@ TABLE: dict[str, tuple[str, str, int, int]] = {
     "GET /export": ("read", "viewer", 200, 200),
     "POST /import": ("admin", "administrator", 200, NO),
     "GET /growth": ("read", "viewer", 200, NO),
+    "GET /sources": ("read", "viewer", 200, NO),
     "GET /capture": ("read", "administrator", 200, NO),
     "GET /capture/costs": ("read", "administrator", 200, NO),
     "POST /capture/on": ("admin", "administrator", 200, NO),

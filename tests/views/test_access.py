@@ -77,6 +77,7 @@ TABLE: dict[str, tuple[object, object]] = {
     "edit": (SEES, METHOD),
     "revert-edit": (METHOD, MANAGES),
     "growth": (SEES, METHOD),
+    "sources": (SEES, METHOD),
     "capture": ((LOGIN, NO, NO, NO, NO, OK), (LOGIN, NO, NO, NO, NO, "done")),
     "undo-restore": (METHOD, (LOGIN, NO, NO, GONE, GONE, GONE)),
     "metrics": ((OK,) * 6, METHOD),

@@ -1,0 +1,33 @@
+"""Writers: one module for each framework's store into which a thread is put back, in place."""
+
+from collections.abc import Callable
+from functools import cache
+from importlib.metadata import entry_points
+from typing import Final
+
+from statestore.errors import Conflict
+from statestore.models.sources import SourceThread
+from statestore.restore.in_place import Writer
+from statestore.sources.readers import known_readers
+from statestore.sources.writers.langgraph import LangGraphWriter
+
+GROUP: Final = "descartes_statestore.writers"
+
+
+@cache
+def known_writers() -> dict[str, Callable[[SourceThread], Writer]]:
+    """Return what makes the writer of a thread, by the keys of the readers."""
+    ours: dict[str, Callable[[SourceThread], Writer]] = {"langgraph": LangGraphWriter}
+    return {**{point.name: point.load() for point in entry_points(group=GROUP)}, **ours}
+
+
+def writer_of(thread: SourceThread) -> Writer:
+    """Return the writer of a thread. Raises Conflict, with what to do instead, if its framework has none here."""
+    make = known_writers().get(thread.reader)
+    if make is None:
+        reader = known_readers().get(thread.reader)
+        raise Conflict(
+            f"{reader.name if reader else 'This format'} can be read here, but not be restored in place. Nothing was"
+            " written. Fork the agent to go on from this moment, or download its state."
+        )
+    return make(thread)

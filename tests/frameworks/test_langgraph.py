@@ -1,0 +1,102 @@
+"""The real LangGraph says the same of its history as the mirror, and goes on from what was restored."""
+
+import json
+import os
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from statestore import history, models, restore
+from statestore.access.audit import SYSTEM
+from statestore.db.routers import store_alias
+from statestore.models.sources import Source, SourceThread
+from statestore.sources import following, mirror
+
+PYTHON = os.environ.get("FRAMEWORKS_PYTHON", "")
+PROGRAM = Path(__file__).with_name("langgraph_program.py")
+
+pytestmark = [
+    pytest.mark.django_db,
+    pytest.mark.frameworks,
+    pytest.mark.skipif(not PYTHON, reason="`make test-frameworks` installs the frameworks"),
+]
+
+
+@pytest.fixture
+def source(tmp_path: Path, settings: Any) -> Source:
+    """Return the source of a file in which a thread waits for an approval."""
+    settings.STORE_IS_EMBEDDED, settings.VAR_DIR = True, tmp_path / "var"
+    path = tmp_path / "agents.db"
+    program(path, "run", "t1", "hello")
+    program(path, "run", "t2", "another")
+    made = following.add_source(path, using=store_alias())
+    mirror.sync(made, using=store_alias())
+    return made
+
+
+def program(path: Path | str, verb: str, thread: str, *texts: str) -> dict[str, Any]:
+    done = subprocess.run(
+        [PYTHON, str(PROGRAM), str(path), verb, thread, *texts], capture_output=True, check=False, timeout=120
+    )
+    assert done.returncode == 0, done.stderr.decode()
+    said: dict[str, Any] = json.loads(done.stdout)
+    return said
+
+
+def sync(source: Source) -> None:
+    source.refresh_from_db()
+    mirror.sync(source, using=store_alias())
+
+
+def moment(checkpoint_id: str, thread: str = "t1") -> str:
+    mirrored = SourceThread.objects.select_related("source").get(thread_id=thread)
+    return f"transition:{mirror.row_id(mirrored, 'transition', checkpoint_id)}:after"
+
+
+def restored(checkpoint_id: str) -> models.Restore:
+    return restore.apply(restore.plan("agents/t1", moment(checkpoint_id)), by=SYSTEM)
+
+
+def test_each_state_is_what_langgraph_says_it_was(source: Source):
+    for thread in ("t1", "t2"):
+        for checkpoint_id, values, _ in program(source.path, "state", thread)["history"]:
+            shown = history.state_at(f"agents/{thread}", history.moments.parse(moment(checkpoint_id, thread)))
+            # LangGraph begins a list that has no value yet with an empty one, which is in no checkpoint.
+            assert json.loads(shown.text) == {name: value for name, value in values.items() if value != []}
+
+
+def test_every_step_put_back_is_langgraphs_state_again(source: Source):
+    for checkpoint_id, values, nodes in program(source.path, "state", "t1")["history"]:
+        restored(checkpoint_id)
+        now = program(source.path, "state", "t1")
+        assert (now["values"], now["next"]) == (values, nodes)
+
+
+def test_the_graph_goes_on_from_the_restored_step_and_from_the_undone_one(source: Source):
+    waiting = program(source.path, "state", "t1")
+    assert waiting["next"] == ["ask"]
+    first = next(step for step in waiting["history"] if step[1].get("rounds") == 1)
+    done = restored(first[0])
+    restore.undo(done, by=SYSTEM)
+    undone = program(source.path, "state", "t1")
+    assert (undone["values"], undone["next"]) == (waiting["values"], ["ask"])
+    sync(source)
+    restored(first[0])
+    went_on = program(source.path, "go-on", "t1")
+    assert went_on["values"]["said"] == ["hello", "thought 0", "thought 1", "thought 2"]
+    assert program(source.path, "approve", "t1")["values"]["answer"] == "yes"
+    assert program(source.path, "state", "t2")["values"]["said"][0] == "another"
+    sync(source)
+    agent = models.AgentState.objects.get(agent_id="agents/t1")
+    assert json.loads(agent.state_data)["answer"] == "yes"
+
+
+def test_a_restore_planned_before_the_graph_went_on_is_refused(source: Source):
+    first = program(source.path, "state", "t1")["history"][-2]
+    planned = restore.plan("agents/t1", moment(first[0]))
+    after = program(source.path, "approve", "t1")
+    with pytest.raises(restore.Moved):
+        restore.apply(planned, by=SYSTEM)
+    assert program(source.path, "state", "t1") == after
