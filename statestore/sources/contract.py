@@ -26,6 +26,18 @@ class Rows(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Event:
+    """Something that was said or done in a thread. `actor` is User, Agent, Tool or System."""
+
+    key: str
+    at: float
+    actor: str
+    kind: str
+    content: str
+    metadata: Mapping[str, Json] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Step:
     """One change of a thread's state. `before` is the state that it came from, not always that of the step before it.
 
@@ -39,18 +51,8 @@ class Step:
     reason: str
     metadata: Mapping[str, Json] = field(default_factory=dict)
     back: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """Something that was said or done in a thread. `actor` is User, Agent, Tool or System."""
-
-    key: str
-    at: float
-    actor: str
-    kind: str
-    content: str
-    metadata: Mapping[str, Json] = field(default_factory=dict)
+    # What was said or done in the step; what belongs to no step is among the events of the history.
+    events: Iterable[Event] = ()
 
 
 @dataclass(frozen=True, slots=True)

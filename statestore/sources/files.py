@@ -66,7 +66,7 @@ def opened(path: Path) -> Iterator[SourceFile]:
         is_in_wal = _is_in_wal(path)
         with _stable(path, is_in_wal=is_in_wal) as (place, options), closing(_connected(place, options)) as connection:
             yield SourceFile(connection, is_in_wal=is_in_wal)
-    except sqlite3.Error as error:
+    except (sqlite3.Error, UnicodeDecodeError) as error:
         raise ValidationError(f"{path.name} cannot be read: {error}. It was not changed.") from error
     except OSError as error:
         raise ValidationError(f"{path} cannot be read: {error.strerror}.") from error

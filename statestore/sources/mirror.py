@@ -6,12 +6,13 @@ adds nothing; a run that was killed goes on where its last transaction ended.
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final
 from uuid import UUID
+
+from django.db.models import Model
 
 from statestore import models
 from statestore.db import transactions
@@ -21,13 +22,13 @@ from statestore.jsondiff.parsing import Json
 from statestore.models.rows import LAST_SECOND
 from statestore.models.sources import Source, SourceThread
 from statestore.sources import files
-from statestore.sources.contract import Event, History, Reader, Step, Thread
+from statestore.sources.contract import Event, History, Reader, Step
 
-Item = TypeVar("Item")
-
-# So much is written in one transaction; a page that is read meanwhile waits for milliseconds at most.
-STEPS_AT_ONCE: Final = 64
-EVENTS_AT_ONCE: Final = 500
+# So much is written in one transaction, which then takes some tens of milliseconds.
+BATCH_ROWS: Final = 400
+BATCH_BYTES: Final = 4 * 1024 * 1024
+_encode: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+AGENT_COLUMNS: Final = ("name", "status", "state_data", "version", "updated_at", "metadata")
 # A reader says that a thread runs if it has a next step; one that was not changed for longer stopped there.
 RUNNING_SECONDS: Final = 60
 
@@ -93,17 +94,23 @@ def _sync_with(
 ) -> Synced:
     known = {thread.thread_id: thread for thread in SourceThread.objects.using(using).of_reader(source, key)}
     seen: set[str] = set()
-    done = Synced()
+    batch = Batch(using)
+    is_complete = True
     for thread_id, position in list(reader.positions(rows)):
         seen.add(thread_id)
         thread = known.get(thread_id) or _new_thread(source, key, thread_id, using)
-        if thread.position != position or thread.gone_at is not None:
-            if not go_on():
-                return Synced(done.threads, done.steps, done.events, is_complete=False)
-            history = reader.read(rows, thread_id, thread.last_step)
-            done += _Mirrored(source, thread, history, using).write(position)
-    _note_gone([thread for thread_id, thread in known.items() if thread_id not in seen], using)
-    return done
+        if thread.position == position and thread.gone_at is None:
+            continue
+        if not go_on():
+            is_complete = False
+            break
+        thread.source = source
+        history = reader.read(rows, thread_id, thread.last_step)
+        _Mirrored(thread, history, batch).add(position)
+    batch.write()
+    if is_complete:
+        _note_gone([thread for thread_id, thread in known.items() if thread_id not in seen], using)
+    return Synced(batch.threads_written, batch.steps_written, batch.events_written, is_complete)
 
 
 def _new_thread(source: Source, key: str, thread_id: str, using: str) -> SourceThread:
@@ -125,141 +132,198 @@ def _note_gone(threads: Iterable[SourceThread], using: str) -> None:
                 thread.save(using=using, update_fields=["gone_at"])
 
 
+class Batch:
+    """Rows that are written in one transaction: of a part of a long thread, or of several short ones."""
+
+    def __init__(self, using: str) -> None:
+        self.using = using
+        self.threads_written = self.steps_written = self.events_written = 0
+        self._empty()
+
+    def _empty(self) -> None:
+        self._transitions: list[models.Transition] = []
+        self._events: dict[str, models.Event] = {}
+        self._snapshots: list[models.Snapshot] = []
+        self._agents: dict[str, models.AgentState] = {}
+        self._threads: dict[str, SourceThread] = {}
+        self._sessions: list[models.Session] = []
+        self._tasks: list[models.Task] = []
+        self._bytes = 0
+
+    @property
+    def is_full(self) -> bool:
+        """Whether to write more would take a moment in which others wait."""
+        return len(self._transitions) + len(self._events) >= BATCH_ROWS or self._bytes >= BATCH_BYTES
+
+    def add_transition(self, row: models.Transition) -> None:
+        """Add a change of an agent's state."""
+        self._transitions.append(row)
+        self._bytes += len(row.state_before) + len(row.state_after)
+
+    def add_event(self, row: models.Event) -> None:
+        """Add an event; one that is there already stays as it is."""
+        self._events[row.pk] = row
+        self._bytes += len(row.content)
+
+    def add_snapshot(self, row: models.Snapshot) -> None:
+        """Add a snapshot; one that is there already stays as it is."""
+        self._snapshots.append(row)
+
+    def add_standing(self, thread: SourceThread, agent: models.AgentState, session: models.Session) -> None:
+        """Add how far a thread was read, with its agent as it was there."""
+        self._threads[thread.agent_id], self._agents[thread.agent_id] = thread, agent
+        self._sessions.append(session)
+
+    def add_task(self, row: models.Task) -> None:
+        """Add a task, or change the one with its id."""
+        self._tasks.append(row)
+
+    def write(self) -> None:
+        """Write all that was added."""
+        with transactions.writing(self.using):
+            self._insert(models.Event, self._events.values())
+            self._insert(models.Transition, self._transitions)
+            self._insert(models.Snapshot, self._snapshots)
+            self._insert(models.Session, self._sessions)
+            self._upsert(models.AgentState, self._agents.values(), "key", AGENT_COLUMNS)
+            self._upsert(models.Task, self._tasks, "id", ("title", "description", "status", "updated_at"))
+            self._write_threads()
+        self.events_written += len(self._events)
+        self._empty()
+
+    def _insert(self, model: type[Model], rows: Iterable[Model]) -> None:
+        model._default_manager.using(self.using).bulk_create(list(rows), ignore_conflicts=True)
+
+    def _upsert(self, model: type[Model], rows: Iterable[Model], key: str, columns: Sequence[str]) -> None:
+        model._default_manager.using(self.using).bulk_create(
+            list(rows), update_conflicts=True, unique_fields=[key], update_fields=list(columns)
+        )
+
+    def _write_threads(self) -> None:
+        threads = SourceThread.objects.using(self.using)
+        threads.bulk_create([thread for thread in self._threads.values() if thread.pk is None])
+        threads.bulk_update(
+            [thread for thread in self._threads.values() if thread.pk is not None],
+            ["position", "last_step", "gone_at"],
+        )
+
+
 class _Mirrored:
     """One thread on its way into our tables."""
 
-    def __init__(self, source: Source, thread: SourceThread, history: History, using: str) -> None:
-        self.source, self.thread, self.history, self.using = source, thread, history, using
-        agent = models.AgentState.objects.using(using).filter(agent_id=thread.agent_id).first()
+    def __init__(self, thread: SourceThread, history: History, batch: Batch) -> None:
+        self.thread, self.history, self.batch = thread, history, batch
+        known = models.AgentState.objects.using(batch.using).filter(agent_id=thread.agent_id)
+        agent = known.first() if thread.pk is not None else None
         self.state: str | None = agent.state_data if agent and thread.last_step else None
         self.version = int(agent.version) if agent else 0
+        self.session_id = self._id("session", "")
         self._text_of: tuple[Json, str] = (None, "null")
+        self._marks = dict(history.marks)
 
-    def write(self, position: str) -> Synced:
-        """Write what is new, in transactions of which each is whole, and return how much it was."""
-        # Events first: they are read from the last step on, which the transactions of the steps move.
-        events = self._write_events()
-        steps = 0
-        for portion in _portions(self.history.steps, STEPS_AT_ONCE):
-            transitions = [row for step in portion for row in self._transitions(step)]
-            self.thread.last_step = portion[-1].key
-            with transactions.writing(self.using):
-                models.Transition.objects.using(self.using).bulk_create(transitions, ignore_conflicts=True)
-                self._save_agent(portion[-1].at)
-                self.thread.save(using=self.using)
-            steps += len(portion)
+    def add(self, position: str) -> None:
+        """Add what is new to the batch, which is written whenever it is full: each part of a thread is whole."""
+        for event in self.history.events:
+            self._add_event(event)
+        for step in self.history.steps:
+            self._add_step(step)
+            if self.batch.is_full:
+                self._add_standing(step.at)
+                self.batch.write()
         self._finish(position)
-        return Synced(1, steps, events)
+        self.batch.threads_written += 1
+        if self.batch.is_full:
+            self.batch.write()
 
-    def _finish(self, position: str) -> None:
-        """Write what is known of the thread as a whole; a state that no step explains was changed beside them."""
-        now = self.history.thread
-        text = self._text(now.state)
-        unexplained = (
-            [] if self.state in {None, text} else [self._transition("", now.updated_at, self.state or "", text)]
-        )
-        self.state = text
-        self.thread.position, self.thread.gone_at = position, None
-        with transactions.writing(self.using):
-            models.Transition.objects.using(self.using).bulk_create(unexplained, ignore_conflicts=True)
-            self._save_agent(now.updated_at)
-            self._save_session(now)
-            self._save_tasks()
-            self._save_marks()
-            self.thread.save(using=self.using)
-
-    def _transitions(self, step: Step) -> Iterator[models.Transition]:
+    def _add_step(self, step: Step) -> None:
         before, after = self._text(step.before), self._text(step.after)
         if self.state is not None and self.state != before:
             words = f"back to {step.back}" if step.back else "changed outside of its steps"
-            yield self._transition(f"{step.key} back", step.at, self.state, before, reason=words)
-        yield self._transition(
+            self.batch.add_transition(self._transition(f"{step.key} back", step.at, self.state, before, reason=words))
+        made = self._transition(
             step.key, step.at, before, after, reason=step.reason, metadata={**step.metadata, "at": step.at}
         )
+        self.batch.add_transition(made)
+        if words := self._marks.pop(step.key, ""):
+            self._add_snapshot(made, words)
+        for event in step.events:
+            self._add_event(event)
         self.state = after
         self.version += 1
+        self.thread.last_step = step.key
+        self.batch.steps_written += 1
+
+    def _finish(self, position: str) -> None:
+        """Add what is known of the thread as a whole; a state that no step explains was changed beside them."""
+        now = self.history.thread
+        text = self._text(now.state)
+        if self.state not in {None, text}:
+            self.batch.add_transition(self._transition("", now.updated_at, self.state or "", text))
+        self.state = text
+        self.thread.position, self.thread.gone_at = position, None
+        self._add_marks_of_earlier_steps()
+        self._add_tasks()
+        self._add_standing(now.updated_at)
 
     def _transition(
         self, key: str, at: float, before: str, after: str, *, reason: str = "changed at the source",
         metadata: Mapping[str, Json] | None = None,
     ) -> models.Transition:  # fmt: skip
-        key = key or hashlib.sha256(text_bytes(after)).hexdigest()
+        key = key or hashlib.sha256(text_bytes(f"{at} {before} {after}")).hexdigest()
         return models.Transition(
             id=self._id("transition", key), agent_id=self.thread.agent_id, state_before=before, state_after=after,
             reason=reason, timestamp=_second(at), metadata=state_text(dict(metadata)) if metadata else None,
         )  # fmt: skip
 
-    def _save_agent(self, at: float) -> None:
-        now, agent_id = self.history.thread, self.thread.agent_id
+    def _add_standing(self, at: float) -> None:
+        now, agent_id, source = self.history.thread, self.thread.agent_id, self.thread.source
         is_stale = now.status == "running" and models.now() - now.updated_at > RUNNING_SECONDS
-        marked = {**now.metadata, models.MIRROR_MARK: self.source.name, "format": self.thread.reader}
-        columns = {
-            "name": now.name, "status": "idle" if is_stale else now.status, "state_data": self.state or "{}",
-            "version": self.version, "updated_at": _second(at), "metadata": state_text(marked),
-        }  # fmt: skip
-        new = {"key": f"{self.source.name}:{agent_id}", "created_at": _second(now.created_at)}
-        models.AgentState.objects.using(self.using).update_or_create(
-            agent_id=agent_id, defaults=columns, create_defaults={**columns, **new}
-        )
-
-    def _save_session(self, now: Thread) -> None:
-        models.Session.objects.using(self.using).update_or_create(
-            id=self._id("session", ""),
-            defaults={"agent_id": self.thread.agent_id, "status": "active", "started_at": _second(now.created_at)},
-            create_defaults={
-                "agent_id": self.thread.agent_id, "status": "active", "started_at": _second(now.created_at),
-                "created_at": _second(now.created_at),
-            },
+        marked = {**now.metadata, models.MIRROR_MARK: source.name, "format": self.thread.reader}
+        began = _second(now.created_at)
+        agent = models.AgentState(
+            key=f"{source.name}:{agent_id}", agent_id=agent_id, name=now.name, state_data=self.state or "{}",
+            status="idle" if is_stale else now.status, version=self.version, metadata=state_text(marked),
+            created_at=began, updated_at=_second(at),
         )  # fmt: skip
+        session = models.Session(
+            id=self.session_id, agent_id=agent_id, status="active", started_at=began, created_at=began
+        )
+        self.batch.add_standing(self.thread, agent, session)
 
-    def _save_tasks(self) -> None:
+    def _add_tasks(self) -> None:
         at = _second(self.history.thread.updated_at)
         for task in self.history.tasks:
-            columns = {
-                "title": task.title, "description": task.description, "status": "Done" if task.is_done else "Todo",
-                "assigned_to": self.thread.agent_id, "updated_at": at,
-            }  # fmt: skip
-            models.Task.objects.using(self.using).update_or_create(
-                id=self._id("task", task.key), defaults=columns, create_defaults={**columns, "created_at": at}
-            )
-
-    def _save_marks(self) -> None:
-        """Keep a snapshot of each step that is worth coming back to."""
-        wanted = {self._id("transition", key): words for key, words in self.history.marks.items()}
-        rows = models.Transition.objects.using(self.using).of_agent(self.thread.agent_id).filter(pk__in=wanted)
-        models.Snapshot.objects.using(self.using).bulk_create(
-            [
-                models.Snapshot(
-                    id=self._id("snapshot", row.pk), agent_id=row.agent_id, state_data=row.state_after,
-                    description=wanted[row.pk], created_at=row.timestamp,
+            self.batch.add_task(
+                models.Task(
+                    id=self._id("task", task.key), title=task.title, description=task.description,
+                    status="Done" if task.is_done else "Todo", assigned_to=self.thread.agent_id,
+                    created_at=at, updated_at=at, created_timestamp=at,
                 )
-                for row in rows
-            ],
-            ignore_conflicts=True,
+            )  # fmt: skip
+
+    def _add_marks_of_earlier_steps(self) -> None:
+        """Keep a snapshot of each step that turned out to be worth coming back to after it was read."""
+        wanted = {self._id("transition", key): words for key, words in self._marks.items()}
+        rows = models.Transition.objects.using(self.batch.using).of_agent(self.thread.agent_id).filter(pk__in=wanted)
+        for row in rows if wanted else ():
+            self._add_snapshot(row, wanted[row.pk])
+
+    def _add_snapshot(self, row: models.Transition, words: str) -> None:
+        self.batch.add_snapshot(
+            models.Snapshot(
+                id=self._id("snapshot", row.pk), agent_id=row.agent_id, state_data=row.state_after, description=words,
+                created_at=row.timestamp,
+            )
         )  # fmt: skip
 
-    def _write_events(self) -> int:
-        number = 0
-        session_id = self._id("session", "")
-        for portion in _portions(self.history.events, EVENTS_AT_ONCE):
-            rows = [self._event(event, session_id) for event in portion]
-            known = set(
-                models.Event.objects.using(self.using)
-                .filter(pk__in=[row.pk for row in rows])
-                .values_list("pk", flat=True)
+    def _add_event(self, event: Event) -> None:
+        at = _second(event.at)
+        self.batch.add_event(
+            models.Event(
+                id=self._id("event", event.key), event_type=event.kind, timestamp=at, session_id=self.session_id,
+                actor_type=event.actor, actor_id="user" if event.actor == "User" else self.thread.agent_id,
+                content=event.content, metadata=state_text({**event.metadata, "at": event.at}), created_at=at,
             )
-            fresh = list({row.pk: row for row in rows if row.pk not in known}.values())
-            with transactions.writing(self.using):
-                models.Event.objects.using(self.using).bulk_create(fresh, ignore_conflicts=True)
-            number += len(fresh)
-        return number
-
-    def _event(self, event: Event, session_id: str) -> models.Event:
-        return models.Event(
-            id=self._id("event", event.key), event_type=event.kind, timestamp=_second(event.at), session_id=session_id,
-            actor_type=event.actor, actor_id="user" if event.actor == "User" else self.thread.agent_id,
-            content=event.content, metadata=state_text({**event.metadata, "at": event.at}),
-            created_at=_second(event.at),
         )  # fmt: skip
 
     def _text(self, state: Json) -> str:
@@ -281,15 +345,9 @@ def row_id(thread: SourceThread, kind: str, key: str) -> str:
     return str(UUID(bytes=digest[:16], version=5))
 
 
-def _portions(items: Iterable[Item], size: int) -> Iterator[Sequence[Item]]:
-    remaining = iter(items)
-    while portion := list(islice(remaining, size)):
-        yield portion
-
-
 def state_text(value: Json) -> str:
     """Return a state as the mirror stores it."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return _encode(value)
 
 
 def _second(at: float) -> int:

@@ -86,7 +86,7 @@ def test_values_that_json_lacks_say_what_they_were(read, thread: str, name: str,
 
 def test_messages_are_events_once():
     with files.opened(FILES / "langgraph/small.sqlite") as rows:
-        events = list(READER.read(rows, "thread-1").events)
+        events = [event for step in READER.read(rows, "thread-1").steps for event in step.events]
     assert [event.actor for event in events[:3]] == ["User", "Agent", "Tool"]
     assert len({event.key for event in events}) == len(events)
     assert events[0].content == "How much do we owe ACME?"

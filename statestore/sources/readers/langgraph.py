@@ -107,7 +107,7 @@ class LangGraphReader:
             {"thread_id": graph.thread, **({"checkpoint_ns": graph.space} if graph.space else {}), **newest.metadata},
         )  # fmt: skip
         marks = {write.checkpoint: _NOTED[write.channel] for write in noted if write.channel != "__resume__"}
-        return History(thread, graph.steps(after), graph.events(after, noted), marks=marks)
+        return History(thread, graph.steps(after), graph.events(noted), marks=marks)
 
 
 class Graph:
@@ -139,16 +139,11 @@ class Graph:
                     "parent_checkpoint_id": checkpoint.parent or None, "source": checkpoint.source,
                 },
                 back=f"step {parent.step}" if is_back and parent else "",
+                events=[*_said(parent, checkpoint)],
             )  # fmt: skip
 
-    def events(self, after: str, noted: Iterable[_Write]) -> Iterator[Event]:
-        """Yield the messages that came with checkpoints after one, and what was noted of the runs."""
-        for previous, checkpoint in self._pairs(after):
-            parent = self.find(checkpoint.parent) or previous
-            known = {key for key, _ in _messages(parent.state)} if parent else set()
-            for key, message in _messages(checkpoint.state):
-                if key not in known:
-                    yield _event(key, message, checkpoint)
+    def events(self, noted: Iterable[_Write]) -> Iterator[Event]:
+        """Yield what was noted of the runs."""
         for write in noted:
             found = self.find(write.checkpoint)
             yield Event(
@@ -191,14 +186,18 @@ class Graph:
             f" WHERE thread_id = ? AND checkpoint_ns = ? {clause}",
             [self.thread, self.space, *values],
         ):
-            checkpoint_id, parent, kind, data, metadata = row
-            checkpoint = self._completed(
-                _checkpoint(_text(checkpoint_id), _text(parent), _text(kind), _bytes(data), _object(_bytes(metadata)))
-            )
-            self._read[checkpoint.id] = checkpoint
-            if len(self._read) > _KEPT_CHECKPOINTS:
-                self._read.popitem(last=False)
+            checkpoint = self._read.get(_text(row[0])) or self._remembered(row)
             yield checkpoint
+
+    def _remembered(self, row: tuple[Value, ...]) -> Checkpoint:
+        checkpoint_id, parent, kind, data, metadata = row
+        checkpoint = self._completed(
+            _checkpoint(_text(checkpoint_id), _text(parent), _text(kind), _bytes(data), _object(_bytes(metadata)))
+        )
+        self._read[checkpoint.id] = checkpoint
+        if len(self._read) > _KEPT_CHECKPOINTS:
+            self._read.popitem(last=False)
+        return checkpoint
 
     def _completed(self, checkpoint: Checkpoint) -> Checkpoint:
         """Return a checkpoint with the channels of which it holds only changes: since when, and what was written."""
@@ -267,6 +266,14 @@ def _messages(state: Json) -> Iterator[tuple[str, dict[str, Json]]]:
         for number, value in enumerate(values) if isinstance(values, list) else ():
             if isinstance(value, dict) and "content" in value and _role(value):
                 yield _text_of(value.get("id")) or f"{channel}[{number}]", value
+
+
+def _said(parent: Checkpoint | None, checkpoint: Checkpoint) -> Iterator[Event]:
+    """Yield the messages that came with a checkpoint."""
+    known = {key for key, _ in _messages(parent.state)} if parent else set()
+    for key, message in _messages(checkpoint.state):
+        if key not in known:
+            yield _event(key, message, checkpoint)
 
 
 def _role(message: Mapping[str, Json]) -> str:

@@ -1,8 +1,11 @@
 """LangGraph's msgpack as plain data: objects become what they were made of, with the name of their type."""
 
 import base64
-from collections.abc import Sequence
-from typing import Final
+import json
+import re
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import Any, Final
 
 import msgpack
 
@@ -14,6 +17,9 @@ _MADE_OF_ONE, _MADE_OF_MANY, _MADE_OF_FIELDS, _MADE_BY_METHOD, _PYDANTIC_1, _PYD
 _OF_OBJECTS: Final = {_MADE_OF_ONE, _MADE_OF_MANY, _MADE_OF_FIELDS, _MADE_BY_METHOD, _PYDANTIC_1, _PYDANTIC_2}
 # Deeper data comes from no agent; Python's own stack would end it at some other depth each time.
 _DEEPEST: Final = 200
+# Where there may be bytes, or a number that JSON lacks: their marks, which texts may hold too.
+_FOREIGN: Final = re.compile(rb"[\xc4-\xc6]|\xcb[\x7f\xff][\xf0-\xff]|\xca[\x7f\xff][\x80-\xff]")
+_encode: Final = json.JSONEncoder(allow_nan=False, ensure_ascii=False).encode
 
 
 class Damaged(ValueError):
@@ -26,37 +32,47 @@ def unpack(data: bytes) -> Json:
     Bytes become {"$bytes": base64}, numbers that JSON lacks {"$float": "nan"}, and a map whose keys are not texts, or
     begin with "$", {"$map": [[key, value], …]}. Raises Damaged.
     """
-    return _unpacked(data, 0)
+    try:
+        if not _FOREIGN.search(data):
+            # Nearly all data is JSON once it is read; the encoder, which is fast, says whether this is.
+            value: Json = _read(data, _simple_map, 0)
+            with suppress(ValueError, TypeError):
+                _encode(value)
+                return value
+        return _plain(_read(data, _Pairs, 0), 0)
+    except RecursionError:
+        raise Damaged("nested too deeply") from None
 
 
-def _unpacked(data: bytes, depth: int) -> Json:
+def _read(data: bytes, make_map: Callable[[list[tuple[object, object]]], object], depth: int) -> Any:
     if depth > _DEEPEST:
         raise Damaged("nested too deeply")
     try:
-        value: object = msgpack.unpackb(
+        return msgpack.unpackb(
             data,
-            object_pairs_hook=_Pairs,
-            ext_hook=lambda code, inner: _extension(code, inner, depth + 1),
+            object_pairs_hook=make_map,
+            ext_hook=lambda code, inner: _extension(code, inner, make_map, depth + 1),
             strict_map_key=False,
             unicode_errors="surrogateescape",
         )
     # The library raises errors of several bases, none of them for more than damaged bytes.
-    except (ValueError, TypeError, OverflowError, msgpack.exceptions.UnpackException, RecursionError) as error:
+    except (ValueError, TypeError, OverflowError, msgpack.exceptions.UnpackException) as error:
         raise Damaged(str(error)) from None
-    return _plain(value, depth)
 
 
 class _Pairs(list[tuple[object, object]]):
     """A map as its pairs: keys may be anything, and may occur twice."""
 
 
-class _Json:
-    """A value that is JSON already."""
-
-    __slots__ = ("value",)
-
-    def __init__(self, value: Json) -> None:
-        self.value = value
+def _simple_map(pairs: list[tuple[object, object]]) -> object:
+    """Return a map whose values are JSON already."""
+    try:
+        found = dict(pairs)
+    except TypeError:
+        found = {}
+    if len(found) == len(pairs) and all(type(key) is str and key[:1] != "$" for key in found):
+        return found
+    return {"$map": [list(pair) for pair in pairs]}
 
 
 def _plain(value: object, depth: int) -> Json:
@@ -66,8 +82,8 @@ def _plain(value: object, depth: int) -> Json:
         return value if value - value == 0 else {"$float": str(value)}
     if depth > _DEEPEST:
         raise Damaged("nested too deeply")
-    if isinstance(value, _Json):
-        return value.value
+    if isinstance(value, dict):
+        return value  # What an extension became.
     if isinstance(value, _Pairs):
         return _map(value, depth + 1)
     if isinstance(value, list | tuple):
@@ -86,15 +102,18 @@ def _map(pairs: _Pairs, depth: int) -> Json:
     return found
 
 
-def _extension(code: int, data: bytes, depth: int) -> object:
+def _extension(code: int, data: bytes, make_map: Callable[[list[tuple[object, object]]], object], depth: int) -> Json:
+    """Return what an extension holds. Parts that need no more than a map each are JSON already."""
+    if code not in _OF_OBJECTS and code not in {_NUMPY, SNAPSHOT}:
+        return opaque(f"msgpack extension {code}", data)
+    parts: Json = _read(data, make_map, depth)
+    if make_map is not _simple_map:
+        parts = _plain(parts, depth)
     if code == SNAPSHOT:
-        return _Json(_unpacked(data, depth))
-    if code not in _OF_OBJECTS and code != _NUMPY:
-        return _Json(opaque(f"msgpack extension {code}", data))
-    parts = _unpacked(data, depth)
+        return parts
     if not isinstance(parts, list):
         raise Damaged("an object without its parts")
-    return _Json(_array(parts) if code == _NUMPY else _object(code, parts))
+    return _array(parts) if code == _NUMPY else _object(code, parts)
 
 
 def _object(code: int, parts: Sequence[Json]) -> Json:
