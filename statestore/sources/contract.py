@@ -41,7 +41,7 @@ class Event:
 class Step:
     """One change of a thread's state. `before` is the state that it came from, not always that of the step before it.
 
-    Where it is another one, the thread went back first: `back` says to what, for example "step 3".
+    Where it is another one, the thread went back first, and `back` says so: "back to step 3".
     """
 
     key: str

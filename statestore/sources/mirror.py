@@ -18,6 +18,7 @@ from statestore import models
 from statestore.db import transactions
 from statestore.db.fields import text_bytes
 from statestore.errors import StateStoreError
+from statestore.jsondiff import parsing
 from statestore.jsondiff.parsing import Json
 from statestore.models.rows import LAST_SECOND
 from statestore.models.sources import Source, SourceThread
@@ -238,7 +239,7 @@ class _Mirrored:
     def _add_step(self, step: Step) -> None:
         before, after = self._text(step.before), self._text(step.after)
         if self.state is not None and self.state != before:
-            words = f"back to {step.back}" if step.back else "changed outside of its steps"
+            words = step.back or "changed outside of its steps"
             self.batch.add_transition(self._transition(f"{step.key} back", step.at, self.state, before, reason=words))
         made = self._transition(
             step.key, step.at, before, after, reason=step.reason, metadata={**step.metadata, "at": step.at}
@@ -346,8 +347,11 @@ def row_id(thread: SourceThread, kind: str, key: str) -> str:
 
 
 def state_text(value: Json) -> str:
-    """Return a state as the mirror stores it."""
-    return _encode(value)
+    """Return a state as the mirror stores it. Numbers that Python would print differently keep their literals."""
+    try:
+        return _encode(value)
+    except TypeError:
+        return parsing.dump(value)
 
 
 def _second(at: float) -> int:

@@ -66,7 +66,7 @@ def everything(reader: Reader, rows: Rows) -> list[History]:
 
 def whole(history: History) -> History:
     """Return a history whose parts are lists, each of its values checked."""
-    one = History(history.thread, list(history.steps), list(history.events), list(history.tasks))
+    one = History(history.thread, list(history.steps), list(history.events), list(history.tasks), history.marks)
     dump([one.thread.state, dict(one.thread.metadata)])
     assert all(map(math.isfinite, (one.thread.created_at, one.thread.updated_at)))
     for step in one.steps:

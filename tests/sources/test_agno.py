@@ -90,13 +90,14 @@ def test_a_last_run_that_has_not_ended_is_no_step_yet():
         running = dict(READER.positions(rows))
         history = whole(READER.read(rows, "session-1"))
         rows.execute("UPDATE agno_runs SET status = 'ERROR' WHERE run_id = ?", (RUNS[2],))
-        (ended,) = READER.read(rows, "session-1", RUNS[1]).steps
+        later = READER.read(rows, "session-1", RUNS[1])
+        (ended,) = later.steps
 
         assert dict(READER.positions(rows)) != running
     assert [step.key for step in history.steps] == RUNS[:2]
     assert history.thread.status == "running"
     assert len(list(history.events)) == 6
-    assert (ended.key, ended.mark) == (RUNS[2], "failed")
+    assert (ended.key, later.marks) == (RUNS[2], {RUNS[2]: "failed"})
 
 
 def test_a_run_that_another_run_made_is_no_step():

@@ -67,7 +67,7 @@ def test_a_flow_that_asks_a_human_is_paused():
     assert (before[ONCE] != after[ONCE], before[TWICE] != after[TWICE]) == (True, False)
     assert history.thread.status == "paused"
     assert history.thread.metadata["pending_feedback"] == {"asked": {"ask": "ok?"}}
-    assert [step.mark for step in history.steps] == ["", "", "waits for feedback"]
+    assert history.marks == {list(history.steps)[-1].key: "waits for feedback"}
 
 
 def test_a_file_without_the_table_of_feedback_is_read():

@@ -14,11 +14,11 @@ from statestore.db.routers import store_alias
 from statestore.errors import Conflict, ValidationError
 from statestore.models.sources import Source, SourceThread
 from statestore.sources import files, following, mirror
-from statestore.sources.readers.langgraph import LangGraphReader
-from tests.sources.conftest import FileMaker, Opener
+from tests.sources.conftest import FILES, FileMaker, Opener
 
 pytestmark = pytest.mark.django_db
 
+FILE_NAMES = sorted(str(path.relative_to(FILES)) for path in FILES.glob("*/*") if path.suffix in {".sqlite", ".db"})
 ADD_CHECKPOINT = """
     INSERT INTO checkpoints
     SELECT thread_id, checkpoint_ns, replace(checkpoint_id, '1f1e', '1f1f'), checkpoint_id, type, checkpoint, metadata
@@ -51,26 +51,35 @@ def test_a_thread_is_an_agent_in_the_namespace_of_its_source(opened: Opener):
     assert models.Session.objects.get(agent_id="small/thread-1").status == "active"
 
 
-@pytest.mark.parametrize("name", ["small", "forks", "custom", "interrupt_subgraph", "delta", "encrypted"])
-def test_each_step_of_the_past_is_what_the_checkpoint_holds(opened: Opener, name: str):
-    source = opened(f"langgraph/{name}.sqlite")
+@pytest.mark.parametrize("name", FILE_NAMES)
+def test_each_step_of_the_past_is_what_the_reader_gives(opened: Opener, name: str):
+    source = opened(name)
     with files.opened(Path(source.path)) as rows:
-        for thread_id, _ in list(LangGraphReader().positions(rows)):
-            thread = SourceThread.objects.select_related("source").get(thread_id=thread_id)
-            for step in LangGraphReader().read(rows, thread_id).steps:
-                row_id = mirror.row_id(thread, "transition", step.key)
-                shown = history.state_at(thread.agent_id, history.moments.AtTransition(row_id, "after"))
-                assert json.loads(shown.text) == step.after, f"{thread_id} {step.reason}"
+        for key, reader in files.readers_of(rows, Path(source.path)).items():
+            for thread_id, _ in list(reader.positions(rows)):
+                thread = SourceThread.objects.select_related("source").get(reader=key, thread_id=thread_id)
+                for step in reader.read(rows, thread_id).steps:
+                    row_id = mirror.row_id(thread, "transition", step.key)
+                    shown = history.state_at(thread.agent_id, history.moments.AtTransition(row_id, "after"))
+                    assert shown.text == mirror.state_text(step.after), f"{thread_id} {step.reason}"
 
 
-def test_the_past_is_one_line_without_gaps(opened: Opener):
+@pytest.mark.parametrize("name", FILE_NAMES)
+def test_every_past_is_one_line_that_ends_in_the_present(opened: Opener, name: str):
+    opened(name)
+    for mirrored in models.AgentState.objects.all():
+        rows = list(models.Transition.objects.of_agent(mirrored.agent_id).oldest_first())
+        for earlier, later in pairwise(rows):
+            assert earlier.state_after == later.state_before, f"{mirrored}: {earlier.reason} / {later.reason}"
+        assert not rows or rows[-1].state_after == mirrored.state_data
+
+
+def test_a_branch_is_told_as_a_step_back(opened: Opener):
     opened("langgraph/forks.sqlite")
     rows = list(models.Transition.objects.of_agent("forks/fork-thread").oldest_first())
     assert [row.reason for row in rows if "back" in str(row.reason)] == [
         "back to step 3", "back to step 3", "back to step 2", "back to step 7",
     ]  # fmt: skip
-    for earlier, later in pairwise(rows):
-        assert earlier.state_after == later.state_before, f"{earlier.reason} / {later.reason}"
 
 
 def test_reading_the_same_again_adds_nothing(opened: Opener):

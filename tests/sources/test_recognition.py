@@ -2,24 +2,19 @@
 
 import pytest
 
-from statestore.sources.contract import Reader
-from statestore.sources.readers.agno import AgnoReader
+from statestore.sources.readers import known_readers
 from statestore.sources.readers.columns import shapes
-from statestore.sources.readers.crewai import CrewAICheckpointsReader, CrewAIFlowReader
-from statestore.sources.readers.google_adk import GoogleADKReader
-from statestore.sources.readers.openai_agents import OpenAIAgentsReader
 from tests.sources.stores import FILES, copied, opened
 
 NAMES = sorted(str(path.relative_to(FILES)) for path in FILES.glob("*/*") if path.suffix in (".sqlite", ".db"))
-READERS: list[Reader] = [
-    AgnoReader(), CrewAICheckpointsReader(), CrewAIFlowReader(), GoogleADKReader(), OpenAIAgentsReader(),
-]  # fmt: skip
+READERS = list(known_readers().values())
 
 
 def _owner(name: str) -> str:
     names = {
         "agno/": "Agno sessions", "crewai/checkpoints": "CrewAI checkpoints", "crewai/flow": "CrewAI flow states",
         "google_adk/": "Google ADK sessions", "openai_agents/": "OpenAI Agents sessions",
+        "langgraph/store": "LangGraph memories", "langgraph/": "LangGraph checkpoints",
     }  # fmt: skip
     return next((owner for start, owner in names.items() if name.startswith(start)), "")
 
@@ -33,7 +28,7 @@ def test_a_file_is_recognised_by_its_own_frameworks_reader_alone(name):
 
 
 def test_there_are_files_of_each_framework():
-    assert {_owner(name) for name in NAMES} == {reader.name for reader in READERS} | {""}
+    assert {_owner(name) for name in NAMES} == {reader.name for reader in READERS}
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if _owner(name)])

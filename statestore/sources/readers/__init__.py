@@ -9,8 +9,12 @@ from importlib.metadata import entry_points
 from typing import Final
 
 from statestore.sources.contract import Reader
+from statestore.sources.readers.agno import AgnoReader
+from statestore.sources.readers.crewai import CrewAICheckpointsReader, CrewAIFlowReader
+from statestore.sources.readers.google_adk import GoogleADKReader
 from statestore.sources.readers.langgraph import LangGraphReader
 from statestore.sources.readers.langgraph_memories import LangGraphMemoriesReader
+from statestore.sources.readers.openai_agents import OpenAIAgentsReader
 
 GROUP: Final = "descartes_statestore.readers"
 
@@ -18,6 +22,14 @@ GROUP: Final = "descartes_statestore.readers"
 @cache
 def known_readers() -> dict[str, Reader]:
     """Return all readers by their keys, which are stored with what they read and never change."""
-    ours: dict[str, Reader] = {"langgraph": LangGraphReader(), "langgraph-memories": LangGraphMemoriesReader()}
+    ours: dict[str, Reader] = {
+        "langgraph": LangGraphReader(),
+        "langgraph-memories": LangGraphMemoriesReader(),
+        "openai-agents": OpenAIAgentsReader(),
+        "google-adk": GoogleADKReader(),
+        "crewai-flow": CrewAIFlowReader(),
+        "crewai-checkpoints": CrewAICheckpointsReader(),
+        "agno": AgnoReader(),
+    }
     others = {point.name: point.load()() for point in entry_points(group=GROUP)}
     return {**others, **ours}

@@ -85,6 +85,7 @@ class AgnoReader:
             _thread(rows, thread_id, runs),
             (step for place, step in _steps(runs) if place >= new),
             (event for run in runs[new:] for event in _events(run)),
+            marks={run.key: _MARKS[run.status] for run in runs if run.status in _MARKS},
         )
 
 
@@ -144,7 +145,7 @@ def _steps(runs: Sequence[_Run]) -> Iterator[tuple[int, Step]]:
         metadata |= {name: run.data[name] for name in ("model", "agent_name", "metrics") if name in run.data}
         yield (
             place,
-            Step(run.key, run.at, before, state, _reason(run, number), metadata, mark=_MARKS.get(run.status, "")),
+            Step(run.key, run.at, before, state, _reason(run, number), metadata),
         )
 
 

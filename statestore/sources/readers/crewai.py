@@ -80,8 +80,10 @@ class CrewAIFlowReader:
             )
         )
         feedback = _feedback(rows, thread_id)
-        steps = list(_flow_steps(saved, is_waiting=feedback is not None))
-        return History(_flow(rows, thread_id, steps, feedback), [step for step in steps if _is_later(step, after)])
+        steps = list(_flow_steps(saved))
+        marks = {steps[-1].key: "waits for feedback"} if steps and feedback is not None else {}
+        later = [step for step in steps if _is_later(step, after)]
+        return History(_flow(rows, thread_id, steps, feedback), later, marks=marks)
 
 
 def _waits(rows: Rows) -> bool:
@@ -99,15 +101,13 @@ def _is_later(step: Step, after: str) -> bool:
     return int(step.key) > (number_of_key(after) or 0)
 
 
-def _flow_steps(saved: Iterable[Sequence[Value]], *, is_waiting: bool) -> Iterator[Step]:
-    rows = list(saved)
+def _flow_steps(saved: Iterable[Sequence[Value]]) -> Iterator[Step]:
     state: Json = {}
     at = 0.0
-    for place, (number, method, timestamp, stored) in enumerate(rows, 1):
+    for number, method, timestamp, stored in saved:
         before, state = state, json_of(stored)
         at = seconds(timestamp) or at
-        mark = "waits for feedback" if is_waiting and place == len(rows) else ""
-        yield Step(str(whole_of(number)), at, before, state, text_of(method), mark=mark)
+        yield Step(str(whole_of(number)), at, before, state, text_of(method))
 
 
 def _flow(rows: Rows, thread_id: str, steps: Sequence[Step], feedback: Json) -> Thread:

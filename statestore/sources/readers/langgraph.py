@@ -138,7 +138,7 @@ class Graph:
                     **checkpoint.metadata, "checkpoint_id": checkpoint.id, "step": checkpoint.step,
                     "parent_checkpoint_id": checkpoint.parent or None, "source": checkpoint.source,
                 },
-                back=f"step {parent.step}" if is_back and parent else "",
+                back=f"back to step {parent.step}" if is_back and parent else "",
                 events=[*_said(parent, checkpoint)],
             )  # fmt: skip
 

@@ -1,0 +1,83 @@
+"""`manage.py open`: from a file to a mirror that is served, with the file named and left as it was."""
+
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.management import call_command
+from django.core.management.base import CommandError
+
+from statestore import models
+from statestore.management import embedded_store
+from tests.sources.conftest import FileMaker
+from tests.stores import make_store
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def embedded(settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The tests' store stands for the embedded one."""
+    settings.STORE_IS_EMBEDDED = True
+    settings.VAR_DIR = tmp_path / "var"
+    monkeypatch.setattr(embedded_store, "prepare", lambda: False)
+
+
+def opened(*paths: Path, **options: Any) -> str:
+    out = StringIO()
+    call_command("open", *map(str, paths), no_serve=True, stdout=out, **options)
+    return out.getvalue()
+
+
+def test_a_file_is_named_with_what_it_holds(framework_file: FileMaker):
+    said = opened(framework_file("langgraph/small.sqlite"))
+    assert "LangGraph checkpoints, SQLite, 2 threads, 20 checkpoints. Namespace: small." in said
+    assert models.AgentState.objects.count() == 2
+
+
+def test_several_files_are_opened_side_by_side(framework_file: FileMaker):
+    names = ("langgraph/forks.sqlite", "openai_agents/small.sqlite", "crewai/flow_states.db")
+    said = opened(*map(framework_file, names))
+    assert "OpenAI Agents sessions" in said
+    assert "CrewAI flow states" in said
+    namespaces = {agent.namespace for agent in models.AgentState.objects.all()}
+    assert namespaces == {"forks", "small", "flow_states"}
+
+
+def test_to_open_a_file_again_adds_nothing(framework_file: FileMaker):
+    path = framework_file("google_adk/sqlite_service.sqlite")
+    opened(path)
+    before = models.Transition.objects.count(), models.Event.objects.count(), models.Source.objects.count()
+    opened(path)
+    assert (models.Transition.objects.count(), models.Event.objects.count(), models.Source.objects.count()) == before
+
+
+def test_a_name_is_chosen_for_one_file_alone(framework_file: FileMaker):
+    path = framework_file("langgraph/small.sqlite")
+    with pytest.raises(CommandError, match="--name is for one file"):
+        opened(path, path, name="billing")
+    opened(path, name="billing")
+    assert models.Source.objects.get().name == "billing"
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"", "is not an SQLite database"),
+        (b"{}", "is not an SQLite database"),
+        (b"SQLite format 3\0" + b"\xff" * 4096, "cannot be read"),
+    ],
+)
+def test_what_is_no_store_is_refused_in_words(tmp_path: Path, content: bytes, words: str):
+    path = tmp_path / "some.db"
+    path.write_bytes(content)
+    with pytest.raises(CommandError, match=words):
+        opened(path)
+    assert path.read_bytes() == content
+    assert models.Source.objects.count() == 0
+
+
+def test_an_orchestrators_own_store_is_told_from_others(tmp_path: Path):
+    with pytest.raises(CommandError, match=r"is an orchestrator's own store\. `manage\.py adopt FILE`"):
+        opened(make_store(tmp_path / "descartes.db"))
