@@ -51,6 +51,8 @@ class Step:
     reason: str
     metadata: Mapping[str, Json] = field(default_factory=dict)
     back: str = ""
+    # The step after which the state was `before`, by its key, where the framework says which.
+    parent: str = ""
     # What was said or done in the step; what belongs to no step is among the events of the history.
     events: Iterable[Event] = ()
 

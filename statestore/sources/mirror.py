@@ -242,7 +242,12 @@ class _Mirrored:
             words = step.back or "changed outside of its steps"
             self.batch.add_transition(self._transition(f"{step.key} back", step.at, self.state, before, reason=words))
         made = self._transition(
-            step.key, step.at, before, after, reason=step.reason, metadata={**step.metadata, "at": step.at}
+            step.key,
+            step.at,
+            before,
+            after,
+            reason=step.reason,
+            metadata={**step.metadata, "key": step.key, "parent": step.parent, "at": step.at},
         )
         self.batch.add_transition(made)
         if words := self._marks.pop(step.key, ""):

@@ -136,9 +136,10 @@ class Graph:
                 f"step {checkpoint.step} {checkpoint.source}" + (f": {nodes}" if nodes else ""),
                 {
                     **checkpoint.metadata, "checkpoint_id": checkpoint.id, "step": checkpoint.step,
-                    "parent_checkpoint_id": checkpoint.parent or None, "source": checkpoint.source,
+                    "source": checkpoint.source,
                 },
                 back=f"back to step {parent.step}" if is_back and parent else "",
+                parent=checkpoint.parent,
                 events=[*_said(parent, checkpoint)],
             )  # fmt: skip
 

@@ -5,34 +5,27 @@ that hold only changes would count some of them twice. No pending writes are cop
 """
 
 import json
-import os
 import secrets
-import sqlite3
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, NamedTuple
-from urllib.parse import quote
 
 import msgpack
 
-from statestore import models
 from statestore.access.audit import Actor
 from statestore.errors import Conflict, DatabaseError, Moved
 from statestore.history import KnownState
-from statestore.history.moments import AtSnapshot, AtTransition
 from statestore.models.sources import SourceThread
 from statestore.restore.in_place import PutBack
 from statestore.sources import files, mirror
-from statestore.sources.contract import Value
 from statestore.sources.readers import langgraph
+from statestore.sources.writers import steps
+from statestore.sources.writers.steps import WritableRows
 
-_BUSY_SECONDS: Final = 5.0
 _OLDEST_VERSION: Final = 4
-_STATES_AT_ONCE: Final = 20
 _CARRIED_OVER: Final = {"pickle", "msgpack+aes", "null+aes"}
 _COLUMNS: Final = "checkpoint_id, parent_checkpoint_id, type, checkpoint, metadata"
 
@@ -91,7 +84,7 @@ class LangGraphWriter:
             if space:
                 raise Conflict("This graph lasts within a thread, and goes back with it. Restore the thread instead.")
             graph = langgraph.Graph(rows, thread_id, "")
-            for checkpoint_id in filter(None, self._candidates(target, text)):
+            for checkpoint_id in steps.meant_by(self._thread, target, text):
                 checkpoint = graph.find(checkpoint_id)
                 if checkpoint is not None and mirror.state_text(checkpoint.state) == text:
                     return _target(rows, graph, checkpoint)
@@ -99,25 +92,6 @@ class LangGraphWriter:
             "No checkpoint in the file has just this state: only whole moments can be put back into LangGraph. Nothing"
             " was written. Choose a step of the timeline."
         )
-
-    def _candidates(self, target: KnownState, text: str) -> Iterator[str]:
-        """Yield the ids of the checkpoints that may be meant, the likeliest first."""
-        moment, agent_id = target.moment, self._thread.agent_id
-        transitions = models.Transition.objects.using(self._using).of_agent(agent_id)
-        if isinstance(moment, AtTransition):
-            meant = transitions.without_states().filter(pk=moment.transition_id).first()
-            if meant is not None:
-                noted = _noted(meant)
-                yield noted[0] if moment.side == "after" else noted[1]
-        if isinstance(moment, AtSnapshot):
-            undone = models.Restore.objects.using(self._using).filter(safety_snapshot_id=moment.snapshot_id).first()
-            made_by = undone and transitions.without_states().filter(pk=undone.transition_id).first()
-            if made_by:
-                yield _noted(made_by)[1]
-        until = transitions.filter(timestamp__lte=target.at if target.at is not None else models.now())
-        for row in until.newest_first().iterator(chunk_size=_STATES_AT_ONCE):
-            if models.same_text(row.state_after, text):
-                yield _noted(row)[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,47 +108,32 @@ class _Copy:
     @property
     def metadata(self) -> Mapping[str, object]:
         """What the transition says of it: the checkpoint that was made, and the one over which it was."""
-        return {
-            "checkpoint_id": self.new_id, "parent_checkpoint_id": self.target.newest,
-            "restored_from": self.target.row.id,
-        }  # fmt: skip
+        return {"key": self.new_id, "parent": self.target.newest, "restored_from": self.target.row.id}
 
     def write(self) -> None:
         """Write, read back and commit; the mirror then has the step already."""
-        path = Path(self.thread.source.path)
-        try:
-            with closing(_writable(path)) as connection:
-                connection.execute("BEGIN IMMEDIATE")
-                try:
-                    self._write(connection)
-                    self._prove(connection)
-                    connection.execute("COMMIT")
-                finally:
-                    if connection.in_transaction:
-                        connection.execute("ROLLBACK")
-        except sqlite3.Error as error:
-            raise DatabaseError(f"{path.name} cannot be written: {error}. Nothing was changed.") from error
-        self.thread.last_step, self.thread.position = self.new_id, ""
-        self.thread.save(using=self.using, update_fields=["last_step", "position"])
-        models.Source.objects.using(self.using).filter(pk=self.thread.source_id).update(stamp="")
+        with steps.writing(self.thread) as rows:
+            self._write(rows)
+            self._prove(rows)
+        steps.note_written(self.thread, self.new_id)
 
-    def _write(self, connection: sqlite3.Connection) -> None:
+    def _write(self, rows: WritableRows) -> None:
         thread_id = self.thread.thread_id
         sql = "SELECT max(checkpoint_id) FROM checkpoints WHERE thread_id = ? AND checkpoint_ns = ''"
-        (newest,) = connection.execute(sql, [thread_id]).fetchone()
+        (newest,) = next(rows.execute(sql, [thread_id]))
         if newest != self.target.newest or newest != self.thread.last_step:
             raise Moved("The thread went on since your preview. Nothing was written. Review the new differences.")
-        self._insert(connection, "", self.target.row, self.new_id)
+        self._insert(rows, "", self.target.row, self.new_id)
         for space in self.target.within:
             sql = (
                 f"SELECT {_COLUMNS} FROM checkpoints WHERE thread_id = ? AND checkpoint_ns = ?"  # noqa: S608
                 " AND checkpoint_id <= ? ORDER BY checkpoint_id DESC LIMIT 1"
             )
-            row = connection.execute(sql, [thread_id, space, self.target.row.id]).fetchone()
+            row = next(rows.execute(sql, [thread_id, space, self.target.row.id]), None)
             # Without one the thread would go on with what the graph within it did later.
-            self._insert(connection, space, _stored(row) if row else _empty(), self.new_id)
+            self._insert(rows, space, _stored(row) if row else _empty(), self.new_id)
 
-    def _insert(self, connection: sqlite3.Connection, space: str, row: _Row, new_id: str) -> None:
+    def _insert(self, rows: WritableRows, space: str, row: _Row, new_id: str) -> None:
         now = datetime.now(UTC).isoformat()
         noted = json.loads(row.metadata or b"{}")
         noted.update(
@@ -184,14 +143,14 @@ class _Copy:
             self.thread.thread_id, space, new_id, row.parent, row.kind, _renamed(row, new_id, now),
             json.dumps(noted, ensure_ascii=False).encode("utf-8", "ignore"),
         ]  # fmt: skip
-        connection.execute(
+        rows.execute(
             "INSERT INTO checkpoints (thread_id, checkpoint_ns, checkpoint_id, parent_checkpoint_id, type, checkpoint,"
             " metadata) VALUES (?, ?, ?, ?, ?, ?, ?)",
             values,
         )
 
-    def _prove(self, connection: sqlite3.Connection) -> None:
-        graph = langgraph.Graph(_Fetched(connection), self.thread.thread_id, "")
+    def _prove(self, rows: WritableRows) -> None:
+        graph = langgraph.Graph(rows, self.thread.thread_id, "")
         newest = graph.newest()
         if newest.id != self.new_id or mirror.state_text(newest.state) != self.text:
             raise DatabaseError("The state read back from the file differs from the one written. Nothing was changed.")
@@ -261,30 +220,3 @@ def _id_after(newest: str) -> str:
     if not langgraph.ticks_of(newest) or made <= newest:
         raise Conflict("The checkpoints of this thread have ids that do not sort by time. Nothing was written.")
     return made
-
-
-def _noted(transition: models.Transition) -> tuple[str, str]:
-    """Return (checkpoint, the one before it) of a transition: of a mirrored step, or of a restore."""
-    try:
-        metadata = json.loads(transition.metadata or "{}")
-    except (ValueError, RecursionError):
-        return "", ""
-    noted = metadata.get(models.MIRROR_MARK, metadata) if isinstance(metadata, dict) else {}
-    if not isinstance(noted, dict):
-        return "", ""
-    return str(noted.get("checkpoint_id") or ""), str(noted.get("parent_checkpoint_id") or "")
-
-
-def _writable(path: Path) -> sqlite3.Connection:
-    name = quote(os.fsencode(path))
-    return sqlite3.connect(f"file:{name}?mode=rw", uri=True, timeout=_BUSY_SECONDS, isolation_level=None)
-
-
-class _Fetched:
-    """A connection as readers take it."""
-
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        self._connection = connection
-
-    def execute(self, sql: str, values: Iterable[Value] = (), /) -> Iterator[tuple[Value, ...]]:
-        return iter(self._connection.execute(sql, list(values)).fetchall())

@@ -1,0 +1,99 @@
+"""What all writers share: which step a moment means, and one transaction in the framework's own file."""
+
+import json
+import os
+import sqlite3
+from collections.abc import Iterable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Final
+from urllib.parse import quote
+
+from statestore import models
+from statestore.errors import DatabaseError
+from statestore.history import KnownState
+from statestore.history.moments import AtSnapshot, AtTransition
+from statestore.models.sources import Source, SourceThread
+from statestore.sources.contract import Value
+
+_BUSY_SECONDS: Final = 5.0
+_STATES_AT_ONCE: Final = 20
+
+
+class WritableRows:
+    """A framework's file within one transaction, as readers take it, and for writing."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    def execute(self, sql: str, values: Iterable[Value] = (), /) -> Iterator[tuple[Value, ...]]:
+        """Run a statement, and return its rows."""
+        return iter(self._connection.execute(sql, list(values)).fetchall())
+
+
+def meant_by(thread: SourceThread, target: KnownState, text: str) -> Iterator[str]:
+    """Yield the keys of the steps after which the state may have been the wanted one, the likeliest first.
+
+    The same state may be that after several steps, from which the framework goes on differently: a transition names its
+    step, and the snapshot that a restore took names the step over which that was.
+    """
+    using, moment = str(thread._state.db), target.moment
+    transitions = models.Transition.objects.using(using).of_agent(thread.agent_id)
+    named = transitions.without_states()
+    found: list[str] = []
+    if isinstance(moment, AtTransition) and (meant := named.filter(pk=moment.transition_id).first()):
+        found.append(_steps_around(meant)[moment.side == "after"])
+    if isinstance(moment, AtSnapshot):
+        undone = models.Restore.objects.using(using).filter(safety_snapshot_id=moment.snapshot_id).first()
+        if undone and (made_by := named.filter(pk=undone.transition_id).first()):
+            found.append(_steps_around(made_by)[0])
+    yield from filter(None, found)
+    until = transitions.filter(timestamp__lte=target.at if target.at is not None else models.now())
+    for row in until.newest_first().iterator(chunk_size=_STATES_AT_ONCE):
+        if models.same_text(row.state_after, text) and (key := _steps_around(row)[1]):
+            yield key
+
+
+def _steps_around(transition: models.Transition) -> tuple[str, str]:
+    """Return the steps (before, after) a transition: a mirrored one, or that of a restore."""
+    try:
+        metadata = json.loads(transition.metadata or "{}")
+    except (ValueError, RecursionError):
+        return "", ""
+    noted = metadata.get(models.MIRROR_MARK, metadata) if isinstance(metadata, dict) else {}
+    if not isinstance(noted, dict):
+        return "", ""
+    return str(noted.get("parent") or ""), str(noted.get("key") or "")
+
+
+@contextmanager
+def writing(thread: SourceThread) -> Iterator[WritableRows]:
+    """Open the thread's file for one immediate transaction: all of the block is written, or nothing."""
+    path = Path(thread.source.path)
+    try:
+        with closing(writable(path)) as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield WritableRows(connection)
+                connection.execute("COMMIT")
+            finally:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+    except sqlite3.Error as error:
+        raise DatabaseError(f"{path.name} cannot be written: {error}. Nothing was changed.") from error
+
+
+def writable(path: Path) -> sqlite3.Connection:
+    """Return a connection to a file that is there."""
+    name = quote(os.fsencode(path))
+    connection = sqlite3.connect(f"file:{name}?mode=rw", uri=True, timeout=_BUSY_SECONDS, isolation_level=None)
+    connection.text_factory = lambda raw: raw.decode("utf-8", "surrogateescape")
+    return connection
+
+
+def note_written(thread: SourceThread, last_step: str) -> None:
+    """Note that the mirror has the step already that was written, and that the file is to be read again."""
+    using = str(thread._state.db)
+    thread.last_step, thread.position = last_step, ""
+    thread.save(using=using, update_fields=["last_step", "position"])
+    Source.objects.using(using).filter(pk=thread.source_id).update(stamp="")
