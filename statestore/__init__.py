@@ -22,6 +22,7 @@ Rooms, from the ground up. Each imports from the rooms above it in this list; im
     adoption        moving into an orchestrator's file and out of it
     demo import_export operations
                     the demo fleet; the store as lines of JSON; doctor, readiness, metrics
+    sources         the stores of other frameworks: read, mirrored, put back
     forms           query strings and POST bodies as checked values
     views           the HTML face
     templatetags api
