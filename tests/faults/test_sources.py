@@ -1,0 +1,117 @@
+"""Sources beside their frameworks: followed while they write, and mirrored whole after any kill."""
+
+import os
+import random
+import shutil
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from tests.commands import manage
+from tests.faults.scale import tell, times
+from tests.faults.sites import ROOT
+from tests.sources.conftest import FILES
+from tests.waiting import wait_for
+
+pytestmark = [pytest.mark.faults, pytest.mark.sqlite]
+
+# A live mirror is at most so far behind; the tests' machines may be slow and busy.
+BEHIND_SECONDS = 10.0
+COPY_THREAD = """
+    INSERT INTO checkpoints SELECT ?, checkpoint_ns, checkpoint_id, parent_checkpoint_id, type, checkpoint, metadata
+    FROM checkpoints WHERE thread_id = 'fork-thread'
+"""
+NEW_CHECKPOINT = """
+    INSERT INTO checkpoints
+    SELECT thread_id, checkpoint_ns, replace(checkpoint_id, '1f1e', '1f1f'), checkpoint_id, type, checkpoint, metadata
+    FROM checkpoints WHERE thread_id = 'fork-thread' ORDER BY checkpoint_id DESC LIMIT 1
+"""
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> dict[str, str]:
+    """Return the variables of a dashboard with an embedded store of its own."""
+    kept = {name: value for name, value in os.environ.items() if name not in {"STORE_URL", "DATABASE_URL"}}
+    return {**kept, "VAR_DIR": str(tmp_path / "var"), "STORE_URL": "", "DATABASE_URL": ""}
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Return a copy of a file of LangGraph's."""
+    return Path(shutil.copy(FILES / "langgraph" / "forks.sqlite", tmp_path / "agents.db"))
+
+
+def rows(environment: dict[str, str], sql: str) -> list[tuple[object, ...]]:
+    store = Path(environment["VAR_DIR"]) / "descartes.db"
+    with closing(sqlite3.connect(f"file:{store}?mode=ro", uri=True)) as connection:
+        return connection.execute(sql).fetchall()
+
+
+def test_what_a_framework_writes_is_mirrored_while_it_goes_on(environment: dict[str, str], path: Path):
+    manage(environment, ("open", str(path), "--no-serve"))
+    count = rows(environment, "SELECT count(*) FROM state_transitions")
+    with subprocess.Popen(
+        [sys.executable, "manage.py", "mirror", "--follow"], cwd=ROOT, env=environment, stdin=subprocess.PIPE
+    ) as follower:
+        with closing(sqlite3.connect(path, isolation_level=None)) as framework:
+            framework.execute(NEW_CHECKPOINT)
+            began = time.monotonic()
+            wait_for(
+                lambda: rows(environment, "SELECT count(*) FROM state_transitions") > count,
+                "the new checkpoint", is_alive=lambda: follower.poll() is None,
+            )  # fmt: skip
+            behind = time.monotonic() - began
+            framework.execute("BEGIN IMMEDIATE")
+            framework.execute("ROLLBACK")
+        assert follower.stdin is not None
+        follower.stdin.close()
+        assert follower.wait(timeout=60) == 0
+    assert [found.name for found in path.parent.glob("agents.db*")] == ["agents.db"], "something was left beside it"
+    tell("following", seconds_behind=round(behind, 1), failures=behind > BEHIND_SECONDS, canary="none")
+    assert behind < BEHIND_SECONDS
+
+
+def test_a_killed_mirror_is_whole_after_the_next_run(environment: dict[str, str], path: Path):
+    with closing(sqlite3.connect(path)) as framework:
+        for number in range(200):
+            framework.execute(COPY_THREAD, [f"thread-{number:03d}"])
+        framework.commit()
+    manage(environment, ("open", str(FILES / "langgraph" / "small.sqlite"), "--no-serve"))
+    wanted = expected(path)
+    kills, in_the_middle = times(3, 50), 0
+    for _ in range(kills):
+        with subprocess.Popen(
+            [sys.executable, "manage.py", "open", str(path), "--no-serve"], cwd=ROOT, env=environment,
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        ) as process:  # fmt: skip
+            wait_for(lambda: mirrored(environment) > 0 or process.poll() is not None, "the first rows")
+            # Nothing is awaited: any moment is as good as another.
+            threading.Event().wait(random.uniform(0, 0.5))
+            process.kill()
+        in_the_middle += 0 < mirrored(environment) < wanted
+    manage(environment, ("open", str(path), "--no-serve"))
+    found = mirrored(environment)
+    distinct = rows(
+        environment, "SELECT count(DISTINCT agent_id || id) FROM state_transitions WHERE agent_id LIKE 'agents/%'"
+    )
+    tell("killed mirrors", kills=kills, in_the_middle=in_the_middle, failures=found != wanted, canary="none")
+    assert found == wanted
+    assert distinct == [(wanted,)]
+
+
+def mirrored(environment: dict[str, str]) -> int:
+    ((count,),) = rows(environment, "SELECT count(*) FROM state_transitions WHERE agent_id LIKE 'agents/%'")
+    return int(str(count))
+
+
+def expected(path: Path) -> int:
+    """Return how many transitions there are to be: one for each checkpoint, and four steps back in each thread."""
+    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as connection:
+        ((checkpoints, threads),) = connection.execute("SELECT count(*), count(DISTINCT thread_id) FROM checkpoints")
+        return int(checkpoints) + 4 * int(threads)
