@@ -1,12 +1,11 @@
 """The archive: old transitions and snapshots, moved into compressed frames and read as if nothing had moved."""
 
-from statestore.archive.candidates import Archivable, archivable
+from statestore.archive.candidates import Archivable, archivable, records_of
 from statestore.archive.limits import LEAST_RECORDS
 from statestore.archive.moving import Archived, archive_agent, archive_before, switch_on
 from statestore.archive.putting_back import archived_bytes, put_back
 
 __all__ = [
     "LEAST_RECORDS", "Archivable", "Archived", "archivable", "archive_agent", "archive_before", "archived_bytes",
-    "put_back",
-    "switch_on",
+    "put_back", "records_of", "switch_on",
 ]  # fmt: skip

@@ -14,7 +14,8 @@ from uuid import UUID
 
 from django.db.models import Model
 
-from statestore import models
+from statestore import archive, models
+from statestore.access.audit import SYSTEM
 from statestore.db import transactions
 from statestore.db.fields import text_bytes
 from statestore.errors import StateStoreError
@@ -30,6 +31,11 @@ BATCH_ROWS: Final = 400
 BATCH_BYTES: Final = 4 * 1024 * 1024
 _encode: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 AGENT_COLUMNS: Final = ("name", "status", "state_data", "version", "updated_at", "metadata")
+# Fewer do not make a frame that is worth it.
+PACKED_STEPS: Final = 128
+PACKED_BYTES: Final = 16 * 1024 * 1024
+# So much of a thread may lie whole in the store after it was read.
+LEFT_BYTES: Final = 1024 * 1024
 # A reader says that a thread runs if it has a next step; one that was not changed for longer stopped there.
 RUNNING_SECONDS: Final = 60
 
@@ -221,6 +227,7 @@ class _Mirrored:
         self.session_id = self._id("session", "")
         self._text_of: tuple[Json, str] = (None, "null")
         self._marks = dict(history.marks)
+        self._unpacked_steps = self._unpacked_bytes = 0
 
     def add(self, position: str) -> None:
         """Add what is new to the batch, which is written whenever it is full: each part of a thread is whole."""
@@ -231,10 +238,21 @@ class _Mirrored:
             if self.batch.is_full:
                 self._add_standing(step.at)
                 self.batch.write()
+                if self._unpacked_steps >= PACKED_STEPS or self._unpacked_bytes >= PACKED_BYTES:
+                    self._pack()
         self._finish(position)
         self.batch.threads_written += 1
-        if self.batch.is_full:
+        is_long = self._unpacked_steps >= PACKED_STEPS or self._unpacked_bytes >= LEFT_BYTES
+        if self.batch.is_full or is_long:
             self.batch.write()
+        if is_long:
+            self._pack()
+
+    def _pack(self) -> None:
+        """Move steps of a long thread into frames before more are written: whole states grow with their square."""
+        self._unpacked_steps = self._unpacked_bytes = 0
+        using, agent_id = self.batch.using, self.thread.agent_id
+        archive.archive_agent(using, agent_id, archive.records_of(using, agent_id, LAST_SECOND), by=SYSTEM)
 
     def _add_step(self, step: Step) -> None:
         before, after = self._text(step.before), self._text(step.after)
@@ -256,6 +274,8 @@ class _Mirrored:
             self._add_event(event)
         self.state = after
         self.version += 1
+        self._unpacked_steps += 1
+        self._unpacked_bytes += len(before) + len(after)
         self.thread.last_step = step.key
         self.batch.steps_written += 1
 

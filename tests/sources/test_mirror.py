@@ -199,3 +199,24 @@ def test_a_mirrored_agent_is_changed_by_its_framework_alone(opened: Opener):
         service.save_agent(store_alias(), "small/thread-1", {"state_data": "{}"})
     with pytest.raises(Conflict, match="mirrors a thread of another framework's store"):
         service.change_status(store_alias(), "small/thread-1", "paused", by=SYSTEM)
+
+
+def test_the_states_of_a_long_thread_are_packed_as_they_are_read(opened: Opener, framework_file: FileMaker):
+    opened("langgraph/forks.sqlite")
+    path = framework_file("langgraph/small.sqlite")
+    connection = sqlite3.connect(path)
+    for number in range(400):
+        connection.execute(
+            "INSERT INTO checkpoints SELECT 'long', '', ?, NULL, 'json', ?, '{}'",
+            [f"{number:06d}", json.dumps({"channel_values": {"notes": [f"note {n}" for n in range(number)]}})],
+        )
+    connection.commit()
+    connection.close()
+    mirror.sync(following.add_source(path, using=store_alias()), using=store_alias())
+    transitions = models.Transition.objects.of_agent("small/long")
+    assert transitions.count() == 400
+    assert transitions.live().count() < 160, "its states lie whole in the store"
+    for number in (0, 1, 200, 399):
+        thread = SourceThread.objects.select_related("source").get(thread_id="long")
+        row = transitions.get(pk=mirror.row_id(thread, "transition", f"{number:06d}"))
+        assert len(json.loads(row.state_after)["notes"]) == number

@@ -18,7 +18,7 @@ from statestore.models.sources import Source
 from statestore.sources import following, mirror, number_of
 
 # What was not read by then is read while the dashboard serves, the newest threads first.
-FIRST_READ_SECONDS: Final = 3.0
+FIRST_READ_SECONDS: Final = 1.0
 
 
 class Command(BaseCommand):
