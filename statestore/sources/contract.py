@@ -27,7 +27,11 @@ class Rows(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something that was said or done in a thread. `actor` is User, Agent, Tool or System."""
+    """Something that was said or done in a thread. `actor` is User, Agent, Tool or System.
+
+    `session` is the key of one of the thread's sessions; "" is that of the thread itself. Without an `actor_id` it was
+    the user, or the agent of the thread.
+    """
 
     key: str
     at: float
@@ -35,6 +39,28 @@ class Event:
     kind: str
     content: str
     metadata: Mapping[str, Json] = field(default_factory=dict)
+    session: str = ""
+    actor_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A state that the framework itself keeps, besides its steps."""
+
+    key: str
+    at: float
+    state: Json
+    description: str
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A stretch of a thread's work, where the framework tells them apart."""
+
+    key: str
+    status: str
+    started_at: float
+    ended_at: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +90,13 @@ class Task:
     key: str
     title: str
     description: str
-    is_done: bool
+    # One of the orchestrator's words: Todo, InProgress, Done, Blocked.
+    status: str
+
+    @property
+    def is_done(self) -> bool:
+        """Whether nothing is left to do."""
+        return self.status == "Done"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +122,8 @@ class History:
     tasks: Iterable[Task] = ()
     # The steps that are worth coming back to, by key, and why: {"3": "interrupted"}. Known steps may be among them.
     marks: Mapping[str, str] = field(default_factory=dict)
+    snapshots: Iterable[Snapshot] = ()
+    sessions: Iterable[Session] = ()
 
 
 class Reader(Protocol):

@@ -26,6 +26,7 @@ _BUSY_SECONDS: Final = 2
 # A file that was written so recently may have been written again within the same tick of the file system's clock.
 _TICK_NANOSECONDS: Final = 2_000_000_000
 _NAMED_TABLES: Final = 8
+_ORCHESTRATORS: Final = {"agent_states", "state_transitions", "agent_history"}
 
 
 class SourceFile:
@@ -99,8 +100,12 @@ def readers_of(source: SourceFile, path: Path) -> Mapping[str, Reader]:
 def _what_it_is(tables: Mapping[str, Shape]) -> str:
     if not tables:
         return "holds no tables."
-    if {"agent_states", "state_transitions"} <= set(tables):
-        return "is an orchestrator's own store. `manage.py adopt FILE` lets the dashboard work in it."
+    if "dash_audit" in tables:
+        return "is an orchestrator's store that was adopted: STORE_URL names it to the dashboard."
+    if _ORCHESTRATORS & set(tables):
+        return (
+            "has tables of the orchestrator's, in another layout. `manage.py adopt --dry-run FILE` says what differs."
+        )
     names = ", ".join(sorted(tables)[:_NAMED_TABLES])
     known = ", ".join(sorted(reader.name for reader in known_readers().values()))
     return f"is of no format that is known here. Its tables: {names}. Known are: {known}."

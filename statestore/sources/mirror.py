@@ -153,7 +153,7 @@ class Batch:
         self._snapshots: list[models.Snapshot] = []
         self._agents: dict[str, models.AgentState] = {}
         self._threads: dict[str, SourceThread] = {}
-        self._sessions: list[models.Session] = []
+        self._sessions: dict[str, models.Session] = {}
         self._tasks: list[models.Task] = []
         self._bytes = 0
 
@@ -176,10 +176,13 @@ class Batch:
         """Add a snapshot; one that is there already stays as it is."""
         self._snapshots.append(row)
 
-    def add_standing(self, thread: SourceThread, agent: models.AgentState, session: models.Session) -> None:
+    def add_session(self, row: models.Session) -> None:
+        """Add a session, or change the one with its id."""
+        self._sessions[row.pk] = row
+
+    def add_standing(self, thread: SourceThread, agent: models.AgentState) -> None:
         """Add how far a thread was read, with its agent as it was there."""
         self._threads[thread.agent_id], self._agents[thread.agent_id] = thread, agent
-        self._sessions.append(session)
 
     def add_task(self, row: models.Task) -> None:
         """Add a task, or change the one with its id."""
@@ -191,7 +194,7 @@ class Batch:
             self._insert(models.Event, self._events.values())
             self._insert(models.Transition, self._transitions)
             self._insert(models.Snapshot, self._snapshots)
-            self._insert(models.Session, self._sessions)
+            self._upsert(models.Session, self._sessions.values(), "id", ("status", "started_at", "ended_at"))
             self._upsert(models.AgentState, self._agents.values(), "key", AGENT_COLUMNS)
             self._upsert(models.Task, self._tasks, "id", ("title", "description", "status", "updated_at"))
             self._write_threads()
@@ -288,6 +291,7 @@ class _Mirrored:
         self.state = text
         self.thread.position, self.thread.gone_at = position, None
         self._add_marks_of_earlier_steps()
+        self._add_kept()
         self._add_tasks()
         self._add_standing(now.updated_at)
 
@@ -314,7 +318,9 @@ class _Mirrored:
         session = models.Session(
             id=self.session_id, agent_id=agent_id, status="active", started_at=began, created_at=began
         )
-        self.batch.add_standing(self.thread, agent, session)
+        self.batch.add_standing(self.thread, agent)
+        if not self.history.sessions:
+            self.batch.add_session(session)
 
     def _add_tasks(self) -> None:
         at = _second(self.history.thread.updated_at)
@@ -322,7 +328,7 @@ class _Mirrored:
             self.batch.add_task(
                 models.Task(
                     id=self._id("task", task.key), title=task.title, description=task.description,
-                    status="Done" if task.is_done else "Todo", assigned_to=self.thread.agent_id,
+                    status=task.status, assigned_to=self.thread.agent_id,
                     created_at=at, updated_at=at, created_timestamp=at,
                 )
             )  # fmt: skip
@@ -333,6 +339,25 @@ class _Mirrored:
         rows = models.Transition.objects.using(self.batch.using).of_agent(self.thread.agent_id).filter(pk__in=wanted)
         for row in rows if wanted else ():
             self._add_snapshot(row, wanted[row.pk])
+
+    def _add_kept(self) -> None:
+        """Add the snapshots and sessions that the framework itself keeps."""
+        agent_id = self.thread.agent_id
+        for kept in self.history.snapshots:
+            self.batch.add_snapshot(
+                models.Snapshot(
+                    id=self._id("snapshot", kept.key), agent_id=agent_id, state_data=self._text(kept.state),
+                    description=kept.description, created_at=_second(kept.at),
+                )
+            )  # fmt: skip
+        for session in self.history.sessions:
+            began = _second(session.started_at)
+            self.batch.add_session(
+                models.Session(
+                    id=self._id("session", session.key), agent_id=agent_id, status=session.status, started_at=began,
+                    ended_at=None if session.ended_at is None else _second(session.ended_at), created_at=began,
+                )
+            )  # fmt: skip
 
     def _add_snapshot(self, row: models.Transition, words: str) -> None:
         self.batch.add_snapshot(
@@ -346,11 +371,15 @@ class _Mirrored:
         at = _second(event.at)
         self.batch.add_event(
             models.Event(
-                id=self._id("event", event.key), event_type=event.kind, timestamp=at, session_id=self.session_id,
-                actor_type=event.actor, actor_id="user" if event.actor == "User" else self.thread.agent_id,
+                id=self._id("event", event.key), event_type=event.kind, timestamp=at,
+                session_id=self._id("session", event.session) if event.session else self.session_id,
+                actor_type=event.actor, actor_id=event.actor_id or self._actor_of(event),
                 content=event.content, metadata=state_text({**event.metadata, "at": event.at}), created_at=at,
             )
         )  # fmt: skip
+
+    def _actor_of(self, event: Event) -> str:
+        return "user" if event.actor == "User" else self.thread.agent_id
 
     def _text(self, state: Json) -> str:
         """Return a state's text; the state after a step is that before the next, and is written once."""

@@ -1,5 +1,7 @@
 """`manage.py open`: from a file to a mirror that is served, with the file named and left as it was."""
 
+import sqlite3
+from contextlib import closing
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -11,7 +13,7 @@ from django.core.management.base import CommandError
 from statestore import models
 from statestore.management import embedded_store
 from tests.sources.conftest import FileMaker
-from tests.stores import make_store
+from tests.stores import execute, make_store
 
 pytestmark = pytest.mark.django_db
 
@@ -78,6 +80,31 @@ def test_what_is_no_store_is_refused_in_words(tmp_path: Path, content: bytes, wo
     assert models.Source.objects.count() == 0
 
 
-def test_an_orchestrators_own_store_is_told_from_others(tmp_path: Path):
-    with pytest.raises(CommandError, match=r"is an orchestrator's own store\. `manage\.py adopt FILE`"):
-        opened(make_store(tmp_path / "descartes.db"))
+@pytest.mark.parametrize("layout", ["version 4", "version 5"])
+def test_an_orchestrators_own_store_is_looked_at_without_moving_in(tmp_path: Path, layout: str):
+    path = make_store(tmp_path / "fleet.db", layout)
+    content = path.read_bytes()
+    said = opened(path)
+    assert "Descartes agents, SQLite" in said
+    assert path.read_bytes() == content
+    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as store:
+        for table, model in (
+            ("agent_states", models.AgentState), ("state_transitions", models.Transition),
+            ("state_snapshots", models.Snapshot), ("events", models.Event), ("tasks", models.Task),
+            ("sessions", models.Session),
+        ):  # fmt: skip
+            ((count,),) = store.execute(f"SELECT count(*) FROM {table}")
+            assert model.objects.count() >= count, f"{table} are left out"
+
+
+def test_a_store_that_was_adopted_is_named_to_the_dashboard_otherwise(tmp_path: Path):
+    path = make_store(tmp_path / "fleet.db")
+    execute(path, "CREATE TABLE dash_audit (id INTEGER)")
+    with pytest.raises(CommandError, match="was adopted: STORE_URL names it"):
+        opened(path)
+
+
+def test_a_layout_that_only_init_makes_is_told(tmp_path: Path):
+    path = make_store(tmp_path / "fleet.db", "the init layout")
+    with pytest.raises(CommandError, match="Its tables: agents, events"):
+        opened(path)

@@ -11,6 +11,7 @@ from typing import Final
 from statestore.sources.contract import Reader
 from statestore.sources.readers.agno import AgnoReader
 from statestore.sources.readers.crewai import CrewAICheckpointsReader, CrewAIFlowReader
+from statestore.sources.readers.descartes import DescartesReader
 from statestore.sources.readers.google_adk import GoogleADKReader
 from statestore.sources.readers.langgraph import LangGraphReader
 from statestore.sources.readers.langgraph_memories import LangGraphMemoriesReader
@@ -30,6 +31,7 @@ def known_readers() -> dict[str, Reader]:
         "crewai-flow": CrewAIFlowReader(),
         "crewai-checkpoints": CrewAICheckpointsReader(),
         "agno": AgnoReader(),
+        "descartes": DescartesReader(),
     }
     others = {point.name: point.load()() for point in entry_points(group=GROUP)}
     return {**others, **ours}

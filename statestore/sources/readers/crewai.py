@@ -299,7 +299,8 @@ def _tasks(state: Json) -> Iterator[Task]:
     for task in (object_of(task) for entity in entities for task in list_of(object_of(entity).get("tasks"))):
         description = text_of(task.get("description"))
         title = text_of(task.get("name")) or first_words(description)
-        yield Task(text_of(task.get("id")) or title, title, description, is_done=task.get("output") is not None)
+        status = "Todo" if task.get("output") is None else "Done"
+        yield Task(text_of(task.get("id")) or title, title, description, status)
 
 
 def _crew(thread_id: str, kept: Sequence[_Checkpoint], state: Json) -> Thread:

@@ -12,6 +12,7 @@ from statestore.sources.readers import known_readers
 from statestore.sources.writers.langgraph import LangGraphWriter
 
 GROUP: Final = "descartes_statestore.writers"
+_INSTEAD: Final = {"descartes": "`manage.py adopt FILE` lets the dashboard work in the file itself."}
 
 
 @cache
@@ -26,8 +27,9 @@ def writer_of(thread: SourceThread) -> Writer:
     make = known_writers().get(thread.reader)
     if make is None:
         reader = known_readers().get(thread.reader)
+        advice = _INSTEAD.get(thread.reader, "Fork the agent to go on from this moment, or download its state.")
         raise Conflict(
             f"{reader.name if reader else 'This format'} can be read here, but not be restored in place. Nothing was"
-            " written. Fork the agent to go on from this moment, or download its state."
+            f" written. {advice}"
         )
     return make(thread)
