@@ -101,7 +101,8 @@ class DescartesReader:
 def _unassigned(rows: Rows) -> History:
     tasks = list(_tasks(rows, _LOOSE_TASKS, []))
     events = list(_events(rows, _LOOSE_EVENTS, []))
-    at = max([event.at for event in events], default=0.0)
+    changed = next(rows.execute(f"SELECT max(updated_at){_LOOSE_TASKS}"))[0]
+    at = max([event.at for event in events], default=seconds(changed) or 0.0)
     state: Json = {"tasks": len(tasks), "events": len(events)}
     return History(Thread(UNASSIGNED, UNASSIGNED, "idle", state, at, at), (), events, tasks)
 
