@@ -147,7 +147,8 @@ class Reader(Protocol):
     def read(self, rows: Rows, thread_id: str, after: str = "") -> History:
         """Return a thread, with the steps and events after the one whose key is `after`; "" for all of them.
 
-        The events of earlier steps may be among them: their keys say that they are known.
+        The events of earlier steps may be among them: their keys say that they are known. Raises LookupError if the
+        thread is there no more.
         """
         ...
 

@@ -19,7 +19,7 @@ from statestore.sources.readers import known_readers
 
 _MAGIC: Final = b"SQLite format 3\0"
 _HEADER_BYTES: Final = 100
-_IN_WAL: Final = b"\x02\x02"
+_WAL_VERSION: Final = 2
 _STATEMENT_SECONDS: Final = 60.0
 _STEPS_BETWEEN_LOOKS: Final = 10_000
 _BUSY_SECONDS: Final = 2
@@ -41,10 +41,14 @@ class SourceFile:
     def execute(self, sql: str, values: Iterable[Value] = (), /) -> Iterator[tuple[Value, ...]]:
         """Return the rows of a SELECT.
 
-        In a file without a write-ahead log its framework waits for a reader to end, so all rows are read at once.
+        In a file without a write-ahead log its framework waits for a reader to end, so all rows are read at once. A
+        text with broken bytes cannot be asked for, and finds nothing.
         """
         self._deadline = time.monotonic() + _STATEMENT_SECONDS
-        rows: Iterator[tuple[Value, ...]] = self._connection.execute(sql, list(values))
+        try:
+            rows: Iterator[tuple[Value, ...]] = self._connection.execute(sql, list(values))
+        except UnicodeEncodeError:
+            return iter(())
         return rows if self._is_in_wal else iter(list(rows))
 
     def tables(self) -> dict[str, Shape]:
@@ -121,7 +125,8 @@ def _is_in_wal(path: Path) -> bool:
         os.close(descriptor)
     if not header.startswith(_MAGIC):
         raise ValidationError(f"{path.name} is not an SQLite database. It was not changed.")
-    return header[18:20] == _IN_WAL
+    # A damaged header may name the log once; SQLite would then make one.
+    return _WAL_VERSION in header[18:20]
 
 
 @contextmanager

@@ -7,6 +7,7 @@ adds nothing; a run that was killed goes on where its last transaction ended.
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -112,8 +113,9 @@ def _sync_with(
             is_complete = False
             break
         thread.source = source
-        history = reader.read(rows, thread_id, thread.last_step)
-        _Mirrored(thread, history, batch).add(position)
+        # One that was deleted since it was listed is noted by the next run.
+        with suppress(LookupError):
+            _Mirrored(thread, reader.read(rows, thread_id, thread.last_step), batch).add(position)
     batch.write()
     if is_complete:
         _note_gone([thread for thread_id, thread in known.items() if thread_id not in seen], using)

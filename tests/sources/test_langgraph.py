@@ -6,11 +6,13 @@ import json
 import random
 import sqlite3
 from collections.abc import Callable
+from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
+from statestore.errors import ValidationError
 from statestore.jsondiff.parsing import Json
 from statestore.sources import files
 from statestore.sources.contract import History, Step
@@ -175,3 +177,33 @@ def test_a_log_left_by_a_crash_is_read_and_stays(tmp_path: Path, framework_file)
     with files.opened(crashed / path.name) as rows:
         assert "new" in dict(READER.positions(rows))
     assert sorted(found.name for found in crashed.iterdir()) == [path.name, f"{path.name}-wal"]
+
+
+def test_ids_with_broken_bytes_are_left_out_and_the_rest_is_read(framework_file):
+    path = framework_file("langgraph/small.sqlite")
+    writer = sqlite3.connect(path)
+    writer.execute("UPDATE checkpoints SET thread_id = CAST(x'74ff31' AS TEXT) WHERE thread_id = 'thread-1'")
+    writer.execute(
+        "UPDATE checkpoints SET parent_checkpoint_id = CAST(x'ff' AS TEXT) WHERE parent_checkpoint_id IS NULL"
+    )
+    writer.commit()
+    writer.close()
+    with files.opened(path) as rows:
+        assert [thread for thread, _ in READER.positions(rows)] == ["thread-2"]
+        assert len(list(READER.read(rows, "thread-2").steps)) == 10
+
+
+def test_a_thread_that_is_deleted_while_it_is_read_is_no_failure(framework_file):
+    with files.opened(framework_file("langgraph/small.sqlite")) as rows, pytest.raises(LookupError):
+        READER.read(rows, "deleted")
+
+
+@pytest.mark.parametrize("damage", [b"\x02\x01", b"\x01\x02"])
+def test_a_header_that_half_says_log_makes_no_files(tmp_path: Path, framework_file, damage: bytes):
+    path = framework_file("langgraph/small.sqlite")
+    content = bytearray(path.read_bytes())
+    content[18:20] = damage
+    path.write_bytes(content)
+    with suppress(ValidationError), files.opened(path) as rows:
+        READER.count(rows)
+    assert [found.name for found in tmp_path.iterdir()] == [path.name]

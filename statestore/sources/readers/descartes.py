@@ -82,6 +82,8 @@ class DescartesReader:
             None,
         )
         if agent is None:
+            if thread_id != UNASSIGNED:
+                raise LookupError(thread_id)
             return _unassigned(rows)
         name, status, metadata, state, version, created, updated = agent
         thread = Thread(

@@ -14,6 +14,7 @@ from typing import ClassVar, Final, NamedTuple
 from statestore.jsondiff.parsing import Json
 from statestore.sources.contract import Event, History, Rows, Shape, Step, Thread, Value, opaque
 from statestore.sources.readers import msgpack_values
+from statestore.sources.readers.columns import id_of
 
 _COLUMNS: Final = {
     "checkpoints": {
@@ -87,7 +88,7 @@ class LangGraphReader:
             " GROUP BY thread_id, checkpoint_ns ORDER BY max(checkpoint_id) DESC"
         ):
             # A namespace with a task's id is that of a graph that ran as a part of a step.
-            if ":" not in _text(space):
+            if ":" not in _text(space) and id_of(thread) is not None and id_of(space) is not None:
                 yield (
                     _name(_text(thread), _text(space)),
                     f"{_text(newest)} {_number(number)} {writes.get((thread, space), 0)}",
@@ -119,11 +120,11 @@ class Graph:
 
     def newest(self) -> Checkpoint:
         """Return the checkpoint from which the thread goes on."""
-        return next(self._checkpoints("ORDER BY checkpoint_id DESC LIMIT 1"))
+        return self._first("ORDER BY checkpoint_id DESC LIMIT 1")
 
     def began_at(self) -> float:
         """Return when the first checkpoint was made."""
-        return next(self._checkpoints("ORDER BY checkpoint_id LIMIT 1")).at
+        return self._first("ORDER BY checkpoint_id LIMIT 1").at
 
     def steps(self, after: str) -> Iterator[Step]:
         """Yield a step for each checkpoint after one."""
@@ -180,6 +181,12 @@ class Graph:
             return None
         known = self._read.get(checkpoint_id)
         return known or next(self._checkpoints("AND checkpoint_id = ?", [checkpoint_id]), None)
+
+    def _first(self, clause: str) -> Checkpoint:
+        found = next(self._checkpoints(clause), None)
+        if found is None:
+            raise LookupError(self.thread)
+        return found
 
     def _checkpoints(self, clause: str, values: Iterable[Value] = ()) -> Iterator[Checkpoint]:
         for row in self.rows.execute(

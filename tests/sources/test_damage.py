@@ -1,0 +1,50 @@
+"""Damaged files of any framework: read as far as they go, or refused in words, with nothing left beside them."""
+
+import random
+from pathlib import Path
+
+import pytest
+
+from statestore.db.routers import store_alias
+from statestore.errors import StateStoreError
+from statestore.sources import following, mirror
+from tests.faults.scale import times
+from tests.sources.conftest import FILES, Opener
+
+pytestmark = pytest.mark.django_db
+
+NAMES = sorted(str(path.relative_to(FILES)) for path in FILES.glob("*/*") if path.suffix in {".sqlite", ".db"})
+
+
+def damaged(content: bytes, dice: random.Random) -> bytes:
+    """Return a file with some bytes changed, or cut off."""
+    data = bytearray(content)
+    if dice.random() < 0.2:
+        return bytes(data[: dice.randrange(len(data))])
+    for _ in range(dice.choice([1, 5, 50, 500])):
+        data[dice.randrange(dice.choice([0, 100, 4096]), len(data))] = dice.randrange(256)
+    return bytes(data)
+
+
+def test_a_damaged_file_is_mirrored_as_far_as_it_goes_or_refused_in_words(opened: Opener, tmp_path: Path):
+    opened(NAMES[0])
+    dice = random.Random(20261128)
+    folder = tmp_path / "damaged"
+    folder.mkdir()
+    refused = whole = 0
+    for number in range(times(120, 3_000)):
+        path = folder / f"{number}.db"
+        content = damaged((FILES / dice.choice(NAMES)).read_bytes(), dice)
+        path.write_bytes(content)
+        try:
+            source = following.add_source(path, using=store_alias())
+        except StateStoreError:
+            refused += 1
+        else:
+            mirror.sync(source, using=store_alias())
+            whole += not source.problem
+        assert path.read_bytes() == content, number
+        assert [found.name for found in folder.iterdir()] == [path.name], number
+        path.unlink()
+    assert refused > 0
+    assert whole > 0
