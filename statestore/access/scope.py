@@ -27,7 +27,7 @@ from statestore.models.sessions import SessionQuerySet
 from statestore.models.snapshots import SnapshotQuerySet
 from statestore.models.tasks import TaskQuerySet
 from statestore.models.transitions import TransitionQuerySet
-from statestore.natural_order import natural
+from statestore.text.natural_order import natural
 
 Rows = TypeVar("Rows", bound=QuerySet[Model])
 

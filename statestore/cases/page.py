@@ -12,7 +12,7 @@ from django.utils.safestring import SafeString
 
 from statestore.cases.contents import SIGNS, Record
 from statestore.jsondiff import parsing
-from statestore.visible_text import visible
+from statestore.text.visible import visible
 
 _CSS: Final = Path(__file__).with_name("case.css")
 _NOTHING: Final = SafeString("")

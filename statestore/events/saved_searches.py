@@ -6,7 +6,7 @@ from statestore import models, search
 from statestore.access import etags
 from statestore.errors import NotFound, ValidationError
 from statestore.events import limits
-from statestore.natural_order import natural
+from statestore.text.natural_order import natural
 
 
 def of_user(user_pk: int) -> QuerySet[models.SavedSearch]:

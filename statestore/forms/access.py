@@ -7,7 +7,7 @@ from django import forms
 from statestore import models
 from statestore.access import rights
 from statestore.errors import ValidationError
-from statestore.natural_order import natural
+from statestore.text.natural_order import natural
 
 
 class UserAccessForm(forms.ModelForm):  # type: ignore[type-arg]

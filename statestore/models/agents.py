@@ -17,7 +17,7 @@ from statestore.db.ids import url_of
 from statestore.models.querysets import BY_TIME, AddressedQuerySet
 from statestore.models.rows import row_hash, sha256
 from statestore.models.transitions import Transition
-from statestore.natural_order import natural
+from statestore.text.natural_order import natural
 
 
 class AgentStatus(models.TextChoices):

@@ -22,10 +22,10 @@ from statestore.history import moments
 from statestore.jsondiff import diff, parsing
 from statestore.models.agents import AgentQuerySet
 from statestore.models.audit import Action
-from statestore.natural_order import natural
 from statestore.restore import limits, rules
 from statestore.restore.apply import apply
 from statestore.restore.plans import RestorePlan, agent_now
+from statestore.text.natural_order import natural
 
 # What a batch would do to an agent, what matters most first.
 KINDS: Final = ("change", "running", "unchanged", "unknown")

@@ -7,10 +7,10 @@ from typing import Final
 
 from statestore.db.errors import translated_errors
 from statestore.models.events import EventQuerySet
-from statestore.natural_order import natural
 from statestore.search import limits
 from statestore.search.filters import COLUMNS
 from statestore.search.query import FIELDS, ascii_folded
+from statestore.text.natural_order import natural
 
 Row = tuple[str | None, str | None, str | None, str | None, str | None]
 Counters = dict[str, Counter[str]]

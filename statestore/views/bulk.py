@@ -19,7 +19,7 @@ from statestore.db.ids import RowId, from_address
 from statestore.errors import ValidationError
 from statestore.forms import AgentFilterForm, BulkForm, sent
 from statestore.models.agents import ACTIVE, in_order
-from statestore.natural_order import natural
+from statestore.text.natural_order import natural
 from statestore.views import batches
 from statestore.views.access import require, require_viewer, scope, store
 from statestore.views.htmx import render_page

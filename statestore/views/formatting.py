@@ -10,8 +10,8 @@ from django.utils.safestring import SafeString
 from statestore.jsondiff import parsing
 from statestore.jsondiff.diff import Missing
 from statestore.jsondiff.parsing import Json
-from statestore.visible_text import UNSEEN, glyph
-from statestore.visible_text import visible as visible
+from statestore.text.visible import UNSEEN, glyph
+from statestore.text.visible import visible as visible
 
 _UNSEEN_IN_LINE: Final = re.compile(f"[\t\n]|{UNSEEN.pattern}")
 _CODE: Final = re.compile("`([^`]+)`")

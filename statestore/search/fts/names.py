@@ -6,9 +6,9 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from statestore.db.fields import text_bytes
-from statestore.natural_order import natural
 from statestore.search import limits
 from statestore.search.fts.index_file import DOC_COLUMNS
+from statestore.text.natural_order import natural
 
 _FIELD: Final = {column: number for number, column in enumerate(DOC_COLUMNS)}
 COLUMNS: Final = {"type": "type", "actor": "actor", "agent": "actor", "actor-type": "actor_type",

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from statestore.natural_order import natural
+from statestore.text.natural_order import natural
 
 
 def test_numbers_in_names_are_sorted_by_value():
