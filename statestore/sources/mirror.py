@@ -288,7 +288,7 @@ class _Mirrored:
         """Add what is known of the thread as a whole; a state that no step explains was changed beside them."""
         now = self.history.thread
         text = self._text(now.state)
-        if self.state not in {None, text}:
+        if self.state is not None and text not in {self.state, _rewritten(self.state)}:
             self.batch.add_transition(self._transition("", now.updated_at, self.state or "", text))
         self.state = text
         self.thread.position, self.thread.gone_at = position, None
@@ -408,6 +408,14 @@ def state_text(value: Json) -> str:
         return _encode(value)
     except TypeError:
         return parsing.dump(value)
+
+
+def _rewritten(text: str) -> str:
+    """Return a state as the mirror would store it: an edit keeps the spaces that were typed."""
+    try:
+        return state_text(parsing.parse(text))
+    except parsing.NotJson:
+        return text
 
 
 def _second(at: float) -> int:

@@ -9,6 +9,7 @@ from statestore.errors import Conflict
 from statestore.models.sources import SourceThread
 from statestore.restore.in_place import Writer
 from statestore.sources.readers import known_readers
+from statestore.sources.writers.crewai import CrewAIFlowWriter
 from statestore.sources.writers.langgraph import LangGraphWriter
 
 GROUP: Final = "descartes_statestore.writers"
@@ -18,7 +19,10 @@ _INSTEAD: Final = {"descartes": "`manage.py adopt FILE` lets the dashboard work 
 @cache
 def known_writers() -> dict[str, Callable[[SourceThread], Writer]]:
     """Return what makes the writer of a thread, by the keys of the readers."""
-    ours: dict[str, Callable[[SourceThread], Writer]] = {"langgraph": LangGraphWriter}
+    ours: dict[str, Callable[[SourceThread], Writer]] = {
+        "langgraph": LangGraphWriter,
+        "crewai-flow": CrewAIFlowWriter,
+    }
     return {**{point.name: point.load() for point in entry_points(group=GROUP)}, **ours}
 
 
