@@ -1,8 +1,9 @@
-"""A restore in place of a CrewAI flow: the state is its newest row, and no row was changed or removed."""
+"""A restore of a CrewAI flow: the wanted state is the newest one in its file, and nothing was removed."""
 
 import json
 import sqlite3
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 
@@ -10,86 +11,134 @@ from statestore import models, restore
 from statestore.access.audit import SYSTEM
 from statestore.db.routers import store_alias
 from statestore.errors import Conflict, Moved
+from statestore.jsondiff.parsing import Json
 from statestore.models.sources import Source
-from statestore.sources import mirror
+from statestore.sources import files, mirror
+from statestore.sources.readers.crewai import CrewAIFlowReader
 from tests.sources.conftest import Opener
 
 pytestmark = pytest.mark.django_db
 
-Row = tuple[int, str, str, str, str]
+FLOWS = "crewai/flow_states.db"
+TWICE, ONCE = "e9f6aa5d-d1a0-4f4d-8c58-873c6d3ebb37", "6c7c27eb-1151-41b0-b564-7037bd3813ab"
+AGENT = f"flow_states/{TWICE}"
 
 
-def saved(source: Source) -> list[Row]:
-    with closing(sqlite3.connect(f"file:{source.path}?mode=ro", uri=True)) as connection:
-        return connection.execute(
-            "SELECT id, flow_uuid, method_name, timestamp, state_json FROM flow_states ORDER BY id"
-        ).fetchall()
+def run(source: Source, sql: str, *values: object) -> list[tuple[object, ...]]:
+    with closing(sqlite3.connect(source.path, isolation_level=None)) as connection:
+        return connection.execute(sql, values).fetchall()
 
 
-def flow_of(source: Source) -> tuple[str, list[Row]]:
-    """Return the flow that saved most, with its rows."""
-    rows = saved(source)
-    flow = max({row[1] for row in rows}, key=lambda one: sum(row[1] == one for row in rows))
-    return flow, [row for row in rows if row[1] == flow]
+def saved(source: Source) -> list[tuple[object, ...]]:
+    return run(source, "SELECT * FROM flow_states ORDER BY id")
 
 
-def moment_of(source: Source, flow: str, row_id: int) -> str:
-    thread = source.threads.select_related("source").get(thread_id=flow)
-    return f"transition:{mirror.row_id(thread, 'transition', str(row_id))}:after"
+def state_of(source: Source, flow: str = TWICE) -> Json:
+    with files.opened(Path(source.path)) as rows:
+        return CrewAIFlowReader().read(rows, flow).thread.state
 
 
-def test_every_saved_state_can_be_the_newest_row_again(opened: Opener):
-    source = opened("crewai/flow_states.db")
-    flow, rows = flow_of(source)
-    for row in rows:
-        before = saved(source)
-        restore.apply(restore.plan(f"flow_states/{flow}", moment_of(source, flow, row[0])), by=SYSTEM)
-        after = saved(source)
-        assert after[:-1] == before, "a row was changed or removed"
-        assert (after[-1][1], json.loads(after[-1][4])) == (flow, json.loads(row[4]))
+def moment(source: Source, key: str, flow: str = TWICE, side: str = "after") -> str:
+    mirrored = source.threads.select_related("source").get(thread_id=flow)
+    return f"transition:{mirror.row_id(mirrored, 'transition', key)}:{side}"
 
 
-def test_undo_makes_the_former_state_the_newest(opened: Opener):
-    source = opened("crewai/flow_states.db")
-    flow, rows = flow_of(source)
-    done = restore.apply(restore.plan(f"flow_states/{flow}", moment_of(source, flow, rows[0][0])), by=SYSTEM)
-    restore.undo(done, by=SYSTEM)
-    assert json.loads(saved(source)[-1][4]) == json.loads(rows[-1][4])
+def restored(source: Source, key: str, flow: str = TWICE) -> models.Restore:
+    planned = restore.plan(f"flow_states/{flow}", moment(source, key, flow))
+    return restore.apply(planned, by=SYSTEM, reason="it went wrong")
 
 
-def test_an_edited_state_is_written_and_mirrored_once(opened: Opener):
-    source = opened("crewai/flow_states.db")
-    flow, rows = flow_of(source)
-    name = next(iter(json.loads(rows[0][4])))
-    planned = restore.plan(
-        f"flow_states/{flow}", moment_of(source, flow, rows[0][0]), edits=[(f"/{name}", '{"edited":  true}')]
-    )
-    restore.apply(planned, by=SYSTEM)
-    assert json.loads(saved(source)[-1][4])[name] == {"edited": True}
-    count = models.Transition.objects.of_agent(f"flow_states/{flow}").count()
+def test_the_old_state_is_saved_once_more_as_it_stood(opened: Opener):
+    source = opened(FLOWS)
+    before = saved(source)
+    restored(source, "2")
+    after = saved(source)
+    assert after[:-1] == before, "a row was changed or removed"
+    assert after[-1][1:3] == (TWICE, "restored")
+    assert after[-1][4] == before[1][4], "byte for byte"
+
+
+@pytest.mark.parametrize("flow", [TWICE, ONCE])
+def test_every_step_of_every_flow_can_be_put_back(opened: Opener, flow: str):
+    source = opened(FLOWS)
+    for key, state in run(source, "SELECT id, state_json FROM flow_states WHERE flow_uuid = ?", flow):
+        restored(source, str(key), flow)
+        assert state_of(source, flow) == json.loads(str(state))
+
+
+def test_the_mirror_has_the_restore_once(opened: Opener):
+    source = opened(FLOWS)
+    restored(source, "2")
+    rows = models.Transition.objects.of_agent(AGENT).count()
     source.refresh_from_db()
-    assert mirror.sync(source, using=store_alias()).threads == 1, "the file was not read again"
-    assert models.Transition.objects.of_agent(f"flow_states/{flow}").count() == count
+    mirror.sync(source, using=store_alias())
+    assert models.Transition.objects.of_agent(AGENT).count() == rows
+    # What the flow saves next is one step more.
+    run(source, "INSERT INTO flow_states SELECT NULL, flow_uuid, 'work', timestamp, state_json FROM flow_states"
+                " WHERE id = 3")  # fmt: skip
+    source.refresh_from_db()
+    mirror.sync(source, using=store_alias())
+    assert models.Transition.objects.of_agent(AGENT).count() == rows + 1
+
+
+def test_undo_saves_the_former_state(opened: Opener):
+    source = opened(FLOWS)
+    was = state_of(source)
+    done = restored(source, "1")
+    assert state_of(source) != was
+    restore.undo(done, by=SYSTEM)
+    assert state_of(source) == was
+
+
+def test_a_part_and_a_correction_are_written(opened: Opener):
+    source = opened(FLOWS)
+    restore.apply(restore.plan(AGENT, moment(source, "1"), paths=["/count"]), by=SYSTEM)
+    now = state_of(source)
+    assert isinstance(now, dict)
+    assert (now["count"], len(str(now["notes"]))) == (1, len(str(json.loads(str(saved(source)[5][4]))["notes"])))
+    edits = [("/notes", '["one", "\\ud83d\\ude00",  2.50]')]
+    restore.apply(restore.plan(AGENT, moment(source, "1"), edits=edits), by=SYSTEM)
+    assert json.loads(str(saved(source)[-1][4]))["notes"] == ["one", "😀", 2.5]
+
+
+def test_one_step_is_taken_back_and_later_ones_stay(opened: Opener):
+    source = opened(FLOWS)
+    made = moment(source, "5").split(":")[1]
+    clashes = restore.plan_revert(AGENT, made).clashes
+    planned = restore.plan_revert(AGENT, made, sides={clash.path: "ours" for clash in clashes})
+    restore.apply(planned, by=SYSTEM)
+    assert mirror.state_text(state_of(source)) == models.AgentState.objects.get(agent_id=AGENT).state_data
+
+
+def test_a_state_without_the_flows_id_is_refused(opened: Opener):
+    source = opened(FLOWS)
+    rows = saved(source)
+    with pytest.raises(Conflict, match="must stay e9f6aa5d"):
+        restore.plan(AGENT, moment(source, "1", side="before"))
+    with pytest.raises(Conflict, match="must stay e9f6aa5d"):
+        restore.plan(AGENT, moment(source, "1"), edits=[("/id", '"another"')])
+    assert saved(source) == rows
 
 
 def test_a_flow_that_went_on_is_left_alone(opened: Opener):
-    source = opened("crewai/flow_states.db")
-    flow, rows = flow_of(source)
-    planned = restore.plan(f"flow_states/{flow}", moment_of(source, flow, rows[0][0]))
-    with closing(sqlite3.connect(source.path)) as framework:
-        framework.execute(
-            "INSERT INTO flow_states (flow_uuid, method_name, timestamp, state_json) VALUES (?, 'next', '', '{}')",
-            [flow],
-        )
-        framework.commit()
-    now = saved(source)
-    with pytest.raises(Moved, match="The flow went on"):
+    source = opened(FLOWS)
+    planned = restore.plan(AGENT, moment(source, "1"))
+    run(source, "INSERT INTO flow_states SELECT NULL, flow_uuid, method_name, timestamp, state_json FROM flow_states"
+                " WHERE id = 4")  # fmt: skip
+    rows = saved(source)
+    with pytest.raises(Moved, match="The thread went on"):
         restore.apply(planned, by=SYSTEM)
-    assert saved(source) == now
+    assert saved(source) == rows
+    assert models.Restore.objects.count() == 0
 
 
-def test_what_is_no_object_is_refused(opened: Opener):
-    source = opened("crewai/flow_states.db")
-    flow, rows = flow_of(source)
-    with pytest.raises(Conflict, match="A flow's state is a JSON object"):
-        restore.plan(f"flow_states/{flow}", moment_of(source, flow, rows[0][0]), edits=[("", "[1]")])
+def test_the_preview_says_what_is_written_and_that_feedback_is_awaited(opened: Opener):
+    source = opened(FLOWS)
+    planned = restore.plan(AGENT, moment(source, "1"))
+    said = [warning.text for warning in planned.warnings if warning.kind == "source"]
+    assert said[0] == (
+        "The state is saved once more in flow_states.db, as the flow's newest. No saved state is removed."
+    )
+    run(source, "INSERT INTO pending_feedback VALUES (1, ?, '{}', '{}', '2026-11-26')", TWICE)
+    planned = restore.plan(AGENT, moment(source, "1"))
+    assert any("waits for feedback" in warning.text for warning in planned.warnings)

@@ -1,86 +1,113 @@
-"""Putting a CrewAI flow back: its state is plain JSON, and the newest row is what a flow of that id begins with."""
+"""Putting a CrewAI flow back: the wanted state is saved once more, as the newest one, and nothing is removed.
 
-from collections.abc import Mapping, Sequence
+States are plain JSON, so any object can be written: a whole state, a part of one, or one with corrections.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
 from statestore.access.audit import Actor
-from statestore.errors import Conflict, DatabaseError, Moved
+from statestore.errors import Conflict
 from statestore.history import KnownState
-from statestore.jsondiff import parsing
 from statestore.models.sources import SourceThread
 from statestore.restore.in_place import PutBack
-from statestore.sources import mirror
-from statestore.sources.readers.columns import is_opaque, json_of
+from statestore.sources import files, mirror
+from statestore.sources.contract import Rows
+from statestore.sources.readers import crewai
+from statestore.sources.readers.columns import is_opaque, json_of, text_of
 from statestore.sources.writers import steps
 from statestore.sources.writers.steps import WritableRows
 
-METHOD: Final = "restored"
+# What stands as the method that saved the state; CrewAI itself does not read it.
+_METHOD: Final = "restored"
+_FLOWS: Final = crewai.CrewAIFlowReader()
 
 
 class CrewAIFlowWriter:
-    """Writes one flow of a file of `@persist`: whole states, and any that were edited or merged."""
+    """Writes one flow's states in the file of its SQLiteFlowPersistence."""
 
     def __init__(self, thread: SourceThread) -> None:
         self._thread = thread
+        self._path = Path(thread.source.path)
 
     def effects(self, target: KnownState, text: str) -> Sequence[str]:
         """Return what a restore does in the file, and what it leaves."""
-        _check(text)
-        return [
-            f"The state becomes the flow's newest row in {Path(self._thread.source.path).name}. No row is removed.",
-            "The flow begins with it once it is started with its id. What its methods did outside is not turned back.",
+        with files.opened(self._path) as rows:
+            _saved(rows, self._thread, target, text)
+            waits = _FLOWS.read(rows, self._thread.thread_id, self._thread.last_step).thread.status == "paused"
+        said = [
+            f"The state is saved once more in {self._path.name}, as the flow's newest. No saved state is removed.",
+            "The flow has it once it is kicked off with its id; a flow that runs now keeps its own.",
         ]
+        if waits:
+            said.append("The flow waits for feedback. Once it is given, the flow goes on with the state it asked with.")
+        said.append("What the flow's methods did elsewhere is not turned back.")
+        return said
 
     def prepare(self, target: KnownState, text: str, by: Actor) -> PutBack:
-        """Return the write of a row with the wanted state."""
-        _check(text)
-        return _Row(self._thread, text)
+        """Return the write of the wanted state as the newest one."""
+        with files.opened(self._path) as rows:
+            key, stored = _saved(rows, self._thread, target, text)
+        return _Save(self._thread, text, key, stored)
 
 
 @dataclass(frozen=True, slots=True)
-class _Row:
-    """The write: a row with a state, if the flow's newest row is still the one that was mirrored."""
+class _Save:
+    """The write: one more row, if the flow's newest is still the one that was seen."""
 
     thread: SourceThread
     text: str
+    key: str
+    stored: str
 
     @property
     def metadata(self) -> Mapping[str, object]:
-        """What the transition says of it: after which row it was."""
-        return {"method": METHOD, "after": self.thread.last_step}
+        """What the transition says of it: the saved state it is a copy of, and the one over which it was."""
+        return {"parent": self.thread.last_step, "restored_from": self.key}
 
     def write(self) -> None:
-        """Write, read back and commit; the mirror then has the state already."""
+        """Write, read back and commit; the mirror then has the step already."""
         with steps.writing(self.thread) as rows:
-            if _newest(rows, self.thread.thread_id)[0] != self.thread.last_step:
-                raise Moved("The flow went on since your preview. Nothing was written. Review the new differences.")
-            rows.execute(
-                "INSERT INTO flow_states (flow_uuid, method_name, timestamp, state_json) VALUES (?, ?, ?, ?)",
-                [self.thread.thread_id, METHOD, datetime.now(UTC).isoformat(), self.text],
-            )
-            key, state = _newest(rows, self.thread.thread_id)
-            if state != mirror.state_text(parsing.parse(self.text)):
-                raise DatabaseError(
-                    "The state read back from the file differs from the one written. Nothing was changed."
-                )
-        steps.note_written(self.thread, key)
+            steps.expect_as_seen(self.thread, _FLOWS, rows)
+            made = self._insert(rows)
+            steps.expect_written(_FLOWS.read(rows, self.thread.thread_id, made).thread.state, self.text)
+            position = steps.position_of(self.thread, _FLOWS, rows)
+        steps.note_written(self.thread, made, position)
+
+    def _insert(self, rows: WritableRows) -> str:
+        made = rows.execute(
+            "INSERT INTO flow_states (flow_uuid, method_name, timestamp, state_json) VALUES (?, ?, ?, ?) RETURNING id",
+            [self.thread.thread_id, _METHOD, datetime.now(UTC).isoformat(), self.stored],
+        )
+        return text_of(next(made)[0])
 
 
-def _check(text: str) -> None:
-    """Raise Conflict if a text is no state of a flow."""
-    try:
-        state = parsing.parse(text)
-    except parsing.NotJson:
-        state = None
+def _saved(rows: Rows, thread: SourceThread, target: KnownState, text: str) -> tuple[str, str]:
+    """Return the key of the saved state with the wanted one, "" if it was never saved, and what to store.
+
+    What was saved before is stored as it stood there, also where we cannot read it. Raises Conflict for what a flow
+    could not take.
+    """
+    for key, stored in _candidates(rows, thread, steps.meant_by(thread, target, text)):
+        if mirror.state_text(json_of(stored)) == text:
+            return key, stored
+    state = json_of(text)
     if not isinstance(state, dict) or is_opaque(state):
-        raise Conflict("A flow's state is a JSON object; this is none. Nothing was written. Choose another moment.")
+        raise Conflict("A flow's state is a JSON object. Nothing was written. Choose another step of the timeline.")
+    if state.get("id") != thread.thread_id:
+        raise Conflict(
+            f"A flow finds its state by the id in it, which must stay {thread.thread_id}. Nothing was written."
+            " Choose a step of the timeline, or keep “id” as it is."
+        )
+    return "", steps.storable(text)
 
 
-def _newest(rows: WritableRows, flow: str) -> tuple[str, str]:
-    """Return (key, state) of a flow's newest row."""
-    sql = "SELECT id, state_json FROM flow_states WHERE flow_uuid = ? ORDER BY id DESC LIMIT 1"
-    found = next(rows.execute(sql, [flow]), None)
-    return ("", "") if found is None else (str(found[0]), mirror.state_text(json_of(found[1])))
+def _candidates(rows: Rows, thread: SourceThread, keys: Iterable[str]) -> Iterable[tuple[str, str]]:
+    for key in keys:
+        sql = "SELECT state_json FROM flow_states WHERE flow_uuid = ? AND id = ?"
+        for (stored,) in rows.execute(sql, [thread.thread_id, key]):
+            if isinstance(stored, str):
+                yield key, stored

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
@@ -10,14 +11,18 @@ from typing import Final
 from urllib.parse import quote
 
 from statestore import models
-from statestore.errors import DatabaseError
+from statestore.errors import DatabaseError, Moved
 from statestore.history import KnownState
 from statestore.history.moments import AtSnapshot, AtTransition
+from statestore.jsondiff.parsing import Json
 from statestore.models.sources import Source, SourceThread
-from statestore.sources.contract import Value
+from statestore.sources import mirror
+from statestore.sources.contract import Reader, Value
+from statestore.sources.readers.columns import json_of
 
 _BUSY_SECONDS: Final = 5.0
 _STATES_AT_ONCE: Final = 20
+_HALVES: Final = re.compile("[\ud800-\udfff]")
 
 
 class WritableRows:
@@ -91,9 +96,31 @@ def writable(path: Path) -> sqlite3.Connection:
     return connection
 
 
-def note_written(thread: SourceThread, last_step: str) -> None:
+def expect_as_seen(thread: SourceThread, reader: Reader, rows: WritableRows) -> None:
+    """Raise Moved if the thread is not as the mirror saw it last."""
+    if position_of(thread, reader, rows) != thread.position:
+        raise Moved("The thread went on since your preview. Nothing was written. Review the new differences.")
+
+
+def expect_written(state: Json, text: str) -> None:
+    """Raise DatabaseError if a state that was read back is not that of a text; only spaces may differ."""
+    if mirror.state_text(state) != mirror.state_text(json_of(text)):
+        raise DatabaseError("The state read back from the file differs from the one written. Nothing was changed.")
+
+
+def position_of(thread: SourceThread, reader: Reader, rows: WritableRows) -> str:
+    """Return the position of a thread in its file, "" if it is not there."""
+    return next((position for key, position in reader.positions(rows) if key == thread.thread_id), "")
+
+
+def storable(text: str) -> str:
+    """Return JSON in which halves of characters, which no file takes, are escaped."""
+    return _HALVES.sub(lambda half: f"\\u{ord(half[0]):04x}", text)
+
+
+def note_written(thread: SourceThread, last_step: str, position: str = "") -> None:
     """Note that the mirror has the step already that was written, and that the file is to be read again."""
     using = str(thread._state.db)
-    thread.last_step, thread.position = last_step, ""
+    thread.last_step, thread.position = last_step, position
     thread.save(using=using, update_fields=["last_step", "position"])
     Source.objects.using(using).filter(pk=thread.source_id).update(stamp="")
