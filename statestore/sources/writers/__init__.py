@@ -9,6 +9,7 @@ from statestore.errors import Conflict
 from statestore.models.sources import SourceThread
 from statestore.restore.in_place import Writer
 from statestore.sources.readers import known_readers
+from statestore.sources.writers.agno import AgnoWriter
 from statestore.sources.writers.crewai import CrewAIFlowWriter
 from statestore.sources.writers.langgraph import LangGraphWriter
 
@@ -22,6 +23,7 @@ def known_writers() -> dict[str, Callable[[SourceThread], Writer]]:
     ours: dict[str, Callable[[SourceThread], Writer]] = {
         "langgraph": LangGraphWriter,
         "crewai-flow": CrewAIFlowWriter,
+        "agno": AgnoWriter,
     }
     return {**{point.name: point.load() for point in entry_points(group=GROUP)}, **ours}
 

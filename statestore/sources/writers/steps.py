@@ -61,14 +61,18 @@ def meant_by(thread: SourceThread, target: KnownState, text: str) -> Iterator[st
 
 def _steps_around(transition: models.Transition) -> tuple[str, str]:
     """Return the steps (before, after) a transition: a mirrored one, or that of a restore."""
+    noted = noted_of(transition)
+    return str(noted.get("parent") or ""), str(noted.get("key") or "")
+
+
+def noted_of(transition: models.Transition) -> dict[str, Json]:
+    """Return what a mirrored transition, or that of a restore, says of its step; nothing for others."""
     try:
         metadata = json.loads(transition.metadata or "{}")
     except (ValueError, RecursionError):
-        return "", ""
+        return {}
     noted = metadata.get(models.MIRROR_MARK, metadata) if isinstance(metadata, dict) else {}
-    if not isinstance(noted, dict):
-        return "", ""
-    return str(noted.get("parent") or ""), str(noted.get("key") or "")
+    return noted if isinstance(noted, dict) else {}
 
 
 @contextmanager
