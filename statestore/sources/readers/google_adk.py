@@ -29,11 +29,13 @@ from statestore.sources.readers.messages import AGENT, SYSTEM, TOOL, USER, as_te
 _SESSIONS: Final = {"app_name", "user_id", "id", "state", "create_time", "update_time"}
 _EVENTS: Final = {"id", "app_name", "user_id", "session_id", "invocation_id", "timestamp"}
 # The state of the app and of the user is kept apart; what is temporary is kept nowhere.
-_NOT_THE_SESSIONS: Final = ("app:", "user:", "temp:")
+NOT_THE_SESSIONS: Final = ("app:", "user:", "temp:")
+# Where an event of ours says which keys it took away.
+REMOVED: Final = "statestore_removed"
 
 
 @dataclass(frozen=True, slots=True)
-class _Entry:
+class Entry:
     """A row of the table of events. `body` is the event; older versions keep its `actions` as a pickle."""
 
     key: str
@@ -46,6 +48,8 @@ class _Entry:
     delta: dict[str, Json]
     # The invocation before which it rewinds the session.
     rewinds: str
+    # The keys that a restore of ours took away: ADK itself has only null for that, which is a value.
+    removed: Sequence[str] = ()
     pickled: Json = None
 
 
@@ -86,7 +90,7 @@ class GoogleADKReader:
 
     def read(self, rows: Rows, thread_id: str, after: str = "") -> History:
         """Return a session with its steps, or the state of a user or of an app, without any."""
-        match [_decoded(part) for part in thread_id.split("/")]:
+        match parts_of(thread_id):
             case [app, user, session]:
                 return _session(rows, thread_id, (app, user, session), after)
             case [app, user]:
@@ -104,6 +108,11 @@ class GoogleADKReader:
 def _thread_id(*names: Value) -> str | None:
     known = [name for name in map(id_of, names) if name is not None]
     return "/".join(map(part_of_id, known)) if len(known) == len(names) else None
+
+
+def parts_of(thread_id: str) -> list[str]:
+    """Return the names that a thread's id is made of."""
+    return [_decoded(part) for part in thread_id.split("/")]
 
 
 def _decoded(part: str) -> str:
@@ -160,7 +169,7 @@ def _session(rows: Rows, thread_id: str, parts: tuple[str, str, str], after: str
         "SELECT state, create_time, update_time FROM sessions WHERE app_name = ? AND user_id = ? AND id = ?", parts
     ):
         state, created, updated = json_of(stored), seconds(created_at) or 0.0, seconds(updated_at) or 0.0
-    entries = list(_entries(rows, parts, created))
+    entries = list(entries_of(rows, parts, created))
     new = _newer_than(after, entries)
     names: dict[str, Json] = dict(zip(("app", "user", "session"), parts, strict=True))
     return History(
@@ -170,12 +179,13 @@ def _session(rows: Rows, thread_id: str, parts: tuple[str, str, str], after: str
     )
 
 
-def _newer_than(after: str, entries: Sequence[_Entry]) -> int:
+def _newer_than(after: str, entries: Sequence[Entry]) -> int:
     """Return the place of the first entry after the one with a key; 0 if there is none."""
     return next((place for place, entry in enumerate(entries, 1) if entry.key == after), 0)
 
 
-def _entries(rows: Rows, parts: Sequence[str], created: float) -> Iterator[_Entry]:
+def entries_of(rows: Rows, parts: Sequence[str], created: float) -> Iterator[Entry]:
+    """Yield the events of a session, oldest first."""
     at = created
     columns = shapes(rows).get("events", {})
     for row in rows.execute(_reading(columns), parts):
@@ -193,7 +203,7 @@ def _reading(columns: Mapping[str, str]) -> str:
     )
 
 
-def _entry(row: Sequence[Value], earlier: float) -> _Entry:
+def _entry(row: Sequence[Value], earlier: float) -> Entry:
     key, invocation, timestamp, data = row
     parsed = json_of(data)
     body = {} if is_opaque(parsed) else object_of(parsed)
@@ -201,24 +211,25 @@ def _entry(row: Sequence[Value], earlier: float) -> _Entry:
     # The event's own time is exact and in UTC; the column's may be neither.
     at = next((at for at in (seconds(body.get("timestamp")), seconds(timestamp)) if at is not None), earlier)
     delta = object_of(actions.get("state_delta"))
-    return _Entry(
+    return Entry(
         key=text_of(key),
         at=at,
         author=text_of(body.get("author")),
         invocation=text_of(invocation),
         body=parsed,
         content=body.get("content"),
-        delta={name: value for name, value in delta.items() if not name.startswith(_NOT_THE_SESSIONS)},
+        delta={name: value for name, value in delta.items() if not name.startswith(NOT_THE_SESSIONS)},
         rewinds=text_of(actions.get("rewind_before_invocation_id")),
+        removed=[text_of(name) for name in list_of(object_of(body.get("custom_metadata")).get(REMOVED))],
     )
 
 
-def _pickled_entry(row: Sequence[Value], earlier: float) -> _Entry:
+def _pickled_entry(row: Sequence[Value], earlier: float) -> Entry:
     key, invocation, timestamp, author, content, actions = row
     data = actions if isinstance(actions, bytes) else raw(text_of(actions))
     at = seconds(timestamp)
     parsed = json_of(content)
-    return _Entry(
+    return Entry(
         key=text_of(key),
         at=earlier if at is None else at,
         author=text_of(author),
@@ -231,7 +242,7 @@ def _pickled_entry(row: Sequence[Value], earlier: float) -> _Entry:
     )
 
 
-def _steps(entries: Sequence[_Entry], now: Json) -> Iterator[tuple[int, Step]]:
+def _steps(entries: Sequence[Entry], now: Json) -> Iterator[tuple[int, Step]]:
     """Yield the steps, each with its entry's place. They begin with today's values that no event touched.
 
     What the session was made with stands in no event: a first value that was overwritten is lost.
@@ -244,24 +255,26 @@ def _steps(entries: Sequence[_Entry], now: Json) -> Iterator[tuple[int, Step]]:
         if not entry.delta and not entry.rewinds:
             continue
         before, state = state, {**state, **entry.delta}
+        for name in entry.removed:
+            state.pop(name, None)
         metadata: dict[str, Json] = {"invocation": entry.invocation, "author": entry.author, "keys": [*entry.delta]}
         if entry.rewinds:
             metadata["rewound_before"] = entry.rewinds
         yield place, Step(entry.key, entry.at, before, state, _reason(entry, asked), metadata)
 
 
-def _reason(entry: _Entry, asked: Mapping[str, str]) -> str:
+def _reason(entry: Entry, asked: Mapping[str, str]) -> str:
     if entry.rewinds:
         return _rewinding(entry, asked)
     return first_words(f"{entry.author or 'event'}: {', '.join(entry.delta)}")
 
 
-def _rewinding(entry: _Entry, asked: Mapping[str, str]) -> str:
+def _rewinding(entry: Entry, asked: Mapping[str, str]) -> str:
     words = asked.get(entry.rewinds)
     return f"back to before “{words}”" if words else f"back to before {entry.rewinds}"
 
 
-def _asked(entries: Sequence[_Entry]) -> dict[str, str]:
+def _asked(entries: Sequence[Entry]) -> dict[str, str]:
     """Return the first words of each invocation."""
     words: dict[str, str] = {}
     for entry in entries:
@@ -270,7 +283,7 @@ def _asked(entries: Sequence[_Entry]) -> dict[str, str]:
     return words
 
 
-def _events(entries: Sequence[_Entry], new: int) -> Iterator[Event]:
+def _events(entries: Sequence[Entry], new: int) -> Iterator[Event]:
     annulled = _annulled(entries)
     asked = _asked(entries)
     for place, entry in enumerate(entries):
@@ -284,7 +297,7 @@ def _events(entries: Sequence[_Entry], new: int) -> Iterator[Event]:
         yield _event(entry, metadata, asked)
 
 
-def _annulled(entries: Sequence[_Entry]) -> dict[int, str]:
+def _annulled(entries: Sequence[Entry]) -> dict[int, str]:
     """Return the places of the events that a rewind took back, with the key of the rewind."""
     annulled: dict[int, str] = {}
     begins: dict[str, int] = {}
@@ -296,7 +309,7 @@ def _annulled(entries: Sequence[_Entry]) -> dict[int, str]:
     return annulled
 
 
-def _event(entry: _Entry, metadata: dict[str, Json], asked: Mapping[str, str]) -> Event:
+def _event(entry: Entry, metadata: dict[str, Json], asked: Mapping[str, str]) -> Event:
     if is_opaque(entry.body):
         spoken = said(entry.body)
         return Event(entry.key, entry.at, spoken.actor, spoken.kind, spoken.content, metadata)
@@ -310,7 +323,7 @@ def _event(entry: _Entry, metadata: dict[str, Json], asked: Mapping[str, str]) -
     return Event(entry.key, entry.at, _actor(entry, kind), kind, spoken.content, metadata | spoken.metadata)
 
 
-def _actor(entry: _Entry, kind: str) -> str:
+def _actor(entry: Entry, kind: str) -> str:
     if kind == "function_response":
         return TOOL
     return USER if entry.author == "user" else AGENT

@@ -11,6 +11,7 @@ from statestore.restore.in_place import Writer
 from statestore.sources.readers import known_readers
 from statestore.sources.writers.agno import AgnoWriter
 from statestore.sources.writers.crewai import CrewAIFlowWriter
+from statestore.sources.writers.google_adk import GoogleADKWriter
 from statestore.sources.writers.langgraph import LangGraphWriter
 
 GROUP: Final = "descartes_statestore.writers"
@@ -24,6 +25,7 @@ def known_writers() -> dict[str, Callable[[SourceThread], Writer]]:
         "langgraph": LangGraphWriter,
         "crewai-flow": CrewAIFlowWriter,
         "agno": AgnoWriter,
+        "google-adk": GoogleADKWriter,
     }
     return {**{point.name: point.load() for point in entry_points(group=GROUP)}, **ours}
 

@@ -85,11 +85,12 @@ def delete(rows: WritableRows, table: str, numbers: Sequence[int]) -> None:
 class Meant:
     """After which step of its log a thread is to stand, START before the first, "" if the moment names none.
 
-    `removed` are the rows that have to go back first.
+    `removed` are the rows that have to go back first. `before` is the step just before which that is, if it says so.
     """
 
     key: str
     removed: Removed | None = None
+    before: str = ""
 
 
 def meant_by(thread: SourceThread, target: KnownState, text: str, keys: Sequence[str]) -> Meant:
@@ -97,9 +98,14 @@ def meant_by(thread: SourceThread, target: KnownState, text: str, keys: Sequence
     moment = target.moment
     if isinstance(moment, AtSnapshot) and (undone := _restored_over(thread, moment)) is not None:
         noted = steps.noted_of(undone)
-        return Meant(text_of(noted.get("parent")) or START, _removed(noted.get(_NOTED_AS)))
-    if isinstance(moment, AtTransition) and (key := _named(thread, moment, keys)):
-        return Meant(key, None if key in (START, *keys) else _removed_with(thread, key))
+        former = text_of(noted.get("parent")) or START
+        return Meant(former, _removed(noted.get(_NOTED_AS)), text_of(noted.get("key")))
+    if isinstance(moment, AtTransition):
+        key, former = _named(thread, moment, keys)
+        wanted = former if moment.side == "before" else key
+        if wanted:
+            removed = None if wanted in (START, *keys) else _removed_with(thread, wanted)
+            return Meant(wanted, removed, key if moment.side == "before" else "")
     return Meant(next((key for key in steps.meant_by(thread, target, text) if key in keys), ""))
 
 
@@ -111,14 +117,13 @@ def _restored_over(thread: SourceThread, moment: AtSnapshot) -> models.Transitio
     return found.filter(pk=undone.transition_id).first() if undone else None
 
 
-def _named(thread: SourceThread, moment: AtTransition, keys: Sequence[str]) -> str:
+def _named(thread: SourceThread, moment: AtTransition, keys: Sequence[str]) -> tuple[str, str]:
+    """Return the step that a transition is, and the one before it; "" for what neither it nor the log says."""
     found = models.Transition.objects.using(str(thread._state.db)).of_agent(thread.agent_id).without_states()
     transition = found.filter(pk=moment.transition_id).first()
     noted = steps.noted_of(transition) if transition else {}
-    key, parent = text_of(noted.get("key")), text_of(noted.get("parent"))
-    if moment.side == "after" or parent:
-        return key if moment.side == "after" else parent
-    return [START, *keys][keys.index(key)] if key in keys else ""
+    key, former = text_of(noted.get("key")), text_of(noted.get("parent"))
+    return key, former or ([START, *keys][keys.index(key)] if key in keys else "")
 
 
 def _removed_with(thread: SourceThread, last: str) -> Removed | None:
