@@ -39,7 +39,7 @@ _ENCRYPTED: Final = "encrypted item"
 
 
 @dataclass(frozen=True, slots=True)
-class _Store:
+class Store:
     """Tables that belong together. `has_branches`: the file says which messages stand in which branch."""
 
     messages: str
@@ -51,7 +51,7 @@ class _Store:
 
 
 @dataclass(frozen=True, slots=True)
-class _Row:
+class Row:
     """An item in its place. `key` orders the rows: a message's own id, or that of its place in a branch."""
 
     key: int
@@ -77,7 +77,7 @@ class _Turn:
     base_number: int
     back: str = ""
 
-    def end_with(self, row: _Row, branch: "_Branch") -> None:
+    def end_with(self, row: Row, branch: "_Branch") -> None:
         self.end, self.key, self.at = len(branch.items), row.key, row.at
         self.number, self.asked = branch.turns, branch.asked
 
@@ -136,9 +136,8 @@ class OpenAIAgentsReader:
 
         Steps are in the order in which they were written: a new turn of an older branch comes last, as a step back.
         """
-        for store in _stores(rows):
-            if thread_id.startswith(store.prefix):
-                return _history(rows, store, thread_id, number_of_key(after))
+        if store := store_of(rows, thread_id):
+            return _history(rows, store, thread_id, number_of_key(after))
         return History(Thread(thread_id, thread_id, "idle", {"items": []}, 0.0, 0.0), ())
 
 
@@ -155,14 +154,14 @@ def _holds_sessions(shape: Shape) -> bool:
     return shape.keys() == _SESSIONS
 
 
-def _stores(rows: Rows) -> list[_Store]:
+def _stores(rows: Rows) -> list[Store]:
     tables = shapes(rows)
     messages = [name for name, shape in tables.items() if _holds_messages(shape)]
     sessions = [name for name, shape in tables.items() if _holds_sessions(shape)]
     has_structure = tables.get("message_structure", {}).keys() >= _STRUCTURE
     structured = _referred(rows, "message_structure") if has_structure else []
     return [
-        _Store(
+        Store(
             messages=name,
             sessions=next((other for other in _referred(rows, name) if other in sessions), sessions[0]),
             has_branches=name in structured,
@@ -174,16 +173,21 @@ def _stores(rows: Rows) -> list[_Store]:
     ]
 
 
+def store_of(rows: Rows, thread_id: str) -> Store | None:
+    """Return the tables that hold a thread."""
+    return next((store for store in _stores(rows) if thread_id.startswith(store.prefix)), None)
+
+
 def _referred(rows: Rows, table: str) -> list[str]:
     """Return the tables that a table's foreign keys name."""
     return [text_of(name) for (name,) in rows.execute('SELECT "table" FROM pragma_foreign_key_list(?)', (table,))]
 
 
-def _counting(store: _Store) -> str:
+def _counting(store: Store) -> str:
     return f"SELECT count(*) FROM {quoted(store.messages)}"  # noqa: S608  a quoted name
 
 
-def _positions(rows: Rows, store: _Store) -> dict[str, tuple[tuple[float, int], str]]:
+def _positions(rows: Rows, store: Store) -> dict[str, tuple[tuple[float, int], str]]:
     """Return when each session last changed, as something to sort by, and its position."""
     changed: dict[str, tuple[float, int]] = {}
     marks: dict[str, list[str]] = {}
@@ -205,14 +209,14 @@ def _positions(rows: Rows, store: _Store) -> dict[str, tuple[tuple[float, int], 
 # A session
 
 
-def _history(rows: Rows, store: _Store, thread_id: str, since: int | None) -> History:
+def _history(rows: Rows, store: Store, thread_id: str, since: int | None) -> History:
     session_id = thread_id.removeprefix(store.prefix)
-    logged = list(_rows(rows, store, session_id))
+    logged = list(rows_of(rows, store, session_id))
     branches: dict[str, _Branch] = {}
     turns = list(_turns(logged, branches, since))
     _mark_removal(turns, logged, since)
     usage = _usage(rows, store, session_id) if store.has_usage else {}
-    state = _state(store, turns[-1].branch, branches[turns[-1].branch].items) if turns else _state(store, _MAIN, [])
+    state = state_of(store, turns[-1].branch, branches[turns[-1].branch].items) if turns else state_of(store, _MAIN, [])
     return History(
         _thread(rows, store, thread_id, logged, state),
         (_step(store, turn, branches, usage) for turn in turns if since is None or turn.key > since),
@@ -220,7 +224,8 @@ def _history(rows: Rows, store: _Store, thread_id: str, since: int | None) -> Hi
     )
 
 
-def _rows(rows: Rows, store: _Store, session_id: str) -> Iterator[_Row]:
+def rows_of(rows: Rows, store: Store, session_id: str) -> Iterator[Row]:
+    """Yield a session's items in the order in which they were written, in each branch that has them."""
     items: dict[Value, Json] = {}
     at = 0.0
     for key, message_id, branch, data, created_at in rows.execute(_reading(store), (session_id,)):
@@ -228,10 +233,10 @@ def _rows(rows: Rows, store: _Store, session_id: str) -> Iterator[_Row]:
         if message_id not in items:
             items[message_id] = _item(data)
         at = seconds(created_at) or at
-        yield _Row(whole_of(key), whole_of(message_id), text_of(branch), items[message_id], at)
+        yield Row(whole_of(key), whole_of(message_id), text_of(branch), items[message_id], at)
 
 
-def _reading(store: _Store) -> str:
+def _reading(store: Store) -> str:
     messages = quoted(store.messages)
     if store.has_branches:
         return (
@@ -258,7 +263,7 @@ def _begins_turn(item: Json) -> bool:
     return is_from_user(item) or _is_encrypted(item)
 
 
-def _turns(logged: Sequence[_Row], branches: dict[str, _Branch], since: int | None) -> Iterator[_Turn]:
+def _turns(logged: Sequence[Row], branches: dict[str, _Branch], since: int | None) -> Iterator[_Turn]:
     """Yield the turns in the order in which they were written, and fill the branches.
 
     A fork begins with rows that repeat another branch's messages: they are where it came from, and no turn.
@@ -281,19 +286,19 @@ def _turns(logged: Sequence[_Row], branches: dict[str, _Branch], since: int | No
         yield turn
 
 
-def _is_new_turn(turn: _Turn, row: _Row, since: int | None) -> bool:
+def _is_new_turn(turn: _Turn, row: Row, since: int | None) -> bool:
     is_beyond = since is not None and turn.key <= since < row.key
     return is_beyond or turn.branch != row.branch or _begins_turn(row.item)
 
 
-def _begun(row: _Row, branch: _Branch, previous: _Turn | None) -> _Turn:
+def _begun(row: Row, branch: _Branch, previous: _Turn | None) -> _Turn:
     start = len(branch.items)
     came_from = (previous.branch, previous.end) if previous else (branch.base, 0)
     back = "" if came_from == (branch.base, start) else _place(branch.turns)
     return _Turn(row.branch, 0, None, start, start, row.key, row.at, branch.base, branch.turns, back)
 
 
-def _mark_removal(turns: Sequence[_Turn], logged: Sequence[_Row], since: int | None) -> None:
+def _mark_removal(turns: Sequence[_Turn], logged: Sequence[Row], since: int | None) -> None:
     """Say of the first turn after `since` that it is a step back, if what was read then is no longer there."""
     if since is not None and all(row.key != since for row in logged):
         for turn in turns:
@@ -306,12 +311,13 @@ def _place(turns: int) -> str:
     return f"back to turn {turns}" if turns else "back to the start"
 
 
-def _state(store: _Store, branch: str, items: list[Json]) -> Json:
+def state_of(store: Store, branch: str, items: list[Json]) -> Json:
+    """Return the state that a branch with these items is."""
     return {"items": items, "branch": branch} if store.has_branches else {"items": items}
 
 
 def _step(
-    store: _Store, turn: _Turn, branches: Mapping[str, _Branch], usage: Mapping[tuple[str, int], dict[str, Json]]
+    store: Store, turn: _Turn, branches: Mapping[str, _Branch], usage: Mapping[tuple[str, int], dict[str, Json]]
 ) -> Step:
     items = branches[turn.branch].items
     metadata: dict[str, Json] = {"items": turn.end - turn.start}
@@ -322,8 +328,8 @@ def _step(
     return Step(
         key=str(turn.key),
         at=turn.at,
-        before=_state(store, turn.base, items[: turn.start]),
-        after=_state(store, turn.branch, items[: turn.end]),
+        before=state_of(store, turn.base, items[: turn.start]),
+        after=state_of(store, turn.branch, items[: turn.end]),
         reason=_reason(turn),
         metadata=metadata | usage.get((turn.branch, turn.number), {}),
         back=turn.back,
@@ -338,7 +344,7 @@ def _reason(turn: _Turn) -> str:
     return f"turn {turn.number}: {first_words(said(turn.asked).content)}"
 
 
-def _usage(rows: Rows, store: _Store, session_id: str) -> dict[tuple[str, int], dict[str, Json]]:
+def _usage(rows: Rows, store: Store, session_id: str) -> dict[tuple[str, int], dict[str, Json]]:
     """Return the tokens that each turn of a branch took."""
     return {
         (text_of(branch), whole_of(turn)): {
@@ -355,7 +361,7 @@ def _usage(rows: Rows, store: _Store, session_id: str) -> dict[tuple[str, int], 
     }
 
 
-def _once(logged: Sequence[_Row]) -> Iterator[_Row]:
+def _once(logged: Sequence[Row]) -> Iterator[Row]:
     known: set[int] = set()
     for row in logged:
         if row.message_id not in known:
@@ -363,7 +369,7 @@ def _once(logged: Sequence[_Row]) -> Iterator[_Row]:
             yield row
 
 
-def _event(row: _Row) -> Event:
+def _event(row: Row) -> Event:
     spoken = said(row.item)
     branch: dict[str, Json] = {"branch": row.branch} if row.branch else {}
     return Event(
@@ -371,7 +377,7 @@ def _event(row: _Row) -> Event:
     )
 
 
-def _thread(rows: Rows, store: _Store, thread_id: str, logged: Sequence[_Row], state: Json) -> Thread:
+def _thread(rows: Rows, store: Store, thread_id: str, logged: Sequence[Row], state: Json) -> Thread:
     session_id = thread_id.removeprefix(store.prefix)
     created_at = updated_at = None
     for created, updated in rows.execute(
@@ -398,7 +404,7 @@ def _thread(rows: Rows, store: _Store, thread_id: str, logged: Sequence[_Row], s
     )
 
 
-def _left_out(rows: Rows, store: _Store, session_id: str) -> dict[str, Json]:
+def _left_out(rows: Rows, store: Store, session_id: str) -> dict[str, Json]:
     """Return how many items stand in no branch, if any: left there by a program that knows nothing of branches."""
     sql = (
         f"SELECT count(*) FROM {quoted(store.messages)} WHERE session_id = ?"  # noqa: S608  a quoted name

@@ -13,6 +13,7 @@ from statestore.sources.writers.agno import AgnoWriter
 from statestore.sources.writers.crewai import CrewAIFlowWriter
 from statestore.sources.writers.google_adk import GoogleADKWriter
 from statestore.sources.writers.langgraph import LangGraphWriter
+from statestore.sources.writers.openai_agents import OpenAIAgentsWriter
 
 GROUP: Final = "descartes_statestore.writers"
 _INSTEAD: Final = {"descartes": "`manage.py adopt FILE` lets the dashboard work in the file itself."}
@@ -26,6 +27,7 @@ def known_writers() -> dict[str, Callable[[SourceThread], Writer]]:
         "crewai-flow": CrewAIFlowWriter,
         "agno": AgnoWriter,
         "google-adk": GoogleADKWriter,
+        "openai-agents": OpenAIAgentsWriter,
     }
     return {**{point.name: point.load() for point in entry_points(group=GROUP)}, **ours}
 
