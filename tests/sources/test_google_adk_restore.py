@@ -192,6 +192,24 @@ def test_a_part_is_set_without_a_rewind(opened: Opener):
     assert live(source, S1) == seen
 
 
+def test_a_part_that_adds_a_key_is_set(opened: Opener):
+    source = opened("google_adk/sqlite_service.sqlite")
+    restored(source, S1, steps_of(source, S1)[0].key)
+    later = moment(source, S1, steps_of(source, S1)[2].key)
+    restore.apply(restore.plan(f"sqlite_service/{S1}", later, paths=["/count"]), by=SYSTEM)
+    assert json.loads(str(row_of(source, S1)[3]))["count"] == 1
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_the_order_of_keys_is_no_change(opened: Opener, name: str):
+    source = opened(f"google_adk/{name}.sqlite")
+    agent = f"{name}/{OTHER}"
+    reasons = models.Transition.objects.of_agent(agent).values_list("reason", flat=True)
+    assert "changed at the source" not in list(reasons)
+    count = models.Transition.objects.of_agent(f"{name}/{S1}").count()
+    assert count == len(steps_of(source, S1))
+
+
 def test_a_key_of_the_users_state_is_refused(opened: Opener):
     source = opened("google_adk/sqlite_service.sqlite")
     edits = [("", '{"user:lang": "fr"}')]

@@ -168,7 +168,7 @@ def _session(rows: Rows, thread_id: str, parts: tuple[str, str, str], after: str
     for stored, created_at, updated_at in rows.execute(
         "SELECT state, create_time, update_time FROM sessions WHERE app_name = ? AND user_id = ? AND id = ?", parts
     ):
-        state, created, updated = json_of(stored), seconds(created_at) or 0.0, seconds(updated_at) or 0.0
+        state, created, updated = by_name(json_of(stored)), seconds(created_at) or 0.0, seconds(updated_at) or 0.0
     entries = list(entries_of(rows, parts, created))
     new = _newer_than(after, entries)
     names: dict[str, Json] = dict(zip(("app", "user", "session"), parts, strict=True))
@@ -177,6 +177,11 @@ def _session(rows: Rows, thread_id: str, parts: tuple[str, str, str], after: str
         (step for place, step in _steps(entries, state) if place >= new),
         _events(entries, new),
     )
+
+
+def by_name(state: Json) -> Json:
+    """Return a state with its keys in order: ADK itself writes them now in this one and now in that."""
+    return dict(sorted(state.items())) if isinstance(state, dict) else state
 
 
 def _newer_than(after: str, entries: Sequence[Entry]) -> int:
@@ -249,14 +254,13 @@ def _steps(entries: Sequence[Entry], now: Json) -> Iterator[tuple[int, Step]]:
     """
     touched = {name for entry in entries for name in entry.delta}
     start = {} if is_opaque(now) else object_of(now)
-    state: dict[str, Json] = {name: value for name, value in start.items() if name not in touched}
+    state: dict[str, Json] = {name: start[name] for name in sorted(start) if name not in touched}
     asked = _asked(entries)
     for place, entry in enumerate(entries):
         if not entry.delta and not entry.rewinds:
             continue
-        before, state = state, {**state, **entry.delta}
-        for name in entry.removed:
-            state.pop(name, None)
+        changed = {**state, **entry.delta}
+        before, state = state, {name: changed[name] for name in sorted(changed) if name not in entry.removed}
         metadata: dict[str, Json] = {"invocation": entry.invocation, "author": entry.author, "keys": [*entry.delta]}
         if entry.rewinds:
             metadata["rewound_before"] = entry.rewinds

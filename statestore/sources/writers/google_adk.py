@@ -112,7 +112,8 @@ class _Rewind:
         with steps.writing(self.thread) as rows:
             steps.expect_as_seen(self.thread, _READER, rows)
             self._write(rows)
-            steps.expect_written(_READER.read(rows, self.thread.thread_id).thread.state, self.text)
+            wanted = mirror.state_text(google_adk.by_name(json_of(self.text)))
+            steps.expect_written(_READER.read(rows, self.thread.thread_id).thread.state, wanted)
             position = steps.position_of(self.thread, _READER, rows)
         steps.note_written(self.thread, self.new_id, position)
 
