@@ -14,7 +14,7 @@ from statestore.errors import Conflict, Moved
 from statestore.jsondiff.parsing import Json
 from statestore.models.sources import Source
 from statestore.sources import files, mirror
-from statestore.sources.readers.crewai import CrewAIFlowReader
+from statestore.sources.readers.crewai import CrewAICheckpointsReader, CrewAIFlowReader
 from tests.sources.conftest import Opener
 
 pytestmark = pytest.mark.django_db
@@ -142,3 +142,67 @@ def test_the_preview_says_what_is_written_and_that_feedback_is_awaited(opened: O
     run(source, "INSERT INTO pending_feedback VALUES (1, ?, '{}', '{}', '2026-11-26')", TWICE)
     planned = restore.plan(AGENT, moment(source, "1"))
     assert any("waits for feedback" in warning.text for warning in planned.warnings)
+
+
+# Crews
+
+CREW, CREW_AGENT = "fde3aa69-1276-4691-abe3-e63395a274e8", "checkpoints/fde3aa69-1276-4691-abe3-e63395a274e8"
+KEYS = ["20261126T172931_3f15aab1", "20261126T172935_7bf29502", "20261126T172936_d1f4922e"]
+
+
+def checkpoints(source: Source) -> list[tuple[object, ...]]:
+    return run(source, "SELECT id, created_at, parent_id, branch, data FROM checkpoints ORDER BY rowid")
+
+
+def crew_put_back(source: Source, key: str) -> models.Restore:
+    return restore.apply(restore.plan(CREW_AGENT, moment(source, key, CREW)), by=SYSTEM)
+
+
+def crew_state(source: Source) -> str:
+    with files.opened(Path(source.path)) as rows:
+        return mirror.state_text(CrewAICheckpointsReader().read(rows, CREW).thread.state)
+
+
+def test_the_newest_checkpoint_is_a_copy_of_the_old_one_and_its_child(opened: Opener):
+    source = opened("crewai/checkpoints.db")
+    before = checkpoints(source)
+    crew_put_back(source, KEYS[0])
+    *earlier, made = checkpoints(source)
+    assert earlier == before, "a row was changed or removed"
+    assert made[2:] == (KEYS[0], "main", before[0][4])
+    assert str(made[0]).startswith(f"{made[1]}_")
+
+
+def test_every_checkpoint_can_be_put_back_and_undone(opened: Opener):
+    source = opened("crewai/checkpoints.db")
+    was = crew_state(source)
+    for key in KEYS:
+        done = crew_put_back(source, key)
+        assert crew_state(source) == models.AgentState.objects.get(agent_id=CREW_AGENT).state_data
+        restore.undo(done, by=SYSTEM)
+        assert crew_state(source) == was
+
+
+def test_the_mirror_has_a_crews_restore_once(opened: Opener):
+    source = opened("crewai/checkpoints.db")
+    crew_put_back(source, KEYS[0])
+    rows = models.Transition.objects.of_agent(CREW_AGENT).count()
+    source.refresh_from_db()
+    mirror.sync(source, using=store_alias())
+    assert models.Transition.objects.of_agent(CREW_AGENT).count() == rows
+
+
+def test_a_part_of_a_crews_state_is_refused(opened: Opener):
+    source = opened("crewai/checkpoints.db")
+    with pytest.raises(Conflict, match="only whole moments of a crew"):
+        restore.plan(CREW_AGENT, moment(source, KEYS[0], CREW), edits=[("/name", '"other"')])
+
+
+def test_a_crew_that_went_on_is_left_alone(opened: Opener):
+    source = opened("crewai/checkpoints.db")
+    planned = restore.plan(CREW_AGENT, moment(source, KEYS[0], CREW))
+    run(source, "INSERT INTO checkpoints SELECT 'new', created_at, id, branch, data FROM checkpoints WHERE rowid = 3")
+    rows = checkpoints(source)
+    with pytest.raises(Moved, match="The thread went on"):
+        restore.apply(planned, by=SYSTEM)
+    assert checkpoints(source) == rows

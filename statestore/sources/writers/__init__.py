@@ -10,7 +10,7 @@ from statestore.models.sources import SourceThread
 from statestore.restore.in_place import Writer
 from statestore.sources.readers import known_readers
 from statestore.sources.writers.agno import AgnoWriter
-from statestore.sources.writers.crewai import CrewAIFlowWriter
+from statestore.sources.writers.crewai import CrewAICheckpointsWriter, CrewAIFlowWriter
 from statestore.sources.writers.google_adk import GoogleADKWriter
 from statestore.sources.writers.langgraph import LangGraphWriter
 from statestore.sources.writers.openai_agents import OpenAIAgentsWriter
@@ -25,6 +25,7 @@ def known_writers() -> dict[str, Callable[[SourceThread], Writer]]:
     ours: dict[str, Callable[[SourceThread], Writer]] = {
         "langgraph": LangGraphWriter,
         "crewai-flow": CrewAIFlowWriter,
+        "crewai-checkpoints": CrewAICheckpointsWriter,
         "agno": AgnoWriter,
         "google-adk": GoogleADKWriter,
         "openai-agents": OpenAIAgentsWriter,

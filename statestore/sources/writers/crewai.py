@@ -1,6 +1,7 @@
-"""Putting a CrewAI flow back: the wanted state is saved once more, as the newest one, and nothing is removed.
+"""Putting CrewAI's flows and crews back: what was saved is saved once more, as the newest, and nothing is removed.
 
-States are plain JSON, so any object can be written: a whole state, a part of one, or one with corrections.
+A flow's states are plain JSON, so any object can be written: a whole state, a part of one, or one with corrections. Of
+a crew only whole checkpoints are copied.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -8,6 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
+from uuid import uuid4
 
 from statestore.access.audit import Actor
 from statestore.errors import Conflict
@@ -24,6 +26,7 @@ from statestore.sources.writers.steps import WritableRows
 # What stands as the method that saved the state; CrewAI itself does not read it.
 _METHOD: Final = "restored"
 _FLOWS: Final = crewai.CrewAIFlowReader()
+_CREWS: Final = crewai.CrewAICheckpointsReader()
 
 
 class CrewAIFlowWriter:
@@ -111,3 +114,64 @@ def _candidates(rows: Rows, thread: SourceThread, keys: Iterable[str]) -> Iterab
         for (stored,) in rows.execute(sql, [thread.thread_id, key]):
             if isinstance(stored, str):
                 yield key, stored
+
+
+class CrewAICheckpointsWriter:
+    """Writes one crew's checkpoints in the file of its SqliteProvider."""
+
+    def __init__(self, thread: SourceThread) -> None:
+        self._thread = thread
+        self._path = Path(thread.source.path)
+
+    def effects(self, target: KnownState, text: str) -> Sequence[str]:
+        """Return what a restore does in the file, and what it leaves."""
+        key = self._find(target, text)
+        return [
+            f"A copy of {key} becomes the crew's newest checkpoint in {self._path.name}. No checkpoint is removed.",
+            "Tasks that had no output then run again once the crew is resumed from it; a crew that runs now goes on.",
+            "What agents and tools did elsewhere is not turned back.",
+        ]
+
+    def prepare(self, target: KnownState, text: str, by: Actor) -> PutBack:
+        """Return the write of a copy of the checkpoint that holds the wanted state."""
+        new_id = f"{datetime.now(UTC):%Y%m%dT%H%M%S}_{uuid4().hex[:8]}"
+        return _Copy(self._thread, text, self._find(target, text), new_id)
+
+    def _find(self, target: KnownState, text: str) -> str:
+        with files.opened(self._path) as rows:
+            states = {step.key: step.after for step in _CREWS.read(rows, self._thread.thread_id).steps}
+        for key in steps.meant_by(self._thread, target, text):
+            if key in states and mirror.state_text(states[key]) == text:
+                return key
+        raise Conflict(
+            "No checkpoint in the file has just this state: only whole moments of a crew can be put back. Nothing was"
+            " written. Choose a step of the timeline."
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Copy:
+    """The write: a copy of a checkpoint, which is its parent, if the crew's newest is still the one that was seen."""
+
+    thread: SourceThread
+    text: str
+    key: str
+    new_id: str
+
+    @property
+    def metadata(self) -> Mapping[str, object]:
+        """What the transition says of it: the checkpoint that was made, and the one over which it was."""
+        return {"key": self.new_id, "parent": self.thread.last_step, "restored_from": self.key}
+
+    def write(self) -> None:
+        """Write, read back and commit; the mirror then has the step already."""
+        with steps.writing(self.thread) as rows:
+            steps.expect_as_seen(self.thread, _CREWS, rows)
+            rows.execute(
+                "INSERT INTO checkpoints (id, created_at, parent_id, branch, data)"
+                " SELECT ?, ?, id, branch, data FROM checkpoints WHERE id = ? ORDER BY rowid DESC LIMIT 1",
+                [self.new_id, self.new_id.partition("_")[0], self.key],
+            )
+            steps.expect_written(_CREWS.read(rows, self.thread.thread_id).thread.state, self.text)
+            position = steps.position_of(self.thread, _CREWS, rows)
+        steps.note_written(self.thread, self.new_id, position)
