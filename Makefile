@@ -24,12 +24,13 @@ quick: .venv/.dev ## the suite without browser, faults, PostgreSQL and stores th
 faults: .venv/.dev ## the fault and fuzz tests, at random and for longer than CI has time
 	@FAULTS=long $(BIN)/pytest -m "faults or alone or thorough" $(ARGS)
 
-test-frameworks: .venv/.dev .venv-frameworks/.installed ## prove mirrors and restores with the real packages of other frameworks
-	@FRAMEWORKS_PYTHON="$(CURDIR)/.venv-frameworks/bin/python" $(BIN)/pytest -m frameworks tests/frameworks $(ARGS)
+test-frameworks: .venv/.dev .venv-frameworks/.installed .venv-crewai/.installed ## prove mirrors and restores with the real packages of other frameworks
+	@FRAMEWORKS_PYTHON="$(CURDIR)/.venv-frameworks/bin/python" CREWAI_PYTHON="$(CURDIR)/.venv-crewai/bin/python" \
+	$(BIN)/pytest -m frameworks tests/frameworks $(ARGS)
 
-.venv-frameworks/.installed: requirements/frameworks.in
-	@$(PYTHON) -m venv .venv-frameworks
-	@.venv-frameworks/bin/pip install -q -r requirements/frameworks.in
+.venv-%/.installed: requirements/%.in
+	@$(PYTHON) -m venv .venv-$*
+	@.venv-$*/bin/pip install -q -r $<
 	@touch $@
 
 check: .venv/.dev ## formats, lint, types, imports, migrations, deployment settings

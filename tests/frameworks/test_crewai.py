@@ -14,7 +14,7 @@ from statestore.db.routers import store_alias
 from statestore.models.sources import Source, SourceThread
 from statestore.sources import following, mirror
 
-PYTHON = os.environ.get("FRAMEWORKS_PYTHON", "")
+PYTHON = os.environ.get("CREWAI_PYTHON", "")
 PROGRAM = Path(__file__).with_name("crewai_program.py")
 
 pytestmark = [
