@@ -80,6 +80,15 @@ def test_the_mirror_has_the_restore_once(opened: Opener):
     assert models.Transition.objects.of_agent("small/thread-1").count() == rows
 
 
+def test_the_mirror_leaves_a_restored_agent_as_it_is_so_that_one_click_undoes_it(opened: Opener):
+    source = opened("langgraph/small.sqlite")
+    restored_to(source, "thread-1", checkpoints(source, "thread-1")[3][0])
+    etag = models.AgentState.objects.get(agent_id="small/thread-1").etag()
+    source.refresh_from_db()
+    mirror.sync(source, using=store_alias())
+    assert models.AgentState.objects.get(agent_id="small/thread-1").etag() == etag
+
+
 def test_undo_puts_the_former_newest_back(opened: Opener):
     source = opened("langgraph/small.sqlite")
     former = checkpoints(source, "thread-1")[-1]

@@ -115,7 +115,8 @@ class _Copy:
         with steps.writing(self.thread) as rows:
             self._write(rows)
             self._prove(rows)
-        steps.note_written(self.thread, self.new_id)
+            position = steps.position_of(self.thread, langgraph.LangGraphReader(), rows)
+        steps.note_written(self.thread, self.new_id, position)
 
     def _write(self, rows: WritableRows) -> None:
         thread_id = self.thread.thread_id
