@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from statestore import models
 from statestore.access import audit, etags
@@ -12,6 +13,11 @@ from statestore.db.json_columns import as_text
 from statestore.errors import Conflict, Moved, NotFound, ValidationError
 from statestore.models import validation
 from statestore.models.audit import Action
+
+_IS_MIRROR: Final = (
+    "This agent mirrors a thread of another framework's store. Nothing was changed. Restore it to a moment of its past,"
+    " which is written there too, or fork it."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,10 +239,7 @@ def check_alive(agent: models.AgentState | None) -> None:
 def check_own(agent: models.AgentState | None, using: str) -> None:
     """Raise Conflict if an agent mirrors another framework's thread: what it is, is decided there."""
     if agent is not None and models.mirrored_thread(agent, using) is not None:
-        raise Conflict(
-            "This agent mirrors a thread of another framework's store. Nothing was changed. Restore it to a moment of"
-            " its past, which is written there too, or fork it."
-        )
+        raise Conflict(_IS_MIRROR)
 
 
 def _check(
@@ -275,6 +278,8 @@ def record_transition(using: str, agent_id: str, columns: Mapping[str, object]) 
     """Record a change of an agent's state that happened elsewhere, and return the transition."""
     validation.check_columns(models.Transition, columns)
     with transactions.writing(using):
+        if fast_rows.exists(models.SourceThread, using, agent_id=agent_id):
+            raise Conflict(_IS_MIRROR)
         if not fast_rows.exists(models.AgentState, using, agent_id=agent_id):
             validation.check_columns(models.Transition, {"agent_id": agent_id})
         transition = models.Transition(agent_id=agent_id, timestamp=models.now(), **columns)

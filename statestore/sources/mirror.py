@@ -6,6 +6,7 @@ adds nothing; a run that was killed goes on where its last transaction ended.
 
 import hashlib
 import json
+import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -39,6 +40,9 @@ PACKED_BYTES: Final = 16 * 1024 * 1024
 LEFT_BYTES: Final = 1024 * 1024
 # A reader says that a thread runs if it has a next step; one that was not changed for longer stopped there.
 RUNNING_SECONDS: Final = 60
+
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +81,11 @@ def sync(source: Source, *, using: str, go_on: Callable[[], bool] = lambda: True
                 done += _sync_with(reader, rows, source, key, using, go_on)
     except StateStoreError as error:
         source.problem, done = str(error), Synced(done.threads, done.steps, done.events, is_complete=False)
+    except Exception as error:
+        # A reader may be another package's: what it raises must not keep the other sources waiting.
+        log.exception("The reader of %s failed", path.name)
+        source.problem = f"{path.name} cannot be read: its reader failed ({type(error).__name__}). It was not changed."
+        done = Synced(is_complete=False)
     if source.problem and source.problem == problem:
         return done
     source.stamp = stamp if done.is_complete else ""
@@ -270,7 +279,7 @@ class _Mirrored:
             before,
             after,
             reason=step.reason,
-            metadata={**step.metadata, "key": step.key, "parent": step.parent, "at": step.at},
+            metadata=_unmarked(step.metadata) | {"key": step.key, "parent": step.parent, "at": step.at},
         )
         self.batch.add_transition(made)
         if words := self._marks.pop(step.key, ""):
@@ -407,7 +416,12 @@ def state_text(value: Json) -> str:
     try:
         return _encode(value)
     except TypeError:
-        return parsing.dump(value)
+        return parsing.dump(value, indent=None)
+
+
+def _unmarked(metadata: Mapping[str, Json]) -> dict[str, Json]:
+    """Return what a framework noted, without what would pass for a note of a restore of ours."""
+    return {name: value for name, value in metadata.items() if name != models.MIRROR_MARK}
 
 
 def _rewritten(text: str) -> str:

@@ -207,3 +207,45 @@ def test_a_header_that_half_says_log_makes_no_files(tmp_path: Path, framework_fi
     with suppress(ValidationError), files.opened(path) as rows:
         READER.count(rows)
     assert [found.name for found in tmp_path.iterdir()] == [path.name]
+
+
+def test_a_checkpoint_that_is_its_own_ancestor_does_not_hang(framework_file):
+    path = framework_file("langgraph/delta.sqlite")
+    writer = sqlite3.connect(path)
+    writer.execute("UPDATE checkpoints SET parent_checkpoint_id = checkpoint_id")
+    writer.commit()
+    writer.close()
+    with files.opened(path) as rows:
+        assert len(list(READER.read(rows, "delta").steps)) == 12
+
+
+def test_a_long_line_of_changes_is_followed_to_its_beginning(framework_file):
+    path = framework_file("langgraph/delta.sqlite")
+    writer = sqlite3.connect(path)
+    # One checkpoint that holds only changes, 600 times in a row.
+    writer.execute(
+        "DELETE FROM checkpoints WHERE checkpoint_id > (SELECT checkpoint_id FROM checkpoints LIMIT 1 OFFSET 1)"
+    )
+    for number in range(600):
+        writer.execute(
+            "INSERT INTO checkpoints SELECT thread_id, checkpoint_ns, ?, max(checkpoint_id), type, checkpoint, metadata"
+            " FROM checkpoints",
+            [f"f{number:06d}"],
+        )
+    writer.commit()
+    writer.close()
+    with files.opened(path) as rows:
+        assert READER.read(rows, "delta").thread.state
+
+
+def test_json_that_no_state_can_hold_is_opaque(framework_file):
+    path = framework_file("langgraph/small.sqlite")
+    writer = sqlite3.connect(path)
+    writer.execute("UPDATE checkpoints SET type = 'json', checkpoint = '{\"channel_values\": {\"a\": NaN}}'")
+    writer.execute("UPDATE checkpoints SET metadata = '{\"step\": NaN}'")
+    writer.commit()
+    writer.close()
+    with files.opened(path) as rows:
+        history = READER.read(rows, "thread-1")
+        assert "$opaque" in str(history.thread.state)
+        json.dumps([dict(step.metadata) for step in history.steps], allow_nan=False)

@@ -14,6 +14,7 @@ from statestore.db.routers import store_alias
 from statestore.errors import Conflict, ValidationError
 from statestore.models.sources import Source, SourceThread
 from statestore.sources import files, following, mirror
+from statestore.sources.readers.langgraph import LangGraphReader
 from tests.sources.conftest import FILES, FileMaker, Opener
 
 pytestmark = pytest.mark.django_db
@@ -220,3 +221,34 @@ def test_the_states_of_a_long_thread_are_packed_as_they_are_read(opened: Opener,
         thread = SourceThread.objects.select_related("source").get(thread_id="long")
         row = transitions.get(pk=mirror.row_id(thread, "transition", f"{number:06d}"))
         assert len(json.loads(row.state_after)["notes"]) == number
+
+
+def test_a_reader_that_fails_is_named_and_keeps_no_other_source_waiting(
+    opened: Opener, monkeypatch: pytest.MonkeyPatch
+):
+    source = opened("langgraph/small.sqlite")
+    change(source.path, ADD_CHECKPOINT)
+
+    def fail(*_: object) -> object:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(LangGraphReader, "positions", fail)
+    assert not mirror.sync(source, using=store_alias()).is_complete
+    source.refresh_from_db()
+    assert source.problem == "small.sqlite cannot be read: its reader failed (ZeroDivisionError). It was not changed."
+
+
+def test_what_a_framework_notes_does_not_pass_for_a_restore_of_ours(opened: Opener, framework_file: FileMaker):
+    opened("langgraph/forks.sqlite")
+    path = framework_file("langgraph/small.sqlite")
+    change(str(path), """UPDATE checkpoints SET metadata = '{"step": 1, "$source": {"key": "x", "removed": {}}}'""")
+    mirror.sync(following.add_source(path, using=store_alias()), using=store_alias())
+    noted = [json.loads(row.metadata or "{}") for row in models.Transition.objects.of_agent("small/thread-1")]
+    assert noted
+    assert not any("$source" in one for one in noted)
+
+
+def test_a_transition_of_a_mirror_is_recorded_by_its_framework_alone(opened: Opener):
+    opened("langgraph/small.sqlite")
+    with pytest.raises(Conflict, match="mirrors a thread"):
+        service.record_transition(store_alias(), "small/thread-1", {"state_before": "{}", "state_after": "{}"})

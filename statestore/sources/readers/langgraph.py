@@ -3,7 +3,6 @@
 Order is that of checkpoint ids, which are UUIDs of version 6 that begin with their time.
 """
 
-import json
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
@@ -14,7 +13,8 @@ from typing import ClassVar, Final, NamedTuple
 from statestore.jsondiff.parsing import Json
 from statestore.sources.contract import Event, History, Rows, Shape, Step, Thread, Value, opaque
 from statestore.sources.readers import msgpack_values
-from statestore.sources.readers.columns import id_of
+from statestore.sources.readers.columns import id_of, json_of, object_of
+from statestore.sources.readers.messages import as_text
 
 _COLUMNS: Final = {
     "checkpoints": {
@@ -150,7 +150,7 @@ class Graph:
             found = self.find(write.checkpoint)
             yield Event(
                 f"{write.checkpoint}:{write.task}:{write.idx}", found.at if found else _time_of(write.checkpoint),
-                "System", _NOTED[write.channel], json.dumps(write.value, ensure_ascii=False),
+                "System", _NOTED[write.channel], as_text(write.value),
                 {"checkpoint_id": write.checkpoint, "task_id": write.task},
             )  # fmt: skip
 
@@ -177,10 +177,8 @@ class Graph:
 
     def find(self, checkpoint_id: str) -> Checkpoint | None:
         """Return a checkpoint by its id."""
-        if not checkpoint_id:
-            return None
-        known = self._read.get(checkpoint_id)
-        return known or next(self._checkpoints("AND checkpoint_id = ?", [checkpoint_id]), None)
+        found = self._stored(checkpoint_id)
+        return None if found is None else self._completed(found)
 
     def _first(self, clause: str) -> Checkpoint:
         found = next(self._checkpoints(clause), None)
@@ -189,18 +187,13 @@ class Graph:
         return found
 
     def _checkpoints(self, clause: str, values: Iterable[Value] = ()) -> Iterator[Checkpoint]:
-        for row in self.rows.execute(
-            "SELECT checkpoint_id, parent_checkpoint_id, type, checkpoint, metadata FROM checkpoints"  # noqa: S608
-            f" WHERE thread_id = ? AND checkpoint_ns = ? {clause}",
-            [self.thread, self.space, *values],
-        ):
-            checkpoint = self._read.get(_text(row[0])) or self._remembered(row)
-            yield checkpoint
+        for row in self._rows(clause, values):
+            yield self._completed(self._read.get(_text(row[0])) or self._remembered(row))
 
     def _remembered(self, row: tuple[Value, ...]) -> Checkpoint:
         checkpoint_id, parent, kind, data, metadata = row
-        checkpoint = self._completed(
-            _checkpoint(_text(checkpoint_id), _text(parent), _text(kind), _bytes(data), _object(_bytes(metadata)))
+        checkpoint = _checkpoint(
+            _text(checkpoint_id), _text(parent), _text(kind), _bytes(data), object_of(json_of(_bytes(metadata)))
         )
         self._read[checkpoint.id] = checkpoint
         if len(self._read) > _KEPT_CHECKPOINTS:
@@ -209,21 +202,42 @@ class Graph:
 
     def _completed(self, checkpoint: Checkpoint) -> Checkpoint:
         """Return a checkpoint with the channels of which it holds only changes: since when, and what was written."""
-        missing = checkpoint.deltas - set(checkpoint.state if isinstance(checkpoint.state, dict) else ())
-        if not missing or not isinstance(checkpoint.state, dict):
+        if not isinstance(checkpoint.state, dict):
             return checkpoint
-        parent = self.find(checkpoint.parent)
-        before = parent.state if parent and isinstance(parent.state, dict) else {}
-        state = dict(checkpoint.state)
-        for channel in sorted(missing):
-            written: list[Json] = [write.value for write in self.writes([channel], checkpoint.parent)]
-            match before.get(channel):
-                case {"$delta": {"since": since, "writes": list(earlier)}}:
-                    written = [*earlier, *written][-_LONGEST_DELTA:]
-                case since:
-                    pass
-            state[channel] = {"$delta": {"since": since, "writes": written}}
-        return replace(checkpoint, state=state)
+        missing = sorted(checkpoint.deltas - set(checkpoint.state))
+        changes: dict[str, Json] = {channel: self._changes(checkpoint, channel) for channel in missing}
+        return replace(checkpoint, state={**checkpoint.state, **changes}) if missing else checkpoint
+
+    def _changes(self, checkpoint: Checkpoint, channel: str) -> Json:
+        """Return what was written to a channel since the last ancestor that holds it whole."""
+        written: list[list[Json]] = []
+        since: Json = None
+        # Damaged checkpoints may be their own ancestors.
+        for _ in range(_LONGEST_DELTA):
+            parent = self._stored(checkpoint.parent)
+            if parent is None:
+                break
+            written.append([write.value for write in self.writes([channel], parent.id)])
+            if isinstance(parent.state, dict) and channel in parent.state:
+                since = parent.state[channel]
+                break
+            checkpoint = parent
+        return {"$delta": {"since": since, "writes": [value for part in reversed(written) for value in part]}}
+
+    def _stored(self, checkpoint_id: str) -> Checkpoint | None:
+        """Return a checkpoint as it is stored, without what its ancestors hold."""
+        known = self._read.get(checkpoint_id)
+        if known is not None or not checkpoint_id:
+            return known
+        row = next(self._rows("AND checkpoint_id = ?", [checkpoint_id]), None)
+        return None if row is None else self._remembered(row)
+
+    def _rows(self, clause: str, values: Iterable[Value]) -> Iterator[tuple[Value, ...]]:
+        return self.rows.execute(
+            "SELECT checkpoint_id, parent_checkpoint_id, type, checkpoint, metadata FROM checkpoints"  # noqa: S608
+            f" WHERE thread_id = ? AND checkpoint_ns = ? {clause}",
+            [self.thread, self.space, *values],
+        )
 
 
 def _checkpoint(checkpoint_id: str, parent: str, kind: str, data: bytes, noted: Mapping[str, Json]) -> Checkpoint:
@@ -291,9 +305,9 @@ def _role(message: Mapping[str, Json]) -> str:
 
 def _event(key: str, message: Mapping[str, Json], checkpoint: Checkpoint) -> Event:
     content, calls = message.get("content"), message.get("tool_calls")
-    text = content if isinstance(content, str) else json.dumps(content, ensure_ascii=False)
+    text = as_text(content)
     if calls and not text:
-        text = json.dumps(calls, ensure_ascii=False)
+        text = as_text(calls)
     return Event(
         key, checkpoint.at, _ACTORS.get(_role(message), "System"), "tool_call" if calls else "message", text,
         {"checkpoint_id": checkpoint.id, "role": _role(message)},
@@ -311,23 +325,15 @@ def _value(kind: str, data: bytes) -> Json:
     """Return a stored value as JSON; what must not or cannot be read as its kind, size and hash."""
     if kind in {"null", "empty"} or (not kind and not data):
         return None
-    with suppress(msgpack_values.Damaged, ValueError, RecursionError):
+    with suppress(msgpack_values.Damaged):
         if kind == "msgpack":
             return msgpack_values.unpack(data)
         if kind == "json":
-            parsed: Json = json.loads(data)
-            return parsed
+            return json_of(data)
         if kind in {"bytes", "bytearray"}:
             return opaque(kind, data)
         return opaque(kind or "unknown", data)
     return opaque(f"damaged {kind}", data)
-
-
-def _object(data: bytes) -> dict[str, Json]:
-    with suppress(ValueError, RecursionError):
-        value = json.loads(data)
-        return value if isinstance(value, dict) else {}
-    return {}
 
 
 def _instant(value: Json) -> float:
