@@ -29,8 +29,9 @@ _HOST: Final = re.compile(r"\*|\.?[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*|\[[0-9A-Fa-f
 class Environment:
     """Reads variables. A wrong one is noted and its default taken, so that `verify` can name all that are wrong."""
 
-    def __init__(self, variables: Mapping[str, str]) -> None:
+    def __init__(self, variables: Mapping[str, str], base: Path = Path("/")) -> None:
         self._variables = variables
+        self._base = base
         self._faults: list[str] = []
 
     def refuse(self, fault: str) -> None:
@@ -115,13 +116,13 @@ class Environment:
             self._refuse_value(name, "use a web address with {commit}: https://git.example.org/repo/commit/{commit}")
         return text
 
-    def path(self, name: str, default: Path, *, base: Path) -> Path:
-        """Return an absolute path. A relative one begins at the checkout, wherever a command is run."""
+    def path(self, name: str, default: Path) -> Path:
+        """Return an absolute path. In a checkout a relative one begins there, wherever a command is run."""
         text = self.text(name)
         if "\0" in text or not text:
             return default
         try:
-            return base / Path(text).expanduser()
+            return self._base / Path(text).expanduser()
         except RuntimeError:  # The home of a user who does not exist.
             self._refuse_value(name, "use an absolute path")
             return default

@@ -2,17 +2,17 @@
 
 import socket
 from argparse import ArgumentParser
-from pathlib import Path
 
 from granian._granian import ListenerSpec
 from granian.constants import HTTPModes, Interfaces
 from granian.log import LogLevels
 from granian.server import MPServer
 
+from descartes_site import locations
+
 STOP_SECONDS = 10
 OVERLAP_SECONDS = 2
 MEMORY_SAMPLE_SECONDS = 5
-FOLDER = Path(__file__).resolve().parent.parent
 
 
 class SharedSocketServer(MPServer):
@@ -45,7 +45,7 @@ def main() -> None:
         interface=Interfaces.RSGI,
         http=HTTPModes.http1,
         websockets=False,
-        working_dir=FOLDER,
+        working_dir=locations.base(),
         log_level=LogLevels.error,
         workers_kill_timeout=STOP_SECONDS,
         # A process that died, or holds too much memory, is replaced by a fresh one.

@@ -2,18 +2,16 @@
 
 import os
 from hashlib import sha256
-from pathlib import Path
 from typing import Any
 
 from csp.constants import NONE, SELF
 
-from descartes_site import secret_key, sqlite_library
+from descartes_site import locations, secret_key, sqlite_library
 from descartes_site.environment import Environment
 
-BASE_DIR = Path(__file__).resolve().parent.parent
-env = Environment(os.environ)
+env = Environment(os.environ, base=locations.base())
 # Where everything lies that is written: databases, index, key, backups; elsewhere if the checkout is read-only.
-VAR_DIR = env.path("VAR_DIR", BASE_DIR / "var", base=BASE_DIR)
+VAR_DIR = env.path("VAR_DIR", locations.data())
 
 # A request waits no longer for a connection, so that a server which is away does not take every thread. An attempt to
 # connect is given up at once: by default it is repeated after ever longer pauses, for minutes, while no other is made.
@@ -78,7 +76,7 @@ ARCHIVE_AFTER_HOURS = env.integer(
 )
 # Backups: where they lie, every how many hours the dashboard takes one (0: never), and how many days, weeks and months
 # keep one each. A store of our own is backed up each day; for an orchestrator's file, say so.
-BACKUP_DIR = env.path("BACKUP_DIR", VAR_DIR / "backups", base=BASE_DIR)
+BACKUP_DIR = env.path("BACKUP_DIR", VAR_DIR / "backups")
 # Where each backup is copied to as well: a directory, or s3://bucket/prefix.
 BACKUP_COPY_TO = env.text("BACKUP_COPY_TO")
 BACKUP_EVERY_HOURS = env.integer("BACKUP_EVERY_HOURS", 0 if env.text("STORE_URL") else 24, least=0, most=8_760)
@@ -142,7 +140,7 @@ TEMPLATES = [
     {
         "BACKEND": "statestore.views.rendering.LenientTextTemplates",
         "NAME": "django",
-        "DIRS": [BASE_DIR / "templates"],
+        "DIRS": [locations.FILES / "templates"],
         "APP_DIRS": True,
         "OPTIONS": {
             "context_processors": [
@@ -169,7 +167,7 @@ if "sqlite" in {_own["ENGINE"], _store["ENGINE"]} and (_lack := sqlite_library.f
 STORE_IS_EMBEDDED = not env.text("STORE_URL")
 # The search index of an SQLite store: a disposable file beside our own database, one for each store.
 _index_name = "search.db" if STORE_IS_EMBEDDED else f"search-{sha256(os.fsencode(_store['NAME'])).hexdigest()[:8]}.db"
-SEARCH_INDEX = str(env.path("SEARCH_INDEX", VAR_DIR / _index_name, base=BASE_DIR))
+SEARCH_INDEX = str(env.path("SEARCH_INDEX", VAR_DIR / _index_name))
 # Whether adoption puts triggers on the orchestrator's events that mark what changed; without them, all is polled.
 SEARCH_TRIGGERS = env.boolean("SEARCH_TRIGGERS", default=True)
 SEARCH_POLL_SECONDS = 0.5  # how long a new event may wait for the indexer
@@ -204,9 +202,10 @@ DATETIME_FORMAT = "Y-m-d H:i:s"
 
 STATIC_URL = "/static/"  # The prefix is put before it for each request.
 # Files that were collected when an image was built are used as they are.
-_collected = BASE_DIR / "staticfiles"
-STATIC_ROOT = VAR_DIR / "static" if env.text("VAR_DIR") and not _collected.exists() else _collected
-STATICFILES_DIRS = [BASE_DIR / "static"]
+_collected = locations.FILES / "staticfiles"
+_is_elsewhere = bool(env.text("VAR_DIR")) or not locations.IS_CHECKOUT
+STATIC_ROOT = VAR_DIR / "static" if _is_elsewhere and not _collected.exists() else _collected
+STATICFILES_DIRS = [locations.FILES / "static"]
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": f"statestore.views.static_files.{'PlainFiles' if DEBUG else 'HashedFiles'}"},

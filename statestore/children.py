@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import BinaryIO, Final
 
-from django.conf import settings
+from descartes_site.locations import PACKAGE
 
 # Set by `serve` for the server processes that it starts.
 VARIABLE: Final = "DASHBOARD_SERVES"
@@ -28,7 +28,7 @@ def _watch(words: Sequence[str], is_lease_free: Callable[[], bool]) -> None:
     pause = threading.Event()
     while True:
         if is_lease_free():
-            command = [sys.executable, str(settings.BASE_DIR / "manage.py"), *words]
+            command = [sys.executable, "-m", PACKAGE.name, *words]
             with subprocess.Popen(command, stdin=subprocess.PIPE) as process:  # noqa: S603
                 process.wait()
         pause.wait(LOOK_SECONDS)

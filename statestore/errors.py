@@ -5,6 +5,8 @@ Each class carries its HTTP status and its problem type (RFC 9457), so that page
 
 from typing import ClassVar
 
+from descartes_site.locations import COMMAND
+
 
 class StateStoreError(Exception):
     """Any failure of the state store."""
@@ -25,7 +27,7 @@ class Unavailable(DatabaseError):
     status = 503
     problem = "unavailable"
     title = "Database unavailable"
-    remedy = "Run `manage.py doctor` on the server."
+    remedy = f"Run `{COMMAND} doctor` on the server."
 
 
 class MigrationError(StateStoreError):

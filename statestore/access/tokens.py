@@ -11,6 +11,7 @@ from django.db import DatabaseError
 from django.db.models import QuerySet
 from django.utils.crypto import constant_time_compare, salted_hmac
 
+from descartes_site.locations import COMMAND
 from statestore import models
 from statestore.access import audit, rights
 from statestore.access.audit import SYSTEM, Actor
@@ -155,7 +156,7 @@ def find(tokens: QuerySet[models.ApiToken], public_id: str) -> models.ApiToken:
     public_id = public_id.removeprefix(f"{PREFIX}.")
     token = tokens.filter(public_id=public_id).first() if _ID.fullmatch(public_id) else None
     if token is None:
-        raise NotFound("Token not found. Run `manage.py token list` to see all tokens.")
+        raise NotFound(f"Token not found. Run `{COMMAND} token list` to see all tokens.")
     return token
 
 

@@ -12,6 +12,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.utils import CursorWrapper
 from django.db.utils import OperationalError
 
+from descartes_site.locations import COMMAND
 from statestore import archive, models
 from statestore.adoption.adopt import journal_mode
 from statestore.adoption.schema_detection import Executes, SchemaObject, is_ours, read_objects, shape_of
@@ -68,7 +69,7 @@ def ours(using: str) -> list[str]:
     """Return the names of everything of ours in a store. Raises MigrationError on PostgreSQL: use `migrate` there."""
     connection = connections[using]
     if not vendor.is_sqlite(connection):
-        raise MigrationError(f"On PostgreSQL run `manage.py migrate --database {using} statestore 0001`.")
+        raise MigrationError(f"On PostgreSQL run `{COMMAND} migrate --database {using} statestore 0001`.")
     with connection.cursor() as cursor:
         return [o.name for o in read_objects(cursor) if is_ours(o.name) and o.sql]
 
@@ -122,7 +123,7 @@ def leave(using: str, *, accept_losses: bool = False, vacuum: bool = False) -> L
         raise MigrationError("The dashboard has not moved into this store; there is nothing to take away.")
     if records := archived_records(using):
         raise Conflict(
-            f"{records:,} records are archived and would be lost. Put them back first: manage.py archive --undo."
+            f"{records:,} records are archived and would be lost. Put them back first: {COMMAND} archive --undo."
             " Nothing was changed."
         )
     original = found_at_adoption(using)

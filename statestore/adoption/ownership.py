@@ -5,6 +5,7 @@ from typing import Final
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from descartes_site.locations import COMMAND
 from statestore.adoption import schema_detection
 from statestore.db import shell, vendor
 from statestore.db.routers import store_alias
@@ -38,7 +39,7 @@ def refusal(connection: BaseDatabaseWrapper) -> str:
     if vendor.is_sqlite(connection) and _is_orchestrators(connection):
         return (
             f"{name} is an orchestrator's store that the dashboard has not moved into. Nothing was changed. Run"
-            f" `manage.py adopt {shell.word(name)}`, which looks first and makes a backup."
+            f" `{COMMAND} adopt {shell.word(name)}`, which looks first and makes a backup."
         )
     more = f" and {len(tables) - _LISTED_TABLES} more" if len(tables) > _LISTED_TABLES else ""
     return (

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final, NamedTuple, Protocol
 
+from descartes_site.locations import COMMAND
 from statestore.db import orchestrator_schema as schema
 
 VERSION_5: Final = "version 5"
@@ -18,7 +19,7 @@ _ADDED_IN_5: Final = {"tasks": {"priority", "complexity", "dependencies"}}
 _ADDED_TO_INIT: Final = {"tasks": _ADDED_IN_5["tasks"] | {"created_timestamp"}, "events": {"created_at"}}
 _INIT_AGENTS: Final = {"id", "name", "status", "model_backend", "started_at", "completed_at", "task", "metadata"}
 
-_HISTORY_OFFER: Final = ". `manage.py import` takes the agent history in it into a store"
+_HISTORY_OFFER: Final = f". `{COMMAND} import` takes the agent history in it into a store"
 
 Shape = Mapping[str, str]
 

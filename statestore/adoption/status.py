@@ -9,6 +9,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.utils import CursorWrapper
 from django.db.utils import DatabaseError as DjangoDatabaseError
 
+from descartes_site.locations import COMMAND
 from statestore.adoption import ownership, schema_detection
 from statestore.db import shell, vendor
 from statestore.db.errors import FileClosed
@@ -85,11 +86,11 @@ def _look(connection: BaseDatabaseWrapper, name: str) -> StoreStatus:
 
 
 _CREATE: Final = (
-    "Let STORE_URL name the orchestrator's file, or make an empty store with `manage.py migrate --database store`."
+    f"Let STORE_URL name the orchestrator's file, or make an empty store with `{COMMAND} migrate --database store`."
 )
 _RIGHTS: Final = "Let the user that the dashboard runs as read and write the file and its directory."
-_MIGRATE: Final = "Run `manage.py migrate --database {alias}`."
-_LOOK: Final = "`manage.py adopt --dry-run {name}` says more."
+_MIGRATE: Final = f"Run `{COMMAND} migrate --database {{alias}}`."
+_LOOK: Final = f"`{COMMAND} adopt --dry-run {{name}}` says more."
 
 
 def _status_of(connection: BaseDatabaseWrapper, cursor: CursorWrapper, name: str) -> StoreStatus:
@@ -105,7 +106,7 @@ def _status_of(connection: BaseDatabaseWrapper, cursor: CursorWrapper, name: str
         return StoreStatus(
             "behind",
             f"{name} was adopted by an earlier release; not applied: {', '.join(unapplied)}.",
-            f"Run `manage.py adopt {shell.word(name)}`, which makes a backup first."
+            f"Run `{COMMAND} adopt {shell.word(name)}`, which makes a backup first."
             if vendor.is_sqlite(connection)
             else _MIGRATE.format(alias=connection.alias),
         )
@@ -140,5 +141,5 @@ def _not_adopted(connection: BaseDatabaseWrapper, cursor: CursorWrapper, name: s
     return StoreStatus(
         "not adopted",
         f"{name} is an orchestrator's store ({recognised.layout}) that the dashboard has not moved into yet.",
-        f"Run `manage.py adopt {shell.word(name)}`. It looks first, makes a backup, and `manage.py leave` undoes it.",
+        f"Run `{COMMAND} adopt {shell.word(name)}`. It looks first, makes a backup, and `{COMMAND} leave` undoes it.",
     )

@@ -11,6 +11,7 @@ from django.utils.http import urlencode
 from ninja.security import APIKeyCookie, HttpBearer
 from ninja.utils import check_csrf
 
+from descartes_site.locations import COMMAND
 from statestore import models
 from statestore.access import proxies, reauthentication, rights, tokens
 from statestore.access.audit import Actor
@@ -96,7 +97,7 @@ class Token(HttpBearer):
             raise Problem(
                 "unauthenticated",
                 "The token is invalid, expired or revoked. Create one on the Tokens page or with"
-                " `manage.py token create`.",
+                f" `{COMMAND} token create`.",
             )
         count(request, token)
         return self.authenticate(request, token)

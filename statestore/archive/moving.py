@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from django.db import connections
 
+from descartes_site.locations import COMMAND
 from statestore import models
 from statestore.access import audit
 from statestore.access.audit import Actor
@@ -154,7 +155,7 @@ def _prove(data: bytes, states: Sequence[StoredState]) -> None:
     """Read every state back before anything is moved."""
     frame = Frame("The new archive frame", data)
     if any(frame.state(number) != state for number, state in enumerate(states)):
-        raise DatabaseError("A state read back from the archive differs. Nothing was moved. Run `manage.py doctor`.")
+        raise DatabaseError(f"A state read back from the archive differs. Nothing was moved. Run `{COMMAND} doctor`.")
 
 
 def _move(

@@ -10,6 +10,7 @@ from typing import Final
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
+from descartes_site.locations import COMMAND
 from statestore.cases.contents import SIGNS, Record
 from statestore.jsondiff import parsing
 from statestore.text.visible import visible
@@ -56,7 +57,7 @@ _FOOTER: Final = SafeString(
     "<footer><p>Secrets were masked by rules before this file was written. Equal secrets have the same number, so that"
     " a change of one can be seen. Rules can miss a secret: look before you send the file on.</p>"
     "<p>The last line of this file has the SHA-256 of all lines before it. <code>head -n -1 FILE | sha256sum</code> or"
-    " <code>manage.py case --verify FILE</code> tells whether the file is as it was exported.</p></footer>"
+    f" <code>{COMMAND} case --verify FILE</code> tells whether the file is as it was exported.</p></footer>"
 )
 
 

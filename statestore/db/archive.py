@@ -21,6 +21,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models.sql.compiler import SQLCompiler
 from django.db.models.sql.datastructures import BaseTable
 
+from descartes_site.locations import COMMAND
 from statestore.db import vendor
 from statestore.errors import DatabaseError
 
@@ -143,7 +144,7 @@ class Frame:
     def _damaged(self) -> DatabaseError:
         return DatabaseError(
             f"{self.name} is damaged: a state in it cannot be read; those before it can. Nothing was changed. Put it"
-            " back from a backup; `manage.py verify` names all that is damaged."
+            f" back from a backup; `{COMMAND} verify` names all that is damaged."
         )
 
 

@@ -8,6 +8,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.utils import DatabaseErrorWrapper, DataError, Error, OperationalError
 from django.utils.functional import cached_property
 
+from descartes_site.locations import COMMAND
 from statestore.db import damage
 from statestore.db.routers import store_alias
 from statestore.errors import Busy, DatabaseError, MigrationError, ReadOnly, StateStoreError, TooSlow, Unavailable
@@ -114,7 +115,7 @@ _FAILURES: Final[tuple[tuple[tuple[str, ...], type[StateStoreError], str], ...]]
     (
         _DAMAGED,
         Unavailable,
-        "{Name} is damaged: {error}. Nothing was changed. Run `manage.py doctor`, then put a backup in its place.",
+        f"{{Name}} is damaged: {{error}}. Nothing was changed. Run `{COMMAND} doctor`, then put a backup in its place.",
     ),
     (
         ("connection", "shutting down", "starting up", "recovery mode", "too many clients"),
@@ -124,12 +125,12 @@ _FAILURES: Final[tuple[tuple[tuple[str, ...], type[StateStoreError], str], ...]]
     (
         ("no such table", "no such column", "has no column named", " does not exist"),
         MigrationError,
-        "{Name} has another schema than before: {error}. Nothing was changed. Run `manage.py doctor`.",
+        f"{{Name}} has another schema than before: {{error}}. Nothing was changed. Run `{COMMAND} doctor`.",
     ),
     (
         ("disk i/o error", "unable to open"),
         Unavailable,
-        "{Name} is not usable: {error}. Nothing was changed. Run `manage.py doctor`.",
+        f"{{Name}} is not usable: {{error}}. Nothing was changed. Run `{COMMAND} doctor`.",
     ),
 )
 

@@ -19,6 +19,7 @@ from django.conf import settings
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from descartes_site.locations import COMMAND
 from statestore import models
 from statestore.adoption import ownership, schema_detection
 from statestore.adoption.status import store_status
@@ -118,7 +119,7 @@ def check_journal_mode(connection: BaseDatabaseWrapper) -> Iterator[Finding]:
         f"The journal mode is {mode}",
         "While anything reads the file, the orchestrator's saves wait, and fail after 5 seconds. Beside a busy "
         "orchestrator, up to half of the dashboard's own saves and restores are refused (503).",
-        f"Run `manage.py adopt {_word(connection)} --wal`. The orchestrator works on as before.",
+        f"Run `{COMMAND} adopt {_word(connection)} --wal`. The orchestrator works on as before.",
     )
 
 
@@ -223,7 +224,7 @@ def check_agent_history(connection: BaseDatabaseWrapper) -> Iterator[Finding]:
         "ok",
         "The file has an agent history, which is not shown",
         "The orchestrator keeps it in tables of its own, beside its events and snapshots.",
-        f"`manage.py import {_word(connection)}` makes events and snapshots of it.",
+        f"`{COMMAND} import {_word(connection)}` makes events and snapshots of it.",
     )
 
 
@@ -458,7 +459,7 @@ def check_backups(connection: BaseDatabaseWrapper) -> Iterator[Finding]:
     if problem and not _is_new(connection):
         yield Finding(
             "warn", problem, "What changed since then is lost with the disk.",
-            "Run `manage.py backup`. While `serve` runs, housekeeping takes them: see the page Upkeep for what failed.",
+            f"Run `{COMMAND} backup`. While `serve` runs, housekeeping takes them: the page Upkeep says what failed.",
         )  # fmt: skip
     elif not problem:
         yield Finding("ok", "There is a backup that is new enough", "It was opened and compared with the databases.")
@@ -482,7 +483,7 @@ def check_chain(connection: BaseDatabaseWrapper) -> Iterator[Finding]:
     if last is not None and last.problem:
         yield Finding(
             "error", "The audit log, or a restore, was changed", last.problem,
-            "Find out who can write the store. `manage.py verify` names all of it; compare with a backup.",
+            f"Find out who can write the store. `{COMMAND} verify` names all of it; compare with a backup.",
         )  # fmt: skip
 
 

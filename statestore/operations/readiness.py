@@ -12,6 +12,7 @@ from typing import Final
 from django.db import connections
 from django.db.migrations.executor import MigrationExecutor
 
+from descartes_site.locations import COMMAND
 from statestore.adoption import ownership
 from statestore.adoption.status import store_status
 from statestore.db import damage, vendor
@@ -22,7 +23,7 @@ from statestore.operations import schema
 
 # A restore needs twice its state and the log; below this SQLite's own clean-up fails too.
 LEAST_FREE_BYTES: Final = 64 * 1024 * 1024
-_BEHIND: Final = "Our own database is behind: run `manage.py migrate`."
+_BEHIND: Final = f"Our own database is behind: run `{COMMAND} migrate`."
 # A probe has its own limit, often a few seconds; a part that answers later than this is out of order.
 PATIENCE_SECONDS: Final = 2.0
 # So many missing tables and columns are named.
@@ -126,7 +127,7 @@ def _changed(alias: str) -> str:
     with translated_errors():
         lost = schema.missing(connections[alias])
         if lost:
-            return f"{_names(lost)} missing. Run `manage.py doctor`, then put a backup in its place."
+            return f"{_names(lost)} missing. Run `{COMMAND} doctor`, then put a backup in its place."
         return damage.present(connections[alias])
 
 

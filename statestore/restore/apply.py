@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
+from descartes_site.locations import COMMAND
 from statestore import history, models
 from statestore.access import audit, etags
 from statestore.access.audit import Actor
@@ -212,7 +213,7 @@ def _prove(restored: models.Restore, planned: RestorePlan) -> None:
     )
     if not is_as_planned:
         raise DatabaseError(
-            "The state read back differs from the state written. Nothing was changed. Run `manage.py doctor`."
+            f"The state read back differs from the state written. Nothing was changed. Run `{COMMAND} doctor`."
         )
 
 

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 from typing import Final
 
+from descartes_site.locations import COMMAND
 from statestore import models
 from statestore.models import HousekeepingRun
 from statestore.models.rows import LAST_SECOND
@@ -33,7 +34,7 @@ def doubt(using: str, *, now: int) -> str:
     direction = "after" if ahead > 0 else "before"
     return (
         f"The clock stands {abs(ahead) // 86_400:,} days {direction} {when:%Y-%m-%d}, when {what}. Nothing is deleted"
-        " until you confirm that it is right: manage.py housekeeping --once --confirm-clock"
+        f" until you confirm that it is right: {COMMAND} housekeeping --once --confirm-clock"
     )
 
 

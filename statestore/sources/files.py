@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import quote
 
+from descartes_site.locations import COMMAND
 from statestore.errors import ValidationError
 from statestore.sources.contract import Reader, Shape, Value
 from statestore.sources.readers import known_readers
@@ -108,7 +109,7 @@ def _what_it_is(tables: Mapping[str, Shape]) -> str:
         return "is an orchestrator's store that was adopted: STORE_URL names it to the dashboard."
     if _ORCHESTRATORS & set(tables):
         return (
-            "has tables of the orchestrator's, in another layout. `manage.py adopt --dry-run FILE` says what differs."
+            f"has tables of the orchestrator's, in another layout. `{COMMAND} adopt --dry-run FILE` says what differs."
         )
     names = ", ".join(sorted(tables)[:_NAMED_TABLES])
     known = ", ".join(sorted(reader.name for reader in known_readers().values()))

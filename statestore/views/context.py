@@ -10,6 +10,7 @@ from django.shortcuts import redirect
 from django.urls import reverse
 from django.views.decorators.http import require_POST
 
+from descartes_site.locations import COMMAND
 from statestore.access import rights
 from statestore.db.routers import store_alias
 from statestore.views.own_addresses import is_own
@@ -43,6 +44,7 @@ def frame(request: HttpRequest) -> dict[str, object]:
     return {
         "places": places_of(user) if user else [],
         "store_name": store_name(),
+        "program": COMMAND,
         "theme": theme_of(request),
         "themes": THEMES,
     }

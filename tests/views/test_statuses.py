@@ -4,15 +4,15 @@ import re
 from typing import Final
 
 import pytest
-from django.conf import settings
 from django.test import Client
 
+from descartes_site.locations import FILES
 from statestore import models, restore
 from statestore.models.agents import ACTIVE, in_order
 from statestore.templatetags.statestore import STATUS_SIGNS
 from tests.builders import make_agent, make_transition
 
-STATIC: Final = settings.BASE_DIR / "static" / "statestore"
+STATIC: Final = FILES / "static" / "statestore"
 ALL: Final = ["idle", "initializing", "running", "thinking", "paused", "completed", "failed", "terminated"]
 COLOUR: Final = re.compile(r"--([\w-]+): light-dark\((#[0-9a-f]{6}), (#[0-9a-f]{6})\);")
 

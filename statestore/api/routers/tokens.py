@@ -5,6 +5,7 @@ import json
 from django.http import HttpRequest, HttpResponse
 from ninja import Query
 
+from descartes_site.locations import COMMAND
 from statestore import models
 from statestore.access import tokens
 from statestore.api.auth import Caller, caller
@@ -41,7 +42,7 @@ def make_token(request: HttpRequest, body: TokenIn) -> HttpResponse:
     """
     who = caller(request)
     if who.token is not None:
-        raise Problem("forbidden", "A token cannot create tokens. Sign in, or use `manage.py token create`.")
+        raise Problem("forbidden", f"A token cannot create tokens. Sign in, or use `{COMMAND} token create`.")
 
     def work(seed: str | None) -> HttpResponse:
         if (existing := tokens.made_of(who.user, seed)) is not None:

@@ -5,6 +5,7 @@ from pathlib import Path
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from descartes_site.locations import COMMAND
 from statestore import backups
 from statestore.errors import StateStoreError
 from statestore.management.terminal import announced, in_words, one_line
@@ -21,7 +22,7 @@ class Command(BaseCommand):
         try:
             newest = next(iter(backups.newest_first(directory.resolve())), None)
             if newest is None:
-                raise CommandError(one_line(f"{directory} has no backups. Run `manage.py backup`."))
+                raise CommandError(one_line(f"{directory} has no backups. Run `{COMMAND} backup`."))
             with announced(self.stdout.write, "Restoring into a scratch file"):
                 problems = backups.drill(newest)
         except (StateStoreError, OSError) as error:

@@ -15,8 +15,11 @@ from django.contrib.staticfiles import finders
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 
+from descartes_site import locations
+from descartes_site.locations import COMMAND
 from statestore import children
 from statestore.adoption.status import store_status
+from statestore.management import embedded_store
 from statestore.operations import announcement, whole_requests
 
 STAMP = "fingerprint"
@@ -46,13 +49,15 @@ class Command(BaseCommand):
         refuse_if_taken(host, port)
         if demo:
             call_command("demo", if_new=True, stdout=self.stdout)
+        elif settings.STORE_IS_EMBEDDED:
+            self._make_store()
         call_command("migrate", database="default", verbosity=0)
         collect_if_changed()
         self._say_what_is_missing()
         self.stdout.flush()
         announcement.prepare(host, port)
         os.environ[whole_requests.VARIABLE] = str(threads)
-        os.chdir(settings.BASE_DIR)  # The server imports the site from where it is started.
+        os.chdir(locations.base())  # In a checkout, the server imports the site from where it is started.
         os.environ[children.VARIABLE] = "1"  # The search index is updated while a server runs, and the house kept.
         os.execv(  # noqa: S606 (the server takes this process's place, so that Ctrl-C and SIGTERM reach it)
             sys.executable,
@@ -62,12 +67,17 @@ class Command(BaseCommand):
             ],
         )  # fmt: skip
 
+    def _make_store(self) -> None:
+        """Make the embedded store where there is none, so that one command is enough to begin."""
+        if embedded_store.prepare() and (login := embedded_store.login()):
+            self.stdout.write(f"Made an empty store: {embedded_store.store_path()}\n{login}")
+
     def _say_what_is_missing(self) -> None:
         status = store_status()
         if not status.is_ready:
             self.stderr.write(f"{status.found} {status.remedy}")
         if not get_user_model().objects.exists():
-            self.stdout.write("There are no users yet. Run `manage.py createsuperuser`.")
+            self.stdout.write(f"There are no users yet. Run `{COMMAND} createsuperuser`.")
         if settings.HTTPS and not settings.TRUSTED_PROXIES_ARE_NAMED:
             self.stdout.write("HTTPS is on: a proxy on this machine is trusted. For another one, set TRUSTED_PROXIES.")
         if is_root() and not is_container():

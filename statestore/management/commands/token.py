@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from django.contrib.auth import get_user_model
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from descartes_site.locations import COMMAND
 from statestore import models
 from statestore.access import tokens
 from statestore.access.audit import SYSTEM
@@ -45,7 +46,7 @@ class Command(BaseCommand):
     ) -> None:
         owner = get_user_model().objects.filter(username=user).first()
         if owner is None:
-            raise CommandError(f"User {one_line(user)} not found. `manage.py createsuperuser` creates one.")
+            raise CommandError(f"User {one_line(user)} not found. `{COMMAND} createsuperuser` creates one.")
         asked = [scope.strip() for scope in scopes.split(",") if scope.strip()]
         limited = None if namespaces is None else [namespace.strip() for namespace in namespaces.split(",")]
         made, secret = tokens.create(owner, name, asked, namespaces=limited, days=days, by=SYSTEM)

@@ -5,6 +5,7 @@ from functools import cache
 from importlib.metadata import entry_points
 from typing import Final
 
+from descartes_site.locations import COMMAND
 from statestore.errors import Conflict
 from statestore.models.sources import SourceThread
 from statestore.restore.in_place import Writer
@@ -16,7 +17,7 @@ from statestore.sources.writers.langgraph import LangGraphWriter
 from statestore.sources.writers.openai_agents import OpenAIAgentsWriter
 
 GROUP: Final = "descartes_statestore.writers"
-_INSTEAD: Final = {"descartes": "`manage.py adopt FILE` lets the dashboard work in the file itself."}
+_INSTEAD: Final = {"descartes": f"`{COMMAND} adopt FILE` lets the dashboard work in the file itself."}
 
 
 @cache
