@@ -74,6 +74,12 @@ def _is_one_database(one: dict[str, Any], other: dict[str, Any]) -> bool:
     ) and bool(one["NAME"] == other["NAME"])
 
 
+def first_schema(database: dict[str, Any]) -> str:
+    """Return the schema that holds a PostgreSQL store's tables, as its URL says it."""
+    first = (search_path(database) or "public").split(",")[0].strip('"')
+    return str(database["USER"]) if first == "$user" else first
+
+
 def _schemas(database: dict[str, Any]) -> set[str]:
     path = search_path(database) or '"$user",public'
     return {str(database["USER"]) if schema.strip('"') == "$user" else schema.strip('"') for schema in path.split(",")}

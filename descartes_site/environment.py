@@ -12,7 +12,7 @@ from typing import Any, Final, TypeVar
 
 from django.core.exceptions import ImproperlyConfigured
 
-from descartes_site import database_urls
+from descartes_site import database_urls, stores
 
 Number = TypeVar("Number", int, float)
 
@@ -137,6 +137,19 @@ class Environment:
         except ValueError as error:
             self.refuse(f"{name} is “{_shortened(database_urls.without_credentials(text))}”; {error}.")
             return {"ENGINE": "sqlite", "NAME": f"/nonexistent/{name}"}
+
+    def stores(self, own: dict[str, Any]) -> dict[str, dict[str, Any]]:
+        """Return the databases of STORES by name, none if it is not set."""
+        text = self.text("STORES")
+        if not text:
+            return {}
+        if self.text("STORE_URL"):
+            self.refuse("STORES and STORE_URL are both set; name all stores in STORES.")
+        found = stores.parsed(text, self._base, self.refuse)
+        for name, store in found.items():
+            if database_urls.is_one_place(own, store) or database_urls.shared_schemas(own, store):
+                self.refuse(f"STORES: {name} is the database of DATABASE_URL; logins must not lie in a store.")
+        return found
 
     def is_one_database(self, own: dict[str, Any], store: dict[str, Any]) -> bool:
         """Return whether STORE_URL and DATABASE_URL name one PostgreSQL database, which then serves as both."""

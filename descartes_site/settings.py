@@ -6,7 +6,7 @@ from typing import Any
 
 from csp.constants import NONE, SELF
 
-from descartes_site import locations, secret_key, sqlite_library
+from descartes_site import locations, secret_key, sqlite_library, stores
 from descartes_site.environment import Environment
 
 env = Environment(os.environ, base=locations.base())
@@ -17,16 +17,23 @@ VAR_DIR = env.path("VAR_DIR", locations.data())
 # connect is given up at once: by default it is repeated after ever longer pauses, for minutes, while no other is made.
 # None is kept ready; one that is idle is closed after ten minutes.
 _POOL = {"min_size": 0, "max_size": 8, "timeout": 2.0, "reconnect_timeout": 0.5, "max_idle": 600.0}
+# Where several stores are served, their pools would have more threads than the server. Each thread of the server keeps
+# a connection for so long instead.
+_KEPT_SECONDS = 60
 
 
-def _connection(database: dict[str, Any]) -> dict[str, Any]:
+def _connection(database: dict[str, Any], *, is_one_of_several: bool = False) -> dict[str, Any]:
     """Return Django's settings for a database; SQLite files are opened as a careful guest."""
     if database["ENGINE"] == "sqlite":
         # IMMEDIATE: a transaction that first reads and then writes would otherwise fail at once when the
         # orchestrator wrote in between, without waiting. synchronous stays FULL: no acknowledged write is lost.
         options = {"transaction_mode": "IMMEDIATE", "timeout": 5}
         return {**database, "ENGINE": "statestore.db.sqlite", "OPTIONS": options, "CONN_MAX_AGE": None}
-    options = {"connect_timeout": 2, **database["OPTIONS"], "pool": dict(_POOL)}
+    options = {"connect_timeout": 2, **database["OPTIONS"]}
+    if is_one_of_several:
+        kept = {"CONN_MAX_AGE": _KEPT_SECONDS, "CONN_HEALTH_CHECKS": True}
+        return {**database, "ENGINE": "statestore.db.postgresql", "OPTIONS": options, **kept}
+    options["pool"] = dict(_POOL)
     return {**database, "ENGINE": "statestore.db.postgresql", "OPTIONS": options, "CONN_HEALTH_CHECKS": True}
 
 
@@ -67,19 +74,18 @@ CAPTURE_MAX_BYTES = env.integer("CAPTURE_MAX_BYTES", 2 * 1024 * 1024, least=0, m
 CAPTURE_ROWS = env.integer("CAPTURE_ROWS", 20_000, least=1, most=10**12)
 # An active agent that nothing changed for so long counts as being in trouble.
 SILENT_AFTER_SECONDS = env.integer("SILENT_AFTER_SECONDS", 3600, least=1, most=10**10)
+_is_embedded = not (env.text("STORE_URL") or env.text("STORES"))
 # Whether housekeeping deletes snapshots that have expired: in a store of our own; in an orchestrator's, say so.
-DELETE_EXPIRED = env.boolean("DELETE_EXPIRED", default=not env.text("STORE_URL"))
+DELETE_EXPIRED = env.boolean("DELETE_EXPIRED", default=_is_embedded)
 # Housekeeping archives transitions and snapshots that are older: states in compressed frames, read as before. 0: never,
 # as in an orchestrator's file, whose own history would no longer have them.
-ARCHIVE_AFTER_HOURS = env.integer(
-    "ARCHIVE_AFTER_HOURS", 0 if env.text("STORE_URL") else 30 * 24, least=0, most=10_000_000
-)
+ARCHIVE_AFTER_HOURS = env.integer("ARCHIVE_AFTER_HOURS", 30 * 24 if _is_embedded else 0, least=0, most=10_000_000)
 # Backups: where they lie, every how many hours the dashboard takes one (0: never), and how many days, weeks and months
 # keep one each. A store of our own is backed up each day; for an orchestrator's file, say so.
 BACKUP_DIR = env.path("BACKUP_DIR", VAR_DIR / "backups")
 # Where each backup is copied to as well: a directory, or s3://bucket/prefix.
 BACKUP_COPY_TO = env.text("BACKUP_COPY_TO")
-BACKUP_EVERY_HOURS = env.integer("BACKUP_EVERY_HOURS", 0 if env.text("STORE_URL") else 24, least=0, most=8_760)
+BACKUP_EVERY_HOURS = env.integer("BACKUP_EVERY_HOURS", 24 if _is_embedded else 0, least=0, most=8_760)
 BACKUP_KEEP_DAYS = env.integer("BACKUP_KEEP_DAYS", 7, least=0, most=10_000)
 BACKUP_KEEP_WEEKS = env.integer("BACKUP_KEEP_WEEKS", 4, least=0, most=10_000)
 BACKUP_KEEP_MONTHS = env.integer("BACKUP_KEEP_MONTHS", 12, least=0, most=10_000)
@@ -107,6 +113,7 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "statestore.middleware.ForwardedHeaders",
+    "statestore.middleware.ChosenStore",
     "statestore.middleware.Probes",
     "statestore.middleware.UntrustedProxies",
     "statestore.middleware.CompressedPages",
@@ -159,12 +166,20 @@ _store = env.database("STORE_URL", VAR_DIR / "descartes.db")
 DATABASES: dict[str, dict[str, Any]] = {"default": _connection(_own)}
 # One PostgreSQL database for both is one alias: two would share one django_migrations table and skip each other's work.
 STORE_ALIAS = "default" if env.is_one_database(_own, _store) else "store"
-if STORE_ALIAS == "store":
+# Several stores, each below /stores/NAME/: {name: alias}. Empty where there is one, which STORE_URL names.
+_several = env.stores(_own)
+STORES = {name: stores.alias_of(name) for name in _several}
+# To so many of them each thread of the server keeps a connection.
+STORE_CONNECTIONS = env.integer("STORE_CONNECTIONS", 8, least=1, most=1_000)
+if STORES:
+    DATABASES |= {STORES[name]: _connection(each, is_one_of_several=True) for name, each in _several.items()}
+elif STORE_ALIAS == "store":
     DATABASES["store"] = _connection(_store)
-if "sqlite" in {_own["ENGINE"], _store["ENGINE"]} and (_lack := sqlite_library.fault()):
+_engines = {_own["ENGINE"], *(each["ENGINE"] for each in [*_several.values()] or [_store])}
+if "sqlite" in _engines and (_lack := sqlite_library.fault()):
     env.refuse(_lack)
 # The store that `make run` made itself, as opposed to one that an orchestrator owns.
-STORE_IS_EMBEDDED = not env.text("STORE_URL")
+STORE_IS_EMBEDDED = _is_embedded
 # The search index of an SQLite store: a disposable file beside our own database, one for each store.
 _index_name = "search.db" if STORE_IS_EMBEDDED else f"search-{sha256(os.fsencode(_store['NAME'])).hexdigest()[:8]}.db"
 SEARCH_INDEX = str(env.path("SEARCH_INDEX", VAR_DIR / _index_name))
@@ -172,6 +187,13 @@ SEARCH_INDEX = str(env.path("SEARCH_INDEX", VAR_DIR / _index_name))
 SEARCH_TRIGGERS = env.boolean("SEARCH_TRIGGERS", default=True)
 SEARCH_POLL_SECONDS = 0.5  # how long a new event may wait for the indexer
 DATABASE_ROUTERS = ["statestore.db.routers.StoreRouter"]
+# What one store's pages put there, no other's find.
+CACHES = {
+    "default": {
+        "BACKEND": "django.core.cache.backends.locmem.LocMemCache",
+        "KEY_FUNCTION": "statestore.db.routers.cache_key",
+    }
+}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 AUTHENTICATION_BACKENDS = [
@@ -231,6 +253,7 @@ X_FRAME_OPTIONS = "DENY"
 SECURE_REFERRER_POLICY = "same-origin"
 SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = HTTPS
+MESSAGE_STORAGE = "statestore.access.messages.StoreMessages"
 SESSION_ENGINE = "statestore.access.browser_sessions"
 SESSION_COOKIE_AGE = 14 * 24 * 3600
 # With this prefix a browser takes them over HTTPS alone, from this host alone, for all of its paths.

@@ -45,3 +45,12 @@ def stopped_when_closed(stream: BinaryIO) -> threading.Event:
 
     threading.Thread(target=wait_for_end, daemon=True).start()
     return stop
+
+
+def in_threads(names: Sequence[str], work: Callable[[str], None]) -> None:
+    """Do the same work for each of several names, each in a thread of its own, and return when all of it is done."""
+    threads = [threading.Thread(target=work, args=(name,), name=name) for name in names]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()

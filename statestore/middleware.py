@@ -1,7 +1,10 @@
 """What holds for every response: headers, and errors of the store in words instead of a traceback."""
 
 import logging
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
+from contextvars import copy_context
 from typing import Final, cast
 
 from csp.utils import build_policy
@@ -9,16 +12,20 @@ from django.conf import settings
 from django.contrib.auth.middleware import LoginRequiredMiddleware
 from django.contrib.sessions.middleware import SessionMiddleware
 from django.db import DatabaseError
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.middleware.gzip import GZipMiddleware
+from django.urls import get_script_prefix, set_script_prefix, set_urlconf
 
 from statestore.access import path_prefix, proxies, remote_user, sign_ins, tokens
 from statestore.access.browser_sessions import SessionStore
 from statestore.adoption.status import store_status
 from statestore.api.problems import problem
+from statestore.db import connection_limit
+from statestore.db.routers import chosen, is_chosen
 from statestore.jsondiff import limits
 from statestore.jsondiff.budget import shared_effort
+from statestore.operations import fair_share
 from statestore.views import health, kept_forms, sign_in
 from statestore.views.errors import answer_to, error_page
 from statestore.views.formatting import line
@@ -75,6 +82,73 @@ class ForwardedHeaders:
         response = self.respond(request)
         path_prefix.confine_cookies(response)
         return response
+
+
+class ChosenStore:
+    """Where several stores are served, takes the store's name off the path: the request and its answer are that one's.
+
+    Nothing behind this knows that there are several. At the root there is what belongs to none: the list of stores, and
+    signing in.
+    """
+
+    def __init__(self, respond: Respond) -> None:
+        self.respond = respond
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        if not settings.STORES:
+            return self.respond(request)
+        place = _STORE_PATH.match(request.path_info)
+        if place is None:
+            request.urlconf = FRONT_URLS
+            set_urlconf(FRONT_URLS)  # For pages that are made before the view is looked for.
+            return self.respond(request)
+        name = place[1]
+        if name not in settings.STORES:
+            set_urlconf(FRONT_URLS)
+            return error_page(request, "Not found", "There is no store of this name.", 404)
+        if not place[2]:
+            return HttpResponseRedirect(f"{path_prefix.current()}{path_prefix.of_store(name)}/")
+        return self._respond_in(request, name)
+
+    def _respond_in(self, request: HttpRequest, name: str) -> HttpResponseBase:
+        alias = settings.STORES[name]
+        share = fair_share.enter(alias)
+        if share is None:
+            page = f"The store {name} does not answer at the moment. Nothing was changed. The other stores work."
+            return error_page(request, "Store busy", page, 503)
+        with ExitStack() as running:
+            running.callback(share.leave)
+            with chosen(alias), path_prefix.in_store(request, name):
+                response: HttpResponseBase = self.respond(request)
+                if response.streaming:
+                    # Its parts are made later, perhaps by another thread.
+                    parts = cast(StreamingHttpResponse, response)
+                    parts.streaming_content = _in_context(parts.streaming_content)  # type: ignore[arg-type]
+                    parts._resource_closers.append(share.leave)  # type: ignore[attr-defined]
+                    running.pop_all()
+                connection_limit.note_use(alias)
+            return response
+
+
+# The addresses that belong to no store.
+FRONT_URLS: Final = "descartes_site.front_urls"
+_STORE_PATH: Final = re.compile(r"/stores/([^/]+)(/?)")
+
+
+def _in_context(parts: Iterable[bytes]) -> Iterator[bytes]:
+    """Return the parts of an answer, each made in the store and below the prefix of this moment."""
+    context, prefix, iterator = copy_context(), get_script_prefix(), iter(parts)
+
+    def next_part() -> bytes | None:
+        before = get_script_prefix()
+        set_script_prefix(prefix)
+        try:
+            return next(iterator, None)
+        finally:
+            set_script_prefix(before)
+
+    # No generator: its first line would run after the request.
+    return iter(lambda: context.run(next_part), None)
 
 
 class Probes:
@@ -259,7 +333,13 @@ class StoreErrors:
         is_ours = match is not None and (
             "admin" not in match.app_names or str(match.url_name).startswith("statestore_")
         )
-        if match is None or match.url_name in WITHOUT_STORE or not is_ours or "api" in match.app_names:
+        if (
+            match is None
+            or match.url_name in WITHOUT_STORE
+            or not is_ours
+            or not is_chosen()
+            or "api" in match.app_names
+        ):
             return None
         status = store_status()
         if status.is_ready:

@@ -5,6 +5,8 @@ Django puts it before each address that it makes; cookies are confined to it her
 """
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from http.cookies import Morsel
 from typing import Any, Final
@@ -15,6 +17,7 @@ from django.http.response import HttpResponseBase
 from django.urls import URLResolver, get_resolver, get_script_prefix, set_script_prefix
 
 from statestore.access import proxies
+from statestore.db.routers import chosen_name
 
 # Browsers take a cookie named __Host-… for the whole host alone. The other name only promises HTTPS.
 _OF_HOST: Final = "__Host-"
@@ -23,8 +26,36 @@ _FIRST_WORD: Final = re.compile(r"[\w-]+")
 
 
 def current() -> str:
-    """Return the prefix of the request that is being answered, "" without one."""
-    return get_script_prefix().rstrip("/")
+    """Return the prefix of the request that is being answered, "" without one, and without the store's."""
+    return get_script_prefix().removesuffix(of_store(chosen_name()) + "/").rstrip("/")
+
+
+def of_store(name: str) -> str:
+    """Return what stands before the addresses of a store of several, "" for no name."""
+    return f"/stores/{name}" if name else ""
+
+
+@contextmanager
+def in_store(request: HttpRequest, name: str) -> Iterator[None]:
+    """Take the store's part off the request's path too, and put it before all addresses that are made in the block."""
+    outer = get_script_prefix().rstrip("/")
+    prefix = f"{outer}{of_store(name)}"
+    path = request.path_info.removeprefix(of_store(name)) or "/"
+    request.path_info, request.path = path, f"{prefix}{path}"
+    request.META["PATH_INFO"], request.META["SCRIPT_NAME"] = path, prefix
+    with addresses_of(name, outer):
+        yield
+
+
+@contextmanager
+def addresses_of(name: str, prefix: str) -> Iterator[None]:
+    """Let all addresses that are made in the block be those of a store, below a path prefix."""
+    before = get_script_prefix()
+    set_script_prefix(f"{prefix}{of_store(name)}/")
+    try:
+        yield
+    finally:
+        set_script_prefix(before)
 
 
 def enter(request: HttpRequest) -> None:
@@ -61,7 +92,7 @@ def _first_words() -> frozenset[str]:
                 found |= words(pattern)
         return found
 
-    return frozenset(words(get_resolver()) | {settings.STATIC_URL.strip("/")})
+    return frozenset(words(get_resolver()) | {settings.STATIC_URL.strip("/"), "stores"})
 
 
 def _own_cookies(request: HttpRequest) -> dict[str, str]:

@@ -1,6 +1,7 @@
-"""What a user may do and see: the permissions of their roles, and the namespaces that they are limited to.
+"""What a user may do and see: the permissions of their roles, and the namespaces and stores that they are limited to.
 
-Both are read by one statement, once for each request, and kept with the user.
+All is read by one statement, once for each request, and kept with the user. In a store that is not theirs, users have
+no permission and see no namespace.
 """
 
 import json
@@ -8,18 +9,21 @@ from collections.abc import Iterable
 from functools import cache
 from typing import Any, Final
 
+from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, Permission
 from django.db import connections
 from django.db.models import Q, TextField, Value
 from django.db.models.functions import Cast
 
 from statestore import models
+from statestore.db.routers import chosen_name
 from statestore.errors import ValidationError
 
 MOST_NAMESPACES: Final = 50
 NAMESPACE_CHARACTERS: Final = 500
-# The label of the row that has the namespaces; no app has such a label.
+# The labels of the rows that have namespaces and stores; no app has such a label.
 _NAMESPACES: Final = "namespaces of"
+_STORES: Final = "stores of"
 
 
 def may(user: AbstractBaseUser | AnonymousUser, codename: str) -> bool:
@@ -35,6 +39,19 @@ def namespaces_of(user: AbstractBaseUser | AnonymousUser) -> tuple[str, ...] | N
     return namespaces
 
 
+def stores_of(user: AbstractBaseUser | AnonymousUser) -> tuple[str, ...] | None:
+    """Return the stores that a user is limited to, None for all, which superusers always see."""
+    load(user)
+    stores: tuple[str, ...] | None = user._statestore_stores  # type: ignore[union-attr]
+    return stores
+
+
+def visible_stores(user: AbstractBaseUser | AnonymousUser) -> list[str]:
+    """Return those of several stores that a user may open, in the order of STORES."""
+    own = stores_of(user)
+    return [name for name in settings.STORES if own is None or name in own]
+
+
 def narrowed(namespaces: Iterable[str] | None, user: AbstractBaseUser | AnonymousUser) -> tuple[str, ...] | None:
     """Return those of some namespaces that a user sees; None stands for the whole store."""
     own = namespaces_of(user)
@@ -47,14 +64,18 @@ def load(user: Any) -> None:
     """Read what Django's own permission check would take two statements for, and the namespaces with it."""
     if hasattr(user, "_statestore_namespaces"):
         return
+    user._statestore_namespaces = user._statestore_stores = None
     if user.pk is None or user.is_superuser:
-        user._statestore_namespaces = None
         return
     with connections["default"].cursor() as cursor:
-        cursor.execute(_sql(), [user.pk, user.pk, _NAMESPACES, user.pk])
+        cursor.execute(_sql(), [user.pk, user.pk, _NAMESPACES, user.pk, _STORES, user.pk])
         rows = cursor.fetchall()
-    user._perm_cache = {f"{label}.{codename}" for label, codename in rows if label != _NAMESPACES}
-    user._statestore_namespaces = next((_named(text) for label, text in rows if label == _NAMESPACES), None)
+    limits = {label: _named(text) for label, text in rows if label in {_NAMESPACES, _STORES}}
+    user._perm_cache = {f"{label}.{codename}" for label, codename in rows if label not in limits}
+    user._statestore_namespaces, user._statestore_stores = limits.get(_NAMESPACES), limits.get(_STORES)
+    store = chosen_name()
+    if store and user._statestore_stores is not None and store not in user._statestore_stores:
+        user._perm_cache, user._statestore_namespaces = set(), ()
 
 
 @cache
@@ -63,7 +84,9 @@ def _sql() -> str:
     access = models.UserAccess.objects.using("default").filter(user=1, namespaces__isnull=False)
     rows = permissions.order_by().values_list("content_type__app_label", "codename")
     named = access.values_list(Value(_NAMESPACES), Cast("namespaces", TextField()))
-    sql: str = rows.union(named, all=True).query.sql_with_params()[0]
+    limited = models.UserAccess.objects.using("default").filter(user=1, stores__isnull=False)
+    stores = limited.values_list(Value(_STORES), Cast("stores", TextField()))
+    sql: str = rows.union(named, stores, all=True).query.sql_with_params()[0]
     return sql
 
 

@@ -41,6 +41,7 @@ def create(
     scopes: Sequence[str],
     *,
     namespaces: Sequence[str] | None = None,
+    stores: Sequence[str] | None = None,
     days: int = USUAL_DAYS,
     seed: str | None = None,
     by: Actor | None = None,
@@ -62,7 +63,7 @@ def create(
     token = models.ApiToken.objects.create(
         public_id=public_id, user=user, name=name, digest=_digest(secret),
         scopes=" ".join(scope for scope in ALL_SCOPES if scope in scopes),
-        namespaces=limited_to,
+        namespaces=limited_to, stores=None if stores is None else _among_stores(user, stores),
         created_at=now, expires_at=now + days * DAY_SECONDS,
     )  # fmt: skip
     if by is not None:
@@ -91,6 +92,16 @@ def _within_account(user: User | AnonymousUser, namespaces: list[str]) -> list[s
         name = f"“{beyond[0][:80]}”" if beyond[0] else "agents without a namespace"
         raise Forbidden(f"The account {user.get_username()} has no access to {name}. No token was created.")
     return namespaces
+
+
+def _among_stores(user: User | AnonymousUser, stores: Sequence[str]) -> list[str]:
+    """Return the stores of a new token. Raises ValidationError for one that its user may not open."""
+    visible = rights.visible_stores(user)
+    if unknown := [name for name in stores if name not in visible]:
+        raise ValidationError(
+            f"The account {user.get_username()} has no store “{unknown[0][:80]}”. No token was created.", field="stores"
+        )
+    return [name for name in visible if name in stores]
 
 
 def made_of(user: User | AnonymousUser, seed: str | None) -> models.ApiToken | None:

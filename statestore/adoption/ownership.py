@@ -8,7 +8,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from descartes_site.locations import COMMAND
 from statestore.adoption import schema_detection
 from statestore.db import shell, vendor
-from statestore.db.routers import store_alias
+from statestore.db.routers import is_store
 
 _LISTED_TABLES: Final = 8
 # It stays when all migrations are taken back.
@@ -35,7 +35,7 @@ def refusal(connection: BaseDatabaseWrapper) -> str:
     if newer := newer_migrations(_applied(connection, tables)):
         return f"{made_by_newer(name, newer)} Nothing was changed. Use that release, or a newer one."
     if tables <= {_MIGRATIONS} or _is_ours(connection, tables):
-        return vendor.schema_fault(connection, is_store=connection.alias == store_alias())
+        return vendor.schema_fault(connection, is_store=is_store(connection.alias))
     if vendor.is_sqlite(connection) and _is_orchestrators(connection):
         return (
             f"{name} is an orchestrator's store that the dashboard has not moved into. Nothing was changed. Run"

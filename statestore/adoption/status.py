@@ -13,7 +13,7 @@ from descartes_site.locations import COMMAND
 from statestore.adoption import ownership, schema_detection
 from statestore.db import shell, vendor
 from statestore.db.errors import FileClosed
-from statestore.db.routers import store_alias
+from statestore.db.routers import chosen_name, store_alias
 from statestore.db.sqlite.base import Identity, identity_of, is_out_of_reach
 
 State = Literal["ready", "behind", "ahead", "not adopted", "missing", "unreadable"]
@@ -72,25 +72,34 @@ def _look(connection: BaseDatabaseWrapper, name: str) -> StoreStatus:
     if is_file and is_out_of_reach(name):
         return StoreStatus("unreadable", f"{name} cannot be reached by this user.", _RIGHTS)
     if is_file and not Path(name).exists():
-        return StoreStatus("missing", f"{name} does not exist.", _CREATE)
+        return StoreStatus("missing", f"{name} does not exist.", _how_to_create())
     if is_file and not Path(name).is_file():
-        return StoreStatus("unreadable", f"{name} is not a file.", "Let STORE_URL name the orchestrator's file.")
+        return StoreStatus("unreadable", f"{name} is not a file.", f"Let {_variable()} name the orchestrator's file.")
     try:
         with connection.cursor() as cursor:
             return _status_of(connection, cursor, name)
     except DjangoDatabaseError as error:
         if isinstance(error, FileClosed):
             return StoreStatus("unreadable", f"{name} cannot be opened by this user.", _RIGHTS)
-        remedy = _LOOK.format(name=shell.word(name)) if is_file else "Check STORE_URL, and that its server runs."
+        remedy = _LOOK.format(name=shell.word(name)) if is_file else f"Check {_variable()}, and that its server runs."
         return StoreStatus("unreadable", f"{name} cannot be read as a store: {error}.", remedy)
 
 
-_CREATE: Final = (
-    f"Let STORE_URL name the orchestrator's file, or make an empty store with `{COMMAND} migrate --database store`."
-)
 _RIGHTS: Final = "Let the user that the dashboard runs as read and write the file and its directory."
-_MIGRATE: Final = f"Run `{COMMAND} migrate --database {{alias}}`."
 _LOOK: Final = f"`{COMMAND} adopt --dry-run {{name}}` says more."
+
+
+def _variable() -> str:
+    """Return the variable that names the store."""
+    return "STORES" if chosen_name() else "STORE_URL"
+
+
+def _migrate() -> str:
+    return f"{COMMAND} migrate {f'--store {chosen_name()}' if chosen_name() else f'--database {store_alias()}'}"
+
+
+def _how_to_create() -> str:
+    return f"Let {_variable()} name the orchestrator's file, or make an empty store with `{_migrate()}`."
 
 
 def _status_of(connection: BaseDatabaseWrapper, cursor: CursorWrapper, name: str) -> StoreStatus:
@@ -108,7 +117,7 @@ def _status_of(connection: BaseDatabaseWrapper, cursor: CursorWrapper, name: str
             f"{name} was adopted by an earlier release; not applied: {', '.join(unapplied)}.",
             f"Run `{COMMAND} adopt {shell.word(name)}`, which makes a backup first."
             if vendor.is_sqlite(connection)
-            else _MIGRATE.format(alias=connection.alias),
+            else f"Run `{_migrate()}`.",
         )
     return _not_adopted(connection, cursor, name)
 
@@ -126,12 +135,10 @@ def _not_adopted(connection: BaseDatabaseWrapper, cursor: CursorWrapper, name: s
     if not vendor.is_sqlite(connection):
         if reason := ownership.refusal(connection):
             return StoreStatus("not adopted", reason)
-        return StoreStatus(
-            "not adopted", "The database has no tables of ours.", _MIGRATE.format(alias=connection.alias)
-        )
+        return StoreStatus("not adopted", "The database has no tables of ours.", f"Run `{_migrate()}`.")
     recognised = schema_detection.recognise(cursor, schema_detection.read_objects(cursor))
     if recognised.layout == schema_detection.NOTHING:
-        return StoreStatus("not adopted", f"{name} is a database without tables.", _CREATE)
+        return StoreStatus("not adopted", f"{name} is a database without tables.", _how_to_create())
     if recognised.differences:
         return StoreStatus(
             "not adopted",

@@ -6,28 +6,20 @@ from itertools import count
 from pathlib import Path
 from typing import Final
 
-from django.conf import settings
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from descartes_site import database_urls
+from statestore.db.routers import chosen
 
 _numbers: Final = count(1)
 
 
 @contextmanager
 def store_at(path: Path) -> Iterator[str]:
-    """Yield the alias of a store that is the file at `path`; models and migrations go there meanwhile.
-
-    For commands only: the setting that it swaps is the whole process's.
-    """
-    before = settings.STORE_ALIAS
-    with _connected(_database(path)) as alias:
-        settings.STORE_ALIAS = alias
-        try:
-            yield alias
-        finally:
-            settings.STORE_ALIAS = before
+    """Yield the alias of a store that is the file at `path`; models and migrations go there meanwhile."""
+    with _connected(_database(path)) as alias, chosen(alias):
+        yield alias
 
 
 @contextmanager

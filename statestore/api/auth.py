@@ -18,6 +18,7 @@ from statestore.access.audit import Actor
 from statestore.access.scope import Scope, scope_of
 from statestore.api import throttling
 from statestore.api.problems import Problem
+from statestore.db.routers import chosen_name
 from statestore.store import StateStore
 
 log = logging.getLogger(__name__)
@@ -68,6 +69,8 @@ class Requirement:
 
     def check(self, caller: Caller) -> Caller:
         """Return the caller, or raise a problem."""
+        if caller.token is not None and not caller.token.opens(chosen_name()):
+            raise Problem("forbidden", f"This token is not for the store {chosen_name()}.")
         if caller.token is not None and not caller.token.may(self.scope):
             challenge = f'Bearer realm="Descartes StateStore", error="insufficient_scope", scope="{self.scope}"'
             raise Problem(

@@ -31,7 +31,7 @@ from statestore.api.auth import caller
 from statestore.api.parsers import spooled
 from statestore.api.problems import Problem
 from statestore.db import transactions
-from statestore.db.routers import store_alias
+from statestore.db.routers import chosen_name, store_alias
 
 _KEY: Final = re.compile(f"[!-~]{{1,{limits.KEY_CHARACTERS}}}")
 _STORED_HEADERS: Final = ("ETag", "Location")
@@ -153,7 +153,8 @@ def _keyed_request(request: HttpRequest, key: str, body_hash: str) -> _KeyedRequ
         place = {"where": "header", "name": "Idempotency-Key", "detail": detail}
         raise Problem("invalid", detail, places=[place])
     content = f"{request.method} {request.get_full_path()}\n{request.headers.get('If-Match', '')}\n{body_hash}"
-    owner = f"{caller(request).key}\n{key}{_reach(request)}"
+    # One key in two stores stands for two requests.
+    owner = f"{caller(request).key}\n{key}{_reach(request)}{chosen_name()}"
     fingerprint = hashlib.sha256(content.encode("utf-8", "surrogateescape")).hexdigest()
     return _KeyedRequest(hashlib.sha256(owner.encode()).hexdigest(), fingerprint)
 

@@ -10,7 +10,7 @@ from django.utils.functional import cached_property
 
 from descartes_site.locations import COMMAND
 from statestore.db import damage
-from statestore.db.routers import store_alias
+from statestore.db.routers import is_store, store_alias
 from statestore.errors import Busy, DatabaseError, MigrationError, ReadOnly, StateStoreError, TooSlow, Unavailable
 
 _BUSY: Final = "Another program is writing to {name} and did not finish in time. Nothing was changed. Try again."
@@ -85,7 +85,7 @@ def translate(error: Error) -> StateStoreError:
             name, detail = _name(error), str(error).strip().rstrip(".")
             said = message.format(name=name, Name=name[0].upper() + name[1:], error=detail)
             if words is _DAMAGED:
-                damage.note(getattr(error, "alias", store_alias()), said)
+                damage.note(getattr(error, "alias", "") or store_alias(), said)
             return kind(said)
     if isinstance(error, DataError):
         return DatabaseError("A value is out of range for its column. Nothing was changed.")
@@ -137,7 +137,6 @@ _FAILURES: Final[tuple[tuple[tuple[str, ...], type[StateStoreError], str], ...]]
 
 def _name(error: Error) -> str:
     """Return which database an error is about."""
-    alias = getattr(error, "alias", store_alias())
-    if alias == store_alias():
-        return "the store"
-    return "the dashboard's own database"
+    alias = getattr(error, "alias", "")
+    is_own = alias == "default" and not is_store(alias)
+    return "the dashboard's own database" if is_own else "the store"

@@ -1,15 +1,93 @@
-"""Which database a model lives in: the orchestrator's store, or our own."""
+"""Which database a model lives in: a store, or our own; and of several stores, which one is worked on.
+
+Where several stores are served, a request, a command or a thread chooses one, and all else asks `store_alias()`.
+Without a choice that raises: a store that stood in for it would show, or change, another one's rows.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from hashlib import sha256
+from pathlib import Path
 
 from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+from django.db import connections
 from django.db.models import Model
 
 # The models of this app that are ours alone and live beside the users.
 OWN_MODELS: frozenset[str] = frozenset({"apitoken", "browsersession", "chainhead", "savedsearch", "useraccess"})
 
+_chosen: ContextVar[str | None] = ContextVar("chosen", default=None)
+
+
+class NoStoreChosen(ImproperlyConfigured):
+    """Several stores are served, and none was chosen."""
+
+
+@contextmanager
+def chosen(alias: str) -> Iterator[None]:
+    """Let the store with an alias be the one that a block works on, in this thread."""
+    before = _chosen.set(alias)
+    try:
+        yield
+    finally:
+        _chosen.reset(before)
+
 
 def store_alias() -> str:
-    """Return the alias of the store; `default` if one PostgreSQL database holds both."""
+    """Return the alias of the store; `default` if one PostgreSQL database holds both. Raises NoStoreChosen."""
+    alias = _chosen.get()
+    if alias is not None:
+        return alias
+    if settings.STORES:
+        raise NoStoreChosen(f"There are several stores; name one with --store: {', '.join(settings.STORES)}.")
     return str(settings.STORE_ALIAS)
+
+
+def store_of(row: Model) -> str:
+    """Return the alias of the store that a row is in; of a row that is in none yet, of the chosen one."""
+    return row._state.db or store_alias()
+
+
+def store_aliases() -> list[str]:
+    """Return the aliases of all stores that are served."""
+    return list(settings.STORES.values()) if settings.STORES else [str(settings.STORE_ALIAS)]
+
+
+def is_store(alias: str) -> bool:
+    """Return whether an alias is that of a store: of the one that was chosen, else of any that is served."""
+    chosen_alias = _chosen.get()
+    return alias in store_aliases() if chosen_alias is None else alias == chosen_alias
+
+
+def chosen_name() -> str:
+    """Return the name of the store that was chosen of several, "" where there is one, or none was chosen."""
+    alias = _chosen.get()
+    return next((name for name, each in settings.STORES.items() if each == alias), "")
+
+
+def is_chosen() -> bool:
+    """Return whether `store_alias()` has an answer."""
+    return _chosen.get() is not None or not settings.STORES
+
+
+def search_index() -> Path:
+    """Return where the search index of the store lies, a file beside our own database."""
+    if not chosen_name():
+        return Path(settings.SEARCH_INDEX)
+    place = str(connections[store_alias()].settings_dict["NAME"]).encode("utf-8", "surrogateescape")
+    return settings.VAR_DIR / f"search-{sha256(place).hexdigest()[:8]}.db"
+
+
+def backup_directory() -> Path:
+    """Return where backups of the store lie."""
+    return settings.BACKUP_DIR / chosen_name()
+
+
+def cache_key(key: str, prefix: str, version: int) -> str:
+    """Return a key of Django's cache, of the chosen store alone."""
+    return f"{_chosen.get() or ''}:{prefix}:{version}:{key}"
 
 
 def may_be_shared(alias: str) -> bool:
@@ -21,17 +99,20 @@ class StoreRouter:
     """Sends the store's models to the store and everything else to `default`; nothing joins across."""
 
     def db_for_read(self, model: Model | type[Model], **hints: object) -> str:
-        return store_alias() if self._in_store(model._meta.app_label, model._meta.model_name) else "default"
+        if not self._in_store(model._meta.app_label, model._meta.model_name):
+            return "default"
+        # What belongs to a row is where the row is, whichever store was chosen.
+        known = getattr(hints.get("instance"), "_state", None)
+        return known.db if known is not None and known.db in settings.STORES.values() else store_alias()
 
     db_for_write = db_for_read
 
     def allow_relation(self, obj1: Model, obj2: Model, **hints: object) -> bool:
-        return self.db_for_read(obj1) == self.db_for_read(obj2)
+        return self.db_for_read(obj1, instance=obj1) == self.db_for_read(obj2, instance=obj2)
 
     def allow_migrate(self, db: str, app_label: str, model_name: str | None = None, **hints: object) -> bool:
-        if "place" in hints:
-            return db == (store_alias() if hints["place"] == "store" else "default")
-        return db == (store_alias() if self._in_store(app_label, model_name) else "default")
+        in_store = hints["place"] == "store" if "place" in hints else self._in_store(app_label, model_name)
+        return is_store(db) if in_store else db == "default"
 
     def _in_store(self, app_label: str, model_name: str | None) -> bool:
         return app_label == "statestore" and model_name not in OWN_MODELS

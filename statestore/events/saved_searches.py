@@ -4,14 +4,15 @@ from django.db.models import QuerySet
 
 from statestore import models, search
 from statestore.access import etags
+from statestore.db.routers import chosen_name
 from statestore.errors import NotFound, ValidationError
 from statestore.events import limits
 from statestore.text.natural_order import natural
 
 
 def of_user(user_pk: int) -> QuerySet[models.SavedSearch]:
-    """Return a user's saved searches."""
-    return models.SavedSearch.objects.filter(user_id=user_pk)
+    """Return a user's saved searches of the store."""
+    return models.SavedSearch.objects.filter(user_id=user_pk, store=chosen_name())
 
 
 def by_name(user_pk: int) -> list[models.SavedSearch]:
@@ -39,7 +40,7 @@ def save(user_pk: int, name: str, text: str) -> tuple[models.SavedSearch, bool]:
     own = of_user(user_pk)
     if not own.filter(name=name).exists() and own.count() >= limits.SAVED_SEARCHES:
         raise ValidationError(f"The view was not saved: there are {limits.SAVED_SEARCHES} already. Delete one first.")
-    return models.SavedSearch.objects.update_or_create(user_id=user_pk, name=name, defaults={"query": text})
+    return own.update_or_create(user_id=user_pk, store=chosen_name(), name=name, defaults={"query": text})
 
 
 def delete(user_pk: int, view_id: int, *, if_match: str | None = None) -> models.SavedSearch:

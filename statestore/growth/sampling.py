@@ -14,11 +14,11 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Final
 
-from django.conf import settings
 from django.db import connections
 
 from statestore import models
 from statestore.db import sizes, transactions, vendor
+from statestore.db.routers import backup_directory, search_index
 from statestore.growth import limits
 from statestore.jsondiff import parsing, pointer
 from statestore.models.growth import Sample
@@ -198,8 +198,8 @@ def _paths(agent_id: str, using: str) -> Iterator[tuple[str, list[int]]]:
 
 def _places(using: str, now: int) -> list[Sample]:
     """Return the samples of all places: what is used of the disk, and what is free."""
-    backups, backup_bytes = sizes.directory_bytes(settings.BACKUP_DIR)
-    index = sum(sizes.file_bytes(Path(f"{settings.SEARCH_INDEX}{end}")) for end in ("", "-wal", "-shm"))
+    backups, backup_bytes = sizes.directory_bytes(backup_directory())
+    index = sum(sizes.file_bytes(Path(f"{search_index()}{end}")) for end in ("", "-wal", "-shm"))
     used = {"store": (0, sizes.database_bytes(using)), "index": (0, index), "backups": (backups, backup_bytes)}
     if using != "default":
         used["dashboard"] = (0, sizes.database_bytes("default"))

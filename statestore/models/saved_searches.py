@@ -10,11 +10,12 @@ class SavedSearch(models.Model):
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="saved_searches")
     name = models.CharField(max_length=80)
     query = models.TextField(blank=True)
+    store = models.TextField(blank=True, default="", help_text="The store that it asks, of several.")
 
     class Meta:
         db_table = "dashboard_saved_view"
         ordering = ["name"]
-        constraints = [models.UniqueConstraint(fields=["user", "name"], name="dashboard_saved_view_name")]
+        constraints = [models.UniqueConstraint(fields=["user", "store", "name"], name="dashboard_saved_view_name")]
 
     def __str__(self) -> str:
         return self.name

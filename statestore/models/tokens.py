@@ -18,6 +18,7 @@ class ApiToken(models.Model):
     digest = models.CharField(max_length=64)
     scopes = models.CharField(max_length=60, help_text="Of read, write, restore, approve and admin, apart by spaces.")
     namespaces = models.JSONField(null=True, help_text="The namespaces that it sees; null for all.")
+    stores = models.JSONField(null=True, help_text="The stores that it opens, of several; null for all.")
     created_at = UnixSeconds()
     expires_at = UnixSeconds()
     last_used_at = UnixSeconds(null=True)
@@ -42,6 +43,10 @@ class ApiToken(models.Model):
     def is_expired(self, now: int) -> bool:
         """Return whether the token has expired at `now`."""
         return int(self.expires_at) <= now
+
+    def opens(self, store: str) -> bool:
+        """Return whether the token is good for a store, "" where there is one."""
+        return not store or self.stores is None or store in self.stores
 
     def may(self, scope: str) -> bool:
         """Return whether the token has a scope."""

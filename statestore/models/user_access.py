@@ -1,4 +1,4 @@
-"""To which namespaces a user is limited, in our own database."""
+"""To which namespaces and stores a user is limited, in our own database."""
 
 from collections.abc import Iterable
 
@@ -7,11 +7,15 @@ from django.db import models
 
 
 class UserAccess(models.Model):
-    """The namespaces that a user sees; administrators set them. A user without a row sees the whole store."""
+    """The namespaces and stores that a user sees; administrators set them. A user without a row sees all."""
 
     user = models.OneToOneField(settings.AUTH_USER_MODEL, models.CASCADE, related_name="access")
     namespaces = models.JSONField(
         null=True, blank=True, help_text="The namespaces that the user sees; null for the whole store."
+    )
+
+    stores = models.JSONField(
+        null=True, blank=True, help_text="The stores that the user may open, of several; null for all."
     )
 
     class Meta:
@@ -24,7 +28,7 @@ class UserAccess(models.Model):
 
 
 def words_of(namespaces: Iterable[object] | None) -> str:
-    """Return in words which namespaces a user or a token is limited to."""
+    """Return in words which namespaces, or stores, a user or a token is limited to."""
     if namespaces is None:
         return "all"
     return ", ".join(str(name) or "(without namespace)" for name in namespaces) or "none"

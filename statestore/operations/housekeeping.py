@@ -23,12 +23,13 @@ from statestore.adoption.status import store_status
 from statestore.agents import retention as agent_retention
 from statestore.db import vendor
 from statestore.db.errors import translated_errors
-from statestore.db.routers import store_alias
+from statestore.db.routers import backup_directory, chosen, store_alias, store_aliases
 from statestore.errors import Conflict, StateStoreError
 from statestore.models import HousekeepingRun, RetentionPolicy
 from statestore.models.snapshots import SnapshotQuerySet
 
 log = logging.getLogger(__name__)
+_one_at_a_time: Final = threading.Lock()
 
 _TICK_SECONDS: Final = 15.0
 # A server that has just started has other things to do.
@@ -99,15 +100,15 @@ def take_backup(using: str, go_on: GoesOn) -> Iterator[Outcome]:
     """Take a backup if the newest one is too old, and delete those that no day, week or month keeps."""
     if not settings.BACKUP_EVERY_HOURS:
         return
-    every = backups.newest_first(settings.BACKUP_DIR)
+    every = backups.newest_first(backup_directory())
     good = [backup for backup in every if (check := backup.verified) is not None and check.is_good]
     due = datetime.now(UTC) - timedelta(hours=settings.BACKUP_EVERY_HOURS)
     if good and good[0].made_at > due:
         return
-    made = backups.take(settings.BACKUP_DIR)
+    made = backups.take(backup_directory())
     rotation = backups.Rotation(settings.BACKUP_KEEP_DAYS, settings.BACKUP_KEEP_WEEKS, settings.BACKUP_KEEP_MONTHS)
     is_doubtful = bool(retention.clock_doubt(using, now=models.now()))
-    for old in [] if is_doubtful else backups.superfluous(backups.newest_first(settings.BACKUP_DIR), rotation):
+    for old in [] if is_doubtful else backups.superfluous(backups.newest_first(backup_directory()), rotation):
         backups.remove(old)
     yield Outcome(bytes=made.bytes, about=made.name)
     if settings.BACKUP_COPY_TO:
@@ -116,7 +117,7 @@ def take_backup(using: str, go_on: GoesOn) -> Iterator[Outcome]:
 
 def drill_backup(using: str, go_on: GoesOn) -> Iterator[Outcome]:
     """Restore the newest backup into a scratch file, if that was not done for it and the last time is a week ago."""
-    every = backups.newest_first(settings.BACKUP_DIR) if settings.BACKUP_EVERY_HOURS else []
+    every = backups.newest_first(backup_directory()) if settings.BACKUP_EVERY_HOURS else []
     week_ago = datetime.now(UTC) - timedelta(days=7)
     if not every or any(backup.drilled is not None and backup.made_at > week_ago for backup in every):
         return
@@ -253,7 +254,8 @@ def follow(stop: threading.Event, using: str | None = None) -> None:
                 now = time.monotonic()
                 if not stop.is_set() and now - looked.get(work.name, -work.every_seconds) >= work.every_seconds:
                     looked[work.name] = now
-                    do(work, using, lambda: not stop.is_set())
+                    with _one_at_a_time:
+                        do(work, using, lambda: not stop.is_set())
             _note_clock(using)
 
 
@@ -302,9 +304,23 @@ def watch() -> None:
     children.watch("housekeeping", ["housekeeping", "--follow"], _is_lease_free)
 
 
+def follow_all(stop: threading.Event) -> None:
+    """Keep house in each store until told to stop; one piece of work at a time, however many stores there are."""
+
+    def follow_in(alias: str) -> None:
+        with chosen(alias):
+            follow(stop, alias)
+
+    children.in_threads(store_aliases(), follow_in)
+
+
 def _is_lease_free() -> bool:
+    return any(_is_free(alias) for alias in store_aliases())
+
+
+def _is_free(alias: str) -> bool:
     try:
-        with _machine_lease(store_alias()) as is_free:
+        with _machine_lease(alias) as is_free:
             return is_free
     except OSError as error:
         log.info("Housekeeping cannot start: %s", error)

@@ -10,7 +10,7 @@ from prometheus_client.registry import Collector
 
 from statestore import models
 from statestore.backups import Backup
-from statestore.db.routers import store_alias
+from statestore.db.routers import is_chosen, store_alias
 from statestore.errors import DatabaseError, StateStoreError
 from statestore.operations import doctor, readiness, upkeep
 
@@ -35,7 +35,7 @@ class StoreCollector(Collector):
         for alias, free in readiness.free_bytes().items():
             disk.add_metric([alias], free)
         yield disk
-        if not ready.parts["store"]:
+        if is_chosen() and not ready.parts["store"]:
             try:
                 yield from list(self._store())
             except StateStoreError:

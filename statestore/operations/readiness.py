@@ -3,9 +3,11 @@
 import shutil
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from contextvars import copy_context
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -17,7 +19,7 @@ from statestore.adoption import ownership
 from statestore.adoption.status import store_status
 from statestore.db import damage, vendor
 from statestore.db.errors import translated_errors
-from statestore.db.routers import store_alias
+from statestore.db.routers import chosen_name, is_chosen, store_alias
 from statestore.errors import StateStoreError
 from statestore.operations import schema
 
@@ -56,7 +58,8 @@ class _Look:
         self._name = name
         self.deadline = time.monotonic() + PATIENCE_SECONDS
         self._found: Future[str] = Future()
-        threading.Thread(target=self._run, args=(examine_part,), name="readiness", daemon=True).start()
+        run = partial(copy_context().run, self._run, examine_part)  # In the store that was chosen here.
+        threading.Thread(target=run, name="readiness", daemon=True).start()
 
     def _run(self, examine_part: Callable[[], str]) -> None:
         try:
@@ -80,19 +83,26 @@ class _Look:
 
 
 # A look that hangs is the answer to later probes too: no second thread is sent after the first.
-_looks: Final[dict[str, _Look]] = {}
+_looks: Final[dict[tuple[str, str], _Look]] = {}
 _starting: Final = threading.Lock()
 
 
 def examine() -> Readiness:
     """Return whether requests can be served, within PATIENCE_SECONDS. Cheap: it is asked every few seconds."""
-    parts: Mapping[str, Callable[[], str]] = {"database": _own, "store": _store, "disk": _disk}
+    parts: dict[str, Callable[[], str]] = {"database": _own, "disk": _disk}
+    if is_chosen():
+        parts["store"] = _store
     with _starting:
-        for name, examine_part in parts.items():
-            if name not in _looks or _looks[name].is_over:
-                _looks[name] = _Look(name, examine_part)
-        looks = dict(_looks)
+        looks = {name: _look(name, examine_part) for name, examine_part in parts.items()}
     return Readiness({name: look.found() for name, look in looks.items()})
+
+
+def _look(name: str, examine_part: Callable[[], str]) -> _Look:
+    """Return the look at a part that is under way, or a new one. Our own database is the same for all stores."""
+    key = ("" if name == "database" else chosen_name(), name)
+    if key not in _looks or _looks[key].is_over:
+        _looks[key] = _Look(name, examine_part)
+    return _looks[key]
 
 
 def _own() -> str:
@@ -140,7 +150,7 @@ def _names(lost: Sequence[str]) -> str:
 def free_bytes() -> dict[str, int]:
     """Return the free space beside each database that is a file."""
     free = {}
-    for alias in dict.fromkeys(("default", store_alias())):
+    for alias in dict.fromkeys(("default", *([store_alias()] if is_chosen() else []))):
         connection = connections[alias]
         if vendor.is_sqlite(connection):
             folder = Path(str(connection.settings_dict["NAME"])).parent

@@ -7,6 +7,7 @@ from django.conf import settings
 
 from statestore import backups, models
 from statestore.backups import Backup, Check, Manifest
+from statestore.db.routers import backup_directory
 from statestore.errors import DatabaseError
 from statestore.models import Hold, HousekeepingRun, RetentionPolicy
 from statestore.operations import housekeeping
@@ -41,7 +42,7 @@ class ListedBackup:
 def list_backups(most: int = MOST_BACKUPS) -> list[ListedBackup]:
     """Return the newest backups. Raises DatabaseError if their directory cannot be read."""
     found = []
-    for backup in backups.newest_first(settings.BACKUP_DIR)[:most]:
+    for backup in backups.newest_first(backup_directory())[:most]:
         try:
             told = backups.described(backup)
         except OSError:
@@ -53,7 +54,7 @@ def list_backups(most: int = MOST_BACKUPS) -> list[ListedBackup]:
 
 def newest_good_backup() -> Backup | None:
     """Return the newest backup that was verified and found good. Raises DatabaseError."""
-    for backup in backups.newest_first(settings.BACKUP_DIR)[:_MOST_EXAMINED]:
+    for backup in backups.newest_first(backup_directory())[:_MOST_EXAMINED]:
         if (check := backup.verified) is not None and check.is_good:
             return backup
     return None
@@ -66,7 +67,7 @@ def backup_problem(*, now: int) -> str:
     except DatabaseError as error:
         return str(error)
     if newest is None:
-        return f"There is no verified backup in {settings.BACKUP_DIR}."
+        return f"There is no verified backup in {backup_directory()}."
     age = now - int(newest.made_at.timestamp())
     hours = settings.BACKUP_EVERY_HOURS
     if hours and age > 2 * hours * _HOUR:

@@ -19,7 +19,7 @@ from statestore.access.audit import Actor
 from statestore.db import fast_rows, transactions
 from statestore.db.fields import readable
 from statestore.db.json_columns import as_text
-from statestore.db.routers import store_alias
+from statestore.db.routers import store_of
 from statestore.errors import Conflict, DatabaseError
 from statestore.history import moments
 from statestore.models import validation
@@ -229,7 +229,7 @@ class Verification:
 
 def verify(restored: models.Restore, *, using: str | None = None) -> Verification:
     """Return whether a restore is still in force, and if not, when and by which transition it was overwritten."""
-    using = using or store_alias()
+    using = using or store_of(restored)
     agent = models.AgentState.objects.using(using).filter(agent_id=restored.agent_id).first()
     if agent is None:
         return Verification(in_force=restored.has_removed, agent_gone=True)
@@ -249,7 +249,7 @@ def plan_undo(restored: models.Restore, *, using: str | None = None) -> RestoreP
     Raises NotFound if the agent was deleted since, and Conflict if it was created by the restore and saved since: then
     undoing would remove what its orchestrator works with.
     """
-    using = using or store_alias()
+    using = using or store_of(restored)
     if not restored.has_removed:
         agent = agent_now(restored.agent_id, using)
         if restored.has_created:
@@ -295,7 +295,7 @@ def restore_now(
     There is no preview whose warnings matter: plan and restore are one transaction, and the agent is read once. If the
     agent's row was deleted, it is created again.
     """
-    using = using or store_alias()
+    using = using or store_of(snapshot)
     _check(reason)
     with transactions.writing(using):
         agent = fast_rows.find(models.AgentState, using, agent_id=snapshot.agent_id, lock=True)

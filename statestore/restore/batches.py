@@ -16,7 +16,7 @@ from statestore.access.audit import Actor
 from statestore.db import fast_rows, transactions
 from statestore.db.batching import batched
 from statestore.db.errors import translated_errors
-from statestore.db.routers import store_alias
+from statestore.db.routers import store_alias, store_of
 from statestore.errors import Busy, Conflict, NotFound, StateStoreError, ValidationError
 from statestore.history import moments
 from statestore.jsondiff import diff, parsing
@@ -129,7 +129,7 @@ def prepare(
 
 def prepare_undo(batch: models.Batch, *, by: Actor, reason: str = "", using: str | None = None) -> models.Batch:
     """Save a batch that undoes another one, where that is still in force. Raises Conflict."""
-    using = using or store_alias()
+    using = using or store_of(batch)
     undone = models.Batch.objects.using(using).filter(undoes_id=batch.pk).exists()
     done = {item.restore_id: item for item in batch.items.using(using).done()}
     if undone or not done:
@@ -193,7 +193,7 @@ def apply_batch(
     `""` counts those that still wait: call again. Raises NeedsApproval if a second person must approve and has not,
     Conflict for a batch of which nothing was applied within a day.
     """
-    using = using or store_alias()
+    using = using or store_of(batch)
     is_undo = batch.undoes_id is not None
     rules.check_approved(batch.approved_by, is_undo=is_undo, how="Send them the link to this batch.")
     _check_not_expired(batch, using)
@@ -292,7 +292,7 @@ def batch_needs_approval(batch: models.Batch) -> bool:
 
 def approve_batch(batch: models.Batch, *, by: Actor, using: str | None = None) -> models.Batch:
     """Approve another user's batch and return it. Raises Conflict for your own, an applied or an expired batch."""
-    using = using or store_alias()
+    using = using or store_of(batch)
     with transactions.writing(using):
         row: models.Batch | None = models.Batch.objects.using(using).select_for_update().filter(pk=batch.pk).first()
         if row is None:

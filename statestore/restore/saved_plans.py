@@ -7,7 +7,7 @@ from statestore.access import audit
 from statestore.access.audit import Actor
 from statestore.db import transactions
 from statestore.db.fields import readable
-from statestore.db.routers import store_alias
+from statestore.db.routers import store_alias, store_of
 from statestore.errors import Conflict, NotFound
 from statestore.history import moments
 from statestore.models.audit import Action
@@ -69,7 +69,7 @@ def reopen(row: models.SavedPlan, *, using: str | None = None) -> RestorePlan:
 
 def check_applicable(row: models.SavedPlan, *, using: str | None = None) -> None:
     """Raise Conflict if a plan was applied already or has expired."""
-    rules.check_not_applied(row.pk, using or store_alias())
+    rules.check_not_applied(row.pk, using or store_of(row))
     rules.check_not_expired(int(row.expires_at), "plan")
 
 
@@ -82,7 +82,7 @@ def apply_saved(row: models.SavedPlan, *, by: Actor, using: str | None = None) -
 
 def approve(row: models.SavedPlan, *, by: Actor, using: str | None = None) -> models.SavedPlan:
     """Approve another user's plan and return it. Raises Conflict for your own, an applied or an expired plan."""
-    using = using or store_alias()
+    using = using or store_of(row)
     with transactions.writing(using):
         row = find(row.pk, using=using)
         check_applicable(row, using=using)

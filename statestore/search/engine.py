@@ -44,6 +44,9 @@ class Engine(Protocol):
     def index_all(self, report: Callable[[Progress], None] | None, *, rebuild: bool) -> bool:
         """Bring the engine's own index up to date; return False if another process holds the indexer's lease."""
 
+    def lag_seconds(self) -> int:
+        """Return how old the oldest event is that is not in the engine's own index yet, 0 if all are."""
+
     def watch_indexer(self) -> None:
         """Start the watchdog of the engine's own indexer, if `serve` asked this process for it."""
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from statestore.db.routers import store_alias
+from statestore.db.routers import store_alias, store_aliases
 from statestore.search.engine import engine_for
 from statestore.search.progress import Progress
 
@@ -14,6 +14,13 @@ def index_all(
     return engine_for(using or store_alias()).index_all(report, rebuild=rebuild)
 
 
+def lag_seconds(using: str | None = None) -> int:
+    """Return how old the oldest event is that the index does not have yet, 0 if it has all."""
+    return engine_for(using or store_alias()).lag_seconds()
+
+
 def watch_indexer() -> None:
     """Start the indexer's watchdog, if `serve` asked this process for it."""
-    engine_for(store_alias()).watch_indexer()
+    engines = [engine_for(alias) for alias in store_aliases()]
+    for engine in {type(engine): engine for engine in engines}.values():
+        engine.watch_indexer()

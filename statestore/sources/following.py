@@ -84,7 +84,7 @@ def watch() -> None:
 
 def _is_wanted() -> bool:
     try:
-        if not _lock_path().exists():
+        if not settings.STORE_IS_EMBEDDED or not _lock_path().exists():
             return False
         with _lease() as is_free:
             return is_free

@@ -11,8 +11,8 @@ from django.urls import reverse
 from django.views.decorators.http import require_POST
 
 from descartes_site.locations import COMMAND
-from statestore.access import rights
-from statestore.db.routers import store_alias
+from statestore.access import path_prefix, rights
+from statestore.db.routers import chosen_name, is_chosen, store_alias
 from statestore.views.own_addresses import is_own
 
 # name of the URL, label, sign, permission, the key that leads there after “g”
@@ -33,6 +33,12 @@ PLACES = (
     ("sources", "Sources", "⇥", "view_agentstate", ""),
     ("capture", "Capture", "◉", "capture_agent", ""),
 )
+# Where several stores are served: the places that are about all of them.
+PLACES_OF_ALL = (
+    ("overview", "Stores", "▥", "", "o"),
+    ("events", "Events", "≡", "", "e"),
+    ("changes", "Changes", "±", "", "c"),
+)
 # What a user who is limited to namespaces cannot be shown a part of.
 OF_WHOLE_STORE = {"capture", "growth", "sources", "upkeep"}
 THEMES = ("system", "light", "dark")
@@ -42,8 +48,10 @@ def frame(request: HttpRequest) -> dict[str, object]:
     """Return the rail, the store's name and the theme, for each template."""
     user = getattr(request, "user", None)
     return {
-        "places": places_of(user) if user else [],
-        "store_name": store_name(),
+        "places": (places_of(user) if is_chosen() else PLACES_OF_ALL) if user else [],
+        "store_name": store_name() if is_chosen() else "",
+        "has_several_stores": bool(settings.STORES),
+        "stores_url": f"{path_prefix.current()}/",
         "program": COMMAND,
         "theme": theme_of(request),
         "themes": THEMES,
@@ -66,7 +74,9 @@ def theme_of(request: HttpRequest) -> str:
 
 
 def store_name() -> str:
-    """Return the store's file name, or the database's."""
+    """Return the store's name of several, or its file's, or the database's."""
+    if name := chosen_name():
+        return name
     return Path(str(connections[store_alias()].settings_dict["NAME"])).name
 
 

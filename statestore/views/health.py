@@ -10,6 +10,7 @@ from django.views.decorators.http import require_safe
 
 from statestore.access import proxies, rights, tokens
 from statestore.access.scope import scope_of
+from statestore.db.routers import chosen_name
 from statestore.operations import metrics, readiness
 
 LOOPBACK: Final = {"127.0.0.1", "::1"}
@@ -57,8 +58,10 @@ def _may_read(request: HttpRequest) -> bool:
     scheme, _, text = request.headers.get("Authorization", "").partition(" ")
     if text:
         token = tokens.check(text.strip()) if scheme.lower() == "bearer" else None
+        if token is None or not (token.may("read") and token.opens(chosen_name())):
+            return False
         # The figures are about the whole store.
-        if token is None or not token.may("read") or not scope_of(token.user, token).is_unrestricted:
+        if not scope_of(token.user, token).is_unrestricted:
             return False
         return rights.may(token.user, "view_agentstate")
     return request.META.get("REMOTE_ADDR") in LOOPBACK and not _may_be_passed_on(request)

@@ -11,7 +11,7 @@ from django.forms import Form
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
-from django.urls import reverse
+from django.urls import get_script_prefix, reverse
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods
 
@@ -32,7 +32,7 @@ class SignIn(auth.LoginView):
     def get_redirect_url(self, *arguments: HttpRequest | None, **keywords: HttpRequest | None) -> str:
         """Return where to go on to, if that is safe and no other login page."""
         address = super().get_redirect_url(*arguments, **keywords)
-        is_login = urlsplit(address).path in {reverse("login"), reverse("admin:login")}
+        is_login = urlsplit(address).path in {reverse("login"), f"{get_script_prefix()}admin/login/"}
         return address if is_own(self.request, address) and not is_login else ""
 
     def form_valid(self, form: AuthenticationForm) -> HttpResponse:

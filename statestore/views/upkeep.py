@@ -12,6 +12,7 @@ from django.views.decorators.http import require_POST, require_safe
 from statestore import models, retention
 from statestore.access import audit_chain
 from statestore.access.audit_chain import Verification
+from statestore.db.routers import backup_directory
 from statestore.errors import DatabaseError
 from statestore.operations import housekeeping, upkeep
 from statestore.views.access import require, require_viewer, scope
@@ -79,5 +80,5 @@ def _backups() -> dict[str, object]:
         "backups": listed,
         "backup_problem": problem,
         "backup_hours": settings.BACKUP_EVERY_HOURS,
-        "backup_dir": settings.BACKUP_DIR,
+        "backup_dir": backup_directory(),
     }

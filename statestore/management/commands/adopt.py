@@ -1,30 +1,43 @@
 """`manage.py adopt FILE`: look at an orchestrator's store, say what will be done, and move in."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from django.conf import settings
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
+from django.db import connections
 
 from descartes_site import database_urls
+from descartes_site.locations import COMMAND
 from statestore.adoption.adopt import Adopted, adopt, intentions
 from statestore.adoption.probe import Look, look
+from statestore.db.routers import chosen_name, store_alias
 from statestore.errors import StateStoreError
+from statestore.management.store_command import StoreCommand
 from statestore.management.terminal import agreed, announced, one_line
 
 
-class Command(BaseCommand):
+class Command(StoreCommand):
     help = "Move into an orchestrator's SQLite file: look, back up, bring up to date, add the side tables."
     requires_system_checks = ()
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("path", help="the orchestrator's file; STORE_URL is not read")
+        parser.add_argument("path", nargs="?", help="the orchestrator's file; STORE_URL is not read")
         parser.add_argument("--yes", action="store_true", help="do not ask")
         parser.add_argument("--dry-run", action="store_true", help="look and say what would be done; write nothing")
         parser.add_argument("--wal", action="store_true", help="also switch the file to WAL")
         parser.add_argument("--backup-dir", type=Path, default=settings.VAR_DIR / "backups")
         parser.add_argument("--stopped", action="store_true", help="no orchestrator is running: take your time")
 
-    def handle(self, *, path: str, wal: bool, stopped: bool, backup_dir: Path, **options: object) -> None:
+    def needs_store(self, options: Mapping[str, Any]) -> bool:
+        """Return whether one of several stores must be named: a file need not be one of them yet."""
+        return options.get("path") is None
+
+    def handle(self, *, path: str | None, wal: bool, stopped: bool, backup_dir: Path, **options: object) -> None:
+        if path is None and not chosen_name():
+            raise CommandError(f"Name the orchestrator's file: {COMMAND} adopt /absolute/path/to/descartes.db")
+        path = path or str(connections[store_alias()].settings_dict["NAME"])
         try:
             with announced(self.stdout.write, "Looking at the file"):
                 found = look(path, stopped=stopped)
@@ -62,6 +75,9 @@ class Command(BaseCommand):
                 f"Its journal mode is {done.journal_mode}: a long read makes the orchestrator's saves wait. "
                 "Repeat with --wal to switch; the orchestrator works on as before."
             )
+        if chosen_name():
+            self.stdout.write(self.style.SUCCESS("Adopted."))
+            return
         self.stdout.write(self.style.SUCCESS("Adopted. Before you start the dashboard:"))
         # Percent-encoded, it has no character that a shell takes for something else.
         self.stdout.write(f"export STORE_URL={database_urls.sqlite_url(str(done.found.path))}")

@@ -4,7 +4,7 @@ import re
 from argparse import ArgumentTypeError
 from typing import Final
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
 from statestore import archive, models
 from statestore.access import audit
@@ -12,6 +12,7 @@ from statestore.archive import limits
 from statestore.db.errors import translated_errors
 from statestore.db.routers import store_alias
 from statestore.errors import StateStoreError
+from statestore.management.store_command import StoreCommand
 from statestore.management.terminal import agreed, in_words, one_line
 
 _AGE: Final = re.compile(r"(\d{1,6})([smhdw])")
@@ -26,7 +27,7 @@ def age(text: str) -> int:
     return int(match[1]) * _SECONDS[match[2]]
 
 
-class Command(BaseCommand):
+class Command(StoreCommand):
     help = (
         "Move transitions and snapshots older than an age into compressed frames. All pages, calls and restores read"
         " them as before; the orchestrator's own history no longer has them."

@@ -3,27 +3,29 @@
 from pathlib import Path
 
 from django.conf import settings
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
 from statestore import backups
+from statestore.db.routers import backup_directory
 from statestore.errors import StateStoreError
+from statestore.management.store_command import StoreCommand
 from statestore.management.terminal import announced, in_words, one_line
 
 
-class Command(BaseCommand):
+class Command(StoreCommand):
     help = "Copy both databases into a new directory, while they are in use, and verify the copies."
     requires_system_checks = ()
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--to", type=Path, default=settings.BACKUP_DIR, help="where backups lie (BACKUP_DIR)")
+        parser.add_argument("--to", type=Path, help="where backups lie (BACKUP_DIR)")
         parser.add_argument("--pack", action="store_true", help="compress the copies of SQLite files by zstd")
         parser.add_argument(
             "--copy-to", default=settings.BACKUP_COPY_TO, help="a directory or s3://bucket/prefix for a copy"
         )
         parser.add_argument("--keep-all", action="store_true", help="delete no old backups")
 
-    def handle(self, *, to: Path, pack: bool, keep_all: bool, copy_to: str, **options: object) -> None:
-        directory = to.resolve()
+    def handle(self, *, to: Path | None, pack: bool, keep_all: bool, copy_to: str, **options: object) -> None:
+        directory = (to or backup_directory()).resolve()
         try:
             with announced(self.stdout.write, "Copying"):
                 backup = backups.take(directory, pack=pack)

@@ -2,16 +2,17 @@
 
 from argparse import ArgumentParser
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
 from statestore.access import audit
 from statestore.agents import capture
 from statestore.errors import StateStoreError
+from statestore.management.store_command import StoreCommand
 
 DAY_SECONDS = 24 * 3600
 
 
-class Command(BaseCommand):
+class Command(StoreCommand):
     help = (
         "Keep each change of an agent's state by triggers in the store, for orchestrators that record no transitions."
     )

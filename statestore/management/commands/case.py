@@ -4,16 +4,17 @@ import os
 import sys
 from pathlib import Path
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
 from statestore import cases, history
 from statestore.access.scope import Scope
 from statestore.cases import limits
 from statestore.errors import StateStoreError
+from statestore.management.store_command import StoreCommand
 from statestore.management.terminal import in_words
 
 
-class Command(BaseCommand):
+class Command(StoreCommand):
     help = "Write an agent with its state, conversation and newest transitions as one file, secrets masked."
 
     def add_arguments(self, parser: CommandParser) -> None:

@@ -1,12 +1,13 @@
 """`manage.py doctor`: say what is unhealthy about the store and what to do."""
 
-from django.core.management.base import BaseCommand, CommandParser
+from django.core.management.base import CommandParser
 
+from statestore.management.store_command import StoreCommand
 from statestore.management.terminal import one_line
 from statestore.operations.doctor import Finding, examine
 
 
-class Command(BaseCommand):
+class Command(StoreCommand):
     help = "Examine the store that STORE_URL names. Exit code 1 when something is wrong."
     requires_system_checks = ()
 

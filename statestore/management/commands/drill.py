@@ -2,25 +2,27 @@
 
 from pathlib import Path
 
-from django.conf import settings
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
 from descartes_site.locations import COMMAND
 from statestore import backups
+from statestore.db.routers import backup_directory
 from statestore.errors import StateStoreError
+from statestore.management.store_command import StoreCommand
 from statestore.management.terminal import announced, in_words, one_line
 
 
-class Command(BaseCommand):
+class Command(StoreCommand):
     help = "Restore the newest backup into a scratch file, compare it with its manifest, and delete it again."
     requires_system_checks = ()
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--from", type=Path, default=settings.BACKUP_DIR, dest="directory", help="BACKUP_DIR")
+        parser.add_argument("--from", type=Path, dest="directory", help="BACKUP_DIR")
 
-    def handle(self, *, directory: Path, **options: object) -> None:
+    def handle(self, *, directory: Path | None, **options: object) -> None:
+        directory = (directory or backup_directory()).resolve()
         try:
-            newest = next(iter(backups.newest_first(directory.resolve())), None)
+            newest = next(iter(backups.newest_first(directory)), None)
             if newest is None:
                 raise CommandError(one_line(f"{directory} has no backups. Run `{COMMAND} backup`."))
             with announced(self.stdout.write, "Restoring into a scratch file"):

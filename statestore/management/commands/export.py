@@ -4,18 +4,19 @@ import os
 import sys
 from pathlib import Path
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
 from statestore.access.scope import Scope
 from statestore.errors import StateStoreError
 from statestore.import_export import Wanted, export_lines
 from statestore.import_export.compression import packed
+from statestore.management.store_command import StoreCommand
 from statestore.management.terminal import in_words
 
 ENCODINGS = {".gz": "gzip", ".zst": "zstd"}
 
 
-class Command(BaseCommand):
+class Command(StoreCommand):
     help = "Write the store as NDJSON, byte for byte: to a file (packed where it ends in .gz or .zst), or to stdout."
 
     def add_arguments(self, parser: CommandParser) -> None:

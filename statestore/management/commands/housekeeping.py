@@ -5,18 +5,19 @@ import sys
 import threading
 from argparse import SUPPRESS
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
 from statestore import children, models, retention
 from statestore.db.errors import translated_errors
 from statestore.db.routers import store_alias
 from statestore.errors import StateStoreError
+from statestore.management.store_command import StoreCommand
 from statestore.management.terminal import in_words, one_line
 from statestore.models import HousekeepingRun, RetentionPolicy
 from statestore.operations import housekeeping
 
 
-class Command(BaseCommand):
+class Command(StoreCommand):
     help = (
         "Do what the store needs from time to time: delete what has expired and what policies let go, take backups,"
         " verify the audit log. `serve` runs this by itself."
@@ -29,6 +30,9 @@ class Command(BaseCommand):
         parser.add_argument("--follow", action="store_true", help=SUPPRESS)
 
     def handle(self, *, once: bool, dry_run: bool, confirm_clock: bool, follow: bool, **options: object) -> None:
+        if follow:
+            housekeeping.follow_all(_until_closed())
+            return
         using = store_alias()
         try:
             if confirm_clock:
@@ -39,7 +43,7 @@ class Command(BaseCommand):
             elif once:
                 self._tell(housekeeping.run_once(using))
             else:
-                housekeeping.follow(_until_closed() if follow else _until_signalled(), using)
+                housekeeping.follow(_until_signalled(), using)
         except (StateStoreError, OSError) as error:
             raise CommandError(in_words(error)) from error
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
 from statestore.access.audit import Actor
 from statestore.db.routers import store_alias
@@ -14,12 +14,13 @@ from statestore.errors import StateStoreError
 from statestore.import_export import Report, agent_history, import_lines
 from statestore.import_export.compression import unpacked_lines
 from statestore.management.commands.export import ENCODINGS
+from statestore.management.store_command import StoreCommand
 from statestore.management.terminal import agreed, in_words, one_line
 
 TOLD_LINES = 20
 
 
-class Command(BaseCommand):
+class Command(StoreCommand):
     help = "Put an export's rows into the store that STORE_URL names, each over one of the same key."
 
     def add_arguments(self, parser: CommandParser) -> None:

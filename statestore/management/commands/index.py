@@ -6,17 +6,18 @@ import time
 from argparse import ArgumentParser
 from typing import Final
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
 from statestore import search
 from statestore.errors import StateStoreError
+from statestore.management.store_command import StoreCommand
 from statestore.management.terminal import one_line
 from statestore.search.fts import daemon
 
 TOLD_EVERY_SECONDS: Final = 1.0
 
 
-class Command(BaseCommand):
+class Command(StoreCommand):
     help = "Bring the search index up to date. The dashboard works meanwhile; interrupted, it goes on where it was."
     requires_system_checks = ()
 

@@ -1,11 +1,12 @@
 """`manage.py leave`: take all that is ours out of a store and prove that its schema is as it was found."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from django.conf import settings
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 from django.db import connections
 
 from statestore import archive
@@ -19,10 +20,11 @@ from statestore.db import vendor
 from statestore.db.routers import store_alias
 from statestore.db.sqlite.base import is_out_of_reach
 from statestore.errors import StateStoreError
+from statestore.management.store_command import StoreCommand
 from statestore.management.terminal import agreed, announced, one_line
 
 
-class Command(BaseCommand):
+class Command(StoreCommand):
     help = "Move out of the store: drop all that is the dashboard's, and prove the schema to be as it was found."
     requires_system_checks = ()
 
@@ -34,6 +36,10 @@ class Command(BaseCommand):
         )
         parser.add_argument("--backup-dir", type=Path, default=settings.VAR_DIR / "backups")
         parser.add_argument("--stopped", action="store_true", help="no orchestrator is running: take your time")
+
+    def needs_store(self, options: Mapping[str, Any]) -> bool:
+        """Return whether one of several stores must be named."""
+        return options.get("path") is None
 
     def handle(
         self, *, path: str | None, yes: bool, vacuum: bool, backup_dir: Path, stopped: bool, **options: object

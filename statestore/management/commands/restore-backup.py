@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
 from statestore import backups, restore
 from statestore.access import audit
@@ -12,12 +12,13 @@ from statestore.db.errors import translated_errors
 from statestore.db.fields import readable
 from statestore.db.routers import store_alias
 from statestore.errors import StateStoreError
+from statestore.management.store_command import StoreCommand
 from statestore.management.terminal import agreed, announced, in_words, one_line
 
 _VALUE_CHARACTERS = 60
 
 
-class Command(BaseCommand):
+class Command(StoreCommand):
     help = (
         "Write the store of a backup as a new file, or into an empty PostgreSQL database; nothing is overwritten. Or"
         " put chosen agents, tasks and sessions back into the live store, each after a preview and with an undo."

@@ -19,6 +19,7 @@ from descartes_site import locations
 from descartes_site.locations import COMMAND
 from statestore import children
 from statestore.adoption.status import store_status
+from statestore.db.routers import is_chosen
 from statestore.management import embedded_store
 from statestore.operations import announcement, whole_requests
 
@@ -73,8 +74,9 @@ class Command(BaseCommand):
             self.stdout.write(f"Made an empty store: {embedded_store.store_path()}\n{login}")
 
     def _say_what_is_missing(self) -> None:
-        status = store_status()
-        if not status.is_ready:
+        # Of several stores some may take long to answer, and their list says how each is.
+        status = store_status() if is_chosen() else None
+        if status is not None and not status.is_ready:
             self.stderr.write(f"{status.found} {status.remedy}")
         if not get_user_model().objects.exists():
             self.stdout.write(f"There are no users yet. Run `{COMMAND} createsuperuser`.")

@@ -4,17 +4,18 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 from django.contrib.auth import get_user_model
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
 from descartes_site.locations import COMMAND
 from statestore import models
 from statestore.access import tokens
 from statestore.access.audit import SYSTEM
 from statestore.errors import StateStoreError
+from statestore.management.store_command import StoreCommand
 from statestore.management.terminal import one_line
 
 
-class Command(BaseCommand):
+class Command(StoreCommand):
     help = "Make, list and revoke tokens for the JSON API. `create` prints the secret, and nothing else, on stdout."
 
     def add_arguments(self, parser: CommandParser) -> None:

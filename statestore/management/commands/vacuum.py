@@ -1,14 +1,15 @@
 """`manage.py vacuum`: give the free pages of an SQLite store back to the disk."""
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
 from statestore.db.routers import store_alias
 from statestore.errors import StateStoreError
+from statestore.management.store_command import StoreCommand
 from statestore.management.terminal import agreed, announced, in_words
 from statestore.operations import vacuum
 
 
-class Command(BaseCommand):
+class Command(StoreCommand):
     help = (
         "Give the free pages of the store back to the disk: says what that needs, and asks. Stop the dashboard first."
     )

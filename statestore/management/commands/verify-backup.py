@@ -2,14 +2,15 @@
 
 from pathlib import Path
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
 from statestore import backups
 from statestore.errors import StateStoreError
+from statestore.management.store_command import StoreCommand
 from statestore.management.terminal import in_words, one_line
 
 
-class Command(BaseCommand):
+class Command(StoreCommand):
     help = "Open a backup, read all of it, and compare it with its manifest. Exits with 1 if anything is wrong."
     requires_system_checks = ()
 

@@ -2,16 +2,17 @@
 
 from pathlib import Path
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
 from statestore.access import audit_chain
 from statestore.db.errors import translated_errors
 from statestore.db.routers import store_alias
 from statestore.errors import StateStoreError
+from statestore.management.store_command import StoreCommand
 from statestore.management.terminal import in_words, one_line
 
 
-class Command(BaseCommand):
+class Command(StoreCommand):
     help = (
         "Check that no entry of the audit log, and no row that it vouches for, was changed, removed or moved. Exits"
         " with 1 and names them otherwise."

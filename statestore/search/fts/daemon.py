@@ -5,13 +5,18 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable
-from typing import BinaryIO, Final
+from typing import BinaryIO, Final, TypeVar
+
+from django.db import connections
 
 from statestore import children
+from statestore.db import vendor
+from statestore.db.routers import chosen, store_aliases
 from statestore.search.fts import index_file, indexer
 from statestore.search.fts.index_file import Meta
 from statestore.search.progress import Progress
 
+Done = TypeVar("Done")
 log = logging.getLogger(__name__)
 
 _PACE_SECONDS: Final = 0.5
@@ -26,7 +31,21 @@ def start_watching() -> None:
 
 
 def _is_lease_free() -> bool:
-    """Return whether no process indexes, and one can."""
+    """Return whether a store has no process that indexes it, and one can."""
+    return any(_in_store(alias, _is_store_lease_free) for alias in _indexed_aliases())
+
+
+def _indexed_aliases() -> list[str]:
+    """Return the aliases of the stores that have an index of ours."""
+    return [alias for alias in store_aliases() if vendor.is_sqlite(connections[alias])]
+
+
+def _in_store(alias: str, do: Callable[[], Done]) -> Done:
+    with chosen(alias):
+        return do()
+
+
+def _is_store_lease_free() -> bool:
     try:
         with index_file.lease() as is_free:
             return is_free
@@ -39,8 +58,12 @@ def _is_lease_free() -> bool:
 
 
 def follow_until_closed(stream: BinaryIO) -> None:
-    """Keep the index up to date until the stream ends, as it does when the process at its other end exits."""
-    indexer.follow(children.stopped_when_closed(stream))
+    """Keep the index of each store up to date until the stream ends, as it does when the process behind it exits.
+
+    A thread for each store: one process of all takes less memory than one of each.
+    """
+    stop = children.stopped_when_closed(stream)
+    children.in_threads(_indexed_aliases(), lambda alias: _in_store(alias, lambda: indexer.follow(stop)))
 
 
 def rebuild_elsewhere(report: Callable[[Progress], None], stop: threading.Event) -> bool:

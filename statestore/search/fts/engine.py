@@ -102,6 +102,9 @@ class FtsEngine:
     def index_all(self, report: Callable[[Progress], None] | None, *, rebuild: bool) -> bool:
         return indexer.index_all(self.using, report, rebuild=rebuild)
 
+    def lag_seconds(self) -> int:
+        return coverage(self.using).lag_seconds
+
     def watch_indexer(self) -> None:
         daemon.start_watching()
 

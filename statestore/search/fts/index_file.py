@@ -8,10 +8,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
-from django.conf import settings
-
 from statestore.db import vendor
 from statestore.db.private_files import keep_private, make_private
+from statestore.db.routers import search_index
 from statestore.search.fts import time_buckets, trigram_stats
 
 CACHE_KB: Final = 32_000
@@ -51,7 +50,7 @@ Meta: TypeAlias = dict[str, Any]
 
 def path() -> Path:
     """Return the path of the index."""
-    return Path(settings.SEARCH_INDEX)
+    return search_index()
 
 
 def reading() -> sqlite3.Connection | None:

@@ -86,6 +86,9 @@ class PostgresEngine:
     def index_all(self, report: Callable[[Progress], None] | None, *, rebuild: bool) -> bool:
         return True  # The database maintains its indexes.
 
+    def lag_seconds(self) -> int:
+        return 0
+
     def watch_indexer(self) -> None:
         pass
 

@@ -1,0 +1,230 @@
+"""All stores, where several are served: a row for each, and what is found or has changed in any of them."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from django.conf import settings
+from django.contrib.auth.models import AnonymousUser, User
+from django.db import connections
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.urls import reverse
+from django.views.decorators.http import require_safe
+
+from statestore import history, lookup, models, search
+from statestore.access import rights
+from statestore.access.scope import scope_of
+from statestore.db import sizes, vendor
+from statestore.db.ids import url_of
+from statestore.db.routers import store_alias
+from statestore.forms import FindForm, SearchForm
+from statestore.history.across import Asked
+from statestore.models.agents import in_order
+from statestore.models.querysets import BY_CHANGE
+from statestore.operations import every_store
+from statestore.operations.every_store import Answer
+from statestore.views.find import LABELS
+from statestore.views.htmx import render_live, render_page
+
+# A page waits so long for stores; one that takes longer is shown as it was last seen.
+LIST_PATIENCE_SECONDS: Final = 0.2
+SEARCH_PATIENCE_SECONDS: Final = 2.0
+FRESH_SECONDS: Final = 2.0
+ROWS: Final = 50
+DAY_SECONDS: Final = 24 * 3600
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """A store at a glance."""
+
+    kind: str
+    bytes: int
+    agents: list[tuple[str, int]]
+    silent: int
+    changed_at: int | None
+    lag_seconds: int
+
+    @property
+    def total(self) -> int:
+        return sum(number for _, number in self.agents)
+
+    @property
+    def in_trouble(self) -> int:
+        return dict(self.agents).get("failed", 0) + self.silent
+
+
+def _summarise() -> Summary:
+    using = store_alias()
+    agents = models.AgentState.objects.using(using)
+    changed = agents.walked().order_by(*BY_CHANGE).values_list("updated_at", flat=True).first()
+    return Summary(
+        kind="SQLite" if vendor.is_sqlite(connections[using]) else "PostgreSQL",
+        bytes=sizes.database_bytes(using),
+        agents=in_order(agents.alive().counts_by_status()),
+        silent=agents.silent_since(models.now() - settings.SILENT_AFTER_SECONDS).count(),
+        changed_at=None if changed is None else int(changed),
+        lag_seconds=search.lag_seconds(using),
+    )
+
+
+_summaries: Final = every_store.Newest(_summarise, seconds=FRESH_SECONDS)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A store in the list. `summary` is what the user may see of it."""
+
+    name: str
+    url: str
+    summary: Summary | None
+    problem: str
+    at: int | None
+
+
+@require_safe
+def store_list(request: HttpRequest) -> HttpResponse:
+    """Show the stores that the user may open: kind, size, agents, trouble, newest change, and how each is doing."""
+    context: dict[str, object] = {"stores": _rows(request.user), "place": "stores"}
+    return render_live(request, "stores/list.html", context, fragment="stores/_rows.html")
+
+
+@require_safe
+def stores_as_json(request: HttpRequest) -> HttpResponse:
+    """Return the same as JSON, to a signed-in user."""
+    rows = [
+        {"name": row.name, "url": row.url, "problem": row.problem or None, "as_of": row.at} | _figures(row.summary)
+        for row in _rows(request.user)
+    ]
+    return JsonResponse({"items": rows})
+
+
+def _figures(summary: Summary | None) -> dict[str, object]:
+    if summary is None:
+        return {}
+    return {
+        "kind": summary.kind,
+        "bytes": summary.bytes,
+        "agents": dict(summary.agents),
+        "in_trouble": summary.in_trouble,
+        "changed_at": summary.changed_at,
+        "lag_seconds": summary.lag_seconds,
+    }
+
+
+def _rows(user: User | AnonymousUser) -> list[Row]:
+    """Return the stores that a user may open; figures about all of a store only to those who see all of it."""
+    names = rights.visible_stores(user)
+    answers = _summaries.get(names, patience_seconds=LIST_PATIENCE_SECONDS)
+    may_see = rights.may(user, "view_agentstate") and rights.namespaces_of(user) is None
+    return [
+        Row(name, _home_of(name), answers[name].found if may_see else None, answers[name].problem, answers[name].at)
+        for name in names
+    ]
+
+
+def _home_of(name: str) -> str:
+    return f"{reverse('overview')}stores/{name}/"
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """Something in a store: when, what, and its page there."""
+
+    at: int | None
+    kind: str
+    title: str
+    note: str
+    url: str
+    store: str = ""
+
+
+@require_safe
+def find(request: HttpRequest) -> HttpResponse:
+    """Show what a text finds in each store: agents, sessions, tasks and the rest, a few of each kind."""
+    form = FindForm(request.GET)
+    text = form.cleaned_data["q"] if form.is_valid() else ""
+    user = request.user
+
+    def look() -> list[Hit]:
+        found = lookup.look_up(text, scope_of(user), user)
+        return [
+            Hit(row.at, LABELS[matches.kind], row.title, row.note, row.page)
+            for matches in found
+            for row in matches.rows
+        ]
+
+    return _show(request, "Search", form, look if text else None, fragment="stores/_options.html", text=text)
+
+
+@require_safe
+def event_search(request: HttpRequest) -> HttpResponse:
+    """Show the newest events of all stores that match a query."""
+    form = SearchForm(request.GET)
+    user = request.user
+    query = form.cleaned_data["q"] if form.is_valid() else None
+
+    def look() -> list[Hit]:
+        seen = scope_of(user)
+        if query is None or not rights.may(user, "view_event"):
+            return []
+        page = search.find(query, limit=ROWS, among=seen.searched_events())
+        return [
+            Hit(int(row.timestamp), row.event_type, getattr(row, "excerpt", ""), row.actor_id, url_of("event", row.pk))
+            for row in page.rows
+        ]
+
+    return _show(request, "Events", form, look if query is not None else None, text=str(request.GET.get("q", "")))
+
+
+@require_safe
+def change_list(request: HttpRequest) -> HttpResponse:
+    """Show what changed in all stores within a day, newest first."""
+    user, now = request.user, models.now()
+
+    def look() -> list[Hit]:
+        if not rights.may(user, "view_agentstate"):
+            return []
+        asked = Asked(now - DAY_SECONDS, now, with_edits=rights.may(user, "view_auditentry"))
+        return [_change(one) for one in history.changes_across(scope_of(user), asked, size=ROWS).rows]
+
+    return _show(request, "Changes", None, look)
+
+
+def _change(record: history.ChangeRecord) -> Hit:
+    noun, row_id = record.page or ("", "")
+    url = url_of(noun, row_id) if noun else ""
+    return Hit(record.at, record.kind, record.text or "without a reason", record.agent_id, url)
+
+
+def _show(
+    request: HttpRequest,
+    title: str,
+    form: FindForm | SearchForm | None,
+    question: Callable[[], list[Hit]] | None,
+    *,
+    fragment: str = "",
+    text: str = "",
+) -> HttpResponse:
+    rights.load(request.user)  # Here, so that no thread of a store reads it again.
+    names = rights.visible_stores(request.user)
+    answers = every_store.ask(names, question, patience_seconds=SEARCH_PATIENCE_SECONDS) if question else {}
+    context = {
+        "title": title,
+        "text": text,
+        "form": form,
+        "hits": _merged(answers.values()),
+        "silent": [answer for answer in answers.values() if answer.found is None],
+        "is_asked": question is not None,
+    }
+    status = 200 if form is None or form.is_valid() else 422
+    return render_page(request, "stores/found.html", context, fragment=fragment, status=status)
+
+
+def _merged(answers: Iterable[Answer[list[Hit]]]) -> Sequence[Hit]:
+    hits = [
+        Hit(hit.at, hit.kind, hit.title, hit.note, hit.url, answer.store)
+        for answer in answers
+        for hit in answer.found or []
+    ]
+    return sorted(hits, key=lambda hit: (hit.at is None, -(hit.at or 0)))[:ROWS]
