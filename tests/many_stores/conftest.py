@@ -45,14 +45,14 @@ def served(settings: Any, databases: dict[str, dict[str, Any]]) -> Iterator[None
 
 
 @pytest.fixture
-def _any_database(db: None, monkeypatch: pytest.MonkeyPatch) -> None:
+def any_database(db: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let tests connect to databases that were no settings when the test began; Django's own patch would refuse."""
     patched = getclosurevars(BaseDatabaseWrapper.ensure_connection).nonlocals
     monkeypatch.setattr(BaseDatabaseWrapper, "ensure_connection", patched["real_ensure_connection"])
 
 
 @pytest.fixture
-def stores(_any_database: None, templates: Templates, tmp_path: Path, settings: Any) -> Iterator[dict[str, Path]]:
+def stores(any_database: None, templates: Templates, tmp_path: Path, settings: Any) -> Iterator[dict[str, Path]]:
     """Serve a crimson and an azure store, and return their files."""
     settings.VAR_DIR = tmp_path / "var"
     settings.VAR_DIR.mkdir()
