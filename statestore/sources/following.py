@@ -16,15 +16,17 @@ from statestore.db import transactions
 from statestore.db.errors import translated_errors
 from statestore.errors import Conflict, StateStoreError
 from statestore.models.sources import Source
-from statestore.sources import files, mirror
+from statestore.sources import locations, mirror, servers
 
 PAUSE_SECONDS: Final = 1.0
 _NAME_CHARACTERS: Final = 60
 log = logging.getLogger(__name__)
 
 
-def add_source(path: Path, *, name: str = "", using: str) -> Source:
-    """Return the source of a file, made if there is none. Raises ValidationError if it is of no known format.
+def add_source(path: Path | str, *, name: str = "", using: str) -> Source:
+    """Return the source of a file, or of a database's URL, made if there is none.
+
+    Raises ValidationError if it is of no known format. The password of a URL is kept apart, and stands in no table.
 
     A mirror is only made in a store of our own: an orchestrator's file holds what its orchestrator wrote.
     """
@@ -32,20 +34,27 @@ def add_source(path: Path, *, name: str = "", using: str) -> Source:
         raise Conflict(
             "STORE_URL names a store of its own, into which nothing is mirrored. Run this without STORE_URL."
         )
-    path = path.expanduser().absolute()
-    path = path.parent.resolve() / path.name
-    with files.opened(path) as rows:
-        readers = files.readers_of(rows, path)
-    known = Source.objects.using(using).filter(path=str(path)).first()
+    address = _address_of(path)
+    location = locations.of(address)
+    with location.opened() as rows:
+        readers = location.readers(rows)
+    known = Source.objects.using(using).filter(path=address).first()
     if known is not None:
         return known
     with transactions.writing(using):
-        source = Source(name=_free_name(name or path.stem, using), path=str(path))
+        source = Source(name=_free_name(name or location.title, using), path=address)
         source.formats = ", ".join(reader.name for reader in readers.values())
         source.save(using=using, force_insert=True)
     _lock_path().parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     _lock_path().touch()
     return source
+
+
+def _address_of(path: Path | str) -> str:
+    if isinstance(path, str) and servers.is_address(path):
+        return servers.keep_secrets_of(path)
+    path = Path(path).expanduser().absolute()
+    return str(path.parent.resolve() / path.name)
 
 
 def _free_name(wanted: str, using: str) -> str:
@@ -60,7 +69,7 @@ def _free_name(wanted: str, using: str) -> str:
 
 def follow(stop: threading.Event, using: str) -> None:
     """Mirror what is new in each source, again and again, until told to stop."""
-    with _lease() as is_ours:
+    with _lease() as is_ours, servers.kept_connections():
         while is_ours and not stop.is_set():
             try:
                 with translated_errors():

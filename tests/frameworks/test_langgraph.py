@@ -24,14 +24,15 @@ pytestmark = [
 ]
 
 
-@pytest.fixture
-def source(tmp_path: Path, settings: Any) -> Source:
-    """Return the source of a file in which a thread waits for an approval."""
+@pytest.fixture(params=["SQLite", "PostgreSQL"])
+def source(request: pytest.FixtureRequest, tmp_path: Path, settings: Any) -> Source:
+    """Return the source of a store in which a thread waits for an approval."""
     settings.STORE_IS_EMBEDDED, settings.VAR_DIR = True, tmp_path / "var"
-    path = tmp_path / "agents.db"
+    is_file = request.param == "SQLite"
+    path = tmp_path / "agents.db" if is_file else request.getfixturevalue("server").made().url
     program(path, "run", "t1", "hello")
     program(path, "run", "t2", "another")
-    made = following.add_source(path, using=store_alias())
+    made = following.add_source(path, name="agents", using=store_alias())
     mirror.sync(made, using=store_alias())
     return made
 

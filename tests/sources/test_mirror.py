@@ -235,7 +235,7 @@ def test_a_reader_that_fails_is_named_and_keeps_no_other_source_waiting(
     monkeypatch.setattr(LangGraphReader, "positions", fail)
     assert not mirror.sync(source, using=store_alias()).is_complete
     source.refresh_from_db()
-    assert source.problem == "small.sqlite cannot be read: its reader failed (ZeroDivisionError). It was not changed."
+    assert source.problem == "The reader of small.sqlite failed (ZeroDivisionError). Nothing there was changed."
 
 
 def test_what_a_framework_notes_does_not_pass_for_a_restore_of_ours(opened: Opener, framework_file: FileMaker):

@@ -46,6 +46,7 @@ class AgnoReader:
     """Reads the sessions and runs that Agno keeps in an SQLite file; a thread is a session."""
 
     name: ClassVar[str] = "Agno sessions"
+    databases: ClassVar[frozenset[str]] = frozenset(("SQLite", "PostgreSQL"))
 
     def recognises(self, tables: Mapping[str, Shape]) -> bool:
         """Return whether there are Agno's tables of sessions and of runs; older versions have none of runs."""

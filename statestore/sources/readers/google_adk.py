@@ -20,7 +20,6 @@ from statestore.sources.readers.columns import (
     part_of_id,
     raw,
     seconds,
-    shapes,
     text_of,
     whole_of,
 )
@@ -61,6 +60,7 @@ class GoogleADKReader:
     """
 
     name: ClassVar[str] = "Google ADK sessions"
+    databases: ClassVar[frozenset[str]] = frozenset(("SQLite", "PostgreSQL"))
 
     def recognises(self, tables: Mapping[str, Shape]) -> bool:
         """Return whether sessions and events are ADK's, of the versions with JSON or with pickled actions."""
@@ -192,7 +192,7 @@ def _newer_than(after: str, entries: Sequence[Entry]) -> int:
 def entries_of(rows: Rows, parts: Sequence[str], created: float) -> Iterator[Entry]:
     """Yield the events of a session, oldest first."""
     at = created
-    columns = shapes(rows).get("events", {})
+    columns = rows.tables().get("events", {})
     for row in rows.execute(_reading(columns), parts):
         entry = _entry(row, at) if "event_data" in columns else _pickled_entry(row, at)
         at = entry.at

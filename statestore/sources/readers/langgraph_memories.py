@@ -14,6 +14,7 @@ class LangGraphMemoriesReader:
     """Reads the table of SqliteStore: each prefix is a thread, whose state is the values by key."""
 
     name: ClassVar[str] = "LangGraph memories"
+    databases: ClassVar[frozenset[str]] = frozenset(("SQLite", "PostgreSQL"))
 
     def recognises(self, tables: Mapping[str, Shape]) -> bool:
         """Return whether the table has LangGraph's columns."""

@@ -23,7 +23,6 @@ from statestore.sources.readers.agno import AgnoReader
 from statestore.sources.readers.columns import is_opaque, json_of, object_of, text_of, whole_of
 from statestore.sources.writers import removals, steps
 from statestore.sources.writers.removals import START, Removed
-from statestore.sources.writers.steps import WritableRows
 
 _READER: Final = AgnoReader()
 _TABLE: Final = "agno_runs"
@@ -116,7 +115,7 @@ class _Write:
             position = steps.position_of(self.thread, _READER, rows)
         steps.note_written(self.thread, self.change.key, position)
 
-    def _set_state(self, rows: WritableRows) -> None:
+    def _set_state(self, rows: Rows) -> None:
         session = self.thread.thread_id
         sql = "SELECT session_data, updated_at FROM agno_sessions WHERE session_id = ?"
         for stored, updated_at in rows.execute(sql, [session]):

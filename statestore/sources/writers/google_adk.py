@@ -23,11 +23,10 @@ from statestore.restore.in_place import PutBack
 from statestore.sources import files, mirror
 from statestore.sources.contract import Rows, Value
 from statestore.sources.readers import google_adk
-from statestore.sources.readers.columns import is_opaque, json_of, object_of, seconds, shapes
+from statestore.sources.readers.columns import is_opaque, json_of, object_of, seconds
 from statestore.sources.readers.google_adk import Entry
 from statestore.sources.writers import removals, steps
 from statestore.sources.writers.removals import START, Meant
-from statestore.sources.writers.steps import WritableRows
 
 _READER: Final = google_adk.GoogleADKReader()
 # The smallest step of the times in a DatabaseSessionService's file.
@@ -77,7 +76,7 @@ class GoogleADKWriter:
             )
         state = _checked(text)
         with files.opened(self._path) as rows:
-            if "event_data" not in shapes(rows).get("events", {}):
+            if "event_data" not in rows.tables().get("events", {}):
                 raise Conflict(
                     "This file was made by an older ADK, in a form in which no restore was tried. Nothing was written."
                     " Let ADK migrate it first, or fork the agent."
@@ -117,7 +116,7 @@ class _Rewind:
             position = steps.position_of(self.thread, _READER, rows)
         steps.note_written(self.thread, self.new_id, position)
 
-    def _write(self, rows: WritableRows) -> None:
+    def _write(self, rows: Rows) -> None:
         parts = google_adk.parts_of(self.thread.thread_id)
         at, is_text = _time_after(rows, parts)
         invocation = f"e-{uuid4()}"

@@ -22,7 +22,6 @@ from statestore.sources.readers.columns import is_opaque, json_of, list_of, obje
 from statestore.sources.readers.openai_agents import Row, Store
 from statestore.sources.writers import removals, steps
 from statestore.sources.writers.removals import START, Removed
-from statestore.sources.writers.steps import WritableRows
 
 _READER: Final = openai_agents.OpenAIAgentsReader()
 _STRUCTURE: Final = "message_structure"
@@ -132,7 +131,7 @@ class _Write:
             position = steps.position_of(self.thread, _READER, rows)
         steps.note_written(self.thread, self.change.key, position)
 
-    def _write(self, rows: WritableRows) -> None:
+    def _write(self, rows: Rows) -> None:
         removals.delete(rows, self.change.going.table, self.change.numbers)
         if self.change.coming:
             self.change.coming.put_back(rows)

@@ -15,9 +15,8 @@ from statestore.history.moments import AtSnapshot, AtTransition
 from statestore.jsondiff.parsing import Json
 from statestore.models.sources import SourceThread
 from statestore.sources.contract import Rows, Value
-from statestore.sources.readers.columns import list_of, object_of, quoted, shapes, text_of
+from statestore.sources.readers.columns import list_of, object_of, quoted, text_of
 from statestore.sources.writers import steps
-from statestore.sources.writers.steps import WritableRows
 
 # The key of what was before the first step.
 START: Final = "start"
@@ -49,7 +48,7 @@ class Removed:
             "last": self.last,
         }
 
-    def put_back(self, rows: WritableRows) -> None:
+    def put_back(self, rows: Rows) -> None:
         """Insert them again."""
         names, marks = ", ".join(map(quoted, self.columns)), ", ".join("?" * len(self.columns))
         for row in self.rows:
@@ -58,7 +57,7 @@ class Removed:
 
 def kept(rows: Rows, table: str, numbers: Sequence[int], *, anchor: str, last: str) -> Removed:
     """Return the rows with these rowids, for an undo. Raises Conflict if they are too large to be kept."""
-    columns = [*shapes(rows)[table]]
+    columns = [*rows.tables()[table]]
     sql = f"SELECT {', '.join(map(quoted, columns))} FROM {quoted(table)} WHERE rowid = ?"  # noqa: S608
     found: list[tuple[Value, ...]] = []
     size = 0
@@ -74,7 +73,7 @@ def kept(rows: Rows, table: str, numbers: Sequence[int], *, anchor: str, last: s
     return Removed(table, columns, found, anchor, last)
 
 
-def delete(rows: WritableRows, table: str, numbers: Sequence[int]) -> None:
+def delete(rows: Rows, table: str, numbers: Sequence[int]) -> None:
     """Delete the rows with these rowids."""
     for start in range(0, len(numbers), _ROWS_AT_ONCE):
         part = numbers[start : start + _ROWS_AT_ONCE]
