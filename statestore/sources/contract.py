@@ -40,6 +40,10 @@ class Rows(Protocol):
         """Return the tables that a table's foreign keys name."""
         ...
 
+    def gives_ids_again(self, table: str) -> bool:
+        """Return whether a new row of a table may have the number of one that was deleted."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Event:

@@ -43,6 +43,10 @@ class Dialect(ABC):
     def references(self, table: str) -> list[str]:
         """Return the tables that a table's foreign keys name."""
 
+    @abstractmethod
+    def gives_ids_again(self, table: str) -> bool:
+        """Return whether a new row of a table may have the number of one that was deleted."""
+
     def _shapes(self, rows: Iterable[tuple[Value, ...]]) -> dict[str, Shape]:
         found: dict[str, dict[str, str]] = {}
         for table, column, kind in rows:
@@ -70,6 +74,11 @@ class SQLiteDialect(Dialect):
         """Return the tables that a table's foreign keys name."""
         return [str(name) for (name,) in self.execute('SELECT "table" FROM pragma_foreign_key_list(?)', [table])]
 
+    def gives_ids_again(self, table: str) -> bool:
+        """Return whether a new row of a table may have the number of one that was deleted."""
+        sql = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ? AND sql LIKE '%AUTOINCREMENT%'"
+        return next(self.execute(sql, [table]), None) is None
+
 
 class PostgreSQLDialect(Dialect):
     """PostgreSQL's words. Its rows have no number: the transaction that wrote one last stands for that."""
@@ -86,6 +95,10 @@ class PostgreSQLDialect(Dialect):
         """Return the tables that a table's foreign keys name."""
         name = '"' + table.replace('"', '""') + '"'
         return [str(found) for (found,) in self.execute(_REFERENCES, [name])]
+
+    def gives_ids_again(self, table: str) -> bool:
+        """Return False: a sequence goes on."""
+        return False
 
 
 def with_marks_of_psycopg(sql: str) -> str:

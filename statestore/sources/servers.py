@@ -109,7 +109,7 @@ def writing(address: str, tables: Sequence[str]) -> Iterator[ServerRows]:
 
     They are locked all at once or not at all, so that no two programs wait for each other.
     """
-    with _translated(address, "Nothing was changed."):
+    with _translated(address, "Nothing was changed.", "written"):
         connection = _connected(address)
         try:
             connection.execute("SET default_transaction_read_only = off")
@@ -263,7 +263,7 @@ def _begin(connection: "Connection[tuple[Any, ...]]", tables: Sequence[str]) -> 
 
 
 @contextmanager
-def _translated(address: str, then: str = "It was not changed.") -> Iterator[None]:
+def _translated(address: str, then: str = "It was not changed.", verb: str = "read") -> Iterator[None]:
     """Turn the driver's errors inside the block into this project's, each with what to do."""
     name = short_name(address)
     import psycopg
@@ -273,8 +273,8 @@ def _translated(address: str, then: str = "It was not changed.") -> Iterator[Non
         yield
     except errors.InsufficientPrivilege as error:
         raise ValidationError(
-            f"The database {name} cannot be read: {_words(error)}. Let its user do that, for example by GRANT SELECT ON"
-            f" ALL TABLES IN SCHEMA. {then}"
+            f"The database {name} cannot be {verb}: {_words(error)}. Let its user do that, by GRANT"
+            f" {'SELECT' if verb == 'read' else 'SELECT, INSERT, UPDATE, DELETE'} ON the framework's tables. {then}"
         ) from error
     except errors.LockNotAvailable as error:
         raise Busy(f"Another program has the tables of the database {name} for itself. {then} Try again.") from error
@@ -283,7 +283,7 @@ def _translated(address: str, then: str = "It was not changed.") -> Iterator[Non
     except psycopg.OperationalError as error:
         raise Unavailable(f"The server of the database {name} cannot be reached: {_words(error)}. {then}") from error
     except (psycopg.Error, UnicodeError) as error:
-        raise ValidationError(f"The database {name} cannot be read: {_words(error)}. {then}") from error
+        raise ValidationError(f"The database {name} cannot be {verb}: {_words(error)}. {then}") from error
 
 
 def _words(error: "Error | UnicodeError") -> str:

@@ -9,7 +9,6 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Final
 from uuid import uuid4
 
@@ -20,7 +19,7 @@ from statestore.history.moments import AtSnapshot
 from statestore.jsondiff.parsing import Json
 from statestore.models.sources import SourceThread
 from statestore.restore.in_place import PutBack
-from statestore.sources import files, mirror
+from statestore.sources import locations, mirror
 from statestore.sources.contract import Rows, Value
 from statestore.sources.readers import google_adk
 from statestore.sources.readers.columns import is_opaque, json_of, object_of, seconds
@@ -48,12 +47,12 @@ class GoogleADKWriter:
 
     def __init__(self, thread: SourceThread) -> None:
         self._thread = thread
-        self._path = Path(thread.source.path)
+        self._location = locations.of(thread.source.path)
 
     def effects(self, target: KnownState, text: str) -> Sequence[str]:
         """Return what a restore does in the file, and what it leaves."""
         change = self._change(target, text)
-        said = [f"The session's state in {self._path.name} is set, and one event is added. No event is removed."]
+        said = [f"The session's state in {self._location.name} is set, and one event is added. No event is removed."]
         if change.events:
             events = "The last event is" if change.events == 1 else f"The last {change.events} events are"
             said.append(f"{events} rewound: the model no longer sees what was said there.")
@@ -75,7 +74,7 @@ class GoogleADKWriter:
                 " them now. Nothing was written. Restore a session, or download the state."
             )
         state = _checked(text)
-        with files.opened(self._path) as rows:
+        with self._location.opened() as rows:
             if "event_data" not in rows.tables().get("events", {}):
                 raise Conflict(
                     "This file was made by an older ADK, in a form in which no restore was tried. Nothing was written."
@@ -108,7 +107,7 @@ class _Rewind:
 
     def write(self) -> None:
         """Write, read back and commit; the mirror then has the step already."""
-        with steps.writing(self.thread) as rows:
+        with steps.writing(self.thread, "sessions", "events") as rows:
             steps.expect_as_seen(self.thread, _READER, rows)
             self._write(rows)
             wanted = mirror.state_text(google_adk.by_name(json_of(self.text)))
