@@ -4,6 +4,7 @@ import fcntl
 import logging
 import re
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +20,9 @@ from statestore.models.sources import Source
 from statestore.sources import locations, mirror, servers
 
 PAUSE_SECONDS: Final = 1.0
+# A look of 0.3 s thus still comes each second.
+_REST: Final = 3
+_LONGEST_REST_SECONDS: Final = 10.0
 _NAME_CHARACTERS: Final = 60
 log = logging.getLogger(__name__)
 
@@ -69,20 +73,29 @@ def _free_name(wanted: str, using: str) -> str:
 
 def follow(stop: threading.Event, using: str) -> None:
     """Mirror what is new in each source, again and again, until told to stop."""
+    due: dict[int, float] = {}
     with _lease() as is_ours, servers.kept_connections():
         while is_ours and not stop.is_set():
             try:
                 with translated_errors():
-                    sync_all(using, lambda: not stop.is_set())
+                    sync_all(using, lambda: not stop.is_set(), due)
             except StateStoreError as error:
                 log.info("Sources cannot be mirrored now: %s", error)
             stop.wait(PAUSE_SECONDS)
 
 
-def sync_all(using: str, go_on: Callable[[], bool]) -> None:
-    """Mirror what is new in each source, until told to stop."""
+def sync_all(using: str, go_on: Callable[[], bool], due: dict[int, float]) -> None:
+    """Mirror what is new in each source that is due, until told to stop, and note when each is due again.
+
+    A look that takes long is work for a server that others use: it rests for some times as long.
+    """
     for source in Source.objects.using(using).by_name():
+        began = time.monotonic()
+        if began < due.get(source.pk, 0.0):
+            continue
         mirror.sync(source, using=using, go_on=go_on)
+        ended = time.monotonic()
+        due[source.pk] = ended + min((ended - began) * _REST, _LONGEST_REST_SECONDS)
     mirror.settle(using)
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Final, cast
-from urllib.parse import quote, urlencode
+from urllib.parse import parse_qs, quote, unquote, urlencode, urlsplit
 
 from statestore.errors import Busy, DatabaseError, TooSlow, Unavailable, ValidationError
 from statestore.sources import secrets
@@ -89,7 +89,8 @@ def keep_secrets_of(url: str) -> str:
 
 def short_name(address: str) -> str:
     """Return the name of the database of an address."""
-    return _parameters(address).get("dbname") or _parameters(address).get("service") or "postgresql"
+    parts = urlsplit(address)
+    return unquote(parts.path[1:]) or parse_qs(parts.query).get("service", ["postgresql"])[0]
 
 
 @contextmanager
@@ -161,12 +162,20 @@ _kept: ContextVar["dict[str, Connection[tuple[Any, ...]]] | None"] = ContextVar(
 # Addresses
 
 
-def _parameters(url: str) -> dict[str, str]:
+def _check_driver() -> None:
     try:
-        from psycopg import ProgrammingError
-        from psycopg.conninfo import conninfo_to_dict
+        import psycopg  # noqa: F401
     except ImportError as error:
-        raise ValidationError("PostgreSQL needs the driver psycopg: install descartes-statestore[postgres].") from error
+        raise ValidationError(
+            "A database on PostgreSQL needs the driver psycopg. Install descartes-statestore[postgres]."
+        ) from error
+
+
+def _parameters(url: str) -> dict[str, str]:
+    _check_driver()
+    from psycopg import ProgrammingError
+    from psycopg.conninfo import conninfo_to_dict
+
     try:
         return {name: str(value) for name, value in conninfo_to_dict(url).items() if value is not None}
     except (ProgrammingError, UnicodeError):
@@ -265,9 +274,11 @@ def _begin(connection: "Connection[tuple[Any, ...]]", tables: Sequence[str]) -> 
 @contextmanager
 def _translated(address: str, then: str = "It was not changed.", verb: str = "read") -> Iterator[None]:
     """Turn the driver's errors inside the block into this project's, each with what to do."""
-    name = short_name(address)
+    _check_driver()
     import psycopg
     from psycopg import errors
+
+    name = short_name(address)
 
     try:
         yield

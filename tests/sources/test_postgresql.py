@@ -2,6 +2,7 @@
 
 import logging
 import stat
+import sys
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -74,6 +75,15 @@ def test_a_url_that_cannot_be_read_is_refused_without_a_word_of_it(url: str):
         following.add_source(url, using=store_alias())
     assert "heim" not in str(refused.value)
     assert refused.value.__cause__ is None, "the driver's words would stand in a log"
+
+
+def test_without_the_driver_it_is_said_which_to_install(database: Database, monkeypatch: pytest.MonkeyPatch):
+    source = opened(database.url)
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    with pytest.raises(ValidationError, match=r"Install descartes-statestore\[postgres\]"):
+        following.add_source(database.url, using=store_alias())
+    mirror.sync(source, using=store_alias())
+    assert "Install descartes-statestore[postgres]" in source.problem
 
 
 def test_an_address_is_the_url_without_its_secrets():

@@ -108,8 +108,8 @@ class VersionedGraph(langgraph.Graph):
                 [self.thread, self.space, *values],
             )
         )
-        self._load({version: None for row in found for version in _versions(json_of(row[3]))})
-        self._check_there([row[0] for row in found])
+        if self._load({version: None for row in found for version in _versions(json_of(row[3]))}):
+            self._check_there([row[0] for row in found])
         return found
 
     def _check_there(self, ids: Sequence[Value]) -> None:
@@ -121,8 +121,8 @@ class VersionedGraph(langgraph.Graph):
         if ids and next(self.rows.execute(sql, [self.thread, self.space, *ids])) != (len(ids),):
             raise LookupError(self.thread)
 
-    def _load(self, wanted: Mapping[_Versioned, None]) -> None:
-        """Read those values that are not known yet."""
+    def _load(self, wanted: Mapping[_Versioned, None]) -> bool:
+        """Read those values that are not known yet, and return whether there were any."""
         while len(self._values) > _KEPT_VALUES:
             self._values.popitem(last=False)
         missing = [version for version in wanted if version not in self._values]
@@ -136,6 +136,7 @@ class VersionedGraph(langgraph.Graph):
             ):
                 data = data if isinstance(data, bytes) else b""
                 self._values[text_of(channel), text_of(version)] = (langgraph.value_of(text_of(kind), data),)
+        return bool(missing)
 
 
 def _versions(versions: Json) -> Iterator[_Versioned]:
