@@ -114,9 +114,9 @@ def test_each_step_is_put_back_and_undone(source: Source, database: Database, fr
     assert put_back == 3, "the end of each turn, invocation or run"
 
 
+# ADK's restores remove nothing.
+@pytest.mark.parametrize("framework", ["agno", "openai_agents"], indirect=True)
 def test_rows_that_were_removed_come_back_as_they_were(source: Source, database: Database, framework: str):
-    if framework == "google_adk":
-        pytest.skip("ADK's restores remove nothing")
     before = held(database, framework)
     done = restore.apply(planned_to(framework, steps_of(source, framework)[0]), by=SYSTEM)
     log = TABLES[framework][framework == "agno"]
