@@ -18,10 +18,30 @@ Value = str | bytes | int | float | None
 
 
 class Rows(Protocol):
-    """A database that is read: `execute` gives rows as tuples; `?` stands for a value."""
+    """A database that is read: `execute` gives rows as tuples; `?` stands for a value, outside of quotes."""
+
+    # SQL that orders the rows of one time as they were inserted.
+    @property
+    def order(self) -> str: ...
+
+    # SQL of what differs once a row was added to a group of rows.
+    @property
+    def newest(self) -> str: ...
 
     def execute(self, sql: str, values: Iterable[Value] = (), /) -> Iterator[tuple[Value, ...]]:
-        """Run a SELECT, and return its rows."""
+        """Run a SELECT, and return its rows. JSON and times come as texts, whichever the database."""
+        ...
+
+    def tables(self) -> Mapping[str, Shape]:
+        """Return the columns of each table."""
+        ...
+
+    def references(self, table: str) -> list[str]:
+        """Return the tables that a table's foreign keys name."""
+        ...
+
+    def gives_ids_again(self, table: str) -> bool:
+        """Return whether a new row of a table may have the number of one that was deleted."""
         ...
 
 
@@ -129,7 +149,8 @@ class History:
 class Reader(Protocol):
     """How one framework's store is read. A reader has no state."""
 
-    # What the store is called on pages, for example "LangGraph checkpoints".
+    # What the store is called on pages, for example "LangGraph checkpoints". A reader of PostgreSQL also says which
+    # `databases` it reads, by name; one that says nothing reads SQLite.
     name: ClassVar[str]
 
     def recognises(self, tables: Mapping[str, Shape]) -> bool:

@@ -14,8 +14,9 @@ from typing import Final
 from urllib.parse import quote
 
 from descartes_site.locations import COMMAND
-from statestore.errors import ValidationError
-from statestore.sources.contract import Reader, Shape, Value
+from statestore.errors import DatabaseError, ValidationError
+from statestore.sources.contract import Reader, Rows, Shape, Value
+from statestore.sources.dialects import SQLiteDialect
 from statestore.sources.readers import known_readers
 
 _MAGIC: Final = b"SQLite format 3\0"
@@ -24,14 +25,15 @@ _WAL_VERSION: Final = 2
 _STATEMENT_SECONDS: Final = 60.0
 _STEPS_BETWEEN_LOOKS: Final = 10_000
 _BUSY_SECONDS: Final = 2
+_WRITE_BUSY_SECONDS: Final = 5
 # A file that was written so recently may have been written again within the same tick of the file system's clock.
 _TICK_NANOSECONDS: Final = 2_000_000_000
 _NAMED_TABLES: Final = 8
 _ORCHESTRATORS: Final = {"agent_states", "state_transitions", "agent_history"}
 
 
-class SourceFile:
-    """An SQLite file that is being read: `execute` gives rows, `tables` the tables' columns."""
+class SourceFile(SQLiteDialect):
+    """An SQLite file that is being read."""
 
     def __init__(self, connection: sqlite3.Connection, *, is_in_wal: bool) -> None:
         self._connection = connection
@@ -52,18 +54,6 @@ class SourceFile:
             return iter(())
         return rows if self._is_in_wal else iter(list(rows))
 
-    def tables(self) -> dict[str, Shape]:
-        """Return the columns of each table and their types; a view or a virtual table is none."""
-        names = self.execute(
-            "SELECT name FROM sqlite_master WHERE type = 'table'"
-            " AND sql LIKE 'CREATE TABLE%' AND name NOT LIKE 'sqlite%'"
-        )
-        return {str(name): self._shape(str(name)) for (name,) in list(names)}
-
-    def _shape(self, table: str) -> Shape:
-        rows = self.execute("SELECT name, type FROM pragma_table_info(?)", [table])
-        return {str(name): str(kind).upper() for name, kind in rows}
-
 
 @contextmanager
 def opened(path: Path) -> Iterator[SourceFile]:
@@ -76,6 +66,41 @@ def opened(path: Path) -> Iterator[SourceFile]:
         raise ValidationError(f"{path.name} cannot be read: {error}. It was not changed.") from error
     except OSError as error:
         raise ValidationError(f"{path} cannot be read: {error.strerror}.") from error
+
+
+class WritableFile(SQLiteDialect):
+    """A framework's file within one transaction, as readers take it, and for writing."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    def execute(self, sql: str, values: Iterable[Value] = (), /) -> Iterator[tuple[Value, ...]]:
+        """Run a statement, and return its rows."""
+        return iter(self._connection.execute(sql, list(values)).fetchall())
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[WritableFile]:
+    """Open a file that is there for one immediate transaction: all of the block is written, or nothing."""
+    try:
+        with closing(writable(path)) as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield WritableFile(connection)
+                connection.execute("COMMIT")
+            finally:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+    except sqlite3.Error as error:
+        raise DatabaseError(f"{path.name} cannot be written: {error}. Nothing was changed.") from error
+
+
+def writable(path: Path) -> sqlite3.Connection:
+    """Return a connection to a file that is there."""
+    name = quote(os.fsencode(path))
+    connection = sqlite3.connect(f"file:{name}?mode=rw", uri=True, timeout=_WRITE_BUSY_SECONDS, isolation_level=None)
+    connection.text_factory = lambda raw: raw.decode("utf-8", "surrogateescape")
+    return connection
 
 
 def stamp(path: Path) -> str:
@@ -93,10 +118,10 @@ def stamp(path: Path) -> str:
     return "" if time.time_ns() - newest < _TICK_NANOSECONDS else json.dumps(parts)
 
 
-def readers_of(source: SourceFile, path: Path) -> Mapping[str, Reader]:
+def readers_of(source: Rows, path: Path) -> Mapping[str, Reader]:
     """Return the readers that know the tables of a file, by their keys. Raises ValidationError if none does."""
     tables = source.tables()
-    found = {key: reader for key, reader in known_readers().items() if reader.recognises(tables)}
+    found = {key: reader for key, reader in known_readers("SQLite").items() if reader.recognises(tables)}
     if not found:
         raise ValidationError(f"{path.name} {_what_it_is(tables)} It was not changed.")
     return found
@@ -112,7 +137,7 @@ def _what_it_is(tables: Mapping[str, Shape]) -> str:
             f"has tables of the orchestrator's, in another layout. `{COMMAND} adopt --dry-run FILE` says what differs."
         )
     names = ", ".join(sorted(tables)[:_NAMED_TABLES])
-    known = ", ".join(sorted(reader.name for reader in known_readers().values()))
+    known = ", ".join(sorted(reader.name for reader in known_readers("SQLite").values()))
     return f"is of no format that is known here. Its tables: {names}. Known are: {known}."
 
 

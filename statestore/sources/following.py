@@ -4,6 +4,7 @@ import fcntl
 import logging
 import re
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,15 +17,20 @@ from statestore.db import transactions
 from statestore.db.errors import translated_errors
 from statestore.errors import Conflict, StateStoreError
 from statestore.models.sources import Source
-from statestore.sources import files, mirror
+from statestore.sources import locations, mirror, servers
 
 PAUSE_SECONDS: Final = 1.0
+# A look of 0.3 s thus still comes each second.
+_REST: Final = 3
+_LONGEST_REST_SECONDS: Final = 10.0
 _NAME_CHARACTERS: Final = 60
 log = logging.getLogger(__name__)
 
 
-def add_source(path: Path, *, name: str = "", using: str) -> Source:
-    """Return the source of a file, made if there is none. Raises ValidationError if it is of no known format.
+def add_source(path: Path | str, *, name: str = "", using: str) -> Source:
+    """Return the source of a file, or of a database's URL, made if there is none.
+
+    Raises ValidationError if it is of no known format. The password of a URL is kept apart, and stands in no table.
 
     A mirror is only made in a store of our own: an orchestrator's file holds what its orchestrator wrote.
     """
@@ -32,20 +38,27 @@ def add_source(path: Path, *, name: str = "", using: str) -> Source:
         raise Conflict(
             "STORE_URL names a store of its own, into which nothing is mirrored. Run this without STORE_URL."
         )
-    path = path.expanduser().absolute()
-    path = path.parent.resolve() / path.name
-    with files.opened(path) as rows:
-        readers = files.readers_of(rows, path)
-    known = Source.objects.using(using).filter(path=str(path)).first()
+    address = _address_of(path)
+    location = locations.of(address)
+    with location.opened() as rows:
+        readers = location.readers(rows)
+    known = Source.objects.using(using).filter(path=address).first()
     if known is not None:
         return known
     with transactions.writing(using):
-        source = Source(name=_free_name(name or path.stem, using), path=str(path))
+        source = Source(name=_free_name(name or location.title, using), path=address)
         source.formats = ", ".join(reader.name for reader in readers.values())
         source.save(using=using, force_insert=True)
     _lock_path().parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     _lock_path().touch()
     return source
+
+
+def _address_of(path: Path | str) -> str:
+    if isinstance(path, str) and servers.is_address(path):
+        return servers.keep_secrets_of(path)
+    path = Path(path).expanduser().absolute()
+    return str(path.parent.resolve() / path.name)
 
 
 def _free_name(wanted: str, using: str) -> str:
@@ -60,20 +73,29 @@ def _free_name(wanted: str, using: str) -> str:
 
 def follow(stop: threading.Event, using: str) -> None:
     """Mirror what is new in each source, again and again, until told to stop."""
-    with _lease() as is_ours:
+    due: dict[int, float] = {}
+    with _lease() as is_ours, servers.kept_connections():
         while is_ours and not stop.is_set():
             try:
                 with translated_errors():
-                    sync_all(using, lambda: not stop.is_set())
+                    sync_all(using, lambda: not stop.is_set(), due)
             except StateStoreError as error:
                 log.info("Sources cannot be mirrored now: %s", error)
             stop.wait(PAUSE_SECONDS)
 
 
-def sync_all(using: str, go_on: Callable[[], bool]) -> None:
-    """Mirror what is new in each source, until told to stop."""
+def sync_all(using: str, go_on: Callable[[], bool], due: dict[int, float]) -> None:
+    """Mirror what is new in each source that is due, until told to stop, and note when each is due again.
+
+    A look that takes long is work for a server that others use: it rests for some times as long.
+    """
     for source in Source.objects.using(using).by_name():
+        began = time.monotonic()
+        if began < due.get(source.pk, 0.0):
+            continue
         mirror.sync(source, using=using, go_on=go_on)
+        ended = time.monotonic()
+        due[source.pk] = ended + min((ended - began) * _REST, _LONGEST_REST_SECONDS)
     mirror.settle(using)
 
 

@@ -10,7 +10,6 @@ import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 from uuid import UUID
 
@@ -25,8 +24,8 @@ from statestore.jsondiff import parsing
 from statestore.jsondiff.parsing import Json
 from statestore.models.rows import LAST_SECOND
 from statestore.models.sources import Source, SourceThread
-from statestore.sources import files
-from statestore.sources.contract import Event, History, Reader, Step
+from statestore.sources import locations
+from statestore.sources.contract import Event, History, Reader, Rows, Step
 
 # So much is written in one transaction, which then takes some tens of milliseconds.
 BATCH_ROWS: Final = 400
@@ -66,14 +65,14 @@ def sync(source: Source, *, using: str, go_on: Callable[[], bool] = lambda: True
 
     Ends early once `go_on` says so, with all that it wrote complete. What fails is noted with the source.
     """
-    path = Path(source.path)
-    stamp = files.stamp(path) if path.exists() else ""
+    location = locations.of(source.path)
+    stamp = location.stamp()
     if stamp and stamp == source.stamp:
         return Synced()
     problem, done = source.problem, Synced()
     try:
-        with files.opened(path) as rows:
-            readers = files.readers_of(rows, path)
+        with location.opened() as rows:
+            readers = location.readers(rows)
             counts = {name: number for reader in readers.values() for name, number in reader.count(rows).items()}
             source.formats = ", ".join(reader.name for reader in readers.values())
             source.counts, source.problem = json.dumps(counts), ""
@@ -83,8 +82,8 @@ def sync(source: Source, *, using: str, go_on: Callable[[], bool] = lambda: True
         source.problem, done = str(error), Synced(done.threads, done.steps, done.events, is_complete=False)
     except Exception as error:
         # A reader may be another package's: what it raises must not keep the other sources waiting.
-        log.exception("The reader of %s failed", path.name)
-        source.problem = f"{path.name} cannot be read: its reader failed ({type(error).__name__}). It was not changed."
+        log.exception("The reader of %s failed", location.name)
+        source.problem = f"The reader of {location.name} failed ({type(error).__name__}). Nothing there was changed."
         done = Synced(is_complete=False)
     if source.problem and source.problem == problem:
         return done
@@ -106,9 +105,7 @@ def settle(using: str) -> None:
             silent.update(status="idle")
 
 
-def _sync_with(
-    reader: Reader, rows: files.SourceFile, source: Source, key: str, using: str, go_on: Callable[[], bool]
-) -> Synced:
+def _sync_with(reader: Reader, rows: Rows, source: Source, key: str, using: str, go_on: Callable[[], bool]) -> Synced:
     known = {thread.thread_id: thread for thread in SourceThread.objects.using(using).of_reader(source, key)}
     seen: set[str] = set()
     batch = Batch(using)

@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -16,8 +17,11 @@ import pytest
 from tests.commands import manage
 from tests.faults.scale import tell, times
 from tests.faults.sites import ROOT
-from tests.sources.conftest import FILES
+from tests.postgres import binaries
+from tests.sources.conftest import FILES, server
 from tests.waiting import wait_for
+
+__all__ = ["server"]
 
 pytestmark = [pytest.mark.faults, pytest.mark.sqlite]
 
@@ -75,6 +79,50 @@ def test_what_a_framework_writes_is_mirrored_while_it_goes_on(environment: dict[
     assert [found.name for found in path.parent.glob("agents.db*")] == ["agents.db"], "something was left beside it"
     tell("following", seconds_behind=round(behind, 1), failures=behind > BEHIND_SECONDS, canary="none")
     assert behind < BEHIND_SECONDS
+
+
+@pytest.mark.skipif(binaries() is None, reason="PostgreSQL is not installed")
+def test_what_a_framework_writes_on_a_server_is_mirrored_while_it_goes_on(
+    environment: dict[str, str], request: pytest.FixtureRequest
+):
+    database = request.getfixturevalue("server").made("langgraph/postgres.sql")
+    manage(environment, ("open", database.url, "--no-serve"))
+    count = rows(environment, "SELECT count(*) FROM state_transitions")
+    delays, waits = [], []
+    with subprocess.Popen(
+        [sys.executable, "manage.py", "mirror", "--follow"], cwd=ROOT, env=environment, stdin=subprocess.PIPE
+    ) as follower:
+        with database.server.connected(database.name) as framework:
+            # The framework's program waits for no lock, however often it writes.
+            framework.execute("SET lock_timeout = '200ms'")
+            for number in range(times(5, 50)):
+                began = time.monotonic()
+                framework.execute(NEXT_CHECKPOINT, [f"1f2e{number:04x}"])
+                waits.append(time.monotonic() - began)
+                count = wait_for(partial(_more_than, count, environment), "the new checkpoint")
+                assert follower.poll() is None
+                delays.append(time.monotonic() - began)
+        assert follower.stdin is not None
+        follower.stdin.close()
+        assert follower.wait(timeout=60) == 0
+    tell(
+        "following a server", seconds_behind=round(max(delays[1:]), 1), longest_write=round(max(waits), 2),
+        failures=max(delays) > BEHIND_SECONDS, canary="none",
+    )  # fmt: skip
+    assert max(delays) < BEHIND_SECONDS
+
+
+def _more_than(known: list[tuple[object, ...]], environment: dict[str, str]) -> list[tuple[object, ...]]:
+    """Return the number of transitions if it has grown, else nothing."""
+    count = rows(environment, "SELECT count(*) FROM state_transitions")
+    return count if count > known else []
+
+
+NEXT_CHECKPOINT = """
+    INSERT INTO checkpoints
+    SELECT thread_id, checkpoint_ns, overlay(checkpoint_id placing %s from 1 for 8), checkpoint_id, type, checkpoint,
+    metadata FROM checkpoints ORDER BY checkpoint_id DESC LIMIT 1
+"""
 
 
 def test_a_killed_mirror_is_whole_after_the_next_run(environment: dict[str, str], path: Path):

@@ -3,8 +3,8 @@
     agno_program.py FILE run SESSION TEXT…    let the agent answer each text
     agno_program.py FILE state SESSION        say what Agno makes of the session
 
-Each prints, as JSON, the session's state, its runs, and what the model saw last. The model is a plain function: it
-calls the tool once for each text, and says how many messages it saw.
+FILE may be the URL of a database. Each prints, as JSON, the session's state, its runs, and what the model saw last.
+The model is a plain function: it calls the tool once for each text, and says how many messages it saw.
 """
 
 import json
@@ -12,9 +12,11 @@ import sys
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import unquote
 
 from agno.agent import Agent
 from agno.db.base import SessionType
+from agno.db.postgres import PostgresDb
 from agno.db.sqlite import SqliteDb
 from agno.models.base import Model
 from agno.models.response import ModelResponse
@@ -61,9 +63,17 @@ def put(run_context: RunContext, what: str) -> str:
     return "done"
 
 
+def of_driver(url: str) -> str:
+    """Return a URL as SQLAlchemy takes it: with its driver, and the directory of a socket among its options."""
+    front, _, rest = url.removeprefix("postgresql://").partition("/")
+    user, _, host = front.partition("@")
+    return f"postgresql+psycopg://{user}@/{rest}?host={unquote(host)}"
+
+
 def main() -> None:
     path, verb, session_id, *texts = sys.argv[1:]
-    db = SqliteDb(db_file=path)
+    is_url = path.startswith("postgresql://")
+    db = PostgresDb(db_url=of_driver(path), db_schema="public") if is_url else SqliteDb(db_file=path)
     agent = Agent(
         id="helper",
         name="Helper",

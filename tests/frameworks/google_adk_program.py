@@ -4,8 +4,9 @@
     google_adk_program.py FILE SERVICE state SESSION        say what ADK makes of the session
     google_adk_program.py FILE SERVICE hold SESSION         load the session, wait for a line, then append an event
 
-SERVICE is sqlite or database. Each prints, as JSON, the session's state, its events, and what the model saw last. The
-model is a plain function: it calls the tool once for each text, and says how many contents it saw.
+SERVICE is sqlite or database, of which FILE may be a URL. Each prints, as JSON, the session's state, its events, and
+what the model saw last. The model is a plain function: it calls the tool once for each text, and says how many
+contents it saw.
 """
 
 import asyncio
@@ -13,6 +14,7 @@ import json
 import sys
 from collections.abc import AsyncGenerator
 from typing import Any
+from urllib.parse import unquote
 
 from google.adk.agents import LlmAgent
 from google.adk.events import Event
@@ -59,11 +61,18 @@ async def say(runner: Runner, session_id: str, text: str) -> None:
         pass
 
 
+def url_of(path: str) -> str:
+    """Return a file, or the URL of a database by a socket, as SQLAlchemy takes it."""
+    if not path.startswith("postgresql://"):
+        return f"sqlite+aiosqlite:///{path}"
+    front, _, rest = path.removeprefix("postgresql://").partition("/")
+    user, _, host = front.partition("@")
+    return f"postgresql+asyncpg://{user}@/{rest}?host={unquote(host)}"
+
+
 async def main() -> None:
     path, kind, verb, session_id, *texts = sys.argv[1:]
-    service: Any = (
-        SqliteSessionService(path) if kind == "sqlite" else DatabaseSessionService(f"sqlite+aiosqlite:///{path}")
-    )
+    service: Any = SqliteSessionService(path) if kind == "sqlite" else DatabaseSessionService(url_of(path))
     agent = LlmAgent(name="helper", model=Counting(), tools=[remember], output_key="answer")
     runner = Runner(agent=agent, app_name=PLACE["app_name"], session_service=service)
     session = await service.get_session(**PLACE, session_id=session_id)

@@ -1,11 +1,11 @@
-"""A program of LangGraph's, run by the frameworks' Python: a loop of two nodes with an approval, on a SqliteSaver.
+"""A program of LangGraph's, run by the frameworks' Python: a loop of two nodes with an approval.
 
     langgraph_program.py FILE run THREAD TEXT    start a run with a message
     langgraph_program.py FILE go-on THREAD       go on from where the thread stands
     langgraph_program.py FILE approve THREAD     answer the approval, and go on
     langgraph_program.py FILE state THREAD       say what LangGraph makes of the thread
 
-Each prints the state as JSON.
+It is kept by a SqliteSaver, or by a PostgresSaver if FILE is a URL. Each prints the state as JSON.
 """
 
 import json
@@ -13,6 +13,7 @@ import operator
 import sys
 from typing import Annotated, TypedDict
 
+from langgraph.checkpoint.postgres import PostgresSaver
 from langgraph.checkpoint.sqlite import SqliteSaver
 from langgraph.graph import END, START, StateGraph
 from langgraph.types import Command, interrupt
@@ -45,7 +46,9 @@ def main() -> None:
     graph.add_conditional_edges("think", route, ["think", "ask"])
     graph.add_edge("ask", END)
     config = {"configurable": {"thread_id": thread}}
-    with SqliteSaver.from_conn_string(path) as saver:
+    kind = PostgresSaver if path.startswith("postgresql://") else SqliteSaver
+    with kind.from_conn_string(path) as saver:
+        saver.setup()
         program = graph.compile(checkpointer=saver)
         if verb == "run":
             program.invoke({"said": texts}, config)

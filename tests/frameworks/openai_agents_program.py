@@ -4,17 +4,20 @@
     openai_agents_program.py FILE KIND state SESSION        say what the session holds
     openai_agents_program.py FILE KIND hold SESSION TEXT    open the session, wait for a line, then answer
 
-KIND is plain or branches. Each prints, as JSON, the session's items and how many the model saw last. The model is a
-plain function: it calls the tool once for each text, and says how many items it saw.
+KIND is plain, branches, or database, of which FILE is the URL. Each prints, as JSON, the session's items and how many
+the model saw last. The model is a plain function: it calls the tool once for each text, and says how many items it
+saw.
 """
 
 import asyncio
 import json
 import sys
 from typing import Any
+from urllib.parse import unquote
 
 from agents import Agent, Model, ModelResponse, Runner, SQLiteSession, Usage, function_tool, set_tracing_disabled
 from agents.extensions.memory import AdvancedSQLiteSession
+from agents.extensions.memory.sqlalchemy_session import SQLAlchemySession
 from openai.types.responses import ResponseFunctionToolCall, ResponseOutputMessage, ResponseOutputText
 
 seen: list[int] = []
@@ -46,14 +49,21 @@ def weather() -> str:
     return "sunny"
 
 
+def session_in(path: str, kind: str, session_id: str) -> Any:
+    if kind == "branches":
+        return AdvancedSQLiteSession(session_id=session_id, db_path=path, create_tables=True)
+    if kind == "plain":
+        return SQLiteSession(session_id, path)
+    front, _, rest = path.removeprefix("postgresql://").partition("/")
+    user, _, host = front.partition("@")
+    url = f"postgresql+asyncpg://{user}@/{rest}?host={unquote(host)}"
+    return SQLAlchemySession.from_url(session_id, url=url, create_tables=True)
+
+
 async def main() -> None:
     path, kind, verb, session_id, *texts = sys.argv[1:]
     set_tracing_disabled(True)
-    session: Any = (
-        AdvancedSQLiteSession(session_id=session_id, db_path=path, create_tables=True)
-        if kind == "branches"
-        else SQLiteSession(session_id, path)
-    )
+    session = session_in(path, kind, session_id)
     agent = Agent(name="helper", model=Counting(), tools=[weather])
     if verb == "hold":
         await session.get_items()
@@ -62,7 +72,8 @@ async def main() -> None:
     for text in texts:
         await Runner.run(agent, text, session=session)
     items = await session.get_items()
-    session.close()
+    if kind != "database":
+        session.close()
     print(json.dumps({"items": items, "seen": seen}))
 
 

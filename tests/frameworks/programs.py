@@ -54,9 +54,17 @@ def _command(program: str, words: tuple[str | Path, ...]) -> list[str]:
     return [PYTHON, str(Path(__file__).with_name(program)), *map(str, words)]
 
 
-def mirrored(path: Path) -> Source:
-    """Return the source of a file, mirrored to its end."""
-    source = following.add_source(path, using=store_alias())
+def kept_in(tmp_path: Path, request: pytest.FixtureRequest, *, is_server: bool) -> Path | str:
+    """Return where a program is to keep its sessions: a file, or the URL of a database."""
+    if not is_server:
+        return tmp_path / "agents.db"
+    url: str = request.getfixturevalue("server").made().url
+    return url.replace(":geheim", "")
+
+
+def mirrored(path: Path | str) -> Source:
+    """Return the source of a file or a database, mirrored to its end."""
+    source = following.add_source(path, name="agents", using=store_alias())
     assert mirror.sync(source, using=store_alias()).is_complete
     return source
 

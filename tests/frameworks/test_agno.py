@@ -8,17 +8,17 @@ import pytest
 from statestore import restore
 from statestore.access.audit import SYSTEM
 from statestore.models.sources import Source
-from tests.frameworks.programs import MARKS, mirrored, restored, run, state_of, transitions
+from tests.frameworks.programs import MARKS, kept_in, mirrored, restored, run, state_of, transitions
 
 PROGRAM = "agno_program.py"
 
 pytestmark = MARKS
 
 
-@pytest.fixture
-def source(tmp_path: Path, settings: Any) -> Source:
+@pytest.fixture(params=["SqliteDb", "PostgresDb"])
+def source(tmp_path: Path, request: pytest.FixtureRequest, settings: Any) -> Source:
     settings.STORE_IS_EMBEDDED, settings.VAR_DIR = True, tmp_path / "var"
-    path = tmp_path / "agents.db"
+    path = kept_in(tmp_path, request, is_server=request.param == "PostgresDb")
     run(PROGRAM, path, "run", "other", "zero")
     run(PROGRAM, path, "run", "s1", "one", "two", "three")
     return mirrored(path)

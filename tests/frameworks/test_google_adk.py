@@ -9,25 +9,25 @@ from statestore import restore
 from statestore.access.audit import SYSTEM
 from statestore.errors import Conflict
 from statestore.models.sources import Source
-from statestore.sources import files
+from statestore.sources import locations
 from statestore.sources.readers.google_adk import GoogleADKReader
-from tests.frameworks.programs import MARKS, Said, held, mirrored, restored, run, state_of, transitions
+from tests.frameworks.programs import MARKS, Said, held, kept_in, mirrored, restored, run, state_of, transitions
 
 PROGRAM, THREAD = "google_adk_program.py", "app/user/s1"
 
 pytestmark = MARKS
 
 
-@pytest.fixture(params=["sqlite", "database"])
+@pytest.fixture(params=["sqlite", "database", "server"])
 def kind(request: pytest.FixtureRequest) -> str:
-    """Return which of ADK's two services wrote the file."""
+    """Return which of ADK's two services wrote, and that of databases into a server's."""
     return str(request.param)
 
 
 @pytest.fixture
-def source(tmp_path: Path, settings: Any, kind: str) -> Source:
+def source(tmp_path: Path, request: pytest.FixtureRequest, settings: Any, kind: str) -> Source:
     settings.STORE_IS_EMBEDDED, settings.VAR_DIR = True, tmp_path / "var"
-    path = tmp_path / "agents.db"
+    path = kept_in(tmp_path, request, is_server=kind == "server")
     run(PROGRAM, path, kind, "run", "other", "zero")
     run(PROGRAM, path, kind, "run", "s1", "one", "two", "three")
     return mirrored(path)
@@ -38,7 +38,7 @@ def now_of(source: Source, kind: str, session: str = "s1") -> Said:
 
 
 def steps_of(source: Source) -> list[str]:
-    with files.opened(Path(source.path)) as rows:
+    with locations.of(source.path).opened() as rows:
         return [step.key for step in GoogleADKReader().read(rows, THREAD).steps]
 
 

@@ -13,6 +13,7 @@ from statestore.access.audit import SYSTEM
 from statestore.db.routers import store_alias
 from statestore.models.sources import Source, SourceThread
 from statestore.sources import following, mirror
+from tests.frameworks.programs import kept_in, mirrored, run
 
 PYTHON = os.environ.get("FRAMEWORKS_PYTHON", "")
 PROGRAM = Path(__file__).with_name("langgraph_program.py")
@@ -24,14 +25,15 @@ pytestmark = [
 ]
 
 
-@pytest.fixture
-def source(tmp_path: Path, settings: Any) -> Source:
-    """Return the source of a file in which a thread waits for an approval."""
+@pytest.fixture(params=["SQLite", "PostgreSQL"])
+def source(request: pytest.FixtureRequest, tmp_path: Path, settings: Any) -> Source:
+    """Return the source of a store in which a thread waits for an approval."""
     settings.STORE_IS_EMBEDDED, settings.VAR_DIR = True, tmp_path / "var"
-    path = tmp_path / "agents.db"
+    is_file = request.param == "SQLite"
+    path = tmp_path / "agents.db" if is_file else request.getfixturevalue("server").made().url
     program(path, "run", "t1", "hello")
     program(path, "run", "t2", "another")
-    made = following.add_source(path, using=store_alias())
+    made = following.add_source(path, name="agents", using=store_alias())
     mirror.sync(made, using=store_alias())
     return made
 
@@ -100,3 +102,26 @@ def test_a_restore_planned_before_the_graph_went_on_is_refused(source: Source):
     with pytest.raises(restore.Moved):
         restore.apply(planned, by=SYSTEM)
     assert program(source.path, "state", "t1") == after
+
+
+@pytest.mark.parametrize("database", ["SQLite", "PostgreSQL"])
+def test_channels_of_changes_and_graphs_within_go_back_and_on(
+    database: str, request: pytest.FixtureRequest, tmp_path: Path, settings: Any
+):
+    settings.STORE_IS_EMBEDDED, settings.VAR_DIR = True, tmp_path / "var"
+    path = kept_in(tmp_path, request, is_server=database == "PostgreSQL")
+    for _ in range(2):
+        run("langgraph_delta_program.py", path, "run")
+    mirrored(path)
+    before = run("langgraph_delta_program.py", path, "state")
+    for checkpoint_id, values in before["history"][::3]:
+        done = restored(checkpoint_id)
+        assert run("langgraph_delta_program.py", path, "state")["values"] == values
+        restore.undo(done, by=SYSTEM)
+        undone = run("langgraph_delta_program.py", path, "state")
+        assert (undone["values"], undone["within"]) == (before["values"], before["within"])
+    # Before the graph within ran for the second time.
+    restored(before["history"][3][0])
+    after = run("langgraph_delta_program.py", path, "run")
+    assert after["values"]["log"] == before["history"][3][1]["log"] + [f"step {number}" for number in range(5)]
+    assert after["within"]["seen"] == [5, 5]

@@ -9,32 +9,32 @@ from statestore import restore
 from statestore.access.audit import SYSTEM
 from statestore.errors import Conflict
 from statestore.models.sources import Source
-from statestore.sources import files
+from statestore.sources import locations
 from statestore.sources.readers.openai_agents import OpenAIAgentsReader
-from tests.frameworks.programs import MARKS, held, mirrored, restored, run, state_of, transitions
+from tests.frameworks.programs import MARKS, held, kept_in, mirrored, restored, run, state_of, transitions
 
 PROGRAM = "openai_agents_program.py"
 
 pytestmark = MARKS
 
 
-@pytest.fixture(params=["plain", "branches"])
+@pytest.fixture(params=["plain", "branches", "database"])
 def kind(request: pytest.FixtureRequest) -> str:
-    """Return which of the SDK's sessions wrote the file."""
+    """Return which of the SDK's sessions wrote."""
     return str(request.param)
 
 
 @pytest.fixture
-def source(tmp_path: Path, settings: Any, kind: str) -> Source:
+def source(tmp_path: Path, request: pytest.FixtureRequest, settings: Any, kind: str) -> Source:
     settings.STORE_IS_EMBEDDED, settings.VAR_DIR = True, tmp_path / "var"
-    path = tmp_path / "agents.db"
+    path = kept_in(tmp_path, request, is_server=kind == "database")
     run(PROGRAM, path, kind, "run", "s1", "one", "two", "three")
     run(PROGRAM, path, kind, "run", "other", "zero")
     return mirrored(path)
 
 
 def steps_of(source: Source) -> list[str]:
-    with files.opened(Path(source.path)) as rows:
+    with locations.of(source.path).opened() as rows:
         return [step.key for step in OpenAIAgentsReader().read(rows, "s1").steps]
 
 

@@ -1,17 +1,23 @@
 """Files that the real packages made, copied for each test, and mirrors of them."""
 
+import os
 import shutil
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from statestore.db.routers import store_alias
 from statestore.models.sources import Source
 from statestore.sources import following, mirror
+from tests.postgres import Cluster, binaries
 
 FILES = Path(__file__).parent / "files"
+
+if TYPE_CHECKING:
+    from tests.sources.servers import Server
 
 FileMaker = Callable[[str], Path]
 Opener = Callable[..., Source]
@@ -40,3 +46,33 @@ def opened(framework_file: FileMaker, settings: Any, tmp_path: Path) -> Opener:
         return source
 
     return open_file
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator["Server"]:
+    """Give a PostgreSQL server of the tests' own that runs, without any database of frameworks."""
+    programs = binaries()
+    if programs is None:
+        pytest.skip("PostgreSQL is not installed")
+    from tests.sources.servers import Server
+
+    home = Path(tempfile.mkdtemp(prefix="statestore-pg-", dir="/tmp"))
+    if os.getuid() == 0:
+        shutil.chown(home, "postgres")
+    cluster = Cluster(programs, home)
+    try:
+        cluster.make()
+        cluster.start()
+        try:
+            yield Server(cluster)
+        finally:
+            cluster.stop()
+    finally:
+        shutil.rmtree(home, ignore_errors=True)
+
+
+@pytest.fixture
+def embedded(settings: Any, tmp_path: Path) -> None:
+    """Let the tests' store stand for the embedded one."""
+    settings.STORE_IS_EMBEDDED = True
+    settings.VAR_DIR = tmp_path / "var"

@@ -11,7 +11,7 @@ from random import Random
 
 from statestore.jsondiff.parsing import dump
 from statestore.sources.contract import History, Reader, Rows, Value
-from statestore.sources.readers.columns import shapes
+from statestore.sources.dialects import SQLiteDialect
 
 FILES = Path(__file__).with_name("files")
 DEEP = "[" * 100_000
@@ -23,7 +23,7 @@ STRANGE: tuple[Value, ...] = (
 )  # fmt: skip
 
 
-class Database:
+class Database(SQLiteDialect):
     """An SQLite file as a reader sees it."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
@@ -118,7 +118,7 @@ def _read_or_refuse(reader: Reader, rows: Rows) -> None:
 def _places(rows: Rows) -> list[tuple[str, str]]:
     return [
         (table, column)
-        for table, columns in shapes(rows).items()
+        for table, columns in rows.tables().items()
         for column in columns
         if not table.startswith("sqlite_")
     ]

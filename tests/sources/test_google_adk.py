@@ -7,7 +7,7 @@ import pytest
 
 from statestore.jsondiff.parsing import Json
 from statestore.sources.contract import opaque
-from statestore.sources.readers.columns import object_of, shapes
+from statestore.sources.readers.columns import object_of
 from statestore.sources.readers.google_adk import GoogleADKReader
 from tests.sources.stores import DEEP, copied, empty, opened, steps_after, survives, whole
 
@@ -235,7 +235,7 @@ def test_pickled_actions_of_the_first_version_stay_opaque():
             "INSERT INTO events VALUES ('e', 'a', 'u', 's', 'i', 'user', ?, '2026-11-26 17:14:05', ?)",
             (trap, '{"parts": [{"text": "hi"}], "role": "user"}'),
         )
-        assert READER.recognises(shapes(rows))
+        assert READER.recognises(rows.tables())
         history = whole(READER.read(rows, "a/u/s"))
 
     (event,) = history.events

@@ -14,7 +14,6 @@ from statestore.jsondiff.parsing import Json
 from statestore.models.sources import Source
 from statestore.sources import files, mirror
 from statestore.sources.readers.langgraph import LangGraphReader
-from statestore.sources.writers import steps
 from tests.sources.conftest import Opener
 
 pytestmark = pytest.mark.django_db
@@ -184,7 +183,7 @@ def test_a_write_that_fails_leaves_both_stores_as_they_were(opened: Opener, monk
     rows = checkpoints(source, "thread-1")
     state = models.AgentState.objects.get(agent_id="small/thread-1").state_data
     planned = restore.plan("small/thread-1", moment_of(source, "thread-1", rows[3][0]))
-    monkeypatch.setattr(steps, "writable", lambda path: sqlite3.connect(f"file:{path}?mode=ro", uri=True))
+    monkeypatch.setattr(files, "writable", lambda path: sqlite3.connect(f"file:{path}?mode=ro", uri=True))
     with pytest.raises(DatabaseError, match="cannot be written"):
         restore.apply(planned, by=SYSTEM)
     assert checkpoints(source, "thread-1") == rows

@@ -4,6 +4,7 @@ import json
 import sqlite3
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -42,6 +43,18 @@ def change(path: str, *statements: str) -> None:
         connection.execute(statement)
     connection.commit()
     connection.close()
+
+
+def test_a_source_that_takes_long_to_look_at_rests_longer(opened: Opener, monkeypatch: pytest.MonkeyPatch):
+    opened("langgraph/small.sqlite")
+    clock = iter([0.0, 1.0, 3.9, 4.1, 4.2])
+    looks: list[Source] = []
+    monkeypatch.setattr(following, "time", SimpleNamespace(monotonic=lambda: next(clock)))
+    monkeypatch.setattr(mirror, "sync", lambda source, **_: looks.append(source))
+    due: dict[int, float] = {}
+    for wanted in (1, 1, 2):
+        following.sync_all(store_alias(), lambda: True, due)
+        assert len(looks) == wanted, "a look of a second is followed by three of rest"
 
 
 def test_a_thread_is_an_agent_in_the_namespace_of_its_source(opened: Opener):
@@ -235,7 +248,7 @@ def test_a_reader_that_fails_is_named_and_keeps_no_other_source_waiting(
     monkeypatch.setattr(LangGraphReader, "positions", fail)
     assert not mirror.sync(source, using=store_alias()).is_complete
     source.refresh_from_db()
-    assert source.problem == "small.sqlite cannot be read: its reader failed (ZeroDivisionError). It was not changed."
+    assert source.problem == "The reader of small.sqlite failed (ZeroDivisionError). Nothing there was changed."
 
 
 def test_what_a_framework_notes_does_not_pass_for_a_restore_of_ours(opened: Opener, framework_file: FileMaker):

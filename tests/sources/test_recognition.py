@@ -3,7 +3,6 @@
 import pytest
 
 from statestore.sources.readers import known_readers
-from statestore.sources.readers.columns import shapes
 from tests.sources.stores import FILES, copied, opened
 
 NAMES = sorted(str(path.relative_to(FILES)) for path in FILES.glob("*/*") if path.suffix in (".sqlite", ".db"))
@@ -22,7 +21,7 @@ def _owner(name: str) -> str:
 @pytest.mark.parametrize("name", NAMES)
 def test_a_file_is_recognised_by_its_own_frameworks_reader_alone(name):
     with opened(name) as rows:
-        tables = shapes(rows)
+        tables = rows.tables()
 
     assert [reader.name for reader in READERS if reader.recognises(tables)] == [_owner(name)] * bool(_owner(name))
 
@@ -34,7 +33,7 @@ def test_there_are_files_of_each_framework():
 @pytest.mark.parametrize("name", [name for name in NAMES if _owner(name)])
 def test_a_table_of_the_right_name_with_other_columns_is_no_ones(name):
     with copied(name) as rows:
-        other = {table: {"id": "TEXT", "data": "TEXT"} for table in shapes(rows)}
+        other = {table: {"id": "TEXT", "data": "TEXT"} for table in rows.tables()}
 
     assert not any(reader.recognises(other) for reader in READERS)
 

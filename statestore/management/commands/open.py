@@ -3,7 +3,6 @@
 import json
 import time
 from argparse import ArgumentParser
-from pathlib import Path
 from typing import Final
 
 from django.core.management import call_command
@@ -15,7 +14,7 @@ from statestore.management import embedded_store
 from statestore.management.commands.serve import port_number
 from statestore.management.terminal import one_line
 from statestore.models.sources import Source
-from statestore.sources import following, mirror, number_of
+from statestore.sources import following, locations, mirror, number_of, servers
 
 # What was not read by then is read while the dashboard serves, the newest threads first.
 FIRST_READ_SECONDS: Final = 1.0
@@ -28,19 +27,25 @@ class Command(BaseCommand):
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("paths", nargs="+", type=Path, metavar="FILE", help="an SQLite file of a framework")
+        parser.add_argument(
+            "paths",
+            nargs="+",
+            metavar="FILE",
+            help="an SQLite file of a framework, or the URL of its database: postgresql://…",
+        )
         parser.add_argument("--name", default="", help="the namespace of its agents (default: the file's name)")
         parser.add_argument("--no-serve", action="store_true", help="mirror the files to their ends, and exit")
         parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: this machine only)")
         parser.add_argument("--port", type=port_number, default=8000)
 
-    def handle(self, *, paths: list[Path], name: str, no_serve: bool, host: str, port: int, **options: object) -> None:
+    def handle(self, *, paths: list[str], name: str, no_serve: bool, host: str, port: int, **options: object) -> None:
         if name and len(paths) > 1:
             raise CommandError("--name is for one file. Open several without it, or one after the other.")
         embedded_store.prepare()
         try:
-            sources = [following.add_source(path, name=name, using=store_alias()) for path in paths]
-            self._mirror(sources, FIRST_READ_SECONDS if not no_serve else None)
+            with servers.kept_connections():
+                sources = [following.add_source(path, name=name, using=store_alias()) for path in paths]
+                self._mirror(sources, FIRST_READ_SECONDS if not no_serve else None)
         except StateStoreError as error:
             raise CommandError(one_line(str(error))) from error
         if no_serve:
@@ -57,7 +62,8 @@ class Command(BaseCommand):
             if source.problem:
                 raise CommandError(one_line(source.problem))
             counts = ", ".join(number_of(number, what) for what, number in json.loads(source.counts).items())
+            database = locations.of(source.path).database
             rest = "" if done.is_complete else " The rest is read while the dashboard serves."
             self.stdout.write(
-                one_line(f"{source.path}: {source.formats}, SQLite, {counts}. Namespace: {source}.{rest}")
+                one_line(f"{source.path}: {source.formats}, {database}, {counts}. Namespace: {source}.{rest}")
             )

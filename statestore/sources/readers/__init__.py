@@ -15,16 +15,22 @@ from statestore.sources.readers.descartes import DescartesReader
 from statestore.sources.readers.google_adk import GoogleADKReader
 from statestore.sources.readers.langgraph import LangGraphReader
 from statestore.sources.readers.langgraph_memories import LangGraphMemoriesReader
+from statestore.sources.readers.langgraph_postgresql import LangGraphPostgreSQLReader
 from statestore.sources.readers.openai_agents import OpenAIAgentsReader
 
 GROUP: Final = "descartes_statestore.readers"
 
 
+_SQLITE: Final = frozenset(("SQLite",))
+
+
 @cache
-def known_readers() -> dict[str, Reader]:
-    """Return all readers by their keys, which are stored with what they read and never change."""
+def known_readers(database: str = "") -> dict[str, Reader]:
+    """Return the readers of a database, or all, by their keys, which are stored with what they read."""
+    # A key never changes.
     ours: dict[str, Reader] = {
         "langgraph": LangGraphReader(),
+        "langgraph-postgresql": LangGraphPostgreSQLReader(),
         "langgraph-memories": LangGraphMemoriesReader(),
         "openai-agents": OpenAIAgentsReader(),
         "google-adk": GoogleADKReader(),
@@ -34,4 +40,8 @@ def known_readers() -> dict[str, Reader]:
         "descartes": DescartesReader(),
     }
     others = {point.name: point.load()() for point in entry_points(group=GROUP)}
-    return {**others, **ours}
+    return {
+        key: reader
+        for key, reader in {**others, **ours}.items()
+        if not database or database in getattr(reader, "databases", _SQLITE)
+    }

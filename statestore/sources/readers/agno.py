@@ -1,4 +1,7 @@
-"""Agno's SqliteDb: sessions, and the runs in them, each of which keeps the session's state at its end."""
+"""Agno's SqliteDb and PostgresDb: sessions, and the runs in them.
+
+Each run keeps the session's state at its end.
+"""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -43,9 +46,10 @@ class _Run:
 
 
 class AgnoReader:
-    """Reads the sessions and runs that Agno keeps in an SQLite file; a thread is a session."""
+    """Reads the sessions and runs that Agno keeps in a file or a database; a thread is a session."""
 
     name: ClassVar[str] = "Agno sessions"
+    databases: ClassVar[frozenset[str]] = frozenset(("SQLite", "PostgreSQL"))
 
     def recognises(self, tables: Mapping[str, Shape]) -> bool:
         """Return whether there are Agno's tables of sessions and of runs; older versions have none of runs."""
@@ -62,18 +66,23 @@ class AgnoReader:
     def positions(self, rows: Rows) -> Iterator[tuple[str, str]]:
         """Yield (thread id, position), the thread that changed last first."""
         runs = {
-            session: (seconds(newest) or 0.0, ":".join(map(text_of, (number, finished, newest, index))))
-            for session, number, finished, newest, index in rows.execute(
+            session: (seconds(newest) or 0.0, ":".join(map(text_of, (number, finished, newest, index, last))))
+            for session, number, finished, newest, index, last in rows.execute(
                 # Times are whole seconds: a run may begin and end in one.
-                "SELECT session_id, count(*), count(CASE WHEN status IN ('RUNNING', 'PENDING') THEN NULL ELSE 1 END),"
-                " max(coalesce(updated_at, created_at)), max(run_index) FROM agno_runs GROUP BY session_id"
+                "SELECT session_id, count(*), count(CASE WHEN status IN ('RUNNING', 'PENDING') THEN NULL ELSE 1 END),"  # noqa: S608
+                f" max(coalesce(updated_at, created_at)), max(run_index), {rows.newest} FROM agno_runs"
+                " GROUP BY session_id"
             )
         }
         changed = []
-        for found, updated in rows.execute("SELECT session_id, coalesce(updated_at, created_at) FROM agno_sessions"):
+        for found, updated, newest in rows.execute(
+            f"SELECT session_id, max(coalesce(updated_at, created_at)), {rows.newest} FROM agno_sessions"  # noqa: S608
+            " GROUP BY session_id"
+        ):
             if (session := id_of(found)) is not None:
                 at, position = runs.get(session, (0.0, ""))
-                changed.append((max(at, seconds(updated) or 0.0), session, f"{text_of(updated)} {position}"))
+                mark = f"{text_of(updated)} {text_of(newest)} {position}"
+                changed.append((max(at, seconds(updated) or 0.0), session, mark))
         for _, session, position in sorted(changed, reverse=True):
             yield session, position
 
@@ -91,8 +100,8 @@ class AgnoReader:
 
 def _runs(rows: Rows, session: str) -> Iterator[_Run]:
     for key, parent, status, created, updated, data in rows.execute(
-        "SELECT run_id, parent_run_id, status, created_at, updated_at, run_data FROM agno_runs WHERE session_id = ?"
-        " ORDER BY run_index IS NULL, run_index, created_at, rowid",
+        "SELECT run_id, parent_run_id, status, created_at, updated_at, run_data FROM agno_runs"  # noqa: S608
+        f" WHERE session_id = ? ORDER BY run_index IS NULL, run_index, created_at, {rows.order}",
         (session,),
     ):
         parsed = json_of(data)

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from statestore.jsondiff.parsing import Json, NotJson, Number, parse
-from statestore.sources.contract import Rows, Value, opaque
+from statestore.sources.contract import Value, opaque
 
 # Of a text, what fits into a line of a list.
 _WORDS_CHARS: Final = 60
@@ -110,17 +110,6 @@ def first_words(text: str) -> str:
     words = " ".join(text[: _WORDS_CHARS * 4].split())
     is_whole = len(words) <= _WORDS_CHARS and len(text) <= _WORDS_CHARS * 4
     return words if is_whole else words[: _WORDS_CHARS - 1].rstrip() + "…"
-
-
-def shapes(rows: Rows) -> dict[str, dict[str, str]]:
-    """Return the columns of each table of an SQLite file, with their declared types in capitals."""
-    found: dict[str, dict[str, str]] = {}
-    for table, column, kind in rows.execute(
-        "SELECT m.name, c.name, c.type FROM sqlite_master AS m JOIN pragma_table_info(m.name) AS c"
-        " WHERE m.type = 'table'"
-    ):
-        found.setdefault(text_of(table), {})[text_of(column)] = text_of(kind).upper()
-    return found
 
 
 def quoted(name: str) -> str:

@@ -20,7 +20,6 @@ from statestore.sources.readers.columns import (
     object_of,
     raw,
     seconds,
-    shapes,
     text_of,
     whole_of,
 )
@@ -87,7 +86,7 @@ class CrewAIFlowReader:
 
 
 def _waits(rows: Rows) -> bool:
-    return shapes(rows).get("pending_feedback", {}).keys() >= _FEEDBACK
+    return rows.tables().get("pending_feedback", {}).keys() >= _FEEDBACK
 
 
 def _feedback(rows: Rows, flow: str) -> Json:

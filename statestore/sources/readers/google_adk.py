@@ -20,7 +20,6 @@ from statestore.sources.readers.columns import (
     part_of_id,
     raw,
     seconds,
-    shapes,
     text_of,
     whole_of,
 )
@@ -54,13 +53,14 @@ class Entry:
 
 
 class GoogleADKReader:
-    """Reads the sessions of Google ADK in an SQLite file.
+    """Reads the sessions of Google ADK in a file or a database.
 
     A thread's id is app/user/session, app/user for a user's own state and app for an app's, each part with its "/" and
     "%" encoded. Those of users and apps have no steps: their earlier states are kept nowhere.
     """
 
     name: ClassVar[str] = "Google ADK sessions"
+    databases: ClassVar[frozenset[str]] = frozenset(("SQLite", "PostgreSQL"))
 
     def recognises(self, tables: Mapping[str, Shape]) -> bool:
         """Return whether sessions and events are ADK's, of the versions with JSON or with pickled actions."""
@@ -123,7 +123,7 @@ def _session_positions(rows: Rows) -> Iterator[tuple[float, str, str]]:
     events = {
         (app, user, session): f"{text_of(number)}:{text_of(newest)}"
         for app, user, session, number, newest in rows.execute(
-            "SELECT app_name, user_id, session_id, count(*), max(rowid) FROM events"
+            f"SELECT app_name, user_id, session_id, count(*), {rows.newest} FROM events"  # noqa: S608
             " GROUP BY app_name, user_id, session_id"
         )
     }
@@ -192,19 +192,19 @@ def _newer_than(after: str, entries: Sequence[Entry]) -> int:
 def entries_of(rows: Rows, parts: Sequence[str], created: float) -> Iterator[Entry]:
     """Yield the events of a session, oldest first."""
     at = created
-    columns = shapes(rows).get("events", {})
-    for row in rows.execute(_reading(columns), parts):
+    columns = rows.tables().get("events", {})
+    for row in rows.execute(_reading(columns, rows.order), parts):
         entry = _entry(row, at) if "event_data" in columns else _pickled_entry(row, at)
         at = entry.at
         yield entry
 
 
-def _reading(columns: Mapping[str, str]) -> str:
+def _reading(columns: Mapping[str, str], order: str) -> str:
     kept = "event_data" if "event_data" in columns else "author, content, actions"
     return (
         f"SELECT id, invocation_id, timestamp, {kept} FROM events"  # noqa: S608  one of two lists
         # Two events may be of one time.
-        " WHERE app_name = ? AND user_id = ? AND session_id = ? ORDER BY timestamp, rowid"
+        f" WHERE app_name = ? AND user_id = ? AND session_id = ? ORDER BY timestamp, {order}"
     )
 
 

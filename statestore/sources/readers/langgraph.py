@@ -1,10 +1,12 @@
-"""LangGraph's checkpoints in SQLite: each checkpoint holds a thread's whole state, and names the one that it came from.
+"""LangGraph's checkpoints, as its savers for SQLite keep them.
+
+Each checkpoint holds a thread's whole state, and names the one that it came from.
 
 Order is that of checkpoint ids, which are UUIDs of version 6 that begin with their time.
 """
 
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -26,6 +28,8 @@ _COLUMNS: Final = {
 _WITHIN: Final = " ▸ "
 _NOTED: Final = {"__interrupt__": "interrupted", "__resume__": "resumed", "__error__": "failed"}
 _KEPT_CHECKPOINTS: Final = 256
+# Fewer than are kept, so that the parents of a page are still there.
+_PAGE: Final = 100
 _LONGEST_DELTA: Final = 1_000
 _ACTORS: Final = {"human": "User", "user": "User", "ai": "Agent", "assistant": "Agent", "tool": "Tool"}
 _MADE_BY_LANGGRAPH: Final = {"parents", "step", "source", "writes", "counters_since_delta_snapshot"}
@@ -90,29 +94,36 @@ class LangGraphReader:
             # A namespace with a task's id is that of a graph that ran as a part of a step.
             if ":" not in _text(space) and id_of(thread) is not None and id_of(space) is not None:
                 yield (
-                    _name(_text(thread), _text(space)),
+                    name_of(_text(thread), _text(space)),
                     f"{_text(newest)} {_number(number)} {writes.get((thread, space), 0)}",
                 )
 
     def read(self, rows: Rows, thread_id: str, after: str = "") -> History:
         """Return a thread with its checkpoints after one, by id; the branch that each began is a step back."""
-        graph = Graph(rows, *place_of(rows, thread_id))
-        newest = graph.newest()
-        noted = [write for write in graph.writes(_NOTED) if write.checkpoint >= after]
-        latest = {write.channel for write in noted if write.checkpoint == newest.id}
-        status = "paused" if "__interrupt__" in latest else "failed" if "__error__" in latest else "idle"
-        if status == "idle" and newest.next_nodes:
-            status = "running"
-        thread = Thread(
-            thread_id, thread_id, status, newest.state, graph.began_at(), newest.at,
-            {"thread_id": graph.thread, **({"checkpoint_ns": graph.space} if graph.space else {}), **newest.metadata},
-        )  # fmt: skip
-        marks = {write.checkpoint: _NOTED[write.channel] for write in noted if write.channel != "__resume__"}
-        return History(thread, graph.steps(after), graph.events(noted), marks=marks)
+        return history_of(Graph(rows, *place_of(rows, thread_id)), thread_id, after)
+
+
+def history_of(graph: "Graph", thread_id: str, after: str) -> History:
+    """Return a thread with its checkpoints after one."""
+    newest = graph.newest()
+    noted = [write for write in graph.writes(_NOTED) if write.checkpoint >= after]
+    latest = {write.channel for write in noted if write.checkpoint == newest.id}
+    status = "paused" if "__interrupt__" in latest else "failed" if "__error__" in latest else "idle"
+    if status == "idle" and newest.next_nodes:
+        status = "running"
+    thread = Thread(
+        thread_id, thread_id, status, newest.state, graph.began_at(), newest.at,
+        {"thread_id": graph.thread, **({"checkpoint_ns": graph.space} if graph.space else {}), **newest.metadata},
+    )  # fmt: skip
+    marks = {write.checkpoint: _NOTED[write.channel] for write in noted if write.channel != "__resume__"}
+    return History(thread, graph.steps(after), graph.events(noted), marks=marks)
 
 
 class Graph:
     """One line of checkpoints: those of a thread within one namespace."""
+
+    # Where the writes of tasks are, and which column holds their values.
+    writes_in: ClassVar[tuple[str, str]] = ("writes", "value")
 
     def __init__(self, rows: Rows, thread: str, space: str) -> None:
         self.rows, self.thread, self.space = rows, thread, space
@@ -157,23 +168,31 @@ class Graph:
     def writes(self, channels: Iterable[str], checkpoint: str = "") -> Iterator[_Write]:
         """Yield what tasks wrote to some channels, of one checkpoint or of all, in their order."""
         names = list(channels)
+        table, column = self.writes_in
         of_one = " AND checkpoint_id = ?" if checkpoint else ""
         for checkpoint_id, task, idx, channel, kind, value in self.rows.execute(
-            "SELECT checkpoint_id, task_id, idx, channel, type, value FROM writes WHERE thread_id = ?"  # noqa: S608
+            f"SELECT checkpoint_id, task_id, idx, channel, type, {column} FROM {table} WHERE thread_id = ?"  # noqa: S608
             f" AND checkpoint_ns = ? AND channel IN ({', '.join('?' * len(names))}){of_one}"
             " ORDER BY checkpoint_id, task_id, idx",
             [self.thread, self.space, *names, *([checkpoint] if checkpoint else [])],
         ):
             yield _Write(
-                _text(checkpoint_id), _text(task), _number(idx), _text(channel), _value(_text(kind), _bytes(value))
+                _text(checkpoint_id), _text(task), _number(idx), _text(channel), value_of(_text(kind), _bytes(value))
             )
 
     def _pairs(self, after: str) -> Iterator[tuple[Checkpoint | None, Checkpoint]]:
         """Yield each checkpoint after one, with the one before it in order."""
         previous = self.find(after)
-        for checkpoint in self._checkpoints("AND checkpoint_id > ? ORDER BY checkpoint_id", [after]):
-            yield previous, checkpoint
-            previous = checkpoint
+        while True:
+            # A page at a time, so that a long thread is in memory nowhere.
+            page = list(self._checkpoints(f"AND checkpoint_id > ? ORDER BY checkpoint_id LIMIT {_PAGE}", [after]))
+            for checkpoint in page:
+                yield previous, checkpoint
+                previous = checkpoint
+            # Damaged ids may sort in no order.
+            if len(page) < _PAGE or page[-1].id <= after:
+                return
+            after = page[-1].id
 
     def find(self, checkpoint_id: str) -> Checkpoint | None:
         """Return a checkpoint by its id."""
@@ -191,9 +210,9 @@ class Graph:
             yield self._completed(self._read.get(_text(row[0])) or self._remembered(row))
 
     def _remembered(self, row: tuple[Value, ...]) -> Checkpoint:
-        checkpoint_id, parent, kind, data, metadata = row
+        checkpoint_id, parent, *held, metadata = row
         checkpoint = _checkpoint(
-            _text(checkpoint_id), _text(parent), _text(kind), _bytes(data), object_of(json_of(_bytes(metadata)))
+            _text(checkpoint_id), _text(parent), self._unpacked(held), object_of(json_of(_bytes(metadata)))
         )
         self._read[checkpoint.id] = checkpoint
         if len(self._read) > _KEPT_CHECKPOINTS:
@@ -229,10 +248,15 @@ class Graph:
         known = self._read.get(checkpoint_id)
         if known is not None or not checkpoint_id:
             return known
-        row = next(self._rows("AND checkpoint_id = ?", [checkpoint_id]), None)
+        row = next(iter(self._rows("AND checkpoint_id = ?", [checkpoint_id])), None)
         return None if row is None else self._remembered(row)
 
-    def _rows(self, clause: str, values: Iterable[Value]) -> Iterator[tuple[Value, ...]]:
+    def _unpacked(self, held: Sequence[Value]) -> Json:
+        """Return a checkpoint from what its row holds."""
+        kind, data = held
+        return value_of(_text(kind), _bytes(data))
+
+    def _rows(self, clause: str, values: Iterable[Value]) -> Iterable[tuple[Value, ...]]:
         return self.rows.execute(
             "SELECT checkpoint_id, parent_checkpoint_id, type, checkpoint, metadata FROM checkpoints"  # noqa: S608
             f" WHERE thread_id = ? AND checkpoint_ns = ? {clause}",
@@ -240,8 +264,7 @@ class Graph:
         )
 
 
-def _checkpoint(checkpoint_id: str, parent: str, kind: str, data: bytes, noted: Mapping[str, Json]) -> Checkpoint:
-    found = _value(kind, data)
+def _checkpoint(checkpoint_id: str, parent: str, found: Json, noted: Mapping[str, Json]) -> Checkpoint:
     values = found.get("channel_values") if isinstance(found, dict) else None
     held = found if isinstance(found, dict) and isinstance(values, dict) else {}
     channels = values if isinstance(values, dict) else {}
@@ -321,7 +344,7 @@ def _text_of(value: Json) -> str:
 # Values
 
 
-def _value(kind: str, data: bytes) -> Json:
+def value_of(kind: str, data: bytes) -> Json:
     """Return a stored value as JSON; what must not or cannot be read as its kind, size and hash."""
     if kind in {"null", "empty"} or (not kind and not data):
         return None
@@ -362,7 +385,8 @@ def place_of(rows: Rows, thread_id: str) -> tuple[str, str]:
     return (thread, space) if mark and not is_root else (thread_id, "")
 
 
-def _name(thread: str, space: str) -> str:
+def name_of(thread: str, space: str) -> str:
+    """Return the id of a thread, or of a graph that lasts within one."""
     return f"{thread}{_WITHIN}{space}" if space else thread
 
 

@@ -1,4 +1,4 @@
-"""LangGraph's long-term memories in SQLite: values by key, under a prefix. There is no history of them."""
+"""LangGraph's long-term memories: values by key, under a prefix. There is no history of them."""
 
 from collections.abc import Iterator, Mapping
 from typing import ClassVar, Final
@@ -11,9 +11,10 @@ _COLUMNS: Final = {"prefix", "key", "value", "created_at", "updated_at"}
 
 
 class LangGraphMemoriesReader:
-    """Reads the table of SqliteStore: each prefix is a thread, whose state is the values by key."""
+    """Reads the table of SqliteStore or PostgresStore: each prefix is a thread, whose state is the values by key."""
 
     name: ClassVar[str] = "LangGraph memories"
+    databases: ClassVar[frozenset[str]] = frozenset(("SQLite", "PostgreSQL"))
 
     def recognises(self, tables: Mapping[str, Shape]) -> bool:
         """Return whether the table has LangGraph's columns."""
@@ -27,7 +28,8 @@ class LangGraphMemoriesReader:
     def positions(self, rows: Rows) -> Iterator[tuple[str, str]]:
         """Yield (prefix, its newest change with the number and the size of its values)."""
         for prefix, newest, number, size in rows.execute(
-            "SELECT prefix, max(updated_at), count(*), sum(length(value)) FROM store GROUP BY prefix ORDER BY 2 DESC"
+            "SELECT prefix, max(updated_at), count(*), sum(length(CAST(value AS TEXT))) FROM store"
+            " GROUP BY prefix ORDER BY 2 DESC"
         ):
             yield text_of(prefix), f"{text_of(newest)} {text_of(number)} {text_of(size)}"
 

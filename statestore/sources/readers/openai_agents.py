@@ -21,7 +21,6 @@ from statestore.sources.readers.columns import (
     quoted,
     raw,
     seconds,
-    shapes,
     text_of,
     whole_of,
 )
@@ -107,6 +106,7 @@ class OpenAIAgentsReader:
     """
 
     name: ClassVar[str] = "OpenAI Agents sessions"
+    databases: ClassVar[frozenset[str]] = frozenset(("SQLite", "PostgreSQL"))
 
     def recognises(self, tables: Mapping[str, Shape]) -> bool:
         """Return whether there is a table of messages and one of sessions, whatever they are called."""
@@ -155,15 +155,15 @@ def _holds_sessions(shape: Shape) -> bool:
 
 
 def _stores(rows: Rows) -> list[Store]:
-    tables = shapes(rows)
+    tables = rows.tables()
     messages = [name for name, shape in tables.items() if _holds_messages(shape)]
     sessions = [name for name, shape in tables.items() if _holds_sessions(shape)]
     has_structure = tables.get("message_structure", {}).keys() >= _STRUCTURE
-    structured = _referred(rows, "message_structure") if has_structure else []
+    structured = rows.references("message_structure") if has_structure else []
     return [
         Store(
             messages=name,
-            sessions=next((other for other in _referred(rows, name) if other in sessions), sessions[0]),
+            sessions=next((other for other in rows.references(name) if other in sessions), sessions[0]),
             has_branches=name in structured,
             has_usage=name in structured and tables.get("turn_usage", {}).keys() >= _USAGE,
             prefix=f"{part_of_id(name)}/" if len(messages) > 1 else "",
@@ -176,11 +176,6 @@ def _stores(rows: Rows) -> list[Store]:
 def store_of(rows: Rows, thread_id: str) -> Store | None:
     """Return the tables that hold a thread."""
     return next((store for store in _stores(rows) if thread_id.startswith(store.prefix)), None)
-
-
-def _referred(rows: Rows, table: str) -> list[str]:
-    """Return the tables that a table's foreign keys name."""
-    return [text_of(name) for (name,) in rows.execute('SELECT "table" FROM pragma_foreign_key_list(?)', (table,))]
 
 
 def _counting(store: Store) -> str:

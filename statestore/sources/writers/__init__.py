@@ -14,6 +14,7 @@ from statestore.sources.writers.agno import AgnoWriter
 from statestore.sources.writers.crewai import CrewAICheckpointsWriter, CrewAIFlowWriter
 from statestore.sources.writers.google_adk import GoogleADKWriter
 from statestore.sources.writers.langgraph import LangGraphWriter
+from statestore.sources.writers.langgraph_postgresql import LangGraphPostgreSQLWriter
 from statestore.sources.writers.openai_agents import OpenAIAgentsWriter
 
 GROUP: Final = "descartes_statestore.writers"
@@ -25,6 +26,7 @@ def known_writers() -> dict[str, Callable[[SourceThread], Writer]]:
     """Return what makes the writer of a thread, by the keys of the readers."""
     ours: dict[str, Callable[[SourceThread], Writer]] = {
         "langgraph": LangGraphWriter,
+        "langgraph-postgresql": LangGraphPostgreSQLWriter,
         "crewai-flow": CrewAIFlowWriter,
         "crewai-checkpoints": CrewAICheckpointsWriter,
         "agno": AgnoWriter,

@@ -7,7 +7,6 @@ import json
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 from statestore.access.audit import Actor
@@ -17,13 +16,12 @@ from statestore.jsondiff import source_edit
 from statestore.jsondiff.parsing import NotJson
 from statestore.models.sources import SourceThread
 from statestore.restore.in_place import PutBack
-from statestore.sources import files
+from statestore.sources import locations
 from statestore.sources.contract import Rows
 from statestore.sources.readers.agno import AgnoReader
 from statestore.sources.readers.columns import is_opaque, json_of, object_of, text_of, whole_of
 from statestore.sources.writers import removals, steps
 from statestore.sources.writers.removals import START, Removed
-from statestore.sources.writers.steps import WritableRows
 
 _READER: Final = AgnoReader()
 _TABLE: Final = "agno_runs"
@@ -35,21 +33,21 @@ class _Change:
 
     key: str
     going: Removed
-    numbers: Sequence[int]
+    runs: Sequence[str]
     coming: Removed | None
 
 
 class AgnoWriter:
-    """Writes one session of a SqliteDb's file."""
+    """Writes one session of a SqliteDb or a PostgresDb."""
 
     def __init__(self, thread: SourceThread) -> None:
         self._thread = thread
-        self._path = Path(thread.source.path)
+        self._location = locations.of(thread.source.path)
 
     def effects(self, target: KnownState, text: str) -> Sequence[str]:
         """Return what a restore does in the file, and what it leaves."""
         change = self._change(target, text)
-        said = [f"The session's state in {self._path.name} is set."]
+        said = [f"The session's state in {self._location.name} is set."]
         if number := len(change.going.rows):
             said.append(
                 f"{_runs(number)} after this moment {'is' if number == 1 else 'are'} removed. An undo puts"
@@ -72,7 +70,7 @@ class AgnoWriter:
             raise Conflict(
                 "A session's state is a JSON object that can be read. Nothing was written. Choose another moment."
             )
-        with files.opened(self._path) as rows:
+        with self._location.opened() as rows:
             keys = [step.key for step in _READER.read(rows, self._thread.thread_id).steps]
             # With only a part of a moment's state the session stays at the run where it stands.
             meant = removals.meant_by(self._thread, target, text, keys) if text == target.text else removals.Meant("")
@@ -86,9 +84,9 @@ class AgnoWriter:
                 raise removals.gone("run")
             if not meant.key:
                 return _Change(last, _nothing(end, last), (), None)
-            staying, numbers = _cut(logged, meant.key)
-            going = removals.kept(rows, _TABLE, numbers, anchor=staying, last=last)
-            return _Change(meant.key, going, numbers, None)
+            staying, runs = _cut(logged, meant.key)
+            going = removals.kept(rows, _TABLE, "run_id", runs, anchor=staying, last=last)
+            return _Change(meant.key, going, runs, None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,9 +104,9 @@ class _Write:
 
     def write(self) -> None:
         """Write, read back and commit; the mirror then has the step already."""
-        with steps.writing(self.thread) as rows:
+        with steps.writing(self.thread, "agno_sessions", _TABLE) as rows:
             steps.expect_as_seen(self.thread, _READER, rows)
-            removals.delete(rows, _TABLE, self.change.numbers)
+            removals.delete(rows, _TABLE, "run_id", self.change.runs)
             if self.change.coming:
                 self.change.coming.put_back(rows)
             self._set_state(rows)
@@ -116,7 +114,7 @@ class _Write:
             position = steps.position_of(self.thread, _READER, rows)
         steps.note_written(self.thread, self.change.key, position)
 
-    def _set_state(self, rows: WritableRows) -> None:
+    def _set_state(self, rows: Rows) -> None:
         session = self.thread.thread_id
         sql = "SELECT session_data, updated_at FROM agno_sessions WHERE session_id = ?"
         for stored, updated_at in rows.execute(sql, [session]):
@@ -138,34 +136,33 @@ def _with_state(data: str, state: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Logged:
-    """A run in its place, with its rowid; one with a parent belongs to that run."""
+    """A run in its place; one with a parent belongs to that run."""
 
-    number: int
     key: str
     parent: str
 
 
 def _logged(rows: Rows, session: str) -> list[_Logged]:
     sql = (
-        "SELECT rowid, run_id, parent_run_id FROM agno_runs WHERE session_id = ?"
-        " ORDER BY run_index IS NULL, run_index, created_at, rowid"
+        "SELECT run_id, parent_run_id FROM agno_runs WHERE session_id = ?"  # noqa: S608
+        f" ORDER BY run_index IS NULL, run_index, created_at, {rows.order}"
     )
     found = rows.execute(sql, [session])
-    return [_Logged(whole_of(number), text_of(key), text_of(parent)) for number, key, parent in found]
+    return [_Logged(text_of(key), text_of(parent)) for key, parent in found]
 
 
-def _cut(logged: Sequence[_Logged], key: str) -> tuple[str, list[int]]:
-    """Return the last run that stays if all after one go, and the rowids of those: not of what belongs to it."""
+def _cut(logged: Sequence[_Logged], key: str) -> tuple[str, list[str]]:
+    """Return the last run that stays if all after one go, and the keys of those: not of what belongs to it."""
     place = 0 if key == START else next(place for place, run in enumerate(logged, 1) if run.key == key)
-    staying, numbers = {run.key for run in logged[:place]}, []
+    staying, going = {run.key for run in logged[:place]}, []
     last = logged[place - 1].key if place else ""
     for run in logged[place:]:
         if run.parent in staying:
             staying.add(run.key)
             last = run.key
         else:
-            numbers.append(run.number)
-    return last, numbers
+            going.append(run.key)
+    return last, going
 
 
 def _nothing(anchor: str, last: str) -> Removed:

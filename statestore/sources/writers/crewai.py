@@ -21,7 +21,6 @@ from statestore.sources.contract import Rows
 from statestore.sources.readers import crewai
 from statestore.sources.readers.columns import is_opaque, json_of, text_of
 from statestore.sources.writers import steps
-from statestore.sources.writers.steps import WritableRows
 
 # What stands as the method that saved the state; CrewAI itself does not read it.
 _METHOD: Final = "restored"
@@ -80,7 +79,7 @@ class _Save:
             position = steps.position_of(self.thread, _FLOWS, rows)
         steps.note_written(self.thread, made, position)
 
-    def _insert(self, rows: WritableRows) -> str:
+    def _insert(self, rows: Rows) -> str:
         made = rows.execute(
             "INSERT INTO flow_states (flow_uuid, method_name, timestamp, state_json) VALUES (?, ?, ?, ?) RETURNING id",
             [self.thread.thread_id, _METHOD, datetime.now(UTC).isoformat(), self.stored],

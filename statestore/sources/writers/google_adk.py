@@ -9,7 +9,6 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Final
 from uuid import uuid4
 
@@ -20,14 +19,13 @@ from statestore.history.moments import AtSnapshot
 from statestore.jsondiff.parsing import Json
 from statestore.models.sources import SourceThread
 from statestore.restore.in_place import PutBack
-from statestore.sources import files, mirror
+from statestore.sources import locations, mirror
 from statestore.sources.contract import Rows, Value
 from statestore.sources.readers import google_adk
-from statestore.sources.readers.columns import is_opaque, json_of, object_of, seconds, shapes
+from statestore.sources.readers.columns import is_opaque, json_of, object_of, seconds
 from statestore.sources.readers.google_adk import Entry
 from statestore.sources.writers import removals, steps
 from statestore.sources.writers.removals import START, Meant
-from statestore.sources.writers.steps import WritableRows
 
 _READER: Final = google_adk.GoogleADKReader()
 # The smallest step of the times in a DatabaseSessionService's file.
@@ -49,12 +47,12 @@ class GoogleADKWriter:
 
     def __init__(self, thread: SourceThread) -> None:
         self._thread = thread
-        self._path = Path(thread.source.path)
+        self._location = locations.of(thread.source.path)
 
     def effects(self, target: KnownState, text: str) -> Sequence[str]:
         """Return what a restore does in the file, and what it leaves."""
         change = self._change(target, text)
-        said = [f"The session's state in {self._path.name} is set, and one event is added. No event is removed."]
+        said = [f"The session's state in {self._location.name} is set, and one event is added. No event is removed."]
         if change.events:
             events = "The last event is" if change.events == 1 else f"The last {change.events} events are"
             said.append(f"{events} rewound: the model no longer sees what was said there.")
@@ -76,8 +74,8 @@ class GoogleADKWriter:
                 " them now. Nothing was written. Restore a session, or download the state."
             )
         state = _checked(text)
-        with files.opened(self._path) as rows:
-            if "event_data" not in shapes(rows).get("events", {}):
+        with self._location.opened() as rows:
+            if "event_data" not in rows.tables().get("events", {}):
                 raise Conflict(
                     "This file was made by an older ADK, in a form in which no restore was tried. Nothing was written."
                     " Let ADK migrate it first, or fork the agent."
@@ -109,7 +107,7 @@ class _Rewind:
 
     def write(self) -> None:
         """Write, read back and commit; the mirror then has the step already."""
-        with steps.writing(self.thread) as rows:
+        with steps.writing(self.thread, "sessions", "events") as rows:
             steps.expect_as_seen(self.thread, _READER, rows)
             self._write(rows)
             wanted = mirror.state_text(google_adk.by_name(json_of(self.text)))
@@ -117,7 +115,7 @@ class _Rewind:
             position = steps.position_of(self.thread, _READER, rows)
         steps.note_written(self.thread, self.new_id, position)
 
-    def _write(self, rows: WritableRows) -> None:
+    def _write(self, rows: Rows) -> None:
         parts = google_adk.parts_of(self.thread.thread_id)
         at, is_text = _time_after(rows, parts)
         invocation = f"e-{uuid4()}"

@@ -10,8 +10,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import Final, NamedTuple
+from typing import ClassVar, Final, NamedTuple
 
 import msgpack
 
@@ -20,13 +19,18 @@ from statestore.errors import Conflict, DatabaseError, Moved
 from statestore.history import KnownState
 from statestore.models.sources import SourceThread
 from statestore.restore.in_place import PutBack
-from statestore.sources import files, mirror
+from statestore.sources import locations, mirror
+from statestore.sources.contract import Rows
 from statestore.sources.readers import langgraph
-from statestore.sources.writers import steps
-from statestore.sources.writers.steps import WritableRows
+from statestore.sources.writers import removals, steps
 
-_OLDEST_VERSION: Final = 4
+OLDEST_VERSION: Final = 4
 _CARRIED_OVER: Final = {"pickle", "msgpack+aes", "null+aes"}
+EMPTY: Final[Mapping[str, object]] = {
+    "v": OLDEST_VERSION, "ts": "", "id": "", "channel_values": {}, "channel_versions": {}, "versions_seen": {},
+    "updated_channels": None,
+}  # fmt: skip
+EMPTY_METADATA: Final[Mapping[str, object]] = {"source": "fork", "step": -2, "parents": {}}
 _COLUMNS: Final = "checkpoint_id, parent_checkpoint_id, type, checkpoint, metadata"
 
 
@@ -41,10 +45,10 @@ class _Row(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class _Target:
+class Target:
     """The checkpoint that holds the wanted state, how it stands in the graph, and the thread's newest one."""
 
-    row: _Row
+    id: str
     newest: str
     step: str
     next_nodes: tuple[str, ...]
@@ -54,16 +58,18 @@ class _Target:
 class LangGraphWriter:
     """Writes one thread of a SqliteSaver's file."""
 
+    _graph: ClassVar[type[langgraph.Graph]] = langgraph.Graph
+
     def __init__(self, thread: SourceThread) -> None:
         self._thread = thread
-        self._path = Path(thread.source.path)
-        self._using = str(thread._state.db)
+        self._location = locations.of(thread.source.path)
 
     def effects(self, target: KnownState, text: str) -> Sequence[str]:
         """Return what a restore does in the file, and what it leaves."""
         found = self._find(target, text)
         said = [
-            f"A copy of step {found.step} becomes the newest checkpoint in {self._path.name}. No checkpoint is removed."
+            f"A copy of step {found.step} becomes the newest checkpoint in {self._location.name}. No checkpoint is"
+            " removed."
         ]
         if found.next_nodes:
             nodes = ", ".join(found.next_nodes)
@@ -76,31 +82,45 @@ class LangGraphWriter:
     def prepare(self, target: KnownState, text: str, by: Actor) -> PutBack:
         """Return the write of a copy of the checkpoint that holds the wanted state."""
         found = self._find(target, text)
-        return _Copy(self._thread, self._using, found, text, by.name, _id_after(found.newest))
+        return self._copy(found, text, by.name, _id_after(found.newest))
 
-    def _find(self, target: KnownState, text: str) -> _Target:
-        with files.opened(self._path) as rows:
+    def _copy(self, found: Target, text: str, by: str, new_id: str) -> "Copy":
+        return Copy(self._thread, found, text, by, new_id)
+
+    def _find(self, target: KnownState, text: str) -> Target:
+        with self._location.opened() as rows:
             thread_id, space = langgraph.place_of(rows, self._thread.thread_id)
             if space:
                 raise Conflict("This graph lasts within a thread, and goes back with it. Restore the thread instead.")
-            graph = langgraph.Graph(rows, thread_id, "")
+            graph = self._graph(rows, thread_id, "")
             for checkpoint_id in steps.meant_by(self._thread, target, text):
                 checkpoint = graph.find(checkpoint_id)
                 if checkpoint is not None and mirror.state_text(checkpoint.state) == text:
+                    self._check_form(rows, checkpoint)
                     return _target(rows, graph, checkpoint)
         raise Conflict(
-            "No checkpoint in the file has just this state: only whole moments can be put back into LangGraph. Nothing"
+            "No checkpoint has just this state: only whole moments can be put back into LangGraph. Nothing"
             " was written. Choose a step of the timeline."
         )
 
+    def _check_form(self, rows: Rows, checkpoint: langgraph.Checkpoint) -> None:
+        """Raise Conflict if a checkpoint is in a form in which no restore was tried."""
+        sql = "SELECT type FROM checkpoints WHERE thread_id = ? AND checkpoint_ns = '' AND checkpoint_id = ?"
+        (kind,) = next(rows.execute(sql, [self._thread.thread_id, checkpoint.id]))
+        if kind not in _CARRIED_OVER and (kind != "msgpack" or checkpoint.version < OLDEST_VERSION):
+            raise not_tried()
 
-@dataclass(frozen=True, slots=True)
-class _Copy:
+
+@dataclass(frozen=True)
+class Copy:
     """The write: a copy of a checkpoint under a new id, if the thread's newest is still the one that was seen."""
 
+    # The tables that are written, and who reads them.
+    tables: ClassVar[Sequence[str]] = ("checkpoints", "writes")
+    graph: ClassVar[type[langgraph.Graph]] = langgraph.Graph
+
     thread: SourceThread
-    using: str
-    target: _Target
+    target: Target
     text: str
     by: str
     new_id: str
@@ -108,40 +128,55 @@ class _Copy:
     @property
     def metadata(self) -> Mapping[str, object]:
         """What the transition says of it: the checkpoint that was made, and the one over which it was."""
-        return {"key": self.new_id, "parent": self.target.newest, "restored_from": self.target.row.id}
+        return {"key": self.new_id, "parent": self.target.newest, "restored_from": self.target.id}
 
     def write(self) -> None:
         """Write, read back and commit; the mirror then has the step already."""
-        with steps.writing(self.thread) as rows:
+        with steps.writing(self.thread, *self.tables) as rows:
             self._write(rows)
             self._prove(rows)
-            position = steps.position_of(self.thread, langgraph.LangGraphReader(), rows)
+            position = self.position(rows)
         steps.note_written(self.thread, self.new_id, position)
 
-    def _write(self, rows: WritableRows) -> None:
+    def _write(self, rows: Rows) -> None:
         thread_id = self.thread.thread_id
         sql = "SELECT max(checkpoint_id) FROM checkpoints WHERE thread_id = ? AND checkpoint_ns = ''"
         (newest,) = next(rows.execute(sql, [thread_id]))
         if newest != self.target.newest or newest != self.thread.last_step:
             raise Moved("The thread went on since your preview. Nothing was written. Review the new differences.")
-        self._insert(rows, "", self.target.row, self.new_id)
-        for space in self.target.within:
+        for space in ("", *self.target.within):
             sql = (
-                f"SELECT {_COLUMNS} FROM checkpoints WHERE thread_id = ? AND checkpoint_ns = ?"  # noqa: S608
-                " AND checkpoint_id <= ? ORDER BY checkpoint_id DESC LIMIT 1"
+                "SELECT max(checkpoint_id) FROM checkpoints WHERE thread_id = ? AND checkpoint_ns = ?"
+                " AND checkpoint_id <= ?"
             )
-            row = next(rows.execute(sql, [thread_id, space, self.target.row.id]), None)
-            # Without one the thread would go on with what the graph within it did later.
-            self._insert(rows, space, _stored(row) if row else _empty(), self.new_id)
+            (old,) = next(rows.execute(sql, [thread_id, space, self.target.id]))
+            if space == "" and old != self.target.id:
+                raise removals.gone("checkpoint")
+            self.insert(rows, space, "" if old is None else str(old))
 
-    def _insert(self, rows: WritableRows, space: str, row: _Row, new_id: str) -> None:
-        now = datetime.now(UTC).isoformat()
-        noted = json.loads(row.metadata or b"{}")
-        noted.update(
-            source="fork", restored_from=self.target.row.id, restored_over=self.target.newest, restored_by=self.by
-        )
+    @property
+    def noted(self) -> dict[str, object]:
+        """What the copy's metadata say of where it comes from."""
+        return {
+            "source": "fork", "restored_from": self.target.id, "restored_over": self.target.newest,
+            "restored_by": self.by.replace("\0", ""),
+        }  # fmt: skip
+
+    def position(self, rows: Rows) -> str:
+        """Return the position of the thread as it is now."""
+        return steps.position_of(self.thread, langgraph.LangGraphReader(), rows)
+
+    def insert(self, rows: Rows, space: str, old: str) -> None:
+        """Insert a copy of a checkpoint.
+
+        For "" an empty one: without one the thread would go on with what the graph within it did later.
+        """
+        sql = f"SELECT {_COLUMNS} FROM checkpoints WHERE thread_id = ? AND checkpoint_ns = ? AND checkpoint_id = ?"  # noqa: S608
+        row = _stored(next(rows.execute(sql, [self.thread.thread_id, space, old]))) if old else _empty()
+        noted = json.loads(row.metadata or b"{}") | self.noted
         values = [
-            self.thread.thread_id, space, new_id, row.parent, row.kind, _renamed(row, new_id, now),
+            self.thread.thread_id, space, self.new_id, row.parent, row.kind,
+            _renamed(row, self.new_id, datetime.now(UTC).isoformat()),
             json.dumps(noted, ensure_ascii=False).encode("utf-8", "ignore"),
         ]  # fmt: skip
         rows.execute(
@@ -150,28 +185,28 @@ class _Copy:
             values,
         )
 
-    def _prove(self, rows: WritableRows) -> None:
-        graph = langgraph.Graph(rows, self.thread.thread_id, "")
-        newest = graph.newest()
+    def _prove(self, rows: Rows) -> None:
+        newest = self.graph(rows, self.thread.thread_id, "").newest()
         if newest.id != self.new_id or mirror.state_text(newest.state) != self.text:
-            raise DatabaseError("The state read back from the file differs from the one written. Nothing was changed.")
+            raise DatabaseError("The state read back differs from the one written. Nothing was changed.")
 
 
-def _target(rows: files.SourceFile, graph: langgraph.Graph, checkpoint: langgraph.Checkpoint) -> _Target:
-    sql = f"SELECT {_COLUMNS} FROM checkpoints WHERE thread_id = ? AND checkpoint_ns = '' AND checkpoint_id = ?"  # noqa: S608
-    row = _stored(next(rows.execute(sql, [graph.thread, checkpoint.id])))
-    if row.kind not in _CARRIED_OVER and (row.kind != "msgpack" or checkpoint.version < _OLDEST_VERSION):
-        raise Conflict(
-            "This checkpoint was written in a form of LangGraph's in which no restore was tried. Nothing was written."
-            " Fork the agent to go on from this moment, or download its state."
-        )
+def not_tried() -> Conflict:
+    """Return what to raise for a checkpoint in another form than those that were tried."""
+    return Conflict(
+        "This checkpoint was written in a form of LangGraph's in which no restore was tried. Nothing was written."
+        " Fork the agent to go on from this moment, or download its state."
+    )
+
+
+def _target(rows: Rows, graph: langgraph.Graph, checkpoint: langgraph.Checkpoint) -> Target:
     later = rows.execute(
         "SELECT DISTINCT checkpoint_ns FROM checkpoints WHERE thread_id = ? AND checkpoint_id > ?"
-        " AND checkpoint_ns <> '' AND instr(checkpoint_ns, ':') = 0 ORDER BY 1",
+        " AND checkpoint_ns <> '' AND checkpoint_ns NOT LIKE '%:%' ORDER BY 1",
         [graph.thread, checkpoint.id],
     )
     nodes = tuple("the input" if name == "__start__" else name for name in checkpoint.next_nodes)
-    return _Target(row, graph.newest().id, checkpoint.step, nodes, tuple(str(space) for (space,) in later))
+    return Target(checkpoint.id, graph.newest().id, checkpoint.step, nodes, tuple(str(space) for (space,) in later))
 
 
 def _stored(row: Sequence[object]) -> _Row:
@@ -184,9 +219,7 @@ def _stored(row: Sequence[object]) -> _Row:
 
 def _empty() -> _Row:
     """Return what LangGraph itself begins a graph with."""
-    values: dict[str, object] = {"v": _OLDEST_VERSION, "ts": "", "id": ""}
-    values |= {"channel_values": {}, "channel_versions": {}, "versions_seen": {}, "updated_channels": None}
-    return _Row("", None, "msgpack", msgpack.packb(values), b'{"source": "fork", "step": -2, "parents": {}}')
+    return _Row("", None, "msgpack", msgpack.packb(EMPTY), json.dumps(EMPTY_METADATA).encode())
 
 
 def _renamed(row: _Row, new_id: str, now: str) -> bytes:

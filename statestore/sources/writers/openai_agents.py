@@ -6,7 +6,6 @@ the restore, and an undo puts them back with their ids. In a file with branches 
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 from statestore.access.audit import Actor
@@ -15,14 +14,13 @@ from statestore.history import KnownState
 from statestore.jsondiff.parsing import Json
 from statestore.models.sources import SourceThread
 from statestore.restore.in_place import PutBack
-from statestore.sources import files, mirror
+from statestore.sources import locations, mirror
 from statestore.sources.contract import Rows
 from statestore.sources.readers import openai_agents
 from statestore.sources.readers.columns import is_opaque, json_of, list_of, object_of, quoted, text_of, whole_of
 from statestore.sources.readers.openai_agents import Row, Store
 from statestore.sources.writers import removals, steps
 from statestore.sources.writers.removals import START, Removed
-from statestore.sources.writers.steps import WritableRows
 
 _READER: Final = openai_agents.OpenAIAgentsReader()
 _STRUCTURE: Final = "message_structure"
@@ -41,11 +39,11 @@ class _Change:
 
 
 class OpenAIAgentsWriter:
-    """Writes one session in the file of a SQLiteSession, an AdvancedSQLiteSession or a SQLAlchemySession."""
+    """Writes one session of a SQLiteSession, an AdvancedSQLiteSession or a SQLAlchemySession."""
 
     def __init__(self, thread: SourceThread) -> None:
         self._thread = thread
-        self._path = Path(thread.source.path)
+        self._location = locations.of(thread.source.path)
 
     def effects(self, target: KnownState, text: str) -> Sequence[str]:
         """Return what a restore does in the file, and what it leaves."""
@@ -55,7 +53,9 @@ class OpenAIAgentsWriter:
             said.append(f"{_items(len(change.coming.rows))} that a restore had removed come back.")
         elif change.numbers:
             number = len(change.numbers)
-            how = f"taken out of the branch “{change.branch}”" if change.branch else f"removed from {self._path.name}"
+            how = (
+                f"taken out of the branch “{change.branch}”" if change.branch else f"removed from {self._location.name}"
+            )
             said.append(
                 f"The last {_items(number)} {'is' if number == 1 else 'are'} {how}. An undo puts"
                 f" {'it' if number == 1 else 'them'} back, while the session has not gone on."
@@ -70,7 +70,7 @@ class OpenAIAgentsWriter:
         return _Write(self._thread, text, self._change(target, text))
 
     def _change(self, target: KnownState, text: str) -> _Change:
-        with files.opened(self._path) as rows:
+        with self._location.opened() as rows:
             store = openai_agents.store_of(rows, self._thread.thread_id)
             if store is None:
                 raise removals.gone("session")
@@ -93,7 +93,7 @@ class OpenAIAgentsWriter:
         table = _STRUCTURE if store.has_branches else store.messages
         _check_ids(rows, table, going)
         end = str(staying[-1].key) if staying else ""
-        removed = removals.kept(rows, table, going, anchor=end, last=self._thread.last_step)
+        removed = removals.kept(rows, table, "id", going, anchor=end, last=self._thread.last_step)
         return _Change(end or START, removed, going, None, branch, any(map(is_opaque, items)))
 
     def _put_back(self, logged: Sequence[Row], target: KnownState, text: str) -> _Change:
@@ -125,15 +125,15 @@ class _Write:
 
     def write(self) -> None:
         """Write, read back and commit; the mirror then has the step already."""
-        with steps.writing(self.thread) as rows:
+        with steps.writing(self.thread, self.change.going.table) as rows:
             steps.expect_as_seen(self.thread, _READER, rows)
             self._write(rows)
             steps.expect_written(_READER.read(rows, self.thread.thread_id).thread.state, self.text)
             position = steps.position_of(self.thread, _READER, rows)
         steps.note_written(self.thread, self.change.key, position)
 
-    def _write(self, rows: WritableRows) -> None:
-        removals.delete(rows, self.change.going.table, self.change.numbers)
+    def _write(self, rows: Rows) -> None:
+        removals.delete(rows, self.change.going.table, "id", self.change.numbers)
         if self.change.coming:
             self.change.coming.put_back(rows)
 
@@ -174,10 +174,9 @@ def _check_branch(staying: Sequence[Row], branch: str) -> None:
 
 def _check_ids(rows: Rows, table: str, going: Sequence[int]) -> None:
     """Raise Conflict if the ids of rows to go would be given to others: an undo could then not put them back."""
-    sql = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ? AND sql LIKE '%AUTOINCREMENT%'"
-    if not going or next(rows.execute(sql, [table]), None):
+    if not going or not rows.gives_ids_again(table):
         return
-    sql = f"SELECT max(rowid) FROM {quoted(table)}"  # noqa: S608  a quoted name
+    sql = f"SELECT max(id) FROM {quoted(table)}"  # noqa: S608  a quoted name
     newest = max(whole_of(number) for (number,) in rows.execute(sql))
     if newest in going:
         raise Conflict(

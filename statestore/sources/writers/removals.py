@@ -15,9 +15,8 @@ from statestore.history.moments import AtSnapshot, AtTransition
 from statestore.jsondiff.parsing import Json
 from statestore.models.sources import SourceThread
 from statestore.sources.contract import Rows, Value
-from statestore.sources.readers.columns import list_of, object_of, quoted, shapes, text_of
+from statestore.sources.readers.columns import list_of, object_of, quoted, text_of
 from statestore.sources.writers import steps
-from statestore.sources.writers.steps import WritableRows
 
 # The key of what was before the first step.
 START: Final = "start"
@@ -49,21 +48,24 @@ class Removed:
             "last": self.last,
         }
 
-    def put_back(self, rows: WritableRows) -> None:
+    def put_back(self, rows: Rows) -> None:
         """Insert them again."""
         names, marks = ", ".join(map(quoted, self.columns)), ", ".join("?" * len(self.columns))
         for row in self.rows:
             rows.execute(f"INSERT INTO {quoted(self.table)} ({names}) VALUES ({marks})", row)  # noqa: S608
 
 
-def kept(rows: Rows, table: str, numbers: Sequence[int], *, anchor: str, last: str) -> Removed:
-    """Return the rows with these rowids, for an undo. Raises Conflict if they are too large to be kept."""
-    columns = [*shapes(rows)[table]]
-    sql = f"SELECT {', '.join(map(quoted, columns))} FROM {quoted(table)} WHERE rowid = ?"  # noqa: S608
+def kept(rows: Rows, table: str, by: str, keys: Sequence[Value], *, anchor: str, last: str) -> Removed:
+    """Return the rows that have these keys in the column `by`, for an undo.
+
+    Raises Conflict if they are too large to be kept.
+    """
+    columns = [*rows.tables()[table]]
+    sql = f"SELECT {', '.join(map(quoted, columns))} FROM {quoted(table)} WHERE {quoted(by)} = ?"  # noqa: S608
     found: list[tuple[Value, ...]] = []
     size = 0
-    for number in numbers:
-        for row in rows.execute(sql, [number]):
+    for key in keys:
+        for row in rows.execute(sql, [key]):
             found.append(row)
             size += sum(len(value) for value in row if isinstance(value, str | bytes))
         if size > _KEPT_BYTES:
@@ -74,11 +76,11 @@ def kept(rows: Rows, table: str, numbers: Sequence[int], *, anchor: str, last: s
     return Removed(table, columns, found, anchor, last)
 
 
-def delete(rows: WritableRows, table: str, numbers: Sequence[int]) -> None:
-    """Delete the rows with these rowids."""
-    for start in range(0, len(numbers), _ROWS_AT_ONCE):
-        part = numbers[start : start + _ROWS_AT_ONCE]
-        rows.execute(f"DELETE FROM {quoted(table)} WHERE rowid IN ({', '.join('?' * len(part))})", part)  # noqa: S608
+def delete(rows: Rows, table: str, by: str, keys: Sequence[Value]) -> None:
+    """Delete the rows that have these keys in the column `by`."""
+    for start in range(0, len(keys), _ROWS_AT_ONCE):
+        part = keys[start : start + _ROWS_AT_ONCE]
+        rows.execute(f"DELETE FROM {quoted(table)} WHERE {quoted(by)} IN ({', '.join('?' * len(part))})", part)  # noqa: S608
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,14 +1,10 @@
-"""What all writers share: which step a moment means, and one transaction in the framework's own file."""
+"""What all writers share: which step a moment means, and one transaction in the framework's own store."""
 
 import json
-import os
 import re
-import sqlite3
-from collections.abc import Iterable, Iterator
-from contextlib import closing, contextmanager
-from pathlib import Path
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from typing import Final
-from urllib.parse import quote
 
 from statestore import models
 from statestore.errors import DatabaseError, Moved
@@ -16,24 +12,12 @@ from statestore.history import KnownState
 from statestore.history.moments import AtSnapshot, AtTransition
 from statestore.jsondiff.parsing import Json
 from statestore.models.sources import Source, SourceThread
-from statestore.sources import mirror
-from statestore.sources.contract import Reader, Value
+from statestore.sources import locations, mirror
+from statestore.sources.contract import Reader, Rows
 from statestore.sources.readers.columns import json_of
 
-_BUSY_SECONDS: Final = 5.0
 _STATES_AT_ONCE: Final = 20
 _HALVES: Final = re.compile("[\ud800-\udfff]")
-
-
-class WritableRows:
-    """A framework's file within one transaction, as readers take it, and for writing."""
-
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        self._connection = connection
-
-    def execute(self, sql: str, values: Iterable[Value] = (), /) -> Iterator[tuple[Value, ...]]:
-        """Run a statement, and return its rows."""
-        return iter(self._connection.execute(sql, list(values)).fetchall())
 
 
 def meant_by(thread: SourceThread, target: KnownState, text: str) -> Iterator[str]:
@@ -75,32 +59,12 @@ def noted_of(transition: models.Transition) -> dict[str, Json]:
     return noted if isinstance(noted, dict) else {}
 
 
-@contextmanager
-def writing(thread: SourceThread) -> Iterator[WritableRows]:
-    """Open the thread's file for one immediate transaction: all of the block is written, or nothing."""
-    path = Path(thread.source.path)
-    try:
-        with closing(writable(path)) as connection:
-            connection.execute("BEGIN IMMEDIATE")
-            try:
-                yield WritableRows(connection)
-                connection.execute("COMMIT")
-            finally:
-                if connection.in_transaction:
-                    connection.execute("ROLLBACK")
-    except sqlite3.Error as error:
-        raise DatabaseError(f"{path.name} cannot be written: {error}. Nothing was changed.") from error
+def writing(thread: SourceThread, *tables: str) -> AbstractContextManager[Rows]:
+    """Open the thread's store for one transaction, with these tables for itself: all of it is written, or nothing."""
+    return locations.of(thread.source.path).writing(tables)
 
 
-def writable(path: Path) -> sqlite3.Connection:
-    """Return a connection to a file that is there."""
-    name = quote(os.fsencode(path))
-    connection = sqlite3.connect(f"file:{name}?mode=rw", uri=True, timeout=_BUSY_SECONDS, isolation_level=None)
-    connection.text_factory = lambda raw: raw.decode("utf-8", "surrogateescape")
-    return connection
-
-
-def expect_as_seen(thread: SourceThread, reader: Reader, rows: WritableRows) -> None:
+def expect_as_seen(thread: SourceThread, reader: Reader, rows: Rows) -> None:
     """Raise Moved if the thread is not as the mirror saw it last."""
     if position_of(thread, reader, rows) != thread.position:
         raise Moved("The thread went on since your preview. Nothing was written. Review the new differences.")
@@ -109,10 +73,10 @@ def expect_as_seen(thread: SourceThread, reader: Reader, rows: WritableRows) -> 
 def expect_written(state: Json, text: str) -> None:
     """Raise DatabaseError if a state that was read back is not that of a text; only spaces may differ."""
     if mirror.state_text(state) != mirror.state_text(json_of(text)):
-        raise DatabaseError("The state read back from the file differs from the one written. Nothing was changed.")
+        raise DatabaseError("The state read back differs from the one written. Nothing was changed.")
 
 
-def position_of(thread: SourceThread, reader: Reader, rows: WritableRows) -> str:
+def position_of(thread: SourceThread, reader: Reader, rows: Rows) -> str:
     """Return the position of a thread in its file, "" if it is not there."""
     return next((position for key, position in reader.positions(rows) if key == thread.thread_id), "")
 

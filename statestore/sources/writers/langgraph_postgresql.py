@@ -1,0 +1,69 @@
+"""Putting a LangGraph thread back that a saver keeps in PostgreSQL: the same as in SQLite, with one statement.
+
+The values of the channels lie beside the checkpoints, by their versions: the copy has those of the old one.
+"""
+
+import json
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import ClassVar
+
+from statestore.sources.contract import Rows
+from statestore.sources.readers import langgraph
+from statestore.sources.readers.langgraph_postgresql import LangGraphPostgreSQLReader, VersionedGraph
+from statestore.sources.writers.langgraph import (
+    EMPTY,
+    EMPTY_METADATA,
+    OLDEST_VERSION,
+    Copy,
+    LangGraphWriter,
+    Target,
+    not_tried,
+)
+
+
+class LangGraphPostgreSQLWriter(LangGraphWriter):
+    """Writes one thread of a PostgresSaver's tables."""
+
+    _graph: ClassVar[type[langgraph.Graph]] = VersionedGraph
+
+    def _copy(self, found: Target, text: str, by: str, new_id: str) -> Copy:
+        return _CopyBesideValues(self._thread, found, text, by, new_id)
+
+    def _check_form(self, rows: Rows, checkpoint: langgraph.Checkpoint) -> None:
+        if checkpoint.version < OLDEST_VERSION:
+            raise not_tried()
+
+
+class _CopyBesideValues(Copy):
+    """The write in PostgreSQL."""
+
+    tables: ClassVar[Sequence[str]] = ("checkpoints", "checkpoint_blobs", "checkpoint_writes")
+    graph: ClassVar[type[langgraph.Graph]] = VersionedGraph
+
+    def position(self, rows: Rows) -> str:
+        """Return the position of the thread as it is now."""
+        return LangGraphPostgreSQLReader().position(rows, self.thread.thread_id)
+
+    def insert(self, rows: Rows, space: str, old: str) -> None:
+        """Insert a copy of a checkpoint, or an empty one."""
+        renamed = json.dumps({"id": self.new_id, "ts": datetime.now(UTC).isoformat()})
+        noted = json.dumps(self.noted)
+        if not old:
+            rows.execute(
+                "INSERT INTO checkpoints (thread_id, checkpoint_ns, checkpoint_id, checkpoint, metadata)"
+                " VALUES (?, ?, ?, CAST(? AS jsonb) || CAST(? AS jsonb), CAST(? AS jsonb) || CAST(? AS jsonb))",
+                [
+                    self.thread.thread_id, space, self.new_id, json.dumps(EMPTY), renamed, json.dumps(EMPTY_METADATA),
+                    noted,
+                ],
+            )  # fmt: skip
+            return
+        rows.execute(
+            "INSERT INTO checkpoints"
+            " (thread_id, checkpoint_ns, checkpoint_id, parent_checkpoint_id, type, checkpoint, metadata)"
+            " SELECT thread_id, checkpoint_ns, ?, parent_checkpoint_id, type, checkpoint || CAST(? AS jsonb),"
+            " metadata || CAST(? AS jsonb) FROM checkpoints"
+            " WHERE thread_id = ? AND checkpoint_ns = ? AND checkpoint_id = ?",
+            [self.new_id, renamed, noted, self.thread.thread_id, space, old],
+        )
