@@ -9,6 +9,7 @@ limited to namespaces sees none.
 from collections.abc import Callable
 from typing import Any
 
+from django.conf import settings
 from django.contrib import admin
 from django.contrib.auth.admin import GroupAdmin, UserAdmin
 from django.contrib.auth.models import Group, Permission, User
@@ -116,6 +117,10 @@ class UserAccessInline(admin.StackedInline):  # type: ignore[type-arg]
     form = UserAccessForm
     can_delete = False
     verbose_name_plural = "Access to namespaces"
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Offer stores to choose from where there are several."""
+        return [name for name in super().get_fields(request, obj) if settings.STORES or "store" not in str(name)]
 
 
 @admin.register(User)

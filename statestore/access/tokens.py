@@ -6,6 +6,7 @@ import secrets
 from collections.abc import Sequence
 from typing import Any, Final
 
+from django.conf import settings
 from django.contrib.auth.models import AnonymousUser, User
 from django.db import DatabaseError
 from django.db.models import QuerySet
@@ -16,7 +17,7 @@ from statestore import models
 from statestore.access import audit, rights
 from statestore.access.audit import SYSTEM, Actor
 from statestore.db import fast_rows, transactions
-from statestore.db.routers import store_alias
+from statestore.db.routers import chosen_name, store_alias
 from statestore.errors import Forbidden, NotFound, StateStoreError, ValidationError
 from statestore.models.audit import Action
 from statestore.models.tokens import PREFIX
@@ -48,8 +49,8 @@ def create(
 ) -> tuple[models.ApiToken, str]:
     """Create a token and return it with its secret, which is not stored and cannot be shown again.
 
-    `seed`: hex digits that its id is made of, for a call that may be repeated; `made_of` finds it again. `by` stands in
-    the audit log.
+    Where several stores are served, it opens `stores`, or the chosen one. `seed`: hex digits that its id is made of,
+    for a call that may be repeated; `made_of` finds it again. `by` stands in the audit log.
     """
     name = name.strip()
     if not name or len(name) > 100:
@@ -63,7 +64,7 @@ def create(
     token = models.ApiToken.objects.create(
         public_id=public_id, user=user, name=name, digest=_digest(secret),
         scopes=" ".join(scope for scope in ALL_SCOPES if scope in scopes),
-        namespaces=limited_to, stores=None if stores is None else _among_stores(user, stores),
+        namespaces=limited_to, stores=_among_stores(user, stores or [chosen_name()]) if settings.STORES else None,
         created_at=now, expires_at=now + days * DAY_SECONDS,
     )  # fmt: skip
     if by is not None:

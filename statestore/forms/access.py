@@ -36,12 +36,9 @@ class UserAccessForm(forms.ModelForm):  # type: ignore[type-arg]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        if settings.STORES:
-            self.fields["store_names"].choices = [(name, name) for name in settings.STORES]  # type: ignore[attr-defined]
-            self.initial["is_limited_to_stores"] = self.instance.stores is not None
-            self.initial["store_names"] = self.instance.stores or []
-        else:
-            del self.fields["is_limited_to_stores"], self.fields["store_names"]
+        self.fields["store_names"].choices = [(name, name) for name in settings.STORES]  # type: ignore[attr-defined]
+        self.initial["is_limited_to_stores"] = self.instance.stores is not None
+        self.initial["store_names"] = self.instance.stores or []
         namespaces = self.instance.namespaces
         if namespaces is not None:
             names = [str(name) for name in namespaces]

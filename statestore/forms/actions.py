@@ -1,5 +1,6 @@
 """What a person does: snapshots, statuses, restores, forks, batches, moves, tokens."""
 
+from collections.abc import Iterable
 from typing import Any, Final
 
 from django import forms
@@ -154,15 +155,23 @@ class TokenForm(forms.Form):
     namespaces = forms.CharField(
         required=False, max_length=5000, strip=True, label="Namespaces (comma-separated; leave empty for all)"
     )
+    stores = forms.MultipleChoiceField(required=False, choices=(), label="Stores", widget=forms.CheckboxSelectMultiple)
     days = forms.IntegerField(
         min_value=1, max_value=tokens.MOST_DAYS, initial=tokens.USUAL_DAYS, label="Expires in (days)"
     )
+
+    def __init__(self, *arguments: Any, stores: Iterable[str] = (), store: str = "", **options: Any) -> None:
+        """`stores` are those of several that the user may open, `store` is the one whose page this is."""
+        super().__init__(*arguments, **options)
+        self.fields["stores"].choices = [(name, name) for name in stores]  # type: ignore[attr-defined]
+        self.fields["stores"].initial = [store]
 
     def wanted(self) -> dict[str, Any]:
         """Return what the token shall be."""
         values = self.cleaned_data
         named = [word.strip() for word in values["namespaces"].split(",")] if values["namespaces"] else None
-        return {"name": values["name"], "scopes": values["scopes"], "namespaces": named, "days": values["days"]}
+        kept = {name: values[name] for name in ("name", "scopes", "stores", "days")}
+        return {**kept, "namespaces": named}
 
 
 class ForkForm(ReasonForm):

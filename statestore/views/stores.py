@@ -4,9 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from django.conf import settings
 from django.contrib.auth.models import AnonymousUser, User
-from django.db import connections
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.urls import reverse
 from django.views.decorators.http import require_safe
@@ -14,61 +12,20 @@ from django.views.decorators.http import require_safe
 from statestore import history, lookup, models, search
 from statestore.access import rights
 from statestore.access.scope import scope_of
-from statestore.db import sizes, vendor
 from statestore.db.ids import url_of
-from statestore.db.routers import store_alias
 from statestore.forms import FindForm, SearchForm
 from statestore.history.across import Asked
-from statestore.models.agents import in_order
-from statestore.models.querysets import BY_CHANGE
-from statestore.operations import every_store
+from statestore.operations import every_store, store_summaries
 from statestore.operations.every_store import Answer
+from statestore.operations.store_summaries import Summary
 from statestore.views.find import LABELS
 from statestore.views.htmx import render_live, render_page
 
 # A page waits so long for stores; one that takes longer is shown as it was last seen.
 LIST_PATIENCE_SECONDS: Final = 0.2
 SEARCH_PATIENCE_SECONDS: Final = 2.0
-FRESH_SECONDS: Final = 2.0
 ROWS: Final = 50
 DAY_SECONDS: Final = 24 * 3600
-
-
-@dataclass(frozen=True, slots=True)
-class Summary:
-    """A store at a glance."""
-
-    kind: str
-    bytes: int
-    agents: list[tuple[str, int]]
-    silent: int
-    changed_at: int | None
-    lag_seconds: int
-
-    @property
-    def total(self) -> int:
-        return sum(number for _, number in self.agents)
-
-    @property
-    def in_trouble(self) -> int:
-        return dict(self.agents).get("failed", 0) + self.silent
-
-
-def _summarise() -> Summary:
-    using = store_alias()
-    agents = models.AgentState.objects.using(using)
-    changed = agents.walked().order_by(*BY_CHANGE).values_list("updated_at", flat=True).first()
-    return Summary(
-        kind="SQLite" if vendor.is_sqlite(connections[using]) else "PostgreSQL",
-        bytes=sizes.database_bytes(using),
-        agents=in_order(agents.alive().counts_by_status()),
-        silent=agents.silent_since(models.now() - settings.SILENT_AFTER_SECONDS).count(),
-        changed_at=None if changed is None else int(changed),
-        lag_seconds=search.lag_seconds(using),
-    )
-
-
-_summaries: Final = every_store.Newest(_summarise, seconds=FRESH_SECONDS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +72,7 @@ def _figures(summary: Summary | None) -> dict[str, object]:
 def _rows(user: User | AnonymousUser) -> list[Row]:
     """Return the stores that a user may open; figures about all of a store only to those who see all of it."""
     names = rights.visible_stores(user)
-    answers = _summaries.get(names, patience_seconds=LIST_PATIENCE_SECONDS)
+    answers = store_summaries.newest(names, patience_seconds=LIST_PATIENCE_SECONDS)
     may_see = rights.may(user, "view_agentstate") and rights.namespaces_of(user) is None
     return [
         Row(name, _home_of(name), answers[name].found if may_see else None, answers[name].problem, answers[name].at)

@@ -1,5 +1,7 @@
 """API tokens: created, shown once, revoked. Administrators see every user's."""
 
+from functools import partial
+
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
@@ -8,6 +10,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from statestore import models
 from statestore.access import rights, tokens
+from statestore.db.routers import chosen_name
 from statestore.errors import Forbidden, ValidationError
 from statestore.forms import TokenForm
 from statestore.models.user_access import words_of
@@ -23,11 +26,12 @@ from statestore.views.sign_in import confirmed
 @json_twin("list_tokens")
 def token_list(request: HttpRequest) -> HttpResponse:
     """Show the tokens, and create one; its secret is shown in that response only."""
-    form, made, secret = TokenForm(request.POST if request.method == "POST" else None), None, ""
+    new_form = partial(TokenForm, stores=rights.visible_stores(request.user), store=chosen_name())
+    form, made, secret = new_form(request.POST if request.method == "POST" else None), None, ""
     if request.method == "POST" and form.is_valid():
         try:
             made, secret = tokens.create(request.user, **form.wanted(), by=actor(request))
-            form = TokenForm()
+            form = new_form()
         except (Forbidden, ValidationError) as error:
             field = getattr(error, "field", "namespaces")
             form.add_error(field if field in form.fields else "name", str(error))

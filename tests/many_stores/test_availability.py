@@ -16,7 +16,9 @@ from django.test import Client
 
 from descartes_site.stores import alias_of
 from statestore.db import connection_limit
-from statestore.operations import every_store, fair_share
+from statestore.db.routers import store_alias
+from statestore.operations import every_store, fair_share, store_summaries
+from statestore.operations.store_summaries import Summary
 from statestore.views import stores as views
 from tests.conftest import migrate_into, signed_in
 from tests.many_stores.conftest import database_at, served
@@ -37,7 +39,7 @@ def client(people: dict[str, User]) -> Client:
 def released(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
     """Begin without answers that are kept, and let what hangs go on at the end."""
     go_on = threading.Event()
-    monkeypatch.setattr(views, "_summaries", every_store.Newest(views._summarise, seconds=0.0))
+    monkeypatch.setattr(store_summaries, "_summaries", every_store.Newest(store_summaries.summarise, seconds=0.0))
     monkeypatch.setattr(every_store, "_workers", every_store._Workers())
     monkeypatch.setattr(views, "LIST_PATIENCE_SECONDS", 2.0)  # A busy machine is slow for all.
     yield go_on
@@ -63,12 +65,12 @@ def test_the_list_shows_each_store_with_its_figures(stores: dict[str, Path], cli
 def test_a_store_that_hangs_is_named_and_the_others_are_shown(
     stores: dict[str, Path], client: Client, monkeypatch: pytest.MonkeyPatch, released: threading.Event
 ):
-    def summarise() -> views.Summary:
-        if views.store_alias() == alias_of("crimson"):
+    def summarise() -> Summary:
+        if store_alias() == alias_of("crimson"):
             released.wait(30)
-        return views.Summary("SQLite", 1, [("idle", 7)], 0, None, 0)
+        return Summary("SQLite", 1, [("idle", 7)], 0, None, 0)
 
-    monkeypatch.setattr(views, "_summaries", every_store.Newest(summarise, seconds=0.0))
+    monkeypatch.setattr(store_summaries, "_summaries", every_store.Newest(summarise, seconds=0.0))
     began = time.monotonic()
     rows = rows_of(client.get("/").content.decode())
     assert time.monotonic() - began < 5
@@ -83,7 +85,7 @@ def test_a_store_that_hangs_is_not_asked_again_until_it_answers(
     asked = []
 
     def hang() -> int:
-        asked.append(views.store_alias())
+        asked.append(store_alias())
         if asked[-1] == alias_of("crimson"):
             released.wait(30)
         return 1

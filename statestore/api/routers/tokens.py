@@ -48,7 +48,14 @@ def make_token(request: HttpRequest, body: TokenIn) -> HttpResponse:
         if (existing := tokens.made_of(who.user, seed)) is not None:
             return _created(existing, None)
         token, secret = tokens.create(
-            who.user, body.name, body.scopes, namespaces=body.namespaces, days=body.days, seed=seed, by=who.actor
+            who.user,
+            body.name,
+            body.scopes,
+            namespaces=body.namespaces,
+            stores=body.stores,
+            days=body.days,
+            seed=seed,
+            by=who.actor,
         )
         return _created(token, secret)
 

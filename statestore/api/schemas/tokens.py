@@ -24,6 +24,10 @@ class TokenIn(In):
         list[Annotated[str, Field(max_length=NAMESPACE_CHARACTERS)]] | None,
         Field(max_length=MOST_NAMESPACES, description="Visible namespaces; null for all that the account sees."),
     ] = None
+    stores: Annotated[
+        list[Annotated[str, Field(max_length=40)]],
+        Field(max_length=1000, description="Of several stores those that it opens; this one if none is named."),
+    ] = []
     days: Annotated[int, Field(ge=1, le=MOST_DAYS, description="Days until it expires.")] = USUAL_DAYS
 
 
@@ -36,6 +40,7 @@ class TokenOut(Out):
     user: Annotated[str, BeforeValidator(lambda user: user.get_username())]
     scopes: Annotated[list[str], BeforeValidator(str.split)]
     namespaces: list[str] | None
+    stores: Annotated[list[str] | None, Field(description="Of several stores those that it opens; null for all.")]
     created_at: Time
     created_at_seconds: StoredSeconds
     expires_at: Time

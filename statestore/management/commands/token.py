@@ -29,6 +29,7 @@ class Command(StoreCommand):
             help="some of read,write,restore,admin, or approve without restore (default: read)",
         )
         create.add_argument("--namespaces", help="only these, with commas; an empty one for agents without")
+        create.add_argument("--stores", default="", help="of several, with commas (default: the one of --store)")
         create.add_argument("--days", type=int, default=tokens.USUAL_DAYS, help="how long it holds (default: 90)")
         verbs.add_parser("list", help="show all tokens, never their secrets")
         revoke = verbs.add_parser("revoke", help="make a token useless at once")
@@ -43,14 +44,16 @@ class Command(StoreCommand):
             raise CommandError(one_line(str(error))) from error
 
     def _create(
-        self, *, user: str, name: str, scopes: str, namespaces: str | None, days: int, **options: object
+        self, *, user: str, name: str, scopes: str, namespaces: str | None, stores: str, days: int, **options: object
     ) -> None:
         owner = get_user_model().objects.filter(username=user).first()
         if owner is None:
             raise CommandError(f"User {one_line(user)} not found. `{COMMAND} createsuperuser` creates one.")
-        asked = [scope.strip() for scope in scopes.split(",") if scope.strip()]
+        asked = _words(scopes)
         limited = None if namespaces is None else [namespace.strip() for namespace in namespaces.split(",")]
-        made, secret = tokens.create(owner, name, asked, namespaces=limited, days=days, by=SYSTEM)
+        made, secret = tokens.create(
+            owner, name, asked, namespaces=limited, stores=_words(stores), days=days, by=SYSTEM
+        )
         self.stderr.write(f"{made.prefix} for {one_line(owner.get_username())}: {made.scopes}, until {_day(made)}")
         self.stdout.write(secret)
 
@@ -69,3 +72,7 @@ class Command(StoreCommand):
 
 def _day(token: models.ApiToken) -> str:
     return datetime.fromtimestamp(int(token.expires_at), UTC).strftime("%Y-%m-%d")
+
+
+def _words(text: str) -> list[str]:
+    return [word.strip() for word in text.split(",") if word.strip()]
