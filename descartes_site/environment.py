@@ -6,7 +6,7 @@ paths at `#`, and lets a wrong number end in a traceback.
 
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -99,6 +99,14 @@ class Environment:
         if text in _LEVELS:
             return text
         self._refuse_value(name, f"use {', '.join(_LEVELS[:-1])} or {_LEVELS[-1]}")
+        return default
+
+    def choice(self, name: str, default: str, among: Sequence[str]) -> str:
+        """Return one of a few words."""
+        text = self.text(name, default).lower()
+        if text in among:
+            return text
+        self._refuse_value(name, f"use {' or '.join(among)}")
         return default
 
     def rate(self, name: str, default: str) -> tuple[int, int]:

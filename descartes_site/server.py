@@ -37,12 +37,14 @@ def main() -> None:
     parser.add_argument("--host", required=True)
     parser.add_argument("--port", required=True, type=int)
     parser.add_argument("--max-memory-mb", required=True, type=int)
+    parser.add_argument("--workers", default=1, type=int)
     options = parser.parse_args()
     SharedSocketServer(
         "descartes_site.rsgi:application",
         address=options.host,
         port=options.port,
         interface=Interfaces.RSGI,
+        workers=options.workers,
         http=HTTPModes.http1,
         websockets=False,
         working_dir=locations.base(),

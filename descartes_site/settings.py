@@ -112,6 +112,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "statestore.middleware.LoggedRequests",
     "statestore.middleware.ForwardedHeaders",
     "statestore.middleware.ChosenStore",
     "statestore.middleware.Probes",
@@ -275,13 +276,21 @@ FILE_UPLOAD_HANDLERS = ["statestore.forms.uploads.RefuseFiles"]
 # A batch names up to 5,000 agents, a preview up to 2,000 paths; more is refused in words, not by the parser.
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 25_000
 
+# Statements that take so many milliseconds are logged, without their values; 0: none.
+SLOW_QUERY_MS = env.integer("SLOW_QUERY_MS", 0, least=0, most=10**7)
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {
-        "line": {"()": "statestore.logs.OneLineFormatter", "fmt": "%(asctime)s %(levelname)s %(name)s %(message)s"}
+        "text": {"()": "statestore.logs.OneLineFormatter", "fmt": "%(asctime)s %(levelname)s %(name)s %(message)s"},
+        "json": {"()": "statestore.logs.JsonFormatter"},
     },
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "handlers": {
+        "console": {
+            "class": "logging.StreamHandler",
+            "formatter": env.choice("LOG_FORMAT", "text", ["text", "json"]),
+        }
+    },
     "root": {"handlers": ["console"], "level": env.level("LOG_LEVEL", "WARNING")},
     "loggers": {"statestore.access.sign_ins": {"level": "INFO"}},
 }

@@ -1,6 +1,7 @@
 """The app's place in Django: what is wired up when the process starts."""
 
 from django.apps import AppConfig, apps
+from django.conf import settings
 from django.db import connections
 from django.db.backends.signals import connection_created
 from django.db.models.signals import pre_migrate
@@ -30,6 +31,11 @@ def _on_connection(connection: object, **_: object) -> None:
     from statestore.db import vendor
 
     vendor.prepare_connection(connection)  # type: ignore[arg-type]
+    if settings.SLOW_QUERY_MS:
+        from statestore import logs
+
+        # A connection that is opened again has one already.
+        connection.execute_wrappers[:] = [logs.slow_queries(settings.SLOW_QUERY_MS)]  # type: ignore[attr-defined]
 
 
 def _before_migrate(using: str, plan: list[object], **_: object) -> None:

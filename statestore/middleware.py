@@ -2,6 +2,7 @@
 
 import logging
 import re
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from contextvars import copy_context
@@ -17,6 +18,7 @@ from django.http.response import HttpResponseBase
 from django.middleware.gzip import GZipMiddleware
 from django.urls import get_script_prefix, set_script_prefix, set_urlconf
 
+from statestore import logs
 from statestore.access import path_prefix, proxies, remote_user, sign_ins, tokens
 from statestore.access.browser_sessions import SessionStore
 from statestore.adoption.status import store_status
@@ -67,6 +69,46 @@ class SecurityHeaders:
         return response
 
 
+class LoggedRequests:
+    """Gives each request an id, which its answer and all that is logged about it name, and logs how it ended.
+
+    With LOG_LEVEL=INFO: the page or call by its route, since paths and queries have words of agents in them.
+    """
+
+    def __init__(self, respond: Respond) -> None:
+        self.respond = respond
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        began = time.perf_counter()
+        with logs.about_request(request.headers.get("X-Request-ID", "")) as about:
+            response = self.respond(request)
+            response["X-Request-ID"] = about["request_id"]
+            if log.isEnabledFor(logging.INFO):
+                self._log(request, response, began)
+        return response
+
+    def _log(self, request: HttpRequest, response: HttpResponseBase, began: float) -> None:
+        route = request.resolver_match.route if request.resolver_match else "(no page)"
+        fields = {
+            "method": request.method,
+            "route": route,
+            "status": response.status_code,
+            "ms": round((time.perf_counter() - began) * 1000, 1),
+            "user": _name_of_user(request),
+            "store": getattr(request, "store_name", ""),
+        }
+        log.info(
+            "%s %s %s in %s ms", request.method, route, response.status_code, fields["ms"], extra={"fields": fields}
+        )
+
+
+def _name_of_user(request: HttpRequest) -> str:
+    """Return who sent a request, as far as answering it told: nothing is read for it."""
+    caller = getattr(request, "auth", None)
+    user = getattr(caller, "user", None) or getattr(request, "_cached_user", None)
+    return str(user.get_username()) if user is not None else ""
+
+
 class ForwardedHeaders:
     """Believes the forwarding headers of trusted proxies, and drops all others, before anything reads them.
 
@@ -112,6 +154,7 @@ class ChosenStore:
 
     def _respond_in(self, request: HttpRequest, name: str) -> HttpResponseBase:
         alias = settings.STORES[name]
+        request.store_name = name  # type: ignore[attr-defined]
         share = fair_share.enter(alias)
         if share is None:
             page = f"The store {name} does not answer at the moment. Nothing was changed. The other stores work."

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
@@ -14,24 +13,24 @@ from statestore.management.terminal import one_line
 class StoreCommand(BaseCommand):
     """A command on the store that STORE_URL names, or on that one of STORES which `--store` names."""
 
-    def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
+    def create_parser(self, prog_name: str, subcommand: str, **kwargs: object) -> CommandParser:
         """Return the command's parser, with the option."""
         parser = super().create_parser(prog_name, subcommand, **kwargs)
         parser.add_argument("--store", metavar="NAME", help="which store of STORES, where several are served")
         return parser
 
-    def execute(self, *args: Any, **options: Any) -> str | None:
+    def execute(self, *args: object, **options: object) -> str | None:
         """Run the command in the store that was named."""
         with _named(options.pop("store", None), needs_one=self.needs_store(options)):
             return super().execute(*args, **options)
 
-    def needs_store(self, options: Mapping[str, Any]) -> bool:
+    def needs_store(self, options: Mapping[str, object]) -> bool:
         """Return whether one of several stores must be named; the processes of `serve` work on all."""
         return not options.get("follow")
 
 
 @contextmanager
-def _named(name: str | None, *, needs_one: bool) -> Iterator[None]:
+def _named(name: object, *, needs_one: bool) -> Iterator[None]:
     if name is None:
         if needs_one and not is_chosen():
             raise CommandError(f"There are several stores. Name one: --store {' | '.join(settings.STORES)}")
@@ -39,7 +38,7 @@ def _named(name: str | None, *, needs_one: bool) -> Iterator[None]:
         return
     if not settings.STORES:
         raise CommandError("There is one store, which STORE_URL names. --store is for several, which STORES names.")
-    if name not in settings.STORES:
+    if not isinstance(name, str) or name not in settings.STORES:
         raise CommandError(one_line(f"There is no store “{name}”. STORES has: {', '.join(settings.STORES)}."))
     with chosen(settings.STORES[name]):
         yield

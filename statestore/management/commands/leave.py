@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from django.conf import settings
 from django.core.management.base import CommandError, CommandParser
@@ -37,7 +36,7 @@ class Command(StoreCommand):
         parser.add_argument("--backup-dir", type=Path, default=settings.VAR_DIR / "backups")
         parser.add_argument("--stopped", action="store_true", help="no orchestrator is running: take your time")
 
-    def needs_store(self, options: Mapping[str, Any]) -> bool:
+    def needs_store(self, options: Mapping[str, object]) -> bool:
         """Return whether one of several stores must be named."""
         return options.get("path") is None
 

@@ -26,6 +26,7 @@ from statestore.operations import announcement, whole_requests
 STAMP = "fingerprint"
 MANIFEST = "staticfiles.json"
 LAST_PORT = 65_535
+MOST_AT_ONCE = 128
 # Comparing two states of 50 MB takes half of it.
 USUAL_MEMORY_MB = 1024
 
@@ -41,11 +42,19 @@ class Command(BaseCommand):
             "--threads", type=int, default=whole_requests.USUAL_PLACES, help="requests worked on at the same time"
         )
         parser.add_argument(
+            "--workers", type=int, default=1, help="processes that share the work (default: 1); each has its --threads"
+        )
+        parser.add_argument(
             "--max-memory-mb", type=int, default=USUAL_MEMORY_MB,
             help="a server process that holds more is replaced by a fresh one, without a pause (default: 1024)",
         )  # fmt: skip
 
-    def handle(self, *, host: str, port: int, demo: bool, threads: int, max_memory_mb: int, **options: object) -> None:
+    def handle(
+        self, *, host: str, port: int, demo: bool, threads: int, workers: int, max_memory_mb: int, **options: object
+    ) -> None:
+        for option, number in {"--threads": threads, "--workers": workers}.items():
+            if not 1 <= number <= MOST_AT_ONCE:
+                raise CommandError(f"{option} is {number}; use a number from 1 to {MOST_AT_ONCE}.")
         host = host.strip("[]")
         refuse_if_taken(host, port)
         if demo:
@@ -64,7 +73,7 @@ class Command(BaseCommand):
             sys.executable,
             [
                 sys.executable, "-m", "descartes_site.server", "--host", host, "--port", str(port),
-                "--max-memory-mb", str(max_memory_mb),
+                "--max-memory-mb", str(max_memory_mb), "--workers", str(workers),
             ],
         )  # fmt: skip
 
