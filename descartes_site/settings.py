@@ -227,7 +227,7 @@ STATIC_URL = "/static/"  # The prefix is put before it for each request.
 # Files that were collected when an image was built are used as they are.
 _collected = locations.FILES / "staticfiles"
 _is_elsewhere = bool(env.text("VAR_DIR")) or not locations.IS_CHECKOUT
-STATIC_ROOT = VAR_DIR / "static" if _is_elsewhere and not _collected.exists() else _collected
+STATIC_ROOT = env.path("STATIC_ROOT", VAR_DIR / "static" if _is_elsewhere and not _collected.exists() else _collected)
 STATICFILES_DIRS = [locations.FILES / "static"]
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
