@@ -72,7 +72,7 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def start(image: Path, folder: Path, home: Path, *words: str, **variables: str) -> Server:
-    """Start the installed command in a folder, with nothing of this machine's user, of this test, or of the checkout."""
+    """Start the installed command, with nothing of this machine's user, of this test, or of the checkout."""
     kept = {name: os.environ[name] for name in ("PATH", "LANG", "TMPDIR") if name in os.environ}
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -119,14 +119,14 @@ def test_an_image_serves_the_files_that_were_collected_when_it_was_built(image: 
     sealed, data = tmp_path / "static", tmp_path / "data"
     shutil.copytree(image / "collected", sealed)
     data.mkdir()
-    before = {path for path in sealed.rglob("*")}
+    before = set(sealed.rglob("*"))
     server = start(image, tmp_path, data, "serve", VAR_DIR=str(data), STATIC_ROOT=str(sealed))
     try:
         check_pages(server.port)
         assert "Made an empty store" in server.log()
     finally:
         server.stop()
-    assert {path for path in sealed.rglob("*")} >= before
+    assert set(sealed.rglob("*")) >= before
     assert not (data / "static").exists()
 
 
@@ -150,10 +150,8 @@ def test_the_unit_and_the_examples_start_commands_and_options_that_exist(wheel: 
     for text in (unit, compose):
         assert "descartes-statestore serve" in text
         assert set(re.findall(r"serve (--\w+)", text)) <= {"--host"}
-    for name in [
-        *re.findall(r"name: ([A-Z_]+), value", pod),
-        *re.findall(r"^      ([A-Z_]+): .*", compose, re.MULTILINE),
-    ]:
+    named = re.findall(r"name: ([A-Z_]+), value", pod) + re.findall(r"^      ([A-Z_]+): .*", compose, re.MULTILINE)
+    for name in named:
         assert f"`{name}`" in known or name.startswith("POSTGRES_"), name
     assert "runAsNonRoot: true" in pod
     assert "readOnlyRootFilesystem: true" in pod
