@@ -2,7 +2,8 @@
 
 contract    what a reader gives
 readers     one module for each framework's store
-files       SQLite files, opened so that they stay as they are
+files       files, opened so that they stay as they are
+documents   JSON files, JSON lines and folders of JSON files
 mirror      what a reader gives, as rows of ours
 following   new sources, and keeping mirrors up to date while a server runs
 standing    what was opened, and how far it was read

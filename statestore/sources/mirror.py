@@ -26,7 +26,7 @@ from statestore.jsondiff.parsing import Json
 from statestore.models.rows import LAST_SECOND
 from statestore.models.sources import Source, SourceThread
 from statestore.sources import files
-from statestore.sources.contract import Event, History, Reader, Step
+from statestore.sources.contract import Event, History, Reader, Rows, Step
 
 # So much is written in one transaction, which then takes some tens of milliseconds.
 BATCH_ROWS: Final = 400
@@ -106,9 +106,7 @@ def settle(using: str) -> None:
             silent.update(status="idle")
 
 
-def _sync_with(
-    reader: Reader, rows: files.SourceFile, source: Source, key: str, using: str, go_on: Callable[[], bool]
-) -> Synced:
+def _sync_with(reader: Reader, rows: Rows, source: Source, key: str, using: str, go_on: Callable[[], bool]) -> Synced:
     known = {thread.thread_id: thread for thread in SourceThread.objects.using(using).of_reader(source, key)}
     seen: set[str] = set()
     batch = Batch(using)

@@ -180,7 +180,9 @@ def test_what_is_no_store_is_named_and_left_alone(opened: Opener, tmp_path: Path
     text.write_text("no database")
     other = tmp_path / "other.db"
     change(str(other), "CREATE TABLE photos (id INTEGER)")
-    with pytest.raises(ValidationError, match=r"notes.txt is not an SQLite database. It was not changed."):
+    with pytest.raises(
+        ValidationError, match=r"notes.txt is neither an SQLite database nor JSON, but text. It was not changed."
+    ):
         following.add_source(text, using=store_alias())
     with pytest.raises(ValidationError, match=r"Its tables: photos. Known are: .*LangGraph checkpoints"):
         following.add_source(other, using=store_alias())

@@ -15,7 +15,7 @@ from statestore.management import embedded_store
 from statestore.management.commands.serve import port_number
 from statestore.management.terminal import one_line
 from statestore.models.sources import Source
-from statestore.sources import following, mirror, number_of
+from statestore.sources import files, following, mirror, number_of
 
 # What was not read by then is read while the dashboard serves, the newest threads first.
 FIRST_READ_SECONDS: Final = 1.0
@@ -28,7 +28,9 @@ class Command(BaseCommand):
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("paths", nargs="+", type=Path, metavar="FILE", help="an SQLite file of a framework")
+        parser.add_argument(
+            "paths", nargs="+", type=Path, metavar="FILE", help="a framework's file, or a folder of JSON files"
+        )
         parser.add_argument("--name", default="", help="the namespace of its agents (default: the file's name)")
         parser.add_argument("--no-serve", action="store_true", help="mirror the files to their ends, and exit")
         parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: this machine only)")
@@ -56,8 +58,9 @@ class Command(BaseCommand):
             done = mirror.sync(source, using=store_alias(), go_on=lambda: ends is None or time.monotonic() < ends)
             if source.problem:
                 raise CommandError(one_line(source.problem))
-            counts = ", ".join(number_of(number, what) for what, number in json.loads(source.counts).items())
+            path = Path(source.path)
+            words = [source.formats, files.kind_of(path)]
+            words += [number_of(number, what) for what, number in json.loads(source.counts).items()]
+            words += ["being written"] if files.is_being_written(path) else []
             rest = "" if done.is_complete else " The rest is read while the dashboard serves."
-            self.stdout.write(
-                one_line(f"{source.path}: {source.formats}, SQLite, {counts}. Namespace: {source}.{rest}")
-            )
+            self.stdout.write(one_line(f"{path}: {', '.join(words)}. Namespace: {source}.{rest}"))

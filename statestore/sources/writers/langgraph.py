@@ -21,6 +21,7 @@ from statestore.history import KnownState
 from statestore.models.sources import SourceThread
 from statestore.restore.in_place import PutBack
 from statestore.sources import files, mirror
+from statestore.sources.contract import Rows
 from statestore.sources.readers import langgraph
 from statestore.sources.writers import steps
 from statestore.sources.writers.steps import WritableRows
@@ -157,7 +158,7 @@ class _Copy:
             raise DatabaseError("The state read back from the file differs from the one written. Nothing was changed.")
 
 
-def _target(rows: files.SourceFile, graph: langgraph.Graph, checkpoint: langgraph.Checkpoint) -> _Target:
+def _target(rows: Rows, graph: langgraph.Graph, checkpoint: langgraph.Checkpoint) -> _Target:
     sql = f"SELECT {_COLUMNS} FROM checkpoints WHERE thread_id = ? AND checkpoint_ns = '' AND checkpoint_id = ?"  # noqa: S608
     row = _stored(next(rows.execute(sql, [graph.thread, checkpoint.id])))
     if row.kind not in _CARRIED_OVER and (row.kind != "msgpack" or checkpoint.version < _OLDEST_VERSION):
