@@ -12,7 +12,7 @@ import pytest
 
 from statestore.sources import mirror
 from statestore.sources.contract import Reader, Rows, Value
-from statestore.sources.readers import known_readers
+from statestore.sources.readers import known_readers, msgpack_values
 from statestore.sources.readers.columns import shapes
 from tests.faults.scale import times
 from tests.sources.stores import FILES, copied, everything
@@ -43,7 +43,7 @@ def deepened(value: Value, dice: Random) -> Value:
     if isinstance(value, bytes):
         return packed(depth, dice)
     with suppress(ValueError, TypeError):
-        parsed: Any = json.loads(value or "")
+        parsed: Any = json.loads(str(value))
         place = parsed
         while isinstance(place, dict | list) and place:
             key: Any = dice.choice(list(place) if isinstance(place, dict) else range(len(place)))
@@ -84,6 +84,19 @@ def damage(rows: Rows, table: str, column: str, dice: Random) -> None:
         row, value = dice.choice(found)
         with suppress(sqlite3.IntegrityError):
             rows.execute(f'UPDATE "{table}" SET "{column}" = ? WHERE rowid = ?', (deepened(value, dice), row))
+
+
+def test_objects_within_objects_end_in_an_error_long_before_the_stack_does():
+    """Each level takes 40 KB or more of the C stack: at 200 levels the process itself died."""
+    for depth in (20, 31, 100, 199, 2_000):
+        data = msgpack.packb(1)
+        for _ in range(depth):
+            data = msgpack.packb(msgpack.ExtType(0, b"\x93\xa1m\xa1n" + data))
+        if depth <= 20:
+            assert msgpack_values.unpack(data)
+        else:
+            with pytest.raises(msgpack_values.Damaged, match="nested too deeply"):
+                msgpack_values.unpack(data)
 
 
 def test_the_values_are_as_deep_as_they_are_said_to_be(tmp_path: Path):
