@@ -5,7 +5,11 @@ readers     one module for each framework's store
 files       files, opened so that they stay as they are
 documents   JSON files, JSON lines and folders of JSON files
 mirror      what a reader gives, as rows of ours
-following   new sources, and keeping mirrors up to date while a server runs
+following   keeping mirrors up to date while a server runs
+adding      sources that come and go
+allowed     the directories whose files administrators mirror on pages
+quarantine  uploaded files
+connecting  how the agents of each framework come here
 standing    what was opened, and how far it was read
 writers     one module for each framework's store into which a thread is put back
 """

@@ -109,6 +109,11 @@ def is_being_written(path: Path, seconds: float = WRITTEN_SECONDS) -> bool:
     return abs(time.time() - newest) < seconds
 
 
+def is_copied_to_be_read(path: Path) -> bool:
+    """Return whether a crash left a log beside a file, so that it is read from a copy."""
+    return _beside(path, "-wal").exists() and not _beside(path, "-shm").exists()
+
+
 def kind_of(path: Path) -> str:
     """Return what a source is besides its format: "SQLite", "JSON" or "folder of JSON"."""
     if path.is_dir():

@@ -2,7 +2,6 @@
 
 import fcntl
 import logging
-import re
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,50 +11,19 @@ from typing import Final
 from django.conf import settings
 
 from statestore import children
-from statestore.db import transactions
 from statestore.db.errors import translated_errors
-from statestore.errors import Conflict, StateStoreError
+from statestore.errors import StateStoreError
 from statestore.models.sources import Source
-from statestore.sources import files, mirror
+from statestore.sources import mirror
 
 PAUSE_SECONDS: Final = 1.0
-_NAME_CHARACTERS: Final = 60
 log = logging.getLogger(__name__)
 
 
-def add_source(path: Path, *, name: str = "", using: str) -> Source:
-    """Return the source of a file, made if there is none. Raises ValidationError if it is of no known format.
-
-    A mirror is only made in a store of our own: an orchestrator's file holds what its orchestrator wrote.
-    """
-    if not settings.STORE_IS_EMBEDDED:
-        raise Conflict(
-            "STORE_URL names a store of its own, into which nothing is mirrored. Run this without STORE_URL."
-        )
-    path = path.expanduser().absolute()
-    path = path.parent.resolve() / path.name
-    with files.opened(path) as rows:
-        readers = files.readers_of(rows, path)
-    known = Source.objects.using(using).filter(path=str(path)).first()
-    if known is not None:
-        return known
-    with transactions.writing(using):
-        source = Source(name=_free_name(name or path.stem, using), path=str(path))
-        source.formats = ", ".join(reader.name for reader in readers.values())
-        source.save(using=using, force_insert=True)
+def note_sources() -> None:
+    """Let servers know that there are sources to follow."""
     _lock_path().parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     _lock_path().touch()
-    return source
-
-
-def _free_name(wanted: str, using: str) -> str:
-    """Return a name for a namespace that is like the wanted one, and no other source's."""
-    base = re.sub(r"[^\w.-]+", "-", wanted).strip("-.")[: _NAME_CHARACTERS - 5] or "source"
-    name, number = base, 1
-    while Source.objects.using(using).filter(name=name).exists():
-        number += 1
-        name = f"{base}-{number}"
-    return name
 
 
 def follow(stop: threading.Event, using: str) -> None:

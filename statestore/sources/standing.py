@@ -2,10 +2,12 @@
 
 import json
 from dataclasses import dataclass
+from pathlib import Path
 
 from django.db.models import Count, Q
 
 from statestore.models.sources import Source
+from statestore.sources import files
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +18,11 @@ class Standing:
     agents: int
     gone: int
     counts: dict[str, int]
+
+    @property
+    def is_being_written(self) -> bool:
+        """Whether the file was changed within the last seconds."""
+        return not self.source.upload_name and files.is_being_written(Path(self.source.path))
 
     @property
     def holds(self) -> str:

@@ -14,7 +14,7 @@ from statestore import models, restore
 from statestore.access.audit import SYSTEM
 from statestore.db.routers import store_alias
 from statestore.models.sources import Source, SourceThread
-from statestore.sources import following, mirror
+from statestore.sources import adding, mirror
 
 PYTHON = os.environ.get("FRAMEWORKS_PYTHON", "")
 MARKS = [
@@ -56,7 +56,7 @@ def _command(program: str, words: tuple[str | Path, ...]) -> list[str]:
 
 def mirrored(path: Path) -> Source:
     """Return the source of a file, mirrored to its end."""
-    source = following.add_source(path, using=store_alias())
+    source = adding.add_source(path, using=store_alias())
     assert mirror.sync(source, using=store_alias()).is_complete
     return source
 

@@ -12,7 +12,7 @@ from statestore import history, models, restore
 from statestore.access.audit import SYSTEM
 from statestore.db.routers import store_alias
 from statestore.models.sources import Source, SourceThread
-from statestore.sources import following, mirror
+from statestore.sources import adding, mirror
 
 PYTHON = os.environ.get("FRAMEWORKS_PYTHON", "")
 PROGRAM = Path(__file__).with_name("langgraph_program.py")
@@ -31,7 +31,7 @@ def source(tmp_path: Path, settings: Any) -> Source:
     path = tmp_path / "agents.db"
     program(path, "run", "t1", "hello")
     program(path, "run", "t2", "another")
-    made = following.add_source(path, using=store_alias())
+    made = adding.add_source(path, using=store_alias())
     mirror.sync(made, using=store_alias())
     return made
 

@@ -16,7 +16,7 @@ from statestore.db.routers import store_alias
 from statestore.errors import Conflict, StateStoreError, ValidationError
 from statestore.models.sources import SourceThread
 from statestore.restore import in_place
-from statestore.sources import documents, files, following, mirror
+from statestore.sources import adding, documents, files, mirror
 from statestore.sources.contract import DocumentReader, History
 from statestore.sources.readers import known_document_readers, known_readers
 from statestore.sources.readers.columns import list_of, object_of
@@ -157,7 +157,7 @@ def mirrored(opened: Opener, tmp_path: Path) -> Callable[[str], models.Source]:
 
     def mirror_it(name: str) -> models.Source:
         kept = shutil.copytree if (FOLDER / name).is_dir() else shutil.copy
-        source = following.add_source(Path(kept(FOLDER / name, tmp_path / name)), using=store_alias())
+        source = adding.add_source(Path(kept(FOLDER / name, tmp_path / name)), using=store_alias())
         assert mirror.sync(source, using=store_alias()).is_complete, source.problem
         return source
 
@@ -334,7 +334,7 @@ def test_a_document_with_damaged_bytes_is_mirrored_or_refused_in_words(opened: O
         path = tmp_path / f"{number}-{name}"
         path.write_bytes(data[: dice.randrange(len(data))] if dice.random() < 0.2 else data)
         try:
-            source = following.add_source(path, using=store_alias())
+            source = adding.add_source(path, using=store_alias())
         except StateStoreError:
             refused += 1
         else:

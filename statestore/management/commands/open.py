@@ -15,7 +15,7 @@ from statestore.management import embedded_store
 from statestore.management.commands.serve import port_number
 from statestore.management.terminal import one_line
 from statestore.models.sources import Source
-from statestore.sources import files, following, mirror, number_of
+from statestore.sources import adding, files, mirror, number_of
 
 # What was not read by then is read while the dashboard serves, the newest threads first.
 FIRST_READ_SECONDS: Final = 1.0
@@ -41,7 +41,7 @@ class Command(BaseCommand):
             raise CommandError("--name is for one file. Open several without it, or one after the other.")
         embedded_store.prepare()
         try:
-            sources = [following.add_source(path, name=name, using=store_alias()) for path in paths]
+            sources = [adding.add_source(path, name=name, using=store_alias()) for path in paths]
             self._mirror(sources, FIRST_READ_SECONDS if not no_serve else None)
         except StateStoreError as error:
             raise CommandError(one_line(str(error))) from error

@@ -35,6 +35,11 @@ def known_writers() -> dict[str, Callable[[SourceThread], Writer]]:
 
 def writer_of(thread: SourceThread) -> Writer:
     """Return the writer of a thread. Raises Conflict, with what to do instead, if its framework has none here."""
+    if thread.source.upload_name:
+        raise Conflict(
+            f"“{thread.source.upload_name}” was uploaded: what lies here is a copy, which no framework reads. Nothing"
+            " was written. Fork the agent to go on from this moment, or open the file where its framework has it."
+        )
     make = known_writers().get(thread.reader)
     if make is None:
         advice = _INSTEAD.get(thread.reader, "Fork the agent to go on from this moment, or download its state.")
