@@ -135,6 +135,14 @@ class Environment:
             self._refuse_value(name, "use an absolute path")
             return default
 
+    def directories(self, name: str) -> list[str]:
+        """Return absolute directories; a relative one would be another one for each command."""
+        found = self.words(name)
+        if any("\0" in text or not Path(text).is_absolute() for text in found):
+            self._refuse_value(name, "use absolute paths, separated by commas, such as /srv/agents")
+            return []
+        return found
+
     def database(self, name: str, default: Path) -> dict[str, Any]:
         """Return the place of a database that a URL names, as Django's settings name it."""
         text = self.text(name)

@@ -89,6 +89,10 @@ BACKUP_EVERY_HOURS = env.integer("BACKUP_EVERY_HOURS", 24 if _is_embedded else 0
 BACKUP_KEEP_DAYS = env.integer("BACKUP_KEEP_DAYS", 7, least=0, most=10_000)
 BACKUP_KEEP_WEEKS = env.integer("BACKUP_KEEP_WEEKS", 4, least=0, most=10_000)
 BACKUP_KEEP_MONTHS = env.integer("BACKUP_KEEP_MONTHS", 12, least=0, most=10_000)
+# Directories whose files administrators may mirror on the page Sources; empty: none. What is uploaded there may have so
+# many megabytes; 0: nothing is.
+SOURCE_DIRS = env.directories("SOURCE_DIRS")
+SOURCE_UPLOAD_MB = env.integer("SOURCE_UPLOAD_MB", 64, least=0, most=2_000)
 # Exported cases: names whose values are masked, separated by commas, and patterns of secrets, by spaces; beside the
 # rules that always hold (statestore/cases/masking.py).
 MASK_KEYS = env.words("MASK_KEYS")
@@ -271,8 +275,9 @@ SECURE_HSTS_PRELOAD = env.boolean("HSTS_PRELOAD", default=False)
 SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
 # Edits of large task descriptions are fine; a form of this product never needs more.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 64 * 1024 * 1024
-# No form takes files; Django's own handlers would write them to the disk, also without a login.
-FILE_UPLOAD_HANDLERS = ["statestore.forms.uploads.RefuseFiles"]
+# One form takes a file, from those who may import; Django's own handlers would write any to the disk, also without a
+# login.
+FILE_UPLOAD_HANDLERS = ["statestore.forms.uploads.FilesOfSources"]
 # A batch names up to 5,000 agents, a preview up to 2,000 paths; more is refused in words, not by the parser.
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 25_000
 

@@ -16,6 +16,8 @@ from statestore.api.problems import Problem
 from statestore.jsondiff.pointer import join
 
 _READS: Final = frozenset({"GET", "HEAD"})
+# Bodies of any size, which are read as they come.
+_STREAMED: Final = frozenset({"application/x-ndjson", "application/octet-stream"})
 _ALWAYS: Final = (401, 403, 429, 500, 503)
 _OF_METHODS: Final = {
     "GET": (422,),
@@ -65,7 +67,7 @@ class Calls(Router):
         unchanged: dict[int, object] = {304: None} if tagged and method == "GET" else {}
 
         def declare(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
-            streams = (extra or {}).get("x-body") == "application/x-ndjson"
+            streams = (extra or {}).get("x-body") in _STREAMED
             checked = _strict(idempotent(view, streams=streams) if method == "POST" else view, conditional=conditional)
             checked.requirement = requirement  # type: ignore[attr-defined]
             self.add_api_operation(

@@ -9,6 +9,7 @@ from statestore.api.schemas.events import BatchIn
 from statestore.db.ids import ADDRESS
 
 NDJSON: Final = "application/x-ndjson"
+FILE: Final = "application/octet-stream"
 _ID: Final = f"^({ADDRESS})$"
 _ADDRESS: Final = "The id if it matches `[A-Za-z0-9._:@-]{1,128}`, otherwise `~` followed by its base64url encoding."
 _ETAG: Final = {"description": "The current ETag of the resource.", "schema": {"type": "string"}}
@@ -60,6 +61,9 @@ def _complete(method: str, operation: Schema) -> None:
     if body == NDJSON:
         lines = {"type": "string", "description": "An export, one row per line."}
         operation["requestBody"] = {"required": True, "content": {NDJSON: {"schema": lines}}}
+    if body == FILE:
+        file = {"type": "string", "format": "binary", "description": "The file, as it is."}
+        operation["requestBody"] = {"required": True, "content": {FILE: {"schema": file}}}
     if operation.pop("x-answers", None) == NDJSON:
         operation["responses"][200]["content"] = {NDJSON: {"schema": {"type": "string"}}}
     if body == "BatchIn":

@@ -7,6 +7,7 @@ past     time ranges and moments
 actions  what a person does
 rows     what people edit in the admin
 retention  policies of what may go
+sources  what is mirrored
 """
 
 from statestore.forms.actions import (
@@ -49,6 +50,7 @@ from statestore.forms.history import (
 from statestore.forms.lookup import FindForm
 from statestore.forms.retention import PolicyForm, SwitchForm
 from statestore.forms.rows import CHOICES, RowForm, SessionForm, TaskChangeForm, TaskForm
+from statestore.forms.sources import MirrorForm
 
 __all__ = [
     "CHOICES",
@@ -69,6 +71,7 @@ __all__ = [
     "FindForm",
     "FleetForm",
     "ForkForm",
+    "MirrorForm",
     "MomentField",
     "MoveForm",
     "OverviewForm",

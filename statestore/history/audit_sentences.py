@@ -423,6 +423,18 @@ def _kept(one: _Entry, names: _Names) -> Reference:
     return replace(target, text=text)
 
 
+def _mirrored(one: _Entry, names: _Names) -> Sentence:
+    """Return what is told of a source that came or went; the agents of one that went stay."""
+    source = Reference("", one.entry.row_id, f"“{one.detail.get('name') or one.entry.row_id}”")
+    if one.entry.action == Action.UNMIRROR:
+        number = one.detail.get("agents", 0)
+        agents = f"{number:,} agent{'' if number == 1 else 's'}" if isinstance(number, int) else "agents"
+        return one.tell("removed the source", source, f"; its {agents} stayed")
+    upload = one.detail.get("upload")
+    of = f", the upload {upload}" if upload else f", {one.detail.get('path') or 'a file'}"
+    return one.tell("began to mirror the source", source, of)
+
+
 def _of_policy(one: _Entry) -> Sentence:
     """Return what an entry says of a retention policy."""
     row = one.before | one.after
@@ -466,4 +478,6 @@ _TELL: Final[dict[str, Callable[[_Entry, _Names], Sentence]]] = {
     Action.UNARCHIVE: _archived,
     Action.HOLD: _held,
     Action.RELEASE: _released,
+    Action.MIRROR: _mirrored,
+    Action.UNMIRROR: _mirrored,
 }

@@ -6,7 +6,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("statestore", "0022_sources"),
+        ("statestore", "0024_uploaded_sources"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

@@ -38,6 +38,8 @@ class Action(StrEnum):
     UNARCHIVE = "unarchive"
     HOLD = "hold"
     RELEASE = "release"
+    MIRROR = "mirror"
+    UNMIRROR = "unmirror"
 
 
 # Newest first; entries of one second in the order in which they were made.

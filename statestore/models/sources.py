@@ -32,6 +32,7 @@ class Source(models.Model):
     created_at = UnixSeconds(default=now)
     synced_at = UnixSeconds(null=True)
     problem = LenientText(blank=True, default="")
+    upload_name = LenientText(blank=True, default="", help_text="What an uploaded file was called.")
 
     objects = SourceQuerySet.as_manager()
 

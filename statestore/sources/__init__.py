@@ -3,12 +3,17 @@
 contract    what a reader gives
 readers     one module for each framework's store
 locations   where a source is, a file or a server, and what the rest asks of either
-files       SQLite files, opened so that they stay as they are
+files       files, opened so that they stay as they are
+documents   JSON files, JSON lines and folders of JSON files
 servers     databases on PostgreSQL servers, read so that nobody there waits
 secrets     the passwords of those, which stand in no table
 dialects    what readers ask of either database besides rows
 mirror      what a reader gives, as rows of ours
-following   new sources, and keeping mirrors up to date while a server runs
+following   keeping mirrors up to date while a server runs
+adding      sources that come and go
+allowed     the directories whose files administrators mirror on pages
+quarantine  uploaded files
+connecting  how the agents of each framework come here
 standing    what was opened, and how far it was read
 writers     one module for each framework's store into which a thread is put back
 """

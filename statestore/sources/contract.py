@@ -5,7 +5,7 @@ become plain data that says what they were (opaque, typed).
 """
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar, Protocol
 
@@ -171,6 +171,46 @@ class Reader(Protocol):
         The events of earlier steps may be among them: their keys say that they are known. Raises LookupError if the
         thread is there no more.
         """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One value of a document: a line of JSONL, or a JSON file; `name` is its path within a folder."""
+
+    value: Json
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A JSON file, a file of JSON lines, or a folder of JSON files: its values, in order; damaged ones are opaque."""
+
+    name: str
+    pages: Sequence[Page]
+    # When it was written last, for values without a time.
+    at: float
+
+
+class DocumentReader(Protocol):
+    """How one kind of JSON document is read: as a Reader reads tables. What it returns is judged the same."""
+
+    name: ClassVar[str]
+
+    def recognises(self, document: Document) -> bool:
+        """Return whether the values are of this kind, judged by their members."""
+        ...
+
+    def count(self, document: Document) -> Mapping[str, int]:
+        """Return how many there are of what the document holds."""
+        ...
+
+    def positions(self, document: Document) -> Iterator[tuple[str, str]]:
+        """Yield (thread id, position), the thread that changed last first."""
+        ...
+
+    def read(self, document: Document, thread_id: str, after: str = "") -> History:
+        """Return a thread, with the steps after the one whose key is `after`. Raises LookupError if it is gone."""
         ...
 
 

@@ -8,13 +8,14 @@ import stat
 import tempfile
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Final
 from urllib.parse import quote
 
 from descartes_site.locations import COMMAND
 from statestore.errors import DatabaseError, ValidationError
+from statestore.sources import documents
 from statestore.sources.contract import Reader, Rows, Shape, Value
 from statestore.sources.dialects import SQLiteDialect
 from statestore.sources.readers import known_readers
@@ -28,6 +29,8 @@ _BUSY_SECONDS: Final = 2
 _WRITE_BUSY_SECONDS: Final = 5
 # A file that was written so recently may have been written again within the same tick of the file system's clock.
 _TICK_NANOSECONDS: Final = 2_000_000_000
+# A file that was changed so lately is being written.
+WRITTEN_SECONDS: Final = 10.0
 _NAMED_TABLES: Final = 8
 _ORCHESTRATORS: Final = {"agent_states", "state_transitions", "agent_history"}
 
@@ -56,9 +59,12 @@ class SourceFile(SQLiteDialect):
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[SourceFile]:
-    """Open an SQLite file for reading. Raises ValidationError, in words, for anything else and for what fails."""
+def opened(path: Path) -> Iterator[SourceFile | documents.DocumentFile]:
+    """Open a file for reading. Raises ValidationError, in words, for one of no known kind and for what fails."""
     try:
+        if documents.is_document(path):
+            yield documents.opened(path)
+            return
         is_in_wal = _is_in_wal(path)
         with _stable(path, is_in_wal=is_in_wal) as (place, options), closing(_connected(place, options)) as connection:
             yield SourceFile(connection, is_in_wal=is_in_wal)
@@ -105,6 +111,8 @@ def writable(path: Path) -> sqlite3.Connection:
 
 def stamp(path: Path) -> str:
     """Return what tells whether a file has changed: its identity, size and time, and those of its log; "" if unsure."""
+    if path.is_dir():
+        return "" if is_being_written(path, _TICK_NANOSECONDS / 1e9) else documents.folder_stamp(path)
     parts: list[int] = []
     newest = 0
     for name in (path, _beside(path, "-wal")):
@@ -118,8 +126,33 @@ def stamp(path: Path) -> str:
     return "" if time.time_ns() - newest < _TICK_NANOSECONDS else json.dumps(parts)
 
 
+def is_being_written(path: Path, seconds: float = WRITTEN_SECONDS) -> bool:
+    """Return whether a file, or its log, was changed within the last seconds."""
+    newest = documents.newest_change(path) if path.is_dir() else 0.0
+    for name in (path, _beside(path, "-wal")):
+        with suppress(OSError):
+            newest = max(newest, name.stat().st_mtime)
+    return abs(time.time() - newest) < seconds
+
+
+def is_copied_to_be_read(path: Path) -> bool:
+    """Return whether a crash left a log beside a file, so that it is read from a copy."""
+    return _beside(path, "-wal").exists() and not _beside(path, "-shm").exists()
+
+
+def kind_of(path: Path) -> str:
+    """Return what a source is besides its format: "SQLite", "JSON" or "folder of JSON"."""
+    if path.is_dir():
+        return "folder of JSON"
+    with suppress(OSError):
+        return "JSON" if documents.is_document(path) else "SQLite"
+    return "file"
+
+
 def readers_of(source: Rows, path: Path) -> Mapping[str, Reader]:
-    """Return the readers that know the tables of a file, by their keys. Raises ValidationError if none does."""
+    """Return the readers that know a file, by their keys. Raises ValidationError if none does."""
+    if isinstance(source, documents.DocumentFile):
+        return source.readers()
     tables = source.tables()
     found = {key: reader for key, reader in known_readers("SQLite").items() if reader.recognises(tables)}
     if not found:
@@ -150,7 +183,10 @@ def _is_in_wal(path: Path) -> bool:
     finally:
         os.close(descriptor)
     if not header.startswith(_MAGIC):
-        raise ValidationError(f"{path.name} is not an SQLite database. It was not changed.")
+        looks_like = documents.what_it_is(path)
+        raise ValidationError(
+            f"{path.name} is neither an SQLite database nor JSON, but {looks_like} It was not changed."
+        )
     # A damaged header may name the log once; SQLite would then make one.
     return _WAL_VERSION in header[18:20]
 

@@ -2,7 +2,6 @@
 
 import fcntl
 import logging
-import re
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -13,62 +12,22 @@ from typing import Final
 from django.conf import settings
 
 from statestore import children
-from statestore.db import transactions
 from statestore.db.errors import translated_errors
-from statestore.errors import Conflict, StateStoreError
+from statestore.errors import StateStoreError
 from statestore.models.sources import Source
-from statestore.sources import locations, mirror, servers
+from statestore.sources import mirror, servers
 
 PAUSE_SECONDS: Final = 1.0
 # A look of 0.3 s thus still comes each second.
 _REST: Final = 3
 _LONGEST_REST_SECONDS: Final = 10.0
-_NAME_CHARACTERS: Final = 60
 log = logging.getLogger(__name__)
 
 
-def add_source(path: Path | str, *, name: str = "", using: str) -> Source:
-    """Return the source of a file, or of a database's URL, made if there is none.
-
-    Raises ValidationError if it is of no known format. The password of a URL is kept apart, and stands in no table.
-
-    A mirror is only made in a store of our own: an orchestrator's file holds what its orchestrator wrote.
-    """
-    if not settings.STORE_IS_EMBEDDED:
-        raise Conflict(
-            "STORE_URL names a store of its own, into which nothing is mirrored. Run this without STORE_URL."
-        )
-    address = _address_of(path)
-    location = locations.of(address)
-    with location.opened() as rows:
-        readers = location.readers(rows)
-    known = Source.objects.using(using).filter(path=address).first()
-    if known is not None:
-        return known
-    with transactions.writing(using):
-        source = Source(name=_free_name(name or location.title, using), path=address)
-        source.formats = ", ".join(reader.name for reader in readers.values())
-        source.save(using=using, force_insert=True)
+def note_sources() -> None:
+    """Let servers know that there are sources to follow."""
     _lock_path().parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     _lock_path().touch()
-    return source
-
-
-def _address_of(path: Path | str) -> str:
-    if isinstance(path, str) and servers.is_address(path):
-        return servers.keep_secrets_of(path)
-    path = Path(path).expanduser().absolute()
-    return str(path.parent.resolve() / path.name)
-
-
-def _free_name(wanted: str, using: str) -> str:
-    """Return a name for a namespace that is like the wanted one, and no other source's."""
-    base = re.sub(r"[^\w.-]+", "-", wanted).strip("-.")[: _NAME_CHARACTERS - 5] or "source"
-    name, number = base, 1
-    while Source.objects.using(using).filter(name=name).exists():
-        number += 1
-        name = f"{base}-{number}"
-    return name
 
 
 def follow(stop: threading.Event, using: str) -> None:

@@ -16,8 +16,15 @@ class Location(Protocol):
     name: str
     # What its agents' namespace is called, if nothing else is chosen.
     title: str
-    # The name of what holds it, such as SQLite.
-    database: str
+
+    @property
+    def database(self) -> str:
+        """The name of what holds it: SQLite, JSON, PostgreSQL."""
+        ...
+
+    def is_being_written(self) -> bool:
+        """Return whether it was changed within the last seconds, as far as that can be told."""
+        ...
 
     def stamp(self) -> str:
         """Return what differs once anything may have changed; "" if that is not known."""
@@ -42,12 +49,17 @@ def of(path: str) -> Location:
 
 
 class _File:
-    database = "SQLite"
-
     def __init__(self, path: Path) -> None:
         self._path = path
         self.name = path.name
         self.title = path.stem
+
+    @property
+    def database(self) -> str:
+        return files.kind_of(self._path)
+
+    def is_being_written(self) -> bool:
+        return files.is_being_written(self._path)
 
     def stamp(self) -> str:
         return files.stamp(self._path) if self._path.exists() else ""
@@ -70,6 +82,10 @@ class _Server:
         self._address = address
         self.title = servers.short_name(address)
         self.name = f"the database {self.title}"
+
+    def is_being_written(self) -> bool:
+        """Return nothing: a server keeps no time of a table's last change."""
+        return False
 
     def stamp(self) -> str:
         return servers.stamp(self._address)

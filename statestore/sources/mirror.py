@@ -19,7 +19,7 @@ from statestore import archive, models
 from statestore.access.audit import SYSTEM
 from statestore.db import transactions
 from statestore.db.fields import text_bytes
-from statestore.errors import StateStoreError
+from statestore.errors import NotFound, StateStoreError
 from statestore.jsondiff import parsing
 from statestore.jsondiff.parsing import Json
 from statestore.models.rows import LAST_SECOND
@@ -90,7 +90,11 @@ def sync(source: Source, *, using: str, go_on: Callable[[], bool] = lambda: True
     source.stamp = stamp if done.is_complete else ""
     source.synced_at = models.now()
     with transactions.writing(using):
-        source.save(using=using, update_fields=["formats", "counts", "problem", "stamp", "synced_at"])
+        # One that was removed meanwhile stays removed.
+        Source.objects.using(using).filter(pk=source.pk).update(
+            formats=source.formats, counts=source.counts, problem=source.problem, stamp=source.stamp,
+            synced_at=source.synced_at,
+        )  # fmt: skip
     return done
 
 
@@ -218,6 +222,10 @@ class Batch:
         )
 
     def _write_threads(self) -> None:
+        wanted = {thread.source_id for thread in self._threads.values()}
+        if Source.objects.using(self.using).filter(pk__in=wanted).count() < len(wanted):
+            # The transaction takes back what it wrote.
+            raise NotFound("The source was removed while it was read.")
         threads = SourceThread.objects.using(self.using)
         threads.bulk_create([thread for thread in self._threads.values() if thread.pk is None])
         threads.bulk_update(

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from django.db.models import Count, Q
 
 from statestore.models.sources import Source
+from statestore.sources import locations
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +17,11 @@ class Standing:
     agents: int
     gone: int
     counts: dict[str, int]
+
+    @property
+    def is_being_written(self) -> bool:
+        """Whether it was changed within the last seconds."""
+        return not self.source.upload_name and locations.of(self.source.path).is_being_written()
 
     @property
     def holds(self) -> str:

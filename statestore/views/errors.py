@@ -14,7 +14,7 @@ from django.views import defaults
 
 from statestore.db.errors import translate
 from statestore.errors import StateStoreError
-from statestore.forms.uploads import FileRefused
+from statestore.forms.uploads import FileRefused, FileTooLarge
 from statestore.views.context import theme_of
 from statestore.views.in_place import in_place
 from statestore.views.kept_forms import page_of
@@ -145,6 +145,8 @@ _REFUSED: dict[type[Exception], tuple[int, str, str]] = {
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Return the page for a request that is refused before a view sees it; Django's handler400."""
+    if isinstance(exception, FileTooLarge):
+        return error_page(request, "File too large", str(exception), 413)
     for kind, (status, title, message) in _REFUSED.items():
         if isinstance(exception, kind):
             return error_page(request, title, message, status)

@@ -112,6 +112,9 @@ TABLE: dict[str, tuple[str, str, int, int]] = {
     "POST /import": ("admin", "administrator", 200, NO),
     "GET /growth": ("read", "viewer", 200, NO),
     "GET /sources": ("read", "viewer", 200, NO),
+    "POST /sources": ("admin", "administrator", NO, NO),
+    "POST /uploads": ("admin", "administrator", 422, NO),
+    "DELETE /sources/{source_id}": ("admin", "administrator", NOT_THERE, NO),
     "GET /capture": ("read", "administrator", 200, NO),
     "GET /capture/costs": ("read", "administrator", 200, NO),
     "POST /capture/on": ("admin", "administrator", 200, NO),
@@ -162,17 +165,21 @@ BODIES: dict[str, Any] = {
     "PUT /sessions/{session_id}": {"agent_id": "a1"},
     "PATCH /sessions/{session_id}": {"status": "s"},
     "POST /import": line(FORMAT),
+    "POST /sources": {"path": "/nowhere"},
+    "POST /uploads": b"x",
     "POST /tokens": {"name": "t", "scopes": ["read"]},
     "POST /policies": {"table": "transitions", "keep_count": 5},
     "PATCH /policies/{policy_id}": {"is_on": True},
     "POST /holds": {"noun": "agent", "id": "a1"},
 }
+MEDIA = {"POST /import": "application/x-ndjson", "POST /uploads": "application/octet-stream"}
 QUERIES = {
     "GET /agents/{agent_id}/diff": "?from=now",
     "GET /agents/{agent_id}/history": "?path=/step",
     "GET /agents/{agent_id}/bisect": "?condition=/step%20%3E%201",
     "GET /batches/preview": f"?at={NOW}",
     "GET /events/search": "?q=hello",
+    "POST /uploads": "?name=a.db",
 }
 
 
@@ -217,7 +224,7 @@ def ids() -> dict[str, str]:
     task = make_task(assigned_to="a1")
     task_service.save_task(store_alias(), {"id": task.pk, "title": "Edited"}, by=SYSTEM)
     return {
-        "view_id": "1",
+        "view_id": "1", "source_id": "1",
         "token_id": "0" * 12,
         "entry_id": str(models.AuditEntry.objects.newest_first()[0].pk),
         "agent_id": "a1", "snapshot_id": snapshot.pk, "transition_id": make_transition(agent).pk,
@@ -300,7 +307,7 @@ def test_the_table_holds(people: dict[str, User], ids: dict[str, str], group: st
             continue
         address = path.format(**ids) + QUERIES.get(call, "")
         body = BODIES.get(call, {} if method == "POST" else None)
-        media = "application/x-ndjson" if call == "POST /import" else "application/json"
+        media = MEDIA.get(call, "application/json")
         for who, send in everyone:
             with undone():
                 answer = send(method, address, body, content_type=media)

@@ -14,7 +14,7 @@ from statestore import models, restore
 from statestore.access.audit import SYSTEM
 from statestore.db.routers import store_alias
 from statestore.models.sources import Source, SourceThread
-from statestore.sources import following, mirror
+from statestore.sources import adding, mirror
 
 PYTHON = os.environ.get("FRAMEWORKS_PYTHON", "")
 MARKS = [
@@ -64,7 +64,7 @@ def kept_in(tmp_path: Path, request: pytest.FixtureRequest, *, is_server: bool) 
 
 def mirrored(path: Path | str) -> Source:
     """Return the source of a file or a database, mirrored to its end."""
-    source = following.add_source(path, name="agents", using=store_alias())
+    source = adding.add_source(path, name="agents", using=store_alias())
     assert mirror.sync(source, using=store_alias()).is_complete
     return source
 

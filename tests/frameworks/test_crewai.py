@@ -12,7 +12,7 @@ from statestore import restore
 from statestore.access.audit import SYSTEM
 from statestore.db.routers import store_alias
 from statestore.models.sources import Source, SourceThread
-from statestore.sources import following, mirror
+from statestore.sources import adding, mirror
 
 PYTHON = os.environ.get("CREWAI_PYTHON", "")
 PROGRAM = Path(__file__).with_name("crewai_program.py")
@@ -40,7 +40,7 @@ def test_a_flow_begins_with_the_state_that_was_put_back_and_with_the_one_that_wa
     path = tmp_path / "flows.db"
     first = started(path)
     assert first["count"] == 111
-    source = following.add_source(path, using=store_alias())
+    source = adding.add_source(path, using=store_alias())
     mirror.sync(source, using=store_alias())
     thread = SourceThread.objects.select_related("source").get(thread_id=first["id"])
     begun = f"transition:{mirror.row_id(thread, 'transition', '1')}:after"

@@ -12,7 +12,7 @@ from statestore import history, models, restore
 from statestore.access.audit import SYSTEM
 from statestore.db.routers import store_alias
 from statestore.models.sources import Source, SourceThread
-from statestore.sources import following, mirror
+from statestore.sources import adding, mirror
 from tests.frameworks.programs import kept_in, mirrored, run
 
 PYTHON = os.environ.get("FRAMEWORKS_PYTHON", "")
@@ -33,7 +33,7 @@ def source(request: pytest.FixtureRequest, tmp_path: Path, settings: Any) -> Sou
     path = tmp_path / "agents.db" if is_file else request.getfixturevalue("server").made().url
     program(path, "run", "t1", "hello")
     program(path, "run", "t2", "another")
-    made = following.add_source(path, name="agents", using=store_alias())
+    made = adding.add_source(path, name="agents", using=store_alias())
     mirror.sync(made, using=store_alias())
     return made
 

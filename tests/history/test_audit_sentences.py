@@ -84,6 +84,10 @@ def test_every_action_has_its_sentence(people: dict[str, User]):
     audit.record(Action.PRUNE, "audit log", by=DEMO, row_id="", detail={"rows": 1200})
     audit.record(Action.ARCHIVE, "agent", by=DEMO, row_id="coder-2", detail={"records": 64})
     audit.record(Action.UNARCHIVE, "store", by=DEMO, row_id="", detail={"records": 64})
+    where = {"path": "/srv/agents/checkpoints.sqlite"}
+    audit.record(Action.MIRROR, "source", by=DEMO, row_id="1", detail={"name": "checkpoints"} | where)
+    audit.record(Action.MIRROR, "source", by=DEMO, row_id="2", detail={"name": "log", "upload": "log.jsonl"})
+    audit.record(Action.UNMIRROR, "source", by=DEMO, row_id="1", detail={"name": "checkpoints", "agents": 1200})
     assert said() == [
         "demo created the task Parser",
         "demo moved Parser from InProgress to Blocked",
@@ -118,6 +122,9 @@ def test_every_action_has_its_sentence(people: dict[str, User]):
         "demo deleted the 1,200 oldest entries of the audit log",
         "demo archived 64 records of Coder 2",
         "demo put 64 archived records back",
+        "demo began to mirror the source “checkpoints”, /srv/agents/checkpoints.sqlite",
+        "demo began to mirror the source “log”, the upload log.jsonl",
+        "demo removed the source “checkpoints”; its 1,200 agents stayed",
     ]
     assert {entry.action for entry in models.AuditEntry.objects.all()} | {"edit"} == set(Action), (
         "A new action needs a deed here."

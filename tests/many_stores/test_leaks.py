@@ -30,7 +30,8 @@ pytestmark = [pytest.mark.django_db, pytest.mark.sqlite]
 IDS: dict[str, object] = {
     "agent_id": "a1", "snapshot_id": "s1", "transition_id": "t1", "event_id": "e1", "session_id": "session-1",
     "task_id": "k1", "sha": "a41f", "entry_id": 1, "view_id": 1, "restore_id": "none", "batch_id": "none",
-    "policy_id": str(uuid.UUID(int=1)), "public_id": "none", "started_at": 1, "group": uuid.UUID(int=1),
+    "policy_id": str(uuid.UUID(int=1)), "public_id": "none", "started_at": 1,
+    "source_id": 1, "group": uuid.UUID(int=1),
 }  # fmt: skip
 # What a link on a page of a store may begin with besides the store: files, and the list of stores.
 SHARED = re.compile(r"/static/|/$|#|\?|data:")

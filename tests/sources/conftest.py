@@ -11,7 +11,7 @@ import pytest
 
 from statestore.db.routers import store_alias
 from statestore.models.sources import Source
-from statestore.sources import following, mirror
+from statestore.sources import adding, mirror
 from tests.postgres import Cluster, binaries
 
 FILES = Path(__file__).parent / "files"
@@ -40,7 +40,7 @@ def opened(framework_file: FileMaker, settings: Any, tmp_path: Path) -> Opener:
     settings.VAR_DIR = tmp_path / "var"
 
     def open_file(name: str) -> Source:
-        source = following.add_source(framework_file(name), using=store_alias())
+        source = adding.add_source(framework_file(name), using=store_alias())
         done = mirror.sync(source, using=store_alias())
         assert done.is_complete, source.problem
         return source

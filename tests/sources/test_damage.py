@@ -7,7 +7,7 @@ import pytest
 
 from statestore.db.routers import store_alias
 from statestore.errors import StateStoreError
-from statestore.sources import following, mirror
+from statestore.sources import adding, mirror
 from tests.faults.scale import times
 from tests.sources.conftest import FILES, Opener
 
@@ -37,7 +37,7 @@ def test_a_damaged_file_is_mirrored_as_far_as_it_goes_or_refused_in_words(opened
         content = damaged((FILES / dice.choice(NAMES)).read_bytes(), dice)
         path.write_bytes(content)
         try:
-            source = following.add_source(path, using=store_alias())
+            source = adding.add_source(path, using=store_alias())
         except StateStoreError:
             refused += 1
         else:

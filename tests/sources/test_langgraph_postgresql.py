@@ -11,7 +11,7 @@ from statestore.db.routers import store_alias
 from statestore.errors import Busy, Conflict, Moved
 from statestore.jsondiff.parsing import Json
 from statestore.models.sources import Source
-from statestore.sources import following, mirror, servers
+from statestore.sources import adding, mirror, servers
 from statestore.sources.readers.langgraph_postgresql import LangGraphPostgreSQLReader
 from tests.sources.servers import Database, Server
 from tests.sources.stores import whole
@@ -34,7 +34,7 @@ def database(server: Server) -> Database:
 @pytest.fixture
 def source(database: Database) -> Source:
     """Return its mirror."""
-    made = following.add_source(database.url, name="agents", using=store_alias())
+    made = adding.add_source(database.url, name="agents", using=store_alias())
     assert mirror.sync(made, using=store_alias()).is_complete, made.problem
     return made
 
@@ -190,7 +190,7 @@ def test_graphs_that_last_within_the_thread_go_back_with_it(database: Database, 
 )
 def test_damaged_values_are_shown_as_such(database: Database, sql: str):
     database.execute(sql)
-    source = following.add_source(database.url, using=store_alias())
+    source = adding.add_source(database.url, using=store_alias())
     assert mirror.sync(source, using=store_alias()).is_complete, source.problem
     assert models.Transition.objects.count() >= 13
 
@@ -206,7 +206,7 @@ def test_a_thread_that_is_deleted_while_it_is_read_is_left_to_the_next_look(
         return execute(rows, sql, *values)
 
     monkeypatch.setattr(servers.ServerRows, "execute", deleting)
-    source = following.add_source(database.url, using=store_alias())
+    source = adding.add_source(database.url, using=store_alias())
     mirror.sync(source, using=store_alias())
     assert not source.problem
     assert models.AgentState.objects.count() == 0, "a state without its values was taken for whole"

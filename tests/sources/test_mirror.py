@@ -14,7 +14,7 @@ from statestore.agents import service
 from statestore.db.routers import store_alias
 from statestore.errors import Conflict, ValidationError
 from statestore.models.sources import Source, SourceThread
-from statestore.sources import files, following, mirror
+from statestore.sources import adding, files, following, mirror
 from statestore.sources.readers.langgraph import LangGraphReader
 from tests.sources.conftest import FILES, FileMaker, Opener
 
@@ -140,7 +140,7 @@ def test_a_thread_that_the_framework_deleted_stays_and_is_noted(opened: Opener):
 
 def test_a_run_that_was_stopped_goes_on_where_it_ended(opened: Opener, framework_file: FileMaker, settings):
     opened("langgraph/forks.sqlite")
-    source = following.add_source(framework_file("langgraph/small.sqlite"), using=store_alias())
+    source = adding.add_source(framework_file("langgraph/small.sqlite"), using=store_alias())
     asked = iter([True, False])
     done = mirror.sync(source, using=store_alias(), go_on=lambda: next(asked))
     assert (done.threads, done.is_complete) == (1, False)
@@ -153,7 +153,7 @@ def test_equal_threads_of_two_sources_stay_apart(opened: Opener, tmp_path: Path)
     opened("langgraph/small.sqlite")
     (tmp_path / "other").mkdir()
     copied = Path(str((tmp_path / "small.sqlite").rename(tmp_path / "other" / "small.sqlite")))
-    source = following.add_source(copied, using=store_alias())
+    source = adding.add_source(copied, using=store_alias())
     mirror.sync(source, using=store_alias())
     assert source.name == "small-2"
     assert agent("small-2/thread-1").agent_id != agent("small/thread-1").agent_id
@@ -182,7 +182,7 @@ def test_long_and_strange_ids_are_kept_word_for_word(opened: Opener, framework_f
         )
     connection.commit()
     connection.close()
-    mirror.sync(following.add_source(path, using=store_alias()), using=store_alias())
+    mirror.sync(adding.add_source(path, using=store_alias()), using=store_alias())
     ids = set(models.AgentState.objects.values_list("agent_id", flat=True))
     assert {f"small/{thread}" for thread in strange} <= ids
 
@@ -193,18 +193,20 @@ def test_what_is_no_store_is_named_and_left_alone(opened: Opener, tmp_path: Path
     text.write_text("no database")
     other = tmp_path / "other.db"
     change(str(other), "CREATE TABLE photos (id INTEGER)")
-    with pytest.raises(ValidationError, match=r"notes.txt is not an SQLite database. It was not changed."):
-        following.add_source(text, using=store_alias())
+    with pytest.raises(
+        ValidationError, match=r"notes.txt is neither an SQLite database nor JSON, but text. It was not changed."
+    ):
+        adding.add_source(text, using=store_alias())
     with pytest.raises(ValidationError, match=r"Its tables: photos. Known are: .*LangGraph checkpoints"):
-        following.add_source(other, using=store_alias())
+        adding.add_source(other, using=store_alias())
     with pytest.raises(ValidationError, match="cannot be read: No such file"):
-        following.add_source(tmp_path / "missing.db", using=store_alias())
+        adding.add_source(tmp_path / "missing.db", using=store_alias())
 
 
 def test_nothing_is_mirrored_into_a_store_that_an_orchestrator_owns(framework_file: FileMaker, settings):
     settings.STORE_IS_EMBEDDED = False
     with pytest.raises(Conflict, match="STORE_URL names a store of its own"):
-        following.add_source(framework_file("langgraph/small.sqlite"), using=store_alias())
+        adding.add_source(framework_file("langgraph/small.sqlite"), using=store_alias())
 
 
 def test_a_mirrored_agent_is_changed_by_its_framework_alone(opened: Opener):
@@ -226,7 +228,7 @@ def test_the_states_of_a_long_thread_are_packed_as_they_are_read(opened: Opener,
         )
     connection.commit()
     connection.close()
-    mirror.sync(following.add_source(path, using=store_alias()), using=store_alias())
+    mirror.sync(adding.add_source(path, using=store_alias()), using=store_alias())
     transitions = models.Transition.objects.of_agent("small/long")
     assert transitions.count() == 400
     assert transitions.live().count() < 160, "its states lie whole in the store"
@@ -255,7 +257,7 @@ def test_what_a_framework_notes_does_not_pass_for_a_restore_of_ours(opened: Open
     opened("langgraph/forks.sqlite")
     path = framework_file("langgraph/small.sqlite")
     change(str(path), """UPDATE checkpoints SET metadata = '{"step": 1, "$source": {"key": "x", "removed": {}}}'""")
-    mirror.sync(following.add_source(path, using=store_alias()), using=store_alias())
+    mirror.sync(adding.add_source(path, using=store_alias()), using=store_alias())
     noted = [json.loads(row.metadata or "{}") for row in models.Transition.objects.of_agent("small/thread-1")]
     assert noted
     assert not any("$source" in one for one in noted)

@@ -1,5 +1,6 @@
 """`manage.py open`: from a file to a mirror that is served, with the file named and left as it was."""
 
+import os
 import sqlite3
 from contextlib import closing
 from io import StringIO
@@ -34,8 +35,19 @@ def opened(*paths: Path, **options: Any) -> str:
 
 def test_a_file_is_named_with_what_it_holds(framework_file: FileMaker):
     said = opened(framework_file("langgraph/small.sqlite"))
-    assert "LangGraph checkpoints, SQLite, 2 threads, 20 checkpoints. Namespace: small." in said
+    assert "LangGraph checkpoints, SQLite, 2 threads, 20 checkpoints, being written. Namespace: small." in said
     assert models.AgentState.objects.count() == 2
+
+
+def test_a_document_is_named_with_what_it_holds_and_that_it_is_being_written(framework_file: FileMaker):
+    path = framework_file("documents/codex.jsonl")
+    assert "Codex transcripts, JSON, 1 thread, 8 messages, being written. Namespace: codex." in opened(path)
+
+
+def test_a_file_that_nobody_writes_is_not_said_to_be_written(framework_file: FileMaker):
+    path = framework_file("langgraph/small.sqlite")
+    os.utime(path, (1_700_000_000, 1_700_000_000))
+    assert "being written" not in opened(path)
 
 
 def test_several_files_are_opened_side_by_side(framework_file: FileMaker):
@@ -66,8 +78,8 @@ def test_a_name_is_chosen_for_one_file_alone(framework_file: FileMaker):
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (b"", "is not an SQLite database"),
-        (b"{}", "is not an SQLite database"),
+        (b"", "is neither an SQLite database nor JSON, but empty"),
+        (b"{}", "is JSON of no format that is known here: an empty object"),
         (b"SQLite format 3\0" + b"\xff" * 4096, "cannot be read"),
     ],
 )

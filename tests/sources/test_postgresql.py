@@ -18,7 +18,7 @@ from statestore import models
 from statestore.db.routers import store_alias
 from statestore.errors import StateStoreError, Unavailable, ValidationError
 from statestore.management import embedded_store
-from statestore.sources import following, mirror, secrets, servers
+from statestore.sources import adding, mirror, secrets, servers
 from statestore.sources.dialects import with_marks_of_psycopg
 from tests.sources.servers import Database, Server
 
@@ -34,7 +34,7 @@ def database(server: Server) -> Database:
 
 
 def opened(url: str, **options: Any) -> models.Source:
-    source = following.add_source(url, using=store_alias(), **options)
+    source = adding.add_source(url, using=store_alias(), **options)
     assert mirror.sync(source, using=store_alias()).is_complete, source.problem
     return source
 
@@ -72,7 +72,7 @@ def test_a_password_is_kept_in_a_file_of_the_user_alone_and_shown_nowhere(
 @pytest.mark.parametrize("url", ["postgresql://me:ge%heim@host/db", "postgresql://me@host:1:2/db?geheim"])
 def test_a_url_that_cannot_be_read_is_refused_without_a_word_of_it(url: str):
     with pytest.raises(ValidationError, match="percent-encoded") as refused:
-        following.add_source(url, using=store_alias())
+        adding.add_source(url, using=store_alias())
     assert "heim" not in str(refused.value)
     assert refused.value.__cause__ is None, "the driver's words would stand in a log"
 
@@ -81,7 +81,7 @@ def test_without_the_driver_it_is_said_which_to_install(database: Database, monk
     source = opened(database.url)
     monkeypatch.setitem(sys.modules, "psycopg", None)
     with pytest.raises(ValidationError, match=r"Install descartes-statestore\[postgres\]"):
-        following.add_source(database.url, using=store_alias())
+        adding.add_source(database.url, using=store_alias())
     mirror.sync(source, using=store_alias())
     assert "Install descartes-statestore[postgres]" in source.problem
 
@@ -225,7 +225,7 @@ def test_a_role_without_rights_on_a_table_is_named_with_what_helps(database: Dat
     database.execute("DROP ROLE IF EXISTS looker")
     database.execute("CREATE ROLE looker LOGIN")
     database.execute("GRANT SELECT ON checkpoints, checkpoint_blobs TO looker")
-    source = following.add_source(database.url.replace("postgres:geheim", "looker"), using=store_alias())
+    source = adding.add_source(database.url.replace("postgres:geheim", "looker"), using=store_alias())
     mirror.sync(source, using=store_alias())
     assert "permission denied for table checkpoint_writes" in source.problem
     assert "GRANT SELECT" in source.problem

@@ -12,7 +12,7 @@ from statestore.db.routers import store_alias
 from statestore.errors import Busy, Conflict, Moved, ValidationError
 from statestore.jsondiff.parsing import Json
 from statestore.models.sources import Source
-from statestore.sources import following, locations, mirror, servers
+from statestore.sources import adding, locations, mirror, servers
 from statestore.sources.readers import known_readers
 from tests.sources.servers import Database, Server
 from tests.sources.stores import everything
@@ -54,7 +54,7 @@ def database(server: Server, framework: str) -> Database:
 @pytest.fixture
 def source(database: Database) -> Source:
     """Return its mirror."""
-    made = following.add_source(database.url, name="agents", using=store_alias())
+    made = adding.add_source(database.url, name="agents", using=store_alias())
     assert mirror.sync(made, using=store_alias()).is_complete, made.problem
     return made
 
@@ -177,7 +177,7 @@ def test_a_role_that_may_only_read_is_told_so_before_anything_is_written(
 
 def test_a_part_of_a_moment_is_written_into_the_state_alone(server: Server):
     database = server.made("google_adk/postgres.sql")
-    source = following.add_source(database.url, name="agents", using=store_alias())
+    source = adding.add_source(database.url, name="agents", using=store_alias())
     mirror.sync(source, using=store_alias())
     thread = thread_of("google_adk")
     moment = f"transition:{mirror.row_id(thread, 'transition', steps_of(source, 'google_adk')[1])}:after"
@@ -190,7 +190,7 @@ def test_a_part_of_a_moment_is_written_into_the_state_alone(server: Server):
 
 def test_memories_are_agents_by_prefix(server: Server):
     database = server.made("langgraph/store_postgres.sql")
-    source = following.add_source(database.url, name="agents", using=store_alias())
+    source = adding.add_source(database.url, name="agents", using=store_alias())
     assert mirror.sync(source, using=store_alias()).is_complete, source.problem
     assert source.formats == "LangGraph memories"
     states = {agent.agent_id: json.loads(agent.state_data) for agent in models.AgentState.objects.all()}

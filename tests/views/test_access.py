@@ -78,6 +78,10 @@ TABLE: dict[str, tuple[object, object]] = {
     "revert-edit": (METHOD, MANAGES),
     "growth": (SEES, METHOD),
     "sources": (SEES, METHOD),
+    "connect": (SEES, METHOD),
+    "add-source": (METHOD, (LOGIN, NO, NO, NO, NO, "done")),
+    "upload-source": (METHOD, (LOGIN, NO, NO, NO, NO, "done")),
+    "remove-source": (METHOD, (LOGIN, NO, NO, NO, NO, GONE)),
     "capture": ((LOGIN, NO, NO, NO, NO, OK), (LOGIN, NO, NO, NO, NO, "done")),
     "undo-restore": (METHOD, (LOGIN, NO, NO, GONE, GONE, GONE)),
     "metrics": ((OK,) * 6, METHOD),
@@ -135,6 +139,7 @@ def named_urls(patterns: list[URLPattern | URLResolver]) -> Iterator[URLPattern]
 # What stands in an address for its parameters, where it is no id.
 PLACES: dict[str, object] = {
     "entry_id": 1,
+    "source_id": 1,
     "view_id": 1,
     "started_at": 1,
     "group": uuid.UUID(int=1),
@@ -184,7 +189,7 @@ def address() -> dict[str, str]:
     ids |= {"batch_id": "none", "entry_id": entry.pk if entry else 0}
     event, session, task = make_event(git_commit="a41f"), make_session(agent), make_task()
     ids |= {"event_id": event.pk, "session_id": session.pk, "task_id": task.pk, "sha": "a41f", "view_id": "1"}
-    ids |= {"public_id": "none", "started_at": "1", "group": uuid.UUID(int=1)}
+    ids |= {"source_id": 1, "public_id": "none", "started_at": "1", "group": uuid.UUID(int=1)}
     ids["policy_id"] = retention.create(store_alias(), "snapshots", None, Limits(keep_count=1), by=audit.SYSTEM).pk
     from django.urls import reverse
 

@@ -14,7 +14,7 @@ from statestore.management import embedded_store
 from statestore.management.commands.serve import port_number
 from statestore.management.terminal import one_line
 from statestore.models.sources import Source
-from statestore.sources import following, locations, mirror, number_of, servers
+from statestore.sources import adding, locations, mirror, number_of, servers
 
 # What was not read by then is read while the dashboard serves, the newest threads first.
 FIRST_READ_SECONDS: Final = 1.0
@@ -31,7 +31,7 @@ class Command(BaseCommand):
             "paths",
             nargs="+",
             metavar="FILE",
-            help="an SQLite file of a framework, or the URL of its database: postgresql://…",
+            help="a framework's file, a folder of JSON files, or the URL of a database: postgresql://…",
         )
         parser.add_argument("--name", default="", help="the namespace of its agents (default: the file's name)")
         parser.add_argument("--no-serve", action="store_true", help="mirror the files to their ends, and exit")
@@ -44,7 +44,7 @@ class Command(BaseCommand):
         embedded_store.prepare()
         try:
             with servers.kept_connections():
-                sources = [following.add_source(path, name=name, using=store_alias()) for path in paths]
+                sources = [adding.add_source(path, name=name, using=store_alias()) for path in paths]
                 self._mirror(sources, FIRST_READ_SECONDS if not no_serve else None)
         except StateStoreError as error:
             raise CommandError(one_line(str(error))) from error
@@ -61,9 +61,9 @@ class Command(BaseCommand):
             done = mirror.sync(source, using=store_alias(), go_on=lambda: ends is None or time.monotonic() < ends)
             if source.problem:
                 raise CommandError(one_line(source.problem))
-            counts = ", ".join(number_of(number, what) for what, number in json.loads(source.counts).items())
-            database = locations.of(source.path).database
+            location = locations.of(source.path)
+            words = [source.formats, location.database]
+            words += [number_of(number, what) for what, number in json.loads(source.counts).items()]
+            words += ["being written"] if location.is_being_written() else []
             rest = "" if done.is_complete else " The rest is read while the dashboard serves."
-            self.stdout.write(
-                one_line(f"{source.path}: {source.formats}, {database}, {counts}. Namespace: {source}.{rest}")
-            )
+            self.stdout.write(one_line(f"{source.path}: {', '.join(words)}. Namespace: {source}.{rest}"))

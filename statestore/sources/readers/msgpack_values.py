@@ -17,6 +17,8 @@ _MADE_OF_ONE, _MADE_OF_MANY, _MADE_OF_FIELDS, _MADE_BY_METHOD, _PYDANTIC_1, _PYD
 _OF_OBJECTS: Final = {_MADE_OF_ONE, _MADE_OF_MANY, _MADE_OF_FIELDS, _MADE_BY_METHOD, _PYDANTIC_1, _PYDANTIC_2}
 # Deeper data comes from no agent; Python's own stack would end it at some other depth each time.
 _DEEPEST: Final = 200
+# Objects within objects: each is read by a reader of its own, which takes tens of KB of the process's stack.
+_DEEPEST_OBJECT: Final = 30
 # Where there may be bytes, or a number that JSON lacks: their marks, which texts may hold too.
 _FOREIGN: Final = re.compile(rb"[\xc4-\xc6]|\xcb[\x7f\xff][\xf0-\xff]|\xca[\x7f\xff][\x80-\xff]")
 _encode: Final = json.JSONEncoder(allow_nan=False, ensure_ascii=False).encode
@@ -45,7 +47,7 @@ def unpack(data: bytes) -> Json:
 
 
 def _read(data: bytes, make_map: Callable[[list[tuple[object, object]]], object], depth: int) -> Any:
-    if depth > _DEEPEST:
+    if depth > _DEEPEST_OBJECT:
         raise Damaged("nested too deeply")
     try:
         return msgpack.unpackb(

@@ -9,7 +9,7 @@ from descartes_site.locations import COMMAND
 from statestore.errors import Conflict
 from statestore.models.sources import SourceThread
 from statestore.restore.in_place import Writer
-from statestore.sources.readers import known_readers
+from statestore.sources.readers import name_of
 from statestore.sources.writers.agno import AgnoWriter
 from statestore.sources.writers.crewai import CrewAICheckpointsWriter, CrewAIFlowWriter
 from statestore.sources.writers.google_adk import GoogleADKWriter
@@ -38,12 +38,16 @@ def known_writers() -> dict[str, Callable[[SourceThread], Writer]]:
 
 def writer_of(thread: SourceThread) -> Writer:
     """Return the writer of a thread. Raises Conflict, with what to do instead, if its framework has none here."""
+    if thread.source.upload_name:
+        raise Conflict(
+            f"“{thread.source.upload_name}” was uploaded: what lies here is a copy, which no framework reads. Nothing"
+            " was written. Fork the agent to go on from this moment, or open the file where its framework has it."
+        )
     make = known_writers().get(thread.reader)
     if make is None:
-        reader = known_readers().get(thread.reader)
         advice = _INSTEAD.get(thread.reader, "Fork the agent to go on from this moment, or download its state.")
         raise Conflict(
-            f"{reader.name if reader else 'This format'} can be read here, but not be restored in place. Nothing was"
+            f"{name_of(thread.reader) or 'This format'} can be read here, but not be restored in place. Nothing was"
             f" written. {advice}"
         )
     return make(thread)
