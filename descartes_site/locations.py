@@ -10,6 +10,8 @@ IS_CHECKOUT: Final = (PACKAGE.parent / "manage.py").is_file()
 FILES: Final = PACKAGE.parent if IS_CHECKOUT else PACKAGE
 # What users type before the name of a command.
 COMMAND: Final = "manage.py" if IS_CHECKOUT else "descartes-statestore"
+# The same for a line to copy, run in the checkout.
+COMMAND_LINE: Final = ".venv/bin/python manage.py" if IS_CHECKOUT else COMMAND
 
 
 def base() -> Path:

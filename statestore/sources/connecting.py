@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Final
 
-from descartes_site.locations import COMMAND, IS_CHECKOUT
+from descartes_site.locations import COMMAND, COMMAND_LINE
 from statestore.sources.readers import name_of
 
 
@@ -93,8 +93,7 @@ def save(agent, state, reason):
 
 save("my-agent", {{"plan": "first", "messages": []}}, "started")
 save("my-agent", {{"plan": "second", "messages": [{{"role": "user", "content": "Hello"}}]}}, "the user spoke")"""
-_PROGRAM: Final = f".venv/bin/python {COMMAND}" if IS_CHECKOUT else COMMAND
-_ASK: Final = f'TOKEN=$({_PROGRAM} token create "my agents" --user NAME --scopes read,write)'
+_ASK: Final = f'TOKEN=$({COMMAND_LINE} token create "my agents" --user NAME --scopes read,write)'
 
 
 def api_lines(api: str) -> dict[str, str]:

@@ -10,7 +10,7 @@ from django.shortcuts import redirect
 from django.urls import reverse
 from django.views.decorators.http import require_POST
 
-from descartes_site.locations import COMMAND
+from descartes_site.locations import COMMAND, COMMAND_LINE
 from statestore.access import path_prefix, rights
 from statestore.db.routers import chosen_name, is_chosen, store_alias
 from statestore.views.own_addresses import is_own
@@ -53,6 +53,7 @@ def frame(request: HttpRequest) -> dict[str, object]:
         "has_several_stores": bool(settings.STORES),
         "stores_url": f"{path_prefix.current()}/",
         "program": COMMAND,
+        "program_line": COMMAND_LINE,
         "theme": theme_of(request),
         "themes": THEMES,
     }
