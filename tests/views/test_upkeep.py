@@ -97,7 +97,7 @@ def test_backups_are_shown_with_what_was_found_and_a_command_to_copy(viewer: Cli
     assert "The table events is missing. And 1 more." in text
     assert "store (4.0 KB)" in text
     assert "no verified backup" not in text
-    assert 'data-copy="&quot;manage.py backup&quot;"' in html
+    assert 'data-copy="&quot;.venv/bin/python manage.py backup&quot;"' in html
 
 
 @pytest.mark.parametrize(("age", "warns"), [(47, False), (49, True)])
@@ -118,7 +118,7 @@ def test_a_doubt_about_the_clock_is_a_warning_with_the_command(viewer: Client):
     run("clock", ended_at=models.now() - 100 * 24 * HOUR)
     html = viewer.get("/upkeep/").content.decode()
     assert "The clock stands 100 days after" in words(html)
-    assert 'data-copy="&quot;manage.py housekeeping --once --confirm-clock&quot;"' in html
+    assert 'data-copy="&quot;.venv/bin/python manage.py housekeeping --once --confirm-clock&quot;"' in html
 
 
 def test_the_archive_tells_its_size_and_ratio(viewer: Client):
