@@ -15,7 +15,7 @@ from django.utils.html import escape, format_html
 from django.utils.safestring import SafeString
 from ninja import NinjaAPI
 
-from statestore.api.openapi import NDJSON, Schema
+from statestore.api.openapi import FILE, NDJSON, Schema
 from statestore.api.problems import KINDS, Kind
 
 # One for each path prefix that the dashboard is served below.
@@ -23,6 +23,8 @@ _PREFIXES: Final = 4
 # What each call may answer, which the page says once.
 COMMON: Final = (401, 403, 429, 500, 503)
 _REFERENCE: Final = "#/components/schemas/"
+# What a line to copy sends, where a call takes a file.
+_FILES: Final = {NDJSON: "export.ndjson", FILE: "transcript.jsonl"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +155,7 @@ def _call(method: str, path: str, operation: Schema, schemas: Schema) -> Call:
         answers=[_answer(status, one) for status, one in sorted(responses.items()) if status not in COMMON],
         query=query,
         body=json.dumps(examples[0], ensure_ascii=False) if examples else "",
-        file="export.ndjson" if media == NDJSON else "",
+        file=_FILES.get(media, ""),
     )
 
 

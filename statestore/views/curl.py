@@ -4,6 +4,7 @@ import re
 import shlex
 from collections.abc import Sequence
 from typing import Final
+from urllib.parse import urlencode
 
 _IN_PATH: Final = re.compile(r"{(\w+)}")
 # Inside double quotes a shell expands these.
@@ -24,7 +25,7 @@ def line(
     body: str = "",
     file: str = "",
 ) -> str:
-    """Return the command that sends a request. `body` is JSON; `file` is one of JSON lines that is sent instead.
+    """Return the command that sends a request. `body` is JSON; `file` is one that is sent instead, as it is.
 
     Without a secret the shell's variable TOKEN is sent.
     """
@@ -32,7 +33,11 @@ def line(
     words += ["-X", method] if method != "GET" else []
     words += ["-H", _quoted(f"Authorization: Bearer {secret or '$TOKEN'}")]
     words += ["-H", _quoted("Content-Type: application/json"), "-d", shlex.quote(body)] if body else []
-    words += ["-H", _quoted("Content-Type: application/x-ndjson"), "--data-binary", f"@{file}"] if file else []
+    if file:
+        media = "application/x-ndjson" if file.endswith(".ndjson") else "application/octet-stream"
+        words += ["-H", _quoted(f"Content-Type: {media}"), "--data-binary", f"@{file}"]
+        # With -G, curl would send the file in the address too.
+        url, query = f"{url}?{urlencode(query)}" if query else url, ()
     for name, value in query:
         words += ["--data-urlencode", shlex.quote(f"{name}={value}")]
     words += ["-G"] if query else []
