@@ -3,6 +3,7 @@
 import logging
 import re
 import time
+import weakref
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from contextvars import copy_context
@@ -168,6 +169,7 @@ class ChosenStore:
                     parts = cast(StreamingHttpResponse, response)
                     parts.streaming_content = _in_context(parts.streaming_content)  # type: ignore[arg-type]
                     parts._resource_closers.append(share.leave)  # type: ignore[attr-defined]
+                    weakref.finalize(parts, share.leave)  # If it is dropped without being closed.
                     running.pop_all()
                 connection_limit.note_use(alias)
             return response

@@ -122,3 +122,12 @@ def test_scripts_take_addresses_from_the_page():
 def test_templates_name_addresses_by_tags():
     for path in sorted((ROOT / "templates").rglob("*.html")):
         assert re.findall(r"(?:href|src|action|hx-get|hx-post)=\"/[^\"]*\"", path.read_text()) == [], path.name
+
+
+def test_common_table_expressions_name_their_columns_in_their_bodies():
+    """Citus rewrites a recursive one, and loses names that stand in its head alone."""
+    head = re.compile(r"(?:WITH(?: RECURSIVE)?|,)\s+\w+\s*\([\w, ]+\)\s+AS\s*\(", re.IGNORECASE)
+    written = {path: head.findall(path.read_text()) for path in (ROOT / "statestore").rglob("*.py")}
+    # The search index is SQLite's alone.
+    found = {path.name: heads for path, heads in written.items() if heads and "fts" not in path.parts}
+    assert not found, f"name the columns in the SELECTs: {found}"

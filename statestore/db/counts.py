@@ -5,15 +5,16 @@ from django.db import connections, models
 from statestore.db.errors import translated_errors
 from statestore.db.vendor import is_sqlite
 
+# A common table expression names its columns in its body: Citus loses names that stand in the head alone.
 MAX_EVENT_TYPES = 200
 # Walks an index from one distinct value to the next instead of reading every row.
 _NEXT_PREFIX = """
-WITH RECURSIVE step(n, key) AS (
-    SELECT 0, (SELECT key FROM agent_states WHERE key LIKE '%%:%%' ORDER BY key LIMIT 1)
+WITH RECURSIVE step AS (
+    SELECT 0 AS n, (SELECT key FROM agent_states WHERE key LIKE '%%:%%' ORDER BY key LIMIT 1) AS key
     UNION ALL
-    SELECT n + 1, (
+    SELECT step.n + 1 AS n, (
         SELECT a.key FROM agent_states a WHERE a.key >= {after} AND a.key LIKE '%%:%%' ORDER BY a.key LIMIT 1
-    )
+    ) AS key
     FROM step WHERE step.key IS NOT NULL AND n < %s
 )
 SELECT key FROM step WHERE key IS NOT NULL
@@ -32,10 +33,10 @@ def key_prefixes(using: str, limit: int) -> list[str]:
 
 # No index has the time of events alone; (event_type, timestamp) has it for each type, and types are few.
 _EVENT_COUNTS = """
-WITH RECURSIVE step(n, kind) AS (
-    SELECT 0, (SELECT min(event_type) FROM events)
+WITH RECURSIVE step AS (
+    SELECT 0 AS n, (SELECT min(event_type) FROM events) AS kind
     UNION ALL
-    SELECT n + 1, (SELECT min(event_type) FROM events WHERE event_type > kind)
+    SELECT step.n + 1 AS n, (SELECT min(event_type) FROM events WHERE event_type > step.kind) AS kind
     FROM step WHERE kind IS NOT NULL AND n < %s
 )
 SELECT step.kind, (events.timestamp - %s) / %s AS bucket, count(*)
@@ -54,7 +55,9 @@ def event_counts(using: str, start: int, end: int, bucket_seconds: int) -> dict[
 # In 64 bits: PostgreSQL would add times beyond 2038 in 32. Each column costs one step through the index and `most`
 # more; a past of 100,000 rows costs what one of 1,000 does.
 _BOUNDED_COUNTS = """
-WITH RECURSIVE step(n) AS (SELECT CAST(0 AS BIGINT) UNION ALL SELECT n + 1 FROM step WHERE n + 1 < %s)
+WITH RECURSIVE step AS (
+    SELECT CAST(0 AS BIGINT) AS n UNION ALL SELECT step.n + 1 AS n FROM step WHERE step.n + 1 < %s
+)
 SELECT n, (
     SELECT count(*) FROM (
         SELECT 1 FROM ({rows}) AS times WHERE instant >= %s + n * %s AND instant < %s + (n + 1) * %s LIMIT %s

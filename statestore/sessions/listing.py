@@ -100,29 +100,29 @@ class _Sql:
 _TEXT: Final = LenientText()
 # A time may be stored as anything; as a number it can be compared, and bound to a cursor.
 _WALK: Final = """
-WITH RECURSIVE step(n, id) AS (
-    SELECT 0, (SELECT min(session_id) FROM events WHERE {in_events})
+WITH RECURSIVE step AS (
+    SELECT 0 AS n, (SELECT min(session_id) FROM events WHERE {in_events}) AS id
     UNION ALL
-    SELECT n + 1, (SELECT min(session_id) FROM events WHERE session_id > step.id)
+    SELECT step.n + 1 AS n, (SELECT min(session_id) FROM events WHERE session_id > step.id) AS id
     FROM step WHERE id IS NOT NULL AND n < %s
-), edge(id) AS (
-    SELECT (SELECT id FROM step WHERE n = %s)
-), one(id, last) AS (
-    SELECT id, CAST((SELECT max(timestamp) FROM events WHERE session_id = step.id) AS BIGINT)
+), edge AS (
+    SELECT (SELECT id FROM step WHERE n = %s) AS id
+), one AS (
+    SELECT id, CAST((SELECT max(timestamp) FROM events WHERE session_id = step.id) AS BIGINT) AS last
     FROM step WHERE id IS NOT NULL AND n < %s
     UNION ALL
-    SELECT id, CAST(coalesce(ended_at, started_at) AS BIGINT) FROM sessions
+    SELECT id, CAST(coalesce(ended_at, started_at) AS BIGINT) AS last FROM sessions
     WHERE NOT EXISTS (SELECT 1 FROM events WHERE session_id = sessions.id)
     AND {in_sessions} AND ((SELECT id FROM edge) IS NULL OR sessions.id < (SELECT id FROM edge))
 )
 """
 # Of some ids, those that events name, and recorded sessions without events; only what is later than a second is kept.
 _NEWEST: Final = """
-WITH edge(id) AS (SELECT NULL), named(id) AS (VALUES {ids}), one(id, last) AS (
-    SELECT id, CAST((SELECT max(timestamp) FROM events WHERE session_id = named.id) AS BIGINT) FROM named
+WITH edge AS (SELECT NULL AS id), named AS (SELECT column1 AS id FROM (VALUES {ids}) AS listed), one AS (
+    SELECT id, CAST((SELECT max(timestamp) FROM events WHERE session_id = named.id) AS BIGINT) AS last FROM named
     WHERE EXISTS (SELECT 1 FROM events WHERE session_id = named.id)
     UNION ALL
-    SELECT id, CAST(coalesce(ended_at, started_at) AS BIGINT) FROM sessions
+    SELECT id, CAST(coalesce(ended_at, started_at) AS BIGINT) AS last FROM sessions
     WHERE {later} AND NOT EXISTS (SELECT 1 FROM events WHERE session_id = sessions.id)
 )
 """

@@ -85,7 +85,13 @@ def test_no_migration_since_the_release_reads_or_rewrites_a_table_that_grows(tmp
     assert slow == []
 
 
+# Sources are few, however many agents there are.
+SMALL = re.compile(r'.*"(?:new__)?dash_source"')
+
+
 def is_quick(statement: str, made: set[str]) -> bool:
+    if SMALL.match(statement):
+        return True
     if statement in {"", "BEGIN", "COMMIT"} or re.match(r'CREATE TABLE "\w+"', statement):
         return True
     if re.match(r'ALTER TABLE "\w+" ADD COLUMN "\w+" \w+(\(\d+\))? NULL$', statement):

@@ -105,6 +105,7 @@ def open_page(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Open
         context.set_default_timeout(HANG_SECONDS * 1000)
         contexts.append(context)
         if role:
+            site.renew_proofs()
             context.add_cookies([{"name": "descartes_session", "value": site.sessions[role], "url": site.url}])
         if how.get("java_script_enabled", True):
             context.add_init_script(REPORT_VIOLATIONS)

@@ -7,6 +7,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -18,6 +19,8 @@ from tests.foreign.orchestrator import Orchestrator
 from tests.waiting import HANG_SECONDS, wait_for
 
 ROOT = Path(__file__).resolve().parents[2]
+# Long before a password is asked for again.
+PROVED_SECONDS = 300
 HOST = "127.0.0.1"
 
 
@@ -67,6 +70,13 @@ class Site:
         """Make a person of each role."""
         (self.directory / "sessions.json").write_text(self.run("-m", "tests.browser.people"))
         self._read_sessions()
+
+    def renew_proofs(self) -> None:
+        """Let those who gave their passwords have given them lately, however long the suite has run."""
+        kept = self.directory / "sessions.json"
+        if time.time() - kept.stat().st_mtime > PROVED_SECONDS:
+            self.run("-m", "tests.browser.people", "prove")
+            kept.touch()
 
     def _read_sessions(self) -> None:
         self.sessions = json.loads((self.directory / "sessions.json").read_text())

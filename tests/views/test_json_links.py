@@ -49,6 +49,7 @@ def test_each_page_links_to_a_call_that_answers(operator: Client):
         "view_id": 1,
         "batch_id": "none",
         "entry_id": 0,
+        "source_id": 0,
         "policy_id": retention.create(store_alias(), "snapshots", None, Limits(keep_count=1), by=SYSTEM).pk,
     }
     # Whether a page works at all is told by the tests of the page.
