@@ -178,7 +178,8 @@ def preview(
         "result": StateView(planned.text) if planned.kind != "whole" else None,
         "outcome": ComparisonView(agent.state_data, planned.text) if planned.kind in ("part", "edit") else None,
         "reason_form": form or ReasonForm(auto_id=False),
-        "status_choices": models.AgentStatus.choices,
+        # A mirror's status is what its framework says.
+        "status_choices": [] if models.mirrored_thread(agent, planned.using) else models.AgentStatus.choices,
         "clashes": [_clash(clash) for clash in planned.clashes],
         **(
             _as_asked(form, planned) if form is not None else {"ticked": _below(comparison, chosen) if chosen else None}

@@ -15,8 +15,9 @@ pytestmark = [pytest.mark.browser, pytest.mark.sqlite]
 LISTS = (
     *("/", "/agents/?size=100", "/snapshots/?size=100", "/events/?size=100", "/restores/", "/trash/", "/audit/"),
     *("/changes/?start=0&size=100", "/tasks/", "/sessions/?size=100", "/find/?q=%3C", "/find/?q=script"),
+    *("/upkeep/", "/growth/", "/sources/", "/connect/"),
 )
-PAGES_OF_AN_AGENT = ("timeline/", "blame/", "bisect/?condition=/n=1")
+PAGES_OF_AN_AGENT = ("timeline/", "blame/", "bisect/?condition=/n=1", "case/")
 ROWS_OF_EACH_KIND = 14
 # What only an agent's text could have put there.
 FOREIGN = """() => [...document.querySelectorAll(

@@ -82,7 +82,9 @@ def small_disk(kind: str, directory: Path, *, megabytes: int = 3) -> Iterator[Mo
     try:
         yield MountedDisk(directory)
     finally:
-        subprocess.run(["umount", str(directory)], check=True)
+        # The processes beside the server end a moment after it.
+        leave = ["umount", str(directory)]
+        wait_for(lambda: subprocess.run(leave, capture_output=True, check=False).returncode == 0, "the disk is left")
 
 
 def large_snapshot(site: Site) -> str:

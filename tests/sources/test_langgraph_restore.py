@@ -5,6 +5,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from django.test import Client
 
 from statestore import models, restore
 from statestore.access.audit import SYSTEM
@@ -197,3 +198,12 @@ def test_other_formats_say_that_they_are_only_read(opened: Opener):
     assert agent is not None
     with pytest.raises(Conflict, match="LangGraph memories can be read here, but not be restored in place"):
         restore.plan(agent.agent_id, "now")
+
+
+def test_the_preview_offers_no_status_since_the_framework_says_it(opened: Opener, operator: Client):
+    source = opened("langgraph/small.sqlite")
+    moment = moment_of(source, "thread-1", checkpoints(source, "thread-1")[3][0])
+    agent = models.AgentState.objects.get(agent_id="small/thread-1")
+    page = operator.get(f"{agent.get_absolute_url()}restore/", {"moment": moment})
+    assert page.status_code == 200
+    assert 'name="status"' not in page.content.decode()

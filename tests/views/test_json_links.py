@@ -22,6 +22,7 @@ pytestmark = pytest.mark.django_db
 
 # Pages without data of the store: forms, settings, what machines ask.
 WITHOUT = {
+    "connect",
     "login", "confirm", "browsers", "sign-ins", "admin_password_change", "password_change", "password_change_done",
     "tokens", "healthz", "readyz", "metrics",
 }  # fmt: skip
