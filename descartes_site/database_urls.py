@@ -20,6 +20,9 @@ _POSTGRES: Final = (
 _SERVER: Final = re.compile(r"(?P<host>\[[^\[\]]*\]|[^:\[\]]*)(?::(?P<port>[0-9]{0,9}))?")
 _SEARCH_PATH: Final = re.compile(r"(?:-c\s*|--)search_path\s*=\s*(?P<path>(?:\\.|[^\s\\])*)")
 USUAL_PORT: Final = "5432"
+# How many connections a process holds to one database at most: by default, and as a URL may say.
+USUAL_CONNECTIONS: Final = 10
+MOST_CONNECTIONS: Final = 1_000
 
 
 def parsed(url: str) -> dict[str, Any]:
@@ -119,6 +122,7 @@ def _postgres(rest: str) -> dict[str, Any]:
     hosts, ports = _servers(found["servers"])
     options = _options(found["query"] or "")
     schemas = options.pop("search_path", "")
+    pool = _pool(options)
     return {
         "ENGINE": "postgres",
         "NAME": name,
@@ -127,8 +131,25 @@ def _postgres(rest: str) -> dict[str, Any]:
         "HOST": hosts,
         "PORT": ports,
         "SEARCH_PATH": schemas,
+        "POOL": pool,
         "OPTIONS": options,
     }
+
+
+def _pool(options: dict[str, Any]) -> dict[str, int]:
+    """Take the sizes of the pool out of a URL's options, and return them by psycopg's names."""
+    sizes = {}
+    for name, size in {"pool_min": "min_size", "pool_max": "max_size"}.items():
+        text = options.pop(name, None)
+        if text is None:
+            continue
+        least = 0 if name == "pool_min" else 1
+        if not (text.isascii() and text.isdecimal() and least <= int(text[:9]) <= MOST_CONNECTIONS):
+            raise ValueError(f"{name} is a number of connections from {least} to {MOST_CONNECTIONS}: ?{name}=4")
+        sizes[size] = int(text)
+    if sizes.get("min_size", 0) > sizes.get("max_size", USUAL_CONNECTIONS):
+        raise ValueError("pool_min is more than pool_max; write the smaller number as pool_min")
+    return sizes
 
 
 def _servers(text: str) -> tuple[str, str]:

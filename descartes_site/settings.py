@@ -6,7 +6,7 @@ from typing import Any
 
 from csp.constants import NONE, SELF
 
-from descartes_site import locations, secret_key, sqlite_library, stores
+from descartes_site import database_urls, locations, secret_key, sqlite_library, stores
 from descartes_site.environment import Environment
 
 env = Environment(os.environ, base=locations.base())
@@ -16,7 +16,13 @@ VAR_DIR = env.path("VAR_DIR", locations.data())
 # A request waits no longer for a connection, so that a server which is away does not take every thread. An attempt to
 # connect is given up at once: by default it is repeated after ever longer pauses, for minutes, while no other is made.
 # None is kept ready; one that is idle is closed after ten minutes.
-_POOL = {"min_size": 0, "max_size": 8, "timeout": 2.0, "reconnect_timeout": 0.5, "max_idle": 600.0}
+_POOL = {
+    "min_size": 0,
+    "max_size": database_urls.USUAL_CONNECTIONS,
+    "timeout": 2.0,
+    "reconnect_timeout": 0.5,
+    "max_idle": 600.0,
+}
 # Where several stores are served, their pools would have more threads than the server. Each thread of the server keeps
 # a connection for so long instead.
 _KEPT_SECONDS = 60
@@ -29,11 +35,11 @@ def _connection(database: dict[str, Any], *, is_one_of_several: bool = False) ->
         # orchestrator wrote in between, without waiting. synchronous stays FULL: no acknowledged write is lost.
         options = {"transaction_mode": "IMMEDIATE", "timeout": 5}
         return {**database, "ENGINE": "statestore.db.sqlite", "OPTIONS": options, "CONN_MAX_AGE": None}
-    options = {"connect_timeout": 2, **database["OPTIONS"]}
+    options = {"connect_timeout": 2, "application_name": "descartes-statestore", **database["OPTIONS"]}
     if is_one_of_several:
         kept = {"CONN_MAX_AGE": _KEPT_SECONDS, "CONN_HEALTH_CHECKS": True}
         return {**database, "ENGINE": "statestore.db.postgresql", "OPTIONS": options, **kept}
-    options["pool"] = dict(_POOL)
+    options["pool"] = {**_POOL, **database["POOL"]}
     return {**database, "ENGINE": "statestore.db.postgresql", "OPTIONS": options, "CONN_HEALTH_CHECKS": True}
 
 

@@ -105,6 +105,11 @@ def test_a_file_is_the_one_that_its_url_spells(url: str, path: str):
         ("sqlite:////srv/%00", "no NUL"), ("postgres://host", "%2F for a /"), ("postgres://host/", "name the database"),
         ("postgres://ada:secret@host:http/name", "from 1 to 65535"), ("postgres://host:65536/name", "from 1 to 65535"),
         ("postgres://::1/name", "an IPv6 address has brackets"), ("postgres://host/name?sslmode", "?name=value"),
+        ("postgres://host/name?pool_max=0", "pool_max is a number of connections from 1 to 1000"),
+        ("postgres://host/name?pool_max=many", "pool_max is a number of connections"),
+        ("postgres://host/name?pool_min=-1", "pool_min is a number of connections from 0"),
+        ("postgres://host/name?pool_min=11", "pool_min is more than pool_max"),
+        ("postgres://host/name?pool_min=5&pool_max=4", "pool_min is more than pool_max"),
         ("postgres://ada:secret/name", "from 1 to 65535"),
     ],
 )  # fmt: skip
@@ -124,6 +129,13 @@ def test_a_password_needs_no_encoding(password: str):
     place = database_urls.parsed(f"postgres://ada:{password}@db:5433/name?sslmode=require")
     assert (place["USER"], place["PASSWORD"], place["HOST"], place["PORT"]) == ("ada", password, "db", "5433")
     assert (place["NAME"], place["OPTIONS"]) == ("name", {"sslmode": "require"})
+
+
+def test_the_sizes_of_the_pool_are_no_options_of_the_driver():
+    place = database_urls.parsed("postgres://host/name?pool_min=2&pool_max=20&sslmode=require")
+    assert place["POOL"] == {"min_size": 2, "max_size": 20}
+    assert place["OPTIONS"] == {"sslmode": "require"}
+    assert database_urls.parsed("postgres://host/name")["POOL"] == {}
 
 
 def test_a_password_may_be_encoded():

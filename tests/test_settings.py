@@ -62,6 +62,17 @@ def test_one_postgresql_database_for_both_is_one_alias():
     assert start(STORE_URL=url, DATABASE_URL=url).stdout.startswith("default ['default']")
 
 
+def test_a_url_says_how_many_connections_are_held_and_what_they_are_called():
+    code = (
+        "from django.conf import settings; options = settings.DATABASES['store']['OPTIONS'];"
+        " print(options['pool']['min_size'], options['pool']['max_size'], options['application_name'])"
+    )
+    url = "postgres://u@h/agents?pool_min=1&pool_max=3"
+    assert start(code, STORE_URL=url).stdout.split() == ["1", "3", "descartes-statestore"]
+    mine = "postgres://u@h/agents?application_name=mine"
+    assert start(code, STORE_URL=mine).stdout.split() == ["0", "10", "mine"]
+
+
 def test_a_postgresql_server_that_is_away_is_not_waited_for_long():
     code = (
         "from django.conf import settings; options = settings.DATABASES['store']['OPTIONS'];"
