@@ -145,6 +145,12 @@ def test_an_undo_belongs_to_the_store_of_its_restore_whatever_is_chosen(stores: 
         assert "crimson state" in models.AgentState.objects.get(agent_id="a1").state_data
 
 
+def test_the_preview_of_a_restore_names_its_store(stores: dict[str, Path], admin: Client):
+    for colour in stores:
+        page = body_of(admin.get(f"/stores/{colour}/agents/a1/restore/?moment=snapshot:s1"))
+        assert f"in the store <strong>{colour}</strong>" in page
+
+
 def test_a_message_waits_for_a_page_of_its_own_store(stores: dict[str, Path], admin: Client):
     admin.post("/stores/crimson/agents/a1/snapshot/", {"description": "kept"})
     assert "notice" not in body_of(admin.get("/stores/azure/agents/"))
