@@ -34,13 +34,26 @@ class JsonFormatter(logging.Formatter):
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname,
             "logger": record.name,
-            "message": record.getMessage(),
+            "message": _by_route(record),
             **(_about.get() or {}),
             **getattr(record, "fields", {}),
         }
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
         return json.dumps(line)
+
+
+def _by_route(record: logging.LogRecord) -> str:
+    """Return what was logged. Django names a request by its path, in which agents' ids stand: here it is the route."""
+    request = getattr(record, "request", None)
+    path = str(getattr(request, "path", ""))
+    if not path or not isinstance(record.args, tuple):
+        return record.getMessage()
+    match = getattr(request, "resolver_match", None)
+    route = match.route if match is not None else "(no page)"
+    # Django has escaped what it was given.
+    named = {path, path.encode("unicode_escape").decode("ascii")}
+    return str(record.msg) % tuple(route if each in named else each for each in record.args)
 
 
 @contextmanager

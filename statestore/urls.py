@@ -45,13 +45,21 @@ from statestore.views import tokens as token_pages
 register_converter(RowIdConverter, "anyid")
 register_converter(policies.PolicyIdConverter, "policy")
 
-urlpatterns = [
-    path("", overview.overview, name="overview"),
+# Probes, and what a user has besides any store.
+OF_NO_STORE = [
     path("healthz", health.healthz, name="healthz"),
     path("readyz", health.readyz, name="readyz"),
     path("metrics", health.metrics_page, name="metrics"),
     path("theme/", context.choose_theme, name="theme"),
+    path("sign-ins/", browsers.failed_sign_ins, name="sign-ins"),
+    path("browsers/", browsers.browser_list, name="browsers"),
+    path("end-other-browsers/", browsers.end_other_browsers, name="end-other-browsers"),
+    path("browsers/<slug:public_id>/end/", browsers.end_browser, name="end-browser"),
+]
+urlpatterns = [
+    path("", overview.overview, name="overview"),
     path("find/", find.find, name="find"),
+    *OF_NO_STORE,
     # agents
     path("agents/", agents.agent_list, name="agents"),
     path("agents/bulk/", bulk.bulk_action, name="agents-bulk"),
@@ -132,11 +140,6 @@ urlpatterns = [
     path("export/audit/", exports.export_audit, name="audit-export"),
     path("audit/<int:entry_id>/", edits.edit_detail, name="edit"),
     path("audit/<int:entry_id>/revert/", edits.revert_edit, name="revert-edit"),
-    path("sign-ins/", browsers.failed_sign_ins, name="sign-ins"),
-    # one's own
-    path("browsers/", browsers.browser_list, name="browsers"),
-    path("end-other-browsers/", browsers.end_other_browsers, name="end-other-browsers"),
-    path("browsers/<slug:public_id>/end/", browsers.end_browser, name="end-browser"),
     # scripts
     path("tokens/", token_pages.token_list, name="tokens"),
     path("tokens/<slug:public_id>/revoke/", token_pages.revoke_token, name="revoke-token"),

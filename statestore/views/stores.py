@@ -6,11 +6,10 @@ from typing import Final
 
 from django.contrib.auth.models import AnonymousUser, User
 from django.http import HttpRequest, HttpResponse, JsonResponse
-from django.urls import reverse
 from django.views.decorators.http import require_safe
 
 from statestore import history, lookup, models, search
-from statestore.access import rights
+from statestore.access import path_prefix, rights
 from statestore.access.scope import scope_of
 from statestore.db.ids import url_of
 from statestore.forms import FindForm, SearchForm
@@ -81,7 +80,7 @@ def _rows(user: User | AnonymousUser) -> list[Row]:
 
 
 def _home_of(name: str) -> str:
-    return f"{reverse('overview')}stores/{name}/"
+    return f"{path_prefix.current()}{path_prefix.of_store(name)}/"
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,11 +15,13 @@ from django.db import connections
 from django.test import Client
 
 from descartes_site.stores import alias_of
+from statestore import models
 from statestore.db import connection_limit
-from statestore.db.routers import store_alias
+from statestore.db.routers import chosen, store_alias
 from statestore.operations import every_store, fair_share, store_summaries
 from statestore.operations.store_summaries import Summary
 from statestore.views import stores as views
+from tests.builders import make_agent, make_event, make_transition
 from tests.conftest import migrate_into, signed_in
 from tests.many_stores.conftest import database_at, served
 from tests.templates import Templates
@@ -122,6 +124,22 @@ def test_what_is_found_names_its_store_and_leads_there(stores: dict[str, Path], 
         for colour in stores:
             assert f'href="/stores/{colour}/' in page, address
             assert f"{colour} " in page, address
+
+
+def test_what_agents_wrote_is_text_on_the_pages_of_all_stores(stores: dict[str, Path], client: Client):
+    with chosen(alias_of("crimson")):
+        agent = make_agent("h1", name="<script>alert(1)</script>")
+        make_event(id="h2", actor_id="<img src=x>", content="<script>alert(2)</script>")
+        make_transition(agent, {}, {"n": 1}, reason="<script>alert(3)</script>", timestamp=models.now() - 60)
+    for address, found in {
+        "/find/?q=script": "alert(1)",
+        "/events/?q=alert": "alert(2)",
+        "/changes/": "alert(3)",
+    }.items():
+        page = client.get(address).content.decode()
+        assert found in page, address
+        assert f"<script>{found}" not in page, address
+        assert "<img src=x>" not in page, address
 
 
 def test_slow_requests_of_one_store_leave_half_of_the_threads_to_the_others(

@@ -70,6 +70,15 @@ def test_the_id_that_a_proxy_sends_is_taken_over_if_it_is_one(sent: str, is_kept
     assert re.fullmatch(r"[\w.-]{8,64}", answered)
 
 
+def test_a_page_that_is_not_there_is_named_by_its_route(people: dict[str, User], caplog: pytest.LogCaptureFixture):
+    with caplog.at_level("WARNING", "django.request"):
+        signed_in(people["viewer"]).get("/agents/s3cret/")
+    (record,) = [record for record in caplog.records if record.name == "django.request"]
+    assert "s3cret" in record.getMessage(), "Django names the path no more"
+    message = json.loads(logs.JsonFormatter().format(record))["message"]
+    assert message == "Not Found: agents/<anyid:agent_id>/"
+
+
 def test_a_failure_is_one_line_with_its_traceback():
     try:
         raise ValueError("line\nbreak")

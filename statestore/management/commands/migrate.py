@@ -1,5 +1,7 @@
 """Django's `migrate`, which takes a store of STORES by its name."""
 
+from collections.abc import Mapping
+
 from django.core.management.commands import migrate
 
 from statestore.db.routers import chosen_name, store_alias
@@ -7,12 +9,9 @@ from statestore.management.store_command import StoreCommand
 
 
 class Command(StoreCommand, migrate.Command):
-    def execute(self, *args: object, **options: object) -> str | None:
-        """Run the command; without a store, on our own database or on the one that `--database` names."""
-        if options.get("store") is None:
-            options.pop("store", None)
-            return migrate.Command.execute(self, *args, **options)
-        return super().execute(*args, **options)
+    def needs_store(self, options: Mapping[str, object]) -> bool:
+        """Return no: without a store, our own database is migrated, or the one that `--database` names."""
+        return False
 
     def handle(self, *args: object, **options: object) -> None:
         """Migrate."""
