@@ -69,8 +69,8 @@ def binaries() -> Path | None:
 
 
 @contextmanager
-def running_cluster() -> Iterator[Cluster]:
-    """Yield a cluster of its own that runs and has both databases; it is gone afterwards."""
+def empty_cluster() -> Iterator[Cluster]:
+    """Yield a cluster of its own that runs, without any database of ours; it is gone afterwards."""
     programs = binaries()
     assert programs is not None, "PostgreSQL is not installed."
     home = Path(tempfile.mkdtemp(prefix="statestore-pg-", dir="/tmp"))
@@ -81,12 +81,19 @@ def running_cluster() -> Iterator[Cluster]:
         cluster.make()
         cluster.start()
         try:
-            cluster.make_databases()
             yield cluster
         finally:
             cluster.stop()
     finally:
         shutil.rmtree(home, ignore_errors=True)
+
+
+@contextmanager
+def running_cluster() -> Iterator[Cluster]:
+    """Yield a cluster of its own that runs and has both databases; it is gone afterwards."""
+    with empty_cluster() as cluster:
+        cluster.make_databases()
+        yield cluster
 
 
 def main() -> int:

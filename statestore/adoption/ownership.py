@@ -6,7 +6,7 @@ from typing import Final
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from descartes_site.locations import COMMAND
-from statestore.adoption import schema_detection
+from statestore.adoption import schema_detection, transfer_mark
 from statestore.db import shell, vendor
 from statestore.db.routers import is_store
 
@@ -31,19 +31,19 @@ def refusal(connection: BaseDatabaseWrapper) -> str:
             f"{name} keeps texts as {encoding}, which cannot hold every state. Nothing was changed. Use a database that"
             " keeps them as UTF-8."
         )
-    tables = _tables(connection)
-    if newer := newer_migrations(_applied(connection, tables)):
+    present = tables(connection)
+    if newer := newer_migrations(_applied(connection, present)):
         return f"{made_by_newer(name, newer)} Nothing was changed. Use that release, or a newer one."
-    if tables <= {_MIGRATIONS} or _is_ours(connection, tables):
+    if present <= {_MIGRATIONS, transfer_mark.TABLE} or _is_ours(connection, present):
         return vendor.schema_fault(connection, is_store=is_store(connection.alias))
     if vendor.is_sqlite(connection) and _is_orchestrators(connection):
         return (
             f"{name} is an orchestrator's store that the dashboard has not moved into. Nothing was changed. Run"
             f" `{COMMAND} adopt {shell.word(name)}`, which looks first and makes a backup."
         )
-    more = f" and {len(tables) - _LISTED_TABLES} more" if len(tables) > _LISTED_TABLES else ""
+    more = f" and {len(present) - _LISTED_TABLES} more" if len(present) > _LISTED_TABLES else ""
     return (
-        f"{name} belongs to another program: it has the tables {', '.join(sorted(tables)[:_LISTED_TABLES])}{more}, and"
+        f"{name} belongs to another program: it has the tables {', '.join(sorted(present)[:_LISTED_TABLES])}{more}, and"
         " none of ours. Nothing was changed. Use an empty database, or a schema of its own."
     )
 
@@ -67,22 +67,27 @@ def wrong_encoding(connection: BaseDatabaseWrapper) -> str:
     return "" if encoding in {"UTF-8", "UTF8"} else encoding
 
 
-def _tables(connection: BaseDatabaseWrapper) -> set[str]:
+def tables(connection: BaseDatabaseWrapper) -> set[str]:
+    """Return the tables of a database, without those that an extension made."""
     with connection.cursor() as cursor:
-        tables = set(connection.introspection.table_names(cursor))
+        present = set(connection.introspection.table_names(cursor))
         if not vendor.is_sqlite(connection):
             cursor.execute(_EXTENSION_TABLES)
-            tables -= {name for (name,) in cursor.fetchall()}
-    return tables
+            present -= {name for (name,) in cursor.fetchall()}
+    return present
 
 
-def _is_ours(connection: BaseDatabaseWrapper, tables: set[str]) -> bool:
-    return bool(_applied(connection, tables))
-
-
-def _applied(connection: BaseDatabaseWrapper, tables: set[str]) -> set[str]:
+def applied(connection: BaseDatabaseWrapper) -> set[str]:
     """Return the migrations of ours that were applied to a database."""
-    if _MIGRATIONS not in tables:
+    return _applied(connection, tables(connection))
+
+
+def _is_ours(connection: BaseDatabaseWrapper, present: set[str]) -> bool:
+    return bool(_applied(connection, present))
+
+
+def _applied(connection: BaseDatabaseWrapper, present: set[str]) -> set[str]:
+    if _MIGRATIONS not in present:
         return set()
     with connection.cursor() as cursor:
         cursor.execute("SELECT name FROM django_migrations WHERE app = 'statestore'")

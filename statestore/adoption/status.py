@@ -10,13 +10,13 @@ from django.db.backends.utils import CursorWrapper
 from django.db.utils import DatabaseError as DjangoDatabaseError
 
 from descartes_site.locations import COMMAND
-from statestore.adoption import ownership, schema_detection
+from statestore.adoption import ownership, schema_detection, transfer_mark
 from statestore.db import shell, vendor
 from statestore.db.errors import FileClosed
 from statestore.db.routers import chosen_name, store_alias
 from statestore.db.sqlite.base import Identity, identity_of, is_out_of_reach
 
-State = Literal["ready", "behind", "ahead", "not adopted", "missing", "unreadable"]
+State = Literal["ready", "half filled", "behind", "ahead", "not adopted", "missing", "unreadable"]
 
 
 @dataclass(frozen=True)
@@ -103,6 +103,12 @@ def _how_to_create() -> str:
 
 
 def _status_of(connection: BaseDatabaseWrapper, cursor: CursorWrapper, name: str) -> StoreStatus:
+    if mark := transfer_mark.found(connection):
+        return StoreStatus(
+            "half filled",
+            f"{name} is being filled from {mark.source} by a transfer that has not ended.",
+            f"Wait for it. If it was stopped, run `{COMMAND} transfer` from there again, which goes on.",
+        )
     applied = _applied(connection, cursor)
     if newer := ownership.newer_migrations(applied):
         return StoreStatus(

@@ -65,19 +65,28 @@ def _copy(alias: str, database: str, directory: Path, *, pack: bool) -> BackupFi
 
 def _copied_sqlite(alias: str, path: Path) -> Contents | None:
     source = Path(str(connections[alias].settings_dict["NAME"]))
+    return copy_sqlite(source, path, is_shared=may_be_shared(alias))
+
+
+def copy_sqlite(source: Path, target: Path, *, is_shared: bool) -> Contents | None:
+    """Copy a file that may be in use into an empty one, and return what its tables held if they were read.
+
+    Of a file that another program shares (`is_shared`) they are not, where that would keep it from saving. Raises
+    DatabaseError.
+    """
     try:
-        _check_space(source, path.parent)
-        return sqlite_copy.copy_in_one_snapshot(source, path, is_shared=may_be_shared(alias))
+        _check_space(source, target.parent)
+        return sqlite_copy.copy_in_one_snapshot(source, target, is_shared=is_shared)
     except (sqlite3.Error, OSError) as error:
         reason = str(error) if isinstance(error, sqlite3.Error) else str(error.strerror)
-        raise DatabaseError(f"The backup of {source} failed: {reason}. Nothing was changed.") from error
+        raise DatabaseError(f"Copying {source} failed: {reason}. Nothing was changed.") from error
 
 
 def _check_space(source: Path, directory: Path) -> None:
     needed, free = source.stat().st_size + _SPARE_BYTES, shutil.disk_usage(directory).free
     if free < needed:
         raise DatabaseError(
-            f"A backup of {source} needs {needed / 1e6:,.0f} MB, and the disk of {directory.parent} has"
+            f"A copy of {source} needs {needed / 1e6:,.0f} MB, and the disk of {directory.parent} has"
             f" {free / 1e6:,.0f} MB left. Free some space, or name another disk. Nothing was changed."
         )
 

@@ -18,12 +18,12 @@ from statestore.import_export import codec
 from statestore.import_export.tables import Table
 
 COLUMN: Final = "stored_as"
-_TABLES: Final = frozenset(schema.TABLES) - {"migrations", "task_dependencies"}
+TABLES: Final = frozenset(schema.TABLES) - {"migrations", "task_dependencies"}
 
 
 def are_kept(table: Table, using: str) -> bool:
     """Return whether the originals of a table's numbers are kept beside them."""
-    return table.name in _TABLES and not vendor.keeps_odd_integers(using)
+    return table.name in TABLES and not vendor.keeps_odd_integers(using)
 
 
 def dumped(odd: Mapping[str, NonInteger]) -> str | None:
@@ -39,10 +39,11 @@ def of(table: Table, using: str, keys: Sequence[object]) -> dict[object, dict[st
     sql = f"SELECT {key}, {COLUMN} FROM {table.name} WHERE {COLUMN} IS NOT NULL AND {key} = ANY(%s)"  # noqa: S608
     with translated_errors(), connections[using].cursor() as cursor:
         cursor.execute(sql, [list(keys)])
-        return {key: _loaded(text) for key, text in cursor.fetchall()}
+        return {key: loaded(text) for key, text in cursor.fetchall()}
 
 
-def _loaded(text: str) -> dict[str, NonInteger]:
+def loaded(text: str) -> dict[str, NonInteger]:
+    """Return {column: original} of a value of the column."""
     return {column: codec.from_json(value) for column, value in json.loads(text).items()}
 
 

@@ -1,8 +1,6 @@
 """Files that the real packages made, copied for each test, and mirrors of them."""
 
-import os
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +10,7 @@ import pytest
 from statestore.db.routers import store_alias
 from statestore.models.sources import Source
 from statestore.sources import adding, mirror
-from tests.postgres import Cluster, binaries
+from tests.postgres import binaries, empty_cluster
 
 FILES = Path(__file__).parent / "files"
 
@@ -51,24 +49,12 @@ def opened(framework_file: FileMaker, settings: Any, tmp_path: Path) -> Opener:
 @pytest.fixture(scope="session")
 def server() -> Iterator["Server"]:
     """Give a PostgreSQL server of the tests' own that runs, without any database of frameworks."""
-    programs = binaries()
-    if programs is None:
+    if binaries() is None:
         pytest.skip("PostgreSQL is not installed")
     from tests.sources.servers import Server
 
-    home = Path(tempfile.mkdtemp(prefix="statestore-pg-", dir="/tmp"))
-    if os.getuid() == 0:
-        shutil.chown(home, "postgres")
-    cluster = Cluster(programs, home)
-    try:
-        cluster.make()
-        cluster.start()
-        try:
-            yield Server(cluster)
-        finally:
-            cluster.stop()
-    finally:
-        shutil.rmtree(home, ignore_errors=True)
+    with empty_cluster() as cluster:
+        yield Server(cluster)
 
 
 @pytest.fixture
