@@ -132,6 +132,7 @@ urlpatterns = [
     path("upkeep/verify/", upkeep.verify_audit, name="verify-audit"),
     path("upkeep/policies/new/", policies.new_policy, name="new-policy"),
     path("upkeep/policies/<policy:policy_id>/", policies.policy_detail, name="policy"),
+    path("upkeep/policies/<policy:policy_id>/edit/", policies.edit_policy, name="edit-policy"),
     path("upkeep/policies/<policy:policy_id>/on/", policies.switch_policy_on, name="switch-policy-on"),
     path("upkeep/policies/<policy:policy_id>/off/", policies.switch_policy_off, name="switch-policy-off"),
     path("upkeep/policies/<policy:policy_id>/delete/", policies.delete_policy, name="delete-policy"),

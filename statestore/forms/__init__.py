@@ -48,7 +48,7 @@ from statestore.forms.history import (
     WalkForm,
 )
 from statestore.forms.lookup import FindForm
-from statestore.forms.retention import PolicyForm, SwitchForm
+from statestore.forms.retention import LimitsForm, PolicyForm, SwitchForm
 from statestore.forms.rows import CHOICES, RowForm, SessionForm, TaskChangeForm, TaskForm
 from statestore.forms.sources import MirrorForm
 
@@ -71,6 +71,7 @@ __all__ = [
     "FindForm",
     "FleetForm",
     "ForkForm",
+    "LimitsForm",
     "MirrorForm",
     "MomentField",
     "MoveForm",

@@ -95,6 +95,26 @@ def switch(
     return policy
 
 
+def change(using: str, policy_id: str, keeps: Limits, *, by: Actor, if_match: str | None = None) -> RetentionPolicy:
+    """Change what a policy keeps, and return it, switched off: nothing goes that its simulation did not name."""
+    with transactions.writing(using):
+        policy = find(using, policy_id)
+        etags.expect(policy, if_match)
+        _check(policy.table, policy.namespace, keeps)
+        before, after = _columns(policy), {**keeps.columns(), "is_on": False}
+        changed = [name for name, value in after.items() if before[name] != value]
+        if changed == ["is_on"] or not changed:
+            return policy
+        for name in changed:
+            setattr(policy, name, after[name])
+        policy.save(using=using, update_fields=changed)
+        audit.record(
+            Action.EDIT, policy, by=by, using=using, before={name: before[name] for name in changed},
+            after={name: after[name] for name in changed},
+        )  # fmt: skip
+    return policy
+
+
 def delete(using: str, policy_id: str, *, by: Actor, if_match: str | None = None) -> None:
     """Delete a policy; what it deleted stays deleted."""
     with transactions.writing(using):

@@ -11,7 +11,8 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from statestore import retention
 from statestore.access.scope import Scope
-from statestore.forms import PolicyForm, SwitchForm
+from statestore.forms import LimitsForm, PolicyForm, SwitchForm
+from statestore.models import row_hash
 from statestore.views.access import actor, require, require_viewer, scope
 from statestore.views.formatting import line
 from statestore.views.htmx import render_page
@@ -75,6 +76,24 @@ def policy_detail(request: HttpRequest, policy_id: str) -> HttpResponse:
         "span": found.largest[0] if found.largest and not largest else None,
     }
     return render_page(request, "upkeep/policy.html", context, fragment="upkeep/_figures.html")
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@require("manage_retention")
+@json_twin("get_policy")
+def edit_policy(request: HttpRequest, policy_id: str) -> HttpResponse:
+    """GET: the form. POST: change what a policy keeps, which switches it off."""
+    using = _whole_store(request).using
+    policy = retention.find(using, policy_id)
+    if request.method == "POST":
+        form = LimitsForm(request.POST)
+        keeps, was_on = form.limits(), policy.is_on
+        policy = retention.change(using, policy_id, keeps, by=actor(request), if_match=form.checked["etag"] or None)
+        after = "It was switched off: see what it would delete now, then switch it on." if was_on else "It is off."
+        messages.success(request, f"The policy is changed. {after}")
+        return redirect(policy)
+    form = LimitsForm(initial={**LimitsForm.initial_of(policy), "etag": row_hash(policy)})
+    return render_page(request, "upkeep/edit_policy.html", {"place": "upkeep", "policy": policy, "form": form})
 
 
 @require_POST

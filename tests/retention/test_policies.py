@@ -1,5 +1,6 @@
 """Policies delete what their simulator named, never what is held, and the chain of the audit log goes on."""
 
+import json
 from typing import Any
 
 import pytest
@@ -252,15 +253,39 @@ def test_a_simulation_stops_within_the_rows_of_one_agent(monkeypatch: pytest.Mon
     assert 0 < found.rows < 20
 
 
-def test_a_policy_that_changed_since_it_was_read_is_neither_switched_nor_deleted():
+def test_a_policy_that_changed_since_it_was_read_is_neither_switched_nor_changed_nor_deleted():
     made = retention.create(store_alias(), "snapshots", None, Limits(keep_count=1), by=ADA)
     seen = models.row_hash(made)
     retention.switch(store_alias(), made.pk, on=True, by=ADA, if_match=seen)
     with pytest.raises(Moved):
         retention.switch(store_alias(), made.pk, on=False, by=ADA, if_match=seen)
     with pytest.raises(Moved):
+        retention.change(store_alias(), made.pk, Limits(keep_count=2), by=ADA, if_match=seen)
+    with pytest.raises(Moved):
         retention.delete(store_alias(), made.pk, by=ADA, if_match=seen)
     assert retention.find(store_alias(), made.pk).is_on
+
+
+def test_changed_limits_switch_a_policy_off_and_are_told_in_the_audit_log():
+    of = policy("snapshots", keep_count=5)
+    changed = retention.change(store_alias(), of.pk, Limits(keep_seconds=30 * DAY), by=ADA)
+    assert (changed.is_on, changed.keep_count, changed.keep_seconds) == (False, None, 30 * DAY)
+    entry = models.AuditEntry.objects.order_by("-id").first()
+    assert entry is not None
+    assert json.loads(entry.after or "") == {"keep_seconds": 30 * DAY, "keep_count": None, "is_on": False}
+
+
+def test_limits_that_are_the_same_change_nothing():
+    of, entries = policy("snapshots", keep_count=5), models.AuditEntry.objects.count()
+    assert retention.change(store_alias(), of.pk, Limits(keep_count=5), by=ADA).is_on
+    assert models.AuditEntry.objects.count() == entries
+
+
+def test_limits_that_cannot_be_leave_a_policy_as_it_is():
+    of = policy("events", keep_seconds=DAY)
+    with pytest.raises(ValidationError, match="by age alone"):
+        retention.change(store_alias(), of.pk, Limits(keep_count=5), by=ADA)
+    assert retention.find(store_alias(), of.pk).is_on
 
 
 def test_a_hold_is_found_until_it_is_taken_off():

@@ -108,6 +108,7 @@ TABLE: dict[str, tuple[object, object]] = {
     "upkeep": (SEES, METHOD),
     "new-policy": ((LOGIN, NO, NO, NO, NO, OK), (LOGIN, NO, NO, NO, NO, "done")),
     "policy": (SEES, METHOD),
+    "edit-policy": ((LOGIN, NO, NO, NO, NO, OK), (LOGIN, NO, NO, NO, NO, "done")),
     "switch-policy-on": (METHOD, (LOGIN, NO, NO, NO, NO, "done")),
     "switch-policy-off": (METHOD, (LOGIN, NO, NO, NO, NO, "done")),
     "delete-policy": (METHOD, (LOGIN, NO, NO, NO, NO, "done")),

@@ -82,7 +82,8 @@ def test_the_namespaces_in_use_are_offered(administrator: Client):
         ({"table": "events", "keep_count": "5"}, "keep_days", "The events can be limited by age alone."),
         ({"table": "audit log", "namespace": "", "keep_days": "5"}, "namespace", "its policy has no namespace"),
         ({"keep_days": "1", "is_tiered": "on"}, "keep_days", "These limits contradict each other"),
-        ({"keep_days": "0"}, "keep_days", "greater than or equal to 1"),
+        ({"keep_days": "0"}, "keep_days", "The age must be positive."),
+        ({"keep_days": "-1"}, "keep_days", "greater than or equal to 0"),
         ({"keep_count": "many"}, "keep_count", "Enter a whole number"),
         ({"table": "tasks", "keep_days": "1"}, "table", "Select a valid choice"),
     ],
@@ -170,6 +171,48 @@ def test_a_policy_is_switched_on_only_after_the_password_and_off_without(adminis
     assert administrator.post(f"{policy.get_absolute_url()}off/").status_code == 302
 
 
+def test_limits_are_changed_on_a_page_which_switches_the_policy_off(administrator: Client):
+    policy = make_policy(keep_seconds=3 * 3600, keep_count=4)
+    retention.switch(store_alias(), policy.pk, on=True, by=SYSTEM)
+    address = f"{policy.get_absolute_url()}edit/"
+    assert f'href="{address}"' in page(administrator, policy)
+    html = administrator.get(address).content.decode()
+    fields = {name: value for name in ("keep_days", "keep_count", "keep_mb", "etag") for value in values_of(html, name)}
+    assert (fields["keep_days"], fields["keep_count"], fields["keep_mb"]) == ("0.125", "4", "")
+    answer = administrator.post(address, {**fields, "keep_count": "9"}, follow=True)
+    assert "It was switched off: see what it would delete now" in words(answer.content.decode())
+    policy.refresh_from_db()
+    assert (policy.is_on, policy.keep_seconds, policy.keep_count) == (False, 3 * 3600, 9)
+
+
+def values_of(html: str, name: str) -> list[str]:
+    (element,) = re.findall(rf'<input[^>]*name="{name}"[^>]*>', html)
+    return re.findall(r'value="([^"]*)"', element) or [""]
+
+
+def test_limits_that_another_person_changed_meanwhile_are_not_overwritten(administrator: Client):
+    policy = make_policy(keep_count=4)
+    seen = models.row_hash(policy)
+    retention.change(store_alias(), policy.pk, Limits(keep_count=5), by=SYSTEM)
+    answer = administrator.post(f"{policy.get_absolute_url()}edit/", {"keep_count": "9", "etag": seen})
+    assert answer.status_code == 409
+    policy.refresh_from_db()
+    assert policy.keep_count == 5
+
+
+@pytest.mark.parametrize(
+    ("fields", "words_of_error"),
+    [({"keep_count": ""}, "A policy needs a limit"), ({"keep_days": "0.01"}, "keeps at least the last hour")],
+)
+def test_limits_that_cannot_be_are_told_at_the_field(
+    administrator: Client, fields: dict[str, str], words_of_error: str
+):
+    policy = make_policy(keep_count=4)
+    answer = administrator.post(f"{policy.get_absolute_url()}edit/", fields)
+    assert answer.status_code == 422
+    assert words_of_error in words(answer.content.decode())
+
+
 def test_a_deleted_policy_is_gone(administrator: Client):
     policy = make_policy()
     address = policy.get_absolute_url()
@@ -222,7 +265,7 @@ def test_a_policy_whose_id_another_program_wrote_breaks_no_page(viewer: Client, 
     assert script.get(row["url"].removeprefix("/api/v1")).json()["id"] == "odd/one"
 
 
-def test_scripts_make_read_switch_and_delete_policies(script: Script):
+def test_scripts_make_read_switch_change_and_delete_policies(script: Script):
     with_snapshots("a1", 4)
     made = script.post("/policies", {"table": "snapshots", "keep_count": 1, "keep_seconds": 3600})
     assert made.status_code == 201
@@ -238,6 +281,13 @@ def test_scripts_make_read_switch_and_delete_policies(script: Script):
     switched = script.patch(path, {"is_on": True, "would_delete": 3}, if_match=made["ETag"])
     assert (switched.status_code, switched.json()["is_on"]) == (200, True)
     assert script.patch(path, {"is_on": False}, if_match=made["ETag"]).status_code == 412
+    both = script.patch(path, {"is_on": True, "keep_count": 2})
+    assert (both.status_code, both.json()["errors"][0]["pointer"]) == (422, "/is_on")
+    assert script.patch(path, {}).status_code == 422
+    switched = script.patch(path, {"keep_count": 2}, if_match=switched["ETag"])
+    assert [switched.json()[name] for name in ("is_on", "keep_count", "keep_seconds")] == [False, 2, 3600]
+    assert script.patch(path, {"is_on": True}).status_code == 200
+    switched = script.get(path)
     assert script.delete(path, if_match=made["ETag"]).status_code == 412
     assert RetentionPolicy.objects.get().is_on
     assert script.delete(path, if_match=switched["ETag"]).status_code == 204

@@ -1,6 +1,8 @@
 """Retention policies: made, simulated, switched, deleted; and holds against them."""
 
-from typing import Annotated
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated, Final
 
 from django.http import HttpRequest, HttpResponse
 from django.urls import NoReverseMatch
@@ -30,6 +32,7 @@ from statestore.operations import upkeep
 from statestore.retention import Limits
 
 calls = Calls("upkeep")
+_LIMITS: Final = frozenset({"keep_seconds", "keep_count", "keep_bytes", "is_tiered"})
 
 
 class SimulationIn(BaseModel):
@@ -42,6 +45,15 @@ def _unrestricted(request: HttpRequest) -> Caller:
     who = caller(request)
     who.require_unrestricted("Retention")
     return who
+
+
+@contextmanager
+def _fields_of_the_call() -> Iterator[None]:
+    """Name the field of the call, where an error names that of the page, which asks for days."""
+    try:
+        yield
+    except ValidationError as error:
+        raise ValidationError(str(error), field="keep_seconds" if error.field == "keep_days" else error.field) from None
 
 
 @calls.call("GET", "/policies", {200: Listed[PolicyOut]}, may="view_agentstate")
@@ -57,12 +69,8 @@ def create_policy(request: HttpRequest, body: PolicyIn) -> HttpResponse:
     keeps = Limits(body.keep_seconds, body.keep_count, body.keep_bytes, body.is_tiered)
 
     def write() -> HttpResponse:
-        try:
+        with _fields_of_the_call():
             policy = retention.create(who.scope.using, body.table, body.namespace, keeps, by=who.actor)
-        except ValidationError as error:
-            # The page asks for days.
-            field = "keep_seconds" if error.field == "keep_days" else error.field
-            raise ValidationError(str(error), field=field) from None
         return _written(policy, is_new=True)
 
     return run_in_transaction(request, write)
@@ -78,10 +86,25 @@ def get_policy(request: HttpRequest, policy_id: str) -> HttpResponse:
 @calls.call(
     "PATCH", "/policies/{policy_id}", {200: PolicyOut}, scope="admin", may="manage_retention", proof=True, tagged=True
 )
-def switch_policy(request: HttpRequest, policy_id: str, body: PolicyPatchIn) -> HttpResponse:
-    """Switch a policy on or off. Look at its simulation first: housekeeping carries it out within an hour."""
-    who = _unrestricted(request)
-    found = _find(request, policy_id)
+def change_policy(request: HttpRequest, policy_id: str, body: PolicyPatchIn) -> HttpResponse:
+    """Switch a policy on or off, or change its limits, which switches it off.
+
+    Look at its simulation before you switch it on: housekeeping carries it out within an hour.
+    """
+    who, found = _unrestricted(request), _find(request, policy_id)
+    limits = body.model_fields_set & _LIMITS
+    if limits and body.is_on:
+        raise ValidationError(
+            "Changed limits switch a policy off. Change them, look at the simulation, then switch it on.",
+            field="is_on",
+        )
+    if limits:
+        keeps = Limits(**{name: getattr(body if name in limits else found, name) for name in _LIMITS})
+        with _fields_of_the_call():
+            policy = retention.change(who.scope.using, found.pk, keeps, by=who.actor, if_match=if_match(request))
+        return _written(policy)
+    if body.is_on is None:
+        raise ValidationError("Say is_on, or the limits that change.", field="is_on")
     policy = retention.switch(
         who.scope.using, found.pk, on=body.is_on, by=who.actor, would_delete=body.would_delete,
         if_match=if_match(request),

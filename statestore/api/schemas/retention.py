@@ -43,11 +43,15 @@ class PolicyIn(In):
 
 
 class PolicyPatchIn(In):
-    """A switch."""
+    """A switch, or other limits. Limits that are not given stay; changed ones switch the policy off."""
 
     model_config = example({"is_on": False})
 
-    is_on: bool
+    is_on: bool | None = None
+    keep_seconds: Annotated[_Positive | None, Field(description="Delete what is older; null sets no limit.")] = None
+    keep_count: Annotated[_Positive | None, Field(description="Keep so many of an agent's newest.")] = None
+    keep_bytes: Annotated[_Positive | None, Field(description="Keep an agent's newest up to so many bytes.")] = None
+    is_tiered: bool = False
     would_delete: Annotated[
         int | None, Field(ge=0, lt=2**62, description="The rows that the simulation showed, for the audit log.")
     ] = None
