@@ -33,7 +33,7 @@ def agent_case(request: HttpRequest, agent_id: RowId) -> HttpResponse:
 
 @require_safe
 @require_viewer
-@json_twin("get_transition")
+@json_twin("get_transition_case")
 def transition_case(request: HttpRequest, transition_id: RowId) -> HttpResponse:
     """Show the formats of a transition's case; with one of them, return the file."""
     transition = transition_or_404(request, transition_id)

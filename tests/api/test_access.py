@@ -58,6 +58,7 @@ TABLE: dict[str, tuple[str, str, int, int]] = {
     "GET /agents/{agent_id}/transitions": ("read", "viewer", 200, NOT_THERE),
     "POST /agents/{agent_id}/transitions": ("write", "operator", 201, NOT_THERE),
     "GET /transitions/{transition_id}": ("read", "viewer", 200, NOT_THERE),
+    "GET /transitions/{transition_id}/case": ("read", "viewer", 200, NOT_THERE),
     "GET /agents/{agent_id}/snapshots": ("read", "viewer", 200, NOT_THERE),
     "POST /agents/{agent_id}/snapshots": ("write", "operator", 201, NOT_THERE),
     "GET /snapshots": ("read", "viewer", 200, 200),

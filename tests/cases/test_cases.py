@@ -18,6 +18,7 @@ from statestore import cases, models
 from statestore.access.scope import Scope
 from statestore.cases.seal import sealed, verified
 from statestore.db.routers import store_alias
+from tests.api.conftest import script_of
 from tests.builders import make_agent, make_event, make_session, make_snapshot, make_transition
 from tests.conftest import signed_in
 
@@ -157,6 +158,20 @@ def test_the_page_offers_the_file_and_sends_it(viewer: Client):
     assert [record["kind"] for record in records(answer.content)] == ["case", "agent", "transition", "masked", "end"]
     assert viewer.get("/agents/a1/case/?format=pdf").status_code == 422
     assert viewer.get("/agents/a1/case/?format=html&transitions=100000").status_code == 422
+
+
+def test_scripts_read_the_case_of_an_agent_and_of_a_transition(people: dict[str, User]):
+    script = script_of(people["viewer"])
+    agent = make_case()
+    transition = models.Transition.objects.of_agent(agent.agent_id)[0]
+    for path, kinds in (
+        ("/agents/a1/case?state=false&conversation=false&transitions=0", ["case", "agent", "masked", "end"]),
+        (f"/transitions/{transition.pk}/case", ["case", "agent", "transition", "masked", "end"]),
+    ):
+        answer = script.get(path)
+        assert answer["Content-Type"] == "application/x-ndjson"
+        assert verified(answer.content)[1] == ""
+        assert [record["kind"] for record in records(answer.content)] == kinds
 
 
 def test_events_need_their_own_permission():

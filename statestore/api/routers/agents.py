@@ -33,7 +33,7 @@ from statestore.forms import AgentFilterForm
 from statestore.models.querysets import BY_CHANGE
 
 calls = Calls("agents")
-NDJSON: Final = "application/x-ndjson"
+NDJSON: Final = cases.FORMATS["ndjson"]
 
 
 @calls.call("GET", "/agents", {200: Listed[AgentRowOut]}, may="view_agentstate")

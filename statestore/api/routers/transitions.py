@@ -1,9 +1,11 @@
 """Transitions: list, read, record."""
 
+from typing import Final
+
 from django.http import HttpRequest, HttpResponse
 from ninja import Query
 
-from statestore import history, models
+from statestore import cases, history, models
 from statestore.api.auth import caller
 from statestore.api.calls import Calls
 from statestore.api.idempotency import run_in_transaction
@@ -16,6 +18,7 @@ from statestore.api.schemas.transitions import TransitionIn, TransitionOut, Tran
 from statestore.models.querysets import BY_TIME
 
 calls = Calls("transitions")
+NDJSON: Final = cases.FORMATS["ndjson"]
 
 
 @calls.call("GET", "/agents/{agent_id}/transitions", {200: Listed[TransitionRowOut]}, may="view_transition")
@@ -52,8 +55,23 @@ def record_transition(request: HttpRequest, agent_id: str, body: TransitionIn) -
 @calls.call("GET", "/transitions/{transition_id}", {200: TransitionOut}, may="view_transition", tagged=True)
 def get_transition(request: HttpRequest, transition_id: str) -> HttpResponse:
     """Read a transition or a captured change, with the states before and after it."""
-    scope = caller(request).scope
-    row = history.find_transition(id_of(transition_id, "transition"), using=scope.using)
-    if row is None or not scope.includes(row.agent_id):
-        raise not_found("transition", transition_id)
+    row = _find(request, transition_id)
     return resource(request, models.row_hash(row), lambda: TransitionOut.of(row))
+
+
+@calls.call("GET", "/transitions/{transition_id}/case", {200: str}, may="view_transition", extra={"x-answers": NDJSON})
+def get_transition_case(request: HttpRequest, transition_id: str) -> HttpResponse:
+    """Export a transition for a ticket as NDJSON, its difference and both states with their secrets masked.
+
+    The line before the last says how much each rule masked; the last has the SHA-256 of all lines before it.
+    """
+    row = _find(request, transition_id)
+    return HttpResponse(cases.transition_case(row, history.find_agent(row.agent_id), "ndjson"), content_type=NDJSON)
+
+
+def _find(request: HttpRequest, address: str) -> models.Transition:
+    scope = caller(request).scope
+    row = history.find_transition(id_of(address, "transition"), using=scope.using)
+    if row is None or not scope.includes(row.agent_id):
+        raise not_found("transition", address)
+    return row
