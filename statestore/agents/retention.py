@@ -17,13 +17,15 @@ def purge_agent(using: str, find: Callable[[], models.AgentState], *, by: Actor)
     """Delete an agent in the trash with its transitions and snapshots; its events and restores stay.
 
     The past goes first, chunk by chunk; a purge that was interrupted can be repeated. `find` reads the agent again.
-    Raises Conflict if the agent, or one of its snapshots, is held.
+    Raises Conflict if the agent, or one of its snapshots or restores, is held.
     """
     agent_id = _in_trash(find()).agent_id
     snapshots = models.Snapshot.objects.using(using).of_agent(agent_id)
     holds = models.Hold.objects.using(using)
-    if holds.on("agent", agent_id).exists() or holds.of("snapshot").filter(row_id__in=snapshots.values("pk")).exists():
-        raise Conflict("This agent is held, or one of its snapshots is. Take the hold off first. Nothing was deleted.")
+    if holds.on("agent", agent_id).exists() or snapshots.filter(holds.keeps()).exists():
+        raise Conflict(
+            "This agent is held, or one of its snapshots or restores is. Take the hold off first. Nothing was deleted."
+        )
     for rows in (models.Transition.objects.using(using), models.Snapshot.objects.using(using)):
         while ids := list(rows.filter(agent_id=agent_id).values_list("pk", flat=True)[: limits.DELETED_ROWS]):
             with transactions.writing(using):
@@ -48,9 +50,7 @@ def _in_trash(agent: models.AgentState) -> models.AgentState:
 def delete_expired_snapshots(using: str, snapshots: SnapshotQuerySet, *, by: Actor) -> int:
     """Delete the expired snapshots that are not held, and return their number."""
     deleted = 0
-    holds = models.Hold.objects.using(using)
-    snapshots = snapshots.exclude(pk__in=holds.of("snapshot").values("row_id"))
-    snapshots = snapshots.exclude(agent_id__in=holds.of("agent").values("row_id"))
+    snapshots = snapshots.exclude(models.Hold.objects.using(using).keeps())
     while rows := list(snapshots.expired(models.now()).without_state()[: limits.DELETED_ROWS]):
         with transactions.writing(using):
             for row in rows:

@@ -65,8 +65,11 @@ def delete_snapshot(
         if snapshot is None:
             raise NotFound(f"Snapshot “{snapshot_id[:80]}” not found.")
         etags.expect(snapshot, if_match)
-        if models.Hold.objects.using(using).on_snapshot(snapshot.pk, snapshot.agent_id).exists():
-            raise Conflict("This snapshot is held. Take the hold off first. Nothing was deleted.")
+        holds = models.Hold.objects.using(using)
+        if models.Snapshot.objects.using(using).filter(holds.keeps(), pk=snapshot.pk).exists():
+            raise Conflict(
+                "This snapshot, its agent or its restore is held. Take the hold off first. Nothing was deleted."
+            )
         before = models.sha256(snapshot.state_data)
         audit.record(
             Action.DELETE, snapshot, by=by, using=using, row_id=snapshot.agent_id, hash_before=before,

@@ -8,6 +8,7 @@ from django.urls import reverse
 
 from statestore.db.fields import LenientText, UnixSeconds
 from statestore.db.ids import url_of
+from statestore.models.restores import Restore
 from statestore.models.rows import new_id
 
 
@@ -86,9 +87,14 @@ class HoldQuerySet(QuerySet["Hold"]):
     def on(self, noun: str, row_id: str) -> Self:
         return self.filter(noun=noun, row_id=row_id)
 
-    def on_snapshot(self, snapshot_id: str, agent_id: str) -> Self:
-        """Keep the holds that keep a snapshot: its own, and its agent's."""
-        return self.filter(Q(noun="snapshot", row_id=snapshot_id) | Q(noun="agent", row_id=agent_id))
+    def keeps(self) -> Q:
+        """Return the condition that a snapshot is held: itself, its agent, or the restore that it undoes."""
+        restores = Restore.objects.using(self.db).filter(pk__in=self.of("restore").values("row_id"))
+        return (
+            Q(pk__in=self.of("snapshot").values("row_id"))
+            | Q(agent_id__in=self.of("agent").values("row_id"))
+            | Q(pk__in=restores.values("safety_snapshot_id"))
+        )
 
 
 class Hold(models.Model):

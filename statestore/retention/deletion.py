@@ -87,7 +87,8 @@ def _still_free(policy: RetentionPolicy, agent_id: str, chunk: list[Row], using:
         return set()
     pks = {row.pk for row in chunk}
     if policy.table == PolicyTable.SNAPSHOTS:
-        pks -= set(holds.of("snapshot").filter(row_id__in=pks).values_list("row_id", flat=True))
+        snapshots = models.Snapshot.objects.using(using).filter(holds.keeps(), pk__in=pks)
+        pks -= set(snapshots.values_list("pk", flat=True))
     return pks
 
 

@@ -73,7 +73,8 @@ def _kept_snapshots(agent_id: str, using: str) -> set[str]:
     restores = models.Restore.objects.using(using).of_agent(agent_id)
     undo = models.Restore.objects.using(using).filter(undoes_id=OuterRef("pk"), agent_id=agent_id)
     safety = restores.exclude(Exists(undo)).values_list("safety_snapshot_id", flat=True)
-    held = models.Hold.objects.using(using).of("snapshot").values_list("row_id", flat=True)
+    kept = models.Hold.objects.using(using).keeps()
+    held = models.Snapshot.objects.using(using).of_agent(agent_id).filter(kept).values_list("pk", flat=True)
     return {*safety, *held}
 
 

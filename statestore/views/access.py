@@ -12,7 +12,7 @@ from statestore.access import rights
 from statestore.access.audit import Actor
 from statestore.access.scope import Scope, scope_of
 from statestore.db.ids import RowId
-from statestore.models import AgentState, Snapshot
+from statestore.models import AgentState, Restore, Snapshot
 from statestore.store import StateStore
 
 Rest = ParamSpec("Rest")
@@ -86,3 +86,11 @@ def snapshot_or_404(request: HttpRequest, snapshot_id: RowId) -> Snapshot:
     if snapshot is None:
         raise Http404("Snapshot not found. It may have expired.")
     return snapshot
+
+
+def restore_or_404(request: HttpRequest, restore_id: RowId) -> Restore:
+    """Return the restore of a URL, or answer 404."""
+    done = scope(request).restores().named(restore_id)
+    if done is None:
+        raise Http404("Restore not found.")
+    return done

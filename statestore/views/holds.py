@@ -1,4 +1,4 @@
-"""Holds on agents and snapshots: nothing deletes what is held."""
+"""Holds on agents, snapshots and restores: nothing deletes what is held."""
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
@@ -8,7 +8,7 @@ from django.views.decorators.http import require_POST
 from statestore import retention
 from statestore.db.ids import RowId
 from statestore.forms import ReasonForm
-from statestore.views.access import actor, past_or_404, require, scope, snapshot_or_404
+from statestore.views.access import actor, past_or_404, require, restore_or_404, scope, snapshot_or_404
 
 
 @require_POST
@@ -49,6 +49,26 @@ def release_snapshot(request: HttpRequest, snapshot_id: RowId) -> HttpResponse:
     retention.release(scope(request).using, "snapshot", snapshot.pk, by=actor(request))
     messages.success(request, "The snapshot is held no longer.")
     return redirect(snapshot)
+
+
+@require_POST
+@require("snapshot_agent")
+def hold_restore(request: HttpRequest, restore_id: RowId) -> HttpResponse:
+    """Hold a restore, and the snapshot by which it can be undone."""
+    done = restore_or_404(request, restore_id)
+    _hold(request, "restore", done.pk)
+    messages.success(request, "The restore is held, with its safety snapshot. Nothing deletes them.")
+    return redirect(done)
+
+
+@require_POST
+@require("manage_retention")
+def release_restore(request: HttpRequest, restore_id: RowId) -> HttpResponse:
+    """Take the hold off a restore."""
+    done = restore_or_404(request, restore_id)
+    retention.release(scope(request).using, "restore", done.pk, by=actor(request))
+    messages.success(request, "The restore is held no longer.")
+    return redirect(done)
 
 
 def _hold(request: HttpRequest, noun: str, row_id: str) -> None:

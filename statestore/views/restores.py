@@ -8,13 +8,13 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.views.decorators.http import require_POST, require_safe
 
-from statestore import history, models, restore
+from statestore import history, models, restore, retention
 from statestore.access import rights
 from statestore.db.ids import RowId
 from statestore.errors import Conflict, NotFound
-from statestore.forms import PageForm, StatusForm
+from statestore.forms import PageForm, ReasonForm, StatusForm
 from statestore.history import moments
-from statestore.views.access import actor, require, scope
+from statestore.views.access import actor, require, restore_or_404, scope
 from statestore.views.diff_view import ComparisonView
 from statestore.views.htmx import render_page
 from statestore.views.json_links import json_twin
@@ -65,6 +65,8 @@ def restore_detail(request: HttpRequest, restore_id: RowId) -> HttpResponse:
         "comparison": ComparisonView(transition.state_before, transition.state_after) if transition else None,
         "undone_by": seen.restores().filter(undoes_id=done.pk).newest_first().first(),
         "undoes": undoes,
+        "hold": retention.held(seen.using, "restore", done.pk),
+        "hold_form": ReasonForm(auto_id=False),
     }
     if agent is not None and not agent.is_deleted and standing.in_force:
         context |= {"next": _next_step(agent), "aftermath": _not_undone(done)}
@@ -160,7 +162,7 @@ def _plan_or_404(request: HttpRequest, plan_id: RowId) -> models.SavedPlan:
 @require("restore_agent")
 def undo_restore(request: HttpRequest, restore_id: RowId) -> HttpResponse:
     """Undo a restore; if the agent has changed since, show the changes instead."""
-    done = _restore_or_404(request, restore_id)
+    done = restore_or_404(request, restore_id)
     if not _may_set(request, done.status_after):
         raise PermissionDenied
     moment = moments.AtSnapshot(done.safety_snapshot_id)
@@ -172,10 +174,3 @@ def undo_restore(request: HttpRequest, restore_id: RowId) -> HttpResponse:
         planned = restore.plan(done.agent_id, moment)
         return moved(request, planned, done.hash_after, conflict)
     return redirect(undone)
-
-
-def _restore_or_404(request: HttpRequest, restore_id: RowId) -> models.Restore:
-    done: models.Restore | None = scope(request).restores().named(restore_id)
-    if done is None:
-        raise Http404("Restore not found.")
-    return done

@@ -108,14 +108,33 @@ def test_what_is_held_stays(noun: str):
     assert snapshots_of("planner") == [0]
 
 
+def test_what_a_held_restore_can_be_undone_by_stays():
+    agent = with_snapshots("planner", 5)
+    done = restore.apply(restore.plan("planner", f"snapshot:{models.Snapshot.objects.get().pk}"), by=ADA)
+    restore.undo(done, by=ADA)
+    safety = models.Snapshot.objects.filter(pk=done.safety_snapshot_id)
+    safety.update(created_at=NOW - 20, expires_at=NOW - 1)
+    retention.hold(store_alias(), "restore", done.pk, by=ADA)
+    carry_out(policy("snapshots", keep_count=1))
+    with pytest.raises(Conflict, match=r"or its restore is held\."):
+        snapshots.delete_snapshot(store_alias(), done.safety_snapshot_id, by=ADA)
+    models.AgentState.objects.filter(pk=agent.pk).update(is_deleted=1)
+    with pytest.raises(Conflict, match=r"snapshots or restores is\."):
+        agent_retention.purge_agent(store_alias(), lambda: models.AgentState.objects.get(pk=agent.pk), by=ADA)
+    assert agent_retention.delete_expired_snapshots(store_alias(), safety, by=ADA) == 0
+    assert safety.exists()
+    retention.release(store_alias(), "restore", done.pk, by=ADA)
+    assert agent_retention.delete_expired_snapshots(store_alias(), safety, by=ADA) == 1
+
+
 def test_a_held_snapshot_is_deleted_by_nobody():
     agent = make_agent("planner", is_deleted=1)
     snapshot = make_snapshot(agent, expires_at=NOW)
     models.SnapshotExpiry.objects.create(snapshot_id=snapshot.pk, expires_at=NOW)
     retention.hold(store_alias(), "snapshot", snapshot.pk, by=ADA)
-    with pytest.raises(Conflict, match=r"This snapshot is held.*Nothing was deleted"):
+    with pytest.raises(Conflict, match=r"This snapshot, its agent or its restore is held.*Nothing was deleted"):
         snapshots.delete_snapshot(store_alias(), snapshot.pk, by=ADA)
-    with pytest.raises(Conflict, match=r"one of its snapshots is.*Nothing was deleted"):
+    with pytest.raises(Conflict, match=r"one of its snapshots or restores is.*Nothing was deleted"):
         agent_retention.purge_agent(store_alias(), lambda: models.AgentState.objects.get(pk=agent.pk), by=ADA)
     assert agent_retention.delete_expired_snapshots(store_alias(), models.Snapshot.objects.all(), by=ADA) == 0
 

@@ -53,6 +53,8 @@ TABLE: dict[str, tuple[object, object]] = {
     "hold-agent": (METHOD, OPERATES),
     "release-agent": (METHOD, (LOGIN, NO, NO, NO, NO, "done")),
     "hold-snapshot": (METHOD, OPERATES),
+    "hold-restore": (METHOD, (LOGIN, NO, NO, GONE, GONE, GONE)),
+    "release-restore": (METHOD, (LOGIN, NO, NO, NO, NO, GONE)),
     "release-snapshot": (METHOD, (LOGIN, NO, NO, NO, NO, "done")),
     "changes": (SEES, METHOD),
     "transition": (SEES, METHOD),

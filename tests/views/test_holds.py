@@ -1,4 +1,4 @@
-"""Holds on agents and snapshots: made by a button or a call, seen on their pages, taken off by administrators."""
+"""Holds on agents, snapshots and restores: made by a button or a call, seen on pages, taken off again."""
 
 import re
 
@@ -6,7 +6,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 
-from statestore import models, retention
+from statestore import models, restore, retention
 from statestore.access import audit
 from statestore.access.audit import Actor
 from statestore.db.routers import store_alias
@@ -68,7 +68,7 @@ def test_a_held_snapshot_says_so_and_is_not_deleted(administrator: Client):
     assert "Held by administrator since now — for the audit" in told(administrator.get(address).content.decode())
     answer = post(administrator, f"{address}delete/", address)
     assert answer.status_code == 409
-    assert "This snapshot is held. Take the hold off first. Nothing was deleted." in answer.content.decode()
+    assert "This snapshot, its agent or its restore is held. Take the hold off first." in answer.content.decode()
     administrator.post(f"{address}release/")
     assert "Held" not in told(administrator.get(address).content.decode())
     assert post(administrator, f"{address}delete/", address).status_code == 302
@@ -80,6 +80,18 @@ def test_a_snapshot_says_that_its_agent_is_held(viewer: Client):
     html = viewer.get(snapshot.get_absolute_url()).content.decode()
     assert "Held with its agent by ada since now — kept" in told(html)
     assert "Hold snapshot" not in html, "A viewer holds nothing."
+
+
+def test_a_restore_is_held_on_its_page_and_the_hold_is_taken_off(administrator: Client):
+    snapshot = make_snapshot(make_agent("a1"), {"n": 1})
+    done = restore.apply(restore.plan("a1", f"snapshot:{snapshot.pk}"), by=audit.SYSTEM)
+    address = done.get_absolute_url()
+    assert "Hold restore" in administrator.get(address).content.decode()
+    administrator.post(f"{address}hold/", {"reason": "incident 7"})
+    assert "Held by administrator since now — incident 7" in told(administrator.get(address).content.decode())
+    assert f'href="{address}"' in administrator.get("/upkeep/").content.decode()
+    administrator.post(f"{address}release/")
+    assert held("restore", done.pk) is None
 
 
 def test_what_remains_of_a_deleted_agent_can_be_held(operator: Client):
