@@ -8,7 +8,7 @@ an end that was cut off, or a chain that was made anew, is found too.
 import hashlib
 import hmac
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
@@ -76,29 +76,41 @@ class Fault:
 
 @dataclass(slots=True)
 class Verification:
-    """What a walk along the chain found. `older` entries were made before there was a chain."""
+    """What a walk along the chain found. `older` entries were made before there was a chain.
+
+    One that is not `is_complete` was stopped before the newest entry.
+    """
 
     entries: int = 0
     older: int = 0
     vouched: int = 0
     faults: list[Fault] | None = None
     head: tuple[int, str] | None = None
+    is_complete: bool = True
 
     @property
     def is_good(self) -> bool:
         return not self.faults
 
 
-def verify(using: str | None = None, *, heads: Sequence[tuple[int, str]] | None = None) -> Verification:
+def verify(
+    using: str | None = None,
+    *,
+    heads: Sequence[tuple[int, str]] | None = None,
+    go_on: Callable[[], bool] = lambda: True,
+) -> Verification:
     """Walk the whole chain, and return what is wrong with it, oldest first; the head is noted if nothing is.
 
     `heads` are (entry id, digest) pairs that must be part of it: by default those that our own database has noted.
+    `go_on` is asked at each thousand entries; the walk ends once it says no.
     """
     using = using or store_alias()
     found = Verification(faults=[])
     known = dict(noted_heads(using) if heads is None else heads)
-    for fault in _walk(using, found, known):
+    for fault in _walk(using, found, known, go_on):
         found.faults = [*(found.faults or []), fault]
+    if not found.is_complete:
+        return found
     missing = [
         Fault(entry_id, f"Audit entry {entry_id}, which was noted before, is missing: the newest entries were deleted,"
               " or an older copy was put in the store's place.")
@@ -110,10 +122,10 @@ def verify(using: str | None = None, *, heads: Sequence[tuple[int, str]] | None 
     return found
 
 
-def _walk(using: str, found: Verification, known: dict[int, str]) -> Iterator[Fault]:
+def _walk(using: str, found: Verification, known: dict[int, str], go_on: Callable[[], bool]) -> Iterator[Fault]:
     previous, last_id, is_chained = "", 0, False
     pruned = _pruned(using)
-    for entry in _entries(using):
+    for entry in _entries(using, found, go_on):
         if entry.digest is None and not is_chained:
             found.older, last_id = found.older + 1, entry.pk
             continue
@@ -132,10 +144,13 @@ def _walk(using: str, found: Verification, known: dict[int, str]) -> Iterator[Fa
         del known[entry_id]
 
 
-def _entries(using: str) -> Iterator[models.AuditEntry]:
+def _entries(using: str, found: Verification, go_on: Callable[[], bool]) -> Iterator[models.AuditEntry]:
     last = 0
     rows = models.AuditEntry.objects.using(using).order_by("id")
     while page := list(rows.filter(pk__gt=last)[:_READ_ROWS]):
+        if not go_on():
+            found.is_complete = False
+            return
         yield from page
         last = page[-1].pk
 

@@ -9,6 +9,7 @@ from django.shortcuts import redirect
 from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
 
+from descartes_site.locations import COMMAND
 from statestore import models, retention
 from statestore.access import audit_chain
 from statestore.access.audit_chain import Verification
@@ -43,7 +44,7 @@ def verify_audit(request: HttpRequest) -> HttpResponse:
     seen.require_whole_store("Upkeep")
     found = housekeeping.verify_now(seen.using)
     if found.is_good:
-        messages.success(request, _good(found))
+        (messages.success if found.is_complete else messages.warning)(request, _good(found))
         return redirect(f"{reverse('upkeep')}#chain")
     faults = found.faults or []
     context = {"faults": faults[:_FAULTS], "fault_count": len(faults), "verified": found}
@@ -51,6 +52,11 @@ def verify_audit(request: HttpRequest) -> HttpResponse:
 
 
 def _good(found: Verification) -> str:
+    if not found.is_complete:
+        return (
+            f"{found.entries:,} entries are as they were; the rest was not reached in"
+            f" {housekeeping.VERIFY_SECONDS:.0f} s. Run `{COMMAND} verify`, or wait for housekeeping, which walks the whole chain each day."
+        )
     older = f" {found.older:,} older entries are not part of the chain." if found.older else ""
     return f"Verified {found.entries:,} entries of the audit log: none was changed, removed or moved.{older}"
 

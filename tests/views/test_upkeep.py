@@ -161,6 +161,19 @@ def test_a_verification_names_each_fault(administrator: Client):
     assert "was changed, inserted or moved" in text_of(administrator), "and it is told until the next verification"
 
 
+def test_a_verification_that_would_take_too_long_is_stopped_and_says_what_to_run(
+    administrator: Client, script: Script, monkeypatch: pytest.MonkeyPatch
+):
+    make_entries(3)
+    monkeypatch.setattr(housekeeping, "VERIFY_SECONDS", -1.0)
+    answer = administrator.post("/upkeep/verify/", follow=True)
+    assert "the rest was not reached in" in answer.content.decode()
+    assert "manage.py verify" in answer.content.decode()
+    stopped = script.post("/audit/verify").json()
+    assert (stopped["is_complete"], stopped["is_good"], stopped["entries"]) == (False, True, 0)
+    assert not HousekeepingRun.objects.of(housekeeping.CHAIN.name).exists(), "what was not walked is not noted as good"
+
+
 def test_only_who_may_manage_retention_is_offered_a_verification(administrator: Client, operator: Client):
     assert "Verify now" in text_of(administrator)
     assert "Verify now" not in text_of(operator)

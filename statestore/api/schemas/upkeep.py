@@ -66,6 +66,7 @@ class VerificationOut(Out):
     """What a walk along the chain of the audit log found."""
 
     is_good: bool
+    is_complete: Annotated[bool, Field(description="False if 20 s did not suffice: `verify` walks the whole chain.")]
     entries: int
     older: Annotated[int, Field(description="Entries from before there was a chain.")]
     vouched: Annotated[int, Field(description="Restores and archive frames that entries vouch for.")]
