@@ -19,6 +19,7 @@ from django.db import connections
 from django.db.models import Model
 
 from statestore import models
+from statestore.access import captured_seals
 from statestore.db import archive, fast_rows, vendor
 from statestore.db.fields import readable
 from statestore.db.routers import store_alias
@@ -138,6 +139,7 @@ def _walk(using: str, found: Verification, known: dict[int, str], go_on: Callabl
         if entry.pk in known and known.pop(entry.pk) != entry.digest:
             yield Fault(entry.pk, f"{_named(entry)} is not the one that was noted before: the chain was made anew.")
         yield from _unproved(entry, using, found)
+        yield from (Fault(entry.pk, text) for text in captured_seals.faults(entry, using))
         previous, last_id = entry.digest or "", entry.pk
         found.head = (entry.pk, previous)
     for entry_id in [entry_id for entry_id in known if entry_id in _ids_before(pruned)]:

@@ -406,6 +406,13 @@ def _archived(one: _Entry, names: _Names) -> Sentence:
     return one.tell(f"archived {one.detail.get('records', 0):,} records of", one.target(names))
 
 
+def _sealed(one: _Entry, names: _Names) -> Sentence:
+    ranges = one.detail.get("ranges")
+    names_of = list(ranges) if isinstance(ranges, dict) else []
+    of = f" {names_of[0].partition('-')[0]} to {names_of[-1].partition('-')[2]}" if names_of else ""
+    return one.tell(f"sealed the captured changes{of}", None)
+
+
 def _held(one: _Entry, names: _Names) -> Sentence:
     return one.tell("held", _kept(one, names), one.because())
 
@@ -474,6 +481,7 @@ _TELL: Final[dict[str, Callable[[_Entry, _Names], Sentence]]] = {
     Action.CAPTURE_OFF: _captures,
     Action.REVOKE: _revoked,
     Action.PRUNE: _pruned,
+    Action.SEAL: _sealed,
     Action.ARCHIVE: _archived,
     Action.UNARCHIVE: _archived,
     Action.HOLD: _held,

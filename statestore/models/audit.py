@@ -34,6 +34,7 @@ class Action(StrEnum):
     CAPTURE_OFF = "capture off"
     REVOKE = "revoke"
     PRUNE = "prune"
+    SEAL = "seal"
     ARCHIVE = "archive"
     UNARCHIVE = "unarchive"
     HOLD = "hold"

@@ -18,14 +18,15 @@ from django.conf import settings
 from django.db import connections
 
 from statestore import archive, backups, children, growth, models, retention
-from statestore.access import audit, audit_chain
+from statestore.access import audit, audit_chain, captured_seals
 from statestore.adoption.status import store_status
 from statestore.agents import retention as agent_retention
-from statestore.db import vendor
+from statestore.db import transactions, vendor
 from statestore.db.errors import translated_errors
 from statestore.db.routers import backup_directory, chosen, store_alias, store_aliases
 from statestore.errors import Conflict, StateStoreError
 from statestore.models import HousekeepingRun, RetentionPolicy
+from statestore.models.audit import Action
 from statestore.models.snapshots import SnapshotQuerySet
 
 log = logging.getLogger(__name__)
@@ -127,6 +128,18 @@ def drill_backup(using: str, go_on: GoesOn) -> Iterator[Outcome]:
     yield Outcome(about=every[0].name, problem=" ".join(problems))
 
 
+def seal_captured(using: str, go_on: GoesOn) -> Iterator[Outcome]:
+    """Seal the captured changes that no entry of the audit log seals yet."""
+    ranges = captured_seals.unsealed(using, now=models.now())
+    if not ranges:
+        return
+    with transactions.writing(using):
+        audit.record(
+            Action.SEAL, captured_seals.NOUN, by=audit.SYSTEM, row_id="", using=using, detail={"ranges": ranges}
+        )
+    yield Outcome(sum(rows for rows, _ in ranges.values()))
+
+
 def note_head(using: str, go_on: GoesOn) -> Iterator[Outcome]:
     """Note the newest entry of the audit log in our own database."""
     head = audit_chain.head_of(using)
@@ -156,6 +169,7 @@ WORKS: Final = (
     Work("growth", _HOUR, sample_growth),
     Work("backup", 600, take_backup),
     Work("drill", _HOUR, drill_backup),
+    Work("seals of captured changes", _HOUR, seal_captured),
     Work("head of the audit log", 600, note_head),
     CHAIN,
 )

@@ -55,7 +55,8 @@ def _good(found: Verification) -> str:
     if not found.is_complete:
         return (
             f"{found.entries:,} entries are as they were; the rest was not reached in"
-            f" {housekeeping.VERIFY_SECONDS:.0f} s. Run `{COMMAND} verify`, or wait for housekeeping, which walks the whole chain each day."
+            f" {housekeeping.VERIFY_SECONDS:.0f} s. Run `{COMMAND} verify`, or wait for housekeeping, which walks the"
+            " whole chain each day."
         )
     older = f" {found.older:,} older entries are not part of the chain." if found.older else ""
     return f"Verified {found.entries:,} entries of the audit log: none was changed, removed or moved.{older}"

@@ -82,6 +82,7 @@ def test_every_action_has_its_sentence(people: dict[str, User]):
     retention.hold(store_alias(), "snapshot", "nameless", by=DEMO)
     retention.release(store_alias(), "agent", "coder-2", by=DEMO)
     audit.record(Action.PRUNE, "audit log", by=DEMO, row_id="", detail={"rows": 1200})
+    audit.record(Action.SEAL, "captured changes", by=DEMO, row_id="", detail={"ranges": {"1-100": [], "101-200": []}})
     audit.record(Action.ARCHIVE, "agent", by=DEMO, row_id="coder-2", detail={"records": 64})
     audit.record(Action.UNARCHIVE, "store", by=DEMO, row_id="", detail={"records": 64})
     where = {"path": "/srv/agents/checkpoints.sqlite"}
@@ -120,6 +121,7 @@ def test_every_action_has_its_sentence(people: dict[str, User]):
         "demo held a snapshot",
         "demo took the hold off Coder 2",
         "demo deleted the 1,200 oldest entries of the audit log",
+        "demo sealed the captured changes 1 to 200",
         "demo archived 64 records of Coder 2",
         "demo put 64 archived records back",
         "demo began to mirror the source “checkpoints”, /srv/agents/checkpoints.sqlite",
