@@ -19,6 +19,9 @@ LARGEST_NAMESPACES: Final = 50
 # Agents whose states are measured by path, and paths of each.
 MEASURED_AGENTS: Final = 5
 PATHS: Final = 8
+# Of each, so many of the newest records are compared, up to so many bytes.
+COMPARED_RECORDS: Final = 400
+COMPARED_BYTES: Final = 16 * 1024 * 1024
 HOURLY_SECONDS: Final = 7 * DAY
 DAILY_SECONDS: Final = 365 * DAY
 # The line is fitted through samples of so long.

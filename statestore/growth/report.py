@@ -33,7 +33,10 @@ class Measured:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """All that is known. The files are measured at `at`, the tables at `walked_at`; None if they were not yet."""
+    """All that is known. The files are measured at `at`, the tables at `walked_at`; None if they were not yet.
+
+    `repeated` has, of the largest agents, how many percent of the bytes of their newest states are there already.
+    """
 
     at: int | None
     walked_at: int | None
@@ -47,6 +50,7 @@ class Report:
     used: list[tuple[int, int]]
     forecast: Forecast | None
     archived_bytes: int
+    repeated: dict[str, float]
 
     @property
     def archive_ratio(self) -> float | None:
@@ -71,8 +75,13 @@ def report(using: str) -> Report:
     return Report(
         at, walked_at, before_at, is_walking, by_name, found["table"], found["namespace"], found["agent"],
         _by_path(found["path"]), used, forecast(used, free),
-        sum(one.bytes for one in found["archive"]),
+        sum(one.bytes for one in found["archive"]), _repeated(found["state"], found["repeat"]),
     )  # fmt: skip
+
+
+def _repeated(states: list[Measured], repeats: list[Measured]) -> dict[str, float]:
+    read = {one.name: one.bytes for one in states if one.bytes}
+    return {one.name: 100 * one.bytes / read[one.name] for one in repeats if one.name in read}
 
 
 def _before(using: str, kind: str, at: int) -> int | None:

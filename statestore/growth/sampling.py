@@ -11,6 +11,8 @@ import shutil
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
+from hashlib import blake2b
+from itertools import chain
 from pathlib import Path
 from typing import Final
 
@@ -18,6 +20,7 @@ from django.db import connections
 
 from statestore import models
 from statestore.db import sizes, transactions, vendor
+from statestore.db.fields import text_bytes
 from statestore.db.routers import backup_directory, search_index
 from statestore.growth import limits
 from statestore.jsondiff import parsing, pointer
@@ -39,7 +42,7 @@ _TABLES: Final[tuple[tuple[str, str, str, tuple[str, ...]], ...]] = (
     ("dash_audit", "id", "", ("detail", "before", "after")),
 )
 OF_DELETED: Final = "(of deleted agents)"
-WALKED: Final = ("table", "archive", "namespace", "agent", "path")
+WALKED: Final = ("table", "archive", "namespace", "agent", "path", "state", "repeat")
 
 GoesOn = Callable[[], bool]
 # Rows and bytes.
@@ -165,14 +168,18 @@ def _largest(sums: Sums, most: int) -> Sums:
 def _walked(walk: Walk, using: str) -> list[Sample]:
     """Return the samples of a walk that has ended."""
     agents = _largest(walk.agents, limits.LARGEST_AGENTS)
-    paths = {name: sums for agent in list(agents)[: limits.MEASURED_AGENTS] for name, sums in _paths(agent, using)}
+    measured = list(agents)[: limits.MEASURED_AGENTS]
+    paths = {name: sums for agent in measured for name, sums in _paths(agent, using)}
+    compared = {agent: _compared(agent, using) for agent in measured}
+    states = {agent: read for agent, (read, _) in compared.items()}
+    repeats = {agent: again for agent, (_, again) in compared.items()}
     archived = {name: sums for name, sums in walk.tables.items() if name == ARCHIVED}
     tables = {name: sums for name, sums in walk.tables.items() if name != ARCHIVED}
     namespaces = _largest(walk.namespaces, limits.LARGEST_NAMESPACES)
     found = ("table", tables), ("archive", archived), ("namespace", namespaces)
     return [
         Sample(at=walk.at, kind=kind, name=name, rows=rows, bytes=number)
-        for kind, sums in (*found, ("agent", agents), ("path", paths))
+        for kind, sums in (*found, ("agent", agents), ("path", paths), ("state", states), ("repeat", repeats))
         for name, (rows, number) in sums.items()
     ]
 
@@ -191,6 +198,35 @@ def _paths(agent_id: str, using: str) -> Iterator[tuple[str, list[int]]]:
             item = value[name]
             count = len(item) if isinstance(item, list | dict) else 1
             yield json.dumps([agent_id, pointer.join([name])]), [count, number]
+
+
+def _compared(agent_id: str, using: str) -> tuple[list[int], list[int]]:
+    """Return number and bytes of an agent's newest states, and of those that are among them more than once.
+
+    Most are a transition's state before, which is the state after the one before it.
+    """
+    seen, read, again = set[bytes](), [0, 0], [0, 0]
+    for text in _newest_states(agent_id, using):
+        if read[1] >= limits.COMPARED_BYTES:
+            break
+        raw = text_bytes(text)
+        read[0], read[1] = read[0] + 1, read[1] + len(raw)
+        digest = blake2b(raw, digest_size=16).digest()
+        if digest in seen:
+            again[0], again[1] = again[0] + 1, again[1] + len(raw)
+        seen.add(digest)
+    return read, again
+
+
+def _newest_states(agent_id: str, using: str) -> Iterator[str]:
+    """Yield states of an agent's newest transitions and snapshots that are not archived, a record a query."""
+    transitions = models.Transition.objects.using(using).live().of_agent(agent_id).newest_first()
+    for pk in list(transitions.values_list("pk", flat=True)[: limits.COMPARED_RECORDS]):
+        row = models.Transition.objects.using(using).live().filter(pk=pk)
+        yield from chain.from_iterable(row.values_list("state_before", "state_after"))
+    snapshots = models.Snapshot.objects.using(using).live().of_agent(agent_id).newest_first()
+    for pk in list(snapshots.values_list("pk", flat=True)[: limits.COMPARED_RECORDS]):
+        yield from models.Snapshot.objects.using(using).live().filter(pk=pk).values_list("state_data", flat=True)
 
 
 # Files

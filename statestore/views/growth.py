@@ -43,6 +43,7 @@ def growth_page(request: HttpRequest) -> HttpResponse:
         "parts": sorted((part for part in parts if part.bytes), key=lambda part: -part.bytes),
         "total": sum(part.bytes for part in parts),
         "tables": [(_TABLES.get(one.name, one.name), one) for one in found.tables],
+        "agents": [(one, found.repeated.get(one.name)) for one in found.agents],
         "line": sparkline.steps([size for _, size in found.used[-200:]]),
         "paths": [path for path in found.paths if path.share >= SHOWN_SHARE],
         "largest": next((path for path in found.paths if path.share >= 50), None),

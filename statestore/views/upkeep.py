@@ -86,6 +86,7 @@ def _backups() -> dict[str, object]:
     return {
         "backups": listed,
         "backup_problem": problem,
+        "backup_copies": settings.BACKUP_COPY_TO,
         "backup_hours": settings.BACKUP_EVERY_HOURS,
         "backup_dir": backup_directory(),
     }

@@ -1,6 +1,8 @@
 """Growth: the samples say what is there, the walk goes on where it stopped, and the page reads samples alone."""
 
+import itertools
 import json
+import re
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -174,6 +176,26 @@ def test_the_cells_of_a_treemap_fill_it_by_their_shares_and_do_not_overlap(numbe
             assert min(overlap) < 0.11
 
 
+def test_states_that_are_there_already_are_counted(viewer: Client):
+    agent = make_agent("a1", state={"n": 0})
+    states = [{"n": number, "said": "hello " * 50} for number in range(5)]
+    for before, after in itertools.pairwise(states):
+        make_transition(agent, before, after)
+    growth.sample(store_alias(), NOW, seconds=60)
+    share = growth.report(store_alias()).repeated["a1"]
+    # Four transitions have eight states, of which three are the state after the one before.
+    assert share == pytest.approx(100 * 3 / 8, abs=0.5)
+    assert re.search(r"38\s*%|37\s*%", viewer.get("/growth/").content.decode())
+
+
+def test_no_more_states_are_compared_than_the_bound(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(limits, "COMPARED_BYTES", 1)
+    agent = make_agent("a1")
+    make_transition(agent, {"n": 1}, {"n": 1})
+    growth.sample(store_alias(), NOW, seconds=60)
+    assert growth.report(store_alias()).repeated["a1"] == 0
+
+
 def test_the_page_says_what_grew(viewer: Client, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(models, "now", lambda: NOW + 2 * DAY)
     make_agent("a1", state={"messages": ["x"] * 3, "step": 1})
@@ -210,7 +232,7 @@ def test_the_page_reads_samples_alone_by_an_index_and_takes_no_more_queries_for_
                 assert "USING INDEX dash_sample" in plan or "USING COVERING INDEX dash_sample" in plan, plan
                 assert "SCAN" not in plan
     # Where no sample is a day old, the first one is looked for too.
-    assert numbers == [14, 12]
+    assert numbers == [16, 14]
 
 
 def test_a_user_of_some_namespaces_is_not_shown_the_whole_store(people: Any):

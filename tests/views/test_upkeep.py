@@ -174,6 +174,11 @@ def test_a_verification_that_would_take_too_long_is_stopped_and_says_what_to_run
     assert not HousekeepingRun.objects.of(housekeeping.CHAIN.name).exists(), "what was not walked is not noted as good"
 
 
+def test_the_place_of_copies_is_told(viewer: Client, settings: Any):
+    settings.BACKUP_COPY_TO, settings.BACKUP_EVERY_HOURS = "s3://fleet/backups", 24
+    assert "One every 24 hours, each copied to s3://fleet/backups" in words(viewer.get("/upkeep/").content.decode())
+
+
 def test_only_who_may_manage_retention_is_offered_a_verification(administrator: Client, operator: Client):
     assert "Verify now" in text_of(administrator)
     assert "Verify now" not in text_of(operator)

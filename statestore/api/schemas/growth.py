@@ -20,6 +20,15 @@ class MeasuredOut(Out):
     grown: Grown
 
 
+class AgentOut(MeasuredOut):
+    """The records of an agent."""
+
+    repeated: Annotated[
+        float | None,
+        Field(description="Percent of the bytes of its newest states that are there already; null if not measured."),
+    ]
+
+
 class PathOut(MeasuredOut):
     """A top-level member of a state, with its items and bytes."""
 
@@ -45,7 +54,7 @@ class GrowthOut(Out):
     places: Annotated[list[MeasuredOut], Field(description="Files and databases, and what is free.")]
     tables: list[MeasuredOut]
     namespaces: list[MeasuredOut]
-    agents: Annotated[list[MeasuredOut], Field(description="The largest, with all their records.")]
+    agents: Annotated[list[AgentOut], Field(description="The largest, with all their records.")]
     paths: Annotated[list[PathOut], Field(description="Of the states of the largest agents.")]
     archived_bytes: Annotated[int, Field(description="The bytes of the states in the archive, as they are read.")]
     forecast: ForecastOut | None
@@ -55,10 +64,10 @@ class GrowthOut(Out):
         """Return the response for a report."""
         lists = {
             "places": list(found.places.values()), "tables": found.tables, "namespaces": found.namespaces,
-            "agents": found.agents,
         }  # fmt: skip
         return cls.of(
             found, **{name: [MeasuredOut.of(one) for one in rows] for name, rows in lists.items()},
+            agents=[AgentOut.of(one, repeated=found.repeated.get(one.name)) for one in found.agents],
             paths=[PathOut.of(one) for one in found.paths], forecast=_forecast(found.forecast),
         )  # fmt: skip
 
