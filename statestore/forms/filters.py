@@ -74,6 +74,13 @@ class AgentFilterForm(PageForm):
             agents = agents.in_namespace(values["namespace"]) if values["namespace"] != "*" else agents
         return agents.matching(values["q"])
 
+    def counted(self) -> AgentQuerySet:
+        """Return the agents that the checked values ask for, to be counted: those of a status by its index."""
+        is_status_alone = self.cleaned_data["status"] and not self.cleaned_data["q"] and "namespace" not in self.data
+        if not is_status_alone:
+            return self.chosen()
+        return models.AgentState.objects.alive().with_status(self.cleaned_data["status"])
+
     def in_trash(self) -> AgentQuerySet:
         """Return the agents in the trash that the checked values ask for."""
         values = self.cleaned_data

@@ -88,7 +88,7 @@ def _matching(form: AgentFilterForm, seen: Scope, page: Page[models.AgentState])
     """Return how many agents match. A page that has them all is not counted: a rare text is looked for in all names."""
     if page.older is None and page.newer is None:
         return len(page.rows)
-    return seen.agents(form.chosen()).count_up_to(agent_limits.MATCHING_AGENTS)
+    return seen.agents(form.counted()).count_up_to(agent_limits.MATCHING_AGENTS)
 
 
 @require_safe
