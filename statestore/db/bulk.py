@@ -6,9 +6,12 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from django.db import connections
+from django.db.backends.utils import CursorWrapper
 
 from statestore.db import vendor
 
+# Fewer are written as quickly one by one: the table that they are copied into has its own price.
+_COPIED_ROWS: Final = 500
 # Indexes that a constraint made stay: rows are looked up by them.
 _INDEXES: Final = """
 SELECT index.relname, pg_get_indexdef(index.oid)
@@ -28,10 +31,52 @@ def insert(using: str, table: str, columns: Sequence[str], rows: Sequence[Sequen
             places = ", ".join(["%s"] * len(columns))
             cursor.executemany(f'INSERT INTO "{table}" ({listed}) VALUES ({places})', rows)
             return
-        copied = cursor.cursor.copy(f'COPY "{table}" ({listed}) FROM STDIN')
-        with connections[using].wrap_database_errors, copied as copy:
-            for row in rows:
-                copy.write_row(row)
+        _copy(using, cursor, f'COPY "{table}" ({listed}) FROM STDIN', rows)
+
+
+def upsert(
+    using: str,
+    table: str,
+    columns: Sequence[str],
+    rows: Sequence[Sequence[Any]],
+    *,
+    key: str,
+    kept: Sequence[str] = (),
+) -> None:
+    """Insert rows of plain values, each over one of the same key, of which the `kept` columns stay.
+
+    `key` names the columns of the key, separated by commas. Call it inside a transaction.
+    """
+    if not rows:
+        return
+    keys = key.split(", ")
+    written = ", ".join(f"{column} = excluded.{column}" for column in columns if column not in {*keys, *kept})
+    end = f"ON CONFLICT ({key}) DO UPDATE SET {written}"
+    if len(rows) < _COPIED_ROWS or vendor.is_sqlite(connections[using]):
+        # One statement, compiled once: the ORM's own form would bind and check each value of each row again.
+        places = ", ".join(["%s"] * len(columns))
+        with connections[using].cursor() as cursor:
+            cursor.executemany(f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({places}) {end}", rows)
+        return
+    # One statement cannot write a row twice: the last one of a key counts, in the place of the first.
+    places_of_key = [columns.index(column) for column in keys]
+    last = {tuple(row[place] for place in places_of_key): row for row in rows}
+    _upsert_copied(using, table, ", ".join(columns), list(last.values()), end)
+
+
+def _upsert_copied(using: str, table: str, columns: str, rows: Sequence[Sequence[Any]], end: str) -> None:
+    """Copy rows into a table of this transaction alone, and from there over those of the same key."""
+    with connections[using].cursor() as cursor:
+        cursor.execute(f"CREATE TEMPORARY TABLE dash_copied ON COMMIT DROP AS SELECT {columns} FROM {table} LIMIT 0")
+        _copy(using, cursor, f"COPY dash_copied ({columns}) FROM STDIN", rows)
+        cursor.execute(f"INSERT INTO {table} ({columns}) SELECT {columns} FROM dash_copied {end}")
+        cursor.execute("DROP TABLE dash_copied")
+
+
+def _copy(using: str, cursor: CursorWrapper, statement: str, rows: Sequence[Sequence[Any]]) -> None:
+    with connections[using].wrap_database_errors, cursor.cursor.copy(statement) as copy:
+        for row in rows:
+            copy.write_row(row)
 
 
 def dropped_indexes(using: str, tables: Sequence[str]) -> tuple[str, ...]:

@@ -1,7 +1,7 @@
 """The only file that asks which database it is talking to."""
 
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from operator import methodcaller
 from typing import Any, TypeAlias
 
@@ -134,26 +134,3 @@ def holds(connection: BaseDatabaseWrapper, sql: str, text: str) -> tuple[str, st
         return f"{sql} LIKE %s ESCAPE '\\'", pattern
     # In the collation "C", only ASCII letters have another case: the same answers as SQLite's LIKE.
     return f'lower({sql} COLLATE "C") LIKE %s', pattern.translate(_SMALL_LETTERS)
-
-
-def upsert_many(
-    using: str,
-    table: str,
-    columns: Sequence[str],
-    rows: Sequence[Sequence[Any]],
-    *,
-    key: str,
-    kept: Sequence[str] = (),
-) -> None:
-    """Insert rows of plain values, each over one of the same key, of which the `kept` columns stay.
-
-    One statement, compiled once: the ORM's own form would bind and check each value of each row again.
-    """
-    if not rows:
-        return
-    fixed = {*key.split(", "), *kept}
-    written = ", ".join(f"{column} = excluded.{column}" for column in columns if column not in fixed)
-    places = ", ".join(["%s"] * len(columns))
-    sql = f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({places}) ON CONFLICT ({key}) DO UPDATE SET {written}"  # noqa: S608
-    with connections[using].cursor() as cursor:
-        cursor.executemany(sql, rows)

@@ -7,7 +7,7 @@ from typing import Final
 
 from statestore import models
 from statestore.access.scope import Scope
-from statestore.db import transactions, vendor
+from statestore.db import bulk, transactions
 from statestore.db.fields import bindable
 from statestore.db.json_columns import optional_text
 from statestore.db.vendor import SqlRow
@@ -262,7 +262,7 @@ def write_rows(using: str, rows: Sequence[tuple[object, ...]]) -> None:
     odd: list[tuple[object, ...]] = []
     for row in rows:
         (plain if all(bindable(value) for value in row) else odd).append(row)
-    vendor.upsert_many(using, "events", _INSERTED, plain, key="id", kept=("created_at",))
+    bulk.upsert(using, "events", _INSERTED, plain, key="id", kept=("created_at",))
     for event in _events(odd):
         models.Event.objects.using(using).bulk_create(
             [event], update_conflicts=True, unique_fields=["id"], update_fields=COLUMNS

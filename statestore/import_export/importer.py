@@ -16,7 +16,7 @@ from django.db import IntegrityError, connections, transaction
 from statestore import models
 from statestore.access import audit
 from statestore.access.audit import Actor
-from statestore.db import archive, transactions, vendor
+from statestore.db import archive, bulk, transactions, vendor
 from statestore.db.fields import NonInteger, bindable
 from statestore.errors import DatabaseError, SerializationError, Unavailable, ValidationError
 from statestore.import_export import codec, limits, original_types
@@ -261,7 +261,7 @@ def _upsert_plain(table: Table, rows: list[_Row], using: str) -> None:
     if original_types.are_kept(table, using):
         columns = (*columns, original_types.COLUMN)
         values = [[*cells, row.stored_as] for cells, row in zip(values, rows, strict=True)]
-    vendor.upsert_many(using, table.name, columns, values, key=", ".join(table.key_columns))
+    bulk.upsert(using, table.name, columns, values, key=", ".join(table.key_columns))
 
 
 def _runs(rows: list[_Row]) -> Iterator[tuple[bool, list[_Row]]]:

@@ -15,7 +15,7 @@ from django.db.utils import DatabaseError as DjangoDatabaseError
 
 from statestore.adoption import ownership
 from statestore.backups.contents import Contents, TableContents, differences, summed
-from statestore.db import bulk, vendor
+from statestore.db import bulk
 from statestore.db.batching import batched
 from statestore.errors import DatabaseError
 from statestore.transfer import places
@@ -123,7 +123,7 @@ def _write(table: Table, chunk: Sequence[Row]) -> None:
             new = [table.stored(row) for row in chunk if row[table.key] not in present]
             changed = [table.stored(row) for row in chunk if present.get(row[table.key], row) != row]
             bulk.insert(table.using, table.name, table.columns, new)
-            vendor.upsert_many(table.using, table.name, table.columns, changed, key=table.key_column)
+            bulk.upsert(table.using, table.name, table.columns, changed, key=table.key_column)
     except DjangoDatabaseError as error:
         raise DatabaseError(f"{table.name}: {str(error).splitlines()[0]}") from error
 

@@ -322,6 +322,6 @@ def test_a_store_that_is_busy_ends_the_import_and_blames_no_row(monkeypatch: pyt
     def busy(*_: Any, **__: Any) -> None:
         raise Busy("Store is busy.")
 
-    monkeypatch.setattr("statestore.db.vendor.upsert_many", busy)
+    monkeypatch.setattr("statestore.db.bulk.upsert", busy)
     with pytest.raises(Busy):
         taken([line(FORMAT), _event("e1", 1)])
