@@ -1,6 +1,6 @@
 """Where several stores are served: what belongs to none of them. Each store has all of urls.py below it."""
 
-from django.urls import path
+from django.urls import include, path
 
 from descartes_site.urls import SIGNING_IN
 from statestore.urls import OF_NO_STORE
@@ -11,7 +11,7 @@ urlpatterns = [
     path("find/", stores.find, name="find"),
     path("events/", stores.event_search, name="events"),
     path("changes/", stores.change_list, name="changes"),
-    path("api/v1/stores", stores.stores_as_json, name="stores-json"),
+    path("api/v1/", include("statestore.api.front")),
     *OF_NO_STORE,
     *SIGNING_IN,
 ]

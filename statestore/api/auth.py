@@ -69,18 +69,23 @@ class Requirement:
 
     def check(self, caller: Caller) -> Caller:
         """Return the caller, or raise a problem."""
-        if caller.token is not None and not caller.token.opens(chosen_name()):
-            raise Problem("forbidden", f"This token is not for the store {chosen_name()}.")
-        if caller.token is not None and not caller.token.may(self.scope):
-            challenge = f'Bearer realm="Descartes StateStore", error="insufficient_scope", scope="{self.scope}"'
-            raise Problem(
-                "forbidden",
-                f"This call requires the scope {self.scope}; the token has {caller.token.scopes}.",
-                headers={"WWW-Authenticate": challenge},
-            )
+        if caller.token is not None:
+            self.check_token(caller.token)
         if self.codename:
             caller.require_permission(self.codename)
         return caller
+
+    def check_token(self, token: models.ApiToken) -> None:
+        """Raise a problem unless a token opens the chosen store and has the scope."""
+        if not token.opens(chosen_name()):
+            raise Problem("forbidden", f"This token is not for the store {chosen_name()}.")
+        if not token.may(self.scope):
+            challenge = f'Bearer realm="Descartes StateStore", error="insufficient_scope", scope="{self.scope}"'
+            raise Problem(
+                "forbidden",
+                f"This call requires the scope {self.scope}; the token has {token.scopes}.",
+                headers={"WWW-Authenticate": challenge},
+            )
 
 
 class Token(HttpBearer):
@@ -91,19 +96,8 @@ class Token(HttpBearer):
         self.requirement = requirement
 
     def __call__(self, request: HttpRequest) -> Caller | None:
-        if "Authorization" not in request.headers:
-            return None
-        scheme, _, secret = request.headers["Authorization"].partition(" ")
-        token = tokens.check(secret.strip()) if scheme.lower() == "bearer" else None
-        if token is None:
-            count_wrong(request)
-            raise Problem(
-                "unauthenticated",
-                "The token is invalid, expired or revoked. Create one on the Tokens page or with"
-                f" `{COMMAND} token create`.",
-            )
-        count(request, token)
-        return self.authenticate(request, token)
+        token = token_of(request)
+        return None if token is None else self.authenticate(request, token)
 
     def authenticate(self, request: HttpRequest, token: Any) -> Caller:
         """Return the token's user as the caller."""
@@ -111,6 +105,23 @@ class Token(HttpBearer):
         address = f"{request.META.get('REMOTE_ADDR', '')} (token {token.prefix})"
         actor = Actor(token.user.get_username(), address, f"token {token.prefix}")
         return self.requirement.check(Caller(token.user, actor, scope, token))
+
+
+def token_of(request: HttpRequest) -> models.ApiToken | None:
+    """Return the token of a request, None without one. Raises a problem for one that is not good."""
+    if "Authorization" not in request.headers:
+        return None
+    scheme, _, secret = request.headers["Authorization"].partition(" ")
+    token = tokens.check(secret.strip()) if scheme.lower() == "bearer" else None
+    if token is None:
+        count_wrong(request)
+        raise Problem(
+            "unauthenticated",
+            "The token is invalid, expired or revoked. Create one on the Tokens page or with"
+            f" `{COMMAND} token create`.",
+        )
+    count(request, token)
+    return token
 
 
 _NOT_OURS: Final = (

@@ -12,7 +12,7 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_safe
 from ninja import NinjaAPI
 
-from statestore.adoption.status import store_status
+from statestore.adoption.status import StoreStatus, store_status
 from statestore.api import docs, openapi
 from statestore.api.auth import Login, Requirement, Token
 from statestore.api.parsers import BodyParser, check_length
@@ -68,7 +68,7 @@ _ROUTERS: Final = (
     tokens,
     status_calls,
 )
-_READ: Final = Requirement("read", "")
+READ: Final = Requirement("read", "")
 
 
 class Site(NinjaAPI):
@@ -100,7 +100,7 @@ for module in _ROUTERS:
     site.add_router("", module.calls)
 
 
-def _served(view: View) -> View:
+def served(view: View, *, needs_store: bool = True) -> View:
     """Wrap a view with what every call needs: a ready store, HEAD, common headers, a problem for every error."""
 
     @functools.wraps(view)
@@ -108,7 +108,7 @@ def _served(view: View) -> View:
         method = request.method
         if method == "HEAD":
             request.method = "GET"
-        status = store_status()
+        status = store_status() if needs_store else StoreStatus("ready")
         try:
             if not _takes_chunked_body(request):
                 check_length(request)
@@ -116,7 +116,7 @@ def _served(view: View) -> View:
                 response = view(request, *arguments, **keywords)
             else:
                 # The details name files and databases: for authenticated callers only.
-                caller = Token(_READ)(request) or Login(_READ)(request)
+                caller = Token(READ)(request) or Login(READ)(request)
                 detail = f"{status.found} {status.remedy}" if caller else "The store is not ready."
                 response = problem("unavailable", detail)
         except Exception as error:
@@ -149,7 +149,9 @@ def _finished(request: HttpRequest, response: HttpResponseBase) -> HttpResponseB
     return response
 
 
-def _read_only(view: View) -> View:
+def read_only(view: View) -> View:
+    """Refuse other methods than GET and HEAD."""
+
     @functools.wraps(view)
     def read(request: HttpRequest, *arguments: object, **keywords: object) -> HttpResponseBase:
         if request.method not in {"GET", "HEAD"}:
@@ -164,7 +166,7 @@ def _authenticated(view: View) -> View:
 
     @functools.wraps(view)
     def check(request: HttpRequest) -> HttpResponseBase:
-        if Token(_READ)(request) is None and Login(_READ)(request) is None:
+        if Token(READ)(request) is None and Login(READ)(request) is None:
             return problem("unauthenticated", "This endpoint requires a token or a login.")
         return view(request)
 
@@ -203,15 +205,15 @@ def _calls() -> list[URLPattern]:
     """Return the URL patterns of the calls, each view wrapped by `_served`."""
     patterns = [one for one in site.urls[0] if isinstance(one, URLPattern) and one.name != "api-root"]
     for pattern in patterns:
-        pattern.callback = _served(pattern.callback)
+        pattern.callback = served(pattern.callback)
     return patterns
 
 
 urlpatterns = [
-    path("openapi.json", _served(_read_only(_authenticated(openapi_document))), name="openapi"),
+    path("openapi.json", served(read_only(_authenticated(openapi_document))), name="openapi"),
     path("docs", documentation, name="docs"),
-    path("problems/<str:name>", _served(_read_only(explain_problem)), name="problem"),
+    path("problems/<str:name>", served(read_only(explain_problem)), name="problem"),
     *_calls(),
-    re_path(r"^.*$", _served(unknown), name="unknown"),
+    re_path(r"^.*$", served(unknown), name="unknown"),
 ]
 app_name = "api"

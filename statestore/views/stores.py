@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from django.contrib.auth.models import AnonymousUser, User
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_safe
 
 from statestore import history, lookup, models, search
@@ -43,29 +43,6 @@ def store_list(request: HttpRequest) -> HttpResponse:
     """Show the stores that the user may open: kind, size, agents, trouble, newest change, and how each is doing."""
     context: dict[str, object] = {"stores": _rows(request.user), "place": "stores"}
     return render_live(request, "stores/list.html", context, fragment="stores/_rows.html")
-
-
-@require_safe
-def stores_as_json(request: HttpRequest) -> HttpResponse:
-    """Return the same as JSON, to a signed-in user."""
-    rows = [
-        {"name": row.name, "url": row.url, "problem": row.problem or None, "as_of": row.at} | _figures(row.summary)
-        for row in _rows(request.user)
-    ]
-    return JsonResponse({"items": rows})
-
-
-def _figures(summary: Summary | None) -> dict[str, object]:
-    if summary is None:
-        return {}
-    return {
-        "kind": summary.kind,
-        "bytes": summary.bytes,
-        "agents": dict(summary.agents),
-        "in_trouble": summary.in_trouble,
-        "changed_at": summary.changed_at,
-        "lag_seconds": summary.lag_seconds,
-    }
 
 
 def _rows(user: User | AnonymousUser) -> list[Row]:

@@ -207,6 +207,39 @@ def test_a_user_of_one_store_opens_no_other(stores: dict[str, Path], limited: Us
     assert "azure" not in body_of(client.get("/find/?q=agent"))
 
 
+def read_list(secret: str) -> Any:
+    return Client(headers={"Authorization": f"Bearer {secret}"}).get("/api/v1/stores")
+
+
+def test_a_script_lists_the_stores_that_its_token_opens(stores: dict[str, Path], people: dict[str, User]):
+    with chosen(alias_of("crimson")):
+        _, one = tokens.create(people["operator"], "one", ["read"], stores=["crimson"], by=audit.SYSTEM)
+        _, both = tokens.create(people["operator"], "both", ["read"], stores=["crimson", "azure"], by=audit.SYSTEM)
+    (item,) = read_list(one).json()["items"]
+    assert (item["name"], item["page"], item["api"]) == ("crimson", "/stores/crimson/", "/stores/crimson/api/v1/")
+    assert [item["name"] for item in read_list(both).json()["items"]] == ["crimson", "azure"]
+
+
+def test_a_token_that_sees_a_namespace_is_told_no_figures_of_the_store(
+    stores: dict[str, Path], people: dict[str, User]
+):
+    with chosen(alias_of("crimson")):
+        _, secret = tokens.create(
+            people["operator"], "limited", ["read"], namespaces=["build"], stores=["crimson"], by=audit.SYSTEM
+        )
+    (item,) = read_list(secret).json()["items"]
+    assert "agents" not in item
+
+
+def test_the_list_for_scripts_needs_a_token_or_a_login(stores: dict[str, Path], client: Client):
+    for answer in (client.get("/api/v1/stores"), read_list("wrong")):
+        assert (answer.status_code, answer["Content-Type"]) == (401, "application/problem+json")
+        assert client.get(answer.json()["type"]).json()["title"] == answer.json()["title"]
+    assert client.get("/api/v1/agents").status_code == 404
+    assert "/stores/NAME/api/v1/" in client.get("/api/v1/agents").json()["detail"]
+    assert client.post("/api/v1/stores").status_code == 405
+
+
 def test_a_token_of_one_store_is_refused_by_another(stores: dict[str, Path], people: dict[str, User]):
     with chosen(alias_of("crimson")):
         _, secret = tokens.create(people["operator"], "script", ["read"], stores=["crimson"], by=audit.SYSTEM)
