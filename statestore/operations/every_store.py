@@ -24,8 +24,9 @@ from statestore.errors import StateStoreError
 
 Found = TypeVar("Found")
 
-# So many stores are asked at the same time. One that hangs is not counted after a while: another thread takes over.
-ASKED_AT_ONCE: Final = 8
+# So many stores are asked at the same time; with more threads, the one that answers the page gets fewer turns. One that
+# hangs is not counted after a while: another thread takes over.
+ASKED_AT_ONCE: Final = 4
 HANGS_AFTER_SECONDS: Final = 3.0
 MOST_THREADS: Final = 64
 _SILENT: Final = "It did not answer in time."

@@ -60,6 +60,8 @@ BOUNDS: Final = (
     # JSON over HTTP
     Bound("JSON: 100 *", "median", 10),
     Bound("JSON: events in batches of *", "rate", 5_000),
+    # Several stores
+    Bound("list of 100 stores, 5 gone*", "median", 300),
     # Upkeep
     Bound("archive: a growing conversation, times smaller", "times", 50),
     Bound("archive: random edits of 40 KB, times smaller", "times", 20),
