@@ -1,7 +1,7 @@
 # `make help` lists the verbs. Each works from a bare clone; what is missing on the machine is said in words.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help run test test-frameworks quick check format lock venv bench faults clean screenshots lighthouse
+.PHONY: help run test test-frameworks quick check format lock venv bench load faults clean screenshots lighthouse
 
 HOST ?= 127.0.0.1
 PORT ?= 8000
@@ -49,6 +49,9 @@ format: .venv/.dev ## rewrite Python and templates in the house's form
 
 bench: .venv/.dev ## measure the figures of docs/operations.md on generated data (CHECK=1 fails out of bounds)
 	CHECK=$(CHECK) $(BIN)/python -m tests.bench
+
+load: .venv/.dev ## reads and saves over HTTP, on SQLite and PostgreSQL, with 1, 2 and 4 processes; needs wrk
+	@$(BIN)/python -m tests.load
 
 lighthouse: .venv/.dev ## load the demo's pages with Lighthouse, and fail below the bounds; needs Node.js, npm and Chromium
 	@$(BIN)/python -m tests.lighthouse
