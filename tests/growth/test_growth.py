@@ -212,6 +212,19 @@ def test_the_page_says_what_grew(viewer: Client, monkeypatch: pytest.MonkeyPatch
     assert answer["before_at"] == NOW
 
 
+@pytest.mark.parametrize(("has_disk", "said"), [(True, "the disk is full"), (False, "is not known here")])
+def test_the_page_says_when_the_disk_is_full_or_that_it_is_not_known(
+    viewer: Client, monkeypatch: pytest.MonkeyPatch, has_disk: bool, said: str
+):
+    monkeypatch.setattr(models, "now", lambda: NOW + DAY)
+    names = {"used": 10**9, **({"disk free": 10**9} if has_disk else {})}
+    Sample.objects.bulk_create(
+        Sample(at=NOW + hour * HOUR, kind="place", name=name, bytes=size + (hour * 10**6 if name == "used" else 0))
+        for hour in range(5) for name, size in names.items()
+    )  # fmt: skip
+    assert said in viewer.get("/growth/").content.decode()
+
+
 def test_the_page_reads_samples_alone_by_an_index_and_takes_no_more_queries_for_more(viewer: Client):
     fill()
     growth.sample(store_alias(), NOW)
