@@ -2,8 +2,8 @@
 
 With Django's own pages, the right to change users is the right to become a superuser: by ticking the box, by setting a
 superuser's password, by giving a permission to oneself or to a group. Here, only a superuser makes superusers; all
-others see and change the users and groups whose rights they have themselves. Users concern the whole store: who is
-limited to namespaces sees none.
+others see and change the users and groups whose rights they have themselves. Users concern all of every store: who is
+limited to namespaces or stores sees none, and could otherwise take over somebody who is not.
 """
 
 from collections.abc import Callable
@@ -66,7 +66,7 @@ def _own_groups(request: HttpRequest) -> QuerySet[Group]:
 
 
 def _sees_all(request: HttpRequest) -> bool:
-    return rights.namespaces_of(request.user) is None
+    return rights.is_unlimited(request.user)
 
 
 class _Bounded(admin.ModelAdmin):  # type: ignore[type-arg]

@@ -46,6 +46,11 @@ def stores_of(user: AbstractBaseUser | AnonymousUser) -> tuple[str, ...] | None:
     return stores
 
 
+def is_unlimited(user: AbstractBaseUser | AnonymousUser) -> bool:
+    """Return whether a user sees the whole of every store, and so may see the users and tokens of all."""
+    return namespaces_of(user) is None and stores_of(user) is None
+
+
 def visible_stores(user: AbstractBaseUser | AnonymousUser) -> list[str]:
     """Return those of several stores that a user may open, in the order of STORES."""
     own = stores_of(user)

@@ -154,7 +154,7 @@ def visible_to(user: User | AnonymousUser) -> QuerySet[models.ApiToken]:
 
 def sees_all(user: User | AnonymousUser) -> bool:
     """Return whether a user sees every user's tokens. Their namespaces are those of the whole store."""
-    return rights.may(user, "view_apitoken") and rights.namespaces_of(user) is None
+    return rights.may(user, "view_apitoken") and rights.is_unlimited(user)
 
 
 def shown_namespaces(token: models.ApiToken, *, to: User | AnonymousUser) -> list[str] | None:

@@ -250,6 +250,25 @@ def test_a_token_of_one_store_is_refused_by_another(stores: dict[str, Path], peo
     assert "not for the store azure" in refused.json()["detail"]
 
 
+def test_an_administrator_of_one_store_widens_nobody_and_takes_nobody_over(
+    stores: dict[str, Path], people: dict[str, User]
+):
+    limited = people["administrator"]
+    other = User.objects.create_user("other", password="secret-enough-7", is_staff=True)
+    other.groups.set(limited.groups.all())
+    models.UserAccess.objects.create(user=limited, stores=["crimson"])
+    with chosen(alias_of("crimson")):
+        tokens.create(other, "elsewhere", ["read"], stores=["azure"], by=audit.SYSTEM)
+    client = signed_in(limited)
+    assert client.get("/stores/crimson/agents/").status_code == 200
+    for user in (limited, other):
+        for page in ("change", "password"):
+            assert client.get(f"/stores/crimson/admin/auth/user/{user.pk}/{page}/").status_code == 403, (user, page)
+    assert client.get("/stores/crimson/admin/auth/group/").status_code == 403
+    assert "elsewhere" not in body_of(client.get("/stores/crimson/tokens/"))
+    assert "elsewhere" not in body_of(client.get("/stores/crimson/api/v1/tokens"))
+
+
 def test_a_command_asks_for_the_store_and_works_in_it(stores: dict[str, Path], capsys: pytest.CaptureFixture[str]):
     with pytest.raises(CommandError, match=r"Name one: --store crimson \| azure"):
         call_command("doctor")
