@@ -11,7 +11,7 @@ from statestore.errors import StateStoreError
 from statestore.management.terminal import in_words, one_line
 from statestore.transfer.moving import Progress
 
-_QUIET_SECONDS: Final = 2.0
+_SAID_EVERY_SECONDS: Final = 10.0
 
 
 class Command(BaseCommand):
@@ -49,7 +49,7 @@ class Command(BaseCommand):
 
         def tell(table: str, rows: int) -> None:
             nonlocal said
-            if time.monotonic() - said > _QUIET_SECONDS:
+            if time.monotonic() - said > _SAID_EVERY_SECONDS:
                 said = time.monotonic()
                 self.stdout.write(f"{table} … {rows:,} rows")
 
