@@ -4,11 +4,12 @@ from typing import Final
 
 from django.contrib import messages
 from django.contrib.auth.decorators import permission_required
+from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.views.decorators.http import require_POST, require_safe
 
-from statestore.access import browser_sessions, remote_user, sign_ins
+from statestore.access import browser_sessions, remote_user, rights, sign_ins
 from statestore.forms import PageForm
 from statestore.views.access import scope
 from statestore.views.formatting import browser_name
@@ -60,6 +61,8 @@ def end_other_browsers(request: HttpRequest) -> HttpResponse:
 def failed_sign_ins(request: HttpRequest) -> HttpResponse:
     """Show the sign-ins that failed, newest first."""
     scope(request).require_whole_store("The list of failed sign-ins")
+    if not rights.is_unlimited(request.user):
+        raise PermissionDenied  # It is about the users of all stores.
     username, address = request.GET.get("username", ""), request.GET.get("ip_address", "")
     rows = sign_ins.failures(username, address)
     context = {

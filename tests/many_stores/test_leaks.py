@@ -265,6 +265,7 @@ def test_an_administrator_of_one_store_widens_nobody_and_takes_nobody_over(
         for page in ("change", "password"):
             assert client.get(f"/stores/crimson/admin/auth/user/{user.pk}/{page}/").status_code == 403, (user, page)
     assert client.get("/stores/crimson/admin/auth/group/").status_code == 403
+    assert client.get("/stores/crimson/sign-ins/").status_code == 403
     assert "elsewhere" not in body_of(client.get("/stores/crimson/tokens/"))
     assert "elsewhere" not in body_of(client.get("/stores/crimson/api/v1/tokens"))
 
