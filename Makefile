@@ -1,7 +1,7 @@
 # `make help` lists the verbs. Each works from a bare clone; what is missing on the machine is said in words.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help run test test-frameworks quick check format lock venv bench load faults clean screenshots lighthouse
+.PHONY: help run run-postgres test test-frameworks quick check format lock venv bench load faults clean screenshots lighthouse
 
 HOST ?= 127.0.0.1
 PORT ?= 8000
@@ -14,6 +14,9 @@ help: ## list the verbs
 run: .venv/.run ## the dashboard on http://127.0.0.1:8000 (HOST=, PORT=) with demo data, or with a framework's file (OPEN=)
 	@if [ -n "$(OPEN)" ]; then exec $(BIN)/python manage.py open $(OPEN) --host $(HOST) --port $(PORT); \
 	else exec $(BIN)/python manage.py serve --demo --host $(HOST) --port $(PORT); fi
+
+run-postgres: .venv/.run ## the same on a PostgreSQL cluster of its own, which is gone when it ends
+	@exec $(BIN)/python -m descartes_site.run_postgres --host $(HOST) --port $(PORT)
 
 test: .venv/.dev ## the whole suite, on SQLite, in the browser and on PostgreSQL
 	@PATH="$(CURDIR)/$(BIN):$$PATH" tests/run $(ARGS)

@@ -94,7 +94,8 @@ def _command(pid: int) -> str:
         return ""
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a port of this machine on which nothing listens."""
     with socket.socket() as free:
         free.bind((HOST, 0))
         return int(free.getsockname()[1])
@@ -110,7 +111,7 @@ def serving(
     ahead: Sequence[str] = (),
 ) -> Iterator[Server]:
     """Yield the site's server, which answers already; `ahead` are words that its command is run by."""
-    port = _free_port()
+    port = free_port()
     command = [
         *ahead,
         sys.executable,
