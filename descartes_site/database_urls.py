@@ -123,6 +123,7 @@ def _postgres(rest: str) -> dict[str, Any]:
     options = _options(found["query"] or "")
     schemas = options.pop("search_path", "")
     pool = _pool(options)
+    replica = options.pop("replica", "")
     return {
         "ENGINE": "postgres",
         "NAME": name,
@@ -132,6 +133,7 @@ def _postgres(rest: str) -> dict[str, Any]:
         "PORT": ports,
         "SEARCH_PATH": schemas,
         "POOL": pool,
+        "REPLICA": _replica(replica) if replica else None,
         "OPTIONS": options,
     }
 
@@ -150,6 +152,24 @@ def _pool(options: dict[str, Any]) -> dict[str, int]:
     if sizes.get("min_size", 0) > sizes.get("max_size", USUAL_CONNECTIONS):
         raise ValueError("pool_min is more than pool_max; write the smaller number as pool_min")
     return sizes
+
+
+def replica_of(database: dict[str, Any]) -> dict[str, Any] | None:
+    """Return the place of a database's read replica, None without one: another server, and all else the same."""
+    if not database.get("REPLICA"):
+        return None
+    host, port = database["REPLICA"]
+    return {**database, "HOST": host, "PORT": port, "IS_REPLICA": True}
+
+
+def _replica(server: str) -> tuple[str, str]:
+    """Return host and port of a replica. It has the users and databases of its primary, so that they say all of it."""
+    try:
+        return _servers(server)
+    except ValueError:
+        raise ValueError(
+            "replica is the host of a replica, with its port unless that is 5432: ?replica=host:5433"
+        ) from None
 
 
 def _servers(text: str) -> tuple[str, str]:

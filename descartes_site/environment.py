@@ -154,6 +154,13 @@ class Environment:
             self.refuse(f"{name} is “{_shortened(database_urls.without_credentials(text))}”; {error}.")
             return {"ENGINE": "sqlite", "NAME": f"/nonexistent/{name}"}
 
+    def own_database(self, name: str, default: Path) -> dict[str, Any]:
+        """Return the place of the dashboard's own database, all of which is read after it was written."""
+        database = self.database(name, default)
+        if database.get("REPLICA"):
+            self.refuse(f"{name} has a replica; only stores have one. Write ?replica= in STORE_URL or STORES alone.")
+        return database
+
     def stores(self, own: dict[str, Any]) -> dict[str, dict[str, Any]]:
         """Return the databases of STORES by name, none if it is not set."""
         text = self.text("STORES")

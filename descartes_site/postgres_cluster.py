@@ -37,6 +37,11 @@ class Cluster:
         """Return the URL of one of its databases."""
         return f"postgres://postgres@{quote(str(self.home), safe='')}/{database}"
 
+    @property
+    def is_running(self) -> bool:
+        """Whether it was started and not stopped."""
+        return (self.home / "data" / "postmaster.pid").exists()
+
     def make(self) -> None:
         """Make its files."""
         self.run("initdb", "-D", self.home / "data", "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync")
@@ -102,5 +107,5 @@ def throw_away(programs: Path) -> Iterator[Cluster]:
             cluster.start()
             yield cluster
         finally:
-            if (home / "data" / "postmaster.pid").exists():
+            if cluster.is_running:
                 cluster.stop()

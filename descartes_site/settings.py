@@ -142,6 +142,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
+    "statestore.middleware.ReadReplica",
     "statestore.middleware.StoreErrors",
     "statestore.middleware.BoundedEffort",
     "axes.middleware.AxesMiddleware",
@@ -172,7 +173,7 @@ TEMPLATES = [
     }
 ]
 
-_own = env.database("DATABASE_URL", VAR_DIR / "dashboard.db")
+_own = env.own_database("DATABASE_URL", VAR_DIR / "dashboard.db")
 _store = env.database("STORE_URL", VAR_DIR / "descartes.db")
 DATABASES: dict[str, dict[str, Any]] = {"default": _connection(_own)}
 # One PostgreSQL database for both is one alias: two would share one django_migrations table and skip each other's work.
@@ -186,6 +187,13 @@ if STORES:
     DATABASES |= {STORES[name]: _connection(each, is_one_of_several=True) for name, each in _several.items()}
 elif STORE_ALIAS == "store":
     DATABASES["store"] = _connection(_store)
+# The aliases of read replicas by those of their stores. One that is further behind is not read.
+REPLICAS: dict[str, str] = {}
+for _alias, _place in {STORES[name]: _several[name] for name in STORES}.items() or [(STORE_ALIAS, _store)]:
+    if _replica := database_urls.replica_of(_place):
+        REPLICAS[_alias] = f"replica:{_alias}"
+        DATABASES[REPLICAS[_alias]] = _connection(_replica, is_one_of_several=bool(STORES))
+REPLICA_MAX_LAG_SECONDS = env.integer("REPLICA_MAX_LAG_SECONDS", 30, least=1, most=86_400)
 _engines = {_own["ENGINE"], *(each["ENGINE"] for each in [*_several.values()] or [_store])}
 if "sqlite" in _engines and (_lack := sqlite_library.fault()):
     env.refuse(_lack)

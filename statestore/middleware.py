@@ -20,12 +20,12 @@ from django.middleware.gzip import GZipMiddleware
 from django.urls import get_script_prefix, set_script_prefix, set_urlconf
 
 from statestore import logs
-from statestore.access import path_prefix, proxies, remote_user, sign_ins, tokens
+from statestore.access import last_writes, path_prefix, proxies, remote_user, sign_ins, tokens
 from statestore.access.browser_sessions import SessionStore
 from statestore.adoption.status import store_status
 from statestore.api.problems import problem
-from statestore.db import connection_limit
-from statestore.db.routers import chosen, is_chosen
+from statestore.db import connection_limit, replica
+from statestore.db.routers import chosen, has_replica, is_chosen, primary_alias, read_replica, reading_primary
 from statestore.jsondiff import limits
 from statestore.jsondiff.budget import shared_effort
 from statestore.operations import fair_share
@@ -355,6 +355,50 @@ class BoundedEffort:
 
 
 _FORMS_ONLY: Final = "This address takes the forms of other pages. Nothing was changed. Go back and send the form."
+
+
+class ReadReplica:
+    """Lets what only reads be answered by the store's replica, where it has one: a whole request by one server.
+
+    Who wrote reads the primary until the replica has replayed that.
+    """
+
+    def __init__(self, respond: Respond) -> None:
+        self.respond = respond
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        if not has_replica():
+            return self.respond(request)
+        with reading_primary():
+            response: HttpResponseBase = self.respond(request)
+            if request.method not in _READS:
+                if response.status_code not in _REFUSED:
+                    last_writes.note(request, primary_alias())
+            elif response.streaming:
+                parts = cast(StreamingHttpResponse, response)
+                parts.streaming_content = _in_context(parts.streaming_content)  # type: ignore[arg-type]
+            return response
+
+    def process_view(self, request: HttpRequest, view: object, args: object, kwargs: object) -> None:
+        """Choose the replica, once the sender is known."""
+        match = request.resolver_match
+        if (
+            request.method in _READS
+            and has_replica()
+            and match is not None
+            and (match.url_name not in FROM_PRIMARY or replica.standing_of(primary_alias()).is_primary_away)
+            and last_writes.may_read_replica(request, primary_alias())
+        ):
+            read_replica()
+
+
+_READS: Final = {"GET", "HEAD", "OPTIONS"}
+# Nothing was written for these, and who sent them may be no one.
+_REFUSED: Final = {401, 403, 404, 405, 429}
+# What is confirmed next is read where it will be written; the live tail goes on from a place in the primary's order.
+FROM_PRIMARY: Final = {
+    "restore-agent", "revert", "fork", "fleet", "batch", "restore", "preview_batch", "events-live",
+}  # fmt: skip
 
 
 class StoreErrors:

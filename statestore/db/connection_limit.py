@@ -19,3 +19,5 @@ def note_use(alias: str) -> None:
     while len(used) > settings.STORE_CONNECTIONS:
         oldest, _ = used.popitem(last=False)
         connections[oldest].close()
+        if replica := settings.REPLICAS.get(oldest):
+            connections[replica].close()

@@ -100,6 +100,11 @@ _FAILURES: Final[tuple[tuple[tuple[str, ...], type[StateStoreError], str], ...]]
         TooSlow,
         "The database did not answer in time. Request less data or a shorter time range.",
     ),
+    (
+        ("conflict with recovery",),
+        Busy,
+        "The replica took back rows that were being read. Nothing was changed. Try again.",
+    ),
     (("locked", "lock timeout"), Busy, _BUSY),
     (
         ("read-only transaction", "recovery is in progress", "hot standby"),

@@ -2,6 +2,8 @@
 
 Where several stores are served, a request, a command or a thread chooses one, and all else asks `store_alias()`.
 Without a choice that raises: a store that stood in for it would show, or change, another one's rows.
+
+A request that only reads may choose the store's read replica: then all of it reads that one server.
 """
 
 from collections.abc import Iterator
@@ -16,9 +18,12 @@ from django.db import connections
 from django.db.models import Model
 
 # The models of this app that are ours alone and live beside the users.
-OWN_MODELS: frozenset[str] = frozenset({"apitoken", "browsersession", "chainhead", "savedsearch", "useraccess"})
+OWN_MODELS: frozenset[str] = frozenset(
+    {"apitoken", "browsersession", "chainhead", "lastwrite", "savedsearch", "useraccess"}
+)
 
 _chosen: ContextVar[str | None] = ContextVar("chosen", default=None)
+_reads_replica: ContextVar[bool] = ContextVar("reads_replica", default=False)
 
 
 class NoStoreChosen(ImproperlyConfigured):
@@ -35,14 +40,48 @@ def chosen(alias: str) -> Iterator[None]:
         _chosen.reset(before)
 
 
+@contextmanager
+def reading_primary() -> Iterator[None]:
+    """Let a block read the primary until it chooses the replica; afterwards all is as before."""
+    before = _reads_replica.set(False)
+    try:
+        yield
+    finally:
+        _reads_replica.reset(before)
+
+
+def read_replica() -> None:
+    """Let what follows read the replica of the chosen store, which has one."""
+    _reads_replica.set(True)
+
+
 def store_alias() -> str:
-    """Return the alias of the store; `default` if one PostgreSQL database holds both. Raises NoStoreChosen."""
+    """Return the alias of the store, or of its replica; `default` if one PostgreSQL database holds both.
+
+    Raises NoStoreChosen.
+    """
+    alias = primary_alias()
+    return str(settings.REPLICAS[alias]) if _reads_replica.get() else alias
+
+
+def primary_alias() -> str:
+    """Return the alias under which the store is written. Raises NoStoreChosen."""
     alias = _chosen.get()
     if alias is not None:
         return alias
     if settings.STORES:
         raise NoStoreChosen(f"There are several stores; name one with --store: {', '.join(settings.STORES)}.")
     return str(settings.STORE_ALIAS)
+
+
+def has_replica() -> bool:
+    """Return whether a store was chosen that has a read replica."""
+    return bool(settings.REPLICAS) and is_chosen() and primary_alias() in settings.REPLICAS
+
+
+def primary_of(alias: str) -> str:
+    """Return the alias under which the store of an alias is written: of a replica, its primary's."""
+    return next((primary for primary, replica in settings.REPLICAS.items() if replica == alias), alias)
 
 
 def store_of(row: Model) -> str:
@@ -105,7 +144,9 @@ class StoreRouter:
         known = getattr(hints.get("instance"), "_state", None)
         return known.db if known is not None and known.db in settings.STORES.values() else store_alias()
 
-    db_for_write = db_for_read
+    def db_for_write(self, model: Model | type[Model], **hints: object) -> str:
+        alias = self.db_for_read(model, **hints)
+        return primary_alias() if alias in settings.REPLICAS.values() else alias
 
     def allow_relation(self, obj1: Model, obj2: Model, **hints: object) -> bool:
         return self.db_for_read(obj1, instance=obj1) == self.db_for_read(obj2, instance=obj2)

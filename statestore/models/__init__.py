@@ -12,6 +12,7 @@ from statestore.models.events import ActorType, Event
 from statestore.models.forks import Fork
 from statestore.models.growth import Sample
 from statestore.models.idempotency import IdempotentResponse
+from statestore.models.last_writes import LastWrite
 from statestore.models.restores import Restore, SavedPlan
 from statestore.models.retention import Hold, HousekeepingRun, PolicyTable, RetentionPolicy
 from statestore.models.rows import GONE_ETAG, is_uuid, new_id, now, row_hash, same_text, sha256
@@ -47,6 +48,7 @@ __all__ = [
     "Hold",
     "HousekeepingRun",
     "IdempotentResponse",
+    "LastWrite",
     "OrchestratorMigration",
     "PolicyTable",
     "Restore",

@@ -24,9 +24,9 @@ from statestore import models
 from statestore.adoption import ownership, schema_detection
 from statestore.adoption.status import store_status
 from statestore.db import orchestrator_schema as schema
-from statestore.db import shell, vendor
+from statestore.db import replica, shell, vendor
 from statestore.db.errors import translated_errors
-from statestore.db.routers import store_alias
+from statestore.db.routers import primary_of, store_alias
 from statestore.errors import StateStoreError
 from statestore.models.adoption import is_shared
 from statestore.operations import schema as schema_now
@@ -487,6 +487,21 @@ def check_chain(connection: BaseDatabaseWrapper) -> Iterator[Finding]:
         )  # fmt: skip
 
 
+def check_replica(connection: BaseDatabaseWrapper) -> Iterator[Finding]:
+    """Warn when the store's replica is not read, or is all that can be read."""
+    primary = primary_of(connection.alias)
+    if primary not in settings.REPLICAS:
+        return
+    standing = replica.standing_of(primary)
+    if standing.note:
+        yield Finding(
+            "warn", standing.fault or "The primary does not answer", standing.note,
+            "Look at the logs of both servers, and at pg_stat_replication on the primary.",
+        )  # fmt: skip
+    else:
+        yield Finding("ok", "The replica is read", f"It is {standing.lag_seconds:.1f} s behind the primary.")
+
+
 CHECKS: Final = (
     Check(check_journal_mode, cheap=True),
     Check(check_schema, cheap=True, sqlite_only=False),
@@ -501,6 +516,7 @@ CHECKS: Final = (
     Check(check_disk, cheap=True),
     Check(check_backups, cheap=True, sqlite_only=False),
     Check(check_chain, cheap=True, sqlite_only=False),
+    Check(check_replica, cheap=True, sqlite_only=False),
     Check(check_replaced, cheap=False),
     Check(check_content, cheap=False),
     Check(check_keys, cheap=False, sqlite_only=False),

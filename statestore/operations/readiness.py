@@ -17,9 +17,17 @@ from django.db.migrations.executor import MigrationExecutor
 from descartes_site.locations import COMMAND
 from statestore.adoption import ownership
 from statestore.adoption.status import store_status
-from statestore.db import damage, vendor
+from statestore.db import damage, replica, vendor
 from statestore.db.errors import translated_errors
-from statestore.db.routers import chosen_name, is_chosen, store_alias
+from statestore.db.routers import (
+    chosen_name,
+    has_replica,
+    is_chosen,
+    primary_alias,
+    read_replica,
+    reading_primary,
+    store_alias,
+)
 from statestore.errors import StateStoreError
 from statestore.operations import schema
 
@@ -36,9 +44,10 @@ _migrated: Final[set[str]] = set()
 
 @dataclass(frozen=True, slots=True)
 class Readiness:
-    """The result for each part: empty if it is well, otherwise what is wrong."""
+    """The result for each part: empty if it is well, otherwise what is wrong; `note` is what does not stop requests."""
 
     parts: dict[str, str]
+    note: str = ""
 
     @property
     def is_ready(self) -> bool:
@@ -94,7 +103,8 @@ def examine() -> Readiness:
         parts["store"] = _store
     with _starting:
         looks = {name: _look(name, examine_part) for name, examine_part in parts.items()}
-    return Readiness({name: look.found() for name, look in looks.items()})
+    note = replica.standing_of(primary_alias()).note if has_replica() else ""
+    return Readiness({name: look.found() for name, look in looks.items()}, note)
 
 
 def _look(name: str, examine_part: Callable[[], str]) -> _Look:
@@ -121,6 +131,14 @@ def _own() -> str:
 
 
 def _store() -> str:
+    """Return what is wrong with the server that pages read."""
+    with reading_primary():
+        if has_replica() and replica.is_readable(primary_alias()):
+            read_replica()
+        return _read_store()
+
+
+def _read_store() -> str:
     try:
         status = store_status()
         if status.is_ready:

@@ -29,9 +29,10 @@ def healthz(request: HttpRequest) -> HttpResponse:
 def readyz(request: HttpRequest) -> HttpResponse:
     """Answer whether requests can be served: databases, migrations, disk; with 503 where they cannot."""
     found = readiness.examine()
+    note = {"note": found.note} if found.note else {}
     if found.is_ready:
-        return JsonResponse({"ok": True})
-    return JsonResponse({"ok": False, "error": found.problem, "parts": found.parts}, status=503)
+        return JsonResponse({"ok": True, **note})
+    return JsonResponse({"ok": False, "error": found.problem, "parts": found.parts, **note}, status=503)
 
 
 # Answered by one of the first middlewares; their places in the site map only name them.

@@ -41,6 +41,9 @@ class DatabaseWrapper(NamedErrors, base.DatabaseWrapper):
         chosen = bounds()
         if schemas := self.settings_dict.get("SEARCH_PATH"):
             chosen["search_path"] = schemas
+        if self.settings_dict.get("IS_REPLICA"):
+            # Also once it was promoted: what was saved there would be missing from the primary.
+            chosen["default_transaction_read_only"] = "on"
         for name, value in chosen.items():
             connection.execute("SELECT set_config(%s, %s, false)", [name, value])
         return to_commit or bool(chosen)
