@@ -124,6 +124,7 @@ def _postgres(rest: str) -> dict[str, Any]:
     schemas = options.pop("search_path", "")
     pool = _pool(options)
     replica = options.pop("replica", "")
+    is_pooled = _is_pooled(options, schemas)
     return {
         "ENGINE": "postgres",
         "NAME": name,
@@ -134,6 +135,8 @@ def _postgres(rest: str) -> dict[str, Any]:
         "SEARCH_PATH": schemas,
         "POOL": pool,
         "REPLICA": _replica(replica) if replica else None,
+        "IS_POOLED": is_pooled,
+        "DISABLE_SERVER_SIDE_CURSORS": is_pooled,  # Outside of a transaction they are kept by a session.
         "OPTIONS": options,
     }
 
@@ -152,6 +155,19 @@ def _pool(options: dict[str, Any]) -> dict[str, int]:
     if sizes.get("min_size", 0) > sizes.get("max_size", USUAL_CONNECTIONS):
         raise ValueError("pool_min is more than pool_max; write the smaller number as pool_min")
     return sizes
+
+
+def _is_pooled(options: dict[str, Any], schemas: str) -> bool:
+    """Take out of a URL's options whether a pooler gives each transaction another session, and return it."""
+    pooler = options.pop("pooler", None)
+    if pooler not in {None, "transaction"}:
+        raise ValueError("pooler is for PgBouncer in transaction mode: ?pooler=transaction; other modes need nothing")
+    if pooler and (schemas or _SEARCH_PATH.search(str(options.get("options", "")))):
+        raise ValueError(
+            "behind ?pooler=transaction a search path would be another client's; leave it out, and let the pooler set"
+            " it: connect_query='SET search_path TO agents'"
+        )
+    return pooler is not None
 
 
 def replica_of(database: dict[str, Any]) -> dict[str, Any] | None:

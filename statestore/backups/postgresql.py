@@ -17,6 +17,7 @@ from django.db import connections
 from django.db.backends.utils import CursorWrapper
 
 from statestore.backups.contents import Contents, TableContents, summed
+from statestore.db import vendor
 from statestore.errors import DatabaseError
 
 _DEBIAN: Final = Path("/usr/lib/postgresql")
@@ -127,6 +128,11 @@ def command(name: str, *arguments: str) -> list[str]:
 
 
 def _run(alias: str, name: str, *arguments: str) -> None:
+    if not vendor.keeps_sessions(connections[alias]):
+        raise DatabaseError(
+            f"{name} works through no pooler in transaction mode: it would leave its settings to other clients. Nothing"
+            " was changed. Let the URL name the server itself for it, without pooler=transaction."
+        )
     with _reported(name):
         subprocess.run(  # noqa: S603
             [_program(name), "--no-password", *arguments], env=_environment(alias), check=True, capture_output=True

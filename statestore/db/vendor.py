@@ -33,6 +33,11 @@ def holds_any_bytes(connection: BaseDatabaseWrapper) -> bool:
     return is_sqlite(connection)
 
 
+def keeps_sessions(connection: BaseDatabaseWrapper) -> bool:
+    """Return whether what a session sets or locks stays with the connection; not behind a pooler of transactions."""
+    return not connection.settings_dict.get("IS_POOLED")
+
+
 def keeps_odd_integers(using: str) -> bool:
     """Return whether integer columns take texts and blobs, as SQLite's do."""
     return is_sqlite(connections[using])

@@ -293,10 +293,12 @@ def _note_clock(using: str) -> None:
 def _lease(using: str) -> Iterator[bool]:
     """Yield whether this process keeps house; the system ends the lease of one that dies.
 
-    A file holds off others on this machine; on PostgreSQL an advisory lock those on other machines.
+    A file holds off others on this machine; on PostgreSQL an advisory lock those on other machines, unless a pooler
+    would leave it to another client.
     """
     with _machine_lease(using) as is_free:
-        if not is_free or vendor.is_sqlite(connections[using]):
+        connection = connections[using]
+        if not is_free or vendor.is_sqlite(connection) or not vendor.keeps_sessions(connection):
             yield is_free
             return
         with connections[using].cursor() as cursor:

@@ -20,6 +20,7 @@ from tests.faults.server import HOST, Server
 from tests.faults.sites import MAKE_PERSON, Site
 from tests.waiting import HANG_SECONDS, wait_for
 
+_JSON = {"json", "problem+json"}
 REPLAYED = "SELECT pg_last_wal_replay_lsn() - '0/0'"
 WRITTEN = "SELECT pg_current_wal_flush_lsn() - '0/0'"
 
@@ -82,13 +83,16 @@ class Client:
     port: int
     token: str
 
-    def call(self, method: str, path: str, body: object = None) -> tuple[int, Any, http.client.HTTPMessage]:
+    def call(
+        self, method: str, path: str, body: object = None, **headers: str
+    ) -> tuple[int, Any, http.client.HTTPMessage]:
         """Return status, content and headers of an answer."""
         connection = http.client.HTTPConnection(HOST, self.port, timeout=HANG_SECONDS)
-        headers = {"Authorization": f"Bearer {self.token}", "Content-Type": "application/json"}
+        headers |= {"Authorization": f"Bearer {self.token}", "Content-Type": "application/json"}
         connection.request(method, f"/api/v1{path}", None if body is None else json.dumps(body), headers)
         response = connection.getresponse()
-        content = json.loads(response.read() or b"null")
+        text = response.read().decode()
+        content = json.loads(text or "null") if response.headers.get_content_subtype() in _JSON else text
         connection.close()
         return response.status, content, response.headers
 
@@ -136,7 +140,7 @@ for name in ("writer", "reader"):
 """
 
 
-def made_clients(site: ReplicatedSite, server: Server) -> tuple[Client, Client]:
+def made_clients(site: Site, server: Server) -> tuple[Client, Client]:
     """Return two programs: one that writes, and one that only reads."""
     writer, reader = manage(site.environment, ["shell", "-v", "0", "-c", TOKENS]).split()
     return Client(server.port, writer), Client(server.port, reader)

@@ -35,9 +35,12 @@ class DatabaseWrapper(NamedErrors, base.DatabaseWrapper):
     def _configure_connection(self, connection: Any) -> bool:
         """Bound the statements of a new connection, and choose its schemas.
 
-        Not by its start-up options, which PgBouncer refuses.
+        Not by its start-up options, which PgBouncer refuses. In transaction mode, what is set for a session would hold
+        for whichever client gets it next: there the pooler's own connect_query sets it.
         """
         to_commit: bool = super()._configure_connection(connection)  # type: ignore[misc]
+        if self.settings_dict.get("IS_POOLED"):
+            return to_commit
         chosen = bounds()
         if schemas := self.settings_dict.get("SEARCH_PATH"):
             chosen["search_path"] = schemas
