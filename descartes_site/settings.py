@@ -23,6 +23,8 @@ _POOL = {
     "reconnect_timeout": 0.5,
     "max_idle": 600.0,
 }
+# A server that is cut off is noticed after so long, by TCP: no bound of its own can end what it does not send.
+_TCP = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3, "tcp_user_timeout": 20_000}
 # Where several stores are served, their pools would have more threads than the server. Each thread of the server keeps
 # a connection for so long instead.
 _KEPT_SECONDS = 60
@@ -35,7 +37,7 @@ def _connection(database: dict[str, Any], *, is_one_of_several: bool = False) ->
         # orchestrator wrote in between, without waiting. synchronous stays FULL: no acknowledged write is lost.
         options = {"transaction_mode": "IMMEDIATE", "timeout": 5}
         return {**database, "ENGINE": "statestore.db.sqlite", "OPTIONS": options, "CONN_MAX_AGE": None}
-    options = {"connect_timeout": 2, "application_name": "descartes-statestore", **database["OPTIONS"]}
+    options = {"connect_timeout": 2, "application_name": "descartes-statestore", **_TCP, **database["OPTIONS"]}
     if is_one_of_several:
         kept = {"CONN_MAX_AGE": _KEPT_SECONDS, "CONN_HEALTH_CHECKS": True}
         return {**database, "ENGINE": "statestore.db.postgresql", "OPTIONS": options, **kept}

@@ -83,6 +83,16 @@ def test_a_postgresql_server_that_is_away_is_not_waited_for_long():
     assert all(0 < limit <= 3 for limit in seconds)
 
 
+def test_a_postgresql_server_that_is_cut_off_is_noticed():
+    code = (
+        "from django.conf import settings; options = settings.DATABASES['store']['OPTIONS'];"
+        "print(options['keepalives_idle'] + options['keepalives_interval'] * options['keepalives_count'],"
+        " options['tcp_user_timeout'] / 1000)"
+    )
+    seconds = [float(word) for word in start(code, STORE_URL="postgres://ada@db/descartes").stdout.split()]
+    assert all(0 < limit <= 25 for limit in seconds)
+
+
 def test_a_socket_directory_is_decoded():
     assert start(STORE_URL="postgres://ada@%2Frun%2Fpg/descartes").stdout.split()[-1] == "/run/pg"
 

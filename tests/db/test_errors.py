@@ -77,7 +77,11 @@ def test_a_process_that_serves_bounds_its_statements(monkeypatch: pytest.MonkeyP
     assert not wrapper._configure_connection(Connection())
     postgresql.bound_statements()
     assert wrapper._configure_connection(Connection())
-    assert executed == [["statement_timeout", "30s"], ["lock_timeout", "5s"]]
+    assert executed == [
+        ["statement_timeout", "30s"],
+        ["lock_timeout", "5s"],
+        ["idle_in_transaction_session_timeout", "90s"],
+    ]
 
 
 def test_a_server_that_was_away_just_now_is_not_waited_for(monkeypatch: pytest.MonkeyPatch):
