@@ -397,7 +397,8 @@ _READS: Final = {"GET", "HEAD", "OPTIONS"}
 _REFUSED: Final = {401, 403, 404, 405, 429}
 # What is confirmed next is read where it will be written; the live tail goes on from a place in the primary's order.
 FROM_PRIMARY: Final = {
-    "restore-agent", "revert", "fork", "fleet", "batch", "restore", "preview_batch", "events-live",
+    "restore-agent", "revert", "fork", "fleet", "batch", "restore", "preview_batch", "get_batch", "get_restore",
+    "events-live",
 }  # fmt: skip
 
 

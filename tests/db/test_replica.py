@@ -1,13 +1,16 @@
 """When a read replica is read, and what is written in a URL for it."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from django.core.exceptions import ImproperlyConfigured
+from django.urls import URLResolver, get_resolver
 
 from descartes_site import database_urls
 from descartes_site.environment import Environment
 from statestore.db import replica
+from statestore.middleware import FROM_PRIMARY
 
 WRITTEN = 1_000
 
@@ -72,3 +75,14 @@ def test_a_replica_that_is_too_far_behind_or_was_promoted_is_not_read(
     assert fault in standing.fault
     assert bool(standing.fault) == bool(fault)
     assert ("Pages read the primary" in standing.note) == bool(fault)
+
+
+def test_what_is_read_from_the_primary_is_named_as_in_the_site_map():
+    def names(resolver: URLResolver) -> Iterator[str]:
+        for pattern in resolver.url_patterns:
+            if isinstance(pattern, URLResolver):
+                yield from names(pattern)
+            else:
+                yield str(pattern.name)
+
+    assert set(names(get_resolver())) >= FROM_PRIMARY

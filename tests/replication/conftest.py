@@ -82,6 +82,7 @@ class Client:
 
     port: int
     token: str
+    at: str = ""
 
     def call(
         self, method: str, path: str, body: object = None, **headers: str
@@ -89,7 +90,7 @@ class Client:
         """Return status, content and headers of an answer."""
         connection = http.client.HTTPConnection(HOST, self.port, timeout=HANG_SECONDS)
         headers |= {"Authorization": f"Bearer {self.token}", "Content-Type": "application/json"}
-        connection.request(method, f"/api/v1{path}", None if body is None else json.dumps(body), headers)
+        connection.request(method, f"{self.at}/api/v1{path}", None if body is None else json.dumps(body), headers)
         response = connection.getresponse()
         text = response.read().decode()
         content = json.loads(text or "null") if response.headers.get_content_subtype() in _JSON else text

@@ -1,11 +1,15 @@
 """A store with a read replica: what is read where, also to who has just written, and while one of both is away."""
 
+import os
+import signal
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
-from descartes_site.postgres_cluster import STORE
+from descartes_site.postgres_cluster import STORE, Cluster
 from tests.faults.server import Server, Visitor, serving
 from tests.replication.conftest import Client, Pair, ReplicatedSite, made_clients, made_pair, made_site
 from tests.waiting import wait_for
@@ -125,6 +129,44 @@ def test_while_the_replica_is_away_the_primary_is_read_at_once(
     finally:
         pair.standby.start()
     wait_for(lambda: "note" not in readiness(server), "the replica, which is back")
+
+
+def test_while_the_primary_hangs_pages_read_the_replica(pair: Pair, server: Server, clients: tuple[Client, Client]):
+    _, reader = clients
+    clients[0].save("known")
+    wait_for(lambda: reader.sees("known"), "the replica")
+    with frozen(pair.primary):
+        wait_for(lambda: "The primary does not answer" in readiness(server), "readiness")
+        answers = [reader.call("GET", "/agents/known")[0] for _ in range(20)]
+    assert answers == [200] * 20
+    wait_for(lambda: "note" not in readiness(server), "the primary, which goes on")
+
+
+@contextmanager
+def frozen(cluster: Cluster) -> Iterator[None]:
+    """Stop all processes of a server for a block, without an end to any connection."""
+    leader = int((cluster.home / "data" / "postmaster.pid").read_text().split()[0])
+    children = Path(f"/proc/{leader}/task/{leader}/children").read_text().split()
+    processes = [leader, *map(int, children)]
+    for process in processes:
+        os.kill(process, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for process in processes:
+            os.kill(process, signal.SIGCONT)
+
+
+def test_each_of_several_stores_may_have_a_replica(pair: Pair, site: ReplicatedSite, clients: tuple[Client, Client]):
+    several = {**site.environment, "STORE_URL": "", "STORES": f"one={site.url},two={pair.standby.url('dashboard')}"}
+    with serving(site, environment=several) as server:
+        writer, reader = (replace(client, port=server.port, at="/stores/one") for client in clients)
+        writer.save("among-several")
+        wait_for(lambda: reader.sees("among-several"), "the replica")
+        with pair.paused():
+            writer.save("fresh-among-several")
+            assert writer.sees("fresh-among-several"), "the writer reads the primary"
+            assert not reader.sees("fresh-among-several"), "others read the replica"
 
 
 def test_nothing_is_written_to_the_replica(pair: Pair, site: ReplicatedSite):
