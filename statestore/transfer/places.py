@@ -4,6 +4,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 from django.conf import settings
 from django.core.management import call_command
@@ -15,7 +16,7 @@ from statestore.adoption import ownership, schema_detection, transfer_mark
 from statestore.adoption.temporary_store import database_at, store_at
 from statestore.adoption.transfer_mark import Mark
 from statestore.backups import taking
-from statestore.db import bulk, shell, vendor
+from statestore.db import bulk, shell
 from statestore.db.routers import chosen
 from statestore.errors import Conflict, DatabaseError
 from statestore.transfer.tables import of_store
@@ -23,11 +24,15 @@ from statestore.transfer.tables import of_store
 
 def path_of(place: str) -> Path | None:
     """Return the SQLite file that a place is, None of a PostgreSQL database. Raises ValueError."""
+    database = _database(place)
+    return Path(str(database["NAME"])) if "sqlite" in database["ENGINE"] else None
+
+
+def _database(place: str) -> dict[str, Any]:
+    """Return what is known of a place, by Django's names. Raises ValueError."""
     if place in settings.STORES:
-        alias = settings.STORES[place]
-        return Path(str(connections[alias].settings_dict["NAME"])) if vendor.is_sqlite(connections[alias]) else None
-    database = database_urls.parsed(place)
-    return Path(database["NAME"]) if database["ENGINE"] == "sqlite" else None
+        return dict(connections[settings.STORES[place]].settings_dict)
+    return database_urls.parsed(place)
 
 
 def shown(place: str) -> str:
@@ -37,7 +42,13 @@ def shown(place: str) -> str:
 
 
 def check(source: str, target: str) -> None:
-    """Raise Conflict for two files: a copy of a file's bytes loses nothing, one of its rows might."""
+    """Raise Conflict for two files: a copy of a file's bytes loses nothing, one of its rows might.
+
+    And for a pooler of transactions, through which a table could not be read in parts.
+    """
+    for place in (source, target):
+        if _database(place).get("IS_POOLED"):
+            raise Conflict(f"{shown(place)} is behind a pooler. Nothing was changed. Name the server itself.")
     if path_of(source) and path_of(target):
         raise Conflict(
             f"Both are SQLite files. Copy one with `{COMMAND} backup` and `{COMMAND} restore-backup --to`; it may be in"

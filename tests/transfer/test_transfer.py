@@ -269,6 +269,11 @@ def test_a_file_that_is_not_adopted_is_refused(database: Database, tmp_path: Pat
         transfer.transfer(sqlite_url(path), database())
 
 
+def test_a_pooler_of_transactions_is_refused(origin: Path, database: Database):
+    with pytest.raises(Conflict, match=r"behind a pooler.* Name the server itself"):
+        transfer.transfer(sqlite_url(origin), f"{database()}?pooler=transaction")
+
+
 def test_a_file_goes_to_a_file_as_a_backup(origin: Path, tmp_path: Path):
     copy = tmp_path / "copy.db"
     with pytest.raises(Conflict, match=r"Both are SQLite files.*manage\.py backup"):
