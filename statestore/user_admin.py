@@ -19,7 +19,8 @@ from django.utils.decorators import method_decorator
 
 from statestore import models
 from statestore.access import rights
-from statestore.forms.access import UserAccessForm
+from statestore.forms.access import GroupAccessForm, UserAccessForm
+from statestore.models.user_access import words_of
 from statestore.views.formatting import line
 from statestore.views.sign_in import confirmed
 
@@ -69,6 +70,17 @@ def _sees_all(request: HttpRequest) -> bool:
     return rights.is_unlimited(request.user)
 
 
+def _namespaces_of(user: User) -> rights.Limit:
+    own = [_limit(user)]
+    of_groups = [_limit(group) for group in user.groups.all()]
+    return rights.united([each for each in own if each is not None], [each for each in of_groups if each is not None])
+
+
+def _limit(whose: User | Group) -> rights.Limit:
+    access = getattr(whose, "access", None)
+    return None if access is None or access.namespaces is None else tuple(map(str, access.namespaces))
+
+
 class _Bounded(admin.ModelAdmin):  # type: ignore[type-arg]
     """Fields that offer what the acting user may give, and nothing else."""
 
@@ -110,17 +122,29 @@ class _Bounded(admin.ModelAdmin):  # type: ignore[type-arg]
         return actions
 
 
-class UserAccessInline(admin.StackedInline):  # type: ignore[type-arg]
-    """The namespaces that a user is limited to."""
+class _AccessInline(admin.StackedInline):  # type: ignore[type-arg]
+    """The namespaces and stores that somebody is limited to."""
 
-    model = models.UserAccess
-    form = UserAccessForm
     can_delete = False
     verbose_name_plural = "Access to namespaces"
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         """Offer stores to choose from where there are several."""
         return [name for name in super().get_fields(request, obj) if settings.STORES or "store" not in str(name)]
+
+
+class UserAccessInline(_AccessInline):
+    """The limits of a user, which count instead of those of their groups."""
+
+    model = models.UserAccess
+    form = UserAccessForm
+
+
+class GroupAccessInline(_AccessInline):
+    """The limits of a group's users."""
+
+    model = models.GroupAccess
+    form = GroupAccessForm
 
 
 @admin.register(User)
@@ -137,8 +161,11 @@ class PersonAdmin(_Bounded, UserAdmin):  # type: ignore[type-arg]
 
     @admin.display(description="namespaces")
     def sees(self, user: User) -> str:
-        access = None if user.is_superuser else getattr(user, "access", None)
-        return line("all" if access is None else str(access), 80)
+        return line("all" if user.is_superuser else words_of(_namespaces_of(user)), 80)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
+        """Read the limits of groups with the list."""
+        return super().get_queryset(request).prefetch_related("groups__access")
 
     def is_within(self, request: HttpRequest, row: User) -> bool:
         return _is_within(request, row)
@@ -157,7 +184,13 @@ class PersonAdmin(_Bounded, UserAdmin):  # type: ignore[type-arg]
 
 @admin.register(Group)
 class RoleAdmin(_Bounded, GroupAdmin):  # type: ignore[misc]
-    """Groups, which are roles."""
+    """Groups: roles, and teams that are limited to namespaces and stores."""
+
+    inlines = (GroupAccessInline,)
+
+    def get_inline_instances(self, request: HttpRequest, obj: Model | None = None) -> Any:
+        """Return the inline for a group that exists."""
+        return super().get_inline_instances(request, obj) if obj is not None else []
 
     def is_within(self, request: HttpRequest, row: Group) -> bool:
         return _is_superuser(request) or _own_groups(request).filter(pk=row.pk).exists()

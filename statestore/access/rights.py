@@ -5,8 +5,9 @@ no permission and see no namespace.
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import cache
+from itertools import chain
 from typing import Any, Final
 
 from django.conf import settings
@@ -22,8 +23,11 @@ from statestore.errors import ValidationError
 MOST_NAMESPACES: Final = 50
 NAMESPACE_CHARACTERS: Final = 500
 # The labels of the rows that have namespaces and stores; no app has such a label.
-_NAMESPACES: Final = "namespaces of"
-_STORES: Final = "stores of"
+_OWN_NAMESPACES: Final = "namespaces of the user"
+_OWN_STORES: Final = "stores of the user"
+_GROUPS_NAMESPACES: Final = "namespaces of a group"
+_GROUPS_STORES: Final = "stores of a group"
+_LABELS: Final = (_OWN_NAMESPACES, _OWN_STORES, _GROUPS_NAMESPACES, _GROUPS_STORES)
 
 
 def may(user: AbstractBaseUser | AnonymousUser, codename: str) -> bool:
@@ -73,11 +77,12 @@ def load(user: Any) -> None:
     if user.pk is None or user.is_superuser:
         return
     with connections["default"].cursor() as cursor:
-        cursor.execute(_sql(), [user.pk, user.pk, _NAMESPACES, user.pk, _STORES, user.pk])
+        cursor.execute(_sql(), [user.pk, user.pk, *chain.from_iterable((label, user.pk) for label in _LABELS)])
         rows = cursor.fetchall()
-    limits = {label: _named(text) for label, text in rows if label in {_NAMESPACES, _STORES}}
+    limits = {name: [_named(text) for label, text in rows if label == name] for name in _LABELS}
     user._perm_cache = {f"{label}.{codename}" for label, codename in rows if label not in limits}
-    user._statestore_namespaces, user._statestore_stores = limits.get(_NAMESPACES), limits.get(_STORES)
+    user._statestore_namespaces = united(limits[_OWN_NAMESPACES], limits[_GROUPS_NAMESPACES])
+    user._statestore_stores = united(limits[_OWN_STORES], limits[_GROUPS_STORES])
     store = chosen_name()
     if store and user._statestore_stores is not None and store not in user._statestore_stores:
         user._perm_cache, user._statestore_namespaces = set(), ()
@@ -86,13 +91,26 @@ def load(user: Any) -> None:
 @cache
 def _sql() -> str:
     permissions = Permission.objects.using("default").filter(Q(user=1) | Q(group__user=1))
-    access = models.UserAccess.objects.using("default").filter(user=1, namespaces__isnull=False)
     rows = permissions.order_by().values_list("content_type__app_label", "codename")
-    named = access.values_list(Value(_NAMESPACES), Cast("namespaces", TextField()))
-    limited = models.UserAccess.objects.using("default").filter(user=1, stores__isnull=False)
-    stores = limited.values_list(Value(_STORES), Cast("stores", TextField()))
-    sql: str = rows.union(named, stores, all=True).query.sql_with_params()[0]
+    own = models.UserAccess.objects.using("default").filter(user=1)
+    groups = models.GroupAccess.objects.using("default").filter(group__user=1)
+    limits = (
+        access.filter(**{f"{column}__isnull": False}).values_list(Value(label), Cast(column, TextField()))
+        for label, access, column in zip(_LABELS, (own, own, groups, groups), ("namespaces", "stores") * 2, strict=True)
+    )
+    sql: str = rows.union(*limits, all=True).query.sql_with_params()[0]
     return sql
+
+
+Limit = tuple[str, ...] | None
+
+
+def united(own: Sequence[Limit], of_groups: Sequence[Limit]) -> Limit:
+    """Return what a user is limited to: their own limit, else all that their limited groups may see together."""
+    limits = own or of_groups
+    if not limits or None in limits:
+        return None
+    return tuple(dict.fromkeys(name for names in limits for name in names or ()))
 
 
 def _named(text: str) -> tuple[str, ...] | None:

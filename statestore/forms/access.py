@@ -1,4 +1,4 @@
-"""The namespaces and stores that a user is limited to, as administrators set them in the admin."""
+"""The namespaces and stores that a user or a group is limited to, as administrators set them in the admin."""
 
 from typing import Any
 
@@ -11,28 +11,22 @@ from statestore.errors import ValidationError
 from statestore.text.natural_order import natural
 
 
-class UserAccessForm(forms.ModelForm):  # type: ignore[type-arg]
-    """Whether a user is limited, and to which namespaces: one name for each line."""
+class _AccessForm(forms.ModelForm):  # type: ignore[type-arg]
+    """Whether somebody is limited, and to which namespaces: one name for each line."""
 
-    is_limited = forms.BooleanField(
-        required=False, label="Limited to namespaces", help_text="If not, the user sees the whole store."
-    )
+    who = "A user"
+
+    is_limited = forms.BooleanField(required=False, label="Limited to namespaces")
     names = forms.CharField(
         required=False, label="Namespaces", help_text="One per line.",
         widget=forms.Textarea(attrs={"rows": 4, "class": "vLargeTextField", "spellcheck": "false"}),
     )  # fmt: skip
     without_namespace = forms.BooleanField(required=False, label="Agents without a namespace")
 
-    is_limited_to_stores = forms.BooleanField(
-        required=False, label="Limited to stores", help_text="If not, the user may open every store."
-    )
+    is_limited_to_stores = forms.BooleanField(required=False, label="Limited to stores")
     store_names = forms.MultipleChoiceField(
         required=False, label="Stores", widget=forms.CheckboxSelectMultiple, choices=()
     )
-
-    class Meta:
-        model = models.UserAccess
-        fields: list[str] = []
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -65,18 +59,42 @@ class UserAccessForm(forms.ModelForm):  # type: ignore[type-arg]
             if names:
                 raise forms.ValidationError("Check “Limited to stores”, or choose no store.")
             return None
-        if self.instance.user.is_superuser:
-            raise forms.ValidationError("A superuser opens every store. Take away the superuser status first.")
+        self.check_may_be_limited("A superuser opens every store.")
         if not names:
-            raise forms.ValidationError("Choose at least one store that the user may open.")
+            raise forms.ValidationError("Choose at least one store that may be opened.")
         return names
 
     def _check(self, names: list[str]) -> None:
-        if self.instance.user.is_superuser:
-            raise forms.ValidationError("A superuser sees the whole store. Take away the superuser status first.")
+        self.check_may_be_limited("A superuser sees the whole store.")
         if not names:
-            raise forms.ValidationError("Name at least one namespace that the user sees.")
+            raise forms.ValidationError("Name at least one namespace that is seen.")
         try:
-            rights.checked_namespaces(names, "A user")
+            rights.checked_namespaces(names, self.who)
         except ValidationError as error:
             raise forms.ValidationError(str(error)) from None
+
+    def check_may_be_limited(self, reason: str) -> None:
+        """Raise ValidationError, with the reason, for somebody whom no limit would hold."""
+
+
+class UserAccessForm(_AccessForm):
+    """The limits of a user."""
+
+    class Meta:
+        model = models.UserAccess
+        fields: list[str] = []
+
+    def check_may_be_limited(self, reason: str) -> None:
+        """Refuse to limit superusers."""
+        if self.instance.user.is_superuser:
+            raise forms.ValidationError(f"{reason} Take away the superuser status first.")
+
+
+class GroupAccessForm(_AccessForm):
+    """The limits of a group's users."""
+
+    who = "A group"
+
+    class Meta:
+        model = models.GroupAccess
+        fields: list[str] = []

@@ -23,7 +23,7 @@ from statestore.models.sources import MIRROR_MARK, Source, SourceThread, mirrore
 from statestore.models.tasks import Task, TaskComplexity, TaskDependency, TaskPriority, TaskStatus
 from statestore.models.tokens import ApiToken
 from statestore.models.transitions import Transition, status_change
-from statestore.models.user_access import UserAccess
+from statestore.models.user_access import GroupAccess, UserAccess
 
 __all__ = [
     "GONE_ETAG",
@@ -45,6 +45,7 @@ __all__ = [
     "ChainHead",
     "Event",
     "Fork",
+    "GroupAccess",
     "Hold",
     "HousekeepingRun",
     "IdempotentResponse",
