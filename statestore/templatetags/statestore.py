@@ -425,6 +425,13 @@ def head_of(agent: AgentState) -> AgentHead:
     )  # fmt: skip
 
 
+@register.inclusion_tag("statestore/_parts/source.html", takes_context=True)
+def source_of(context: Context, agent_id: object, session_id: object = None) -> dict[str, object]:
+    """Return the source that a row comes from, by the agent or the session that it belongs to; none for our own."""
+    found = context.get("mirrors")
+    return {"source": found.source_of(agent_id, session_id) if found else None}
+
+
 @register.inclusion_tag("statestore/_parts/json_link.html", takes_context=True)
 def json_link(context: Context) -> dict[str, object]:
     """Return where this page's data is as JSON, and the curl line for it; nothing for a page without data."""

@@ -24,6 +24,7 @@ from statestore.views.conversation import ConversationView
 from statestore.views.diagnosis import diagnosis
 from statestore.views.htmx import render_live, render_page
 from statestore.views.json_links import json_twin
+from statestore.views.mirrors import mirrors
 from statestore.views.moment_names import moment_names
 from statestore.views.sign_in import confirmed
 from statestore.views.states import StateView
@@ -81,6 +82,7 @@ def _listed(request: HttpRequest, form: AgentFilterForm, seen: Scope) -> dict[st
         "most": agent_limits.MATCHING_AGENTS,
         "filter": filters.urlencode(),
         "sort": form.cleaned_data["sort"] or "changed",
+        "mirrors": mirrors(seen.using, (agent.agent_id for agent in page.rows)),
     }
 
 

@@ -35,11 +35,13 @@ def commit_detail(request: HttpRequest, sha: RowId) -> HttpResponse:
     among = seen.searched_events()
     page = search.find(query, cursor=cursor, among=among)
     counted = search.facets_of(query, among=among)
+    rows = search_page.rows(query, page)
     context: dict[str, object] = {
         "place": "events",
         "sha": sha,
         "found": page,
-        "rows": search_page.rows(query, page),
+        "rows": rows,
+        "mirrors": search_page.mirrors_of(rows, seen.using),
         "count": search_page.count_of(counted),
         "counted": counted,
         "meanwhile": _meanwhile(query, seen),

@@ -8,17 +8,18 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST, require_safe
 
 from statestore import search
+from statestore.access.scope import Scope
 from statestore.db.errors import translated_errors
 from statestore.db.ids import RowId
 from statestore.errors import ValidationError
 from statestore.events import saved_searches
 from statestore.forms import SavedViewForm, SearchForm
-from statestore.models.events import EventQuerySet
 from statestore.views import search_page
 from statestore.views.access import require, scope, user_pk
 from statestore.views.formatting import visible
 from statestore.views.htmx import render_page
 from statestore.views.json_links import json_twin
+from statestore.views.mirrors import mirrors
 from statestore.views.states import StateView
 from statestore.views.svg import histogram
 
@@ -37,7 +38,7 @@ def event_search(request: HttpRequest) -> HttpResponse:
     context: dict[str, object] = {"place": "events", "text": visible(request.GET.get("q", "")), "form": form}
     context["views"] = saved_searches.by_name(user_pk(request))
     if form.is_valid():
-        context |= _answer(form, scope(request).searched_events())
+        context |= _answer(form, scope(request))
     elif form.position is not None:
         text = str(request.GET.get("q", ""))
         context["mistake"] = {
@@ -49,16 +50,18 @@ def event_search(request: HttpRequest) -> HttpResponse:
     return render_page(request, "events/search.html", context, fragment="events/_results.html")
 
 
-def _answer(form: SearchForm, among: EventQuerySet | None) -> dict[str, object]:
-    query = form.cleaned_data["q"]
+def _answer(form: SearchForm, seen: Scope) -> dict[str, object]:
+    query, among = form.cleaned_data["q"], seen.searched_events()
     # Before the page is read: what comes meanwhile is in both.
     tail = "" if form.cleaned_data["cursor"] else search.tail_from_now(among=among)
     page = search.find(query, cursor=form.cleaned_data["cursor"], limit=form.cleaned_data["size"], among=among)
     counted, drawn = search.counts_of(query, among=among)
+    rows = search_page.rows(query, page)
     return {
         "query": query,
         "found": page,
-        "rows": search_page.rows(query, page),
+        "rows": rows,
+        "mirrors": search_page.mirrors_of(rows, seen.using),
         "chips": search_page.chips(query),
         "facets": search_page.facet_lists(query, counted),
         "count": search_page.count_of(counted),
@@ -82,10 +85,12 @@ def live(request: HttpRequest) -> HttpResponse:
     form = SearchForm(request.GET)
     if not form.is_valid():
         raise ValidationError("Invalid query.")
-    query, among = form.cleaned_data["q"], scope(request).searched_events()
+    seen = scope(request)
+    query, among = form.cleaned_data["q"], seen.searched_events()
     came = search.follow(query, form.cleaned_data["cursor"] or search.tail_from_now(among=among), among=among)
     rows = search_page.rows(query, search.ResultPage(came.rows, None, None))
-    response = render(request, "statestore/events/_rows.html", {"rows": rows, "query": query})
+    context = {"rows": rows, "query": query, "mirrors": search_page.mirrors_of(rows, seen.using) if rows else None}
+    response = render(request, "statestore/events/_rows.html", context)
     response["X-Cursor"] = came.cursor
     response["X-More"] = "1" if came.has_more else ""
     response["X-Lost"] = "1" if came.is_lost else ""
@@ -111,6 +116,7 @@ def complete(request: HttpRequest) -> HttpResponse:
 @json_twin("get_event")
 def event_detail(request: HttpRequest, event_id: RowId) -> HttpResponse:
     """Show one event, and what happened around it in its session."""
+    using = scope(request).using
     seen = scope(request).events()
     event = seen.named(event_id)
     if event is None:
@@ -127,6 +133,7 @@ def event_detail(request: HttpRequest, event_id: RowId) -> HttpResponse:
         "words": search_page.words_in(request.GET.get("q", "")),
         "before": before,
         "after": after,
+        "mirrors": mirrors(using, [event.actor_id], [event.session_id]),
         "about": search_page.address(search.Query((search.Term("session", str(event.session_id)),))),
     }
     return render_page(request, "events/detail.html", context, fragment="events/_detail.html")

@@ -13,6 +13,7 @@ from statestore.operations import doctor
 from statestore.views.access import require_viewer, scope
 from statestore.views.htmx import render_page
 from statestore.views.json_links import json_twin
+from statestore.views.mirrors import mirrors
 from statestore.views.moment_names import moment_names
 from statestore.views.svg import activity
 
@@ -29,12 +30,15 @@ def overview(request: HttpRequest) -> HttpResponse:
     seen, range_name = scope(request), OverviewForm(request.GET).checked["range"] or "day"
     recent = seen.agents().walked().without_state().with_last_reason()
     restores = list(seen.restores().newest_first().with_standing().with_undo()[:ROWS])
+    changed, failed = _first(recent), _first(recent.walked_with_status("failed"))
+    silent = _first(recent.silent_since(now - settings.SILENT_AFTER_SECONDS))
     context = {
         "place": "overview",
         "counts": in_order(seen.agents().alive().counts_by_status()),
-        "changed": _first(recent),
-        "failed": _first(recent.walked_with_status("failed")),
-        "silent": _first(recent.silent_since(now - settings.SILENT_AFTER_SECONDS)),
+        "changed": changed,
+        "failed": failed,
+        "silent": silent,
+        "mirrors": mirrors(seen.using, (agent.agent_id for agent in (*changed, *failed, *silent))),
         "chart": activity.draw(now, seen, range_name),
         "range": range_name,
         "ranges": [(name, label, f"?range={name}") for name, label, _, _ in activity.RANGES],

@@ -1,7 +1,7 @@
 """What the search page shows around its answer: chips, facets, ranges, the histogram; each a link."""
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -13,6 +13,7 @@ from statestore import models, search
 from statestore.models.events import EventQuerySet
 from statestore.search import Query, Term
 from statestore.views.formatting import utc, visible
+from statestore.views.mirrors import Mirrors, mirrors
 
 RANGES: Final = (("15 min", "15m"), ("1 h", "1h"), ("24 h", "24h"), ("7 days", "7d"), ("30 days", "30d"))
 COUNTED: Final = 1_000
@@ -197,6 +198,12 @@ class Row:
 def rows(query: Query, page: search.ResultPage) -> list[Row]:
     """Return the events of the answer as they are shown."""
     return [_row(query, event, str(event.pk) in page.cut) for event in page.rows]
+
+
+def mirrors_of(rows: Sequence[Row], using: str) -> Mirrors:
+    """Return the sources that events come from: by their agents, and what users said by the sessions."""
+    events = [row.event for row in rows]
+    return mirrors(using, (event.actor_id for event in events), {event.session_id for event in events})
 
 
 def _row(query: Query, event: Any, is_cut: bool) -> Row:

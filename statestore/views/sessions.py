@@ -28,6 +28,7 @@ from statestore.views.edits import say_edited
 from statestore.views.formatting import middle, utc
 from statestore.views.htmx import render_live
 from statestore.views.json_links import json_twin
+from statestore.views.mirrors import mirrors
 
 
 @require_safe
@@ -38,7 +39,8 @@ def session_list(request: HttpRequest) -> HttpResponse:
     form = SessionFilterForm(request.GET)
     context: dict[str, object] = {"place": "sessions", "form": form, "statuses": _statuses(form.data.get("status", ""))}
     if form.is_valid():
-        context["page"] = form.sessions(scope(request))
+        page = form.sessions(seen := scope(request))
+        context |= {"page": page, "mirrors": mirrors(seen.using, (row.agent_id for row in page.rows))}
     return render_live(request, "sessions/list.html", context, fragment="sessions/_rows.html")
 
 
@@ -82,6 +84,7 @@ def session_detail(request: HttpRequest, session_id: RowId) -> HttpResponse:
         "ended_at": ended,
         "seconds": None if started is None or ended is None else max(0, int(ended) - int(started)),
         "agents": seen.agents().filter(agent_id__in=agents[:20]).without_state(),
+        "mirrors": mirrors(seen.using, [row.agent_id] if row else []),
         "entries": list(_entries(read.entries)),
         "read": read,
         "shown_transitions": sum(entry.transition is not None for entry in read.entries),

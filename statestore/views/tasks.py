@@ -26,6 +26,7 @@ from statestore.views.audit import activity
 from statestore.views.edits import say_edited
 from statestore.views.htmx import render_page
 from statestore.views.json_links import json_twin
+from statestore.views.mirrors import mirrors
 from statestore.views.own_addresses import is_own
 from statestore.views.states import StateView
 from statestore.views.svg import task_graph as task_graph_drawing
@@ -72,13 +73,14 @@ def task_list(request: HttpRequest) -> HttpResponse:
     if not form.is_valid():
         return render_page(request, "tasks/list.html", context, fragment="tasks/_rows.html")
     if form.cleaned_data["layout"] == "board":
-        edited = _edited(request, form, seen)
-        return render_page(request, "tasks/board.html", context | {"columns": _columns(form, seen, edited)})
+        context["columns"] = columns = _columns(form, seen, _edited(request, form, seen))
+        shown = [card.task for column in columns for card in column.cards]
+        context["mirrors"] = mirrors(seen.using, (task.assigned_to for task in shown))
+        return render_page(request, "tasks/board.html", context)
     page = form.page(form.tasks(seen), BY_CHANGE)
-    cards = [Card(task, models.row_hash(task)) for task in page]
-    return render_page(
-        request, "tasks/list.html", context | {"page": page, "cards": cards}, fragment="tasks/_rows.html"
-    )
+    context |= {"page": page, "cards": [Card(task, models.row_hash(task)) for task in page]}
+    context["mirrors"] = mirrors(seen.using, (task.assigned_to for task in page))
+    return render_page(request, "tasks/list.html", context, fragment="tasks/_rows.html")
 
 
 def _edited(request: HttpRequest, form: TaskFilterForm, seen: Scope) -> TaskChangeForm | None:
@@ -120,6 +122,7 @@ def task_detail(request: HttpRequest, task_id: RowId) -> HttpResponse:
         "form": TaskChangeForm(instance=task, scope=seen) if rights.may(request.user, "change_task") else None,
         "graph": graph,
         "node": graph.nodes.get(task.pk),
+        "mirrors": mirrors(seen.using, [task.assigned_to]),
         "drawn": task_graph_drawing.draw(graph, task.pk),
         "metadata": StateView(task.metadata) if task.metadata else None,
         "activity": activity(seen, "task", task.pk),
