@@ -93,7 +93,7 @@ def save(agent, state, reason):
 
 save("my-agent", {{"plan": "first", "messages": []}}, "started")
 save("my-agent", {{"plan": "second", "messages": [{{"role": "user", "content": "Hello"}}]}}, "the user spoke")"""
-_ASK: Final = f'TOKEN=$({COMMAND_LINE} token create "my agents" --user NAME --scopes read,write)'
+_ASK: Final = f'export TOKEN=$({COMMAND_LINE} token create "my agents" --user NAME --scopes read,write)'
 
 
 def api_lines(api: str) -> dict[str, str]:

@@ -43,6 +43,14 @@ def test_a_mirrored_agent_names_its_framework(viewer: Client, opened: Opener):
     assert "change-status" not in page
 
 
+def test_where_there_are_no_agents_yet_the_lists_lead_to_how_they_come_here(viewer: Client):
+    for url in ("/agents/", "/"):
+        assert 'href="/connect/"' in viewer.get(url).content.decode(), url
+    make_agent()
+    for url in ("/agents/", "/"):
+        assert 'href="/connect/"' not in viewer.get(url).content.decode(), url
+
+
 # The lists
 
 
