@@ -4,6 +4,7 @@ contract    what a reader gives
 readers     one module for each framework's store
 locations   where a source is, a file or a server, and what the rest asks of either
 files       files, opened so that they stay as they are
+real_paths  paths in which no link is followed
 documents   JSON files, JSON lines and folders of JSON files
 servers     databases on PostgreSQL servers, read so that nobody there waits
 secrets     the passwords of those, which stand in no table

@@ -46,8 +46,8 @@ def add_source(path: Path | str, *, name: str = "", using: str, by: Actor = SYST
 def _address_of(path: Path | str) -> str:
     if isinstance(path, str) and servers.is_address(path):
         return servers.keep_secrets_of(path)
-    path = Path(path).expanduser().absolute()
-    return str(path.parent.resolve() / path.name)
+    # Once, here: later, no link is followed.
+    return str(Path(path).expanduser().resolve())
 
 
 def refuse_foreign_store() -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import stat
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Final, cast
 
 from statestore.errors import ValidationError
 from statestore.jsondiff.parsing import Json, NotJson, parse
+from statestore.sources import real_paths
 from statestore.sources.contract import Document, DocumentReader, History, Page, Reader, Rows, Shape, Value
 from statestore.sources.dialects import SQLiteDialect
 from statestore.sources.readers import known_document_readers
@@ -119,53 +121,69 @@ def what_it_is(path: Path) -> str:
 def opened(path: Path) -> DocumentFile:
     """Return a document. Raises ValidationError, in words, for one that is too large or damaged."""
     pages = _folder(path) if path.is_dir() else _pages(path)
-    return DocumentFile(Document(path.name, pages, path.stat().st_mtime))
+    return DocumentFile(Document(path.name, pages, path.lstat().st_mtime))
 
 
 def folder_stamp(path: Path) -> str:
     """Return what tells whether a folder of JSON files has changed."""
-    found = [(str(file.relative_to(path)), file.stat()) for file in _files(path)]
+    found = [(within, os.stat(name, dir_fd=at)) for within, name, at in _files(path)]
     return json.dumps([[name, status.st_ino, status.st_size, status.st_mtime_ns] for name, status in found])
 
 
 def newest_change(path: Path) -> float:
     """Return when a file of a folder was written last; 0 if there is none."""
-    return max((file.stat().st_mtime for file in _files(path)), default=0.0)
+    return max((os.stat(name, dir_fd=at).st_mtime for _, name, at in _files(path)), default=0.0)
 
 
 def _head(path: Path) -> bytes:
-    # A pipe would keep its reader waiting.
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
-    try:
-        return os.read(descriptor, _HEAD_BYTES).removeprefix(_BYTE_ORDER_MARK)
-    finally:
-        os.close(descriptor)
+    with real_paths.opening, os.fdopen(real_paths.opened(path), "rb") as file:
+        return file.read(_HEAD_BYTES).removeprefix(_BYTE_ORDER_MARK)
 
 
 def _folder(path: Path) -> list[Page]:
     """Return each JSON file of a folder as a page; a damaged one is opaque."""
-    files = _files(path)
-    if not files:
+    pages, size = [], 0
+    for within, name, at in _files(path):
+        with os.fdopen(real_paths.file_in(at, name), "rb") as file:
+            size += os.fstat(file.fileno()).st_size
+            _refuse_large(path, size)
+            pages.append(Page(json_of(file.read()), within))
+    if not pages:
         raise ValidationError(f"{path.name} is a folder without JSON files. Nothing was changed.")
-    _refuse_large(path, sum(file.stat().st_size for file in files))
-    return [Page(json_of(file.read_bytes()), str(file.relative_to(path))) for file in files]
+    return pages
 
 
-def _files(path: Path) -> list[Path]:
-    """Return the JSON files of a folder and of those in it, by name. Links are left out: they may lead anywhere."""
-    found: list[Path] = []
-    for folder, folders, names in os.walk(path):
-        folders[:] = sorted(folders) if len(Path(folder).relative_to(path).parts) < _FOLDER_DEPTH else []
-        files = (Path(folder) / name for name in sorted(names) if name.endswith(".json"))
-        found += [file for file in files if file.is_file() and not file.is_symlink()]
-        if len(found) > MOST_FILES:
-            raise ValidationError(f"{path.name} has more than {MOST_FILES:,} JSON files. Open a folder within it.")
-    return found
+def _files(path: Path) -> Iterator[tuple[str, str, int]]:
+    """Yield the JSON files of a folder and of those in it, by name: (path within, name, descriptor of its folder).
+
+    Links are left out: they may lead anywhere.
+    """
+    number = 0
+    root = real_paths.folder(path)
+    try:
+        for folder, folders, names, at in os.fwalk(".", dir_fd=root):
+            folders[:] = sorted(folders) if len(Path(folder).parts) < _FOLDER_DEPTH else []
+            for name in sorted(names):
+                if not name.endswith(".json") or not stat.S_ISREG(_mode(name, at)):
+                    continue
+                number += 1
+                if number > MOST_FILES:
+                    raise ValidationError(
+                        f"{path.name} has more than {MOST_FILES:,} JSON files. Open a folder within it."
+                    )
+                yield str(Path(folder) / name), name, at
+    finally:
+        os.close(root)
+
+
+def _mode(name: str, at: int) -> int:
+    return os.stat(name, dir_fd=at, follow_symlinks=False).st_mode
 
 
 def _pages(path: Path) -> list[Page]:
-    _refuse_large(path, path.stat().st_size)
-    data = path.read_bytes().removeprefix(_BYTE_ORDER_MARK)
+    with os.fdopen(real_paths.opened(path), "rb") as file:
+        _refuse_large(path, os.fstat(file.fileno()).st_size)
+        data = file.read().removeprefix(_BYTE_ORDER_MARK)
     if _is_lines(path, data):
         return list(_lines(path, data))
     try:

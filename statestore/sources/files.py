@@ -8,14 +8,14 @@ import stat
 import tempfile
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Final
 from urllib.parse import quote
 
 from descartes_site.locations import COMMAND
 from statestore.errors import DatabaseError, ValidationError
-from statestore.sources import documents
+from statestore.sources import documents, real_paths
 from statestore.sources.contract import Reader, Rows, Shape, Value
 from statestore.sources.dialects import SQLiteDialect
 from statestore.sources.readers import known_readers
@@ -66,7 +66,10 @@ def opened(path: Path) -> Iterator[SourceFile | documents.DocumentFile]:
             yield documents.opened(path)
             return
         is_in_wal = _is_in_wal(path)
-        with _stable(path, is_in_wal=is_in_wal) as (place, options), closing(_connected(place, options)) as connection:
+        with (
+            _stable(path, is_in_wal=is_in_wal) as (place, options),
+            closing(_connected(place, options, is_copy=place != path)) as connection,
+        ):
             yield SourceFile(connection, is_in_wal=is_in_wal)
     except (sqlite3.Error, UnicodeDecodeError) as error:
         raise ValidationError(f"{path.name} cannot be read: {error}. It was not changed.") from error
@@ -89,7 +92,7 @@ class WritableFile(SQLiteDialect):
 def writing(path: Path) -> Iterator[WritableFile]:
     """Open a file that is there for one immediate transaction: all of the block is written, or nothing."""
     try:
-        with closing(writable(path)) as connection:
+        with real_paths.opening, closing(writable(path)) as connection:
             connection.execute("BEGIN IMMEDIATE")
             try:
                 yield WritableFile(connection)
@@ -104,7 +107,10 @@ def writing(path: Path) -> Iterator[WritableFile]:
 def writable(path: Path) -> sqlite3.Connection:
     """Return a connection to a file that is there."""
     name = quote(os.fsencode(path))
-    connection = sqlite3.connect(f"file:{name}?mode=rw", uri=True, timeout=_WRITE_BUSY_SECONDS, isolation_level=None)
+    with real_paths.unchanged_meanwhile(path):
+        connection = sqlite3.connect(
+            f"file:{name}?mode=rw", uri=True, timeout=_WRITE_BUSY_SECONDS, isolation_level=None
+        )
     connection.text_factory = lambda raw: raw.decode("utf-8", "surrogateescape")
     return connection
 
@@ -112,7 +118,10 @@ def writable(path: Path) -> sqlite3.Connection:
 def stamp(path: Path) -> str:
     """Return what tells whether a file has changed: its identity, size and time, and those of its log; "" if unsure."""
     if path.is_dir():
-        return "" if is_being_written(path, _TICK_NANOSECONDS / 1e9) else documents.folder_stamp(path)
+        with suppress(ValidationError, OSError):
+            return "" if is_being_written(path, _TICK_NANOSECONDS / 1e9) else documents.folder_stamp(path)
+        # What is wrong with it, to open it says.
+        return ""
     parts: list[int] = []
     newest = 0
     for name in (path, _beside(path, "-wal")):
@@ -128,7 +137,9 @@ def stamp(path: Path) -> str:
 
 def is_being_written(path: Path, seconds: float = WRITTEN_SECONDS) -> bool:
     """Return whether a file, or its log, was changed within the last seconds."""
-    newest = documents.newest_change(path) if path.is_dir() else 0.0
+    newest = 0.0
+    with suppress(ValidationError, OSError):
+        newest = documents.newest_change(path) if path.is_dir() else 0.0
     for name in (path, _beside(path, "-wal")):
         with suppress(OSError):
             newest = max(newest, name.stat().st_mtime)
@@ -144,7 +155,7 @@ def kind_of(path: Path) -> str:
     """Return what a source is besides its format: "SQLite", "JSON" or "folder of JSON"."""
     if path.is_dir():
         return "folder of JSON"
-    with suppress(OSError):
+    with suppress(ValidationError, OSError):
         return "JSON" if documents.is_document(path) else "SQLite"
     return "file"
 
@@ -175,13 +186,10 @@ def _what_it_is(tables: Mapping[str, Shape]) -> str:
 
 
 def _is_in_wal(path: Path) -> bool:
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
-    try:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+    with real_paths.opening, os.fdopen(real_paths.opened(path), "rb") as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
             raise ValidationError(f"{path.name} is not a regular file.")
-        header = os.read(descriptor, _HEADER_BYTES)
-    finally:
-        os.close(descriptor)
+        header = file.read(_HEADER_BYTES)
     if not header.startswith(_MAGIC):
         looks_like = documents.what_it_is(path)
         raise ValidationError(
@@ -206,14 +214,16 @@ def _stable(path: Path, *, is_in_wal: bool) -> Iterator[tuple[Path, str]]:
         # A log without its index was left by a crash, or copied along. Opening it would make the index.
         with tempfile.TemporaryDirectory(prefix="source-") as folder:
             for name in (path, log):
-                shutil.copyfile(name, Path(folder) / name.name)
+                with os.fdopen(real_paths.opened(name), "rb") as source, (Path(folder) / name.name).open("wb") as copy:
+                    shutil.copyfileobj(source, copy)
             yield Path(folder) / path.name, "mode=ro"
 
 
-def _connected(path: Path, options: str) -> sqlite3.Connection:
-    connection = sqlite3.connect(
-        f"file:{quote(os.fsencode(path))}?{options}", uri=True, timeout=_BUSY_SECONDS, isolation_level=None
-    )
+def _connected(path: Path, options: str, *, is_copy: bool) -> sqlite3.Connection:
+    with nullcontext() if is_copy else real_paths.unchanged_meanwhile(path):
+        connection = sqlite3.connect(
+            f"file:{quote(os.fsencode(path))}?{options}", uri=True, timeout=_BUSY_SECONDS, isolation_level=None
+        )
     connection.text_factory = lambda raw: raw.decode("utf-8", "surrogateescape")
     for pragma in ("query_only = ON", "trusted_schema = OFF", "cell_size_check = ON", "mmap_size = 0"):
         connection.execute(f"PRAGMA {pragma}")
