@@ -81,6 +81,20 @@ def insert(row: Model, using: str) -> None:
     row._state.adding, row._state.db = False, using
 
 
+def insert_new(rows: Sequence[Model], using: str) -> None:
+    """Insert rows of one model that have their keys; one that is there already stays as it is."""
+    if not rows:
+        return
+    model = type(rows[0])
+    names = _stored_names(model, True)
+    values = [[getattr(row, name) for name in names] for row in rows]
+    if not all(_are_plain(model, dict(zip(names, row, strict=True))) for row in values):
+        model._default_manager.using(using).bulk_create(rows, ignore_conflicts=True)
+        return
+    with connections[using].cursor() as cursor:
+        cursor.executemany(f"{_insert(model, using, True)} ON CONFLICT DO NOTHING", values)
+
+
 def update(row: Model, using: str, names: Iterable[str]) -> None:
     """Write some columns of a row that is there. Raises the driver's DatabaseError if it is not."""
     if row.pk is None:

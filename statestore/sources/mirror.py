@@ -11,13 +11,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
-from uuid import UUID
 
 from django.db.models import Model
 
 from statestore import archive, models
 from statestore.access.audit import SYSTEM
-from statestore.db import transactions
+from statestore.db import fast_rows, transactions
 from statestore.db.fields import text_bytes
 from statestore.errors import NotFound, StateStoreError
 from statestore.jsondiff import parsing
@@ -28,7 +27,7 @@ from statestore.sources import locations
 from statestore.sources.contract import Event, History, Reader, Rows, Step
 
 # So much is written in one transaction, which then takes some tens of milliseconds.
-BATCH_ROWS: Final = 400
+BATCH_ROWS: Final = 1_000
 BATCH_BYTES: Final = 4 * 1024 * 1024
 _encode: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 AGENT_COLUMNS: Final = ("name", "status", "state_data", "version", "updated_at", "metadata")
@@ -37,6 +36,10 @@ PACKED_STEPS: Final = 128
 PACKED_BYTES: Final = 16 * 1024 * 1024
 # So much of a thread may lie whole in the store after it was read.
 LEFT_BYTES: Final = 1024 * 1024
+# As many as a page of agents lists.
+GLANCED_THREADS: Final = 50
+# Of the parts of a thread's states, so many texts are kept.
+KEPT_TEXTS: Final = 10_000
 # A reader says that a thread runs if it has a next step; one that was not changed for longer stopped there.
 RUNNING_SECONDS: Final = 60
 
@@ -114,7 +117,12 @@ def _sync_with(reader: Reader, rows: Rows, source: Source, key: str, using: str,
     seen: set[str] = set()
     batch = Batch(using)
     is_complete = True
-    for thread_id, position in list(reader.positions(rows)):
+    positions = list(reader.positions(rows))
+    new = [thread_id for thread_id, _ in positions if thread_id not in known]
+    if len(new) > GLANCED_THREADS:
+        threads = [_new_thread(source, key, thread_id, using) for thread_id in new[:GLANCED_THREADS]]
+        known |= _glanced(reader, rows, threads, batch)
+    for thread_id, position in positions:
         seen.add(thread_id)
         thread = known.get(thread_id) or _new_thread(source, key, thread_id, using)
         if thread.position == position and thread.gone_at is None:
@@ -130,6 +138,17 @@ def _sync_with(reader: Reader, rows: Rows, source: Source, key: str, using: str,
     if is_complete:
         _note_gone([thread for thread_id, thread in known.items() if thread_id not in seen], using)
     return Synced(batch.threads_written, batch.steps_written, batch.events_written, is_complete)
+
+
+def _glanced(reader: Reader, rows: Rows, threads: Sequence[SourceThread], batch: "Batch") -> dict[str, SourceThread]:
+    """Show new threads as they are now, before any past is read, which takes a moment for each; return them by id."""
+    found = {}
+    for thread in threads:
+        with suppress(LookupError):
+            _Mirrored(thread, reader.read(rows, thread.thread_id), batch).add_as_it_is()
+            found[thread.thread_id] = thread
+    batch.write()
+    return found
 
 
 def _new_thread(source: Source, key: str, thread_id: str, using: str) -> SourceThread:
@@ -203,9 +222,9 @@ class Batch:
     def write(self) -> None:
         """Write all that was added."""
         with transactions.writing(self.using):
-            self._insert(models.Event, self._events.values())
-            self._insert(models.Transition, self._transitions)
-            self._insert(models.Snapshot, self._snapshots)
+            self._insert(self._events.values())
+            self._insert(self._transitions)
+            self._insert(self._snapshots)
             self._upsert(models.Session, self._sessions.values(), "id", ("status", "started_at", "ended_at"))
             self._upsert(models.AgentState, self._agents.values(), "key", AGENT_COLUMNS)
             self._upsert(models.Task, self._tasks, "id", ("title", "description", "status", "updated_at"))
@@ -213,8 +232,8 @@ class Batch:
         self.events_written += len(self._events)
         self._empty()
 
-    def _insert(self, model: type[Model], rows: Iterable[Model]) -> None:
-        model._default_manager.using(self.using).bulk_create(list(rows), ignore_conflicts=True)
+    def _insert(self, rows: Iterable[Model]) -> None:
+        fast_rows.insert_new(list(rows), self.using)
 
     def _upsert(self, model: type[Model], rows: Iterable[Model], key: str, columns: Sequence[str]) -> None:
         model._default_manager.using(self.using).bulk_create(
@@ -239,6 +258,7 @@ class _Mirrored:
 
     def __init__(self, thread: SourceThread, history: History, batch: Batch) -> None:
         self.thread, self.history, self.batch = thread, history, batch
+        self._row_ids, self._parts = RowIds(thread), Texts()
         known = models.AgentState.objects.using(batch.using).filter(agent_id=thread.agent_id)
         agent = known.first() if thread.pk is not None else None
         self.state: str | None = agent.state_data if agent and thread.last_step else None
@@ -266,6 +286,12 @@ class _Mirrored:
             self.batch.write()
         if is_long:
             self._pack()
+
+    def add_as_it_is(self) -> None:
+        """Add the thread without its past, which its empty position says is to be read."""
+        now = self.history.thread
+        self.state = self._text(now.state)
+        self._add_standing(now.updated_at)
 
     def _pack(self) -> None:
         """Move steps of a long thread into frames before more are written: whole states grow with their square."""
@@ -401,19 +427,73 @@ class _Mirrored:
         """Return a state's text; the state after a step is that before the next, and is written once."""
         known, text = self._text_of
         if known is not state or state is None:
-            text = state_text(state)
+            text = self._parts.of(state)
             self._text_of = (state, text)
         return text
 
     def _id(self, kind: str, key: str) -> str:
-        return row_id(self.thread, kind, key)
+        return self._row_ids.of(kind, key)
 
 
 def row_id(thread: SourceThread, kind: str, key: str) -> str:
-    """Return the id of a mirrored row: the same each time, and no other source's."""
-    parts = (thread.source.name, thread.reader, thread.thread_id, kind, key)
-    digest = hashlib.sha256(b"\0".join(text_bytes(part) for part in parts)).digest()
-    return str(UUID(bytes=digest[:16], version=5))
+    """Return the id of a mirrored row."""
+    return RowIds(thread).of(kind, key)
+
+
+class RowIds:
+    """The ids of a thread's mirrored rows: the same each time, and no other source's."""
+
+    def __init__(self, thread: SourceThread) -> None:
+        parts = (thread.source.name, thread.reader, thread.thread_id)
+        self._thread = hashlib.sha256(b"".join(text_bytes(part) + b"\0" for part in parts))
+
+    def of(self, kind: str, key: str) -> str:
+        """Return the id of a row by the key of what it mirrors: a UUID of version 5."""
+        made = self._thread.copy()
+        made.update(text_bytes(f"{kind}\0{key}"))
+        digest = bytearray(made.digest()[:16])
+        digest[6], digest[8] = digest[6] & 0x0F | 0x50, digest[8] & 0x3F | 0x80
+        digits = digest.hex()
+        return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+
+
+class Texts:
+    """The texts of a thread's states. What is the same object in the next state, such as a message, is written once."""
+
+    def __init__(self) -> None:
+        self._known: dict[int, tuple[Json, str]] = {}
+        self._names: dict[str, str] = {}
+
+    def of(self, state: Json) -> str:
+        """Return the text of a state, as `state_text` does."""
+        if type(state) is not dict:
+            return state_text(state)
+        try:
+            return "{" + ",".join([f"{self._name(name)}:{self._member(value)}" for name, value in state.items()]) + "}"
+        except TypeError:
+            return state_text(state)
+
+    def _name(self, name: str) -> str:
+        if len(self._names) >= KEPT_TEXTS:
+            self._names.clear()
+        return self._names.get(name) or self._names.setdefault(name, _encode(name))
+
+    def _member(self, value: Json) -> str:
+        if type(value) is list and value and type(value[0]) is dict:
+            return "[" + ",".join(map(self._item, value)) + "]"
+        return _encode(value)
+
+    def _item(self, value: Json) -> str:
+        known = self._known.get(id(value))
+        if known is not None:
+            return known[1]
+        text = _encode(value)
+        if type(value) is dict:
+            if len(self._known) >= KEPT_TEXTS:
+                self._known.clear()
+            # As long as the object is here, no other one has its id.
+            self._known[id(value)] = value, text
+        return text
 
 
 def state_text(value: Json) -> str:

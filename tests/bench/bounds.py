@@ -15,7 +15,7 @@ class Bound:
 
     Figures: median, p95, worst in ms; `ratio` to bare SQL of the same statements; `saves`, a ratio to a bare save with
     its transition; `bare`, a ratio to a bare page; `growth`, one to the same page of a small store; `rate` per second
-    and `times` smaller, which must be at least so high.
+    and `times` smaller, which must be at least so high; `megabytes`.
     """
 
     line: str
@@ -68,4 +68,10 @@ BOUNDS: Final = (
     Bound("archive: a growing conversation", "rate", 500),
     Bound("archive: random edits of 40 KB", "rate", 500),
     Bound("archive: read a transition of *", "p95", 20),
+    # Stores of other frameworks
+    Bound("sources: checkpoints of 3 KB, mirrored", "rate", 2_000),
+    Bound("sources: first page of *", "median", 5_000),
+    Bound("sources: look at a source without news", "p95", 5),
+    # Each frame of the archive begins with a whole state, and holds few of such large ones.
+    Bound("sources: chat of * items in the mirror", "megabytes", 100),
 )

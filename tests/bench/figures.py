@@ -44,10 +44,16 @@ def show(line: str, median: float, p95: float, worst: float | None = None, *, no
     print(f"{line:<52} {median:9.3f} ms {p95:9.3f} ms{worst_text}   {note}", flush=True)
 
 
-def show_rate(line: str, per_second: float, what: str) -> None:
-    """Print a line of things per second."""
-    _measured[line] = {"rate": per_second}
+def show_rate(line: str, per_second: float, what: str, **ratios: float) -> None:
+    """Print a line of things per second; `ratios` are others by name."""
+    _measured[line] = {"rate": per_second, **ratios}
     print(f"{line:<52} {per_second:9,.0f} {what}/s", flush=True)
+
+
+def show_size(line: str, size: int) -> None:
+    """Print a line of bytes."""
+    _measured[line] = {"megabytes": size / 1e6}
+    print(f"{line:<52} {size / 1e6:9,.1f} MB", flush=True)
 
 
 def show_ratio(line: str, ratio: float) -> None:

@@ -13,7 +13,7 @@ from django.core.management import call_command
 
 from statestore import models
 from statestore.jsondiff import diff, parsing
-from tests.bench import data, figures, http, pages, past, searching, stores, upkeep, verbs
+from tests.bench import data, figures, http, pages, past, searching, sources, stores, upkeep, verbs
 from tests.bench.figures import show, timed
 
 
@@ -60,6 +60,7 @@ def main(home: Path) -> None:
         "past": lambda: past.measure(home, client),
         "upkeep": upkeep.measure,
         "stores": lambda: stores.measure(home, client),
+        "sources": lambda: sources.measure(home, client),
     }
     for name, part in parts.items():
         if only in ("", name):

@@ -169,3 +169,21 @@ def test_errors_of_the_driver_are_those_of_django():
     task = make_task()
     with pytest.raises(IntegrityError), transaction.atomic(using=store_alias()):
         fast_rows.insert(models.Task(id=task.pk, title="t", created_at=NOW, updated_at=NOW), store_alias())
+
+
+@thoroughly_on_the_store
+@given(columns)
+@example({"agent_id": "a\0b", "state_data": "\udcff", "created_at": 2**63 - 1})
+def test_new_rows_are_inserted_as_the_orm_would_and_those_that_are_there_stay(given_columns: dict[str, Any]):
+    plain = {"agent_id": "a", "state_data": "{}", "created_at": NOW}
+    fast, slow = [[models.Snapshot(**given_columns), models.Snapshot(**plain)] for _ in range(2)]
+    results = [
+        outcome(lambda: fast_rows.insert_new(fast, store_alias())),
+        outcome(lambda: models.Snapshot.objects.bulk_create(slow, ignore_conflicts=True) and None),
+    ]
+    assert results[0] == results[1]
+    assert list(map(stored_form, fast)) == list(map(stored_form, slow))
+    known = stored_form(fast[1])
+    fast_rows.insert_new([models.Snapshot(pk=fast[1].pk, **plain | {"state_data": "[]"})], store_alias())
+    assert stored_form(fast[1]) == known
+    fast_rows.insert_new([], store_alias())

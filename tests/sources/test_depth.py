@@ -102,3 +102,18 @@ def test_the_values_are_as_deep_as_they_are_said_to_be(tmp_path: Path):
     """The canary: without a limit, Python's own reading ends in a RecursionError."""
     with pytest.raises(RecursionError):
         json.loads(nested(100_000, Random(1)))
+
+
+def test_lists_within_lists_end_in_an_error_however_few_bytes_they_take():
+    for depth in (150, 199, 400, 900, 100_000):
+        for head in (b"\x91", b"\x81\xa1a", b"\xdc\x00\x01"):
+            try:
+                json.dumps(msgpack_values.unpack(head * depth + b"\x01"))
+            except msgpack_values.Damaged:
+                assert depth > 150
+
+
+def test_times_are_values_of_their_own():
+    for seconds in (1, 1_795_000_000.5, 2**40):
+        found = msgpack_values.unpack(msgpack.packb({"at": msgpack.Timestamp.from_unix(seconds)}))
+        assert "Timestamp" in json.dumps(found)

@@ -1,18 +1,24 @@
 """A mirror answers as its framework's own history does, adds nothing twice, and loses nothing."""
 
+import hashlib
 import json
 import sqlite3
 from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
+from uuid import UUID
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from statestore import history, models
 from statestore.access.audit import SYSTEM
 from statestore.agents import service
 from statestore.db.routers import store_alias
 from statestore.errors import Conflict, ValidationError
+from statestore.jsondiff.parsing import parse
 from statestore.models.sources import Source, SourceThread
 from statestore.sources import adding, files, following, mirror
 from statestore.sources.readers.langgraph import LangGraphReader
@@ -267,3 +273,70 @@ def test_a_transition_of_a_mirror_is_recorded_by_its_framework_alone(opened: Ope
     opened("langgraph/small.sqlite")
     with pytest.raises(Conflict, match="mirrors a thread"):
         service.record_transition(store_alias(), "small/thread-1", {"state_before": "{}", "state_after": "{}"})
+
+
+# Many threads, and many states
+
+
+def of_many_threads(path: Path, number: int) -> Path:
+    copies = (
+        f"INSERT INTO checkpoints SELECT 'many-{thread:03d}', checkpoint_ns, checkpoint_id, parent_checkpoint_id, type,"
+        " checkpoint, metadata FROM checkpoints WHERE thread_id = 'thread-1'"
+        for thread in range(number)
+    )
+    change(str(path), *copies)
+    return path
+
+
+def test_the_newest_of_many_threads_are_there_before_any_past_is_read(framework_file: FileMaker, embedded: None):
+    path = of_many_threads(framework_file("langgraph/small.sqlite"), 60)
+    source = adding.add_source(path, using=store_alias())
+    assert not mirror.sync(source, using=store_alias(), go_on=lambda: False).is_complete
+    assert models.AgentState.objects.count() == mirror.GLANCED_THREADS
+    assert models.Transition.objects.count() == 0
+    glanced = dict(models.AgentState.objects.values_list("agent_id", "state_data"))
+    assert all("messages" in json.loads(state) for state in glanced.values())
+    source.refresh_from_db()
+    assert mirror.sync(source, using=store_alias()).is_complete
+    assert models.AgentState.objects.count() == 62
+    assert glanced.items() <= dict(models.AgentState.objects.values_list("agent_id", "state_data")).items()
+    assert models.Transition.objects.count() == 62 * 10
+    assert {agent.version for agent in models.AgentState.objects.all()} == {10}
+    for agent_id in glanced:
+        for before, after in pairwise(models.Transition.objects.of_agent(agent_id).oldest_first()):
+            assert before.state_after == after.state_before, "a glance was taken for a change"
+
+
+def test_few_threads_are_read_at_once(framework_file: FileMaker, embedded: None):
+    source = adding.add_source(framework_file("langgraph/small.sqlite"), using=store_alias())
+    mirror.sync(source, using=store_alias(), go_on=lambda: False)
+    assert models.AgentState.objects.count() == 0
+
+
+parts = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(st.lists(st.dictionaries(st.text(max_size=3), parts, max_size=3), max_size=6), parts, st.data())
+def test_a_state_of_known_parts_is_written_as_any_other(items: list[object], other: object, data: st.DataObject):
+    """Parts are known by their identity: those of the state before, in any order, are written once."""
+    texts = mirror.Texts()
+    for _ in range(4):
+        chosen = data.draw(st.lists(st.sampled_from(items), max_size=6)) if items else []
+        state: Any = {"items": chosen, "other": other, "": [other, *chosen]}
+        assert texts.of(state) == mirror.state_text(state)
+    with_literals: Any = parse('{"a": 1.00, "b": [{"c": 1e400}]}')
+    assert texts.of(with_literals) == mirror.state_text(with_literals)
+
+
+def test_the_ids_of_mirrored_rows_never_change(opened: Opener):
+    """They are in links, exports and audit entries, and tell what is mirrored already."""
+    opened("langgraph/small.sqlite")
+    thread = SourceThread.objects.select_related("source").get(thread_id="thread-1")
+    for kind, key in (("transition", "1f1e"), ("event", "Zürich 🚀\0x")):
+        parts = (thread.source.name, thread.reader, thread.thread_id, kind, key)
+        digest = hashlib.sha256("\0".join(parts).encode()).digest()
+        assert mirror.row_id(thread, kind, key) == str(UUID(bytes=digest[:16], version=5))

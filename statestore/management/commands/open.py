@@ -3,6 +3,7 @@
 import json
 import time
 from argparse import ArgumentParser
+from collections.abc import Callable
 from typing import Final
 
 from django.core.management import call_command
@@ -56,9 +57,9 @@ class Command(BaseCommand):
         call_command("serve", host=host, port=port, stdout=self.stdout, stderr=self.stderr)
 
     def _mirror(self, sources: list[Source], seconds: float | None) -> None:
-        ends = None if seconds is None else time.monotonic() + seconds
+        go_on = _for(seconds)
         for source in sources:
-            done = mirror.sync(source, using=store_alias(), go_on=lambda: ends is None or time.monotonic() < ends)
+            done = mirror.sync(source, using=store_alias(), go_on=go_on)
             if source.problem:
                 raise CommandError(one_line(source.problem))
             location = locations.of(source.path)
@@ -67,3 +68,17 @@ class Command(BaseCommand):
             words += ["being written"] if location.is_being_written() else []
             rest = "" if done.is_complete else " The rest is read while the dashboard serves."
             self.stdout.write(one_line(f"{source.path}: {', '.join(words)}. Namespace: {source}.{rest}"))
+
+
+def _for(seconds: float | None) -> Callable[[], bool]:
+    """Return what says whether some seconds have not passed since it was asked first; without any, it says so always.
+
+    To list the threads of a large source takes time of its own.
+    """
+    began: list[float] = []
+
+    def go_on() -> bool:
+        began.append(time.monotonic())
+        return seconds is None or began[-1] - began[0] < seconds
+
+    return go_on

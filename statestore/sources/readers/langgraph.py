@@ -24,6 +24,15 @@ _COLUMNS: Final = {
     },
     "writes": {"thread_id", "checkpoint_ns", "checkpoint_id", "task_id", "idx", "channel", "type", "value"},
 }  # fmt: skip
+# Of the writes, those of the newest checkpoint alone: others are followed by a checkpoint, and are as many as all rows.
+_POSITIONS: Final = """
+SELECT c.thread_id, c.checkpoint_ns, c.newest, c.number,
+    (SELECT max(w.rowid) FROM writes AS w
+     WHERE w.thread_id = c.thread_id AND w.checkpoint_ns = c.checkpoint_ns AND w.checkpoint_id = c.newest)
+FROM (SELECT thread_id, checkpoint_ns, max(checkpoint_id) AS newest, count(*) AS number
+      FROM checkpoints GROUP BY thread_id, checkpoint_ns) AS c
+ORDER BY c.newest DESC
+"""
 # Between the id of a thread and the namespace of a graph that lasts within it.
 _WITHIN: Final = " ▸ "
 _NOTED: Final = {"__interrupt__": "interrupted", "__resume__": "resumed", "__error__": "failed"}
@@ -32,6 +41,7 @@ _KEPT_CHECKPOINTS: Final = 256
 _PAGE: Final = 100
 _LONGEST_DELTA: Final = 1_000
 _ACTORS: Final = {"human": "User", "user": "User", "ai": "Agent", "assistant": "Agent", "tool": "Tool"}
+_ROLES: Final = frozenset((*_ACTORS, "system", "function", "developer"))
 _MADE_BY_LANGGRAPH: Final = {"parents", "step", "source", "writes", "counters_since_delta_snapshot"}
 # From the first day of the Gregorian calendar, from which such UUIDs count, to that of Unix, in units of 100 ns.
 GREGORIAN: Final = 0x01B21DD213814000
@@ -80,23 +90,11 @@ class LangGraphReader:
         return {"threads": _number(threads), "checkpoints": _number(checkpoints)}
 
     def positions(self, rows: Rows) -> Iterator[tuple[str, str]]:
-        """Yield (thread, newest checkpoint with the number of checkpoints and writes), the newest thread first."""
-        writes = {
-            (thread, space): _number(newest)
-            for thread, space, newest in rows.execute(
-                "SELECT thread_id, checkpoint_ns, max(rowid) FROM writes GROUP BY thread_id, checkpoint_ns"
-            )
-        }
-        for thread, space, newest, number in rows.execute(
-            "SELECT thread_id, checkpoint_ns, max(checkpoint_id), count(*) FROM checkpoints"
-            " GROUP BY thread_id, checkpoint_ns ORDER BY max(checkpoint_id) DESC"
-        ):
+        """Yield (thread, newest checkpoint with the number of all and its last write), the newest thread first."""
+        for thread, space, newest, number, written in rows.execute(_POSITIONS):
             # A namespace with a task's id is that of a graph that ran as a part of a step.
             if ":" not in _text(space) and id_of(thread) is not None and id_of(space) is not None:
-                yield (
-                    name_of(_text(thread), _text(space)),
-                    f"{_text(newest)} {_number(number)} {writes.get((thread, space), 0)}",
-                )
+                yield name_of(_text(thread), _text(space)), f"{_text(newest)} {_number(number)} {_number(written)}"
 
     def read(self, rows: Rows, thread_id: str, after: str = "") -> History:
         """Return a thread with its checkpoints after one, by id; the branch that each began is a step back."""
@@ -128,6 +126,8 @@ class Graph:
     def __init__(self, rows: Rows, thread: str, space: str) -> None:
         self.rows, self.thread, self.space = rows, thread, space
         self._read: OrderedDict[str, Checkpoint] = OrderedDict()
+        # The checkpoint that was asked for its messages last, and their keys: it is the next one's parent.
+        self._spoken: tuple[Checkpoint | None, set[str]] = (None, set())
 
     def newest(self) -> Checkpoint:
         """Return the checkpoint from which the thread goes on."""
@@ -152,8 +152,19 @@ class Graph:
                 },
                 back=f"back to step {parent.step}" if is_back and parent else "",
                 parent=checkpoint.parent,
-                events=[*_said(parent, checkpoint)],
+                events=[*self._said(parent, checkpoint)],
             )  # fmt: skip
+
+    def _said(self, parent: Checkpoint | None, checkpoint: Checkpoint) -> Iterator[Event]:
+        """Yield the messages that came with a checkpoint."""
+        before, known = self._spoken
+        if before is not parent:
+            known = {key for key, _ in _messages(parent.state)} if parent else set()
+        found = list(_messages(checkpoint.state))
+        self._spoken = checkpoint, {key for key, _ in found}
+        for key, message in found:
+            if key not in known:
+                yield _event(key, message, checkpoint)
 
     def events(self, noted: Iterable[_Write]) -> Iterator[Event]:
         """Yield what was noted of the runs."""
@@ -313,17 +324,9 @@ def _messages(state: Json) -> Iterator[tuple[str, dict[str, Json]]]:
                 yield _text_of(value.get("id")) or f"{channel}[{number}]", value
 
 
-def _said(parent: Checkpoint | None, checkpoint: Checkpoint) -> Iterator[Event]:
-    """Yield the messages that came with a checkpoint."""
-    known = {key for key, _ in _messages(parent.state)} if parent else set()
-    for key, message in _messages(checkpoint.state):
-        if key not in known:
-            yield _event(key, message, checkpoint)
-
-
 def _role(message: Mapping[str, Json]) -> str:
     role = message.get("type") or message.get("role")
-    return role if isinstance(role, str) and role in {*_ACTORS, "system", "function", "developer"} else ""
+    return role if isinstance(role, str) and role in _ROLES else ""
 
 
 def _event(key: str, message: Mapping[str, Json], checkpoint: Checkpoint) -> Event:

@@ -5,6 +5,7 @@ import json
 import re
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import lru_cache
 from typing import Any, Final
 
 import msgpack
@@ -19,8 +20,17 @@ _OF_OBJECTS: Final = {_MADE_OF_ONE, _MADE_OF_MANY, _MADE_OF_FIELDS, _MADE_BY_MET
 _DEEPEST: Final = 200
 # Objects within objects: each is read by a reader of its own, which takes tens of KB of the process's stack.
 _DEEPEST_OBJECT: Final = 30
-# Where there may be bytes, or a number that JSON lacks: their marks, which texts may hold too.
+# Where there may be bytes, or a number that JSON lacks: their marks, which texts may hold too. One set of characters is
+# looked for much faster than what exactly follows them.
+_BYTES_OR_FLOATS: Final = re.compile(rb"[\xc4-\xc6\xca\xcb]")
 _FOREIGN: Final = re.compile(rb"[\xc4-\xc6]|\xcb[\x7f\xff][\xf0-\xff]|\xca[\x7f\xff][\x80-\xff]")
+# Times are no JSON either.
+_TIMES: Final = (b"\xd6\xff", b"\xd7\xff", b"\xc7\x0c\xff")
+# What maps and lists begin with; without many of these, nothing is nested deeply.
+_CONTAINERS: Final = bytes((*range(0x80, 0xA0), *range(0xDC, 0xE0)))
+# A checkpoint repeats the messages of the one before it, byte for byte: each is read once, as long as it is not large.
+_KEPT_OBJECTS: Final = 4_096
+_KEPT_BYTES: Final = 8_192
 _encode: Final = json.JSONEncoder(allow_nan=False, ensure_ascii=False).encode
 
 
@@ -35,15 +45,25 @@ def unpack(data: bytes) -> Json:
     begin with "$", {"$map": [[key, value], …]}. Raises Damaged.
     """
     try:
-        if not _FOREIGN.search(data):
-            # Nearly all data is JSON once it is read; the encoder, which is fast, says whether this is.
+        if not _is_foreign(data):
+            # Nearly all data is JSON once it is read.
             value: Json = _read(data, _simple_map, 0)
+            if len(data) - len(data.translate(None, _CONTAINERS)) < _DEEPEST:
+                return value
+            # The encoder, which is fast, says whether this is.
             with suppress(ValueError, TypeError):
                 _encode(value)
                 return value
         return _plain(_read(data, _Pairs, 0), 0)
     except RecursionError:
         raise Damaged("nested too deeply") from None
+
+
+def _is_foreign(data: bytes) -> bool:
+    """Return whether there may be anything that is not JSON once it is read."""
+    if _BYTES_OR_FLOATS.search(data) and _FOREIGN.search(data):
+        return True
+    return any(mark in data for mark in _TIMES)
 
 
 def _read(data: bytes, make_map: Callable[[list[tuple[object, object]]], object], depth: int) -> Any:
@@ -68,11 +88,12 @@ class _Pairs(list[tuple[object, object]]):
 
 def _simple_map(pairs: list[tuple[object, object]]) -> object:
     """Return a map whose values are JSON already."""
-    try:
-        found = dict(pairs)
-    except TypeError:
-        found = {}
-    if len(found) == len(pairs) and all(type(key) is str and key[:1] != "$" for key in found):
+    found: dict[str, object] = {}
+    for key, value in pairs:
+        if type(key) is not str or key[:1] == "$":
+            break
+        found[key] = value
+    if len(found) == len(pairs):
         return found
     return {"$map": [list(pair) for pair in pairs]}
 
@@ -105,6 +126,18 @@ def _map(pairs: _Pairs, depth: int) -> Json:
 
 
 def _extension(code: int, data: bytes, make_map: Callable[[list[tuple[object, object]]], object], depth: int) -> Json:
+    """Return what an extension holds; nothing changes it afterwards."""
+    if make_map is _simple_map and depth == 1 and len(data) <= _KEPT_BYTES:
+        return _kept_object(code, data)
+    return _made_object(code, data, make_map, depth)
+
+
+@lru_cache(maxsize=_KEPT_OBJECTS)
+def _kept_object(code: int, data: bytes) -> Json:
+    return _made_object(code, data, _simple_map, 1)
+
+
+def _made_object(code: int, data: bytes, make_map: Callable[[list[tuple[object, object]]], object], depth: int) -> Json:
     """Return what an extension holds. Parts that need no more than a map each are JSON already."""
     if code not in _OF_OBJECTS and code not in {_NUMPY, SNAPSHOT}:
         return opaque(f"msgpack extension {code}", data)
