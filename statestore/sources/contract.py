@@ -5,9 +5,9 @@ become plain data that says what they were (opaque, typed).
 """
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar, Protocol
+from typing import ClassVar, Protocol, runtime_checkable
 
 from statestore.jsondiff.parsing import Json
 
@@ -170,6 +170,19 @@ class Reader(Protocol):
 
         The events of earlier steps may be among them: their keys say that they are known. Raises LookupError if the
         thread is there no more.
+        """
+        ...
+
+
+@runtime_checkable
+class FindsLate(Protocol):
+    """A reader of a store in which a step may be written late, below the newest one that was read."""
+
+    def late(
+        self, rows: Rows, thread_id: str, after: str, position: str, is_known: Callable[[str], bool]
+    ) -> Iterable[tuple[Json, Step]]:
+        """Yield (the state before it in order, step) for each that is not known, is not after the one whose key is
+        `after`, and was written since the thread had a position.
         """
         ...
 

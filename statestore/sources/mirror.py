@@ -24,7 +24,7 @@ from statestore.jsondiff.parsing import Json
 from statestore.models.rows import LAST_SECOND
 from statestore.models.sources import Source, SourceThread
 from statestore.sources import locations
-from statestore.sources.contract import Event, History, Reader, Rows, Step
+from statestore.sources.contract import Event, FindsLate, History, Reader, Rows, Step
 
 # So much is written in one transaction, which then takes some tens of milliseconds.
 BATCH_ROWS: Final = 1_000
@@ -133,7 +133,10 @@ def _sync_with(reader: Reader, rows: Rows, source: Source, key: str, using: str,
         thread.source = source
         # One that was deleted since it was listed is noted by the next run.
         with suppress(LookupError):
-            _Mirrored(thread, reader.read(rows, thread_id, thread.last_step), batch).add(position)
+            mirrored = _Mirrored(thread, reader.read(rows, thread_id, thread.last_step), batch)
+            if thread.last_step and isinstance(reader, FindsLate):
+                mirrored.add_late(reader.late(rows, thread_id, thread.last_step, thread.position, mirrored.is_known))
+            mirrored.add(position)
     batch.write()
     if is_complete:
         _note_gone([thread for thread_id, thread in known.items() if thread_id not in seen], using)
@@ -267,6 +270,7 @@ class _Mirrored:
         self._text_of: tuple[Json, str] = (None, "null")
         self._marks = dict(history.marks)
         self._unpacked_steps = self._unpacked_bytes = 0
+        self._known: set[str] | None = None
 
     def add(self, position: str) -> None:
         """Add what is new to the batch, which is written whenever it is full: each part of a thread is whole."""
@@ -287,6 +291,26 @@ class _Mirrored:
         if is_long:
             self._pack()
 
+    def is_known(self, key: str) -> bool:
+        """Return whether a step is mirrored already, or was written by a restore of ours."""
+        if self._known is None:
+            rows = models.Transition.objects.using(self.batch.using).of_agent(self.thread.agent_id)
+            written = rows.without_states().filter(metadata__contains=f'"{models.MIRROR_MARK}"')
+            self._known = set(rows.values_list("pk", flat=True))
+            self._known |= {self._id("transition", _written_key(row)) for row in written}
+        return self._id("transition", key) in self._known
+
+    def add_late(self, steps: Iterable[tuple[Json, Step]]) -> None:
+        """Add steps that were written below the newest one: each leads away from its place in the past, and back."""
+        for state, step in steps:
+            between, before, after = self._text(state), self._text(step.before), self._text(step.after)
+            if between != before:
+                words = step.back or "changed outside of its steps"
+                self.batch.add_transition(self._transition(f"{step.key} back", step.at, between, before, reason=words))
+            self._add_transition(step, before, after)
+            words = "went on from another step: this one was written late"
+            self.batch.add_transition(self._transition(f"{step.key} on", step.at, after, between, reason=words))
+
     def add_as_it_is(self) -> None:
         """Add the thread without its past, which its empty position says is to be read."""
         now = self.history.thread
@@ -304,6 +328,14 @@ class _Mirrored:
         if self.state is not None and self.state != before:
             words = step.back or "changed outside of its steps"
             self.batch.add_transition(self._transition(f"{step.key} back", step.at, self.state, before, reason=words))
+        self._add_transition(step, before, after)
+        self.state = after
+        self._unpacked_steps += 1
+        self._unpacked_bytes += len(before) + len(after)
+        self.thread.last_step = step.key
+
+    def _add_transition(self, step: Step, before: str, after: str) -> None:
+        """Add what a step changed, with what was said in it, and a snapshot if it is worth coming back to."""
         made = self._transition(
             step.key,
             step.at,
@@ -317,11 +349,7 @@ class _Mirrored:
             self._add_snapshot(made, words)
         for event in step.events:
             self._add_event(event)
-        self.state = after
         self.version += 1
-        self._unpacked_steps += 1
-        self._unpacked_bytes += len(before) + len(after)
-        self.thread.last_step = step.key
         self.batch.steps_written += 1
 
     def _finish(self, position: str) -> None:
@@ -502,6 +530,13 @@ def state_text(value: Json) -> str:
         return _encode(value)
     except TypeError:
         return parsing.dump(value, indent=None)
+
+
+def _written_key(transition: models.Transition) -> str:
+    """Return the key of the step that a restore of ours wrote, "" if it wrote none."""
+    with suppress(ValueError, RecursionError, AttributeError):
+        return str(json.loads(transition.metadata or "{}").get(models.MIRROR_MARK, {}).get("key") or "")
+    return ""
 
 
 def _unmarked(metadata: Mapping[str, Json]) -> dict[str, Json]:

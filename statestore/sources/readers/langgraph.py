@@ -6,7 +6,7 @@ Order is that of checkpoint ids, which are UUIDs of version 6 that begin with th
 """
 
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -100,6 +100,18 @@ class LangGraphReader:
         """Return a thread with its checkpoints after one, by id; the branch that each began is a step back."""
         return history_of(Graph(rows, *place_of(rows, thread_id)), thread_id, after)
 
+    def late(
+        self, rows: Rows, thread_id: str, after: str, position: str, is_known: Callable[[str], bool]
+    ) -> Iterable[tuple[Json, Step]]:
+        """Yield the checkpoints that were written late: by another process, whose clock is behind or that took long."""
+        return Graph(rows, *place_of(rows, thread_id)).late(after, number_in(position), is_known)
+
+
+def number_in(position: str) -> int:
+    """Return how many checkpoints a position tells of."""
+    parts = position.rsplit(" ", 2)
+    return int(parts[1]) if len(parts) == len(("newest", "number", "written")) and parts[1].isdecimal() else 0
+
 
 def history_of(graph: "Graph", thread_id: str, after: str) -> History:
     """Return a thread with its checkpoints after one."""
@@ -122,6 +134,8 @@ class Graph:
 
     # Where the writes of tasks are, and which column holds their values.
     writes_in: ClassVar[tuple[str, str]] = ("writes", "value")
+    # What grows with each row that is written.
+    written: ClassVar[str] = "rowid"
 
     def __init__(self, rows: Rows, thread: str, space: str) -> None:
         self.rows, self.thread, self.space = rows, thread, space
@@ -140,20 +154,47 @@ class Graph:
     def steps(self, after: str) -> Iterator[Step]:
         """Yield a step for each checkpoint after one."""
         for previous, checkpoint in self._pairs(after):
-            parent = self.find(checkpoint.parent) or previous
-            nodes = ", ".join(_nodes_between(parent, checkpoint))
-            is_back = previous is not None and parent is not None and parent.id != previous.id
-            yield Step(
-                checkpoint.id, checkpoint.at, parent.state if parent else {}, checkpoint.state,
-                f"step {checkpoint.step} {checkpoint.source}" + (f": {nodes}" if nodes else ""),
-                {
-                    **checkpoint.metadata, "checkpoint_id": checkpoint.id, "step": checkpoint.step,
-                    "source": checkpoint.source,
-                },
-                back=f"back to step {parent.step}" if is_back and parent else "",
-                parent=checkpoint.parent,
-                events=[*self._said(parent, checkpoint)],
-            )  # fmt: skip
+            yield self._step(previous, checkpoint)
+
+    def late(self, after: str, number: int, is_known: Callable[[str], bool]) -> Iterator[tuple[Json, Step]]:
+        """Yield (the state before it in order, step) for each checkpoint up to one that is more than there were.
+
+        Of those that are not known, the ones that were written last are late: the others may be deleted here.
+        """
+        found = [
+            _text(row[0])
+            for row in self.rows.execute(
+                "SELECT checkpoint_id FROM checkpoints WHERE thread_id = ? AND checkpoint_ns = ? AND checkpoint_id <= ?"  # noqa: S608
+                f" ORDER BY {self.written} DESC",
+                [self.thread, self.space, after],
+            )
+        ]
+        more = len(found) - number if number else 0
+        late = [checkpoint_id for checkpoint_id in found if not is_known(checkpoint_id)] if more > 0 else []
+        for checkpoint_id in sorted(late[:more]):
+            checkpoint = self.find(checkpoint_id)
+            previous = next(
+                self._checkpoints("AND checkpoint_id < ? ORDER BY checkpoint_id DESC LIMIT 1", [checkpoint_id]), None
+            )
+            if checkpoint is not None:
+                yield previous.state if previous else {}, self._step(previous, checkpoint)
+
+    def _step(self, previous: Checkpoint | None, checkpoint: Checkpoint) -> Step:
+        """Return the step that led to a checkpoint, from the one that it names or else from the one before it."""
+        parent = self.find(checkpoint.parent) or previous
+        nodes = ", ".join(_nodes_between(parent, checkpoint))
+        is_back = previous is not None and parent is not None and parent.id != previous.id
+        return Step(
+            checkpoint.id, checkpoint.at, parent.state if parent else {}, checkpoint.state,
+            f"step {checkpoint.step} {checkpoint.source}" + (f": {nodes}" if nodes else ""),
+            {
+                **checkpoint.metadata, "checkpoint_id": checkpoint.id, "step": checkpoint.step,
+                "source": checkpoint.source,
+            },
+            back=f"back to step {parent.step}" if is_back and parent else "",
+            parent=checkpoint.parent,
+            events=[*self._said(parent, checkpoint)],
+        )  # fmt: skip
 
     def _said(self, parent: Checkpoint | None, checkpoint: Checkpoint) -> Iterator[Event]:
         """Yield the messages that came with a checkpoint."""

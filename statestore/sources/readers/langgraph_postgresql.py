@@ -5,11 +5,11 @@ beside it, once for each version, whichever checkpoints have them.
 """
 
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import ClassVar, Final
 
 from statestore.jsondiff.parsing import Json
-from statestore.sources.contract import History, Rows, Shape, Value
+from statestore.sources.contract import History, Rows, Shape, Step, Value
 from statestore.sources.readers import langgraph
 from statestore.sources.readers.columns import id_of, json_of, object_of, text_of, whole_of
 
@@ -58,6 +58,13 @@ class LangGraphPostgreSQLReader:
         """Return a thread with its checkpoints after one, by id; the branch that each began is a step back."""
         return langgraph.history_of(VersionedGraph(rows, *langgraph.place_of(rows, thread_id)), thread_id, after)
 
+    def late(
+        self, rows: Rows, thread_id: str, after: str, position: str, is_known: Callable[[str], bool]
+    ) -> Iterable[tuple[Json, Step]]:
+        """Yield the checkpoints that were written late: transactions end in another order than their ids were made."""
+        graph = VersionedGraph(rows, *langgraph.place_of(rows, thread_id))
+        return graph.late(after, langgraph.number_in(position), is_known)
+
 
 def _positions(rows: Rows, clause: str, values: Sequence[Value]) -> Iterator[tuple[str, str]]:
     writes = {
@@ -83,6 +90,7 @@ class VersionedGraph(langgraph.Graph):
     """One line of checkpoints whose values lie beside them."""
 
     writes_in: ClassVar[tuple[str, str]] = ("checkpoint_writes", "blob")
+    written: ClassVar[str] = "xmin::text::bigint"
 
     def __init__(self, rows: Rows, thread: str, space: str) -> None:
         super().__init__(rows, thread, space)
