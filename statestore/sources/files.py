@@ -204,7 +204,12 @@ def _stable(path: Path, *, is_in_wal: bool) -> Iterator[tuple[Path, str]]:
     """Yield what to open, and how, so that SQLite makes and removes no file beside the source."""
     log, shared = _beside(path, "-wal"), _beside(path, "-shm")
     if not is_in_wal:
-        yield path, "mode=ro"
+        journal = _beside(path, "-journal")
+        if journal.exists() and _is_left_half_written(path):
+            with _copied(path, journal) as copy:
+                yield copy, "mode=rw"
+        else:
+            yield path, "mode=ro"
     elif not log.exists():
         # No program has it open.
         yield path, "mode=ro&immutable=1"
@@ -212,11 +217,28 @@ def _stable(path: Path, *, is_in_wal: bool) -> Iterator[tuple[Path, str]]:
         yield path, "mode=ro"
     else:
         # A log without its index was left by a crash, or copied along. Opening it would make the index.
-        with tempfile.TemporaryDirectory(prefix="source-") as folder:
-            for name in (path, log):
-                with os.fdopen(real_paths.opened(name), "rb") as source, (Path(folder) / name.name).open("wb") as copy:
-                    shutil.copyfileobj(source, copy)
-            yield Path(folder) / path.name, "mode=ro"
+        with _copied(path, log) as copy:
+            yield copy, "mode=ro"
+
+
+@contextmanager
+def _copied(path: Path, beside: Path) -> Iterator[Path]:
+    """Yield a copy of a file with what lies beside it."""
+    with tempfile.TemporaryDirectory(prefix="source-") as folder:
+        for name in (path, beside):
+            with os.fdopen(real_paths.opened(name), "rb") as source, (Path(folder) / name.name).open("wb") as copy:
+                shutil.copyfileobj(source, copy)
+        yield Path(folder) / path.name
+
+
+def _is_left_half_written(path: Path) -> bool:
+    """Return whether a program was killed while it wrote: its journal takes that back, which a reader may not do."""
+    try:
+        with closing(_connected(path, "mode=ro", is_copy=False)) as connection:
+            connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchall()
+    except sqlite3.OperationalError as error:
+        return "readonly" in str(error)
+    return False
 
 
 def _connected(path: Path, options: str, *, is_copy: bool) -> sqlite3.Connection:

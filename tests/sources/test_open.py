@@ -2,6 +2,8 @@
 
 import os
 import sqlite3
+import subprocess
+import sys
 from contextlib import closing
 from io import StringIO
 from pathlib import Path
@@ -13,7 +15,7 @@ from django.core.management.base import CommandError
 
 from statestore import models
 from statestore.management import embedded_store
-from tests.sources.conftest import FileMaker
+from tests.sources.conftest import FILES, FileMaker
 from tests.stores import execute, make_store
 
 pytestmark = pytest.mark.django_db
@@ -120,3 +122,20 @@ def test_a_layout_that_only_init_makes_is_told(tmp_path: Path):
     path = make_store(tmp_path / "fleet.db", "the init layout")
     with pytest.raises(CommandError, match="Its tables: agents, events"):
         opened(path)
+
+
+def test_a_file_whose_program_was_killed_while_it_wrote_is_read_as_it_was_before(framework_file: FileMaker):
+    """SQLite's journal takes the half of it back; that is done in a copy, and the file stays as it was left."""
+    path = framework_file("google_adk/sqlite_service.sqlite")
+    code = (
+        "import os, sqlite3, sys; c = sqlite3.connect(sys.argv[1], isolation_level=None);"
+        " c.execute('PRAGMA cache_size = 1'); c.execute('BEGIN IMMEDIATE');"
+        " c.execute(\"UPDATE events SET event_data = event_data || printf('%.20000c', ' ')\"); os.kill(os.getpid(), 9)"
+    )
+    subprocess.run([sys.executable, "-c", code, str(path)], check=False)
+    journal = path.with_name(f"{path.name}-journal")
+    left = path.read_bytes(), journal.read_bytes()
+    assert left[0] != (FILES / "google_adk" / "sqlite_service.sqlite").read_bytes(), "nothing was written by half"
+    assert "Google ADK sessions" in opened(path)
+    assert not models.Source.objects.get().problem
+    assert (path.read_bytes(), journal.read_bytes()) == left
