@@ -1,5 +1,6 @@
 """Sources beside their frameworks: followed while they write, and mirrored whole after any kill."""
 
+import json
 import os
 import random
 import shutil
@@ -163,3 +164,76 @@ def expected(path: Path) -> int:
     with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as connection:
         ((checkpoints, threads),) = connection.execute("SELECT count(*), count(DISTINCT thread_id) FROM checkpoints")
         return int(checkpoints) + 4 * int(threads)
+
+
+# Writers
+
+IN_FILES = {
+    "langgraph": "langgraph/small.sqlite",
+    "openai-agents": "openai_agents/small.sqlite",
+    "openai-agents-branches": "openai_agents/advanced_branches.sqlite",
+    "google-adk": "google_adk/sqlite_service.sqlite",
+    "crewai-flow": "crewai/flow_states.db",
+    "crewai-checkpoints": "crewai/checkpoints.db",
+    "agno": "agno/small.sqlite",
+}
+ON_SERVERS = {
+    "langgraph": "langgraph/postgres.sql",
+    "openai-agents": "openai_agents/postgres.sql",
+    "google-adk": "google_adk/postgres.sql",
+    "agno": "agno/postgres.sql",
+}
+
+
+@pytest.fixture(scope="module")
+def victims(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Return the variables of a dashboard that mirrors a file of each framework, named by its key."""
+    folder = tmp_path_factory.mktemp("victims")
+    kept = {name: value for name, value in os.environ.items() if name not in {"STORE_URL", "DATABASE_URL"}}
+    environment = {**kept, "VAR_DIR": str(folder / "var"), "STORE_URL": "", "DATABASE_URL": ""}
+    (folder / "files").mkdir()
+    copies = [
+        shutil.copy(FILES / name, folder / "files" / f"{key}{Path(name).suffix}") for key, name in IN_FILES.items()
+    ]
+    manage(environment, ("open", *map(str, copies), "--no-serve"))
+    return environment
+
+
+@pytest.mark.parametrize("key", IN_FILES)
+def test_a_writer_that_is_killed_leaves_a_file_whole(victims: dict[str, str], key: str):
+    expect_whole(victims, key)
+
+
+@pytest.mark.skipif(binaries() is None, reason="PostgreSQL is not installed")
+@pytest.mark.parametrize("key", ON_SERVERS)
+def test_a_writer_that_is_killed_leaves_a_database_whole(
+    victims: dict[str, str], key: str, request: pytest.FixtureRequest
+):
+    database = request.getfixturevalue("server").made(ON_SERVERS[key])
+    manage(victims, ("open", database.url, "--name", f"{key}-server", "--no-serve"))
+    expect_whole(victims, f"{key}-server")
+
+
+def expect_whole(environment: dict[str, str], source: str) -> None:
+    """Kill processes that restore the agent of a source with most steps, and expect both stores whole after each."""
+    ((agent_id,),) = rows(
+        environment,
+        "SELECT agent_id FROM dash_source_thread AS t JOIN dash_source AS s ON s.id = t.source_id"
+        f" WHERE s.name = '{source}' ORDER BY"
+        " (SELECT count(*) FROM state_transitions AS r WHERE r.agent_id = t.agent_id) DESC LIMIT 1",
+    )
+    kills = times(2, 50)
+    words = ["-m", "tests.faults.source_victim", str(agent_id), str(kills), str(random.randrange(2**32))]
+    done = subprocess.run(
+        [sys.executable, *words], cwd=ROOT, env={**environment, "DJANGO_SETTINGS_MODULE": "descartes_site.settings"},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    found = [json.loads(line) for line in done.stdout.splitlines()]
+    faults = [fault for one in found for fault in one["faults"]]
+    tell(
+        f"killed writers of {source}", kills=len(found), in_the_middle=sum(one["in_the_middle"] for one in found),
+        acknowledged=sum(one["acknowledged"] for one in found), failures=len(faults), canary="none",
+    )  # fmt: skip
+    assert len(found) == kills
+    assert not faults, faults[:3]
