@@ -16,6 +16,7 @@ allowed     the directories whose files administrators mirror on pages
 quarantine  uploaded files
 connecting  how the agents of each framework come here
 standing    what was opened, and how far it was read
+naming      which rows of a list come from which source
 writers     one module for each framework's store into which a thread is put back
 """
 

@@ -18,13 +18,13 @@ from statestore.forms import AgentFilterForm, ReasonForm, SnapshotForm, StateFor
 from statestore.history import moments
 from statestore.jsondiff.parsing import NotJson
 from statestore.models.agents import in_order
+from statestore.sources.naming import mirrors
 from statestore.views.access import agent_or_404, past_or_404, require, require_viewer, scope, store
 from statestore.views.agent_pages import events_url
 from statestore.views.conversation import ConversationView
 from statestore.views.diagnosis import diagnosis
 from statestore.views.htmx import render_live, render_page
 from statestore.views.json_links import json_twin
-from statestore.views.mirrors import mirrors
 from statestore.views.moment_names import moment_names
 from statestore.views.sign_in import confirmed
 from statestore.views.states import StateView

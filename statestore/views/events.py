@@ -14,12 +14,12 @@ from statestore.db.ids import RowId
 from statestore.errors import ValidationError
 from statestore.events import saved_searches
 from statestore.forms import SavedViewForm, SearchForm
+from statestore.sources.naming import mirrors
 from statestore.views import search_page
 from statestore.views.access import require, scope, user_pk
 from statestore.views.formatting import visible
 from statestore.views.htmx import render_page
 from statestore.views.json_links import json_twin
-from statestore.views.mirrors import mirrors
 from statestore.views.states import StateView
 from statestore.views.svg import histogram
 

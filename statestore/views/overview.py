@@ -10,10 +10,10 @@ from statestore.forms import OverviewForm
 from statestore.models.agents import AgentQuerySet, in_order
 from statestore.models.querysets import BY_CHANGE
 from statestore.operations import doctor
+from statestore.sources.naming import mirrors
 from statestore.views.access import require_viewer, scope
 from statestore.views.htmx import render_page
 from statestore.views.json_links import json_twin
-from statestore.views.mirrors import mirrors
 from statestore.views.moment_names import moment_names
 from statestore.views.svg import activity
 

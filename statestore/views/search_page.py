@@ -12,8 +12,8 @@ from django.utils.http import urlencode
 from statestore import models, search
 from statestore.models.events import EventQuerySet
 from statestore.search import Query, Term
+from statestore.sources.naming import Mirrors, mirrors
 from statestore.views.formatting import utc, visible
-from statestore.views.mirrors import Mirrors, mirrors
 
 RANGES: Final = (("15 min", "15m"), ("1 h", "1h"), ("24 h", "24h"), ("7 days", "7d"), ("30 days", "30d"))
 COUNTED: Final = 1_000

@@ -19,6 +19,7 @@ from statestore.jsondiff.parsing import Json
 from statestore.models.events import is_error_type
 from statestore.sessions import limits as session_limits
 from statestore.sessions import service as session_service
+from statestore.sources.naming import mirrors
 from statestore.tasks import edits
 from statestore.views import conversation, search_page
 from statestore.views.access import actor, require, scope
@@ -28,7 +29,6 @@ from statestore.views.edits import say_edited
 from statestore.views.formatting import middle, utc
 from statestore.views.htmx import render_live
 from statestore.views.json_links import json_twin
-from statestore.views.mirrors import mirrors
 
 
 @require_safe

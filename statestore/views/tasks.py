@@ -18,6 +18,7 @@ from statestore.db.routers import store_alias
 from statestore.errors import Moved
 from statestore.forms import MoveForm, TaskChangeForm, TaskFilterForm
 from statestore.models.querysets import BY_CHANGE
+from statestore.sources.naming import mirrors
 from statestore.tasks import edits
 from statestore.tasks import graph as task_graph
 from statestore.tasks import service as task_service
@@ -26,7 +27,6 @@ from statestore.views.audit import activity
 from statestore.views.edits import say_edited
 from statestore.views.htmx import render_page
 from statestore.views.json_links import json_twin
-from statestore.views.mirrors import mirrors
 from statestore.views.own_addresses import is_own
 from statestore.views.states import StateView
 from statestore.views.svg import task_graph as task_graph_drawing
