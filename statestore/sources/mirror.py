@@ -7,7 +7,7 @@ adds nothing; a run that was killed goes on where its last transaction ended.
 import hashlib
 import json
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
@@ -276,7 +276,7 @@ class _Mirrored:
         """Add what is new to the batch, which is written whenever it is full: each part of a thread is whole."""
         for event in self.history.events:
             self._add_event(event)
-        for step in self.history.steps:
+        for step in self._new_steps():
             self._add_step(step)
             if self.batch.is_full:
                 self._add_standing(step.at)
@@ -290,6 +290,17 @@ class _Mirrored:
             self.batch.write()
         if is_long:
             self._pack()
+
+    def _new_steps(self) -> Iterator[Step]:
+        """Yield the steps that are not mirrored yet: a reader gives all again if the last one is gone at the source."""
+        is_replay: bool | None = None
+        for step in self.history.steps:
+            if is_replay is None:
+                is_replay = bool(self.thread.last_step) and self.is_known(step.key)
+            if is_replay and self.is_known(step.key):
+                self.thread.last_step = step.key
+            else:
+                yield step
 
     def is_known(self, key: str) -> bool:
         """Return whether a step is mirrored already, or was written by a restore of ours."""

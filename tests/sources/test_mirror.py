@@ -340,3 +340,30 @@ def test_the_ids_of_mirrored_rows_never_change(opened: Opener):
         parts = (thread.source.name, thread.reader, thread.thread_id, kind, key)
         digest = hashlib.sha256("\0".join(parts).encode()).digest()
         assert mirror.row_id(thread, kind, key) == str(UUID(bytes=digest[:16], version=5))
+
+
+def test_a_thread_whose_newest_step_was_taken_back_goes_on_from_where_it_is(opened: Opener):
+    """As a restore does that was not recorded, and a framework that deletes: the steps before are mirrored already."""
+    source = opened("agno/small.sqlite")
+    runs = "(SELECT max(run_index) FROM agno_runs WHERE session_id = 'session-1')"
+    before = models.Transition.objects.of_agent("small/session-1").count()
+    change(
+        source.path,
+        f"DELETE FROM agno_runs WHERE session_id = 'session-1' AND run_index = {runs}",
+        """UPDATE agno_sessions SET session_data = '{"session_state": {"count": 5, "cart": ["日本語 😀"]}}',
+        updated_at = updated_at + 9 WHERE session_id = 'session-1'""",
+    )
+    mirror.sync(source, using=store_alias())
+    rows = list(models.Transition.objects.of_agent("small/session-1").oldest_first())
+    assert len(rows) == before + 1
+    assert json.loads(rows[-1].state_after) == {"count": 5, "cart": ["日本語 😀"]}
+    assert "{}" not in {row.state_after for row in rows}, "it was said to have begun anew"
+    change(
+        source.path,
+        "INSERT INTO agno_runs (run_id, session_id, run_type, status, run_index, run_data, created_at, updated_at)"
+        " SELECT 'new', session_id, run_type, status, 9, run_data, created_at + 10, updated_at + 10 FROM agno_runs"
+        " WHERE session_id = 'session-1' LIMIT 1",
+    )
+    source.refresh_from_db()
+    assert mirror.sync(source, using=store_alias()).steps == 1
+    assert source.threads.get(thread_id="session-1").last_step == "new"
