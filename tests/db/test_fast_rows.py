@@ -183,6 +183,8 @@ def test_new_rows_are_inserted_as_the_orm_would_and_those_that_are_there_stay(gi
     ]
     assert results[0] == results[1]
     assert list(map(stored_form, fast)) == list(map(stored_form, slow))
+    if results[0] is not None:
+        return  # The database takes none of them.
     known = stored_form(fast[1])
     fast_rows.insert_new([models.Snapshot(pk=fast[1].pk, **plain | {"state_data": "[]"})], store_alias())
     assert stored_form(fast[1]) == known
