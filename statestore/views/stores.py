@@ -17,13 +17,14 @@ from statestore.history.across import Asked
 from statestore.operations import every_store, store_summaries
 from statestore.operations.every_store import Answer
 from statestore.operations.store_summaries import Summary
-from statestore.views.find import LABELS
 from statestore.views.htmx import render_live, render_page
 
 # A page waits so long for stores; one that takes longer is shown as it was last seen.
 LIST_PATIENCE_SECONDS: Final = 0.2
 SEARCH_PATIENCE_SECONDS: Final = 2.0
 ROWS: Final = 50
+# What is called by another word than its kind.
+_KINDS: Final = {"batch": "fleet restore", "saved_search": "saved search"}
 DAY_SECONDS: Final = 24 * 3600
 
 
@@ -82,7 +83,7 @@ def find(request: HttpRequest) -> HttpResponse:
     def look() -> list[Hit]:
         found = lookup.look_up(text, scope_of(user), user)
         return [
-            Hit(row.at, LABELS[matches.kind], row.title, row.note, row.page)
+            Hit(row.at, _KINDS.get(matches.kind, matches.kind), row.title, row.note, row.page)
             for matches in found
             for row in matches.rows
         ]
