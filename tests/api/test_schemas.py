@@ -1,11 +1,15 @@
 """What the API's description says of a body, and of a query, is what the calls take: no field more, and none less."""
 
+import importlib
 import json
+import pkgutil
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from pydantic import BaseModel
 
+from statestore.api import schemas
 from statestore.api.site import site
 from tests.api.conftest import Script, script_of
 from tests.builders import make_agent, make_session, make_task
@@ -15,6 +19,18 @@ pytestmark = pytest.mark.django_db
 DESCRIPTION: dict[str, Any] = json.loads(json.dumps(site.get_openapi_schema(path_prefix="/")))
 SCHEMAS: dict[str, Any] = DESCRIPTION["components"]["schemas"]
 OTHER = "00000000-0000-4000-8000-000000000001"
+
+
+def test_no_two_schemas_share_a_name():
+    """Of two that do, the description has one alone, and says it of both calls."""
+    names = [
+        value.__name__
+        for module in pkgutil.iter_modules(schemas.__path__)
+        for value in vars(importlib.import_module(f"{schemas.__name__}.{module.name}")).values()
+        if isinstance(value, type) and issubclass(value, BaseModel) and value.__module__.endswith(f".{module.name}")
+    ]
+    assert sorted({name for name in names if names.count(name) > 1}) == []
+
 
 # A call that writes a row, the body without which it is refused, where the row is read afterwards, and for each field
 # what is sent and what the row then has: {field: (sent, column, value)}.

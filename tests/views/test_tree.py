@@ -3,6 +3,7 @@
 import json
 import re
 import time
+from collections.abc import Callable
 from html import unescape
 
 import pytest
@@ -58,19 +59,23 @@ def test_a_state_of_a_megabyte_of_keys_is_a_small_page(viewer: Client):
         make_agent("large", state={f"k{n}": "x" * 40 for n in range(20_000)}),
     )
     assert len(large.state_data) > 1_000_000
-    seconds = {}
-    # The second round counts: the first page of a process compiles its templates.
-    for agent in (small, large, small, large):
-        start = time.thread_time()
-        response = viewer.get(f"/agents/{agent.agent_id}/")
-        seconds[agent.agent_id] = time.thread_time() - start
-    html = response.content.decode()
+    html = viewer.get("/agents/large/").content.decode()
     assert len(html) < 150_000
     assert f"Show {SHOWN_ITEMS} of 19,900 more" in html
+    works = {
+        "small": lambda: viewer.get(small.get_absolute_url()),
+        "large": lambda: viewer.get(large.get_absolute_url()),
+        "parsed": lambda: json.loads(large.state_data),
+    }
+    # The quickest of a few turns: other programs on the machine slow any of them.
+    seconds = {name: min(_seconds(work) for _ in range(3)) for name, work in works.items()}
+    assert seconds["large"] < 2 * seconds["small"] + 20 * seconds["parsed"], seconds
+
+
+def _seconds(work: Callable[[], object]) -> float:
     start = time.thread_time()
-    json.loads(large.state_data)
-    parsed = time.thread_time() - start
-    assert seconds["large"] < 2 * seconds["small"] + 20 * parsed, seconds
+    work()
+    return time.thread_time() - start
 
 
 def test_a_large_state_says_what_it_is_made_of(viewer: Client):

@@ -20,7 +20,7 @@ class MeasuredOut(Out):
     grown: Grown
 
 
-class AgentOut(MeasuredOut):
+class MeasuredAgentOut(MeasuredOut):
     """The records of an agent."""
 
     repeated: Annotated[
@@ -54,7 +54,7 @@ class GrowthOut(Out):
     places: Annotated[list[MeasuredOut], Field(description="Files and databases, and what is free.")]
     tables: list[MeasuredOut]
     namespaces: list[MeasuredOut]
-    agents: Annotated[list[AgentOut], Field(description="The largest, with all their records.")]
+    agents: Annotated[list[MeasuredAgentOut], Field(description="The largest, with all their records.")]
     paths: Annotated[list[PathOut], Field(description="Of the states of the largest agents.")]
     archived_bytes: Annotated[int, Field(description="The bytes of the states in the archive, as they are read.")]
     forecast: ForecastOut | None
@@ -67,7 +67,7 @@ class GrowthOut(Out):
         }  # fmt: skip
         return cls.of(
             found, **{name: [MeasuredOut.of(one) for one in rows] for name, rows in lists.items()},
-            agents=[AgentOut.of(one, repeated=found.repeated.get(one.name)) for one in found.agents],
+            agents=[MeasuredAgentOut.of(one, repeated=found.repeated.get(one.name)) for one in found.agents],
             paths=[PathOut.of(one) for one in found.paths], forecast=_forecast(found.forecast),
         )  # fmt: skip
 
