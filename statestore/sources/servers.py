@@ -240,7 +240,7 @@ def _connected(address: str) -> "Connection[tuple[Any, ...]]":
 
     asked = {"connect_timeout": str(_CONNECT_SECONDS), "application_name": "descartes-statestore"}
     given = {**asked, **_parameters(address), **secrets.of(address), "client_encoding": "UTF8"}
-    # Statements are not prepared, so that a pooler may stand in between.
+    # Statements are not prepared, so that a pooler of sessions may stand in between; of transactions, none may.
     connection = psycopg.connect(**cast("dict[str, Any]", given), autocommit=True, prepare_threshold=None)
     for name in _AS_TEXT:
         connection.adapters.register_loader(name, TextLoader)
