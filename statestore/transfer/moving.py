@@ -23,6 +23,8 @@ from statestore.transfer.tables import Row, Table, of_store, others
 
 _CHUNK_ROWS: Final = 5_000
 _CHUNK_BYTES: Final = 8_000_000
+# Of states of megabytes, no more are held at once.
+_READ_ROWS: Final = 20
 # A statement of SQLite's takes so many parameters at least.
 _KEYS_AT_ONCE: Final = 900
 
@@ -47,16 +49,19 @@ class Transfer:
         return sum(table.rows for table in self.contents.values())
 
 
-def transfer(source: str, target: str, *, progress: Progress = lambda table, rows: None) -> Transfer:
+def transfer(
+    source: str, target: str, *, is_stopped: bool = False, progress: Progress = lambda table, rows: None
+) -> Transfer:
     """Copy the store at one place to another, compare both, and return what was copied.
 
     A place is a URL, or the name of one of several stores. The source may be in use; it is read as it is at one moment.
     The target is empty, or one that an earlier transfer from the same source did not end. Raises Conflict if it is
-    neither, and DatabaseError; what was copied by then stays, and the next transfer goes on from it.
+    neither, and DatabaseError; what was copied by then stays, and the next transfer goes on from it. `is_stopped`: no
+    other program saves into the source, so it may be read for longer than a save would wait.
     """
     done = Transfer()
     places.check(source, target)
-    with places.read(source) as origin, places.filled(target, source) as copy:
+    with places.read(source, is_stopped=is_stopped) as origin, places.filled(target, source) as copy:
         pairs = [(Table(model, origin), Table(model, copy)) for model in of_store()]
         for there, here in pairs:
             done.contents[there.name] = _copied(there, here, progress)
@@ -95,7 +100,7 @@ def _rows(table: Table) -> Iterator[Row]:
     """Yield the rows of a table. Raises DatabaseError that names a row which PostgreSQL cannot hold."""
     with transaction.atomic(using=table.using), connections[table.using].chunked_cursor() as cursor:
         cursor.execute(table.select())
-        while rows := cursor.fetchmany(_CHUNK_ROWS):
+        while rows := cursor.fetchmany(_READ_ROWS):
             for row in rows:
                 try:
                     yield table.read(row)

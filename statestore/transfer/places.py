@@ -72,13 +72,14 @@ def _opened(place: str) -> Iterator[str]:
 
 
 @contextmanager
-def read(place: str) -> Iterator[str]:
+def read(place: str, *, is_stopped: bool) -> Iterator[str]:
     """Yield the alias of a store that stays as it is at this moment, whoever writes meanwhile. Raises DatabaseError."""
     with ExitStack() as stack:
         if path := path_of(place):
             # A long read would keep an orchestrator's log from being emptied, or its saves waiting.
+            settings.VAR_DIR.mkdir(mode=0o700, parents=True, exist_ok=True)
             scratch = stack.enter_context(tempfile.TemporaryDirectory(prefix="transfer-", dir=settings.VAR_DIR))
-            alias = stack.enter_context(store_at(_copied(path, Path(scratch))))
+            alias = stack.enter_context(store_at(_copied(path, Path(scratch), is_shared=not is_stopped)))
         else:
             alias = stack.enter_context(_opened(place))
             stack.enter_context(_one_moment(alias))
@@ -86,12 +87,12 @@ def read(place: str) -> Iterator[str]:
         yield alias
 
 
-def _copied(path: Path, directory: Path) -> Path:
+def _copied(path: Path, directory: Path, *, is_shared: bool) -> Path:
     if not path.is_file():
         raise DatabaseError(f"{path} does not exist. Check the path.")
     copy = directory / "store.db"
     copy.touch(mode=0o600)
-    taking.copy_sqlite(path, copy, is_shared=True)
+    taking.copy_sqlite(path, copy, is_shared=is_shared)
     return copy
 
 

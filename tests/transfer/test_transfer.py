@@ -14,6 +14,7 @@ from statestore import history, transfer
 from statestore.access import audit_chain
 from statestore.adoption.status import forget_store_status, store_status
 from statestore.adoption.temporary_store import database_at, store_at
+from statestore.backups import sqlite_copy
 from statestore.db import bulk
 from statestore.db.routers import chosen
 from statestore.errors import Conflict, DatabaseError
@@ -119,6 +120,19 @@ def test_an_orchestrators_file_is_read_and_left_as_it_was(database: Database, tm
         assert cursor.fetchall() == [(1_795_852_800,)]
     transfer.transfer(place, sqlite_url(tmp_path / "back.db"))
     assert rows_of(tmp_path / "back.db") == rows_of(path)
+
+
+def test_a_large_file_in_rollback_mode_waits_until_the_orchestrator_is_stopped(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    path = make_store(tmp_path / "store.db")
+    adopt_by_command(path)
+    monkeypatch.setattr(sqlite_copy, "BLOCKING_SECONDS", -1.0)
+    place = database()
+    with pytest.raises(CommandError, match="Stop the orchestrator and add --stopped"):
+        call_command("transfer", sqlite_url(path), place)
+    call_command("transfer", sqlite_url(path), place, stopped=True, stdout=StringIO())
+    assert len(rows_at(place)["events"]) == len(rows_of(path)["events"]) > 0
 
 
 class Stopped(Exception):

@@ -25,11 +25,12 @@ class Command(BaseCommand):
         place = "sqlite:////path, postgres://…/name?search_path=schema, or the name of a store of STORES"
         parser.add_argument("source", metavar="FROM", help=f"the store: {place}")
         parser.add_argument("target", metavar="TO", help="where it goes: the same forms")
+        parser.add_argument("--stopped", action="store_true", help="the orchestrator that shares FROM is stopped")
 
-    def handle(self, *, source: str, target: str, **options: object) -> None:
+    def handle(self, *, source: str, target: str, stopped: bool, **options: object) -> None:
         try:
             with translated_errors():
-                done = transfer.transfer(source, target, progress=self._progress())
+                done = transfer.transfer(source, target, is_stopped=stopped, progress=self._progress())
         except ValueError as error:
             raise CommandError(one_line(f"FROM and TO are places of stores: {error}.")) from error
         except (StateStoreError, OSError) as error:
