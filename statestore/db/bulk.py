@@ -52,7 +52,7 @@ def upsert(
     keys = key.split(", ")
     written = ", ".join(f"{column} = excluded.{column}" for column in columns if column not in {*keys, *kept})
     end = f"ON CONFLICT ({key}) DO UPDATE SET {written}"
-    if len(rows) < _COPIED_ROWS or vendor.is_sqlite(connections[using]):
+    if len(rows) < _COPIED_ROWS or not _may_copy(using):
         # One statement, compiled once: the ORM's own form would bind and check each value of each row again.
         places = ", ".join(["%s"] * len(columns))
         with connections[using].cursor() as cursor:
@@ -62,6 +62,15 @@ def upsert(
     places_of_key = [columns.index(column) for column in keys]
     last = {tuple(row[place] for place in places_of_key): row for row in rows}
     _upsert_copied(using, table, ", ".join(columns), list(last.values()), end)
+
+
+def _may_copy(using: str) -> bool:
+    """Return whether rows can be copied into a table of a transaction: a database may grant no such tables."""
+    if vendor.is_sqlite(connections[using]):
+        return False
+    with connections[using].cursor() as cursor:
+        cursor.execute("SELECT has_database_privilege(current_database(), 'TEMPORARY')")
+        return bool(cursor.fetchone()[0])
 
 
 def _upsert_copied(using: str, table: str, columns: str, rows: Sequence[Sequence[Any]], end: str) -> None:

@@ -1,7 +1,7 @@
 """Many rows at once are written as one by one: the last of a key counts, what is kept stays, on both databases."""
 
 import pytest
-from django.db import IntegrityError
+from django.db import IntegrityError, connections
 from django.db import transaction as transactions
 
 from statestore import models
@@ -46,6 +46,26 @@ def test_two_writes_of_one_transaction_do_not_meet():
         for content in ("first", "second"):
             ingest.save_events(store_alias(), [event(n, content) for n in range(MANY)])
     assert set(models.Event.objects.values_list("content", flat=True)) == {"second"}
+
+
+def test_a_user_who_may_make_no_temporary_tables_is_noticed():
+    using = store_alias()
+    if connections[using].vendor == "sqlite":
+        assert not bulk._may_copy(using)
+        return
+    name = connections[using].settings_dict["NAME"]
+    with connections[using].cursor() as cursor:
+        assert bulk._may_copy(using)
+        cursor.execute(f'REVOKE TEMPORARY ON DATABASE "{name}" FROM PUBLIC')
+        cursor.execute("SET LOCAL ROLE pg_monitor")
+        assert not bulk._may_copy(using)
+        cursor.execute("RESET ROLE")
+
+
+def test_without_temporary_tables_many_rows_are_written_all_the_same(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(bulk, "_may_copy", lambda using: False)
+    assert ingest.save_events(store_alias(), [event(n, "first") for n in range(MANY)]) == MANY
+    assert models.Event.objects.count() == MANY
 
 
 @pytest.mark.parametrize("number", [FEW, MANY])
