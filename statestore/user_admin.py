@@ -3,7 +3,7 @@
 With Django's own pages, the right to change users is the right to become a superuser: by ticking the box, by setting a
 superuser's password, by giving a permission to oneself or to a group. Here, only a superuser makes superusers; all
 others see and change the users and groups whose rights they have themselves. Users concern all of every store: who is
-limited to namespaces or stores sees none, and could otherwise take over somebody who is not.
+limited to namespaces or stores sees none, and could otherwise take over an account that is not.
 """
 
 from collections.abc import Callable
@@ -123,7 +123,7 @@ class _Bounded(admin.ModelAdmin):  # type: ignore[type-arg]
 
 
 class _AccessInline(admin.StackedInline):  # type: ignore[type-arg]
-    """The namespaces and stores that somebody is limited to."""
+    """The namespaces and stores that a user or a group is limited to."""
 
     can_delete = False
     verbose_name_plural = "Access to namespaces"

@@ -5,7 +5,7 @@ from typing import Final
 from django.http import HttpRequest, HttpResponse
 from django.urls import path, re_path
 
-from statestore.access import path_prefix, rights
+from statestore.access import path_prefix
 from statestore.api.auth import token_of
 from statestore.api.problems import problem
 from statestore.api.responses import answer
@@ -25,22 +25,19 @@ def list_stores(request: HttpRequest) -> HttpResponse:
         READ.check_token(token)
     elif not request.user.is_authenticated:
         return problem("unauthenticated", "This endpoint requires a token or a login.")
-    user = request.user if token is None else token.user
-    names = [name for name in rights.visible_stores(user) if token is None or token.opens(name)]
-    answers = store_summaries.newest(names, patience_seconds=PATIENCE_SECONDS)
-    is_limited = rights.namespaces_of(user) is not None or (token is not None and token.namespaces is not None)
-    may_see = rights.may(user, "view_agentstate") and not is_limited
-    return answer({"items": [_item(name, answers[name], may_see=may_see) for name in names]})
+    answers = store_summaries.newest(
+        request.user if token is None else token.user, token, patience_seconds=PATIENCE_SECONDS
+    )
+    return answer({"items": [_item(name, each) for name, each in answers.items()]})
 
 
-def _item(name: str, found: Answer[Summary], *, may_see: bool) -> dict[str, object]:
+def _item(name: str, known: Answer[Summary]) -> dict[str, object]:
     home = f"{path_prefix.current()}{path_prefix.of_store(name)}"
     item: dict[str, object] = {
-        "name": name, "page": f"{home}/", "api": f"{home}/api/v1/", "problem": found.problem or None, "as_of": found.at,
+        "name": name, "page": f"{home}/", "api": f"{home}/api/v1/", "problem": known.problem or None, "as_of": known.at,
     }  # fmt: skip
-    if not may_see or found.found is None:
+    if (summary := known.found) is None:
         return item
-    summary = found.found
     return item | {
         "kind": summary.kind, "bytes": summary.bytes, "agents": dict(summary.agents),
         "in_trouble": summary.in_trouble, "changed_at": summary.changed_at, "lag_seconds": summary.lag_seconds,

@@ -12,7 +12,7 @@ from statestore.text.natural_order import natural
 
 
 class _AccessForm(forms.ModelForm):  # type: ignore[type-arg]
-    """Whether somebody is limited, and to which namespaces: one name for each line."""
+    """Whether a user or a group is limited, and to which namespaces: one name for each line."""
 
     who = "A user"
 
@@ -74,7 +74,7 @@ class _AccessForm(forms.ModelForm):  # type: ignore[type-arg]
             raise forms.ValidationError(str(error)) from None
 
     def check_may_be_limited(self, reason: str) -> None:
-        """Raise ValidationError, with the reason, for somebody whom no limit would hold."""
+        """Raise ValidationError, with the reason, for a superuser, whom no limit holds."""
 
 
 class UserAccessForm(_AccessForm):

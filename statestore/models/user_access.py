@@ -7,7 +7,7 @@ from django.db import models
 
 
 class _Access(models.Model):
-    """To which namespaces and stores somebody is limited; administrators set them."""
+    """Limits to namespaces and stores, which administrators set."""
 
     namespaces = models.JSONField(null=True, blank=True, help_text="The namespaces that are seen; null for all.")
     stores = models.JSONField(

@@ -1,13 +1,15 @@
 """Each of several stores at a glance: kind, size, agents, trouble, newest change, lag of its index."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Final
 
 from django.conf import settings
+from django.contrib.auth.models import AnonymousUser, User
 from django.db import connections
 
 from statestore import models, search
+from statestore.access import rights
 from statestore.db import sizes, vendor
 from statestore.db.routers import store_alias
 from statestore.models.agents import in_order
@@ -38,9 +40,20 @@ class Summary:
         return dict(self.agents).get("failed", 0) + self.silent
 
 
-def newest(names: Sequence[str], *, patience_seconds: float) -> Mapping[str, Answer[Summary]]:
-    """Return the newest summary of each store; of a store that does not answer, what it answered last."""
-    return _summaries.get(names, patience_seconds=patience_seconds)
+def newest(
+    user: User | AnonymousUser, token: models.ApiToken | None = None, *, patience_seconds: float
+) -> Mapping[str, Answer[Summary]]:
+    """Return the newest summary of each store that a user, or their token, may open, in the order of STORES.
+
+    Of a store that does not answer, it is what that answered last. Figures are about all of a store: without them for
+    those who are limited to namespaces.
+    """
+    names = [name for name in rights.visible_stores(user) if token is None or token.opens(name)]
+    answers = _summaries.get(names, patience_seconds=patience_seconds)
+    is_limited = rights.narrowed(token.namespaces if token else None, user) is not None
+    if rights.may(user, "view_agentstate") and not is_limited:
+        return answers
+    return {name: replace(answer, found=None) for name, answer in answers.items()}
 
 
 def summarise() -> Summary:

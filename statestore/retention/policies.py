@@ -1,5 +1,6 @@
 """Policies: made, switched on after a look at what they would delete, changed and deleted; and holds against them."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from statestore import models
@@ -23,6 +24,7 @@ class Limits:
     is_tiered: bool = False
 
     def columns(self) -> dict[str, object]:
+        """Return the limits by the names of their columns."""
         return {
             "keep_seconds": self.keep_seconds, "keep_count": self.keep_count, "keep_bytes": self.keep_bytes,
             "is_tiered": self.is_tiered,
@@ -95,13 +97,20 @@ def switch(
     return policy
 
 
-def change(using: str, policy_id: str, keeps: Limits, *, by: Actor, if_match: str | None = None) -> RetentionPolicy:
-    """Change what a policy keeps, and return it, switched off: nothing goes that its simulation did not name."""
+def change(
+    using: str, policy_id: str, given: Mapping[str, object], *, by: Actor, if_match: str | None = None
+) -> RetentionPolicy:
+    """Change the limits that are given by name, and return the policy, switched off.
+
+    Nothing goes that its simulation did not name. Limits that are not given stay as they are by then.
+    """
     with transactions.writing(using):
         policy = find(using, policy_id)
         etags.expect(policy, if_match)
+        before = _columns(policy)
+        keeps = Limits(**{name: given.get(name, before[name]) for name in Limits().columns()})  # type: ignore[arg-type]
         _check(policy.table, policy.namespace, keeps)
-        before, after = _columns(policy), {**keeps.columns(), "is_on": False}
+        after = {**keeps.columns(), "is_on": False}
         changed = [name for name, value in after.items() if before[name] != value]
         if changed == ["is_on"] or not changed:
             return policy

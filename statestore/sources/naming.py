@@ -28,7 +28,7 @@ class Mirrors:
 def mirrors(using: str, agents: Iterable[str | None], sessions: Iterable[str] = ()) -> Mirrors:
     """Return the sources of rows of some agents, or in some sessions.
 
-    A store without sources is asked one thing, any other as many as there are kinds of rows, whatever their number.
+    Without sources it takes one query, otherwise one more for each kind of row; their number does not matter.
     """
     with translated_errors():
         known = {source.pk: source for source in models.Source.objects.using(using)}

@@ -1,4 +1,4 @@
-"""Paths in which no link is followed: a file that was added must not lead elsewhere later, whoever may write beside it.
+"""Paths in which no link is followed: other users of a folder must not lead a file that was added elsewhere.
 
 Links are resolved once, when a source is added. From then on each part of its path is opened by itself.
 """
@@ -26,7 +26,7 @@ _DESCRIPTORS: Final = Path("/proc/self/fd")
 # beside SQLite while this process writes one, and no two threads open one at a time.
 opening: Final = threading.RLock()
 
-# The device and the number of a file: what it is, whatever it is called.
+# The device and the inode of a file, which stay when it is renamed.
 Identity = tuple[int, int]
 
 
@@ -110,7 +110,7 @@ def _explained(part: Path, path: Path) -> Iterator[None]:
     except OSError as error:
         if error.errno in _IS_LINK and part.is_symlink():
             raise ValidationError(
-                f"{part} is a link now, which is not followed: it may lead to a file that nobody chose. Put the file"
+                f"{part} is a link now, which is not followed: it may lead to a file that was not chosen. Put the file"
                 f" back at {path}, or remove this source and add the file where it is: `{COMMAND} open FILE`."
                 " Nothing was read."
             ) from None

@@ -73,7 +73,7 @@ def _opened(place: str) -> Iterator[str]:
 
 @contextmanager
 def read(place: str, *, is_stopped: bool) -> Iterator[str]:
-    """Yield the alias of a store that stays as it is at this moment, whoever writes meanwhile. Raises DatabaseError."""
+    """Yield the alias of a store as it is at this moment; other programs may write meanwhile. Raises DatabaseError."""
     with ExitStack() as stack:
         if path := path_of(place):
             # A long read would keep an orchestrator's log from being emptied, or its saves waiting.

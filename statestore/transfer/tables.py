@@ -16,7 +16,7 @@ from statestore.import_export import original_types
 # The values of a row as they are on both databases. Where PostgreSQL keeps what its numbers were on SQLite, that is the
 # last one.
 Row: TypeAlias = tuple[object, ...]
-# How a file was adopted is of no other one.
+# How a file was adopted says nothing of a copy.
 _LEFT_OUT: Final = OWN_MODELS | {"adoption"}
 
 

@@ -87,7 +87,7 @@ def edit_policy(request: HttpRequest, policy_id: str) -> HttpResponse:
     policy = retention.find(using, policy_id)
     if request.method == "POST":
         form = LimitsForm(request.POST)
-        keeps, was_on = form.limits(), policy.is_on
+        keeps, was_on = form.limits().columns(), policy.is_on
         policy = retention.change(using, policy_id, keeps, by=actor(request), if_match=form.checked["etag"] or None)
         after = "It was switched off: see what it would delete now, then switch it on." if was_on else "It is off."
         messages.success(request, f"The policy is changed. {after}")

@@ -25,7 +25,7 @@ NAMES = (
     "task", "open session", "revert", "fork", "plan", "fleet", "fleet previewed", "batch",
     "edit", "capture", "growth", "sources", "connect", "restores", "restore", "events", "search", "API", "API call",
     "trash",
-    "upkeep", "new policy", "policy", "audit", "password", "error", "missing",
+    "upkeep", "new policy", "policy", "limits", "audit", "password", "error", "missing",
     "login", "confirm", "browsers", "failed sign-ins",
     "admin", "admin tasks", "admin task", "admin sessions", "admin transition",
 )  # fmt: skip
@@ -137,6 +137,7 @@ def addresses(site: Site, told: Story, browser: Any) -> dict[str, str]:
         "upkeep": "/upkeep/",
         "new policy": "/upkeep/policies/new/",
         "policy": f"/upkeep/policies/{policy}/",
+        "limits": f"/upkeep/policies/{policy}/edit/",
         "audit": "/audit/",
         "password": "/password/",
         "error": "/agents/coder-2/restore/?moment=yesterday",

@@ -44,7 +44,7 @@ def copied(page: str, label: str) -> str:
 
 
 def shell(script: str, site: Site, folder: Path) -> str:
-    """Run lines as somebody types them into a shell, in the checkout, and return what they print."""
+    """Run lines in a shell, in the checkout, and return what they print."""
     done = subprocess.run(
         ["bash", "-e"], input=script, cwd=folder, env={**site.environment, "HOME": str(folder)}, capture_output=True,
         text=True, check=False, timeout=120,

@@ -103,18 +103,23 @@ def test_a_late_one_and_a_new_one_come_together(opened: Opener, framework_file: 
     assert mirrored() == ids(source)
 
 
+def add_late(source: Source, before: str) -> None:
+    """Copy a checkpoint under an id that comes right after its own."""
+    run(
+        source,
+        "INSERT INTO checkpoints SELECT thread_id, checkpoint_ns, ?, checkpoint_id, type, checkpoint, metadata"
+        " FROM checkpoints WHERE thread_id = 'thread-1' AND checkpoint_id = ?",
+        f"{before[:-1]}z",
+        before,
+    )
+
+
 def test_what_was_deleted_here_does_not_come_back_with_it(opened: Opener):
     source = opened("langgraph/small.sqlite")
     first, third = ids(source)[0], ids(source)[2]
     thread = source.threads.select_related("source").get(thread_id="thread-1")
     models.Transition.objects.filter(pk=mirror.row_id(thread, "transition", first)).delete()
-    run(
-        source,
-        "INSERT INTO checkpoints SELECT thread_id, checkpoint_ns, ?, checkpoint_id, type, checkpoint, metadata"
-        " FROM checkpoints WHERE thread_id = 'thread-1' AND checkpoint_id = ?",
-        f"{third[:-1]}z",
-        third,
-    )
+    add_late(source, third)
     assert synced(source).steps == 1
     assert mirrored() == ids(source)[1:]
 
@@ -125,13 +130,7 @@ def test_what_a_restore_wrote_is_not_late(opened: Opener):
     third = ids(source)[2]
     moment = f"transition:{mirror.row_id(thread, 'transition', third)}:after"
     restore.apply(restore.plan(AGENT, moment), by=SYSTEM)
-    run(
-        source,
-        "INSERT INTO checkpoints SELECT thread_id, checkpoint_ns, ?, checkpoint_id, type, checkpoint, metadata"
-        " FROM checkpoints WHERE thread_id = 'thread-1' AND checkpoint_id = ?",
-        f"{third[:-1]}z",
-        third,
-    )
+    add_late(source, third)
     assert synced(source).steps == 1
     assert mirrored() == ids(source)
 

@@ -119,7 +119,7 @@ def test_a_file_that_was_put_back_is_read_again(directory: Path, elsewhere: Path
 
 
 def test_a_log_that_is_a_link_is_not_read(directory: Path, elsewhere: Path):
-    """A crash left the log: it is copied to be read, and with it whatever a link led to."""
+    """A crash left the log: to be read it is copied, and a link in its place would be copied too."""
     path = Path(shutil.copy(SMALL, directory / "team" / "mine.sqlite"))
     with closing(sqlite3.connect(path)) as framework:
         framework.execute("PRAGMA journal_mode = WAL")
@@ -178,7 +178,7 @@ def test_a_document_that_is_swapped_after_the_look_is_not_read(
 
 
 def test_a_link_that_is_opened_on_the_command_line_is_resolved_once(directory: Path, elsewhere: Path, tmp_path: Path):
-    """Whoever runs `open` chooses the file; what the link leads to later is not chosen."""
+    """The user who runs `open` chooses the file; what the link leads to later is not chosen."""
     link = tmp_path / "newest.sqlite"
     link.symlink_to(elsewhere / "mine.sqlite")
     source = synced(adding.add_source(link, using=store_alias()))

@@ -193,7 +193,7 @@ def values_of(html: str, name: str) -> list[str]:
 def test_limits_that_another_person_changed_meanwhile_are_not_overwritten(administrator: Client):
     policy = make_policy(keep_count=4)
     seen = models.row_hash(policy)
-    retention.change(store_alias(), policy.pk, Limits(keep_count=5), by=SYSTEM)
+    retention.change(store_alias(), policy.pk, {"keep_count": 5}, by=SYSTEM)
     answer = administrator.post(f"{policy.get_absolute_url()}edit/", {"keep_count": "9", "etag": seen})
     assert answer.status_code == 409
     policy.refresh_from_db()

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Annotated, Final
+from typing import Annotated
 
 from django.http import HttpRequest, HttpResponse
 from django.urls import NoReverseMatch
@@ -32,7 +32,6 @@ from statestore.operations import upkeep
 from statestore.retention import Limits
 
 calls = Calls("upkeep")
-_LIMITS: Final = frozenset({"keep_seconds", "keep_count", "keep_bytes", "is_tiered"})
 
 
 class SimulationIn(BaseModel):
@@ -92,16 +91,15 @@ def change_policy(request: HttpRequest, policy_id: str, body: PolicyPatchIn) -> 
     Look at its simulation before you switch it on: housekeeping carries it out within an hour.
     """
     who, found = _unrestricted(request), _find(request, policy_id)
-    limits = body.model_fields_set & _LIMITS
+    limits = {name: getattr(body, name) for name in body.model_fields_set & Limits().columns().keys()}
     if limits and body.is_on:
         raise ValidationError(
             "Changed limits switch a policy off. Change them, look at the simulation, then switch it on.",
             field="is_on",
         )
     if limits:
-        keeps = Limits(**{name: getattr(body if name in limits else found, name) for name in _LIMITS})
         with _fields_of_the_call():
-            policy = retention.change(who.scope.using, found.pk, keeps, by=who.actor, if_match=if_match(request))
+            policy = retention.change(who.scope.using, found.pk, limits, by=who.actor, if_match=if_match(request))
         return _written(policy)
     if body.is_on is None:
         raise ValidationError("Say is_on, or the limits that change.", field="is_on")
