@@ -181,7 +181,8 @@ def stops(page: Page, inside: str) -> int:
 )
 def test_a_long_list_is_one_stop_and_arrows_go_through_it(open_page: OpenPage, path: str, most: int):
     page = open_page(path)
-    rows = page.locator("[data-rows] > [data-row]")
+    # Not those without a link: the other tests of this site leave changes that lead to no page.
+    rows = page.locator("[data-rows] > [data-row]:has(a)")
     count = rows.count()
     assert count > 3
     assert stops(page, "[data-rows]") <= most, "What can be done with one row."
