@@ -231,6 +231,13 @@ def note_head(using: str, entry_id: int, digest: str) -> None:
         rows.create(at=models.now(), store=name, entry_id=entry_id, digest=digest)
 
 
+def forget_later_heads(using: str) -> None:
+    """Forget what our own database noted of entries that a store no longer has: it was replaced by an older copy."""
+    newest = head_of(using)
+    rows = models.ChainHead.objects.using("default").filter(store=store_name(using))
+    rows.filter(entry_id__gt=newest[0] if newest else 0).delete()
+
+
 def head_of(using: str | None = None) -> tuple[int, str] | None:
     """Return the id and digest of the newest entry, None if there is no chain yet."""
     rows = models.AuditEntry.objects.using(using or store_alias()).order_by("-id").values_list("pk", "digest")

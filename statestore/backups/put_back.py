@@ -1,9 +1,11 @@
-"""Putting a backup back: as a new file or database, never over one that is in use; and the drill that tries it."""
+"""Putting a backup back as a new file or database, never over one that exists; and the drill that tries it."""
 
 import os
 import shutil
 import sqlite3
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from statestore.backups import postgresql, sqlite_copy
@@ -20,16 +22,26 @@ def restore_to_file(backup: Backup, target: Path, *, database: str = "store") ->
     The backup is verified before, the new file is compared after. It appears under its name when it is whole. Raises
     Conflict if the file exists, and DatabaseError.
     """
-    file = _file_of(backup, database, "sqlite")
     if os.path.lexists(target):
         raise Conflict(f"{target} exists. Nothing was changed. Name a file that does not.")
-    if problems := verify(backup):
-        raise DatabaseError(f"{backup.path} is damaged: {' '.join(problems)} Nothing was changed. Use another backup.")
+    file = whole_file_of(backup, database)
     try:
         _write(backup, file, target)
     except OSError as error:
         raise DatabaseError(f"{target} was not written: {error.strerror}.") from error
     return file
+
+
+def whole_file_of(backup: Backup, database: str) -> BackupFile:
+    """Return the SQLite file of a backup that holds a database, once the backup is verified. Raises DatabaseError."""
+    file = _file_of(backup, database, "sqlite")
+    _check_whole(backup)
+    return file
+
+
+def _check_whole(backup: Backup) -> None:
+    if problems := verify(backup):
+        raise DatabaseError(f"{backup.path} is damaged: {' '.join(problems)} Nothing was changed. Use another backup.")
 
 
 def _file_of(backup: Backup, database: str, kind: str) -> BackupFile:
@@ -43,18 +55,29 @@ def _file_of(backup: Backup, database: str, kind: str) -> BackupFile:
 
 
 def _write(backup: Backup, file: BackupFile, target: Path) -> None:
-    descriptor, partial = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".partial", dir=target.parent)
+    with new_copy(backup, file, target) as copy:
+        os.link(copy, target)  # Unlike a rename, it fails if the name was taken meanwhile.
+        sqlite_copy.sync(target.parent)
+
+
+@contextmanager
+def new_copy(backup: Backup, file: BackupFile, target: Path) -> Iterator[Path]:
+    """Yield a copy of a backup's file beside `target`, compared and on disk; it is gone afterwards under this name.
+
+    Raises DatabaseError if it differs.
+    """
+    descriptor, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".partial", dir=target.parent)
     os.close(descriptor)
+    copy = Path(name)
     try:
         with unpacked(backup, file) as plain:
-            shutil.copyfile(plain, partial)
-        if faults := _faults(Path(partial), file):
+            shutil.copyfile(plain, copy)
+        if faults := _faults(copy, file):
             raise DatabaseError(f"{target} was not written: {' '.join(faults)}")
-        sqlite_copy.sync(Path(partial))
-        os.link(partial, target)  # Unlike a rename, it fails if the name was taken meanwhile.
-        sqlite_copy.sync(target.parent)
+        sqlite_copy.sync(copy)
+        yield copy
     finally:
-        os.unlink(partial)
+        copy.unlink(missing_ok=True)
 
 
 def _faults(copy: Path, file: BackupFile) -> list[str]:
@@ -72,8 +95,7 @@ def restore_to_database(backup: Backup, alias: str, *, database: str = "store") 
     file = _file_of(backup, database, "postgresql")
     if postgresql.contents_of_database(alias):
         raise Conflict("That database has tables. Nothing was changed. Name an empty one.")
-    if problems := verify(backup):
-        raise DatabaseError(f"{backup.path} is damaged: {' '.join(problems)} Nothing was changed. Use another backup.")
+    _check_whole(backup)
     postgresql.restore(backup.path / file.name, alias)
     if faults := differences(file.contents, postgresql.contents_of_database(alias)):
         raise DatabaseError(f"The restored database differs from the backup: {' '.join(faults)}")

@@ -442,6 +442,10 @@ def _mirrored(one: _Entry, names: _Names) -> Sentence:
     return one.tell("began to mirror the source", source, of)
 
 
+def _replaced(one: _Entry, names: _Names) -> Sentence:
+    return one.tell(f"replaced the {one.entry.noun} by the backup {one.detail.get('backup')}", None)
+
+
 def _of_policy(one: _Entry) -> Sentence:
     """Return what an entry says of a retention policy."""
     row = one.before | one.after
@@ -488,4 +492,5 @@ _TELL: Final[dict[str, Callable[[_Entry, _Names], Sentence]]] = {
     Action.RELEASE: _released,
     Action.MIRROR: _mirrored,
     Action.UNMIRROR: _mirrored,
+    Action.REPLACE: _replaced,
 }

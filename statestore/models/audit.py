@@ -41,6 +41,7 @@ class Action(StrEnum):
     RELEASE = "release"
     MIRROR = "mirror"
     UNMIRROR = "unmirror"
+    REPLACE = "replace"
 
 
 # Newest first; entries of one second in the order in which they were made.

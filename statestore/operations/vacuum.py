@@ -1,6 +1,5 @@
 """VACUUM of an SQLite store: only when asked, with the space that it needs, and with no other process in the file."""
 
-import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,11 +10,11 @@ from django.db import connections
 
 from statestore.db import sizes, vendor
 from statestore.db.errors import translated_errors
+from statestore.db.sqlite import open_files
 from statestore.errors import Conflict
 
 # What a disk that is not fast writes and reads back; only for the word on how long it takes.
 _BYTES_PER_SECOND: Final = 40 * 1024 * 1024
-_PROCESSES: Final = Path("/proc")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,44 +51,12 @@ def vacuum(using: str, *, is_stopped: bool = False) -> tuple[int, int]:
             f"VACUUM needs {plan.needed_bytes:,} bytes of free space, and the disk has {plan.disk_free_bytes:,}."
             " Nothing was done."
         )
-    if others := open_elsewhere(_path(using)):
-        raise Conflict(
-            f"Another process has the file open ({', '.join(map(str, others[:5]))}). Stop the dashboard and the"
-            " orchestrator first. Nothing was done."
-        )
+    open_files.check_closed(_path(using))
     with translated_errors(), connections[using].cursor() as cursor:
         cursor.execute("VACUUM")
         cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         cursor.fetchall()
     return plan.bytes, sizes.database_bytes(using)
-
-
-def open_elsewhere(path: Path) -> list[int]:
-    """Return the processes of this machine, but this one, that have a file open, as far as this user may see.
-
-    Raises Conflict where the system does not tell: then it is not known to be safe.
-    """
-    if not (_PROCESSES / "self" / "fd").is_dir():
-        raise Conflict("This system does not tell which processes have a file open. Nothing was done.")
-    wanted = path.stat()
-    pids = [int(entry.name) for entry in _PROCESSES.iterdir() if entry.name.isdecimal()]
-    return sorted(pid for pid in pids if pid != os.getpid() and _has_open(pid, (wanted.st_dev, wanted.st_ino)))
-
-
-def _has_open(pid: int, identity: tuple[int, int]) -> bool:
-    try:
-        handles = list((_PROCESSES / str(pid) / "fd").iterdir())
-    except OSError:
-        return False
-    return any(_identity(handle) == identity for handle in handles)
-
-
-def _identity(handle: Path) -> tuple[int, int] | None:
-    try:
-        found = handle.stat()
-    except OSError:
-        return None
-    return found.st_dev, found.st_ino
 
 
 def _path(using: str) -> Path:

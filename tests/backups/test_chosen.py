@@ -118,5 +118,5 @@ def test_a_damaged_backup_changes_nothing(tmp_path: Path):
 
 def test_a_file_and_chosen_rows_at_once_are_refused(tmp_path: Path):
     backup = backups.take(tmp_path)
-    with pytest.raises(CommandError, match="Say either --to FILE, or which"):
+    with pytest.raises(CommandError, match="Say --to FILE or --replace, or else which"):
         put_back(backup.path)

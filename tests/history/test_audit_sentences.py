@@ -89,6 +89,7 @@ def test_every_action_has_its_sentence(people: dict[str, User]):
     audit.record(Action.MIRROR, "source", by=DEMO, row_id="1", detail={"name": "checkpoints"} | where)
     audit.record(Action.MIRROR, "source", by=DEMO, row_id="2", detail={"name": "log", "upload": "log.jsonl"})
     audit.record(Action.UNMIRROR, "source", by=DEMO, row_id="1", detail={"name": "checkpoints", "agents": 1200})
+    audit.record(Action.REPLACE, "store", by=DEMO, row_id="", detail={"backup": "20260921-030000"})
     assert said() == [
         "demo created the task Parser",
         "demo moved Parser from InProgress to Blocked",
@@ -127,6 +128,7 @@ def test_every_action_has_its_sentence(people: dict[str, User]):
         "demo began to mirror the source “checkpoints”, /srv/agents/checkpoints.sqlite",
         "demo began to mirror the source “log”, the upload log.jsonl",
         "demo removed the source “checkpoints”; its 1,200 agents stayed",
+        "demo replaced the store by the backup 20260921-030000",
     ]
     assert {entry.action for entry in models.AuditEntry.objects.all()} | {"edit"} == set(Action), (
         "A new action needs a deed here."

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from statestore.db.routers import store_alias
+from statestore.db.sqlite import open_files
 from statestore.errors import Conflict
 from statestore.operations import vacuum
 from tests.commands import manage
@@ -30,7 +31,7 @@ def test_vacuum_refuses_without_space_with_an_orchestrator_and_while_the_file_is
     with pytest.raises(Conflict, match="bytes of free space"):
         vacuum.vacuum(using)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=10**12))
-    monkeypatch.setattr(vacuum, "open_elsewhere", lambda _: [4711])
+    monkeypatch.setattr(open_files, "open_elsewhere", lambda _: [4711])
     with pytest.raises(Conflict, match="4711"):
         vacuum.vacuum(using)
 
@@ -38,14 +39,14 @@ def test_vacuum_refuses_without_space_with_an_orchestrator_and_while_the_file_is
 def test_another_process_that_has_a_file_open_is_found(tmp_path: Path):
     path = tmp_path / "file"
     path.write_text("x")
-    assert vacuum.open_elsewhere(path) == []
+    assert open_files.open_elsewhere(path) == []
     code = f"f = open({str(path)!r}); print('open', flush=True); input()"
     with subprocess.Popen(
         [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as other:
         assert other.stdout is not None
         assert other.stdout.readline() == "open\n"
-        assert vacuum.open_elsewhere(path) == [other.pid]
+        assert open_files.open_elsewhere(path) == [other.pid]
         other.communicate("\n")
 
 

@@ -1,13 +1,16 @@
-"""`manage.py restore-backup PATH`: a backup as a new file or database, or chosen rows of it into the live store."""
+"""`manage.py restore-backup PATH`: a backup as a new file, in the live one's place, or chosen rows of it."""
 
 from pathlib import Path
 
+from django.conf import settings
 from django.core.management.base import CommandError, CommandParser
+from django.db import connections
 
 from statestore import backups, restore
 from statestore.access import audit
+from statestore.adoption.status import store_status
 from statestore.adoption.temporary_store import database_at
-from statestore.backups import chosen
+from statestore.backups import chosen, put_back, swap
 from statestore.db.errors import translated_errors
 from statestore.db.fields import readable
 from statestore.db.routers import store_alias
@@ -21,13 +24,16 @@ _VALUE_CHARACTERS = 60
 class Command(StoreCommand):
     help = (
         "Write the store of a backup as a new file, or into an empty PostgreSQL database; nothing is overwritten. Or"
-        " put chosen agents, tasks and sessions back into the live store, each after a preview and with an undo."
+        " put it in the place of the live SQLite file, which is kept beside it, while no other process has that open."
+        " Or put chosen agents, tasks and sessions back into the live store, each after a preview and with an undo."
     )
     requires_system_checks = ()
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("path", type=Path, help="the directory of a backup, as `backup` printed it")
         parser.add_argument("--to", help="the new file, or postgres://… of an empty database")
+        parser.add_argument("--replace", action="store_true", help="put it in the place of the live SQLite file")
+        parser.add_argument("--stopped", action="store_true", help="the orchestrator that shares the store is stopped")
         parser.add_argument("--database", choices=("store", "dashboard"), default="store", help="which of the two")
         parser.add_argument("--agent", action="append", default=[], help="put this agent's state back; may be repeated")
         parser.add_argument("--task", action="append", default=[], help="put this task back; may be repeated")
@@ -39,6 +45,8 @@ class Command(StoreCommand):
         *,
         path: Path,
         to: str | None,
+        replace: bool,
+        stopped: bool,
         database: str,
         agent: list[str],
         task: list[str],
@@ -46,16 +54,18 @@ class Command(StoreCommand):
         yes: bool,
         **options: object,
     ) -> None:
-        is_chosen = bool(agent or task or session)
-        if (to is None) != is_chosen:
-            raise CommandError("Say either --to FILE, or which --agent, --task or --session to put back.")
+        if [to is not None, replace, bool(agent or task or session)].count(True) != 1:
+            raise CommandError("Say --to FILE or --replace, or else which --agent, --task or --session to put back.")
         try:
             backup = backups.at(path)
             if to is not None:
                 self._restore(backup, to, database)
                 return
             with translated_errors():
-                self._put_back(backup, agent, task, session, yes=yes)
+                if replace:
+                    self._replace(backup, database, is_stopped=stopped, yes=yes)
+                else:
+                    self._put_back(backup, agent, task, session, yes=yes)
         except (StateStoreError, OSError, ValueError) as error:
             raise CommandError(in_words(error)) from error
 
@@ -72,6 +82,31 @@ class Command(StoreCommand):
         variable = "STORE_URL" if database == "store" else "DATABASE_URL"
         self.stdout.write(f"To use it, stop the dashboard and name it in {variable}.")
         self.stdout.write(one_line(to))
+
+    def _replace(self, backup: backups.Backup, database: str, *, is_stopped: bool, yes: bool) -> None:
+        using = store_alias()
+        target = swap.file_of(using if database == "store" else "default")
+        if database == "store" and not settings.STORE_IS_EMBEDDED and not is_stopped:
+            raise CommandError("An orchestrator may share the store. Stop it, then say --stopped. Nothing was changed.")
+        file = put_back.whole_file_of(backup, database)
+        self.stdout.write(one_line(f"{target} would become the copy of {file.source} of {file.taken_at}."))
+        self.stdout.write("It is kept beside the new file, with all that was saved since then.")
+        if not yes:
+            agreed("Replace it?")
+        connections.close_all()
+        with announced(self.stdout.write, "Replacing"):
+            done = swap.swap(backup, target, database=database)
+        self.stdout.write(f"{done.rows:,} rows, compared with the manifest, are in place.")
+        if done.opened_by:
+            pids = ", ".join(map(str, done.opened_by))
+            self.stdout.write(f"Meanwhile a process has opened the file that was there ({pids}). Restart it.")
+        if store_status(using).is_ready:
+            swap.note(done, backup, database=database, using=using, by=audit.SYSTEM)
+        else:
+            self.stdout.write("The store is not ready, so its audit log does not tell of this. `doctor` says why.")
+        if done.kept is not None:
+            self.stdout.write("The file that was there:")
+            self.stdout.write(one_line(str(done.kept)))
 
     def _put_back(
         self, backup: backups.Backup, agents: list[str], tasks: list[str], sessions: list[str], *, yes: bool
