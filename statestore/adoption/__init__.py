@@ -4,6 +4,7 @@
     probe_process     the look at an untrusted file; runs in a process of its own
     probe             starts that process and returns its findings
     backup            a verified copy, made before anything is changed
+    long_steps        migrations that would make an orchestrator's saves wait, and so are refused beside it
     upgrade           version 4 and `init` tables brought to version 5, and any table rebuilt to another shape
     temporary_store   a file as Django's store for the length of a block
     adopt             moves in: one transaction

@@ -6,9 +6,10 @@ from typing import Final
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from descartes_site.locations import COMMAND
-from statestore.adoption import schema_detection, transfer_mark
+from statestore.adoption import long_steps, schema_detection, transfer_mark
 from statestore.db import shell, vendor
 from statestore.db.routers import is_store
+from statestore.models.adoption import is_shared
 
 _LISTED_TABLES: Final = 8
 # It stays when all migrations are taken back.
@@ -35,7 +36,7 @@ def refusal(connection: BaseDatabaseWrapper) -> str:
     if newer := newer_migrations(_applied(connection, present)):
         return f"{made_by_newer(name, newer)} Nothing was changed. Use that release, or a newer one."
     if present <= {_MIGRATIONS, transfer_mark.TABLE} or _is_ours(connection, present):
-        return vendor.schema_fault(connection, is_store=is_store(connection.alias))
+        return vendor.schema_fault(connection, is_store=is_store(connection.alias)) or _takes_long(connection)
     if vendor.is_sqlite(connection) and _is_orchestrators(connection):
         return (
             f"{name} is an orchestrator's store that the dashboard has not moved into. Nothing was changed. Run"
@@ -46,6 +47,17 @@ def refusal(connection: BaseDatabaseWrapper) -> str:
         f"{name} belongs to another program: it has the tables {', '.join(sorted(present)[:_LISTED_TABLES])}{more}, and"
         " none of ours. Nothing was changed. Use an empty database, or a schema of its own."
     )
+
+
+def _takes_long(connection: BaseDatabaseWrapper) -> str:
+    present = applied(connection)
+    unapplied = [name for name in schema_detection.our_migrations() if name not in present]
+    if not (unapplied and present and vendor.is_sqlite(connection) and is_shared(connection.alias)):
+        return ""
+    with connection.cursor() as cursor:
+        # Entries are numbered one after the other; counting them would read all.
+        cursor.execute("SELECT coalesce(max(id), 0) FROM dash_audit")
+        return long_steps.refusal(str(connection.settings_dict["NAME"]), cursor.fetchone()[0], unapplied)
 
 
 def newer_migrations(applied: Collection[str]) -> list[str]:

@@ -17,7 +17,7 @@ from typing import Any
 from urllib.parse import quote
 
 from statestore.db import orchestrator_schema as schema
-from statestore.adoption import schema_detection
+from statestore.adoption import long_steps, schema_detection
 
 # As in a copy of it, a read of a file in rollback-journal mode keeps the orchestrator's save waiting.
 LOOK_SECONDS = 0.2
@@ -42,6 +42,8 @@ def inspect(path: Path, *, stopped: bool) -> dict[str, Any]:
             seconds = UNHURRIED_SECONDS if in_wal or stopped else LOOK_SECONDS
             _refuse_encoding(connection)
             _read(connection, findings)
+            if findings["adopted"] and not stopped:
+                _refuse_long_steps(connection, path, findings["unapplied"])
             findings["rows"] = _rows(connection, findings["objects"], seconds)
             _check_integrity(connection, seconds, may_skip=seconds == LOOK_SECONDS)
         finally:
@@ -150,6 +152,13 @@ def _refuse_strangers(
         raise Refused(
             f"It is {schema_detection.UNKNOWN}: it has {', '.join(strange[:8])}, names that only this dashboard uses."
         )
+
+
+def _refuse_long_steps(connection: sqlite3.Connection, path: Path, unapplied: list[str]) -> None:
+    # Entries are numbered one after the other; counting them would read all.
+    (entries,) = connection.execute("SELECT coalesce(max(id), 0) FROM dash_audit").fetchone()
+    if reason := long_steps.refusal(path, entries, unapplied):
+        raise Refused(reason)
 
 
 def _rows(

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 from io import StringIO
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
@@ -13,9 +14,11 @@ from pytest_django.plugin import DjangoDbBlocker
 
 from statestore import models
 from statestore.access import audit_chain
+from statestore.adoption.adopt import adopt
 from statestore.adoption.schema_detection import our_migrations
 from statestore.adoption.status import forget_store_status, store_status
 from statestore.adoption.temporary_store import store_at
+from statestore.errors import MigrationError
 from tests.stores import execute, make_store
 
 pytestmark = [pytest.mark.sqlite, pytest.mark.slow]
@@ -98,6 +101,24 @@ def is_quick(statement: str, made: set[str]) -> bool:
         return True
     index = re.match(r'CREATE (?:UNIQUE )?INDEX "\w+" ON "(\w+)"', statement)
     return index is not None and index[1] in made
+
+
+def test_an_upgrade_that_saves_would_wait_for_is_done_while_the_orchestrator_is_stopped(tmp_path: Path, settings: Any):
+    settings.STORE_IS_EMBEDDED = False
+    path, backups = make_store(tmp_path / "store.db"), tmp_path / "backups"
+    adopt(path, backup_dir=backups)
+    with store_at(path) as using:
+        call_command("migrate", "statestore", "0014_browser_sessions", database=using, verbosity=0)
+    execute(path, AUDIT, "UPDATE sqlite_sequence SET seq = 1000000 WHERE name = 'dash_audit'", AUDIT)
+    with pytest.raises(MigrationError, match=r"1,000,001 entries.*about 9\.0 s\. Nothing was changed.*--stopped"):
+        adopt(path, backup_dir=backups)
+    with store_at(path) as using:
+        with pytest.raises(CommandError, match=r"1,000,001 entries.*adopt .*store\.db --stopped"):
+            call_command("migrate", database=using, verbosity=0)
+        connections[using].close()
+        adopt(path, backup_dir=backups, stopped=True)
+        forget_store_status()
+        assert store_status(using).is_ready
 
 
 def test_a_store_of_a_newer_release_is_refused_in_words(tmp_path: Path):
