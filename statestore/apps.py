@@ -1,10 +1,16 @@
 """The app's place in Django: what is wired up when the process starts."""
 
+from typing import TYPE_CHECKING
+
 from django.apps import AppConfig, apps
 from django.conf import settings
 from django.db import connections
 from django.db.backends.signals import connection_created
 from django.db.models.signals import pre_migrate
+
+if TYPE_CHECKING:
+    from statestore.models import SourceThread
+    from statestore.restore.in_place import Writer
 
 
 class StateStoreConfig(AppConfig):
@@ -15,16 +21,20 @@ class StateStoreConfig(AppConfig):
     def ready(self) -> None:
         from statestore import checks as checks
         from statestore.access import reauthentication
-        from statestore.restore import in_place
-        from statestore.sources import writers
 
         # The admin's titles: Django's and axes's own names say how they are made, not what they are for.
         apps.get_app_config("auth").verbose_name = "Users and groups"
         apps.get_app_config("axes").verbose_name = "Sign-in log"
         reauthentication.connect()
-        in_place.find_writers_with(writers.writer_of)
         connection_created.connect(_on_connection, dispatch_uid="statestore.prepare_connection")
         pre_migrate.connect(_before_migrate, sender=self, dispatch_uid="statestore.require_own")
+
+    def writer_of(self, thread: "SourceThread") -> "Writer":
+        """Return what puts a thread back in the framework's store. Raises Conflict, with the reason, if nothing can."""
+        # Not when the process starts: few need the frameworks' formats.
+        from statestore.sources import writers
+
+        return writers.writer_of(thread)
 
 
 def _on_connection(connection: object, **_: object) -> None:

@@ -11,7 +11,13 @@ from statestore.management.terminal import one_line
 
 
 class StoreCommand(BaseCommand):
-    """A command on the store that STORE_URL names, or on that one of STORES which `--store` names."""
+    """A command on the store that STORE_URL names, or on that one of STORES which `--store` names.
+
+    It starts without Django's checks, which load every page and take longer than most commands; `serve` makes those
+    that are about variables.
+    """
+
+    requires_system_checks = ()
 
     def create_parser(self, prog_name: str, subcommand: str, **kwargs: object) -> CommandParser:
         """Return the command's parser, with the option."""

@@ -1,14 +1,15 @@
 """Restores of agents that mirror a thread of another framework's store: there, too, or not at all.
 
-The sources, which know these stores, lie above this room; they say here how to find a writer.
+The sources, which know these stores, lie above this room; the app says how to find a writer.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol
+from collections.abc import Mapping, Sequence
+from typing import Protocol, cast
+
+from django.apps import apps
 
 from statestore import models
 from statestore.access.audit import Actor
-from statestore.errors import Conflict
 from statestore.history import KnownState
 
 
@@ -35,19 +36,13 @@ class Writer(Protocol):
         ...
 
 
-def _no_writer(thread: models.SourceThread) -> Writer:
-    raise Conflict(f"“{thread}” mirrors another program's store, which cannot be reached from here.")
-
-
-_find: list[Callable[[models.SourceThread], Writer]] = [_no_writer]
-
-
-def find_writers_with(find: Callable[[models.SourceThread], Writer]) -> None:
-    """Ask this for the writer of a thread; it raises Conflict, with the reason, where there is none."""
-    _find[0] = find
+class _App(Protocol):
+    def writer_of(self, thread: models.SourceThread) -> Writer:
+        """Return the writer of a thread. Raises Conflict, with the reason, if there is none."""
+        ...
 
 
 def writer_of(agent: models.AgentState, using: str) -> Writer | None:
     """Return the writer of a mirrored agent, None for an agent of our own. Raises Conflict if there is none."""
     thread = models.mirrored_thread(agent, using)
-    return None if thread is None else _find[0](thread)
+    return None if thread is None else cast(_App, apps.get_app_config("statestore")).writer_of(thread)

@@ -19,7 +19,6 @@ from statestore.management.terminal import agreed, announced, one_line
 
 class Command(StoreCommand):
     help = "Move into an orchestrator's SQLite file: look, back up, bring up to date, add the side tables."
-    requires_system_checks = ()
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("path", nargs="?", help="the orchestrator's file; STORE_URL is not read")

@@ -14,7 +14,6 @@ from statestore.management.terminal import announced, in_words, one_line
 
 class Command(StoreCommand):
     help = "Copy both databases into a new directory, while they are in use, and verify the copies."
-    requires_system_checks = ()
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--to", type=Path, help="where backups lie (BACKUP_DIR)")

@@ -9,7 +9,6 @@ from statestore.operations.doctor import Finding, examine
 
 class Command(StoreCommand):
     help = "Examine the store that STORE_URL names. Exit code 1 when something is wrong."
-    requires_system_checks = ()
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--quick", action="store_true", help="only what takes milliseconds")

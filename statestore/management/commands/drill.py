@@ -14,7 +14,6 @@ from statestore.management.terminal import announced, in_words, one_line
 
 class Command(StoreCommand):
     help = "Restore the newest backup into a scratch file, compare it with its manifest, and delete it again."
-    requires_system_checks = ()
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--from", type=Path, dest="directory", help="BACKUP_DIR")

@@ -19,7 +19,6 @@ TOLD_EVERY_SECONDS: Final = 1.0
 
 class Command(StoreCommand):
     help = "Bring the search index up to date. The dashboard works meanwhile; interrupted, it goes on where it was."
-    requires_system_checks = ()
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--rebuild", action="store_true", help="throw the index away and build it again")

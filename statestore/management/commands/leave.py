@@ -25,7 +25,6 @@ from statestore.management.terminal import agreed, announced, one_line
 
 class Command(StoreCommand):
     help = "Move out of the store: drop all that is the dashboard's, and prove the schema to be as it was found."
-    requires_system_checks = ()
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--path", help="an adopted file, instead of the one that STORE_URL names")

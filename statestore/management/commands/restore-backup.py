@@ -27,7 +27,6 @@ class Command(StoreCommand):
         " put it in the place of the live SQLite file, which is kept beside it, while no other process has that open."
         " Or put chosen agents, tasks and sessions back into the live store, each after a preview and with an undo."
     )
-    requires_system_checks = ()
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("path", type=Path, help="the directory of a backup, as `backup` printed it")

@@ -12,7 +12,6 @@ from statestore.management.terminal import in_words, one_line
 
 class Command(StoreCommand):
     help = "Open a backup, read all of it, and compare it with its manifest. Exits with 1 if anything is wrong."
-    requires_system_checks = ()
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("path", type=Path, help="the directory of a backup, as `backup` printed it")
