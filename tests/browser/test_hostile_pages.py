@@ -1,5 +1,6 @@
 """A store in which each text is what a prompt-injected agent could write, in a real browser: nothing of it runs."""
 
+import random
 import re
 from urllib.parse import urljoin
 
@@ -9,6 +10,7 @@ from playwright.sync_api import Page
 from tests.browser.conftest import OpenPage
 from tests.browser.site import Site
 from tests.browser.test_pages import too_wide
+from tests.faults.scale import times
 
 pytestmark = [pytest.mark.browser, pytest.mark.sqlite]
 
@@ -18,7 +20,8 @@ LISTS = (
     *("/upkeep/", "/growth/", "/sources/", "/connect/"),
 )
 PAGES_OF_AN_AGENT = ("timeline/", "blame/", "bisect/?condition=/n=1", "case/")
-ROWS_OF_EACH_KIND = 14
+# Chosen at random: all kinds of text come to all kinds of pages within a few runs.
+ROWS_OF_EACH_KIND = times(7, 50)
 # What only an agent's text could have put there.
 FOREIGN = """() => [...document.querySelectorAll(
   "main script, main iframe, main object, main embed, main img, main [onerror], main [onfocus], main [onmouseover]," +
@@ -31,7 +34,8 @@ def rows_of(page: Page, site: Site) -> list[str]:
     found: list[str] = []
     for start, kind in (("/agents/?size=100", "agents"), ("/snapshots/?size=100", "snapshots")):
         page.goto(start)
-        found += links(page, kind)[:ROWS_OF_EACH_KIND]
+        rows = links(page, kind)
+        found += random.sample(rows, min(len(rows), ROWS_OF_EACH_KIND))
     for agent in found[:ROWS_OF_EACH_KIND]:
         page.goto(agent)
         found += links(page, "transitions")[:1]
