@@ -14,6 +14,7 @@ from django.conf import settings
 from django.contrib.admin.utils import quote
 from django.db.models import Model
 from django.template import Context
+from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.http import urlencode
@@ -425,11 +426,13 @@ def head_of(agent: AgentState) -> AgentHead:
     )  # fmt: skip
 
 
-@register.inclusion_tag("statestore/_parts/source.html", takes_context=True)
-def source_of(context: Context, agent_id: object, session_id: object = None) -> dict[str, object]:
-    """Return the source that a row comes from, by the agent or the session that it belongs to; none for our own."""
+@register.simple_tag(takes_context=True)
+def source_of(context: Context, agent_id: object, session_id: object = None) -> SafeString:
+    """Return the source that a row comes from, by the agent or the session that it belongs to; nothing for our own."""
     found = context.get("mirrors")
-    return {"source": found.source_of(agent_id, session_id) if found else None}
+    source = found.source_of(agent_id, session_id) if found else None
+    # Most rows are our own, and a template without content takes as long as a row's cell.
+    return SafeString("") if source is None else render_to_string("statestore/_parts/source.html", {"source": source})
 
 
 @register.inclusion_tag("statestore/_parts/json_link.html", takes_context=True)

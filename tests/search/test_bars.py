@@ -10,7 +10,7 @@ from django.db import connections
 from statestore import search
 from statestore.db.routers import store_alias
 from statestore.search import limits
-from statestore.search.fts import index_file, ordering, time_buckets
+from statestore.search.fts import counting, index_file, ordering, time_buckets
 from tests.builders import NOW, make_event
 
 pytestmark = pytest.mark.django_db
@@ -45,6 +45,31 @@ def test_a_burst_at_the_beginning_of_a_bar_is_not_extrapolated(text: str):
     search.index_all()
     drawn = search.histogram_of(search.parse(text))
     assert drawn.bars[0].count == 200, drawn.bars[0]
+
+
+@pytest.mark.sqlite
+@pytest.mark.usefixtures("crowded")
+def test_a_word_that_grows_rarer_is_looked_up_once_for_each_bar(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(limits, "BAR_DOCUMENTS", 6)
+    begin = NOW // HOUR * HOUR
+    for number in range(1_200):
+        is_late = number >= 600
+        has_word = number % (6 if is_late else 2) == 0
+        make_event(content="a word" if has_word else "nothing", timestamp=begin + number * 30)
+    search.index_all()
+    looks: list[object] = []
+    oldest = counting.BarCounter._oldest
+
+    def counted(self: counting.BarCounter, *words: Any) -> tuple[int, int | None]:
+        looks.append(words)
+        return oldest(self, *words)
+
+    monkeypatch.setattr(counting.BarCounter, "_oldest", counted)
+    bars = search.histogram_of(search.parse("word")).bars
+    counted_bars = [(bar.count, matches_between("word", bar.start, bar.end)) for bar in bars]
+    assert any(bar.is_estimate for bar in bars)
+    assert len(looks) <= len(bars) + 1, "The next bar's beginning tells of this one's end; the last has no next one."
+    assert all(abs(count - exact) <= max(4, exact * 0.4) for count, exact in counted_bars), counted_bars
 
 
 @pytest.mark.sqlite

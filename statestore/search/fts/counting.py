@@ -148,27 +148,36 @@ class BarCounter:
 
     def counts(self, bars: Sequence[tuple[int, int]]) -> Iterator[tuple[int, bool]]:
         """Return for each bar how many documents there are, and whether that is an estimate."""
-        for start, end in bars:
-            docids = DocidRange(ordering.first_docid(start), ordering.first_docid(end) - 1)
-            count, is_estimate = self._in_bar(docids)
+        ranges = [DocidRange(ordering.first_docid(start), ordering.first_docid(end) - 1) for start, end in bars]
+        counted = map(self._all, ranges) if self.is_all else self._sampled(ranges)
+        for docids, (count, is_estimate) in zip(ranges, counted, strict=True):
             if self.is_all or self.by_docid:
                 count -= bisect_right(self.stale, docids.high) - bisect_right(self.stale, docids.low - 1)
             yield max(count, 0), is_estimate
 
-    def _in_bar(self, docids: DocidRange) -> tuple[int, bool]:
-        if self.is_all:
-            return time_buckets.count(self.index, docids.low, docids.high)
+    def _all(self, docids: DocidRange) -> tuple[int, bool]:
+        return time_buckets.count(self.index, docids.low, docids.high)
+
+    def _sampled(self, ranges: Sequence[DocidRange]) -> Iterator[tuple[int, bool]]:
+        """Count ranges, or estimate them from their oldest documents and, of each second half, from the next range's.
+
+        A look into the middle of each would cost as much as the one at its beginning.
+        """
         most = limits.BAR_NAMED_DOCUMENTS if self.by_docid and not self.plan.is_by_text else limits.BAR_DOCUMENTS
-        count, last = self._oldest(docids, most)
-        if last is None:
-            return count, False
+        samples = [_Sample(docids, *self._oldest(docids, most)) for docids in ranges]
+        for sample, following in zip(samples, [*samples[1:], None], strict=True):
+            yield self._count(sample, following), sample.last is not None
+
+    def _count(self, sample: "_Sample", following: "_Sample | None") -> int:
+        docids = sample.docids
+        if sample.last is None:
+            return sample.count
         middle = time_buckets.middle(docids.low, docids.high)
-        if last >= middle:
-            return self._estimate(count, last, docids), True
+        if sample.last >= middle:
+            return self._estimate(sample, docids)
         half = DocidRange(middle, docids.high)
-        more, end = self._oldest(half, limits.BAR_MIDDLE_DOCUMENTS)
-        more = more if end is None else self._estimate(more, end, half)
-        return self._estimate(count, last, DocidRange(docids.low, middle - 1)) + more, True
+        following = following or _Sample(half, *self._oldest(half, limits.BAR_MIDDLE_DOCUMENTS))
+        return self._estimate(sample, DocidRange(docids.low, middle - 1)) + self._estimate(following, half)
 
     def _oldest(self, docids: DocidRange, most: int) -> tuple[int, int | None]:
         """Return how many of the oldest documents there are in a range, and the last of these if there are more.
@@ -187,11 +196,22 @@ class BarCounter:
                 return count, doc[DOCID]
         return count, None
 
-    def _estimate(self, count: int, last: int, docids: DocidRange) -> int:
-        """Return how many documents a range has if those up to `last`, which were counted, are a fair sample.
+    def _estimate(self, sample: "_Sample", docids: DocidRange) -> int:
+        """Return how many documents a range has if a sample is a fair one of it.
 
         By their share of all documents, not by time: a burst says nothing about the hours after it.
         """
-        examined, _ = time_buckets.count(self.index, docids.low, last)
+        last = sample.docids.high if sample.last is None else sample.last
+        examined, _ = time_buckets.count(self.index, sample.docids.low, last)
         total, _ = time_buckets.count(self.index, docids.low, docids.high)
-        return min(max(count, round(count * total / max(examined, 1))), max(total, count))
+        least = sample.count if sample.docids.low == docids.low else 0
+        return min(max(least, round(sample.count * total / max(examined, 1))), max(total, least))
+
+
+@dataclass(frozen=True, slots=True)
+class _Sample:
+    """How many documents a range has up to the last one that was counted; None if all were."""
+
+    docids: DocidRange
+    count: int
+    last: int | None
