@@ -90,5 +90,12 @@ def unmeasured_bounds() -> list[str]:
 
 def _bounded(bound: Bound) -> list[tuple[str, dict[str, float]]]:
     return [
-        (line, figures) for line, figures in _measured.items() if fnmatch(line, bound.line) and bound.figure in figures
+        (line, figures)
+        for line, figures in _measured.items()
+        if bound.figure in figures and bound is _bound_of(line, bound.figure)
     ]
+
+
+def _bound_of(line: str, figure: str) -> Bound | None:
+    """Return the limit of a line's figure: the first that names it."""
+    return next((bound for bound in BOUNDS if bound.figure == figure and fnmatch(line, bound.line)), None)

@@ -31,6 +31,13 @@ def test_a_figure_beyond_its_bound_is_named_with_both():
     ]
 
 
+def test_the_first_bound_that_names_a_line_counts():
+    figures.show("page: trash", 13, 20, bare=10, growth=2.9)
+    assert figures.broken_bounds() == []
+    figures.show("page: trash", 13, 20, bare=10, growth=3.1)
+    assert figures.broken_bounds() == ["page: trash: growth is 3.10, at most 3 allowed"]
+
+
 def test_a_bound_of_a_line_that_no_longer_exists_is_named_after_a_whole_run(capsys: pytest.CaptureFixture[str]):
     figures.show("page: overview", 1, 1)
     run.check(is_whole=False)
