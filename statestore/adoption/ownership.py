@@ -36,7 +36,7 @@ def refusal(connection: BaseDatabaseWrapper) -> str:
     if newer := newer_migrations(_applied(connection, present)):
         return f"{made_by_newer(name, newer)} Nothing was changed. Use that release, or a newer one."
     if present <= {_MIGRATIONS, transfer_mark.TABLE} or _is_ours(connection, present):
-        return vendor.schema_fault(connection, is_store=is_store(connection.alias)) or _takes_long(connection)
+        return vendor.schema_fault(connection, is_store=is_store(connection.alias)) or _takes_long(connection, present)
     if vendor.is_sqlite(connection) and _is_orchestrators(connection):
         return (
             f"{name} is an orchestrator's store that the dashboard has not moved into. Nothing was changed. Run"
@@ -49,11 +49,12 @@ def refusal(connection: BaseDatabaseWrapper) -> str:
     )
 
 
-def _takes_long(connection: BaseDatabaseWrapper) -> str:
-    present = applied(connection)
-    unapplied = [name for name in schema_detection.our_migrations() if name not in present]
-    if not (unapplied and present and vendor.is_sqlite(connection) and is_shared(connection.alias)):
+def _takes_long(connection: BaseDatabaseWrapper, present: set[str]) -> str:
+    # Our own database has the migrations of a store, and none of its tables.
+    if not vendor.is_sqlite(connection) or "dash_audit" not in present or not is_shared(connection.alias):
         return ""
+    done = _applied(connection, present)
+    unapplied = [name for name in schema_detection.our_migrations() if name not in done]
     with connection.cursor() as cursor:
         # Entries are numbered one after the other; counting them would read all.
         cursor.execute("SELECT coalesce(max(id), 0) FROM dash_audit")

@@ -1,7 +1,9 @@
 """A store of each release goes forward with its data, at once whatever its size, and never back unseen."""
 
 import re
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,7 @@ from statestore.adoption.schema_detection import our_migrations
 from statestore.adoption.status import forget_store_status, store_status
 from statestore.adoption.temporary_store import store_at
 from statestore.errors import MigrationError
+from tests.commands import manage
 from tests.stores import execute, make_store
 
 pytestmark = [pytest.mark.sqlite, pytest.mark.slow]
@@ -119,6 +122,16 @@ def test_an_upgrade_that_saves_would_wait_for_is_done_while_the_orchestrator_is_
         adopt(path, backup_dir=backups, stopped=True)
         forget_store_status()
         assert store_status(using).is_ready
+
+
+def test_the_dashboards_own_database_is_upgraded_beside_a_shared_store(tmp_path: Path):
+    """Its migrations are those of a store, of which it has no tables."""
+    adopt(make_store(tmp_path / "store.db"), backup_dir=tmp_path / "backups")
+    own = {"STORE_URL": f"sqlite:///{tmp_path / 'store.db'}", "DATABASE_URL": f"sqlite:///{tmp_path / 'own.db'}"}
+    manage(own, ["migrate", "statestore", RELEASES["0.1"], "-v", "0"], ["migrate", "-v", "0"])
+    with closing(sqlite3.connect(tmp_path / "own.db")) as connection:
+        applied = {name for (name,) in connection.execute("SELECT name FROM django_migrations")}
+    assert set(our_migrations()) <= applied
 
 
 def test_a_store_of_a_newer_release_is_refused_in_words(tmp_path: Path):

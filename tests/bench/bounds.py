@@ -52,8 +52,8 @@ BOUNDS: Final = (
     Bound("ingest of events, 1,000 at a time", "rate", 20_000),
     # Pages in process
     Bound("page: *", "bare", 21),
-    # A part of a name, or a row in the trash, is found by reading the index of all 100,000 agents: 15 and 6 ms. An index
-    # for either would have to be built in the orchestrator's file, which would keep its saves waiting.
+    # A part of a name, or a row in the trash, is found by reading the index of all 100,000 agents: 15 and 6 ms. To
+    # build an index for either in the orchestrator's file would keep its saves waiting.
     Bound("page: agents, text that *", "growth", 5),
     Bound("page: trash", "growth", 3),
     Bound("page: *", "growth", 2),
