@@ -4,6 +4,7 @@ from typing import Final
 
 from django.conf import settings
 from django.contrib import messages
+from django.db import connections
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
@@ -13,7 +14,8 @@ from descartes_site.locations import COMMAND
 from statestore import models, retention
 from statestore.access import audit_chain
 from statestore.access.audit_chain import Verification
-from statestore.db.routers import backup_directory
+from statestore.db import shell, vendor
+from statestore.db.routers import backup_directory, store_alias
 from statestore.errors import DatabaseError
 from statestore.operations import housekeeping, upkeep
 from statestore.views.access import require, require_viewer, scope
@@ -77,8 +79,15 @@ def _context(using: str) -> dict[str, object]:
     }
 
 
+def _how_to_replace() -> str:
+    """Return the options by which a backup takes the store's place, "" on PostgreSQL."""
+    if not vendor.is_sqlite(connections[store_alias()]):
+        return ""
+    return " --replace" if settings.STORE_IS_EMBEDDED else " --replace --stopped"
+
+
 def _backups() -> dict[str, object]:
-    problem = upkeep.backup_problem(now=models.now())
+    problem, directory = upkeep.backup_problem(now=models.now()), backup_directory()
     try:
         listed = upkeep.list_backups(_BACKUPS)
     except DatabaseError:
@@ -88,5 +97,7 @@ def _backups() -> dict[str, object]:
         "backup_problem": problem,
         "backup_copies": settings.BACKUP_COPY_TO,
         "backup_hours": settings.BACKUP_EVERY_HOURS,
-        "backup_dir": backup_directory(),
+        "backup_dir": directory,
+        "replace": _how_to_replace(),
+        "newest_backup": next((shell.word(directory / one.name) for one in listed if one.is_good), ""),
     }

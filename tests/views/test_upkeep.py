@@ -87,7 +87,7 @@ def test_what_housekeeping_did_is_told_newest_first_with_its_problem(viewer: Cli
     assert "ada" not in text, "a note of the time is no work"
 
 
-def test_backups_are_shown_with_what_was_found_and_a_command_to_copy(viewer: Client, directory: Path):
+def test_backups_are_shown_with_what_was_found_and_a_command_to_copy(viewer: Client, directory: Path, on_sqlite: bool):
     good = make_backup(directory, models.now() - HOUR)
     good.note_drilled(["The table events is missing.", "And another."])
     make_backup(directory, models.now() - 2 * HOUR, problems=["store.db is damaged."])
@@ -98,6 +98,10 @@ def test_backups_are_shown_with_what_was_found_and_a_command_to_copy(viewer: Cli
     assert "store (4.0 KB)" in text
     assert "no verified backup" not in text
     assert 'data-copy="&quot;.venv/bin/python manage.py backup&quot;"' in html
+    newest = good.path
+    for how, is_shown in (("--agent ID", True), ("--replace", on_sqlite)):
+        command = f".venv/bin/python manage.py restore-backup {newest} {how}"
+        assert (f'data-copy="&quot;{command}&quot;"' in html) == is_shown
 
 
 @pytest.mark.parametrize(("age", "warns"), [(47, False), (49, True)])
