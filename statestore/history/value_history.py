@@ -101,10 +101,9 @@ def _place_before(before: Json, after: Json, path: str) -> str | None:
     """Return where the place of the state after was in the state before, None for a list's item that was not there."""
     parts = list(pointer.split(path))
     for depth, part in enumerate(parts):
-        if equal_fast(before, after):
-            break
-        place = pointer.item_index(part)
-        if isinstance(before, list) and isinstance(after, list) and place is not None and place < len(after):
+        if isinstance(before, list) and isinstance(after, list) and _has_item(after, part):
+            if equal_fast(before, after):
+                break
             then = item_places(before, after, Budget(limits.COMPARISON_UNITS)).get(part)
             if then is None:
                 return None
@@ -114,6 +113,11 @@ def _place_before(before: Json, after: Json, path: str) -> str | None:
             break
         before, after = then_inside, inside
     return pointer.join(parts)
+
+
+def _has_item(value: list[Json], part: str) -> bool:
+    place = pointer.item_index(part)
+    return place is not None and place < len(value)
 
 
 def _below(value: Json, part: str) -> Json | Missing:

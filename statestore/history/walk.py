@@ -1,9 +1,9 @@
 """An agent's recorded changes, walked from the newest back within a request's time budget."""
 
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 from math import inf
 from typing import Final
 
@@ -102,18 +102,24 @@ class HistoryWalk:
 
 
 def state_parser() -> Callable[[str], Json]:
-    """Return a function that parses states and caches the last three: each is in two neighbouring steps.
+    """Return a function that parses states and keeps the last three: each is in two neighbouring steps.
 
     Of a state that is not JSON it returns the text, made unlike any string.
     """
     parser = NeighbourParser()
+    kept: deque[tuple[str, Json]] = deque(maxlen=3)
 
-    @lru_cache(maxsize=3)
     def parse(text: str) -> Json:
+        # Found by comparing, which ends at the first difference; a dictionary would hash the whole text.
+        for known, state in kept:
+            if known is text or known == text:
+                return state
         try:
-            return parser.parse(text)
+            state = parser.parse(text)
         except parsing.NotJson:
-            return f"\0{text}"
+            state = f"\0{text}"
+        kept.appendleft((text, state))
+        return state
 
     return parse
 
@@ -137,10 +143,12 @@ def pairs(walk: HistoryWalk, text: str, at: int) -> Iterator[tuple[str, str, Cau
     If a step does not lead to the state after it, an unrecorded change lies between.
     """
     for step in walk:
-        if step.after != text:
-            yield step.after, text, Cause(None, at, after=step.at)
-        if step.before != step.after:
-            yield step.before, step.after, Cause(step.id, step.at, step.reason)
+        # The same string again where it is equal: it is compared and parsed but once.
+        after = text if step.after == text else step.after
+        if after is not text:
+            yield after, text, Cause(None, at, after=step.at)
+        if step.before != after:
+            yield step.before, after, Cause(step.id, step.at, step.reason)
         text, at = step.before, step.at
 
 
