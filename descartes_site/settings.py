@@ -110,8 +110,7 @@ API_RATE = env.rate("API_RATE", "60000/minute")
 
 INSTALLED_APPS = [
     "statestore.apps.StateStoreConfig",
-    # The site map finds its pages (descartes_site/urls.py): commands need none, and start in half the time.
-    "django.contrib.admin.apps.SimpleAdminConfig",
+    "descartes_site.admin_site.AdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",

@@ -6,8 +6,6 @@ from django.urls import include, path
 
 from statestore.views import sign_in
 
-admin.autodiscover()
-
 SIGNING_IN = [
     path("login/", sign_in.SignIn.as_view(), name="login"),
     path("logout/", sign_in.SignOut.as_view(), name="logout"),

@@ -298,3 +298,13 @@ def test_the_first_migrate_makes_both_files(tmp_path: Path):
     done = start(code, **variables)
     assert done.returncode == 0, done.stderr
     assert {path.name for path in tmp_path.iterdir()} >= {"dashboard.db", "descartes.db"}
+
+
+def test_the_admin_finds_its_pages_when_it_is_asked_and_not_before():
+    done = start(
+        "import sys, django; django.setup();"
+        " from django.contrib import admin; from statestore.models import Task;"
+        " assert 'statestore.admin' not in sys.modules, 'Commands would wait for it.';"
+        " assert admin.site.is_registered(Task); assert len(admin.site._registry) >= 8"
+    )
+    assert done.returncode == 0, done.stderr
