@@ -199,7 +199,9 @@ def _unproved(entry: models.AuditEntry, using: str, found: Verification) -> Iter
 
 
 def _is_needed(frame_id: int, agent_id: str, using: str) -> bool:
-    """Return whether archived records of an agent have states in a frame."""
+    """Return whether archived records of an agent have states in a frame, or in one whose base it is."""
+    if models.ArchiveFrame.objects.using(using).filter(agent_id=agent_id, base_id=frame_id).exists():
+        return True
     transitions = models.ArchivedTransition.objects.using(using).filter(agent_id=agent_id)
     snapshots = models.ArchivedSnapshot.objects.using(using).filter(agent_id=agent_id)
     marks = chain(

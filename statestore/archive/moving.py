@@ -15,10 +15,10 @@ from descartes_site.locations import COMMAND
 from statestore import models
 from statestore.access import audit
 from statestore.access.audit import Actor
-from statestore.archive import limits
+from statestore.archive import bases, limits
 from statestore.archive.candidates import LIVE, STATES, Record, agent_ids, live, records_of
 from statestore.db import archive, pagination, transactions, vendor
-from statestore.db.archive import Frame, StoredState
+from statestore.db.archive import Base, Frame, StoredState
 from statestore.db.fields import StoredBlob, text_bytes
 from statestore.errors import DatabaseError
 from statestore.models.audit import Action
@@ -87,18 +87,29 @@ def archive_before(
 
 
 def archive_agent(
-    using: str, agent_id: str, records: Sequence[Record], *, by: Actor, go_on: Callable[[], bool] = lambda: True
-) -> Archived:
-    """Archive some records of an agent, and return what was archived."""
+    using: str, agent_id: str, records: Sequence[Record], *, by: Actor, newest: str | None = None,
+    go_on: Callable[[], bool] = lambda: True,
+) -> Archived:  # fmt: skip
+    """Archive some records of an agent, and return what was archived.
+
+    `newest` is the newest state that is known, if the records do not have it yet: others are compressed with it.
+    """
     token = switch_on(using)
     with transactions.writing(using):
         delete_unused_frames(using, agent_id)
     done = Archived()
+    latest = text_bytes(newest) if newest is not None else _last_state(using, records)
     for draft in _drafts(using, records):
         if not go_on():
             break
-        done += _archive(using, agent_id, draft, token, by)
+        base = bases.base_for(using, agent_id, draft.states[-1].raw, latest)
+        done += _archive(using, agent_id, draft, base, token, by)
     return done
+
+
+def _last_state(using: str, records: Sequence[Record]) -> bytes:
+    states = next(iter(_texts(using, records[-1:]).values()), ())
+    return states[-1].raw if states else b""
 
 
 def _drafts(using: str, records: Sequence[Record]) -> Iterator[_Draft]:
@@ -131,31 +142,64 @@ def _texts(using: str, records: Sequence[Record]) -> dict[tuple[str, str], tuple
     return found
 
 
-def _archive(using: str, agent_id: str, draft: _Draft, token: str, by: Actor) -> Archived:
-    data = archive.packed(draft.states)
-    _prove(data, draft.states)
-    frame = models.ArchiveFrame(
-        agent_id=agent_id, at=models.now(), states=len(draft.states), unpacked_bytes=draft.bytes, data=data,
-        sha256=hashlib.sha256(data).hexdigest(),
-    )  # fmt: skip
+def _archive(using: str, agent_id: str, draft: _Draft, base: Base | None, token: str, by: Actor) -> Archived:
+    data = archive.packed(draft.states, base)
+    _prove(data, draft.states, base)
     with transactions.writing(using):
-        frame.save(using=using, force_insert=True)
+        frames = _written(using, agent_id, draft, base, data)
+        if not frames:
+            return Archived()
+        packed_bytes = sum(len(frame.data) for frame in frames)
         audit.record(
-            Action.ARCHIVE, "agent", row_id=agent_id, by=by, using=using, vouches_for=[frame],
-            detail={"records": len(draft.records), "bytes": draft.bytes, "packed_bytes": len(data)},
+            Action.ARCHIVE, "agent", row_id=agent_id, by=by, using=using, vouches_for=frames,
+            detail={"records": len(draft.records), "bytes": draft.bytes, "packed_bytes": packed_bytes},
         )  # fmt: skip
     places = dict(draft.records)
-    moved = Archived(packed_bytes=len(data))
+    moved = Archived(packed_bytes=packed_bytes)
     for portion in _portions([record for record, _ in draft.records]):
-        moved += _move(using, frame, [(record, places[record]) for record in portion], token)
+        moved += _move(using, frames[-1], [(record, places[record]) for record in portion], token)
     return moved
 
 
-def _prove(data: bytes, states: Sequence[StoredState]) -> None:
+def _prove(data: bytes, states: Sequence[StoredState], base: Base | None) -> None:
     """Read every state back before anything is moved."""
-    frame = Frame("The new archive frame", data)
+    frame = Frame("The new archive frame", data, lambda _: b"" if base is None else base.raw)
     if any(frame.state(number) != state for number, state in enumerate(states)):
         raise DatabaseError(f"A state read back from the archive differs. Nothing was moved. Run `{COMMAND} doctor`.")
+
+
+def _written(using: str, agent_id: str, draft: _Draft, base: Base | None, data: bytes) -> list[models.ArchiveFrame]:
+    """Write a frame, and its base before it if that is new; return what was written.
+
+    Nothing is written if the base is gone: another process may have found that nothing needs it any more.
+    """
+    if base is None:
+        return [_write(using, agent_id, data, len(draft.states), draft.bytes)]
+    if base.frame_id == bases.NEW_FRAME:
+        new = _write(using, agent_id, archive.packed([StoredState(base.raw)]))
+        data = archive.with_base(data, new.pk)
+        return [new, _write(using, agent_id, data, len(draft.states), draft.bytes, new.pk)]
+    if not _is_there(using, base.frame_id):
+        return []
+    return [_write(using, agent_id, data, len(draft.states), draft.bytes, base.frame_id)]
+
+
+def _write(
+    using: str, agent_id: str, data: bytes, states: int = 0, unpacked_bytes: int = 0, base_id: int | None = None
+) -> models.ArchiveFrame:
+    frame = models.ArchiveFrame(
+        agent_id=agent_id, at=models.now(), states=states, unpacked_bytes=unpacked_bytes, data=data,
+        sha256=hashlib.sha256(data).hexdigest(), base_id=base_id,
+    )  # fmt: skip
+    frame.save(using=using, force_insert=True)
+    return frame
+
+
+def _is_there(using: str, frame_id: int) -> bool:
+    """Return whether a frame is there, and keep it there until the end of the transaction."""
+    with connections[using].cursor() as cursor:
+        cursor.execute(f"SELECT 1 FROM dash_frame WHERE id = %s{vendor.row_lock(using)}", [frame_id])  # noqa: S608
+        return cursor.fetchone() is not None
 
 
 def _move(
@@ -167,8 +211,7 @@ def _move(
     """
     moved = Archived()
     with transactions.writing(using), connections[using].cursor() as cursor:
-        cursor.execute(f"SELECT 1 FROM dash_frame WHERE id = %s{vendor.row_lock(using)}", [frame.pk])  # noqa: S608
-        if cursor.fetchone() is None:
+        if not _is_there(using, frame.pk):
             return moved
         for record, places in records:
             table, twin = LIVE[record.kind], archive.TWINS[LIVE[record.kind]]

@@ -1,9 +1,10 @@
 """States in compressed frames: the codec, and tables that read as if nothing had moved.
 
 Old transitions and snapshots are moved into tables of ours, with a marker in the place of each state; the states lie in
-frames, each compressed with the one before it as dictionary. A query of transitions or snapshots reads both tables as
-one, and the field of a state gives the state that a marker names. A marker holds a random word of its store, which no
-agent knows, so that a text of an agent's is never taken for one.
+frames, each compressed with the one after it as dictionary: what only grew costs some bytes. The last state of a frame
+is compressed with a base, a state in a frame of its own that frames of an agent share. A query of transitions or
+snapshots reads both tables as one, and the field of a state gives the state that a marker names. A marker holds a
+random word of its store, which no agent knows, so that a text of an agent's is never taken for one.
 """
 
 import hashlib
@@ -11,7 +12,7 @@ import struct
 import sys
 import time
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
 from typing import Any, Final
@@ -30,14 +31,20 @@ if sys.version_info >= (3, 14):
 else:
     from backports import zstd
 
-# A frame begins anew with a full state after so many states, or so many bytes: reading one takes milliseconds.
+# A frame ends after so many states, or so many bytes: reading one takes milliseconds.
 FRAME_STATES: Final = 128
 FRAME_BYTES: Final = 8 * 1024 * 1024
 # A longer state stays where it is; a frame that claims one is damaged.
 MOST_BYTES: Final = 256 * 1024 * 1024
+# States are shorter in most frames: one of 128 that is whole is not worth a base.
+BASED_BYTES: Final = FRAME_BYTES // FRAME_STATES
 _LEVEL: Final = 3
-_MAGIC: Final = b"DSF1"
-_COUNT: Final = struct.Struct(">I")
+# The first format: from the oldest state on, each with the one before it as dictionary, and without a base.
+_OLD_MAGIC: Final = b"DSF1"
+_OLD_HEAD: Final = struct.Struct(">4sI")
+_MAGIC: Final = b"DSF2"
+# With the id of the base's frame, 0 without one, and the number of states.
+_HEAD: Final = struct.Struct(">4sQI")
 # Of each state: its compressed bytes, its bytes, whether it was a blob, its SHA-256.
 _ENTRY: Final = struct.Struct(">IQ?32s")
 _WINDOW_LOGS: Final = (10, 27)
@@ -61,16 +68,35 @@ class StoredState:
     is_blob: bool = False
 
 
-def packed(states: Sequence[StoredState]) -> bytes:
-    """Return a frame of states: the first one in full, each other with the one before it as dictionary."""
+@dataclass(frozen=True, slots=True)
+class Base:
+    """The state that the last one of a frame is compressed with, and the id of the frame that holds it."""
+
+    frame_id: int
+    raw: bytes
+
+
+def packed(states: Sequence[StoredState], base: Base | None = None) -> bytes:
+    """Return a frame of states: the last one with the base as dictionary, each other with the one after it."""
     pieces, entries = [], []
-    previous: bytes | None = None
-    for state in states:
-        piece = _compressed(state.raw, previous)
+    following = None if base is None else base.raw
+    for state in reversed(states):
+        piece = _compressed(state.raw, following)
         pieces.append(piece)
         entries.append(_ENTRY.pack(len(piece), len(state.raw), state.is_blob, hashlib.sha256(state.raw).digest()))
-        previous = state.raw
-    return b"".join((_MAGIC, _COUNT.pack(len(states)), *entries, *pieces))
+        following = state.raw
+    return b"".join((_HEAD.pack(_MAGIC, 0 if base is None else base.frame_id, len(states)), *entries, *pieces))
+
+
+def with_base(data: bytes, frame_id: int) -> bytes:
+    """Return a frame that names another one as that of its base."""
+    magic, _, count = _HEAD.unpack_from(data)
+    return _HEAD.pack(magic, frame_id, count) + data[_HEAD.size :]
+
+
+def delta_bytes(raw: bytes, dictionary: bytes | None) -> int:
+    """Return how many bytes a state takes that is compressed with another one, or by itself."""
+    return len(_compressed(raw, dictionary))
 
 
 def _compressed(raw: bytes, previous: bytes | None) -> bytes:
@@ -93,58 +119,73 @@ def _serves(previous: bytes | None) -> bool:
 
 
 class Frame:
-    """A frame that is read: states are unpacked from its beginning as far as they are asked for, and kept."""
+    """A frame that is read: states are unpacked from one end as far as they are asked for, and kept.
 
-    def __init__(self, name: str, data: bytes) -> None:
+    `base_id` is the frame of the base, None without one; it is read once a state is asked for.
+    """
+
+    def __init__(self, name: str, data: bytes, read_base: Callable[[int], bytes] | None = None) -> None:
         self.name = name
         try:
-            (count,) = _COUNT.unpack_from(data, len(_MAGIC))
-            start = len(_MAGIC) + _COUNT.size
-            body = start + count * _ENTRY.size
-            if data[: len(_MAGIC)] != _MAGIC or body > len(data):
+            self._is_old = data[: len(_OLD_MAGIC)] == _OLD_MAGIC
+            head = _OLD_HEAD if self._is_old else _HEAD
+            magic, *base, count = head.unpack_from(data)
+            body = head.size + count * _ENTRY.size
+            if magic not in {_OLD_MAGIC, _MAGIC} or body > len(data):
                 raise ValueError
-            self._entries = list(_ENTRY.iter_unpack(data[start:body]))
+            self._entries = list(_ENTRY.iter_unpack(data[head.size : body]))
         except (struct.error, ValueError):
             raise self._damaged() from None
+        self.base_id: int | None = next(iter(base), None) or None
         ends = list(accumulate((entry[0] for entry in self._entries), initial=body))
         if ends[-1] != len(data) or any(entry[1] > MOST_BYTES for entry in self._entries):
             raise self._damaged()
         self._pieces = [data[begin:end] for begin, end in pairwise(ends)]
+        self._read_base = read_base
         self._states: list[bytes] = []
 
     def __len__(self) -> int:
         return len(self._entries)
 
     def state(self, number: int) -> StoredState:
-        """Return a state, byte for byte. Raises DatabaseError if the frame is damaged there."""
+        """Return a state, byte for byte. Raises DatabaseError if the frame, or its base, is damaged there."""
         if not 0 <= number < len(self._entries):
             raise self._damaged()
-        while len(self._states) <= number:
+        place = number if self._is_old else len(self._entries) - 1 - number
+        while len(self._states) <= place:
             self._states.append(self._unpacked(len(self._states)))
-        raw, (_, _, is_blob, digest) = self._states[number], self._entries[number]
+        raw, (_, _, is_blob, digest) = self._states[place], self._entries[place]
         if hashlib.sha256(raw).digest() != digest:
             raise self._damaged()
         return StoredState(raw, is_blob)
 
-    def _unpacked(self, number: int) -> bytes:
-        size = self._entries[number][1]
-        previous = self._states[-1] if self._states else b""
+    def _unpacked(self, place: int) -> bytes:
+        size = self._entries[place][1]
+        dictionary = self._states[-1] if self._states else self._base()
         options: dict[int, int] = {zstd.DecompressionParameter.window_log_max: _WINDOW_LOGS[1]}
-        prefix = zstd.ZstdDict(previous, is_raw=True).as_prefix if _serves(previous) else None
+        prefix = zstd.ZstdDict(dictionary, is_raw=True).as_prefix if _serves(dictionary) else None
         try:
             unpacker = zstd.ZstdDecompressor(zstd_dict=prefix, options=options)
             # No further than it says: a small piece that unpacks to gigabytes fills no memory.
-            raw = unpacker.decompress(self._pieces[number], max_length=size + 1)
+            raw = unpacker.decompress(self._pieces[place], max_length=size + 1)
         except zstd.ZstdError:
             raise self._damaged() from None
         if len(raw) != size:
             raise self._damaged()
         return raw
 
+    def _base(self) -> bytes:
+        if self.base_id is None:
+            return b""
+        if self._read_base is None:
+            # A base has none: to read a state takes one more frame at most.
+            raise self._damaged()
+        return self._read_base(self.base_id)
+
     def _damaged(self) -> DatabaseError:
         return DatabaseError(
-            f"{self.name} is damaged: a state in it cannot be read; those before it can. Nothing was changed. Put it"
-            f" back from a backup; `{COMMAND} verify` names all that is damaged."
+            f"{self.name} is damaged: a state in it cannot be read. Nothing was changed. Put it back from a backup;"
+            f" `{COMMAND} verify` names all that is damaged."
         )
 
 
@@ -209,11 +250,32 @@ def read(connection: BaseDatabaseWrapper, text: str) -> StoredState:
     frames = _frames(connection)
     frame = frames.get(frame_id)
     if frame is None:
-        frame = frames[frame_id] = _read_frame(connection, frame_id)
-        while len(frames) > _CACHED_FRAMES:
-            frames.popitem(last=False)
+        frame = Frame(frame_name(frame_id), _read_data(connection, frame_id), lambda base: read_base(connection, base))
+        _keep(frames, frame_id, frame)
     frames.move_to_end(frame_id)
     return frame.state(number)
+
+
+def read_base(connection: BaseDatabaseWrapper, frame_id: int) -> bytes:
+    """Return the state that frames were compressed with. Raises DatabaseError if it is missing or damaged."""
+    frames = _frames(connection)
+    frame = frames.get(frame_id)
+    if frame is None or len(frame) != 1:
+        frame = Frame(f"{frame_name(frame_id)}, a base of others,", _read_data(connection, frame_id))
+        _keep(frames, frame_id, frame)
+    frames.move_to_end(frame_id)
+    return frame.state(0).raw
+
+
+def frame_name(frame_id: int) -> str:
+    """Return what a frame is called in messages."""
+    return f"Archive frame {frame_id}"
+
+
+def _keep(frames: OrderedDict[int, Frame], frame_id: int, frame: Frame) -> None:
+    frames[frame_id] = frame
+    while len(frames) > _CACHED_FRAMES:
+        frames.popitem(last=False)
 
 
 def _frames(connection: BaseDatabaseWrapper) -> OrderedDict[int, Frame]:
@@ -226,13 +288,13 @@ def _frames(connection: BaseDatabaseWrapper) -> OrderedDict[int, Frame]:
     return kept[1]
 
 
-def _read_frame(connection: BaseDatabaseWrapper, frame_id: int) -> Frame:
+def _read_data(connection: BaseDatabaseWrapper, frame_id: int) -> bytes:
     with connection.cursor() as cursor:
         cursor.execute("SELECT data FROM dash_frame WHERE id = %s", [frame_id])
         row = cursor.fetchone()
     if row is None:
-        raise DatabaseError(f"Archive frame {frame_id} is missing. Nothing was changed. Put it back from a backup.")
-    return Frame(f"Archive frame {frame_id}", bytes(row[0]))
+        raise DatabaseError(f"{frame_name(frame_id)} is missing. Nothing was changed. Put it back from a backup.")
+    return bytes(row[0])
 
 
 # Tables

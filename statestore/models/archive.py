@@ -1,6 +1,6 @@
 """The archive: frames of compressed states, and the rows whose states lie in them."""
 
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 from django.db import models
 from django.db.models import QuerySet, Sum
@@ -40,7 +40,13 @@ class FrameQuerySet(QuerySet["ArchiveFrame"]):
 
 
 class ArchiveFrame(models.Model):
-    """States of one agent, each compressed with the one before it as dictionary (db/archive.py)."""
+    """States of one agent, each compressed with the one after it as dictionary (db/archive.py).
+
+    A base is a frame, too: its one state is no record's, and other frames name it.
+    """
+
+    # The data say which base they need; the column, by which bases are found, came after the first frames were hashed.
+    UNHASHED: ClassVar[frozenset[str]] = frozenset({"base_id"})
 
     id = models.BigAutoField(primary_key=True)
     agent_id = LenientText()
@@ -49,13 +55,17 @@ class ArchiveFrame(models.Model):
     unpacked_bytes = models.BigIntegerField()
     data = models.BinaryField()
     sha256 = models.CharField(max_length=64)
+    base_id = models.BigIntegerField(null=True, help_text="The frame whose state the last one is compressed with.")
 
     objects = FrameQuerySet.as_manager()
 
     class Meta:
         db_table = "dash_frame"
         verbose_name = "archive frame"
-        indexes = [models.Index(fields=["agent_id", "id"], name="dash_frame_agent")]
+        indexes = [
+            models.Index(fields=["agent_id", "id"], name="dash_frame_agent"),
+            models.Index(fields=["agent_id", "base_id"], name="dash_frame_base"),
+        ]
 
     def __str__(self) -> str:
         return f"archive frame {self.pk}"

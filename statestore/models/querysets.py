@@ -127,6 +127,8 @@ def delete_archived(model: type[Model], using: str, rows: QuerySet[Model]) -> in
 def delete_unused_frames(using: str, agent_id: str) -> list[int]:
     """Delete the frames of an agent that no archived row needs, and return their ids. Call it in a transaction.
 
+    The base of a frame that is needed is needed, too.
+
     The frames are locked before the rows are read: a process that moves rows into one has it locked, too.
     """
     with connections[using].cursor() as cursor:
@@ -136,6 +138,9 @@ def delete_unused_frames(using: str, agent_id: str) -> list[int]:
             if frames:
                 cursor.execute(f"SELECT DISTINCT {column} FROM {table} WHERE agent_id = %s", [agent_id])  # noqa: S608
                 frames -= {archive.place_of(row[0])[0] for row in cursor.fetchall()}
+        if frames:
+            cursor.execute("SELECT id, base_id FROM dash_frame WHERE agent_id = %s AND base_id IS NOT NULL", [agent_id])
+            frames -= {base_id for frame_id, base_id in cursor.fetchall() if frame_id not in frames}
         for frame_id in frames:
             cursor.execute("DELETE FROM dash_frame WHERE id = %s", [frame_id])
     return sorted(frames)

@@ -55,7 +55,9 @@ def hash_of_columns(row: models.Model, names: Sequence[str]) -> str:
 
 @cache
 def _hashed_names(model: type[models.Model]) -> tuple[str, ...]:
-    return tuple(field.attname for field in model._meta.concrete_fields if not field.generated)
+    unhashed = getattr(model, "UNHASHED", ())
+    names = (field.attname for field in model._meta.concrete_fields if not field.generated)
+    return tuple(name for name in names if name not in unhashed)
 
 
 def _hashed_bytes(value: object) -> bytes:

@@ -332,7 +332,9 @@ class _Mirrored:
         """Move steps of a long thread into frames before more are written: whole states grow with their square."""
         self._unpacked_steps = self._unpacked_bytes = 0
         using, agent_id = self.batch.using, self.thread.agent_id
-        archive.archive_agent(using, agent_id, archive.records_of(using, agent_id, LAST_SECOND), by=SYSTEM)
+        records = archive.records_of(using, agent_id, LAST_SECOND)
+        # Of what only grows, all before is in the state of the end.
+        archive.archive_agent(using, agent_id, records, by=SYSTEM, newest=self._text(self.history.thread.state))
 
     def _add_step(self, step: Step) -> None:
         before, after = self._text(step.before), self._text(step.after)

@@ -1,15 +1,17 @@
 """What was archived answers every question as before, byte for byte."""
 
+import collections
 import difflib
 import itertools
 import json
+import random
 import re
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import time_machine
-from django.db import connections
+from django.db import connections, transaction
 from django.test import Client
 from hypothesis import given
 from hypothesis import strategies as st
@@ -18,6 +20,7 @@ from statestore import archive, history, import_export, models
 from statestore.access.audit import SYSTEM
 from statestore.access.scope import Scope
 from statestore.archive import moving
+from statestore.db import archive as storage
 from statestore.db.fields import StoredBlob
 from statestore.db.routers import store_alias
 from statestore.errors import NotFound, StateStoreError
@@ -94,8 +97,15 @@ def answers(agent: models.AgentState) -> list[object]:
 
 
 @thoroughly_on_the_store
-@given(histories)
-def test_any_history_answers_as_before(drawn: Any):
+@given(histories, st.booleans())
+def test_any_history_answers_as_before(drawn: Any, has_bases: bool):
+    with pytest.MonkeyPatch.context() as patch:
+        if has_bases:
+            patch.setattr(storage, "BASED_BYTES", 0)
+        answers_as_before(drawn)
+
+
+def answers_as_before(drawn: Any) -> None:
     agent_id = f"agent-{next(numbers)}"
     agent = make_agent(agent_id, state="{}", updated_at=NOW + 6)
     for at, before, after in drawn[0]:
@@ -109,6 +119,123 @@ def test_any_history_answers_as_before(drawn: Any):
     archive.put_back(store_alias(), by=SYSTEM)
     assert answers(agent) == before_it
     assert exported() == lines
+
+
+@pytest.fixture
+def bases(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Frames of ten states with a base, however short the states are."""
+    monkeypatch.setattr(storage, "FRAME_STATES", 10)
+    monkeypatch.setattr(storage, "BASED_BYTES", 0)
+
+
+def bases_of(agent_id: str) -> set[int]:
+    frames = models.ArchiveFrame.objects.filter(agent_id=agent_id)
+    return {base_id for base_id in frames.values_list("base_id", flat=True) if base_id is not None}
+
+
+@pytest.mark.usefixtures("bases")
+def test_frames_of_one_agent_share_a_base_that_has_the_newest_state():
+    agent = make_history(count=60)
+    before_it, lines = answers(agent), exported()
+    archive_all()
+    (base,) = bases_of("planner")
+    frames = models.ArchiveFrame.objects.exclude(pk=base)
+    assert frames.count() >= 6
+    assert all(len(frame.data) < 10 * 100 for frame in frames), "each state costs its entry and some bytes"
+    archive.put_back(store_alias(), by=SYSTEM)
+    assert (answers(agent), exported()) == (before_it, lines)
+    assert not models.ArchiveFrame.objects.exists()
+
+
+@pytest.mark.usefixtures("bases")
+def test_a_new_base_is_made_once_the_frames_with_the_old_one_take_more_than_it():
+    chance = random.Random(3)
+    texts = [json.dumps({"step": number, "noise": chance.randbytes(300).hex()}) for number in range(60)]
+    agent = make_agent("noise", state=texts[-1], updated_at=NOW + 100)
+    for number, (before, after) in enumerate(itertools.pairwise(texts)):
+        make_transition(agent, before, after, timestamp=NOW + number)
+    before_it = answers(agent)
+    archive_all()
+    frames = models.ArchiveFrame.objects.filter(base_id__gt=0)
+    shared = collections.Counter(frames.values_list("base_id", flat=True))
+    assert len(shared) >= 3, "states that are not alike"
+    assert max(shared.values()) <= 2
+    assert answers(agent) == before_it
+
+
+@pytest.mark.usefixtures("bases")
+def test_a_damaged_base_is_named_and_others_are_read():
+    make_history("planner", 30)
+    make_history("other", 30)
+    archive_all()
+    (base,) = bases_of("planner")
+    frame = models.ArchiveFrame.objects.get(pk=base)
+    models.ArchiveFrame.objects.filter(pk=base).update(data=bytes(frame.data)[:-9] + bytes(9))
+    storage.forget_token(store_alias())
+    first = models.ArchivedTransition.objects.filter(agent_id="planner").earliest("timestamp")
+    with pytest.raises(StateStoreError, match=f"Archive frame {base}, a base of others, is damaged"):
+        models.Transition.objects.get(pk=first.pk)
+    other = models.ArchivedTransition.objects.filter(agent_id="other").earliest("timestamp")
+    assert models.Transition.objects.get(pk=other.pk).state_before
+    # What is archived later does without it.
+    agent = models.AgentState.objects.get(agent_id="planner")
+    for number in range(20):
+        make_transition(agent, "{}", '{"later": true}', timestamp=NOW + DAY + number)
+    assert archive_all().records
+    assert len(bases_of("planner")) == 2
+
+
+@pytest.mark.usefixtures("bases")
+def test_a_base_stays_as_long_as_a_frame_needs_it():
+    make_history(count=60)
+    archive_all()
+    (base,) = bases_of("planner")
+    rows = models.Transition.objects.of_agent("planner").oldest_first()
+    expected = {row.pk: row.state_after for row in rows}
+    models.Snapshot.objects.of_agent("planner").delete()
+    gone = [row.pk for row in rows[10:50]]
+    models.Transition.objects.filter(pk__in=gone).delete()
+    assert models.ArchiveFrame.objects.filter(pk=base).exists()
+    left = models.Transition.objects.of_agent("planner")
+    assert {row.pk: row.state_after for row in left} == {pk: expected[pk] for pk in expected if pk not in gone}
+    models.Transition.objects.of_agent("planner").delete()
+    assert not models.ArchiveFrame.objects.exists()
+
+
+@pytest.mark.usefixtures("bases")
+def test_a_base_that_was_deleted_meanwhile_costs_no_state(monkeypatch: pytest.MonkeyPatch):
+    """Another process may put all back between the choice of a base and the frame that names it."""
+    make_history(count=30)
+    lines = exported()
+    archive_all()
+    (base,) = bases_of("planner")
+    agent = models.AgentState.objects.get(agent_id="planner")
+    for number in range(5):
+        make_transition(agent, agent.state_data, agent.state_data, timestamp=NOW + DAY + number)
+    lines, prove = exported(), moving._prove
+
+    def deleted_meanwhile(*about: Any) -> None:
+        prove(*about)
+        models.ArchiveFrame.objects.filter(pk=base).delete()
+
+    with monkeypatch.context() as patch, transaction.atomic(store_alias()):
+        patch.setattr(moving, "_prove", deleted_meanwhile)
+        assert archive_all() == archive.Archived()
+        transaction.set_rollback(True, using=store_alias())
+    assert exported() == lines
+
+
+@pytest.mark.usefixtures("bases")
+def test_a_missing_base_is_found_by_the_chain():
+    from statestore.access import audit_chain
+
+    make_history("planner", 30)
+    archive_all()
+    assert audit_chain.verify().is_good
+    (base,) = bases_of("planner")
+    models.ArchiveFrame.objects.filter(pk=base).delete()
+    (fault,) = audit_chain.verify().faults or []
+    assert fault.text.startswith(f"The archive frame {base} is missing")
 
 
 def test_a_fleet_asks_as_many_queries_for_archived_states(django_assert_num_queries: Any):
@@ -307,11 +434,11 @@ def test_an_agent_in_error_is_told_from_others():
     data = bytearray(frame.data)
     data[-3] ^= 0xFF
     models.ArchiveFrame.objects.filter(pk=frame.pk).update(data=bytes(data))
-    last = models.ArchivedTransition.objects.filter(agent_id="planner").latest("timestamp")
+    first, *_, last = models.ArchivedTransition.objects.filter(agent_id="planner").order_by("timestamp")
     with pytest.raises(StateStoreError, match=f"Archive frame {frame.pk} is damaged"):
-        models.Transition.objects.get(pk=last.pk)
+        models.Transition.objects.get(pk=first.pk)
     assert models.Transition.objects.of_agent("other").newest_first()[3].state_before
-    assert models.Transition.objects.of_agent("planner").oldest_first()[0].state_before
+    assert models.Transition.objects.get(pk=last.pk).state_before, "the states after it are packed without it"
 
 
 def test_a_damaged_frame_is_found_by_the_chain():

@@ -77,6 +77,7 @@ BOUNDS: Final = (
     Bound("sources: checkpoints of 3 KB, mirrored", "rate", 2_000),
     Bound("sources: first page of *", "median", 5_000),
     Bound("sources: look at a source without news", "p95", 5),
-    # Each frame of the archive begins with a whole state, and holds few of such large ones.
-    Bound("sources: chat of * items in the mirror", "megabytes", 100),
+    Bound("sources: states of a chat of * items in the mirror", "megabytes", 5),
+    # Half of it are its events, with the orchestrator's own five indexes.
+    Bound("sources: chat of * items in the mirror", "megabytes", 10),
 )

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import random
 import sqlite3
 from itertools import pairwise
 from pathlib import Path
@@ -242,6 +243,27 @@ def test_the_states_of_a_long_thread_are_packed_as_they_are_read(opened: Opener,
         thread = SourceThread.objects.select_related("source").get(thread_id="long")
         row = transitions.get(pk=mirror.row_id(thread, "transition", f"{number:06d}"))
         assert len(json.loads(row.state_after)["notes"]) == number
+
+
+def test_the_states_of_a_long_session_take_no_more_room_than_its_newest_one(opened: Opener, framework_file: FileMaker):
+    """Each has all of the one before it; 800 turns of a chat would be 120 MB."""
+    opened("langgraph/forks.sqlite")
+    path = framework_file("openai_agents/small.sqlite")
+    connection, chance = sqlite3.connect(path), random.Random(17)
+    connection.execute("INSERT INTO agent_sessions (session_id) VALUES ('long')")
+    for number in range(1_600):
+        item = {"role": "assistant" if number % 2 else "user", "content": chance.randbytes(80).hex()}
+        row = ["long", json.dumps(item)]
+        connection.execute("INSERT INTO agent_messages (session_id, message_data) VALUES (?, ?)", row)
+    connection.commit()
+    connection.close()
+    mirror.sync(adding.add_source(path, using=store_alias()), using=store_alias())
+    agent = models.AgentState.objects.get(agent_id="small/long")
+    frames = models.ArchiveFrame.objects.filter(agent_id="small/long").bytes()
+    assert frames.states > 20_000_000
+    assert frames.frames < len(agent.state_data)
+    steps = [len(json.loads(row.state_after)["items"]) for row in models.Transition.objects.of_agent("small/long")]
+    assert sorted(steps) == list(range(2, 1_602, 2))
 
 
 def test_a_reader_that_fails_is_named_and_keeps_no_other_source_waiting(
