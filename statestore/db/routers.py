@@ -19,7 +19,16 @@ from django.db.models import Model
 
 # The models of this app that are ours alone and live beside the users.
 OWN_MODELS: frozenset[str] = frozenset(
-    {"apitoken", "browsersession", "chainhead", "groupaccess", "lastwrite", "savedsearch", "useraccess"}
+    {
+        "apitoken",
+        "browsersession",
+        "chainhead",
+        "groupaccess",
+        "intendedrestore",
+        "lastwrite",
+        "savedsearch",
+        "useraccess",
+    }
 )
 
 _chosen: ContextVar[str | None] = ContextVar("chosen", default=None)

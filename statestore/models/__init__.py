@@ -12,6 +12,7 @@ from statestore.models.events import ActorType, Event
 from statestore.models.forks import Fork
 from statestore.models.growth import Sample
 from statestore.models.idempotency import IdempotentResponse
+from statestore.models.intended_restores import IntendedRestore
 from statestore.models.last_writes import LastWrite
 from statestore.models.restores import Restore, SavedPlan
 from statestore.models.retention import Hold, HousekeepingRun, PolicyTable, RetentionPolicy
@@ -49,6 +50,7 @@ __all__ = [
     "Hold",
     "HousekeepingRun",
     "IdempotentResponse",
+    "IntendedRestore",
     "LastWrite",
     "OrchestratorMigration",
     "PolicyTable",

@@ -6,6 +6,7 @@ side_effects    what a restore will not undo
 rules           whether a plan may be applied: approved, not applied before, not expired
 apply           writing it, proving it, undoing it
 in_place        agents that mirror another framework's thread, put back in its own store
+intentions      what is about to be written there, so that it is recorded also if the process is killed
 saved_plans     plans as objects: sent to a colleague, approved, applied while nothing moved
 forks           a new agent from any moment
 batches         many agents restored to one time

@@ -25,7 +25,7 @@ from statestore.history import moments
 from statestore.models import validation
 from statestore.models.audit import Action
 from statestore.models.snapshots import SAFETY_DESCRIPTION
-from statestore.restore import in_place, rules
+from statestore.restore import in_place, intentions, rules
 from statestore.restore.plans import RestorePlan, agent_now, expecting, plan, setting
 
 MOVED: Final = "The agent has changed since your preview. Nothing was written. Review the new differences."
@@ -81,13 +81,39 @@ def _applied(
     An agent that mirrors another framework's thread is put back there last: if that fails, nothing was written here.
     """
     writer = in_place.writer_of(agent, planned.using)
+    if writer:
+        intentions.check_none_is_open(agent.agent_id, planned.using)
     put_back = writer.prepare(planned.target, planned.text, by) if writer else None
     source = put_back.metadata if put_back else {}
     restored = _write(agent, planned, etag, by=by, reason=reason, undoes=undoes, source=source)
     _prove(restored, planned)
     if put_back:
-        put_back.write()
+        intentions.note(restored, planned, source, by)
+        _write_there(put_back, restored)
     return restored
+
+
+def _write_there(put_back: in_place.PutBack, restored: models.Restore) -> None:
+    try:
+        put_back.write()
+    except Conflict:
+        # Refused before anything was written. What else fails may have been written: the next look will tell.
+        intentions.drop(str(restored.pk))
+        raise
+
+
+def record(intended: models.IntendedRestore, agent: models.AgentState) -> models.Restore | None:
+    """Record a restore that a process wrote into a framework's store before it was killed, over the agent's locked row.
+
+    Returns None, and records nothing, if the agent is not as it was then.
+    """
+    meant = intentions.intention_of(intended, agent)
+    if meant is None:
+        return None
+    return _write(
+        agent, meant.plan, meant.plan.expected_etag, by=meant.by, reason=meant.reason, undoes=meant.undoes,
+        source=meant.noted, at=intended.at,
+    )  # fmt: skip
 
 
 def _agent_as_planned(planned: RestorePlan) -> tuple[models.AgentState, str]:
@@ -115,8 +141,10 @@ def _write(
     reason: str,
     undoes: models.Restore | None,
     source: Mapping[str, object] | None = None,
+    at: int | None = None,
 ) -> models.Restore:
-    now, words, using = models.now(), _words(planned, reason, undoes), planned.using
+    now = models.now() if at is None else at
+    words, using = _words(planned, reason, undoes), planned.using
     outgoing, status_before, status_after = agent.state_data, agent.status, _new_status(agent, planned)
     safety = models.Snapshot(
         agent_id=agent.agent_id, state_data=outgoing, description=_safety_words(planned, reason, undoes), created_at=now

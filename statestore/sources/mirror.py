@@ -23,7 +23,7 @@ from statestore.jsondiff import parsing
 from statestore.jsondiff.parsing import Json
 from statestore.models.rows import LAST_SECOND
 from statestore.models.sources import Source, SourceThread
-from statestore.sources import locations
+from statestore.sources import interrupted, locations
 from statestore.sources.contract import Event, FindsLate, History, Reader, Rows, Step
 
 # So much is written in one transaction, which then takes some tens of milliseconds.
@@ -70,10 +70,13 @@ def sync(source: Source, *, using: str, go_on: Callable[[], bool] = lambda: True
     """
     location = locations.of(source.path)
     stamp = location.stamp()
-    if stamp and stamp == source.stamp:
+    is_open = interrupted.has_restores(source, using)
+    if stamp and stamp == source.stamp and not is_open:
         return Synced()
     problem, done = source.problem, Synced()
     try:
+        if is_open:
+            interrupted.settle(source, using)
         with location.opened() as rows:
             readers = location.readers(rows)
             counts = {name: number for reader in readers.values() for name, number in reader.count(rows).items()}

@@ -4,6 +4,7 @@ import json
 import os
 import random
 import shutil
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -212,6 +213,52 @@ def test_a_writer_that_is_killed_leaves_a_database_whole(
     database = request.getfixturevalue("server").made(ON_SERVERS[key])
     manage(victims, ("open", database.url, "--name", f"{key}-server", "--no-serve"))
     expect_whole(victims, f"{key}-server")
+
+
+# Of the longest session with branches no step can be put back.
+@pytest.mark.parametrize("key", sorted(IN_FILES.keys() - {"openai-agents-branches"}))
+def test_a_restore_that_dies_between_both_commits_is_recorded_by_the_next_look(
+    environment: dict[str, str], tmp_path: Path, key: str
+):
+    recorded, was, now = between_commits(environment, key, tmp_path)
+    assert recorded == 1
+    assert now == was, "it is undone in the framework's store, too"
+
+
+def test_without_a_note_a_restore_that_dies_there_is_not_recorded(environment: dict[str, str], tmp_path: Path):
+    """The canary: the test above fails once what is intended is not noted."""
+    recorded, was, now = between_commits(environment, "openai-agents", tmp_path, "broken")
+    assert recorded == 0
+    assert now != was
+
+
+def between_commits(environment: dict[str, str], key: str, folder: Path, *broken: str) -> tuple[int, object, object]:
+    """Kill a restore between both commits; return how many are recorded, the state before, and that after the undo."""
+    path = shutil.copy(FILES / IN_FILES[key], folder / f"{key}{Path(IN_FILES[key]).suffix}")
+    manage(environment, ("open", str(path), "--no-serve"))
+    states = "SELECT state_data FROM agent_states"
+    ((agent_id, was),) = rows(
+        environment,
+        "SELECT agent_id, state_data FROM agent_states AS a ORDER BY"
+        " (SELECT count(*) FROM state_transitions AS r WHERE r.agent_id = a.agent_id) DESC, agent_id LIMIT 1",
+    )
+    died = run_between_commits(environment, "die", str(agent_id), *broken)
+    assert died.returncode == -signal.SIGKILL, died.stderr
+    assert rows(environment, f"{states} WHERE agent_id = '{agent_id}'") == [(was,)], "ours was taken back"
+    manage(environment, ("mirror",))
+    assert rows(environment, f"{states} WHERE agent_id = '{agent_id}'") != [(was,)], "the source has it"
+    ((recorded,),) = rows(environment, "SELECT count(*) FROM dash_restore")
+    undone = run_between_commits(environment, "undo", str(agent_id))
+    assert undone.returncode == 0, undone.stderr
+    return int(str(recorded)), json.loads(str(was)), json.loads(undone.stdout)
+
+
+def run_between_commits(environment: dict[str, str], *words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "tests.faults.between_commits", *words], cwd=ROOT,
+        env={**environment, "DJANGO_SETTINGS_MODULE": "descartes_site.settings"},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
 
 
 def expect_whole(environment: dict[str, str], source: str) -> None:
