@@ -180,6 +180,7 @@ class ForkForm(ReasonForm):
     moment = forms.CharField(max_length=4000)
     agent_id = forms.CharField(max_length=500, strip=True, label="Id", widget=forms.TextInput({"spellcheck": "false"}))
     name = forms.CharField(required=False, max_length=500, strip=True, label="Name (default: the id)")
+    in_source = forms.BooleanField(required=False, label="As a new thread in the framework's store, with this id")
 
 
 class BatchForm(ReasonForm, CheckedForm):

@@ -4,7 +4,7 @@ The sources, which know these stores, lie above this room; the app says how to f
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol, cast
+from typing import Protocol, cast, runtime_checkable
 
 from django.apps import apps
 
@@ -36,10 +36,35 @@ class Writer(Protocol):
         ...
 
 
+@runtime_checkable
+class Forker(Protocol):
+    """A writer that makes a new thread from a moment, too, and leaves the old one as it is.
+
+    Each verb raises Conflict, with the reason, where that cannot be.
+    """
+
+    def fork_effects(self, target: KnownState) -> Sequence[str]:
+        """Return in sentences what a fork does in the framework's store, and what it does not."""
+        ...
+
+    def fork(self, target: KnownState, new_id: str, by: Actor) -> str:
+        """Write a new thread with an id of the framework's, read it back, commit, and return its id in the mirror."""
+        ...
+
+
 class _App(Protocol):
     def writer_of(self, thread: models.SourceThread) -> Writer:
         """Return the writer of a thread. Raises Conflict, with the reason, if there is none."""
         ...
+
+
+def forker_of(agent: models.AgentState, using: str) -> Forker | None:
+    """Return what forks a mirrored agent in its framework's store; None if its format has none.
+
+    Raises Conflict, with the reason, if the store cannot be written.
+    """
+    writer: object = writer_of(agent, using)
+    return writer if isinstance(writer, Forker) else None
 
 
 def writer_of(agent: models.AgentState, using: str) -> Writer | None:

@@ -19,6 +19,10 @@ from statestore.models import validation
 from statestore.restore import in_place, limits, path_selection
 from statestore.restore.path_selection import Edits, MergeConflict, Side
 
+_OR_FORK: Final = (
+    "A program may be in the middle of this thread. A fork to a new thread in the framework's store leaves this one as"
+    " it is: choose Fork."
+)
 _GONE: Final = (
     "The orchestrator deleted this agent. Restoring creates it again, idle and without a namespace."
     " Undoing that removes it again."
@@ -198,6 +202,9 @@ def _warnings_of_agent(agent: models.AgentState, target: history.KnownState, tex
         warnings.append(Caution("shape", difference))
     if writer := in_place.writer_of(agent, using):
         warnings += [Caution("source", sentence) for sentence in writer.effects(target, text)]
+        is_in_use = agent.status == "running" or 0 <= age_seconds < limits.FRESH_SECONDS
+        if is_in_use and text == target.text and in_place.forker_of(agent, using):
+            warnings.append(Caution("source", _OR_FORK))
     elif fast_rows.exists(models.Session, using, agent_id=agent.agent_id, ended_at=None):
         warnings.append(Caution("session", "The agent has an open session."))
     return warnings

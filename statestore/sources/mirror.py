@@ -104,6 +104,22 @@ def sync(source: Source, *, using: str, go_on: Callable[[], bool] = lambda: True
     return done
 
 
+def read_thread(source: Source, key: str, thread_id: str, *, using: str) -> SourceThread:
+    """Mirror one thread that was just made, and return it. Raises NotFound if its framework has deleted it again."""
+    location = locations.of(source.path)
+    with location.opened() as rows:
+        reader = location.readers(rows)[key]
+        known = SourceThread.objects.using(using).of_reader(source, key).filter(thread_id=thread_id).first()
+        thread, batch = known or _new_thread(source, key, thread_id, using), Batch(using)
+        thread.source = source
+        position = dict(reader.positions(rows)).get(thread_id)
+        if position is None:
+            raise NotFound("The new thread is not in its framework's store any more.")
+        _Mirrored(thread, reader.read(rows, thread_id, thread.last_step), batch).add(position)
+        batch.write()
+    return thread
+
+
 def settle(using: str) -> None:
     """Let agents that ran when they were mirrored, and were not changed since, be idle: they stopped there."""
     mirrored = SourceThread.objects.using(using).values("agent_id")

@@ -13,6 +13,7 @@ from statestore.db.ids import RowId
 from statestore.errors import StateStoreError
 from statestore.forms import ForkForm, StateForm
 from statestore.history import moments
+from statestore.sources import forking
 from statestore.views.access import actor, past_or_404, require, scope
 from statestore.views.formatting import visible
 from statestore.views.htmx import render_page
@@ -33,10 +34,15 @@ def fork_agent(request: HttpRequest, agent_id: RowId) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         values = form.cleaned_data
         try:
-            child = restore.fork(
-                agent.agent_id, moment, values["agent_id"], by=actor(request), name=values["name"],
-                reason=values["reason"], scope=seen,
-            )  # fmt: skip
+            if values["in_source"]:
+                child = forking.fork(
+                    agent, moment, values["agent_id"], by=actor(request), reason=values["reason"], scope=seen
+                )
+            else:
+                child = restore.fork(
+                    agent.agent_id, moment, values["agent_id"], by=actor(request), name=values["name"],
+                    reason=values["reason"], scope=seen,
+                )  # fmt: skip
         except StateStoreError as error:
             form.add_error("agent_id", str(error))
         else:
@@ -62,6 +68,7 @@ def _context(
         "agent": agent,
         "form": form,
         "known": known,
+        "source_effects": forking.effects(agent, known, seen.using),
         "state": StateView(known.text, agent.agent_id, str(moment), asked=asked),
         "lineage": restore.lineage(agent.agent_id, scope=seen),
     }

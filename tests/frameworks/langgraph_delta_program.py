@@ -1,10 +1,10 @@
 """A program of LangGraph's, run by the frameworks' Python: a channel that holds changes, and a graph that lasts within.
 
-    langgraph_delta_program.py FILE run      run the graph once more
-    langgraph_delta_program.py FILE state    say what LangGraph makes of the thread
+    langgraph_delta_program.py FILE run [THREAD]      run the graph once more
+    langgraph_delta_program.py FILE state [THREAD]    say what LangGraph makes of the thread
 
-FILE is that of a SqliteSaver, or the URL of a PostgresSaver. Each prints the values, those of each step, and those of
-the graph within, as JSON.
+THREAD is t1 if none is named. FILE is that of a SqliteSaver, or the URL of a PostgresSaver. Each prints the values,
+those of each step, and those of the graph within, as JSON.
 """
 
 import json
@@ -45,7 +45,8 @@ def see(state: Within) -> Within:
 
 
 def main() -> None:
-    path, verb = sys.argv[1:]
+    path, verb, *threads = sys.argv[1:]
+    thread = next(iter(threads), "t1")
     within = StateGraph(Within)
     within.add_node("see", see)
     within.add_edge(START, "see")
@@ -60,11 +61,11 @@ def main() -> None:
     with kind.from_conn_string(path) as saver:
         saver.setup()
         program = graph.compile(checkpointer=saver)
-        config = {"configurable": {"thread_id": "t1"}}
+        config = {"configurable": {"thread_id": thread}}
         if verb == "run":
             program.invoke({"n": 0}, config)
         steps = program.get_state_history(config)
-        inner = program.get_state_history({"configurable": {"thread_id": "t1", "checkpoint_ns": "within"}})
+        inner = program.get_state_history({"configurable": {"thread_id": thread, "checkpoint_ns": "within"}})
         print(
             json.dumps(
                 {

@@ -12,9 +12,10 @@ import pytest
 
 from statestore import models, restore
 from statestore.access.audit import SYSTEM
+from statestore.access.scope import Scope
 from statestore.db.routers import store_alias
 from statestore.models.sources import Source, SourceThread
-from statestore.sources import adding, mirror
+from statestore.sources import adding, forking, mirror
 
 PYTHON = os.environ.get("FRAMEWORKS_PYTHON", "")
 MARKS = [
@@ -81,6 +82,14 @@ def restored(thread_id: str, key: str, side: str = "after") -> models.Restore:
     thread = SourceThread.objects.select_related("source").get(thread_id=thread_id)
     moment = f"transition:{mirror.row_id(thread, 'transition', key)}:{side}"
     return restore.apply(restore.plan(thread.agent_id, moment), by=SYSTEM)
+
+
+def forked(thread_id: str, key: str, new_id: str, side: str = "after") -> models.AgentState:
+    """Fork a thread in its own store from what was before or after one of its steps."""
+    thread = SourceThread.objects.select_related("source").get(thread_id=thread_id)
+    moment = f"transition:{mirror.row_id(thread, 'transition', key)}:{side}"
+    agent = models.AgentState.objects.get(agent_id=thread.agent_id)
+    return forking.fork(agent, moment, new_id, by=SYSTEM, scope=Scope())
 
 
 def state_of(thread_id: str) -> Any:

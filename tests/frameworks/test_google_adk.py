@@ -11,7 +11,7 @@ from statestore.errors import Conflict
 from statestore.models.sources import Source
 from statestore.sources import locations
 from statestore.sources.readers.google_adk import GoogleADKReader
-from tests.frameworks.programs import MARKS, Said, held, kept_in, mirrored, restored, run, state_of, transitions
+from tests.frameworks.programs import MARKS, Said, forked, held, kept_in, mirrored, restored, run, state_of, transitions
 
 PROGRAM, THREAD = "google_adk_program.py", "app/user/s1"
 
@@ -73,6 +73,21 @@ def test_the_session_goes_on_from_the_restored_moment(source: Source, kind: str)
 def test_the_session_goes_on_from_what_was_undone(source: Source, kind: str):
     restore.undo(restored(THREAD, steps_of(source)[1]), by=SYSTEM)
     assert run(PROGRAM, source.path, kind, "run", "s1", "four")["seen"] == ["one", "two", "three", "four"]
+
+
+def test_a_fork_is_a_session_that_goes_on_and_the_old_one_stays(source: Source, kind: str):
+    whole = now_of(source, kind)
+    forked(THREAD, steps_of(source)[1], "fork")
+    now = now_of(source, kind, "fork")
+    assert now["state"] == {"tenant": "acme", "last": "one", "has_one": True, "answer": "saw 1"}
+    assert now["events"] == whole["events"][: len(now["events"])]
+    known = len(transitions(source))
+    now = run(PROGRAM, source.path, kind, "run", "fork", "four")
+    assert now["seen"] == ["one", "four"]
+    assert "has_two" not in now["state"]
+    assert len(transitions(source)) == known + 2
+    assert state_of("app/user/fork") == now["state"]
+    assert now_of(source, kind) == whole
 
 
 def test_a_program_that_held_the_session_is_refused_by_adk(source: Source, kind: str):

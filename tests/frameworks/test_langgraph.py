@@ -13,7 +13,7 @@ from statestore.access.audit import SYSTEM
 from statestore.db.routers import store_alias
 from statestore.models.sources import Source, SourceThread
 from statestore.sources import adding, mirror
-from tests.frameworks.programs import kept_in, mirrored, run
+from tests.frameworks.programs import forked, kept_in, mirrored, run
 
 PYTHON = os.environ.get("FRAMEWORKS_PYTHON", "")
 PROGRAM = Path(__file__).with_name("langgraph_program.py")
@@ -102,6 +102,43 @@ def test_a_restore_planned_before_the_graph_went_on_is_refused(source: Source):
     with pytest.raises(restore.Moved):
         restore.apply(planned, by=SYSTEM)
     assert program(source.path, "state", "t1") == after
+
+
+def test_a_fork_is_a_thread_that_the_graph_goes_on_with_and_the_old_one_stays(source: Source):
+    whole = program(source.path, "state", "t1")
+    for number, (checkpoint_id, values, nodes) in enumerate(whole["history"]):
+        forked("t1", checkpoint_id, f"fork {number} 🌱")
+        now = program(source.path, "state", f"fork {number} 🌱")
+        assert (now["values"], now["next"]) == (values, nodes)
+        assert now["history"][1:] == whole["history"][number + 1 :], "its past is that of the old one"
+    first = next(number for number, step in enumerate(whole["history"]) if step[1].get("rounds") == 1)
+    went_on = program(source.path, "go-on", f"fork {first} 🌱")
+    assert went_on["values"]["said"] == ["hello", "thought 0", "thought 1", "thought 2"]
+    assert program(source.path, "approve", f"fork {first} 🌱")["values"]["answer"] == "yes"
+    assert program(source.path, "state", "t1") == whole
+    sync(source)
+    agent = models.AgentState.objects.get(agent_id=f"agents/fork {first} 🌱")
+    assert json.loads(agent.state_data)["answer"] == "yes"
+
+
+@pytest.mark.parametrize("database", ["SQLite", "PostgreSQL"])
+def test_channels_of_changes_and_graphs_within_are_in_a_fork(
+    database: str, request: pytest.FixtureRequest, tmp_path: Path, settings: Any
+):
+    settings.STORE_IS_EMBEDDED, settings.VAR_DIR = True, tmp_path / "var"
+    path = kept_in(tmp_path, request, is_server=database == "PostgreSQL")
+    for _ in range(2):
+        run("langgraph_delta_program.py", path, "run")
+    mirrored(path)
+    before = run("langgraph_delta_program.py", path, "state")
+    for number, (checkpoint_id, values) in enumerate(before["history"]):
+        forked("t1", checkpoint_id, f"fork-{number}")
+        assert run("langgraph_delta_program.py", path, "state", f"fork-{number}")["values"] == values
+    # Before the graph within ran for the second time.
+    after = run("langgraph_delta_program.py", path, "run", "fork-3")
+    assert after["values"]["log"] == before["history"][3][1]["log"] + [f"step {number}" for number in range(5)]
+    assert after["within"]["seen"] == [5, 5]
+    assert run("langgraph_delta_program.py", path, "state") == before
 
 
 @pytest.mark.parametrize("database", ["SQLite", "PostgreSQL"])

@@ -11,7 +11,7 @@ from statestore.errors import Conflict
 from statestore.models.sources import Source
 from statestore.sources import locations
 from statestore.sources.readers.openai_agents import OpenAIAgentsReader
-from tests.frameworks.programs import MARKS, held, kept_in, mirrored, restored, run, state_of, transitions
+from tests.frameworks.programs import MARKS, forked, held, kept_in, mirrored, restored, run, state_of, transitions
 
 PROGRAM = "openai_agents_program.py"
 
@@ -70,6 +70,22 @@ def test_the_session_goes_on_from_what_was_undone_and_from_its_start(source: Sou
     assert now["seen"] == [3]
     assert len(transitions(source)) == known + 1
     assert state_of("s1")["items"] == now["items"]
+
+
+def test_a_fork_is_a_session_that_goes_on_and_the_old_one_stays(source: Source, kind: str):
+    whole = run(PROGRAM, source.path, kind, "state", "s1")
+    for place, key in enumerate(steps_of(source), 1):
+        forked("s1", key, f"fork-{place}")
+        now = run(PROGRAM, source.path, kind, "state", f"fork-{place}")
+        assert now["items"] == whole["items"][: 4 * place] == state_of(f"fork-{place}")["items"]
+    known = len(transitions(source))
+    now = run(PROGRAM, source.path, kind, "run", "fork-1", "four")
+    assert now["seen"] == [4 + 3]
+    assert len(transitions(source)) == known + 1
+    assert state_of("fork-1")["items"] == now["items"]
+    assert run(PROGRAM, source.path, kind, "state", "s1") == whole
+    with pytest.raises(Conflict, match="There is a session with this id already"):
+        forked("s1", steps_of(source)[0], "other")
 
 
 def test_an_open_session_has_what_was_put_back_at_once(source: Source, kind: str):

@@ -31,6 +31,7 @@ from statestore.db import transactions
 from statestore.errors import Forbidden
 from statestore.forms import AgentFilterForm
 from statestore.models.querysets import BY_CHANGE
+from statestore.sources import forking
 
 calls = Calls("agents")
 NDJSON: Final = cases.FORMATS["ndjson"]
@@ -199,17 +200,26 @@ def purge_agent(request: HttpRequest, agent_id: str) -> HttpResponse:
 
 @calls.action("/agents/{agent_id}/fork", {201: SavedOut}, scope="restore", may="restore_agent")
 def fork_agent(request: HttpRequest, agent_id: str, body: ForkIn) -> HttpResponse:
-    """Create a new agent with the state this agent had at a moment. `If-Match` takes this agent's ETag."""
+    """Create a new agent with the state this agent had at a moment. `If-Match` takes this agent's ETag.
+
+    With `in_source`, an agent that mirrors another framework's thread is forked there: `agent_id` is the id of the new
+    thread or session, which the framework goes on with, and the answer is the agent that mirrors it.
+    """
     who = caller(request)
 
     def write() -> HttpResponse:
         with transactions.writing(who.scope.using):
             agent = find_past(request, agent_id)
             check_row(request, agent)
-            child = restore.fork(
-                agent.agent_id, body.moment, body.agent_id, by=who.actor, name=body.name, reason=body.reason,
-                scope=who.scope,
-            )  # fmt: skip
+            if body.in_source:
+                child = forking.fork(
+                    agent, body.moment, body.agent_id, by=who.actor, reason=body.reason, scope=who.scope
+                )
+            else:
+                child = restore.fork(
+                    agent.agent_id, body.moment, body.agent_id, by=who.actor, name=body.name, reason=body.reason,
+                    scope=who.scope,
+                )  # fmt: skip
         return _saved(agent_service.Saved(child, True, None))
 
     return run_in_transaction(request, write)

@@ -209,3 +209,6 @@ class ForkIn(In):
     moment: Moment = "now"
     name: Annotated[str, Field(max_length=500)] = ""
     reason: Reason = ""
+    in_source: Annotated[bool, Field(description="Of a mirrored agent: a new thread in its framework's own store.")] = (
+        False
+    )

@@ -105,6 +105,11 @@ class GoogleADKReader:
 # Ids and positions
 
 
+def thread_id_of(*names: str) -> str:
+    """Return the id of the thread that some names make."""
+    return "/".join(map(part_of_id, names))
+
+
 def _thread_id(*names: Value) -> str | None:
     known = [name for name in map(id_of, names) if name is not None]
     return "/".join(map(part_of_id, known)) if len(known) == len(names) else None

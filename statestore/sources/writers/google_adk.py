@@ -24,12 +24,14 @@ from statestore.sources.contract import Rows, Value
 from statestore.sources.readers import google_adk
 from statestore.sources.readers.columns import is_opaque, json_of, object_of, seconds
 from statestore.sources.readers.google_adk import Entry
-from statestore.sources.writers import removals, steps
+from statestore.sources.writers import forks, removals, steps
 from statestore.sources.writers.removals import START, Meant
 
 _READER: Final = google_adk.GoogleADKReader()
 # The smallest step of the times in a DatabaseSessionService's file.
 _TICK: Final = 0.000001
+# Of the columns of a DatabaseSessionService.
+_LONGEST_ID: Final = 128
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,43 @@ class GoogleADKWriter:
     def prepare(self, target: KnownState, text: str, by: Actor) -> PutBack:
         """Return the write that sets the session's state and rewinds it."""
         return _Rewind(self._thread, text, self._change(target, text), str(uuid4()), by.name)
+
+    def fork_effects(self, target: KnownState) -> Sequence[str]:
+        """Return what a fork does in the file, and what it leaves."""
+        copied = self._kept(target)
+        events = "1 event is" if len(copied) == 1 else f"{len(copied)} events are"
+        return [
+            f"A new session of the same user is made in {self._location.name}: {events} copied, and the state is set.",
+            "This session stays as it is. The app's and the user's state, and artifacts, are shared or not copied.",
+        ]
+
+    def fork(self, target: KnownState, new_id: str, by: Actor) -> str:
+        """Copy the events up to a moment to a new session of the same user, and return its thread's id."""
+        forks.check_length(new_id, _LONGEST_ID)
+        copied = self._kept(target)
+        app, user, session = google_adk.parts_of(self._thread.thread_id)
+        place = {"app_name": app, "user_id": user}
+        with steps.writing(self._thread, "sessions", "events") as rows:
+            steps.expect_as_seen(self._thread, _READER, rows)
+            forks.check_free(rows, "sessions", {**place, "id": new_id}, "session")
+            forks.copy_rows(rows, "sessions", place, "id", [session], {"id": new_id})
+            rows.execute(
+                "UPDATE sessions SET state = ? WHERE app_name = ? AND user_id = ? AND id = ?",
+                [steps.storable(target.text), app, user, new_id],
+            )
+            where = {**place, "session_id": session}
+            forks.copy_rows(rows, "events", where, "id", [entry.key for entry in copied], {"session_id": new_id})
+            thread_id = google_adk.thread_id_of(app, user, new_id)
+            wanted = mirror.state_text(google_adk.by_name(json_of(target.text)))
+            steps.expect_written(_READER.read(rows, thread_id).thread.state, wanted)
+        return thread_id
+
+    def _kept(self, target: KnownState) -> Sequence[Entry]:
+        """Return the events that a fork from a moment keeps: those that a restore would not rewind."""
+        change = self._change(target, target.text)
+        with self._location.opened() as rows:
+            entries = list(google_adk.entries_of(rows, google_adk.parts_of(self._thread.thread_id), 0.0))
+        return entries[: len(entries) - change.events]
 
     def _change(self, target: KnownState, text: str) -> _Change:
         parts = google_adk.parts_of(self._thread.thread_id)

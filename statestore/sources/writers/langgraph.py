@@ -22,7 +22,7 @@ from statestore.restore.in_place import PutBack
 from statestore.sources import locations, mirror
 from statestore.sources.contract import Rows
 from statestore.sources.readers import langgraph
-from statestore.sources.writers import removals, steps
+from statestore.sources.writers import forks, removals, steps
 
 OLDEST_VERSION: Final = 4
 _CARRIED_OVER: Final = {"pickle", "msgpack+aes", "null+aes"}
@@ -59,6 +59,7 @@ class LangGraphWriter:
     """Writes one thread of a SqliteSaver's file."""
 
     _graph: ClassVar[type[langgraph.Graph]] = langgraph.Graph
+    _tables: ClassVar[Sequence[str]] = ("checkpoints", "writes")
 
     def __init__(self, thread: SourceThread) -> None:
         self._thread = thread
@@ -83,6 +84,52 @@ class LangGraphWriter:
         """Return the write of a copy of the checkpoint that holds the wanted state."""
         found = self._find(target, text)
         return self._copy(found, text, by.name, _id_after(found.newest))
+
+    def fork_effects(self, target: KnownState) -> Sequence[str]:
+        """Return what a fork does in the file, and what it leaves."""
+        found = self._find(target, target.text)
+        nodes = f" It goes on with {', '.join(found.next_nodes)}." if found.next_nodes else ""
+        return [
+            f"The checkpoints up to step {found.step} are copied to a new thread in {self._location.name}.{nodes}",
+            "This thread stays as it is. Memories in a store are not copied.",
+        ]
+
+    def fork(self, target: KnownState, new_id: str, by: Actor) -> str:
+        """Copy the checkpoints that led to a state to a new thread, and return its id."""
+        found = self._find(target, target.text)
+        with steps.writing(self._thread, *self._tables) as rows:
+            forks.check_free(rows, "checkpoints", {"thread_id": new_id}, "thread")
+            for space in ("", *_lasting(rows, self._thread.thread_id)):
+                self._copy_line(rows, space, found.id, new_id)
+            self._note_fork(rows, new_id, found.id, by.name.replace("\0", ""))
+            newest = self._graph(rows, new_id, "").newest()
+            if newest.id != found.id or mirror.state_text(newest.state) != target.text:
+                raise DatabaseError("The state read back differs from the one written. Nothing was changed.")
+        return langgraph.name_of(new_id, "")
+
+    def _copy_line(self, rows: Rows, space: str, until: str, new_id: str) -> None:
+        """Copy the checkpoints that led to the newest one of a namespace, and what their tasks wrote.
+
+        What the tasks after that one wrote is left out: they run again.
+        """
+        line = _line(rows, self._thread.thread_id, space, until)
+        where, changed = {"thread_id": self._thread.thread_id, "checkpoint_ns": space}, {"thread_id": new_id}
+        forks.copy_rows(rows, "checkpoints", where, "checkpoint_id", line, changed)
+        forks.copy_rows(rows, self._graph.writes_in[0], where, "checkpoint_id", line[1:], changed)
+
+    def _note_fork(self, rows: Rows, new_id: str, checkpoint_id: str, by: str) -> None:
+        key = [new_id, checkpoint_id]
+        sql = "SELECT metadata FROM checkpoints WHERE thread_id = ? AND checkpoint_ns = '' AND checkpoint_id = ?"
+        (metadata,) = next(rows.execute(sql, key))
+        stored = metadata.encode() if isinstance(metadata, str) else metadata
+        noted = {**json.loads(stored if isinstance(stored, bytes) else b"{}"), **self._noted(by)}
+        rows.execute(
+            "UPDATE checkpoints SET metadata = ? WHERE thread_id = ? AND checkpoint_ns = '' AND checkpoint_id = ?",
+            [json.dumps(noted, ensure_ascii=False).encode("utf-8", "ignore"), *key],
+        )
+
+    def _noted(self, by: str) -> dict[str, object]:
+        return {"source": "fork", "forked_from": self._thread.thread_id, "forked_by": by}
 
     def _copy(self, found: Target, text: str, by: str, new_id: str) -> "Copy":
         return Copy(self._thread, found, text, by, new_id)
@@ -189,6 +236,27 @@ class Copy:
         newest = self.graph(rows, self.thread.thread_id, "").newest()
         if newest.id != self.new_id or mirror.state_text(newest.state) != self.text:
             raise DatabaseError("The state read back differs from the one written. Nothing was changed.")
+
+
+def _line(rows: Rows, thread: str, space: str, until: str) -> list[str]:
+    """Return the ids of the checkpoints that led to the newest one until another, that one first."""
+    sql = "SELECT checkpoint_id, parent_checkpoint_id FROM checkpoints WHERE thread_id = ? AND checkpoint_ns = ?"
+    parents = {str(key): None if parent is None else str(parent) for key, parent in rows.execute(sql, [thread, space])}
+    found: list[str] = []
+    key = max((known for known in parents if known <= until), default=None)
+    while key in parents and key not in found:
+        found.append(str(key))
+        key = parents[str(key)]
+    return found
+
+
+def _lasting(rows: Rows, thread: str) -> list[str]:
+    """Return the namespaces of the graphs that last within a thread."""
+    sql = (
+        "SELECT DISTINCT checkpoint_ns FROM checkpoints WHERE thread_id = ?"
+        " AND checkpoint_ns <> '' AND checkpoint_ns NOT LIKE '%:%'"
+    )
+    return [str(space) for (space,) in rows.execute(sql, [thread])]
 
 
 def not_tried() -> Conflict:

@@ -26,6 +26,25 @@ class LangGraphPostgreSQLWriter(LangGraphWriter):
     """Writes one thread of a PostgresSaver's tables."""
 
     _graph: ClassVar[type[langgraph.Graph]] = VersionedGraph
+    _tables: ClassVar[Sequence[str]] = ("checkpoints", "checkpoint_blobs", "checkpoint_writes")
+
+    def _copy_line(self, rows: Rows, space: str, until: str, new_id: str) -> None:
+        super()._copy_line(rows, space, until, new_id)
+        rows.execute(
+            "INSERT INTO checkpoint_blobs (thread_id, checkpoint_ns, channel, version, type, blob)"
+            " SELECT ?, b.checkpoint_ns, b.channel, b.version, b.type, b.blob FROM checkpoint_blobs AS b"
+            " WHERE b.thread_id = ? AND b.checkpoint_ns = ? AND EXISTS (SELECT 1 FROM checkpoints AS c"
+            " WHERE c.thread_id = ? AND c.checkpoint_ns = b.checkpoint_ns"
+            " AND c.checkpoint -> 'channel_versions' ->> b.channel = b.version)",
+            [new_id, self._thread.thread_id, space, new_id],
+        )
+
+    def _note_fork(self, rows: Rows, new_id: str, checkpoint_id: str, by: str) -> None:
+        rows.execute(
+            "UPDATE checkpoints SET metadata = metadata || CAST(? AS jsonb)"
+            " WHERE thread_id = ? AND checkpoint_ns = '' AND checkpoint_id = ?",
+            [json.dumps(self._noted(by)), new_id, checkpoint_id],
+        )
 
     def _copy(self, found: Target, text: str, by: str, new_id: str) -> Copy:
         return _CopyBesideValues(self._thread, found, text, by, new_id)

@@ -19,11 +19,12 @@ from statestore.sources.contract import Rows
 from statestore.sources.readers import openai_agents
 from statestore.sources.readers.columns import is_opaque, json_of, list_of, object_of, quoted, text_of, whole_of
 from statestore.sources.readers.openai_agents import Row, Store
-from statestore.sources.writers import removals, steps
+from statestore.sources.writers import forks, removals, steps
 from statestore.sources.writers.removals import START, Removed
 
 _READER: Final = openai_agents.OpenAIAgentsReader()
 _STRUCTURE: Final = "message_structure"
+_MAIN: Final = "main"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +69,55 @@ class OpenAIAgentsWriter:
     def prepare(self, target: KnownState, text: str, by: Actor) -> PutBack:
         """Return the write that removes the later items, or puts removed ones back."""
         return _Write(self._thread, text, self._change(target, text))
+
+    def fork_effects(self, target: KnownState) -> Sequence[str]:
+        """Return what a fork does in the file, and what it leaves."""
+        with self._location.opened() as rows:
+            _, copied = self._copied(rows, target)
+        return [
+            f"The first {_items(len(copied))} {'is' if len(copied) == 1 else 'are'} copied to a new session in"
+            f" {self._location.name}.",
+            "This session stays as it is.",
+        ]
+
+    def fork(self, target: KnownState, new_id: str, by: Actor) -> str:
+        """Copy the items that a state has to a new session, and return its thread's id."""
+        with self._location.opened() as rows:
+            tables = [store.messages for store in filter(None, [openai_agents.store_of(rows, self._thread.thread_id)])]
+        with steps.writing(self._thread, *tables) as rows:
+            store, copied = self._copied(rows, target)
+            for table in (store.sessions, store.messages):
+                forks.check_free(rows, table, {"session_id": new_id}, "session")
+            rows.execute(
+                f"INSERT INTO {quoted(store.sessions)} (session_id, created_at, updated_at)"  # noqa: S608  quoted names
+                " VALUES (?, CURRENT_TIMESTAMP, CURRENT_TIMESTAMP)",
+                [new_id],
+            )
+            for row in copied:
+                _copy_item(rows, store, row, new_id)
+            thread_id = f"{store.prefix}{new_id}"
+            steps.expect_written(_READER.read(rows, thread_id).thread.state, target.text)
+        return thread_id
+
+    def _copied(self, rows: Rows, target: KnownState) -> tuple[Store, Sequence[Row]]:
+        """Return the rows that a state is made of. Raises Conflict if they are not there, or end in the wrong place."""
+        store = openai_agents.store_of(rows, self._thread.thread_id)
+        if store is None:
+            raise removals.gone("session")
+        wanted = object_of(json_of(target.text))
+        branch, number = text_of(wanted.get("branch")), len(list_of(wanted.get("items")))
+        if branch not in {"", _MAIN}:
+            raise Conflict(
+                "A program begins a session in its main branch, and this moment is of another one. Nothing was written."
+                " Branch off from the turn in the program itself, or fork the agent here."
+            )
+        logged = openai_agents.rows_of(rows, store, self._thread.thread_id.removeprefix(store.prefix))
+        written = [row for row in logged if row.branch == branch]
+        items = [row.item for row in written[:number]]
+        if mirror.state_text(openai_agents.state_of(store, branch, items)) != target.text:
+            raise removals.gone("log")
+        _check_calls([row.item for row in written], number)
+        return store, written[:number]
 
     def _change(self, target: KnownState, text: str) -> _Change:
         with self._location.opened() as rows:
@@ -136,6 +186,25 @@ class _Write:
         removals.delete(rows, self.change.going.table, "id", self.change.numbers)
         if self.change.coming:
             self.change.coming.put_back(rows)
+
+
+def _copy_item(rows: Rows, store: Store, row: Row, new_id: str) -> None:
+    """Copy a message, and its place in the branch if the file has branches, to another session."""
+    messages = quoted(store.messages)
+    made = rows.execute(
+        f"INSERT INTO {messages} (session_id, message_data, created_at)"  # noqa: S608  a quoted name
+        f" SELECT ?, message_data, created_at FROM {messages} WHERE id = ? RETURNING id",
+        [new_id, row.message_id],
+    )
+    (message_id,) = next(made)
+    if store.has_branches:
+        names = [name for name in rows.tables()[_STRUCTURE] if name not in {"id", "session_id", "message_id"}]
+        columns = ", ".join(map(quoted, names))
+        rows.execute(
+            f"INSERT INTO {_STRUCTURE} (session_id, message_id, {columns})"  # noqa: S608  quoted names
+            f" SELECT ?, ?, {columns} FROM {_STRUCTURE} WHERE id = ?",
+            [new_id, message_id, row.key],
+        )
 
 
 def _check_calls(items: Sequence[Json], number: int) -> None:
