@@ -283,7 +283,8 @@ class _Mirrored:
         self._row_ids, self._parts = RowIds(thread), Texts()
         known = models.AgentState.objects.using(batch.using).filter(agent_id=thread.agent_id)
         agent = known.first() if thread.pk is not None else None
-        self.state: str | None = agent.state_data if agent and thread.last_step else None
+        # Of one that was only glanced at, the past is still to come.
+        self.state: str | None = agent.state_data if agent and (thread.last_step or thread.position) else None
         self.version = int(agent.version) if agent else 0
         self.session_id = self._id("session", "")
         self._text_of: tuple[Json, str] = (None, "null")

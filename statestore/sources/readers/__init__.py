@@ -14,6 +14,8 @@ from statestore.sources.readers.agno import AgnoReader
 from statestore.sources.readers.crewai import CrewAICheckpointsReader, CrewAIFlowReader
 from statestore.sources.readers.crewai_files import CrewAIFilesReader
 from statestore.sources.readers.descartes import DescartesReader
+from statestore.sources.readers.descartes_history import DescartesHistoryReader
+from statestore.sources.readers.descartes_init import DescartesInitReader
 from statestore.sources.readers.google_adk import GoogleADKReader
 from statestore.sources.readers.langgraph import LangGraphReader
 from statestore.sources.readers.langgraph_memories import LangGraphMemoriesReader
@@ -44,6 +46,8 @@ def known_readers(database: str = "") -> dict[str, Reader]:
         "crewai-checkpoints": CrewAICheckpointsReader(),
         "agno": AgnoReader(),
         "descartes": DescartesReader(),
+        "descartes-init": DescartesInitReader(),
+        "descartes-history": DescartesHistoryReader(),
     }
     others = {point.name: point.load()() for point in entry_points(group=GROUP)}
     return {

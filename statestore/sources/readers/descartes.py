@@ -46,7 +46,7 @@ class DescartesReader:
     def count(self, rows: Rows) -> Mapping[str, int]:
         """Return the numbers of agents, transitions and events."""
         tables = {"agents": "agent_states", "transitions": "state_transitions", "events": "events"}
-        return {what: _number(rows, f" FROM {table}") for what, table in tables.items()}
+        return {what: number_of(rows, f" FROM {table}") for what, table in tables.items()}
 
     def positions(self, rows: Rows) -> Iterator[tuple[str, str]]:
         """Yield (agent, what differs once it was saved or recorded), the one that was saved last first."""
@@ -66,7 +66,7 @@ class DescartesReader:
         ):
             if (found := id_of(agent)) is not None:
                 yield found, f"{text_of(rowid)} {text_of(version)} {text_of(at)}{grown.get(agent, '')}"
-        tasks, events = _number(rows, _LOOSE_TASKS), _number(rows, _LOOSE_EVENTS)
+        tasks, events = number_of(rows, _LOOSE_TASKS), number_of(rows, _LOOSE_EVENTS)
         if tasks or events:
             newest = next(rows.execute(f"SELECT max(updated_at){_LOOSE_TASKS}"))[0]
             yield UNASSIGNED, f"{tasks} {text_of(newest)} {events}"
@@ -93,16 +93,16 @@ class DescartesReader:
         return History(
             thread,
             _steps(rows, thread_id, after),
-            _events(rows, _OWNED_EVENTS, [thread_id, thread_id], thread_id),
-            list(_tasks(rows, " FROM tasks WHERE assigned_to = ?", [thread_id])),
+            events_of(rows, _OWNED_EVENTS, [thread_id, thread_id], thread_id),
+            list(tasks_of(rows, " FROM tasks WHERE assigned_to = ?", [thread_id])),
             snapshots=list(_snapshots(rows, thread_id)),
             sessions=list(_sessions(rows, thread_id)),
         )
 
 
 def _unassigned(rows: Rows) -> History:
-    tasks = list(_tasks(rows, _LOOSE_TASKS, []))
-    events = list(_events(rows, _LOOSE_EVENTS, []))
+    tasks = list(tasks_of(rows, _LOOSE_TASKS, []))
+    events = list(events_of(rows, _LOOSE_EVENTS, []))
     changed = next(rows.execute(f"SELECT max(updated_at){_LOOSE_TASKS}"))[0]
     at = max([event.at for event in events], default=seconds(changed) or 0.0)
     state: Json = {"tasks": len(tasks), "events": len(events)}
@@ -137,7 +137,8 @@ def _sessions(rows: Rows, agent_id: str) -> Iterator[Session]:
         yield Session(text_of(key), text_of(status), seconds(started) or 0.0, seconds(ended))
 
 
-def _events(rows: Rows, clause: str, values: list[Value], agent_id: str = "") -> Iterator[Event]:
+def events_of(rows: Rows, clause: str, values: list[Value], agent_id: str = "") -> Iterator[Event]:
+    """Yield the events that a clause selects; those of the agent itself say no actor."""
     names = "id, event_type, timestamp, session_id, actor_type, actor_id, content, metadata"
     for key, kind, at, session, actor_type, actor, content, metadata in rows.execute(
         f"SELECT {names}{clause} ORDER BY timestamp, rowid",
@@ -150,7 +151,8 @@ def _events(rows: Rows, clause: str, values: list[Value], agent_id: str = "") ->
         )  # fmt: skip
 
 
-def _tasks(rows: Rows, clause: str, values: list[Value]) -> Iterator[Task]:
+def tasks_of(rows: Rows, clause: str, values: list[Value]) -> Iterator[Task]:
+    """Yield the tasks that a clause selects."""
     for key, title, description, status in rows.execute(
         f"SELECT id, title, description, status{clause} ORDER BY rowid",
         values,
@@ -158,5 +160,6 @@ def _tasks(rows: Rows, clause: str, values: list[Value]) -> Iterator[Task]:
         yield Task(text_of(key), text_of(title), text_of(description), text_of(status))
 
 
-def _number(rows: Rows, clause: str) -> int:
+def number_of(rows: Rows, clause: str) -> int:
+    """Return the number of rows that a clause selects."""
     return whole_of(next(rows.execute(f"SELECT count(*){clause}"))[0])
