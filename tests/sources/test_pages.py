@@ -3,6 +3,7 @@
 import re
 
 import pytest
+from django.contrib.auth.models import User
 from django.db import connections
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -11,7 +12,8 @@ from statestore.access.audit import Actor
 from statestore.db.routers import store_alias
 from statestore.restore import forks
 from statestore.sources import adding
-from tests.builders import make_agent, make_event
+from tests.api.conftest import script_of
+from tests.builders import make_agent, make_event, make_task
 from tests.sources.conftest import Opener
 
 pytestmark = pytest.mark.django_db
@@ -116,3 +118,25 @@ def test_naming_the_sources_costs_a_constant_number_of_queries(viewer: Client, o
 
 def _badges(viewer: Client, url: str) -> set[str]:
     return set(re.findall(r'<a\s+class="source"[^>]*>([^<]*)</a>', viewer.get(url).content.decode()))
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("/agents", "langgraph/small.sqlite"),
+        ("/sessions", "openai_agents/small.sqlite"),
+        ("/events", "openai_agents/small.sqlite"),
+        ("/events/search?q=actor:user", "openai_agents/small.sqlite"),
+        ("/tasks", "crewai/checkpoints.db"),
+    ],
+)
+def test_items_of_the_api_s_lists_name_their_source(opened: Opener, people: dict[str, User], path: str, name: str):
+    script = script_of(people["administrator"])
+    ours = make_agent("ours")
+    make_event(session_id="ours", actor_id=str(ours.agent_id), actor_type="User")
+    make_task("ours")
+    assert {item["source"] for item in script.get(path).json()["items"]} <= {None}, "a store without sources"
+    source = opened(name)
+    found = {item["source"] for item in script.get(path).json()["items"]}
+    assert source.name in found
+    assert found <= {source.name, None}

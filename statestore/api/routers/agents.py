@@ -11,23 +11,24 @@ from statestore.agents import service as agent_service
 from statestore.api.auth import Caller, caller
 from statestore.api.calls import Calls
 from statestore.api.idempotency import run_in_transaction, run_resumable
+from statestore.api.mirrored import listed_with_sources
 from statestore.api.parsers import state_text, stored, valid_form
 from statestore.api.resources import find_agent, find_past, id_of
-from statestore.api.responses import check_row, if_match, must_be_new, no_content, page_of, resource, written
+from statestore.api.responses import check_row, if_match, must_be_new, no_content, resource, written
 from statestore.api.schemas.agents import (
     AgentColumnsIn,
     AgentIn,
     AgentOut,
     AgentPatchIn,
-    AgentRowOut,
     AgentsIn,
     CaseIn,
     ForkIn,
+    ListedAgentOut,
     SavedOut,
     TrashIn,
 )
 from statestore.api.schemas.common import InTrashIn, Listed
-from statestore.db import transactions
+from statestore.db import pagination, transactions
 from statestore.errors import Forbidden
 from statestore.forms import AgentFilterForm
 from statestore.models.querysets import BY_CHANGE
@@ -37,7 +38,7 @@ calls = Calls("agents")
 NDJSON: Final = cases.FORMATS["ndjson"]
 
 
-@calls.call("GET", "/agents", {200: Listed[AgentRowOut]}, may="view_agentstate")
+@calls.call("GET", "/agents", {200: Listed[ListedAgentOut]}, may="view_agentstate")
 def list_agents(request: HttpRequest, params: Query[AgentsIn]) -> HttpResponse:
     """List agents without their states."""
     form = valid_form(AgentFilterForm, params)
@@ -47,7 +48,8 @@ def list_agents(request: HttpRequest, params: Query[AgentsIn]) -> HttpResponse:
     else:
         rows = form.chosen()
     rows = caller(request).scope.agents(rows).without_state().with_size()
-    return page_of(rows, order, params, AgentRowOut.of)
+    page = pagination.page(rows, order, cursor=params.cursor, size=params.limit)
+    return listed_with_sources(request, page, ListedAgentOut.of, page.older, agent="agent_id")
 
 
 @calls.call("GET", "/agents/{agent_id}", {200: AgentOut}, may="view_agentstate", tagged=True)

@@ -11,12 +11,22 @@ from statestore.api import limits
 from statestore.api.auth import caller
 from statestore.api.calls import Calls
 from statestore.api.idempotency import run_in_transaction, run_resumable
+from statestore.api.mirrored import listed_with_sources
 from statestore.api.parsers import decoded, read, stored
 from statestore.api.problems import Problem
 from statestore.api.resources import Resource
-from statestore.api.responses import answer, listed
+from statestore.api.responses import answer
 from statestore.api.schemas.common import Listed, PageIn
-from statestore.api.schemas.events import BatchIn, BatchOut, BatchQueryIn, EventIn, EventOut, EventsIn, SearchIn
+from statestore.api.schemas.events import (
+    BatchIn,
+    BatchOut,
+    BatchQueryIn,
+    EventIn,
+    EventOut,
+    EventsIn,
+    ListedEventOut,
+    SearchIn,
+)
 from statestore.errors import ValidationError
 from statestore.events import ingest
 from statestore.jsondiff import parsing, pointer
@@ -26,7 +36,7 @@ EVENT = Resource("event", Scope.events, EventOut.of)
 NDJSON: Final = "application/x-ndjson"
 
 
-@calls.call("GET", "/events", {200: Listed[EventOut]}, may="view_event")
+@calls.call("GET", "/events", {200: Listed[ListedEventOut]}, may="view_event")
 def list_events(request: HttpRequest, params: Query[EventsIn]) -> HttpResponse:
     """List events, newest first."""
     values = {
@@ -37,7 +47,7 @@ def list_events(request: HttpRequest, params: Query[EventsIn]) -> HttpResponse:
     return _page(request, search.Query(terms).between(params.since, params.until), params)
 
 
-@calls.call("GET", "/events/search", {200: Listed[EventOut]}, may="view_event")
+@calls.call("GET", "/events/search", {200: Listed[ListedEventOut]}, may="view_event")
 def search_events(request: HttpRequest, params: Query[SearchIn]) -> HttpResponse:
     """Search events, newest first, with the query language of the search page."""
     return _page(request, search.parse(params.q), params)
@@ -48,7 +58,9 @@ def _page(request: HttpRequest, query: search.Query, params: PageIn) -> HttpResp
     results = search.find(
         query, cursor=params.cursor, limit=params.limit, whole=True, among=scope.searched_events(), using=scope.using
     )
-    return listed(results, EventOut.of, results.older)
+    return listed_with_sources(
+        request, results, ListedEventOut.of, results.older, agent="actor_id", session="session_id"
+    )
 
 
 @calls.call("POST", "/events", {201: EventOut}, scope="write", may="ingest", tagged=True)

@@ -8,9 +8,10 @@ from statestore.access.scope import Scope
 from statestore.api.auth import caller
 from statestore.api.calls import Calls
 from statestore.api.idempotency import run_in_transaction
+from statestore.api.mirrored import listed_with_sources
 from statestore.api.parsers import stored
 from statestore.api.resources import Resource, find_agent, id_of
-from statestore.api.responses import if_match, listed, tagged
+from statestore.api.responses import if_match, tagged
 from statestore.api.schemas.common import Listed
 from statestore.api.schemas.sessions import (
     ENDED,
@@ -41,13 +42,17 @@ def list_sessions(request: HttpRequest, params: Query[SessionsIn]) -> HttpRespon
         rows = scope.sessions().matching(params.q, params.status, agent_id)
         rows = rows if params.open is None else rows.filter(ended_at__isnull=params.open)
         recorded = sessions.recorded(rows, cursor=params.cursor, size=params.limit)
-        return listed(recorded.rows, ListedSessionOut.of_listed, recorded.older)
+        return listed_with_sources(
+            request, recorded.rows, ListedSessionOut.of_listed, recorded.older, agent="agent_id", session="session_id"
+        )
     cursor, _, beyond = params.cursor.partition(".")
     page = sessions.listed(params.q, params.status, agent_id, cursor=cursor, beyond=beyond, size=params.limit)
     next_cursor = f".{page.beyond}" if page.older is None and page.beyond else None
     if page.older is not None:
         next_cursor = f"{page.older}.{beyond}" if beyond else page.older
-    return listed(page.rows, ListedSessionOut.of_listed, next_cursor)
+    return listed_with_sources(
+        request, page.rows, ListedSessionOut.of_listed, next_cursor, agent="agent_id", session="session_id"
+    )
 
 
 @calls.call("POST", "/sessions", {201: SessionOut}, scope="write", may="add_session", tagged=True)

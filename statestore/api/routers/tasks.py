@@ -8,18 +8,20 @@ from statestore.access.scope import Scope
 from statestore.api.auth import caller
 from statestore.api.calls import Calls
 from statestore.api.idempotency import run_in_transaction
+from statestore.api.mirrored import listed_with_sources
 from statestore.api.parsers import stored
 from statestore.api.resources import Resource
-from statestore.api.responses import if_match, page_of
+from statestore.api.responses import if_match
 from statestore.api.schemas.common import Listed
 from statestore.api.schemas.tasks import (
+    ListedTaskOut,
     TaskIn,
     TaskOut,
     TaskPatchIn,
     TaskPutIn,
     TasksIn,
 )
-from statestore.db import transactions
+from statestore.db import pagination, transactions
 from statestore.models.querysets import BY_CHANGE
 from statestore.tasks import service as task_service
 
@@ -27,13 +29,14 @@ calls = Calls("tasks and sessions")
 TASK = Resource("task", Scope.tasks, TaskOut.of)
 
 
-@calls.call("GET", "/tasks", {200: Listed[TaskOut]}, may="view_task")
+@calls.call("GET", "/tasks", {200: Listed[ListedTaskOut]}, may="view_task")
 def list_tasks(request: HttpRequest, params: Query[TasksIn]) -> HttpResponse:
     """List tasks, recently changed first."""
     names = ("status", "priority", "complexity", "assigned_to")
     filters = {name: getattr(params, name) for name in names if getattr(params, name)}
     rows = caller(request).scope.tasks().with_text(params.q).filter(**filters)
-    return page_of(rows, BY_CHANGE, params, TaskOut.of)
+    page = pagination.page(rows, BY_CHANGE, cursor=params.cursor, size=params.limit)
+    return listed_with_sources(request, page, ListedTaskOut.of, page.older, agent="assigned_to")
 
 
 @calls.call("POST", "/tasks", {201: TaskOut}, scope="write", may="add_task", tagged=True)

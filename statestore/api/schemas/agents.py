@@ -12,6 +12,7 @@ from statestore.api.schemas.fields import (
     Integer,
     Raw,
     Size,
+    Source,
     StoredJson,
     StoredSeconds,
     StoredText,
@@ -154,6 +155,12 @@ class AgentRowOut(RowOut):
         if agent.in_trash:
             agent.url += "?trash=true"
         return agent
+
+
+class ListedAgentOut(AgentRowOut):
+    """An agent of a list, without its state."""
+
+    source: Source
 
 
 class TombstoneOut(Out):

@@ -12,6 +12,7 @@ from statestore.api.schemas.fields import (
     Address,
     OptionalStoredText,
     Raw,
+    Source,
     StoredSeconds,
     StoredText,
     Text,
@@ -88,6 +89,12 @@ class EventOut(RowOut):
     created_at_seconds: StoredSeconds
     url: Annotated[str, api_url("get_event")] = Field(validation_alias="id")
     raw: Raw = None
+
+
+class ListedEventOut(EventOut):
+    """An event of a list."""
+
+    source: Source
 
 
 class BatchIn(In):

@@ -18,6 +18,9 @@ OptionalText = Annotated[str | None, BeforeValidator(serializers.text)]
 TextOrNull = Annotated[str | None, BeforeValidator(lambda value: serializers.text(value) or None)]
 StoredText = Annotated[Text, Stored]
 OptionalStoredText = Annotated[OptionalText, Stored]
+Source = Annotated[
+    OptionalText, Field(description="The source of another framework that it is mirrored from, by name; null if none.")
+]
 Raw = Annotated[
     dict[str, str] | None,
     Field(description="Stored bytes, in base64, of fields that are not valid UTF-8, which show U+FFFD instead."),

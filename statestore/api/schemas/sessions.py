@@ -12,6 +12,7 @@ from statestore.api.schemas.fields import (
     Address,
     OptionalStoredText,
     Raw,
+    Source,
     StoredSeconds,
     StoredText,
     Text,
@@ -120,13 +121,15 @@ class ListedSessionOut(SessionOut):
     events: int
     has_more_events: bool
     took_part: list[ActorOut]
+    source: Source
 
     @classmethod
-    def of_listed(cls, session: Listed) -> Self:
+    def of_listed(cls, session: Listed, source: str | None = None) -> Self:
         """Return the response for a session of a list, recorded or not."""
         tally = session.tally
         actors = [dict(zip(ActorOut.model_fields, actor, strict=True)) for actor in tally.actors]
         counts = {
             "last_at": session.last_at, "events": tally.events, "has_more_events": tally.is_more, "took_part": actors,
+            "source": source,
         }  # fmt: skip
         return cls.of_events(session, **counts) if session.row is None else cls.of(session.row, **counts)

@@ -11,6 +11,7 @@ from statestore.api.schemas.fields import (
     Address,
     OptionalStoredText,
     Raw,
+    Source,
     StoredSeconds,
     StoredText,
     Time,
@@ -94,3 +95,9 @@ class TaskOut(RowOut):
     updated_at_seconds: StoredSeconds
     url: Annotated[str, api_url("get_task")] = Field(validation_alias="id")
     raw: Raw = None
+
+
+class ListedTaskOut(TaskOut):
+    """A task of a list."""
+
+    source: Source
