@@ -187,6 +187,20 @@ class FindsLate(Protocol):
         ...
 
 
+@runtime_checkable
+class FindsLateEvents(Protocol):
+    """A reader of logs, in which an event may be written late, below the newest one that was read."""
+
+    def late_events(
+        self, rows: Rows, thread_id: str, after: str, position: str, is_known: Callable[[str], bool]
+    ) -> Iterable[Event]:
+        """Yield the events that are not known and stand before the step whose key is `after`.
+
+        Only as many as were written since the thread had a position: others were deleted here.
+        """
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Page:
     """One value of a document: a line of JSONL, or a JSON file; `name` is its path within a folder."""

@@ -24,7 +24,7 @@ from statestore.jsondiff.parsing import Json
 from statestore.models.rows import LAST_SECOND
 from statestore.models.sources import Source, SourceThread
 from statestore.sources import interrupted, locations
-from statestore.sources.contract import Event, FindsLate, History, Reader, Rows, Step
+from statestore.sources.contract import Event, FindsLate, FindsLateEvents, History, Reader, Rows, Step
 
 # So much is written in one transaction, which then takes some tens of milliseconds.
 BATCH_ROWS: Final = 1_000
@@ -155,6 +155,10 @@ def _sync_with(reader: Reader, rows: Rows, source: Source, key: str, using: str,
             mirrored = _Mirrored(thread, reader.read(rows, thread_id, thread.last_step), batch)
             if thread.last_step and isinstance(reader, FindsLate):
                 mirrored.add_late(reader.late(rows, thread_id, thread.last_step, thread.position, mirrored.is_known))
+            if thread.last_step and isinstance(reader, FindsLateEvents):
+                mirrored.add_events(
+                    reader.late_events(rows, thread_id, thread.last_step, thread.position, mirrored.is_known_event)
+                )
             mirrored.add(position)
     batch.write()
     if is_complete:
@@ -291,6 +295,7 @@ class _Mirrored:
         self._marks = dict(history.marks)
         self._unpacked_steps = self._unpacked_bytes = 0
         self._known: set[str] | None = None
+        self._known_events: set[str] | None = None
 
     def add(self, position: str) -> None:
         """Add what is new to the batch, which is written whenever it is full: each part of a thread is whole."""
@@ -330,6 +335,18 @@ class _Mirrored:
             self._known = set(rows.values_list("pk", flat=True))
             self._known |= {self._id("transition", _written_key(row)) for row in written}
         return self._id("transition", key) in self._known
+
+    def is_known_event(self, key: str) -> bool:
+        """Return whether an event is mirrored already."""
+        if self._known_events is None:
+            rows = models.Event.objects.using(self.batch.using).filter(session_id=self.session_id)
+            self._known_events = set(rows.values_list("pk", flat=True))
+        return self._id("event", key) in self._known_events
+
+    def add_events(self, events: Iterable[Event]) -> None:
+        """Add events that belong to no new step."""
+        for event in events:
+            self._add_event(event)
 
     def add_late(self, steps: Iterable[tuple[Json, Step]]) -> None:
         """Add steps that were written below the newest one: each leads away from its place in the past, and back."""

@@ -4,7 +4,7 @@ A session is a log of items. A user's turn is one step: item by item, the states
 The names of the tables are the program's own choice, so they are known by their columns.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar, Final
 
@@ -139,6 +139,18 @@ class OpenAIAgentsReader:
         if store := store_of(rows, thread_id):
             return _history(rows, store, thread_id, number_of_key(after))
         return History(Thread(thread_id, thread_id, "idle", {"items": []}, 0.0, 0.0), ())
+
+    def late_events(
+        self, rows: Rows, thread_id: str, after: str, position: str, is_known: Callable[[str], bool]
+    ) -> Iterator[Event]:
+        """Yield the items that a transaction wrote that ended late, after others with larger ids were read."""
+        store, last = store_of(rows, thread_id), number_of_key(after)
+        if store is None or last is None or store.has_branches:
+            return
+        known = whole_of(number_of_key(position.rpartition(":")[2]))
+        earlier = [row for row in rows_of(rows, store, thread_id.removeprefix(store.prefix)) if row.key <= last]
+        late = [row for row in reversed(earlier) if not is_known(str(row.key))] if len(earlier) > known else []
+        yield from map(_event, late[: len(earlier) - known])
 
 
 # The tables
