@@ -41,6 +41,16 @@ def sqlite_url(path: str) -> str:
     return f"{_SQLITE}/{quote(os.fsencode(path))}"
 
 
+def as_guest(database: dict[str, Any]) -> dict[str, Any]:
+    """Return Django's settings for an SQLite file, which is opened as a careful guest.
+
+    IMMEDIATE: a transaction that first reads and then writes would otherwise fail at once when the orchestrator wrote
+    in between, without waiting. synchronous stays FULL: no acknowledged write is lost.
+    """
+    options = {"transaction_mode": "IMMEDIATE", "timeout": 5}
+    return {**database, "ENGINE": "statestore.db.sqlite", "OPTIONS": options, "CONN_MAX_AGE": None}
+
+
 def without_credentials(url: str) -> str:
     """Return a URL that can be shown: what stands behind the last @, or nothing of what looks like a password."""
     return re.sub(r"//[^/]*:[^/]*", "//…", url.rpartition("@")[2])

@@ -8,6 +8,8 @@ from statestore.views import stores
 
 urlpatterns = [
     path("", stores.store_list, name="overview"),
+    path("add-store/", stores.add_store, name="add-store"),
+    path("remove-store/<str:name>/", stores.remove_store, name="remove-store"),
     path("find/", stores.find, name="find"),
     path("events/", stores.event_search, name="events"),
     path("changes/", stores.change_list, name="changes"),

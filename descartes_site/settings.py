@@ -31,12 +31,9 @@ _KEPT_SECONDS = 60
 
 
 def _connection(database: dict[str, Any], *, is_one_of_several: bool = False) -> dict[str, Any]:
-    """Return Django's settings for a database; SQLite files are opened as a careful guest."""
+    """Return Django's settings for a database."""
     if database["ENGINE"] == "sqlite":
-        # IMMEDIATE: a transaction that first reads and then writes would otherwise fail at once when the
-        # orchestrator wrote in between, without waiting. synchronous stays FULL: no acknowledged write is lost.
-        options = {"transaction_mode": "IMMEDIATE", "timeout": 5}
-        return {**database, "ENGINE": "statestore.db.sqlite", "OPTIONS": options, "CONN_MAX_AGE": None}
+        return database_urls.as_guest(database)
     options = {"connect_timeout": 2, "application_name": "descartes-statestore", **_TCP, **database["OPTIONS"]}
     if is_one_of_several:
         kept = {"CONN_MAX_AGE": _KEPT_SECONDS, "CONN_HEALTH_CHECKS": True}
@@ -82,7 +79,11 @@ CAPTURE_MAX_BYTES = env.integer("CAPTURE_MAX_BYTES", 2 * 1024 * 1024, least=0, m
 CAPTURE_ROWS = env.integer("CAPTURE_ROWS", 20_000, least=1, most=10**12)
 # An active agent that nothing changed for so long counts as being in trouble.
 SILENT_AFTER_SECONDS = env.integer("SILENT_AFTER_SECONDS", 3600, least=1, most=10**10)
-_is_embedded = not (env.text("STORE_URL") or env.text("STORES"))
+# Directories from which administrators add stores on the page Stores; then there are several, be it none at first.
+STORE_DIRS = env.directories("STORE_DIRS")
+if STORE_DIRS and env.text("STORE_URL"):
+    env.refuse("STORE_DIRS is for several stores, STORE_URL names one; name yours in STORES: STORES=name=url.")
+_is_embedded = not (env.text("STORE_URL") or env.text("STORES") or STORE_DIRS)
 # Whether housekeeping deletes snapshots that have expired: in a store of our own; in an orchestrator's, say so.
 DELETE_EXPIRED = env.boolean("DELETE_EXPIRED", default=_is_embedded)
 # Housekeeping archives transitions and snapshots that are older: states in compressed frames, read as before. 0: never,
@@ -180,12 +181,13 @@ _store = env.database("STORE_URL", VAR_DIR / "descartes.db")
 DATABASES: dict[str, dict[str, Any]] = {"default": _connection(_own)}
 # One PostgreSQL database for both is one alias: two would share one django_migrations table and skip each other's work.
 STORE_ALIAS = "default" if env.is_one_database(_own, _store) else "store"
-# Several stores, each below /stores/NAME/: {name: alias}. Empty where there is one, which STORE_URL names.
+# Several stores, each below /stores/NAME/: {name: alias}; statestore/db/served.py knows those that were added too.
+# Empty where there is one, which STORE_URL names.
 _several = env.stores(_own)
 STORES = {name: stores.alias_of(name) for name in _several}
 # To so many of them each thread of the server keeps a connection.
 STORE_CONNECTIONS = env.integer("STORE_CONNECTIONS", 8, least=1, most=1_000)
-if STORES:
+if STORES or STORE_DIRS:
     DATABASES |= {STORES[name]: _connection(each, is_one_of_several=True) for name, each in _several.items()}
 elif STORE_ALIAS == "store":
     DATABASES["store"] = _connection(_store)
@@ -194,7 +196,7 @@ REPLICAS: dict[str, str] = {}
 for _alias, _place in {STORES[name]: _several[name] for name in STORES}.items() or [(STORE_ALIAS, _store)]:
     if _replica := database_urls.replica_of(_place):
         REPLICAS[_alias] = f"replica:{_alias}"
-        DATABASES[REPLICAS[_alias]] = _connection(_replica, is_one_of_several=bool(STORES))
+        DATABASES[REPLICAS[_alias]] = _connection(_replica, is_one_of_several=bool(STORES or STORE_DIRS))
 REPLICA_MAX_LAG_SECONDS = env.integer("REPLICA_MAX_LAG_SECONDS", 30, least=1, most=86_400)
 _engines = {_own["ENGINE"], *(each["ENGINE"] for each in [*_several.values()] or [_store])}
 if "sqlite" in _engines and (_lack := sqlite_library.fault()):
@@ -313,7 +315,7 @@ LOGGING = {
         }
     },
     "root": {"handlers": ["console"], "level": env.level("LOG_LEVEL", "WARNING")},
-    "loggers": {"statestore.access.sign_ins": {"level": "INFO"}},
+    "loggers": {name: {"level": "INFO"} for name in ("statestore.access.sign_ins", "statestore.stores.adding")},
 }
 
 # All that is wrong is said at once.

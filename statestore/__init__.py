@@ -24,6 +24,7 @@ Rooms, from the ground up. Each imports from the rooms above it in this list; im
     demo import_export operations
                     the demo fleet; the store as lines of JSON; doctor, readiness, metrics
     sources         the stores of other frameworks: read, mirrored, put back
+    stores          stores that are added on a page, where several are served
     forms           query strings and POST bodies as checked values
     views           the HTML face
     templatetags api

@@ -13,6 +13,8 @@ from descartes_site.locations import PACKAGE
 # Set by `serve` for the server processes that it starts.
 VARIABLE: Final = "DASHBOARD_SERVES"
 LOOK_SECONDS: Final = 2.0
+# How often it is looked whether a name came or went.
+_NAMES_SECONDS: Final = 0.5
 
 
 def watch(name: str, words: Sequence[str], is_lease_free: Callable[[], bool]) -> None:
@@ -47,10 +49,27 @@ def stopped_when_closed(stream: BinaryIO) -> threading.Event:
     return stop
 
 
-def in_threads(names: Sequence[str], work: Callable[[str], None]) -> None:
-    """Do the same work for each of several names, each in a thread of its own, and return when all of it is done."""
-    threads = [threading.Thread(target=work, args=(name,), name=name) for name in names]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
+def in_threads(
+    names: Callable[[], Sequence[str]], work: Callable[[str, threading.Event], None], stop: threading.Event
+) -> None:
+    """Do the same work for each of several names, each in a thread of its own, and return when all of it is done.
+
+    Names may come and go: that of a new one begins within half a second, and that of one that went is told to stop.
+    """
+    running: dict[str, tuple[threading.Thread, threading.Event]] = {}
+    while not stop.is_set():
+        present = names()
+        for name in [each for each in present if each not in running]:
+            ends = threading.Event()
+            thread = threading.Thread(target=work, args=(name, ends), name=name)
+            running[name] = thread, ends
+            thread.start()
+        for name in [each for each in running if each not in present]:
+            running.pop(name)[1].set()
+        if not any(thread.is_alive() for thread, _ in running.values()):
+            return
+        stop.wait(_NAMES_SECONDS)
+    for _, ends in running.values():
+        ends.set()
+    for thread, _ in running.values():
         thread.join()

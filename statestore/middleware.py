@@ -24,7 +24,7 @@ from statestore.access import last_writes, path_prefix, proxies, remote_user, si
 from statestore.access.browser_sessions import SessionStore
 from statestore.adoption.status import store_status
 from statestore.api.problems import problem
-from statestore.db import connection_limit, replica
+from statestore.db import connection_limit, replica, served
 from statestore.db.routers import chosen, has_replica, is_chosen, primary_alias, read_replica, reading_primary
 from statestore.jsondiff import limits
 from statestore.jsondiff.budget import shared_effort
@@ -138,23 +138,24 @@ class ChosenStore:
         self.respond = respond
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        if not settings.STORES:
+        if not served.are_several():
             return self.respond(request)
+        served.refresh()
         place = _STORE_PATH.match(request.path_info)
         if place is None:
             request.urlconf = FRONT_URLS
             set_urlconf(FRONT_URLS)  # For pages that are made before the view is looked for.
             return self.respond(request)
         name = place[1]
-        if name not in settings.STORES:
+        alias = served.aliases().get(name)
+        if alias is None:
             set_urlconf(FRONT_URLS)
             return error_page(request, "Not found", "There is no store of this name.", 404)
         if not place[2]:
             return HttpResponseRedirect(f"{path_prefix.current()}{path_prefix.of_store(name)}/")
-        return self._respond_in(request, name)
+        return self._respond_in(request, name, alias)
 
-    def _respond_in(self, request: HttpRequest, name: str) -> HttpResponseBase:
-        alias = settings.STORES[name]
+    def _respond_in(self, request: HttpRequest, name: str, alias: str) -> HttpResponseBase:
         request.store_name = name  # type: ignore[attr-defined]
         share = fair_share.enter(alias)
         if share is None:

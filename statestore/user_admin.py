@@ -9,7 +9,6 @@ limited to namespaces or stores sees none, and could otherwise take over an acco
 from collections.abc import Callable
 from typing import Any
 
-from django.conf import settings
 from django.contrib import admin
 from django.contrib.auth.admin import GroupAdmin, UserAdmin
 from django.contrib.auth.models import Group, Permission, User
@@ -19,6 +18,7 @@ from django.utils.decorators import method_decorator
 
 from statestore import models
 from statestore.access import rights
+from statestore.db import served
 from statestore.forms.access import GroupAccessForm, UserAccessForm
 from statestore.models.user_access import words_of
 from statestore.views.formatting import line
@@ -130,7 +130,7 @@ class _AccessInline(admin.StackedInline):  # type: ignore[type-arg]
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         """Offer stores to choose from where there are several."""
-        return [name for name in super().get_fields(request, obj) if settings.STORES or "store" not in str(name)]
+        return [name for name in super().get_fields(request, obj) if served.are_several() or "store" not in str(name)]
 
 
 class UserAccessInline(_AccessInline):

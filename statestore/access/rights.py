@@ -10,13 +10,13 @@ from functools import cache
 from itertools import chain
 from typing import Any, Final
 
-from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, Permission
 from django.db import connections
 from django.db.models import Q, TextField, Value
 from django.db.models.functions import Cast
 
 from statestore import models
+from statestore.db import served
 from statestore.db.routers import chosen_name
 from statestore.errors import ValidationError
 
@@ -56,9 +56,14 @@ def is_unlimited(user: AbstractBaseUser | AnonymousUser) -> bool:
 
 
 def visible_stores(user: AbstractBaseUser | AnonymousUser) -> list[str]:
-    """Return those of several stores that a user may open, in the order of STORES."""
+    """Return those of several stores that a user may open, in the order in which they are served."""
     own = stores_of(user)
-    return [name for name in settings.STORES if own is None or name in own]
+    return [name for name in served.aliases() if own is None or name in own]
+
+
+def may_add_stores(user: AbstractBaseUser | AnonymousUser) -> bool:
+    """Return whether a user may add stores and remove them: who may import, and sees the whole of every store."""
+    return may(user, "import_store") and is_unlimited(user)
 
 
 def narrowed(namespaces: Iterable[str] | None, user: AbstractBaseUser | AnonymousUser) -> tuple[str, ...] | None:

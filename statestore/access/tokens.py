@@ -6,7 +6,6 @@ import secrets
 from collections.abc import Sequence
 from typing import Any, Final
 
-from django.conf import settings
 from django.contrib.auth.models import AnonymousUser, User
 from django.db import DatabaseError
 from django.db.models import QuerySet
@@ -16,7 +15,7 @@ from descartes_site.locations import COMMAND
 from statestore import models
 from statestore.access import audit, rights
 from statestore.access.audit import SYSTEM, Actor
-from statestore.db import fast_rows, transactions
+from statestore.db import fast_rows, served, transactions
 from statestore.db.routers import chosen_name, store_alias
 from statestore.errors import Forbidden, NotFound, StateStoreError, ValidationError
 from statestore.models.audit import Action
@@ -64,7 +63,7 @@ def create(
     token = models.ApiToken.objects.create(
         public_id=public_id, user=user, name=name, digest=_digest(secret),
         scopes=" ".join(scope for scope in ALL_SCOPES if scope in scopes),
-        namespaces=limited_to, stores=_among_stores(user, stores or [chosen_name()]) if settings.STORES else None,
+        namespaces=limited_to, stores=_among_stores(user, stores or [chosen_name()]) if served.are_several() else None,
         created_at=now, expires_at=now + days * DAY_SECONDS,
     )  # fmt: skip
     if by is not None:

@@ -12,7 +12,7 @@ from django.db.utils import DatabaseError as DjangoDatabaseError
 from descartes_site.locations import COMMAND
 from statestore.adoption import ownership, schema_detection, transfer_mark
 from statestore.db import shell, vendor
-from statestore.db.errors import FileClosed
+from statestore.db.errors import FileClosed, FileIsLink
 from statestore.db.routers import chosen_name, store_alias
 from statestore.db.sqlite.base import Identity, identity_of, is_out_of_reach
 
@@ -81,6 +81,8 @@ def _look(connection: BaseDatabaseWrapper, name: str) -> StoreStatus:
     except DjangoDatabaseError as error:
         if isinstance(error, FileClosed):
             return StoreStatus("unreadable", f"{name} cannot be opened by this user.", _RIGHTS)
+        if isinstance(error, FileIsLink):
+            return StoreStatus("unreadable", str(error))
         remedy = _LOOK.format(name=shell.word(name)) if is_file else f"Check {_variable()}, and that its server runs."
         return StoreStatus("unreadable", f"{name} cannot be read as a store: {error}.", remedy)
 

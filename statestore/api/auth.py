@@ -124,7 +124,7 @@ def token_of(request: HttpRequest) -> models.ApiToken | None:
     return token
 
 
-_NOT_OURS: Final = (
+NOT_OURS: Final = (
     "Writing with a login requires the CSRF token in X-CSRFToken, from a page of the same origin; origins that a proxy"
     " changes are set in CSRF_TRUSTED_ORIGINS."
 )
@@ -144,7 +144,7 @@ class Login(APIKeyCookie):
         if "Authorization" in request.headers or not request.user.is_authenticated:
             return None
         if check_csrf(request):
-            raise Problem("forbidden", _NOT_OURS)
+            raise Problem("forbidden", NOT_OURS)
         actor = Actor(request.user.get_username(), request.META.get("REMOTE_ADDR", ""), "session")
         checked = self.requirement.check(Caller(request.user, actor, scope_of(request.user)))
         if self.requirement.proof and not reauthentication.is_fresh(request):

@@ -54,6 +54,16 @@ class FileClosed(OperationalError):
         )
 
 
+class FileIsLink(OperationalError):
+    """The path of a store that was added on a page leads through a link: its file may be one that no one chose."""
+
+    def __init__(self, path: str | None) -> None:
+        super().__init__(
+            f"{path}, or a folder of its path, is a link now, which is not followed. Nothing was changed. Put the file"
+            " back in its place, or remove the store and add the file where it is."
+        )
+
+
 class FileReplaced(OperationalError):
     """The file of an SQLite database was replaced or moved while something was saved into it."""
 
@@ -77,7 +87,7 @@ def translated_errors() -> Iterator[None]:
 
 def translate(error: Error) -> StateStoreError:
     """Return the domain's error for one of the driver's."""
-    if isinstance(error, FileMissing | FileClosed | FileReplaced):
+    if isinstance(error, FileMissing | FileClosed | FileIsLink | FileReplaced):
         return Unavailable(str(error))
     text = str(error).lower()
     for words, kind, message in _FAILURES:

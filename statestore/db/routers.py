@@ -17,6 +17,8 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import connections
 from django.db.models import Model
 
+from statestore.db import served
+
 # The models of this app that are ours alone and live beside the users.
 OWN_MODELS: frozenset[str] = frozenset(
     {
@@ -78,8 +80,8 @@ def primary_alias() -> str:
     alias = _chosen.get()
     if alias is not None:
         return alias
-    if settings.STORES:
-        raise NoStoreChosen(f"There are several stores; name one with --store: {', '.join(settings.STORES)}.")
+    if served.are_several():
+        raise NoStoreChosen(f"There are several stores; name one with --store: {', '.join(served.aliases())}.")
     return str(settings.STORE_ALIAS)
 
 
@@ -100,7 +102,7 @@ def store_of(row: Model) -> str:
 
 def store_aliases() -> list[str]:
     """Return the aliases of all stores that are served."""
-    return list(settings.STORES.values()) if settings.STORES else [str(settings.STORE_ALIAS)]
+    return list(served.aliases().values()) if served.are_several() else [str(settings.STORE_ALIAS)]
 
 
 def is_store(alias: str) -> bool:
@@ -112,12 +114,12 @@ def is_store(alias: str) -> bool:
 def chosen_name() -> str:
     """Return the name of the store that was chosen of several, "" where there is one, or none was chosen."""
     alias = _chosen.get()
-    return next((name for name, each in settings.STORES.items() if each == alias), "")
+    return next((name for name, each in served.aliases().items() if each == alias), "")
 
 
 def is_chosen() -> bool:
     """Return whether `store_alias()` has an answer."""
-    return _chosen.get() is not None or not settings.STORES
+    return _chosen.get() is not None or not served.are_several()
 
 
 def search_index() -> Path:
@@ -151,7 +153,7 @@ class StoreRouter:
             return "default"
         # What belongs to a row is where the row is, whichever store was chosen.
         known = getattr(hints.get("instance"), "_state", None)
-        return known.db if known is not None and known.db in settings.STORES.values() else store_alias()
+        return known.db if known is not None and known.db in served.aliases().values() else store_alias()
 
     def db_for_write(self, model: Model | type[Model], **hints: object) -> str:
         alias = self.db_for_read(model, **hints)

@@ -8,6 +8,7 @@ actions  what a person does
 rows     what people edit in the admin
 retention  policies of what may go
 sources  what is mirrored
+stores   what is served, where several stores are
 """
 
 from statestore.forms.actions import (
@@ -51,11 +52,13 @@ from statestore.forms.lookup import FindForm
 from statestore.forms.retention import LimitsForm, PolicyForm, SwitchForm
 from statestore.forms.rows import CHOICES, RowForm, SessionForm, TaskChangeForm, TaskForm
 from statestore.forms.sources import MirrorForm
+from statestore.forms.stores import AddStoreForm
 
 __all__ = [
     "CHOICES",
     "MAX_EXPIRY_DAYS",
     "SORTS",
+    "AddStoreForm",
     "AgentFilterForm",
     "AgentInput",
     "AuditFilterForm",

@@ -3,10 +3,10 @@
 from typing import Any
 
 from django import forms
-from django.conf import settings
 
 from statestore import models
 from statestore.access import rights
+from statestore.db import served
 from statestore.errors import ValidationError
 from statestore.text.natural_order import natural
 
@@ -30,7 +30,7 @@ class _AccessForm(forms.ModelForm):  # type: ignore[type-arg]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["store_names"].choices = [(name, name) for name in settings.STORES]  # type: ignore[attr-defined]
+        self.fields["store_names"].choices = [(name, name) for name in served.aliases()]  # type: ignore[attr-defined]
         self.initial["is_limited_to_stores"] = self.instance.stores is not None
         self.initial["store_names"] = self.instance.stores or []
         namespaces = self.instance.namespaces
@@ -48,7 +48,7 @@ class _AccessForm(forms.ModelForm):  # type: ignore[type-arg]
             self._check(names)
         elif names:
             raise forms.ValidationError("Check “Limited to namespaces”, or leave the namespaces empty.")
-        if settings.STORES:
+        if served.are_several():
             self.instance.stores = self._stores(values)
         self.instance.namespaces = sorted(set(names), key=natural) if values.get("is_limited") else None
         return values

@@ -442,6 +442,17 @@ def _mirrored(one: _Entry, names: _Names) -> Sentence:
     return one.tell("began to mirror the source", source, of)
 
 
+def _served(one: _Entry, names: _Names) -> Sentence:
+    """Return what is told of a store that was added on a page, or removed there; its file stayed."""
+    store = Reference("", one.entry.row_id, f"“{one.entry.row_id}”")
+    verb = (
+        "added this store as"
+        if one.entry.action == Action.ADD
+        else "removed this store from the dashboard, where it was"
+    )
+    return one.tell(verb, store, f", {one.detail.get('path') or 'a file'}")
+
+
 def _replaced(one: _Entry, names: _Names) -> Sentence:
     return one.tell(f"replaced the {one.entry.noun} by the backup {one.detail.get('backup')}", None)
 
@@ -492,5 +503,7 @@ _TELL: Final[dict[str, Callable[[_Entry, _Names], Sentence]]] = {
     Action.RELEASE: _released,
     Action.MIRROR: _mirrored,
     Action.UNMIRROR: _mirrored,
+    Action.ADD: _served,
+    Action.REMOVE: _served,
     Action.REPLACE: _replaced,
 }

@@ -3,15 +3,15 @@
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from statestore.db import served
 from statestore.db.routers import chosen, is_chosen
 from statestore.management.terminal import one_line
 
 
 class StoreCommand(BaseCommand):
-    """A command on the store that STORE_URL names, or on that one of STORES which `--store` names.
+    """A command on the store that STORE_URL names, or on that one of several which `--store` names.
 
     It starts without Django's checks, which load every page and take longer than most commands; `serve` makes those
     that are about variables.
@@ -22,11 +22,12 @@ class StoreCommand(BaseCommand):
     def create_parser(self, prog_name: str, subcommand: str, **kwargs: object) -> CommandParser:
         """Return the command's parser, with the option."""
         parser = super().create_parser(prog_name, subcommand, **kwargs)
-        parser.add_argument("--store", metavar="NAME", help="which store of STORES, where several are served")
+        parser.add_argument("--store", metavar="NAME", help="which store, where several are served")
         return parser
 
     def execute(self, *args: object, **options: object) -> str | None:
         """Run the command in the store that was named."""
+        served.refresh()
         with _named(options.pop("store", None), needs_one=self.needs_store(options)):
             return super().execute(*args, **options)
 
@@ -39,12 +40,15 @@ class StoreCommand(BaseCommand):
 def _named(name: object, *, needs_one: bool) -> Iterator[None]:
     if name is None:
         if needs_one and not is_chosen():
-            raise CommandError(f"There are several stores. Name one: --store {' | '.join(settings.STORES)}")
+            raise CommandError(f"There are several stores. Name one: --store {' | '.join(served.aliases())}")
         yield
         return
-    if not settings.STORES:
-        raise CommandError("There is one store, which STORE_URL names. --store is for several, which STORES names.")
-    if not isinstance(name, str) or name not in settings.STORES:
-        raise CommandError(one_line(f"There is no store “{name}”. STORES has: {', '.join(settings.STORES)}."))
-    with chosen(settings.STORES[name]):
+    if not served.are_several():
+        raise CommandError(
+            "There is one store, which STORE_URL names. --store is for several, which STORES and STORE_DIRS name."
+        )
+    names = served.aliases()
+    if not isinstance(name, str) or name not in names:
+        raise CommandError(one_line(f"There is no store “{name}”. There are: {', '.join(names)}."))
+    with chosen(names[name]):
         yield

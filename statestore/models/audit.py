@@ -41,6 +41,8 @@ class Action(StrEnum):
     RELEASE = "release"
     MIRROR = "mirror"
     UNMIRROR = "unmirror"
+    ADD = "add"
+    REMOVE = "remove"
     REPLACE = "replace"
 
 

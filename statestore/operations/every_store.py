@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from queue import SimpleQueue
 from typing import Any, Final, Generic, TypeVar
 
-from django.conf import settings
 from django.db import connections
 
 from statestore import models
 from statestore.access import path_prefix
 from statestore.adoption.status import store_status
+from statestore.db import served
 from statestore.db.errors import translated_errors
 from statestore.db.routers import chosen
 from statestore.errors import StateStoreError
@@ -64,7 +64,9 @@ def _answer(name: str, asked: "Future[Answer[Found]] | None") -> Answer[Found]:
 
 
 def _look(name: str, question: Callable[[], Found], prefix: str) -> Answer[Found]:
-    now, alias = models.now(), settings.STORES[name]
+    now, alias = models.now(), served.aliases().get(name)
+    if alias is None:
+        return Answer(name, problem="It is not served any more.", at=now)
     try:
         with chosen(alias), path_prefix.addresses_of(name, prefix), translated_errors():
             status = store_status()
@@ -84,6 +86,7 @@ class Newest(Generic[Found]):
     def __init__(self, question: Callable[[], Found], *, seconds: float) -> None:
         self._question = question
         self._seconds = seconds
+        # By alias: a store that was removed may be followed by another one of its name.
         self._kept: dict[str, tuple[float, Answer[Found]]] = {}
         self._asked: dict[str, Future[Answer[Found]]] = {}
         self._lock = threading.Lock()
@@ -98,18 +101,22 @@ class Newest(Generic[Found]):
             return {name: self._newest(name) for name in names}
 
     def _is_due(self, name: str) -> bool:
-        asked_at, _ = self._kept.get(name, (-self._seconds, None))
+        asked_at, _ = self._kept.get(_alias_of(name), (-self._seconds, None))
         return name not in self._asked and time.monotonic() - asked_at >= self._seconds
 
     def _newest(self, name: str) -> Answer[Found]:
         asked = self._asked.get(name)
         if asked is not None and asked.done():
             del self._asked[name]
-            self._kept[name] = time.monotonic(), asked.result()
-        _, newest = self._kept.get(name, (0.0, Answer(name)))
+            self._kept[_alias_of(name)] = time.monotonic(), asked.result()
+        _, newest = self._kept.get(_alias_of(name), (0.0, Answer(name)))
         if name in self._asked or newest.at is None:
             return Answer(name, newest.found, _SILENT, newest.at)
         return newest
+
+
+def _alias_of(name: str) -> str:
+    return served.aliases().get(name, name)
 
 
 class _Workers:

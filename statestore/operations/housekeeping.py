@@ -21,7 +21,7 @@ from statestore import archive, backups, children, growth, models, retention
 from statestore.access import audit, audit_chain, captured_seals
 from statestore.adoption.status import store_status
 from statestore.agents import retention as agent_retention
-from statestore.db import transactions, vendor
+from statestore.db import served, transactions, vendor
 from statestore.db.errors import translated_errors
 from statestore.db.routers import backup_directory, chosen, store_alias, store_aliases
 from statestore.errors import Conflict, StateStoreError
@@ -331,15 +331,20 @@ def watch() -> None:
 def follow_all(stop: threading.Event) -> None:
     """Keep house in each store until told to stop; one piece of work at a time, however many stores there are."""
 
-    def follow_in(alias: str) -> None:
+    def follow_in(alias: str, ends: threading.Event) -> None:
         with chosen(alias):
-            follow(stop, alias)
+            follow(ends, alias)
 
-    children.in_threads(store_aliases(), follow_in)
+    children.in_threads(_present_aliases, follow_in, stop)
+
+
+def _present_aliases() -> list[str]:
+    served.refresh()
+    return store_aliases()
 
 
 def _is_lease_free() -> bool:
-    return any(_is_free(alias) for alias in store_aliases())
+    return any(_is_free(alias) for alias in _present_aliases())
 
 
 def _is_free(alias: str) -> bool:

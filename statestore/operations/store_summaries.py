@@ -1,6 +1,6 @@
 """Each of several stores at a glance: kind, size, agents, trouble, newest change, lag of its index."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -54,6 +54,11 @@ def newest(
     if rights.may(user, "view_agentstate") and not is_limited:
         return answers
     return {name: replace(answer, found=None) for name, answer in answers.items()}
+
+
+def of(names: Sequence[str], *, patience_seconds: float) -> Mapping[str, Answer[Summary]]:
+    """Return the newest summary of some stores, for a caller who sees the whole of each."""
+    return _summaries.get(names, patience_seconds=patience_seconds)
 
 
 def summarise() -> Summary:

@@ -2,8 +2,10 @@
 
 from collections.abc import Callable
 
+from django.conf import settings
+
 from statestore.db.routers import store_alias, store_aliases
-from statestore.search.engine import engine_for
+from statestore.search.engine import engine_for, engine_of_files
 from statestore.search.progress import Progress
 
 
@@ -22,5 +24,7 @@ def lag_seconds(using: str | None = None) -> int:
 def watch_indexer() -> None:
     """Start the indexer's watchdog, if `serve` asked this process for it."""
     engines = [engine_for(alias) for alias in store_aliases()]
+    if settings.STORE_DIRS:
+        engines.append(engine_of_files())
     for engine in {type(engine): engine for engine in engines}.values():
         engine.watch_indexer()

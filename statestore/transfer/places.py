@@ -16,7 +16,7 @@ from statestore.adoption import ownership, schema_detection, transfer_mark
 from statestore.adoption.temporary_store import database_at, store_at
 from statestore.adoption.transfer_mark import Mark
 from statestore.backups import taking
-from statestore.db import bulk, shell
+from statestore.db import bulk, served, shell
 from statestore.db.routers import chosen
 from statestore.errors import Conflict, DatabaseError
 from statestore.transfer.tables import of_store
@@ -30,15 +30,15 @@ def path_of(place: str) -> Path | None:
 
 def _database(place: str) -> dict[str, Any]:
     """Return what is known of a place, by Django's names. Raises ValueError."""
-    if place in settings.STORES:
-        return dict(connections[settings.STORES[place]].settings_dict)
+    if alias := served.aliases().get(place):
+        return dict(connections[alias].settings_dict)
     return database_urls.parsed(place)
 
 
 def shown(place: str) -> str:
     """Return a place without its password."""
     path = path_of(place)
-    return str(path) if path else place if place in settings.STORES else database_urls.without_credentials(place)
+    return str(path) if path else place if place in served.aliases() else database_urls.without_credentials(place)
 
 
 def check(source: str, target: str) -> None:
@@ -63,9 +63,9 @@ def _opened(place: str) -> Iterator[str]:
     if path is not None:
         with store_at(path) as alias:
             yield alias
-    elif place in settings.STORES:
-        with chosen(settings.STORES[place]):
-            yield settings.STORES[place]
+    elif known := served.aliases().get(place):
+        with chosen(known):
+            yield known
     else:
         with database_at(place) as alias, chosen(alias):
             yield alias

@@ -12,6 +12,7 @@ from django.views.decorators.http import require_POST
 
 from descartes_site.locations import COMMAND, COMMAND_LINE
 from statestore.access import path_prefix, rights
+from statestore.db import served
 from statestore.db.routers import chosen_name, is_chosen, store_alias
 from statestore.views.own_addresses import is_own
 
@@ -50,7 +51,7 @@ def frame(request: HttpRequest) -> dict[str, object]:
     return {
         "places": (places_of(user) if is_chosen() else PLACES_OF_ALL) if user else [],
         "store_name": store_name() if is_chosen() else "",
-        "has_several_stores": bool(settings.STORES),
+        "has_several_stores": served.are_several(),
         "stores_url": f"{path_prefix.current()}/",
         "program": COMMAND,
         "program_line": COMMAND_LINE,

@@ -1,23 +1,32 @@
 """All stores, where several are served: a row for each, and what is found or has changed in any of them."""
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
+from django.conf import settings
+from django.contrib import messages
 from django.contrib.auth.models import AnonymousUser, User
+from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
-from django.views.decorators.http import require_safe
+from django.shortcuts import redirect
+from django.views.decorators.http import require_POST, require_safe
 
 from statestore import history, lookup, models, search
 from statestore.access import path_prefix, rights
 from statestore.access.scope import scope_of
+from statestore.db import served
 from statestore.db.ids import url_of
-from statestore.forms import FindForm, SearchForm
+from statestore.forms import AddStoreForm, FindForm, SearchForm
 from statestore.history.across import Asked
 from statestore.operations import every_store, store_summaries
 from statestore.operations.every_store import Answer
 from statestore.operations.store_summaries import Summary
-from statestore.views.htmx import render_live, render_page
+from statestore.stores import adding, allowed
+from statestore.views.access import actor
+from statestore.views.htmx import is_poll, render_live, render_page
 
 # A page waits so long for stores; one that takes longer is shown as it was last seen.
 LIST_PATIENCE_SECONDS: Final = 0.2
@@ -43,7 +52,52 @@ class Row:
 def store_list(request: HttpRequest) -> HttpResponse:
     """Show the stores that the user may open: kind, size, agents, trouble, newest change, and how each is doing."""
     context: dict[str, object] = {"stores": _rows(request.user), "place": "stores"}
+    if settings.STORE_DIRS and rights.may_add_stores(request.user):
+        context["can_add"] = True
+        # What can be added is looked for when the page is opened, and not each time that it asks what is new.
+        context |= {} if is_poll(request) else _what_can_be_added()
     return render_live(request, "stores/list.html", context, fragment="stores/_rows.html")
+
+
+def _what_can_be_added() -> dict[str, object]:
+    listing = allowed.listing()
+    return {
+        "directories": settings.STORE_DIRS,
+        "added": served.added(),
+        "candidates": [(file, _offered_name(file.path)) for file in listing.files],
+        "is_partial": listing.is_partial,
+    }
+
+
+def _offered_name(path: str) -> str:
+    """Return a name for a file's store that is free: its own, or that of its folder."""
+    place = Path(path)
+    words = (re.sub(r"[^a-z0-9]+", "-", word.lower()).strip("-") for word in (place.stem, place.parent.name))
+    return next((word[:40].strip("-") for word in words if word and word[:40].strip("-") not in served.aliases()), "")
+
+
+@require_POST
+def add_store(request: HttpRequest) -> HttpResponse:
+    """Serve a file of one of the allowed directories from now on."""
+    _require_administrator(request)
+    form = AddStoreForm(request.POST).checked
+    store = adding.add(form["name"], form["path"], by=actor(request))
+    messages.success(request, f"The store {store.name} is served now.")
+    return redirect("overview")
+
+
+@require_POST
+def remove_store(request: HttpRequest, name: str) -> HttpResponse:
+    """Serve an added store no more; its file stays."""
+    _require_administrator(request)
+    store = adding.remove(name, by=actor(request))
+    messages.success(request, f"The store {store.name} is served no more. Its file stays as it is.")
+    return redirect("overview")
+
+
+def _require_administrator(request: HttpRequest) -> None:
+    if not rights.may_add_stores(request.user):
+        raise PermissionDenied
 
 
 def _rows(user: User | AnonymousUser) -> list[Row]:

@@ -184,7 +184,7 @@ class Visitor:
     def get(self, path: str) -> Answer:
         return self._ask("GET", path, None)
 
-    def post(self, path: str, **fields: str) -> Answer:
+    def post(self, path: str, /, **fields: str) -> Answer:
         fields["csrfmiddlewaretoken"] = self.cookies.get("csrftoken", "")
         return self._ask("POST", path, urlencode(fields))
 

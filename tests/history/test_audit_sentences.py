@@ -89,6 +89,8 @@ def test_every_action_has_its_sentence(people: dict[str, User]):
     audit.record(Action.MIRROR, "source", by=DEMO, row_id="1", detail={"name": "checkpoints"} | where)
     audit.record(Action.MIRROR, "source", by=DEMO, row_id="2", detail={"name": "log", "upload": "log.jsonl"})
     audit.record(Action.UNMIRROR, "source", by=DEMO, row_id="1", detail={"name": "checkpoints", "agents": 1200})
+    audit.record(Action.ADD, "store", by=DEMO, row_id="alpha", detail={"path": "/srv/stores/alpha.db"})
+    audit.record(Action.REMOVE, "store", by=DEMO, row_id="alpha", detail={"path": "/srv/stores/alpha.db"})
     audit.record(Action.REPLACE, "store", by=DEMO, row_id="", detail={"backup": "20260921-030000"})
     assert said() == [
         "demo created the task Parser",
@@ -128,6 +130,8 @@ def test_every_action_has_its_sentence(people: dict[str, User]):
         "demo began to mirror the source “checkpoints”, /srv/agents/checkpoints.sqlite",
         "demo began to mirror the source “log”, the upload log.jsonl",
         "demo removed the source “checkpoints”; its 1,200 agents stayed",
+        "demo added this store as “alpha”, /srv/stores/alpha.db",
+        "demo removed this store from the dashboard, where it was “alpha”, /srv/stores/alpha.db",
         "demo replaced the store by the backup 20260921-030000",
     ]
     assert {entry.action for entry in models.AuditEntry.objects.all()} | {"edit"} == set(Action), (

@@ -13,6 +13,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from descartes_site.stores import alias_of
 from statestore.adoption import status
+from statestore.db import connection_limit
 from statestore.db.routers import chosen
 from tests.builders import make_agent, make_event, make_session, make_snapshot, make_task, make_transition
 from tests.conftest import migrate_into
@@ -38,6 +39,7 @@ def served(settings: Any, databases: dict[str, dict[str, Any]]) -> Iterator[None
     finally:
         settings.STORES = {}
         status.forget_store_status()
+        vars(connection_limit._local).clear()
         for alias in aliases.values():
             connections[alias].close()
             del connections[alias]

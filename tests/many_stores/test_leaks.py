@@ -237,7 +237,8 @@ def test_the_list_for_scripts_needs_a_token_or_a_login(stores: dict[str, Path], 
         assert client.get(answer.json()["type"]).json()["title"] == answer.json()["title"]
     assert client.get("/api/v1/agents").status_code == 404
     assert "/stores/NAME/api/v1/" in client.get("/api/v1/agents").json()["detail"]
-    assert client.post("/api/v1/stores").status_code == 405
+    assert client.post("/api/v1/stores").status_code == 401
+    assert client.put("/api/v1/stores")["Allow"] == "GET, HEAD, POST"
 
 
 def test_a_token_of_one_store_is_refused_by_another(stores: dict[str, Path], people: dict[str, User]):

@@ -11,7 +11,7 @@ from pathlib import Path
 from django.conf import settings
 from django.db.backends.sqlite3 import base, features
 
-from statestore.db.errors import FileClosed, FileMissing, FileReplaced, NamedErrors
+from statestore.db.errors import FileClosed, FileIsLink, FileMissing, FileReplaced, NamedErrors
 from statestore.db.private_files import keep_private, make_private
 
 log = logging.getLogger(__name__)
@@ -96,14 +96,21 @@ class DatabaseWrapper(NamedErrors, base.DatabaseWrapper):
             found = None if self.path is None else identity_of(self.path)
             if self.path is not None and found is None and not self.may_create:
                 raise FileClosed(self.path) if is_out_of_reach(self.path) else FileMissing(self.path)
+            self._refuse_links()
             self._keep_private(found)
             connection = self._opened(conn_params)
+            self._refuse_links()
             self.opened_path, self.opened_log_path = self.path, f"{self.path}-wal"
             self.opened = None if self.path is None else identity_of(self.path)
             self.opened_log = None
             if found is None or found == self.opened:
                 return connection
             connection.close()  # Replaced in between.
+
+    def _refuse_links(self) -> None:
+        """Raise FileIsLink where a path was allowed as it is, and leads elsewhere now: SQLite would follow it."""
+        if self.settings_dict.get("FOLLOWS_NO_LINKS") and os.path.realpath(str(self.path)) != self.path:
+            raise FileIsLink(self.path)
 
     def _opened(self, conn_params: dict[str, object]) -> sqlite3.Connection:
         try:

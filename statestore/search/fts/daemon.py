@@ -10,7 +10,7 @@ from typing import BinaryIO, Final, TypeVar
 from django.db import connections
 
 from statestore import children
-from statestore.db import vendor
+from statestore.db import served, vendor
 from statestore.db.routers import chosen, store_aliases
 from statestore.search.fts import index_file, indexer
 from statestore.search.fts.index_file import Meta
@@ -36,7 +36,8 @@ def _is_lease_free() -> bool:
 
 
 def _indexed_aliases() -> list[str]:
-    """Return the aliases of the stores that have an index of ours."""
+    """Return the aliases of the stores that have an index of ours, those too that were added since."""
+    served.refresh()
     return [alias for alias in store_aliases() if vendor.is_sqlite(connections[alias])]
 
 
@@ -63,7 +64,7 @@ def follow_until_closed(stream: BinaryIO) -> None:
     A thread for each store: one process of all takes less memory than one of each.
     """
     stop = children.stopped_when_closed(stream)
-    children.in_threads(_indexed_aliases(), lambda alias: _in_store(alias, lambda: indexer.follow(stop)))
+    children.in_threads(_indexed_aliases, lambda alias, ends: _in_store(alias, lambda: indexer.follow(ends)), stop)
 
 
 def rebuild_elsewhere(report: Callable[[Progress], None], stop: threading.Event) -> bool:
