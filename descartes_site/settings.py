@@ -301,6 +301,8 @@ DATA_UPLOAD_MAX_NUMBER_FIELDS = 25_000
 
 # Statements that take so many milliseconds are logged, without their values; 0: none.
 SLOW_QUERY_MS = env.integer("SLOW_QUERY_MS", 0, least=0, most=10**7)
+# Where OpenTelemetry's packages send traces and metrics; they read the other variables OTEL_… themselves.
+OTEL_EXPORTER_OTLP_ENDPOINT = env.text("OTEL_EXPORTER_OTLP_ENDPOINT")
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,

@@ -43,6 +43,16 @@ def verify() -> None:
         raise ImproperlyConfigured("\n".join(f"{each.msg} {each.hint or ''}".strip() for each in found))
 
 
+def send_telemetry() -> None:
+    """Send traces and metrics from this process, if a collector is named. Raises ImproperlyConfigured."""
+    from django.conf import settings
+
+    if settings.OTEL_EXPORTER_OTLP_ENDPOINT:
+        from statestore import telemetry
+
+        telemetry.start()
+
+
 def _in_words(error: Exception) -> str:
     from statestore.management.terminal import in_words
 

@@ -9,6 +9,7 @@ from descartes_site import start
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "descartes_site.settings")
 with start.refusals_in_words():
     start.verify()
+    start.send_telemetry()
     application = get_wsgi_application()
 
 from statestore import search

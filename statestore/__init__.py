@@ -3,6 +3,7 @@
 Rooms, from the ground up. Each imports from the rooms above it in this list; import-linter holds it (pyproject.toml):
 
     errors          every failure raised on purpose, with its HTTP status and problem type
+    telemetry       traces and metrics, where a collector is named
     text            the order of names as people read them; characters made visible
     jsondiff        JSON text, pointers, diffs, patches, merges; plain Python without Django
     db              what we need of a database: fields, transactions, vendors, pages by key, ids in URLs

@@ -1,5 +1,6 @@
 """The app's place in Django: what is wired up when the process starts."""
 
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from django.apps import AppConfig, apps
@@ -41,11 +42,19 @@ def _on_connection(connection: object, **_: object) -> None:
     from statestore.db import vendor
 
     vendor.prepare_connection(connection)  # type: ignore[arg-type]
-    if settings.SLOW_QUERY_MS:
-        from statestore import logs
+    if wrappers := list(_wrappers()):
+        # A connection that is opened again has them already.
+        connection.execute_wrappers[:] = wrappers  # type: ignore[attr-defined]
 
-        # A connection that is opened again has one already.
-        connection.execute_wrappers[:] = [logs.slow_queries(settings.SLOW_QUERY_MS)]  # type: ignore[attr-defined]
+
+def _wrappers() -> Iterator[Callable[..., object]]:
+    """Yield what each statement is run through."""
+    from statestore import logs, telemetry
+
+    if settings.SLOW_QUERY_MS:
+        yield logs.slow_queries(settings.SLOW_QUERY_MS)
+    if telemetry.is_on():
+        yield telemetry.statement
 
 
 def _before_migrate(using: str, plan: list[object], **_: object) -> None:

@@ -11,6 +11,7 @@ from typing import Final, cast
 
 from csp.utils import build_policy
 from django.conf import settings
+from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.middleware import LoginRequiredMiddleware
 from django.contrib.sessions.middleware import SessionMiddleware
 from django.db import DatabaseError
@@ -19,7 +20,7 @@ from django.http.response import HttpResponseBase
 from django.middleware.gzip import GZipMiddleware
 from django.urls import get_script_prefix, set_script_prefix, set_urlconf
 
-from statestore import logs
+from statestore import logs, telemetry
 from statestore.access import last_writes, path_prefix, proxies, remote_user, sign_ins, tokens
 from statestore.access.browser_sessions import SessionStore
 from statestore.adoption.status import store_status
@@ -81,9 +82,14 @@ class LoggedRequests:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         began = time.perf_counter()
-        with logs.about_request(request.headers.get("X-Request-ID", "")) as about:
+        with (
+            logs.about_request(request.headers.get("X-Request-ID", "")) as about,
+            telemetry.request(str(request.method), request.headers) as facts,
+        ):
             response = self.respond(request)
             response["X-Request-ID"] = about["request_id"]
+            if telemetry.is_on():
+                facts |= _facts(request, response)
             if log.isEnabledFor(logging.INFO):
                 self._log(request, response, began)
         return response
@@ -103,11 +109,24 @@ class LoggedRequests:
         )
 
 
+def _facts(request: HttpRequest, response: HttpResponseBase) -> dict[str, str | int]:
+    """Return what a span tells of a request, by OpenTelemetry's names; no path, since agents' ids stand in it."""
+    user, match = _user_of(request), request.resolver_match
+    facts: dict[str, str | int] = {"http.response.status_code": response.status_code}
+    facts |= {"http.route": match.route} if match else {}
+    facts |= {"store": store} if (store := getattr(request, "store_name", "")) else {}
+    return facts | ({"user.id": str(user.pk)} if user is not None and user.pk else {})
+
+
 def _name_of_user(request: HttpRequest) -> str:
+    user = _user_of(request)
+    return user.get_username() if user is not None else ""
+
+
+def _user_of(request: HttpRequest) -> AbstractBaseUser | None:
     """Return who sent a request, as far as answering it told: nothing is read for it."""
     caller = getattr(request, "auth", None)
-    user = getattr(caller, "user", None) or getattr(request, "_cached_user", None)
-    return str(user.get_username()) if user is not None else ""
+    return getattr(caller, "user", None) or getattr(request, "_cached_user", None)
 
 
 class ForwardedHeaders:
