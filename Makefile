@@ -1,7 +1,7 @@
 # `make help` lists the verbs. Each works from a bare clone; what is missing on the machine is said in words.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help run run-postgres test test-frameworks quick check format lock venv bench load faults clean screenshots lighthouse
+.PHONY: help run run-postgres test test-frameworks test-stores quick check format lock venv bench load faults clean screenshots lighthouse
 
 HOST ?= 127.0.0.1
 PORT ?= 8000
@@ -23,6 +23,9 @@ test: .venv/.dev ## the whole suite, on SQLite, in the browser and on PostgreSQL
 
 quick: .venv/.dev ## the suite without browser, faults, PostgreSQL and stores that are migrated anew, with fewer random examples
 	@FAULTS=quick $(BIN)/pytest -n 2 -m "not browser and not faults and not alone and not slow" $(ARGS)
+
+test-stores: .venv/.dev ## the suite with its store as one of two, each below /stores/NAME/
+	@$(BIN)/pytest -n 2 --below-a-store -m "django_db and not browser and not faults and not alone and not slow" $(ARGS)
 
 faults: .venv/.dev ## the fault and fuzz tests, at random and for longer than CI has time
 	@FAULTS=long $(BIN)/pytest -m "faults or alone or thorough" $(ARGS)

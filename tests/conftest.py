@@ -29,6 +29,7 @@ from statestore.api.auth import wrong_tokens
 from statestore.db import damage
 from statestore.db.routers import store_alias
 from statestore.search.fts import index_file as search_file
+from tests import below_a_store
 from tests.commands import manage
 from tests.faults.scale import LONG
 from tests.templates import Templates
@@ -47,8 +48,19 @@ def pytest_collection_finish() -> None:
     gc.enable()
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let the suite run with its store as one of several."""
+    below_a_store.add_option(parser)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Serve several stores, if that is asked for."""
+    below_a_store.begin(config)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Give every test that uses a database both of them; nothing in this product lives in one alone."""
+    below_a_store.left_out(config, items)
     for item in items:
         for marker in item.iter_markers("django_db"):
             marker.kwargs.setdefault("databases", "__all__")
@@ -88,8 +100,9 @@ def django_db_modify_db_settings(
     own = tmp_path_factory.mktemp("databases")
     for connection in connections.all():
         if connection.vendor == "sqlite":
-            made = templates.get("migrated", migrate_into) / f"{connection.alias}.db"
-            connection.settings_dict["TEST"]["NAME"] = shutil.copy(made, own)
+            name = "default" if connection.alias == "default" else "store"
+            made = templates.get("migrated", migrate_into) / f"{name}.db"
+            connection.settings_dict["TEST"]["NAME"] = shutil.copy(made, own / f"{connection.alias}.db")
         else:
             connection.settings_dict["TEST"]["TEMPLATE"] = connection.settings_dict["NAME"]
 

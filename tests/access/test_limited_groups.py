@@ -47,6 +47,7 @@ def test_a_limit_of_ones_own_counts_instead(viewer: User):
     assert namespaces_of(viewer) == ("ops",)
 
 
+@pytest.mark.one_store
 def test_stores_and_namespaces_are_limited_each_by_itself(viewer: User):
     viewer.groups.add(limited_group("crimson", stores=["crimson"]), limited_group("build", "build"))
     assert namespaces_of(viewer) == ("build",)

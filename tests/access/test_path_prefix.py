@@ -130,6 +130,7 @@ def test_wrong_settings_are_named(settings: Any, prefix: str, origins: list[str]
     assert [message.id for message in check_addresses()] == ids
 
 
+@pytest.mark.one_store
 @pytest.mark.django_db
 @pytest.mark.parametrize("probe", ["/healthz", "/readyz"])
 def test_a_probe_below_the_prefix_is_answered_for_any_host(settings: Any, probe: str):

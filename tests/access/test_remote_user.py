@@ -178,6 +178,7 @@ def test_no_password_is_asked_for_again(browser: Browser):
     assert models.ApiToken.objects.exists()
 
 
+@pytest.mark.one_store
 def test_signing_out_here_says_what_it_does_not_do(browser: Browser, settings: Any):
     settings.REMOTE_SIGN_OUT_URL = "/oauth2/sign_out"
     browser.ask("/", groups="viewer")

@@ -16,6 +16,7 @@ from statestore.access import tokens
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "json-api.md").read_text()
 
 
+@pytest.mark.one_store
 @pytest.mark.django_db(transaction=True)
 def test_every_example_runs(live_server: Any, tmp_path: Path):
     assert shutil.which("curl"), "curl is missing: apt-get install curl"

@@ -123,6 +123,7 @@ def test_housekeeping_takes_the_first_samples():
     assert sampled("place")["used"][1] > 0
 
 
+@pytest.mark.one_store
 def test_backups_are_counted(tmp_path: Path):
     (tmp_path / "backups" / "one").mkdir(parents=True)
     (tmp_path / "backups" / "one" / "store.db").write_bytes(b"x" * 1000)

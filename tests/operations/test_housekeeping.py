@@ -112,6 +112,7 @@ def test_two_processes_do_not_keep_house_at_once():
             housekeeping.run_once(store_alias())
 
 
+@pytest.mark.one_store
 @pytest.mark.django_db(transaction=True)
 def test_a_backup_is_taken_when_the_newest_is_too_old(tmp_path: Path):
     make_agent()

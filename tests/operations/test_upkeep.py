@@ -47,6 +47,7 @@ def of_age(seconds: int) -> None:
         cursor.execute(f"UPDATE django_migrations SET applied = {sql}", [made])
 
 
+@pytest.mark.one_store
 def test_backups_are_listed_newest_first_with_what_was_found(directory: Path):
     make_backup(directory, NOW - HOUR)
     make_backup(directory, NOW, problems=["store.db is damaged."])
@@ -60,6 +61,7 @@ def test_backups_are_listed_newest_first_with_what_was_found(directory: Path):
     assert len(upkeep.list_backups(2)) == 2
 
 
+@pytest.mark.one_store
 def test_a_damaged_manifest_is_told_and_is_not_good(directory: Path):
     backup = make_backup(directory)
     (backup.path / "manifest.json").write_text("{}")
@@ -68,6 +70,7 @@ def test_a_damaged_manifest_is_told_and_is_not_good(directory: Path):
     assert not found.is_good
 
 
+@pytest.mark.one_store
 @pytest.mark.parametrize(
     ("ages", "problem"),
     [
@@ -87,12 +90,14 @@ def test_backups_are_too_old_after_twice_the_time_in_which_one_is_due(
     assert bool(found) == bool(problem)
 
 
+@pytest.mark.one_store
 def test_a_bad_backup_is_not_the_newest_good_one(directory: Path):
     make_backup(directory, NOW, problems=["store.db is damaged."])
     make_backup(directory, NOW - 49 * HOUR)
     assert "2 days old" in upkeep.backup_problem(now=NOW)
 
 
+@pytest.mark.one_store
 def test_no_age_is_too_old_where_no_backups_are_due(directory: Path):
     make_backup(directory, NOW - 10_000 * HOUR)
     with override_settings(BACKUP_EVERY_HOURS=0):
@@ -110,6 +115,7 @@ def test_a_directory_that_cannot_be_read_is_a_problem_and_hides_no_metrics(
     assert "\nstatestore_archived_records 0.0\n" in client.get("/metrics").content.decode()
 
 
+@pytest.mark.one_store
 def test_the_doctor_warns_of_an_old_store_without_a_backup(directory: Path):
     of_age(25 * HOUR)
     (title,) = [title for title in levels() if "backup in" in title]
@@ -162,6 +168,7 @@ def test_the_archive_tells_its_size():
     assert size.ratio > 5
 
 
+@pytest.mark.one_store
 def test_metrics_tell_of_backups_housekeeping_and_archive(client: Client, directory: Path):
     run("backup", ended_at=NOW)
     run("backup", ended_at=NOW + 60, problem="The disk is full.")

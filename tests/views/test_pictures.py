@@ -103,6 +103,7 @@ def test_lanes_without_records_are_left_out_and_the_axis_ends_now(viewer: Client
     assert 'class="time-axis"' in html
 
 
+@pytest.mark.one_store
 @pytest.mark.django_db
 def test_the_histogram_has_a_scale_an_axis_and_a_range_to_drag(viewer: Client):
     for number in range(30):

@@ -161,6 +161,7 @@ def test_nothing_is_kept_of_unknown_senders_secrets_long_forms_and_forgeries(ada
         assert kept_forms.opened(sealed, ada.pk) is None
 
 
+@pytest.mark.one_store
 @pytest.mark.parametrize(
     "referer", ["https://evil.example/agents/", "http://testserver@evil.example/", "//x", "", "x\\y"]
 )

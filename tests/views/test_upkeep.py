@@ -87,6 +87,7 @@ def test_what_housekeeping_did_is_told_newest_first_with_its_problem(viewer: Cli
     assert "ada" not in text, "a note of the time is no work"
 
 
+@pytest.mark.one_store
 def test_backups_are_shown_with_what_was_found_and_a_command_to_copy(viewer: Client, directory: Path, on_sqlite: bool):
     good = make_backup(directory, models.now() - HOUR)
     good.note_drilled(["The table events is missing.", "And another."])
@@ -104,6 +105,7 @@ def test_backups_are_shown_with_what_was_found_and_a_command_to_copy(viewer: Cli
         assert (f'data-copy="&quot;{command}&quot;"' in html) == is_shown
 
 
+@pytest.mark.one_store
 @pytest.mark.parametrize(("age", "warns"), [(47, False), (49, True)])
 def test_a_backup_older_than_twice_the_time_is_warned_of(viewer: Client, directory: Path, age: int, warns: bool):
     make_backup(directory, models.now() - age * HOUR)
@@ -234,6 +236,7 @@ def test_scripts_read_what_housekeeping_did_page_by_page(script: Script):
     assert [row["about"] for row in rest["items"]] == ["backup 1", "backup 0"]
 
 
+@pytest.mark.one_store
 def test_scripts_read_backups_without_paths_of_the_machine(script: Script, directory: Path):
     make_backup(directory, NOW)
     make_backup(directory, NOW - HOUR, problems=["store.db is damaged."])
