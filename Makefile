@@ -1,7 +1,7 @@
 # `make help` lists the verbs. Each works from a bare clone; what is missing on the machine is said in words.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help run run-postgres test test-frameworks test-stores quick check format lock venv bench load faults clean screenshots lighthouse
+.PHONY: help run run-postgres test test-frameworks test-stores quick check format lock venv bench curves load faults clean screenshots lighthouse
 
 HOST ?= 127.0.0.1
 PORT ?= 8000
@@ -55,6 +55,9 @@ format: .venv/.dev ## rewrite Python and templates in the house's form
 
 bench: .venv/.dev ## measure the figures of docs/operations.md on generated data (CHECK=1 fails out of bounds)
 	CHECK=$(CHECK) $(BIN)/python -m tests.bench
+
+curves: .venv/.dev ## measure what pages and verbs cost on stores of 1,000 to 1,000,000 events
+	@$(BIN)/python -m tests.bench.curves
 
 load: .venv/.dev ## reads and saves over HTTP, on SQLite and PostgreSQL, with 1, 2 and 4 processes; needs wrk
 	@$(BIN)/python -m tests.load

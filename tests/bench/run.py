@@ -63,7 +63,7 @@ def main(home: Path) -> None:
         "sources": lambda: sources.measure(home, client),
     }
     for name, part in parts.items():
-        if only in ("", name):
+        if not only or name in only.split(","):
             part()
     if kept := os.environ.get("BENCH_FIGURES"):
         figures.save(Path(kept))
