@@ -427,6 +427,16 @@ def head_of(agent: AgentState) -> AgentHead:
 
 
 @register.simple_tag(takes_context=True)
+def in_store(context: Context) -> SafeString:
+    """Return in which store a form acts, the name in the store's colour; nothing where there is one store."""
+    name = context.get("store_name")
+    if not (name and context.get("has_several_stores")):
+        return SafeString("")
+    html = '<span class="in-store">in the store <strong class="store-name" data-hue="{}">{}</strong></span>'
+    return format_html(html, context["store_hue"], line(name, 40))
+
+
+@register.simple_tag(takes_context=True)
 def source_of(context: Context, agent_id: object, session_id: object = None) -> SafeString:
     """Return the source that a row comes from, by the agent or the session that it belongs to; nothing for our own."""
     found = context.get("mirrors")

@@ -43,14 +43,18 @@ PLACES_OF_ALL = (
 # What a user who is limited to namespaces cannot be shown a part of.
 OF_WHOLE_STORE = {"capture", "growth", "sources", "upkeep"}
 THEMES = ("system", "light", "dark")
+# In which the names of several stores are shown (controls.css).
+HUES = 8
 
 
 def frame(request: HttpRequest) -> dict[str, object]:
     """Return the rail, the store's name and the theme, for each template."""
     user = getattr(request, "user", None)
+    name = store_name() if is_chosen() else ""
     return {
         "places": (places_of(user) if is_chosen() else PLACES_OF_ALL) if user else [],
-        "store_name": store_name() if is_chosen() else "",
+        "store_name": name,
+        "store_hue": _hue(name),
         "has_several_stores": served.are_several(),
         "stores_url": f"{path_prefix.current()}/",
         "program": COMMAND,
@@ -58,6 +62,12 @@ def frame(request: HttpRequest) -> dict[str, object]:
         "theme": theme_of(request),
         "themes": THEMES,
     }
+
+
+def _hue(name: str) -> int:
+    """Return the number of a store's colour: by its place, so that a few stores have different ones."""
+    names = list(served.aliases())
+    return names.index(name) % HUES if name in names else 0
 
 
 def places_of(user: User | AnonymousUser) -> list[tuple[str, ...]]:

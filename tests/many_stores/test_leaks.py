@@ -145,10 +145,20 @@ def test_an_undo_belongs_to_the_store_of_its_restore_whatever_is_chosen(stores: 
         assert "crimson state" in models.AgentState.objects.get(agent_id="a1").state_data
 
 
-def test_the_preview_of_a_restore_names_its_store(stores: dict[str, Path], admin: Client):
+@pytest.mark.parametrize(
+    "address",
+    ["agents/a1/restore/?moment=snapshot:s1", "agents/a1/", "agents/a1/fork/", "snapshots/s1/"],
+)
+def test_where_something_is_confirmed_its_store_is_named_in_its_colour(
+    stores: dict[str, Path], admin: Client, address: str
+):
+    hues = set()
     for colour in stores:
-        page = body_of(admin.get(f"/stores/{colour}/agents/a1/restore/?moment=snapshot:s1"))
-        assert f"in the store <strong>{colour}</strong>" in page
+        page = body_of(admin.get(f"/stores/{colour}/{address}"))
+        named = re.findall(rf'in the store <strong class="store-name" data-hue="(\d)">{colour}</strong>', page)
+        assert len(named) >= max(1, page.count('data-kind="danger"')), address
+        hues |= set(named)
+    assert len(hues) == len(stores)
 
 
 def test_a_message_waits_for_a_page_of_its_own_store(stores: dict[str, Path], admin: Client):
