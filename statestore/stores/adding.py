@@ -5,7 +5,7 @@ import json
 import logging
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
@@ -83,8 +83,10 @@ def _require_directories() -> None:
 def _turn() -> Iterator[None]:
     """Let one process at a time read and write the file."""
     lock = served.registry().with_suffix(".lock")
-    with _explained(lock), lock.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+    with ExitStack() as stack:
+        with _explained(lock):
+            lock.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            fcntl.flock(stack.enter_context(lock.open("w")), fcntl.LOCK_EX)
         yield
 
 
