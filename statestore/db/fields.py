@@ -67,12 +67,20 @@ class NonInteger(int):
         return self
 
 
+# What an integer column holds: Django takes a larger number for one that no row has.
+_LEAST: Final = -(2**63)
+_MOST: Final = 2**63 - 1
+
+
 def _seconds_of(raw: object) -> int | None:
-    """Return the number that a wrongly typed value stands for: SQLite's CURRENT_TIMESTAMP text is UTC seconds."""
+    """Return the number that a wrongly typed value stands for, as near as 64 bits come to it.
+
+    SQLite's CURRENT_TIMESTAMP text is UTC seconds.
+    """
     try:
         if isinstance(raw, str) and _SQLITE_TIME.fullmatch(raw):
             return int(datetime.fromisoformat(raw).replace(tzinfo=UTC).timestamp())
-        return int(float(raw)) if isinstance(raw, str | float) else None
+        return min(max(int(float(raw)), _LEAST), _MOST) if isinstance(raw, str | float) else None
     except (ValueError, OverflowError):
         return None
 

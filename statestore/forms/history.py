@@ -8,6 +8,7 @@ from statestore.forms.fields import AgentInput, CheckedForm, MomentField, TimeFi
 from statestore.forms.filters import PageForm
 from statestore.history import moments
 from statestore.history.across import KINDS, Asked, time_range
+from statestore.history.past import CURSOR_CHARACTERS
 
 
 class StateForm(CheckedForm):
@@ -109,4 +110,4 @@ class WalkForm(CheckedForm):
     path = forms.CharField(required=False, max_length=8000, strip=False)
     place = forms.CharField(required=False, max_length=8000, strip=False)
     condition = forms.CharField(required=False, max_length=2000)
-    reached = forms.CharField(required=False, max_length=60)
+    reached = forms.CharField(required=False, max_length=CURSOR_CHARACTERS)

@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 from statestore import models
+from statestore.db import pagination
 from statestore.db.errors import translated_errors
-from statestore.db.fields import text_bytes
+from statestore.db.fields import NonInteger, text_bytes
 from statestore.db.routers import store_alias
 from statestore.errors import ValidationError
 from statestore.history import limits, moments
@@ -26,19 +27,25 @@ from statestore.models.transitions import TransitionQuerySet
 
 Records: TypeAlias = TransitionQuerySet | CapturedChangeQuerySet | SnapshotQuerySet
 Kind: TypeAlias = Literal["snapshot", "captured", "transition", "now"]
+# A time that is none is a part of a cursor up to so many characters; then the cursor has up to so many.
+_RAW_CHARACTERS: Final = 400
+CURSOR_CHARACTERS: Final = 4_000
 # The order within a second if texts do not decide it.
 RANKS: Final[dict[Kind, int]] = {"snapshot": 0, "captured": 1, "transition": 2, "now": 3}
 
 
 class Position(NamedTuple):
-    """The place of a record in its agent's past. As text it is a cursor: `1790000000.17t`."""
+    """The place of a record in its agent's past. As text it is a cursor: `1790000000.17t`.
+
+    A time that is no integer is kept as it is stored: others are compared with that.
+    """
 
     at: int
     number: int
     kind: Kind = "transition"
 
     def __str__(self) -> str:
-        return f"{self.at}.{self.number}{self.kind[0]}"
+        return f"{_text_of(self.at)}.{self.number}{self.kind[0]}"
 
     @classmethod
     def parse(cls, text: str) -> "Position | None":
@@ -47,10 +54,26 @@ class Position(NamedTuple):
             return None
         kinds: dict[str, Kind] = {"s": "snapshot", "c": "captured"}
         try:
-            at, _, number = text[:60].partition(".")
-            return cls(int(at), int(number.rstrip("sct")), kinds.get(number[-1:], "transition"))
+            at, _, number = text[:CURSOR_CHARACTERS].partition(".")
+            return cls(_time_of(at), int(number.rstrip("sct")), kinds.get(number[-1:], "transition"))
         except ValueError:
             raise ValidationError("This cursor is damaged. Start again from the newest change.") from None
+
+
+def _text_of(at: int) -> str:
+    """Return a time in a cursor. What is too long to be one is taken for the number that it stands for."""
+    if not isinstance(at, NonInteger) or len(str(at.raw)) > _RAW_CHARACTERS:
+        return str(int(at))
+    return f"_{pagination.encode_cursor([at], backwards=False)}"
+
+
+def _time_of(text: str) -> int:
+    if not text.startswith("_"):
+        return int(text)
+    _, (at,) = pagination.decode_cursor(text[1:], 1)
+    if not isinstance(at, NonInteger):
+        raise ValueError(text)
+    return at
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +91,7 @@ class Record:
     @property
     def position(self) -> Position:
         number = self.row.pk if self.kind == "captured" else self.row.rowid
-        return Position(int(self.at), int(number), self.kind)
+        return Position(self.at, int(number), self.kind)
 
     @property
     def moment(self) -> moments.Moment:
@@ -126,7 +149,7 @@ class Past:
         if group is None:
             return self._newest(self._older_by_kind(before), limit)
         older = list(_older_part(group, before))[:limit]
-        earlier = {kind: rows.until(before.at - 1) for kind, rows in self.sources.items()}
+        earlier = {kind: rows.earlier_than(before.at) for kind, rows in self.sources.items()}
         return older + self._newest(earlier, limit - len(older))
 
     def _newest(self, sources: dict[Kind, Records], limit: int) -> list[Record]:
@@ -228,7 +251,7 @@ class Past:
         rank = RANKS[before.kind]
         return {
             kind: rows.older_than(before.at, before.number) if kind == before.kind
-            else rows.until(before.at if RANKS[kind] < rank else before.at - 1)
+            else rows.until(before.at) if RANKS[kind] < rank else rows.earlier_than(before.at)
             for kind, rows in self.sources.items()
         }  # fmt: skip
 
@@ -289,7 +312,7 @@ class Past:
     def _known_around(self, at: int) -> tuple[set[bytes], set[bytes]]:
         """Return the states that were known before and after a second: of the nearest second with a record each."""
         rows = self._every_kind
-        earlier = [(kind, source.until(at - 1).newest_first().first()) for kind, source in rows.items()]
+        earlier = [(kind, source.earlier_than(at).newest_first().first()) for kind, source in rows.items()]
         later = [(kind, source.later_than(at).oldest_first().first()) for kind, source in rows.items()]
         before = self._nearest([Record(kind, row) for kind, row in earlier if row is not None], last=True)
         after = self._nearest([Record(kind, row) for kind, row in later if row is not None], last=False)

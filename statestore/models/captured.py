@@ -90,6 +90,9 @@ class CapturedChangeQuerySet(AddressedQuerySet["CapturedChange"]):
     def oldest_first(self) -> Self:
         return self.order_by("at", "id")
 
+    def earlier_than(self, at: int) -> Self:
+        return self.filter(at__lt=at)
+
     def until(self, seconds: int) -> Self:
         return self.filter(at__lte=seconds)
 

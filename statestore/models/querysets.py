@@ -14,7 +14,7 @@ from statestore.db import archive, vendor
 from statestore.db.archive import ArchivedTable
 from statestore.db.batching import batched
 from statestore.db.errors import translated_errors
-from statestore.db.fields import StoredBlob, bindable
+from statestore.db.fields import NonInteger, StoredBlob, bindable
 from statestore.db.ids import HashedId, RowId
 
 # Newest first by time; rows of one second have an order only by insertion.
@@ -170,7 +170,9 @@ def newer(rows: AnyRows, column: str, at: int, rowid: int, *, order: str = "rowi
 
 
 def _storable(at: int) -> int:
-    """Return a time as near as 64 bits come to it: a column of times may hold any number."""
+    """Return a time as it is compared with others: one that is no integer as it is stored, else within 64 bits."""
+    if isinstance(at, NonInteger):
+        return at
     return min(max(int(at), -(2**63)), 2**63 - 1)
 
 

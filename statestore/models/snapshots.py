@@ -24,6 +24,9 @@ class SnapshotQuerySet(ArchivedQuerySet["Snapshot"]):
     def oldest_first(self) -> Self:
         return self.order_by("created_at", "rowid")
 
+    def earlier_than(self, at: int) -> Self:
+        return self.filter(created_at__lt=at)
+
     def until(self, seconds: int) -> Self:
         return self.filter(created_at__lte=seconds)
 

@@ -36,6 +36,9 @@ class TransitionQuerySet(ArchivedQuerySet["Transition"]):
     def since(self, seconds: int) -> Self:
         return self.filter(timestamp__gte=seconds)
 
+    def earlier_than(self, at: int) -> Self:
+        return self.filter(timestamp__lt=at)
+
     def until(self, seconds: int) -> Self:
         return self.filter(timestamp__lte=seconds)
 

@@ -25,12 +25,14 @@ from statestore.api.schemas.fields import (
 from statestore.api.schemas.snapshots import SnapshotRowOut
 from statestore.api.schemas.transitions import TransitionRowOut
 from statestore.history import ChangeRecord, KnownState
-from statestore.history.past import Record
+from statestore.history.past import CURSOR_CHARACTERS, Record
 from statestore.jsondiff.diff import MISSING
 from statestore.models import sha256
 
 Path = Annotated[str, Field(max_length=2000, description='A JSON Pointer such as `/plan/goal`; "" is the whole state.')]
-Reached = Annotated[str, Field(max_length=60, pattern=CURSOR, description="`next` of the previous response.")]
+Reached = Annotated[
+    str, Field(max_length=CURSOR_CHARACTERS, pattern=CURSOR, description="`next` of the previous response.")
+]
 
 
 _IsPresent = BeforeValidator(lambda value: value is not MISSING)
