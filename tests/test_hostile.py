@@ -1,6 +1,5 @@
 """A store in which each text is what a prompt-injected agent could write: every page stands, nothing gets out."""
 
-import random
 import re
 from collections import Counter
 from collections.abc import Iterator
@@ -16,7 +15,7 @@ from statestore import models
 from statestore.db.ids import to_address
 from statestore.db.routers import store_alias
 from tests.conftest import signed_in
-from tests.faults.scale import times
+from tests.faults.scale import chance, times
 from tests.foreign import hostile
 
 pytestmark = [pytest.mark.sqlite, pytest.mark.django_db(transaction=True)]
@@ -34,7 +33,7 @@ FILTERS = re.compile(
 )
 # So many views of one page are looked at: a timeline links to each of its moments.
 VIEWS_OF_ONE_PAGE = times(1, 4)
-# And so many pages of one kind, chosen at random: all kinds of text come to all kinds of pages within a few runs.
+# And so many pages of one kind; `make faults` goes through all.
 PAGES_OF_A_KIND = times(16, 1_000)
 
 
@@ -64,9 +63,10 @@ class Reader(HTMLParser):
 
 def crawl(client: Client, seeds: list[str]) -> Iterator[tuple[str, int, Reader]]:
     """Yield pages that can be reached by links from the seeds, of each kind some."""
+    choice = chance()
     waiting, seen, views, kinds = list(seeds), set(seeds), Counter[str](), Counter[str]()
     while waiting:
-        address = waiting.pop(random.randrange(len(waiting)))
+        address = waiting.pop(choice.randrange(len(waiting)))
         kind = kind_of(address)
         kinds[kind] += 1
         if kinds[kind] > PAGES_OF_A_KIND:
@@ -93,6 +93,16 @@ def kind_of(address: str) -> str:
     return re.sub(r"(?<=/)[^/]*[^a-z_/][^/]*(?=/)|(?<=^/agents/)[^/]+|(?<=^/api/v1/agents/)[^/]+", "*", page) + mark
 
 
+def is_said_in_words(address: str, status: int) -> bool:
+    """Return whether a call may refuse what a page says, too: a state without blame, a filter that no agent has.
+
+    The filter of sessions is typed by people: it has a very long or unreadable id only in part.
+    """
+    return (address.startswith("/api/") and status == 422) or (
+        address.startswith("/api/v1/sessions?agent=") and status == 404
+    )
+
+
 @pytest.fixture
 def client() -> Client:
     return signed_in(User.objects.create_superuser("root"))
@@ -107,9 +117,8 @@ def hostile_store() -> None:
 def test_every_page_stands_and_nothing_on_it_can_act(client: Client, hostile_store: None):
     agents = min(models.AgentState.objects.count(), PAGES_OF_A_KIND)
     pages = list(crawl(client, [*SEEDS, *ADMIN]))
-    # A state that is no JSON has no blame: the API says so in words.
     wrong = [(address, status) for address, status, _ in pages if status not in {200, 302}]
-    assert [(address, status) for address, status in wrong if not (address.startswith("/api/") and status == 422)] == []
+    assert [(address, status) for address, status in wrong if not is_said_in_words(address, status)] == []
     assert [(address, reader.acting) for address, _, reader in pages if reader.acting] == []
     reached = {address.split("/")[1] for address, _, _ in pages}
     assert {"agents", "transitions", "snapshots", "events", "sessions", "tasks", "commits", "admin"} <= reached

@@ -1,6 +1,5 @@
 """A store in which each text is what a prompt-injected agent could write, in a real browser: nothing of it runs."""
 
-import random
 import re
 from urllib.parse import urljoin
 
@@ -10,7 +9,7 @@ from playwright.sync_api import Page
 from tests.browser.conftest import OpenPage
 from tests.browser.site import Site
 from tests.browser.test_pages import too_wide
-from tests.faults.scale import times
+from tests.faults.scale import chance, times
 
 pytestmark = [pytest.mark.browser, pytest.mark.sqlite]
 
@@ -20,7 +19,7 @@ LISTS = (
     *("/upkeep/", "/growth/", "/sources/", "/connect/"),
 )
 PAGES_OF_AN_AGENT = ("timeline/", "blame/", "bisect/?condition=/n=1", "case/")
-# Chosen at random: all kinds of text come to all kinds of pages within a few runs.
+# Some of each; `make faults` opens others, and more.
 ROWS_OF_EACH_KIND = times(7, 50)
 # What only an agent's text could have put there.
 FOREIGN = """() => [...document.querySelectorAll(
@@ -32,10 +31,11 @@ FOREIGN = """() => [...document.querySelectorAll(
 def rows_of(page: Page, site: Site) -> list[str]:
     """Return the addresses of some agents, transitions and snapshots, whatever their ids are."""
     found: list[str] = []
+    choice = chance()
     for start, kind in (("/agents/?size=100", "agents"), ("/snapshots/?size=100", "snapshots")):
         page.goto(start)
         rows = links(page, kind)
-        found += random.sample(rows, min(len(rows), ROWS_OF_EACH_KIND))
+        found += choice.sample(rows, min(len(rows), ROWS_OF_EACH_KIND))
     for agent in found[:ROWS_OF_EACH_KIND]:
         page.goto(agent)
         found += links(page, "transitions")[:1]
