@@ -102,9 +102,13 @@ class Token(HttpBearer):
     def authenticate(self, request: HttpRequest, token: Any) -> Caller:
         """Return the token's user as the caller."""
         scope = scope_of(token.user, token)
-        address = f"{request.META.get('REMOTE_ADDR', '')} (token {token.prefix})"
-        actor = Actor(token.user.get_username(), address, f"token {token.prefix}")
-        return self.requirement.check(Caller(token.user, actor, scope, token))
+        return self.requirement.check(Caller(token.user, actor_of(token, request), scope, token))
+
+
+def actor_of(token: models.ApiToken, request: HttpRequest) -> Actor:
+    """Return who acts by a token, as the audit log names them."""
+    address = f"{request.META.get('REMOTE_ADDR', '')} (token {token.prefix})"
+    return Actor(token.user.get_username(), address, f"token {token.prefix}")
 
 
 def token_of(request: HttpRequest) -> models.ApiToken | None:

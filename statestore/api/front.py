@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from statestore.access import path_prefix, rights
 from statestore.access.audit import Actor
-from statestore.api.auth import NOT_OURS, Requirement, token_of
+from statestore.api.auth import NOT_OURS, Requirement, actor_of, token_of
 from statestore.api.problems import Problem, problem
 from statestore.api.responses import answer, no_content
 from statestore.api.site import READ, explain_problem, read_only
@@ -84,19 +84,19 @@ def _only(request: HttpRequest, methods: str) -> HttpResponse:
 def _administrator(request: HttpRequest) -> Actor:
     """Return who may add stores. Raises a problem for any other caller."""
     token = token_of(request)
-    address = str(request.META.get("REMOTE_ADDR", ""))
     if token is not None:
         WRITE.check_token(token)
         if token.namespaces is not None or not all(map(token.opens, served.aliases())):
             raise Problem("forbidden", "This token is limited. To add or remove a store, it opens the whole of each.")
         user: User | AnonymousUser = token.user
-        by = Actor(user.get_username(), f"{address} (token {token.prefix})", f"token {token.prefix}")
+        by = actor_of(token, request)
     elif not request.user.is_authenticated:
         raise Problem("unauthenticated", "This endpoint requires a token or a login.")
     elif check_csrf(request):
         raise Problem("forbidden", NOT_OURS)
     else:
-        user, by = request.user, Actor(request.user.get_username(), address, "session")
+        user = request.user
+        by = Actor(user.get_username(), str(request.META.get("REMOTE_ADDR", "")), "session")
     if not rights.may_add_stores(user):
         raise Problem("forbidden", "Administrators who see the whole of every store add and remove stores.")
     return by

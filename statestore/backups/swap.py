@@ -65,9 +65,9 @@ def swap(backup: Backup, target: Path, *, database: str = "store") -> Swap:
             with _locked(target):
                 kept = _kept(target)
                 os.replace(copy, target)
-                sqlite_copy.sync(target.parent)
     except OSError as error:
-        raise DatabaseError(f"{target} was not replaced: {error.strerror}. It is as it was.") from error
+        raise DatabaseError(f"{target} was not replaced: {error.strerror}.") from error
+    sqlite_copy.sync(target.parent)
     opened_by = tuple(open_files.open_elsewhere(kept)) if kept else ()
     return Swap(sum(table.rows for table in file.contents.values()), kept, opened_by)
 

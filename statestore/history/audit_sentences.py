@@ -454,7 +454,7 @@ def _served(one: _Entry, names: _Names) -> Sentence:
 
 
 def _replaced(one: _Entry, names: _Names) -> Sentence:
-    return one.tell(f"replaced the {one.entry.noun} by the backup {one.detail.get('backup')}", None)
+    return one.tell(f"replaced the {one.entry.noun} with the backup {one.detail.get('backup')}", None)
 
 
 def _of_policy(one: _Entry) -> Sentence:

@@ -3,7 +3,7 @@
 import os
 import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -55,7 +55,7 @@ def directories() -> list[Path]:
 def listing(using: str) -> Listing:
     """Return the files that a reader recognises and that are not mirrored yet, the newest first."""
     known = set(Source.objects.using(using).values_list("path", flat=True))
-    entries = list(_entries())
+    entries = list(files_below(directories(), but=_SIDE_FILES))
     newest = sorted(entries, key=lambda entry: entry[1].st_mtime, reverse=True)
     found: list[Found] = []
     ends = time.monotonic() + _SECONDS
@@ -90,10 +90,13 @@ def _allowed(text: str) -> Path:
     return real
 
 
-def _entries() -> Iterator[tuple[Path, os.stat_result]]:
-    """Yield the files that lie in the directories, so many of them. Links are left out: they may lead anywhere."""
+def files_below(places: Iterable[Path], *, but: tuple[str, ...]) -> Iterator[tuple[Path, os.stat_result]]:
+    """Yield the files that lie in some directories, at most MOST_ENTRIES, but those whose names end so.
+
+    Links are left out: they may lead anywhere.
+    """
     left = MOST_ENTRIES
-    for directory in directories():
+    for directory in places:
         for folder, folders, names in os.walk(directory):
             depth = len(Path(folder).relative_to(directory).parts)
             folders[:] = sorted(folders) if depth < _DEPTH else []
@@ -106,7 +109,7 @@ def _entries() -> Iterator[tuple[Path, os.stat_result]]:
                     status = path.lstat()
                 except OSError:
                     continue
-                if stat.S_ISREG(status.st_mode) and not name.endswith(_SIDE_FILES):
+                if stat.S_ISREG(status.st_mode) and not name.endswith(but):
                     yield path, status
 
 

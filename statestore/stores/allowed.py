@@ -1,7 +1,5 @@
 """The directories of STORE_DIRS, from which administrators add stores: what is in them, and nothing beside them."""
 
-import os
-import stat
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -13,13 +11,12 @@ from statestore.adoption import schema_detection
 from statestore.db import served
 from statestore.errors import Forbidden, StateStoreError, ValidationError
 from statestore.sources import files
+from statestore.sources.allowed import MOST_ENTRIES, files_below
 from statestore.sources.contract import Value
 from statestore.sources.documents import DocumentFile
 
-# Of what is in the directories, so much is looked at, and so much of it listed, the newest first.
-MOST_ENTRIES: Final = 5_000
+# So much of what is in the directories is listed, the newest first.
 MOST_LISTED: Final = 50
-_DEPTH: Final = 2
 # A page waits no longer for files to be recognised; they are known by the next one.
 _SECONDS: Final = 1.5
 # A larger file that a crash left a log beside would be copied to be looked at.
@@ -48,7 +45,7 @@ class Listing:
 def listing() -> Listing:
     """Return the stores in the directories that are not served yet, the newest first."""
     taken = served.taken_places()
-    entries = list(_entries())
+    entries = list(files_below(served.directories(), but=_SIDE_FILES))
     found: list[Candidate] = []
     ends = time.monotonic() + _SECONDS
     for path, status in sorted(entries, key=lambda entry: entry[1].st_mtime, reverse=True):
@@ -80,26 +77,6 @@ def checked(text: str) -> Path:
 def _taken_by(path: Path) -> str | None:
     taken = served.taken_places()
     return next((taken[place] for place in served.places_of(str(path)) if place in taken), None)
-
-
-def _entries() -> Iterator[tuple[Path, os.stat_result]]:
-    """Yield the files that lie in the directories, so many of them. Links are left out: they may lead anywhere."""
-    left = MOST_ENTRIES
-    for directory in served.directories():
-        for folder, folders, names in os.walk(directory):
-            depth = len(Path(folder).relative_to(directory).parts)
-            folders[:] = sorted(folders) if depth < _DEPTH else []
-            for name in names:
-                left -= 1
-                if left < 0:
-                    return
-                path = Path(folder) / name
-                try:
-                    status = path.lstat()
-                except OSError:
-                    continue
-                if stat.S_ISREG(status.st_mode) and not name.endswith(_SIDE_FILES):
-                    yield path, status
 
 
 @lru_cache(maxsize=2_000)

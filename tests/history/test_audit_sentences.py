@@ -132,7 +132,7 @@ def test_every_action_has_its_sentence(people: dict[str, User]):
         "demo removed the source “checkpoints”; its 1,200 agents stayed",
         "demo added this store as “alpha”, /srv/stores/alpha.db",
         "demo removed this store from the dashboard, where it was “alpha”, /srv/stores/alpha.db",
-        "demo replaced the store by the backup 20260921-030000",
+        "demo replaced the store with the backup 20260921-030000",
     ]
     assert {entry.action for entry in models.AuditEntry.objects.all()} | {"edit"} == set(Action), (
         "A new action needs a deed here."
