@@ -17,7 +17,7 @@ from django import forms
 from django.core.exceptions import EmptyResultSet
 from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.models.lookups import Exact, In, Lookup
+from django.db.models.lookups import Exact, In, Lookup, StartsWith
 from django.db.models.sql.compiler import SQLCompiler
 from django.utils.text import capfirst
 
@@ -133,6 +133,18 @@ class LenientText(models.TextField):  # type: ignore[type-arg]
 
     def get_placeholder(self, value: object, compiler: object, connection: BaseDatabaseWrapper) -> str:
         return "CAST(%s AS TEXT)" if isinstance(value, _TextBytes) else "%s"
+
+
+@LenientText.register_lookup
+class _StartsWith(StartsWith):
+    """A text begins with another one, in just these letters: SQLite's LIKE takes either case, and twice the time."""
+
+    def as_sqlite(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper) -> tuple[str, Sequence[object]]:
+        if not isinstance(self.rhs, str):
+            return self.as_sql(compiler, connection)
+        column, parameters = self.process_lhs(compiler, connection)
+        placeholder, text = placed(self.rhs, connection)
+        return f"substr({column}, 1, length({placeholder})) = {placeholder}", [*parameters, text, text]
 
 
 def placed(text: str, connection: BaseDatabaseWrapper) -> tuple[str, object]:
