@@ -30,13 +30,13 @@ from statestore.search.live import Tail, follow, tail_from_now
 from statestore.search.newest import newest_with
 from statestore.search.progress import Progress
 from statestore.search.query import FIELDS, NAMES, TEXT, TIMES, Query, QueryError, Term, marked, parse
-from statestore.search.results import ResultPage, counts_of, facets_of, find, histogram_of, newest_sessions
+from statestore.search.results import ResultPage, counts_of, facets_of, find, histogram_of, session_range
 from statestore.search.upkeep import index_all, lag_seconds, watch_indexer
 
 __all__ = [
     "FIELDS", "LAST_PAGE", "NAMES", "TEXT", "TIMES", "Agents", "Bar", "Facets", "Histogram",
     "Progress", "Query", "QueryError", "ResultPage", "Suggestion", "Tail", "Term", "agents_of", "complete",
     "counts_of", "facets_of", "find", "find_all", "follow", "histogram_of", "index_all", "lag_seconds", "marked",
-    "narrowed", "newest_sessions", "newest_with", "parse", "tail_from_now", "values_of", "watch_indexer",
+    "narrowed", "newest_with", "parse", "session_range", "tail_from_now", "values_of", "watch_indexer",
     "with_excerpt",
 ]  # fmt: skip

@@ -14,7 +14,7 @@ from statestore.search.hits import HitPage
 from statestore.search.postgres.engine import PostgresEngine
 from statestore.search.progress import Progress
 from statestore.search.query import Query
-from statestore.search.sessions import NewestSessions
+from statestore.search.sessions import SessionRange
 
 
 class Engine(Protocol):
@@ -38,8 +38,11 @@ class Engine(Protocol):
     def resolved(self, query: Query) -> Query:
         """Return a query with the sessions of its agents, for conditions on events that are read without the engine."""
 
-    def newest_sessions(self, number: int) -> NewestSessions | None:
-        """Return about so many sessions that had events last; None if the engine cannot tell at once."""
+    def session_range(self, number: int, start: int | None, *, backwards: bool) -> SessionRange | None:
+        """Return about so many sessions by their last events, from the newest or a second on.
+
+        Backwards, towards the newest. None if the engine cannot tell at once.
+        """
 
     def index_all(self, report: Callable[[Progress], None] | None, *, rebuild: bool) -> bool:
         """Bring the engine's own index up to date; return False if another process holds the indexer's lease."""

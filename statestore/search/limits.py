@@ -33,8 +33,7 @@ SHOWN_LAG_SECONDS: Final = 2
 
 # Newest matches from which facets, histograms, completions and agents are taken.
 SAMPLED_EVENTS: Final = 3_000
-# Newest events, of which the list of sessions begins with the sessions; and how many of them may wait for the indexer.
-SESSION_EVENTS: Final = 20_000
+# Events that may wait for the indexer while the list of sessions is read by the index.
 WAITING_EVENTS: Final = 500
 # Documents that are examined for this sample if filters reject most of them.
 SAMPLED_DOCUMENTS: Final = 10_000

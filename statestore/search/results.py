@@ -17,7 +17,7 @@ from statestore.search.facets import Facets
 from statestore.search.histogram import Histogram
 from statestore.search.hits import Hit, HitPage, events_of
 from statestore.search.query import Query
-from statestore.search.sessions import NewestSessions
+from statestore.search.sessions import SessionRange
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +153,9 @@ def _neighbours(page: HitPage, shown: list[Hit], limit: int) -> tuple[str | None
     )
 
 
-def newest_sessions(number: int, *, using: str) -> NewestSessions | None:
-    """Return about so many sessions that had events last; None if no index can tell at once."""
-    return engine_for(using).newest_sessions(number)
+def session_range(number: int, start: int | None, *, backwards: bool, using: str) -> SessionRange | None:
+    """Return about so many sessions by their last events, from the newest or a second on; None if no index can tell.
+
+    Backwards, they are read towards the newest.
+    """
+    return engine_for(using).session_range(number, start, backwards=backwards)

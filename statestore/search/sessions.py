@@ -1,11 +1,14 @@
-"""The sessions whose events are the newest, for the list of sessions."""
+"""Sessions that are neighbours by their last events, for the list of sessions."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class NewestSessions:
-    """Ids of sessions, among them all that have an event after a second; None if they are all that have any."""
+class SessionRange:
+    """Ids of sessions: from where a page begins, among them all whose last event is before `edge`, a second.
+
+    Before is after, where newest are first: it is the direction of reading. Without an edge, none is left beyond them.
+    """
 
     ids: frozenset[str]
-    after: int | None
+    edge: int | None

@@ -1,8 +1,8 @@
 """All sessions, recorded or known from their events alone, ordered by their last event, newest first.
 
 The index of events by session and time is walked from one session to the next: one lookup per session, however many
-events it has. The first page, which is what most look at, begins with the sessions of the newest events instead, if the
-search index has them: it then takes as long for a hundred sessions as for a hundred thousand.
+events it has. A list without filters reads only the neighbours of its page instead, if the search index knows where
+each session's last event is: it then takes as long for a hundred sessions as for a hundred thousand.
 """
 
 from collections.abc import Iterable, Iterator
@@ -116,14 +116,14 @@ WITH RECURSIVE step AS (
     AND {in_sessions} AND ((SELECT id FROM edge) IS NULL OR sessions.id < (SELECT id FROM edge))
 )
 """
-# Of some ids, those that events name, and recorded sessions without events; only what is later than a second is kept.
-_NEWEST: Final = """
+# Of some ids, those that events name, and recorded sessions without events; only what is before the edge is kept.
+_NEIGHBOURS: Final = """
 WITH edge AS (SELECT NULL AS id), named AS (SELECT column1 AS id FROM (VALUES {ids}) AS listed), one AS (
     SELECT id, CAST((SELECT max(timestamp) FROM events WHERE session_id = named.id) AS BIGINT) AS last FROM named
     WHERE EXISTS (SELECT 1 FROM events WHERE session_id = named.id)
     UNION ALL
     SELECT id, CAST(coalesce(ended_at, started_at) AS BIGINT) AS last FROM sessions
-    WHERE {later} AND NOT EXISTS (SELECT 1 FROM events WHERE session_id = sessions.id)
+    WHERE {before_edge} AND NOT EXISTS (SELECT 1 FROM events WHERE session_id = sessions.id)
 )
 """
 _OF_AGENT: Final = """
@@ -155,7 +155,7 @@ def listed(
     using = using or store_alias()
     backwards, key = _key(cursor)
     asked = _Asked(text, status, agent)
-    rows = None if cursor or beyond or asked != _Asked() else _newest(size + 1, using)
+    rows = None if beyond or asked != _Asked() else _neighbours(key, backwards, size + 1, using)
     if rows is None:
         sql = _Sql(using)
         _walk(sql, beyond)
@@ -232,18 +232,20 @@ def _id(raw: object) -> str:
     return StoredBlob(raw) if isinstance(raw, bytes) else str(raw)
 
 
-def _newest(limit: int, using: str) -> list[SqlRow] | None:
-    """Return the rows of the first page by the sessions of the newest events, or None if these may be others."""
-    newest = search.newest_sessions(limit * 2, using=using)
-    if newest is None or not newest.ids or _has_blobs(using):
+def _neighbours(key: tuple[int, str] | None, backwards: bool, limit: int, using: str) -> list[SqlRow] | None:
+    """Return the rows of a page by the sessions whose last events are there, or None if these may be others."""
+    start = None if key is None else key[0]
+    near = search.session_range(limit * 2, start, backwards=backwards, using=using)
+    if near is None or not near.ids or _has_blobs(using):
         return None
-    sql, after = _Sql(using), newest.after
-    places, bound = zip(*map(sql.text, sorted(newest.ids)), strict=True)
-    later = "1 = 1" if after is None else f"CAST(coalesce(ended_at, started_at) AS BIGINT) > {after}"
-    sql.add(_NEWEST.format(ids=", ".join(f"({place})" for place in places), later=later), *bound)
-    _page(sql, _Asked(), None, False, limit, after=after)
+    sql = _Sql(using)
+    places, bound = zip(*map(sql.text, sorted(near.ids)), strict=True)
+    before = "1 = 1" if near.edge is None else f"{{last}} {'<' if backwards else '>'} {near.edge}"
+    before_edge = before.format(last="CAST(coalesce(ended_at, started_at) AS BIGINT)")
+    sql.add(_NEIGHBOURS.format(ids=", ".join(f"({place})" for place in places), before_edge=before_edge), *bound)
+    _page(sql, _Asked(), key, backwards, limit, before_edge=before.format(last="last"))
     rows = sql.rows()
-    return rows if after is None or len(rows) == limit else None
+    return rows if near.edge is None or len(rows) == limit else None
 
 
 def _has_blobs(using: str) -> bool:
@@ -265,15 +267,20 @@ def _walk(sql: _Sql, beyond: str) -> None:
 
 
 def _page(
-    sql: _Sql, filters: _Asked, key: tuple[int, str] | None, backwards: bool, limit: int, *, after: int | None = None
+    sql: _Sql,
+    filters: _Asked,
+    key: tuple[int, str] | None,
+    backwards: bool,
+    limit: int,
+    *,
+    before_edge: str = "1 = 1",
 ) -> None:
     """End the statement: the rows of one page, each after the edge, which is returned without rows too."""
     sort, beyond = ("ASC", ">") if backwards else ("DESC", "<")
     sql.add("SELECT edge.id, page.id, page.last, (SELECT CAST(min(timestamp) AS BIGINT) FROM events")
-    sql.add("WHERE session_id = page.id) FROM edge LEFT JOIN (SELECT id, last FROM one WHERE 1 = 1")
+    sql.add("WHERE session_id = page.id) FROM edge LEFT JOIN (SELECT id, last FROM one")
+    sql.add(f"WHERE {before_edge}")
     _narrow(sql, filters)
-    if after is not None:
-        sql.add("AND last > %s", after)
     if key is not None:
         place, bound = sql.text(key[1])
         sql.add(f"AND (last {beyond} %s OR (last = %s AND id {beyond} {place}))", key[0], key[0], bound)

@@ -1,14 +1,14 @@
 """Search in an SQLite store by an FTS5 index, exact at any lag: events that the index lacks are read."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from itertools import chain
 
 from statestore.search import agent_sessions, facets, limits
 from statestore.search.cursor import Cursor
 from statestore.search.facets import Facets
-from statestore.search.fts import daemon, index_file, indexer, names, newest_sessions, planner, sessions, unindexed
+from statestore.search.fts import daemon, index_file, indexer, last_documents, names, planner, sessions, unindexed
 from statestore.search.fts.change_log import key_of, pk_of
 from statestore.search.fts.counting import MatchCounter
 from statestore.search.fts.coverage import Coverage, coverage, cut_among
@@ -18,7 +18,7 @@ from statestore.search.histogram import Histogram, Times, read_times
 from statestore.search.hits import Hit, HitPage, events_of, first_hits, sort_key
 from statestore.search.progress import Progress
 from statestore.search.query import Query
-from statestore.search.sessions import NewestSessions
+from statestore.search.sessions import SessionRange
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,16 +88,22 @@ class FtsEngine:
     def _resolved(self, query: Query, covered: Coverage) -> Query:
         return agent_sessions.resolved(query, self.using, partial(sessions.acted_in, self.using, covered))
 
-    def newest_sessions(self, number: int) -> NewestSessions | None:
+    def session_range(self, number: int, start: int | None, *, backwards: bool) -> SessionRange | None:
         covered = coverage(self.using)
         if covered.index is None or covered.unread or len(covered.marked) > limits.WAITING_EVENTS:
             return None
         with index_file.snapshot(covered.index) as index:
-            newest = newest_sessions.read(index, number)
-        if newest is None or not covered.marked:
-            return newest
-        waiting = events_of(self.using).filter(pk__in=list(map(pk_of, covered.marked)))
-        return replace(newest, ids=newest.ids.union(waiting.order_by().values_list("session_id", flat=True)))
+            found = last_documents.read(index, number, start, backwards=backwards)
+            if found is None:
+                return None
+            numbers, edge = found
+            # Where an event waits for the indexer, its session's last event may be an earlier or a later one.
+            numbers |= last_documents.sessions_of(index, covered.marked)
+            ids = frozenset(names.texts_of(index, [*numbers]).values())
+        if covered.marked:
+            waiting = events_of(self.using).filter(pk__in=list(map(pk_of, covered.marked)))
+            ids = ids.union(waiting.order_by().values_list("session_id", flat=True))
+        return SessionRange(ids, edge)
 
     def index_all(self, report: Callable[[Progress], None] | None, *, rebuild: bool) -> bool:
         return indexer.index_all(self.using, report, rebuild=rebuild)

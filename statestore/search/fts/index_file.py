@@ -11,7 +11,7 @@ from typing import Any, Final, TypeAlias
 from statestore.db import vendor
 from statestore.db.private_files import keep_private, make_private
 from statestore.db.routers import search_index
-from statestore.search.fts import time_buckets, trigram_stats
+from statestore.search.fts import last_documents, time_buckets, trigram_stats
 
 CACHE_KB: Final = 32_000
 # How much FTS5 collects in memory before it writes a segment, and how many segments it keeps before it merges them.
@@ -35,11 +35,15 @@ _TABLES: Final = (
     "CREATE TABLE aside (pk BLOB PRIMARY KEY) WITHOUT ROWID",
     trigram_stats.TABLE,
     *time_buckets.CREATE,
+    *last_documents.CREATE,
 )
 # Since SQLite 3.43, the index can delete a text without keeping a second copy of it.
 _CONTENTLESS: Final = ", content='', contentless_delete=1" if sqlite3.sqlite_version_info >= (3, 43) else ""
 # An older SQLite cannot read an index without texts.
-FORMAT: Final = f"5 {'without' if _CONTENTLESS else 'with'} texts"
+_TEXTS: Final = f"{'without' if _CONTENTLESS else 'with'} texts"
+FORMAT: Final = f"6 {_TEXTS}"
+# This one lacked only where the last documents are.
+_FORMAT_BEFORE: Final = f"5 {_TEXTS}"
 _TEXT: Final = f"CREATE VIRTUAL TABLE text USING fts5(content, type, session, tokenize='trigram'{_CONTENTLESS})"
 
 _local = threading.local()
@@ -101,6 +105,7 @@ def open_to_write() -> sqlite3.Connection:
     connection = None
     try:
         connection = _connect(file)
+        _upgrade(connection)
         if _is_sound(connection):
             return _prepared(connection)
     except sqlite3.DatabaseError:
@@ -130,9 +135,22 @@ def _prepared(connection: sqlite3.Connection) -> sqlite3.Connection:
     return connection
 
 
+def _upgrade(connection: sqlite3.Connection) -> None:
+    """Add what the format before this one lacked: that is sooner done than all events are indexed again."""
+    if "meta" not in _tables(connection) or meta(connection, "format") != _FORMAT_BEFORE:
+        return
+    with writing(connection):
+        for statement in (*last_documents.CREATE, last_documents.FILL):
+            connection.execute(statement)
+        set_meta(connection, format=FORMAT)
+
+
+def _tables(connection: sqlite3.Connection) -> set[str]:
+    return {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}
+
+
 def _is_sound(connection: sqlite3.Connection) -> bool:
-    tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}
-    return {"meta", "doc", "text"} <= tables and meta(connection, "format") == FORMAT
+    return {"meta", "doc", "text"} <= _tables(connection) and meta(connection, "format") == FORMAT
 
 
 def delete() -> None:

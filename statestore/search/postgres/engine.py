@@ -19,7 +19,7 @@ from statestore.search.histogram import Bar, Histogram, Times, bars_between, rea
 from statestore.search.hits import Hit, HitPage, events_of, read_hits, stop_note
 from statestore.search.progress import Progress
 from statestore.search.query import TEXT, TIMES, Query
-from statestore.search.sessions import NewestSessions
+from statestore.search.sessions import SessionRange
 from statestore.search.times import time_text
 
 # Filters whose columns have an index.
@@ -80,7 +80,7 @@ class PostgresEngine:
     def _acted_in(self, agents: Collection[str], most: int) -> Iterable[str]:
         return agent_sessions.acted_in(events_of(self.using), agents)[:most]
 
-    def newest_sessions(self, number: int) -> NewestSessions | None:
+    def session_range(self, number: int, start: int | None, *, backwards: bool) -> SessionRange | None:
         return None
 
     def index_all(self, report: Callable[[Progress], None] | None, *, rebuild: bool) -> bool:
