@@ -32,7 +32,7 @@ SHOWN_LAG_SECONDS: Final = 2
 # --- What is read for one answer: bounds the time that a page takes ---------------------------------------------------
 
 # Newest matches from which facets, histograms, completions and agents are taken.
-SAMPLED_EVENTS: Final = 3_000
+SAMPLED_EVENTS: Final = 2_000
 # Events that may wait for the indexer while the list of sessions is read by the index.
 WAITING_EVENTS: Final = 500
 # Documents that are examined for this sample if filters reject most of them.
@@ -59,7 +59,7 @@ SMALL_SOURCE_DOCUMENTS: Final = 20_000
 # Sorting so many documents with certain names is quicker than walking all documents in order.
 SORTABLE_DOCUMENTS: Final = 20_000
 # A bar with more matches is estimated: from so many at its beginning, and some in its middle.
-BAR_DOCUMENTS: Final = 250
+BAR_DOCUMENTS: Final = 125
 BAR_MIDDLE_DOCUMENTS: Final = 60
 # If the index of a column finds nothing but matches, so many are counted.
 BAR_NAMED_DOCUMENTS: Final = 20_000

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Final, NoReturn
 
 from statestore.errors import ValidationError
@@ -264,15 +265,21 @@ def _refuse_time(name: str, value: str, position: int) -> NoReturn:
 def marked(text: str, words: Iterable[str], fold: Callable[[str], str] | None = None) -> list[tuple[str, bool]]:
     """Return a text in parts, each with whether it is one of the words, in which ASCII letters match in either case."""
     fold = fold or ascii_folded
-    folded = fold(text)
-    patterns = [re.escape(fold(word)) for word in sorted(set(words), key=len, reverse=True) if word]
-    if not patterns:
+    pattern = _pattern_of(tuple(words), fold)
+    if pattern is None:
         return [(text, False)] if text else []
     parts, position = [], 0
-    for match in re.finditer("|".join(patterns), folded):
+    for match in pattern.finditer(fold(text)):
         parts += [(text[position : match.start()], False), (text[match.start() : match.end()], True)]
         position = match.end()
     return [part for part in (*parts, (text[position:], False)) if part[0]]
+
+
+@lru_cache(maxsize=64)
+def _pattern_of(words: tuple[str, ...], fold: Callable[[str], str]) -> re.Pattern[str] | None:
+    """Return the pattern that finds any of some words, the longest first; None for no words."""
+    patterns = [re.escape(fold(word)) for word in sorted(set(words), key=len, reverse=True) if word]
+    return re.compile("|".join(patterns)) if patterns else None
 
 
 _LOWER: Final = {upper: upper + 32 for upper in range(ord("A"), ord("Z") + 1)}
@@ -280,4 +287,4 @@ _LOWER: Final = {upper: upper + 32 for upper in range(ord("A"), ord("Z") + 1)}
 
 def ascii_folded(text: str) -> str:
     """Return a text with its ASCII letters in lower case: the only letters whose case LIKE ignores."""
-    return text.translate(_LOWER)
+    return text.lower() if text.isascii() else text.translate(_LOWER)

@@ -58,6 +58,15 @@ def marked(value: object, words: Iterable[str]) -> SafeString:
     return SafeString("".join(f"<mark>{escape(text)}</mark>" if is_word else escape(text) for text, is_word in parts))
 
 
+@register.simple_tag
+def brief(value: object, length: int, words: Iterable[str] = ()) -> SafeString:
+    """Return a text in one line of so many characters, its searched words marked; a title where it is shortened."""
+    whole = line(value, 300)
+    shown = middle(value, length) if whole else "(empty)"
+    title = "" if shown == whole or not whole else f' title="{escape(whole)}"'
+    return SafeString(f"<span{title}>{marked(shown, words)}</span>")
+
+
 _ELEMENTS: Final = {Op.INSERT: "ins", Op.DELETE: "del", Op.EQUAL: "span"}
 
 
@@ -116,7 +125,8 @@ def address(value: RowId) -> str:
 @register.filter
 def page_of(row_id: RowId | int, view: str) -> str:
     """Return the URL of a row's page: `{{ agent_id|page_of:"agent" }}`. In a list it is quicker than `{% url %}`."""
-    return url_of(view, row_id)
+    # An address has no character that HTML would escape.
+    return SafeString(url_of(view, row_id))
 
 
 @register.filter

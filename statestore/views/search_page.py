@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
+from urllib.parse import quote_plus
 
 from django.urls import get_script_prefix, reverse
 from django.utils.http import urlencode
@@ -27,8 +28,10 @@ LABELS: Final = {
 
 def address(query: Query | str, **more: str | int | None) -> str:
     """Return the address of the search page for a query."""
-    parameters = {name: value for name, value in {"q": visible(str(query)), **more}.items() if value not in ("", None)}
-    page = _search_page(get_script_prefix())
+    page, text = _search_page(get_script_prefix()), visible(str(query))
+    if not more:  # A page has a hundred of these.
+        return f"{page}?q={quote_plus(text)}" if text else page
+    parameters = {name: value for name, value in {"q": text, **more}.items() if value not in ("", None)}
     return f"{page}?{urlencode(parameters)}" if parameters else page
 
 

@@ -49,6 +49,14 @@ def header(html: str) -> str:
     return " ".join(found[1].replace("</strong>", "").split())
 
 
+def test_an_id_that_is_shortened_has_its_whole_text_behind_it_and_another_one_nothing(viewer: Client):
+    make_event(session_id="a-session-with-a-very-long-name", actor_id="short", event_type="", content="x")
+    page = viewer.get("/events/").content.decode()
+    assert '<span title="a-session-with-a-very-long-name">a-sessio…ong-name</span>' in page
+    assert "<span>short</span>" in page
+    assert "<span>(empty)</span>" in page
+
+
 @pytest.mark.sqlite
 def test_the_number_above_the_answer_is_true_and_says_how_far_it_reaches(
     viewer: Client, monkeypatch: pytest.MonkeyPatch
