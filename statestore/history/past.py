@@ -34,6 +34,18 @@ CURSOR_CHARACTERS: Final = 4_000
 RANKS: Final[dict[Kind, int]] = {"snapshot": 0, "captured": 1, "transition": 2, "now": 3}
 
 
+# A stored time as the database sorts it: nothing, numbers, texts, bytes.
+_Instant: TypeAlias = tuple[int, Any]
+
+
+def _instant_of(at: int) -> _Instant:
+    """Return where a time stands among others: one that is no integer, where its column sorts it."""
+    raw = at.raw if isinstance(at, NonInteger) else int(at)
+    if isinstance(raw, str | bytes):
+        return (3, raw) if isinstance(raw, bytes) else (2, text_bytes(raw))
+    return (0, 0) if raw is None else (1, raw)
+
+
 class Position(NamedTuple):
     """The place of a record in its agent's past. As text it is a cursor: `1790000000.17t`.
 
@@ -89,6 +101,10 @@ class Record:
         return at
 
     @property
+    def instant(self) -> _Instant:
+        return _instant_of(self.at)
+
+    @property
     def position(self) -> Position:
         number = self.row.pk if self.kind == "captured" else self.row.rowid
         return Position(self.at, int(number), self.kind)
@@ -126,7 +142,7 @@ class Past:
         self.using = using or store_alias()
         self._every_kind = self._rows()
         self.sources: dict[Kind, Records] = {kind: rows for kind, rows in self._every_kind.items() if kind in kinds}
-        self._seconds: dict[int, list[Record] | None] = {}
+        self._seconds: dict[_Instant, list[Record] | None] = {}
 
     def _rows(self) -> dict[Kind, Records]:
         snapshots = models.Snapshot.objects.using(self.using).of_agent(self.agent_id)
@@ -156,27 +172,27 @@ class Past:
         """Return the newest of some records, newest first, up to a limit."""
         if limit <= 0:
             return []
-        seconds: dict[int, list[Record]] = defaultdict(list)
-        horizon: int | None = None
+        seconds: dict[_Instant, list[Record]] = defaultdict(list)
+        horizon: _Instant | None = None
         for kind, rows in sources.items():
             records = [Record(kind, row) for row in rows.newest_first()[: limit + 1]]
             for record in records:
-                seconds[int(record.at)].append(record)
+                seconds[record.instant].append(record)
             if len(records) > limit:
-                last = int(records[-1].at)
+                last = records[-1].instant
                 horizon = last if horizon is None else max(horizon, last)
         # Seconds newer than the horizon are complete, those older are not; all others hold more than the limit.
-        complete = {at: records for at, records in seconds.items() if horizon is None or at > horizon}
+        complete = {instant: seconds[instant] for instant in seconds if horizon is None or instant > horizon}
         arranged = self._arranged(complete)
-        newest = [record for at in sorted(complete, reverse=True) for record in reversed(arranged[at])]
+        newest = [record for instant in sorted(complete, reverse=True) for record in reversed(arranged[instant])]
         if horizon is not None and len(newest) < limit:
-            newest += reversed(self._at_horizon(horizon, seconds[horizon]))
+            newest += reversed(self._at_horizon(seconds[horizon]))
         return newest[:limit]
 
-    def _at_horizon(self, at: int, records: list[Record]) -> list[Record]:
+    def _at_horizon(self, records: list[Record]) -> list[Record]:
         """Return the records of the second up to which a page was read, of which the oldest may be missing."""
         kinds = _by_kind(records)
-        whole = self._second(at) if len(kinds) > 1 else None
+        whole = self._second(records[0].at) if len(kinds) > 1 else None
         return whole if whole is not None else [record for kind in RANKS for record in kinds.get(kind, ())]
 
     def newest_first(self, before: Position | None = None, *, at_once: int) -> Iterator[Record]:
@@ -224,18 +240,18 @@ class Past:
         """Return the last, or first, of the records that are the last, or first, of their kinds."""
         if not ends:
             return None
-        at = (max if last else min)(int(record.at) for record in ends)
-        tied = [record for record in ends if int(record.at) == at]
-        group = self._second(at) if len(tied) > 1 else None
+        tied = _at_the_end(ends, last=last)
+        group = self._second(tied[0].at) if len(tied) > 1 else None
         if group:
             return group[-1 if last else 0]
         return sorted(tied, key=lambda record: RANKS[record.kind])[-1 if last else 0]
 
     def _second(self, at: int) -> list[Record] | None:
         """Return the records of one second, oldest first; None if there are too many to order by texts."""
-        if at not in self._seconds:
-            self._seconds[at] = self._read_second(at)
-        return self._seconds[at]
+        instant = _instant_of(at)
+        if instant not in self._seconds:
+            self._seconds[instant] = self._read_second(at)
+        return self._seconds[instant]
 
     def _read_second(self, at: int) -> list[Record] | None:
         group: list[Record] = []
@@ -244,7 +260,8 @@ class Past:
             if len(newest) > limits.ORDERED_ROWS:
                 return None
             group += [Record(kind, row) for row in newest]
-        return self._arranged({at: group})[at]
+        instant = _instant_of(at)
+        return self._arranged({instant: group})[instant]
 
     def _older_by_kind(self, before: Position) -> dict[Kind, Records]:
         """Return the rows that are older than a position in a second that is ordered by kind."""
@@ -255,20 +272,20 @@ class Past:
             for kind, rows in self.sources.items()
         }  # fmt: skip
 
-    def _arranged(self, seconds: dict[int, list[Record]]) -> dict[int, list[Record]]:
+    def _arranged(self, seconds: dict[_Instant, list[Record]]) -> dict[_Instant, list[Record]]:
         """Return the records of some seconds, each second oldest first."""
-        groups = {at: _by_kind(records) for at, records in seconds.items()}
+        groups = {instant: _by_kind(records) for instant, records in seconds.items()}
         mixed = [kinds for kinds in groups.values() if _needs_texts(kinds)]
         restored = self._restored(mixed)
         open_ones = [kinds for kinds in mixed if not _is_settled(kinds, restored)]
         texts = self._texts(open_ones)
         arranged = {}
-        for at, kinds in groups.items():
+        for instant, kinds in groups.items():
             if not _needs_texts(kinds):
-                arranged[at] = [record for kind in RANKS for record in kinds.get(kind, ())]
+                arranged[instant] = [record for kind in RANKS for record in kinds.get(kind, ())]
             else:
-                changes = self._chained(at, kinds, texts)
-                arranged[at] = _with_snapshots(changes, kinds.get("snapshot", []), texts, restored)
+                changes = self._chained(kinds, texts)
+                arranged[instant] = _with_snapshots(changes, kinds.get("snapshot", []), texts, restored)
         return arranged
 
     def _restored(self, groups: list[dict[Kind, list[Record]]]) -> dict[str, str]:
@@ -295,7 +312,7 @@ class Past:
                 texts |= {(kind, pk): (states[0], states[-1]) for pk, *states in rows}
         return texts
 
-    def _chained(self, at: int, kinds: dict[Kind, list[Record]], texts: "_Texts") -> list[Record]:
+    def _chained(self, kinds: dict[Kind, list[Record]], texts: "_Texts") -> list[Record]:
         """Return captured changes and transitions of one second as one chain, each kind in its own order."""
         captured, recorded = kinds.get("captured", []), kinds.get("transition", [])
         if not captured or not recorded:
@@ -305,7 +322,7 @@ class Past:
         starts, ends = (first[0][0], second[0][0]), (first[-1][1], second[-1][1])
         if gaps or starts[order[0]] == ends[order[-1]]:
             # Several orders are as good by the texts of this second alone, such as where they end as they began.
-            order, _ = interleaved(first, second, *self._known_around(at))
+            order, _ = interleaved(first, second, *self._known_around(captured[0].at))
         ahead = iter(captured), iter(recorded)
         return [next(ahead[side]) for side in order]
 
@@ -326,8 +343,7 @@ class Past:
         """Return the states of the records that are nearest in time: of changes if there are any, else of snapshots."""
         if not ends:
             return set()
-        at = (max if last else min)(int(record.at) for record in ends)
-        tied = [record for record in ends if int(record.at) == at]
+        tied = _at_the_end(ends, last=last)
         changes = [record for record in tied if record.kind in CHANGES]
         texts = self._texts([_by_kind(changes or tied)])
         return {text_bytes(states[1 if last else 0]) for states in texts.values()}
@@ -345,6 +361,12 @@ def _older_part(group: list[Record], before: Position) -> Iterator[Record]:
     is_ordered = before.kind in CHANGES or all(record.kind == before.kind for record in group)
     newer = [n for n, place in enumerate(places) if place.kind == before.kind and place.number > before.number]
     return reversed(group[: newer[0]] if newer and is_ordered else group)
+
+
+def _at_the_end(records: list[Record], *, last: bool) -> list[Record]:
+    """Return those of some records that are the last, or the first, in time."""
+    end = (max if last else min)(record.instant for record in records)
+    return [record for record in records if record.instant == end]
 
 
 def _by_kind(records: Iterable[Record]) -> dict[Kind, list[Record]]:

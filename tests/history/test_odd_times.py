@@ -9,10 +9,11 @@ from django.db import connections
 from statestore import history, models
 from statestore.db.fields import NonInteger
 from statestore.db.routers import store_alias
+from statestore.history import moments
 from statestore.history.past import Past, Position
 from statestore.history.walk import HistoryWalk
 from statestore.jsondiff import predicate
-from tests.builders import NOW, make_agent, make_transition
+from tests.builders import NOW, make_agent, make_snapshot, make_transition
 
 pytestmark = [pytest.mark.django_db, pytest.mark.sqlite]
 
@@ -76,6 +77,39 @@ def test_pages_have_each_record_once(agent: models.AgentState, size: int):
         found += ids(records)
         before = Position.parse(str(records[-1].position))
     assert len(found) == len(set(found))
+
+
+def stops_from(agent: models.AgentState, stop: history.Record, *, older: bool) -> list[str]:
+    """Return the ids of all records that steps from one lead to, up to more than there are."""
+    found: list[str] = []
+    while len(found) < 100:
+        found.append(str(stop.row.pk))
+        before, after = history.neighbours(agent, stop)
+        following = before if older else after
+        if following is None or following.kind == "now":
+            break
+        stop = following
+    return found
+
+
+@pytest.mark.parametrize("saved_at", [NOW + 500, *ODD])
+def test_steps_lead_to_each_record_once_in_both_directions(agent: models.AgentState, saved_at: Any):
+    for number in range(2 * len(ODD)):
+        make_snapshot(agent, {"step": number}, id=f"s{number}")
+    with connections[store_alias()].cursor() as cursor:
+        for number in range(2 * len(ODD)):
+            cursor.execute("UPDATE state_snapshots SET created_at = %s WHERE id = %s", [ODD[number // 2], f"s{number}"])
+        cursor.execute("UPDATE agent_states SET updated_at = %s WHERE agent_id = 'odd'", [saved_at])
+    agent.refresh_from_db()
+    newest = Past("odd").last()
+    assert newest is not None
+    back = stops_from(agent, newest, older=True)
+    assert len(back) == len(set(back)) == 4 * len(ODD) + 4
+    first = Past("odd").page(100)[-1]
+    assert stops_from(agent, first, older=False) == back[::-1]
+    now = history.stop_at(agent, moments.Now())
+    assert now is not None
+    assert len(stops_from(agent, now, older=True)) <= len(back) + 1, "steps from the present never end"
 
 
 def test_a_bisect_ends(agent: models.AgentState):
