@@ -10,7 +10,8 @@ from statestore import models, search, sessions
 from statestore.access.scope import Scope
 from statestore.db import pagination
 from statestore.db.ids import RowId, from_address
-from statestore.forms.fields import CheckedForm, QueryField, TimeField, TimeRangeForm
+from statestore.db.routers import store_alias
+from statestore.forms.fields import AgentInput, CheckedForm, QueryField, TimeField, TimeRangeForm
 from statestore.models.agents import AgentQuerySet
 from statestore.models.audit import Action, AuditQuerySet
 from statestore.models.tasks import TaskQuerySet
@@ -127,13 +128,34 @@ class SearchForm(PageForm):
         return " ".join(filter(None, [self.data.get("q", ""), *map(str, terms)])) if terms else ""
 
 
-class SessionFilterForm(PageForm):
+class OfAgentForm(PageForm):
+    """A list that can be narrowed to one agent, by its address or its id."""
+
+    agent = forms.CharField(
+        required=False, max_length=4000, widget=AgentInput({"placeholder": "Agent id…", "size": "14"})
+    )
+
+    def clean_agent(self) -> str:
+        """Return the id that an address names; what begins as none does is an id as people see it."""
+        text = self.cleaned_data["agent"].strip()
+        try:
+            named = from_address(text) if text.startswith("~") else text
+        except ValueError:
+            raise forms.ValidationError("This is not a valid agent id.") from None
+        if isinstance(named, str):
+            return named
+        agent = models.AgentState.objects.using(store_alias()).without_state().named(named, "agent_id")
+        if agent is None:
+            raise forms.ValidationError("There is no agent with this id.")
+        return str(agent.agent_id)
+
+
+class SessionFilterForm(OfAgentForm):
     """Which sessions, and from which id on where there are too many to sort."""
 
     beyond = forms.CharField(required=False, max_length=400_000)
     q = forms.CharField(required=False, max_length=200, strip=True)
     status = forms.CharField(required=False, max_length=200)
-    agent = forms.CharField(required=False, max_length=1000)
 
     def sessions(self, seen: Scope) -> sessions.Listing:
         """Return the page of sessions that the checked values ask for; in a limited scope, of recorded ones."""

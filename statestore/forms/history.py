@@ -2,10 +2,9 @@
 
 from django import forms
 
-from statestore.db.ids import from_address
 from statestore.errors import ValidationError
 from statestore.forms.fields import AgentInput, CheckedForm, MomentField, TimeField, TimeRangeForm
-from statestore.forms.filters import PageForm
+from statestore.forms.filters import OfAgentForm
 from statestore.history import moments
 from statestore.history.across import KINDS, Asked, time_range
 from statestore.history.past import CURSOR_CHARACTERS
@@ -24,25 +23,6 @@ class BranchForm(CheckedForm):
     """From which of its items on a branch of a state is shown."""
 
     start = forms.IntegerField(required=False, min_value=0, max_value=10**9)
-
-
-class OfAgentForm(PageForm):
-    """A list that can be narrowed to one agent, by its address or its id."""
-
-    agent = forms.CharField(
-        required=False, max_length=4000, widget=AgentInput({"placeholder": "Agent id…", "size": "14"})
-    )
-
-    def clean_agent(self) -> str:
-        """Return the id that an address names; what begins as none does is an id as people see it."""
-        text = self.cleaned_data["agent"].strip()
-        try:
-            named = from_address(text) if text.startswith("~") else text
-        except ValueError:
-            named = None
-        if not isinstance(named, str):
-            raise forms.ValidationError("This is not a valid agent id.")
-        return named
 
 
 class SnapshotFilterForm(OfAgentForm, CheckedForm):

@@ -14,7 +14,7 @@ from statestore.models import AgentState
 from statestore.search import Term
 from statestore.views.formatting import visible
 
-# Searches of events and sessions take no longer ones.
+# Searches of events take no longer ones.
 _ID_CHARACTERS: Final = 500
 
 
@@ -34,8 +34,8 @@ def tabs(agent_id: str, user: User | AnonymousUser) -> list[AgentPage]:
 
 def _tabs(agent_id: str) -> Iterator[tuple[AgentPage, str]]:
     own = url_of("agent", agent_id)
-    wanted = visible(agent_id[:_ID_CHARACTERS])
-    compare = f"{reverse('compare')}?{urlencode({'left': to_address(agent_id)})}"
+    address = to_address(agent_id)
+    compare = f"{reverse('compare')}?{urlencode({'left': address})}"
     yield AgentPage("agent", "State", own), "view_agentstate"
     yield AgentPage("conversation", "Conversation", f"{own}?view=conversation"), "view_agentstate"
     yield AgentPage("timeline", "Timeline", url_of("timeline", agent_id)), "view_agentstate"
@@ -43,7 +43,7 @@ def _tabs(agent_id: str) -> Iterator[tuple[AgentPage, str]]:
     yield AgentPage("bisect", "Bisect", url_of("bisect", agent_id)), "view_agentstate"
     yield AgentPage("compare", "Compare", compare), "view_agentstate"
     yield AgentPage("events", "Events", events_url(agent_id)), "view_event"
-    yield AgentPage("sessions", "Sessions", f"{reverse('sessions')}?{urlencode({'agent': wanted})}"), "view_session"
+    yield AgentPage("sessions", "Sessions", f"{reverse('sessions')}?{urlencode({'agent': address})}"), "view_session"
     yield AgentPage("fork", "Forks", url_of("fork", agent_id)), "restore_agent"
 
 

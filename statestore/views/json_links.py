@@ -8,7 +8,7 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.http import urlencode
 
-from statestore.db.ids import from_address, to_address
+from statestore.db.ids import RowId, from_address, to_address
 from statestore.errors import ValidationError
 from statestore.history.moments import parse_time
 
@@ -73,7 +73,7 @@ def json_url(request: HttpRequest, *, in_trash: bool = False, is_gone: bool = Fa
     for name, parameter in twin.params.items():
         value = match.kwargs[name] if name in match.kwargs else _parameter(request, name)
         if value is not None:
-            query[parameter] = to_address(value) if name in twin.ids else str(value)
+            query[parameter] = _address_of(value) if name in twin.ids else str(value)
             if name in twin.times:
                 query[parameter] = _seconds(str(value))
     if in_trash and (twin.row or "agent_id" in match.kwargs):
@@ -85,6 +85,14 @@ def json_url(request: HttpRequest, *, in_trash: bool = False, is_gone: bool = Fa
     call = "get_timeline" if is_gone and twin.call == "get_agent" else twin.call
     url = reverse(f"api:{call}", args=[value if isinstance(value, int) else to_address(value) for value in ids])
     return f"{url}?{urlencode(query)}" if query else url
+
+
+def _address_of(given: RowId) -> str:
+    """Return the address of an id, which a page takes as people see it too."""
+    try:
+        return to_address(from_address(given) if isinstance(given, str) else given)
+    except ValueError:
+        return to_address(given)
 
 
 def _seconds(text: str) -> str:

@@ -4,13 +4,17 @@ import re
 from html import unescape
 
 import pytest
+from django.contrib.auth.models import User
 from django.db import connections
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from django.utils.http import urlencode
 
 from statestore import models, sessions
+from statestore.db.ids import to_address
 from statestore.db.routers import store_alias
 from statestore.sessions import limits as session_limits
+from statestore.views.agent_pages import tabs
 from tests.builders import NOW, make_agent, make_event, make_session, make_transition
 
 pytestmark = pytest.mark.django_db
@@ -157,6 +161,27 @@ def test_the_sessions_of_an_agent_are_all_in_which_it_took_part(viewer: Client, 
     assert not sessions.listed(agent="agent-1").is_partial
     monkeypatch.setattr(session_limits, "AGENT_EVENTS", 1)
     assert sessions.listed(agent="agent-1").is_partial
+
+
+@pytest.mark.parametrize("agent_id", ["plain", "~odd", "a b/c?&", "é" * 40, "long-" * 900])
+def test_the_tab_of_an_agent_leads_to_its_sessions_whatever_its_id_is(
+    viewer: Client, people: dict[str, User], agent_id: str
+):
+    make_session(make_agent(agent_id), id="own")
+    make_session(make_agent("other"), id="others")
+    (tab,) = [tab for tab in tabs(agent_id, people["viewer"]) if tab.name == "sessions"]
+    page = viewer.get(tab.url)
+    assert [row.session_id for row in page.context["page"].rows] == ["own"]
+    twin = re.search(r'href="(/api/v1/sessions\?[^"]+)"', page.content.decode())
+    assert twin
+    assert [row["id"] for row in viewer.get(unescape(twin[1])).json()["items"]] == ["own"]
+    for address in ("/snapshots/", "/changes/"):
+        assert viewer.get(f"{address}?{urlencode({'agent': to_address(agent_id)})}").status_code == 200, address
+
+
+def test_a_list_of_the_sessions_of_no_agent_says_so(viewer: Client):
+    page = viewer.get("/sessions/?agent=~~YQ~" + "0" * 64).content.decode()
+    assert "There is no agent with this id." in page
 
 
 def test_the_list_is_narrowed_by_id_and_status(viewer: Client):
