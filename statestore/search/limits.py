@@ -33,6 +33,8 @@ SHOWN_LAG_SECONDS: Final = 2
 
 # Newest matches from which facets, histograms, completions and agents are taken.
 SAMPLED_EVENTS: Final = 2_000
+# On PostgreSQL, neighbouring sessions are those of so many events.
+SESSION_EVENTS: Final = 20_000
 # Events that may wait for the indexer while the list of sessions is read by the index.
 WAITING_EVENTS: Final = 500
 # Documents that are examined for this sample if filters reject most of them.

@@ -251,6 +251,8 @@ def _neighbours(key: tuple[int, str] | None, backwards: bool, limit: int, using:
 def _has_blobs(using: str) -> bool:
     """Return whether a session's id is a blob, which the index does not tell from a text."""
     sql = _Sql(using)
+    if not vendor.holds_any_bytes(sql.connection):
+        return False
     sql.add("SELECT EXISTS (SELECT 1 FROM events WHERE session_id >= x'')")
     return bool(sql.rows()[0][0])
 

@@ -81,7 +81,25 @@ class PostgresEngine:
         return agent_sessions.acted_in(events_of(self.using), agents)[:most]
 
     def session_range(self, number: int, start: int | None, *, backwards: bool) -> SessionRange | None:
-        return None
+        """By the events there: the last of a session that is in the range is one of them."""
+        events, end = events_of(self.using), "min" if backwards else "max"
+        if start is not None:
+            events = events.filter(timestamp__gte=start) if backwards else events.filter(timestamp__lte=start)
+        events = events.oldest_first() if backwards else events.newest_first()
+        read = events.values_list("session_id", "timestamp")[: limits.SESSION_EVENTS]
+        sql, parameters = read.query.get_compiler(self.using).as_sql()
+        grouped = (
+            f"SELECT session_id, {end}(timestamp) AS nearest FROM ({sql}) AS near"  # noqa: S608
+            f" GROUP BY session_id ORDER BY nearest {'ASC' if backwards else 'DESC'} LIMIT %s"
+        )
+        with translated_errors(), connections[self.using].cursor() as cursor:
+            cursor.execute(grouped, [*parameters, number + 1])
+            rows = cursor.fetchall()
+        if len(rows) > number:
+            edge = rows.pop()[1]
+        else:
+            edge = events.values_list("timestamp", flat=True)[limits.SESSION_EVENTS - 1 : limits.SESSION_EVENTS].first()
+        return SessionRange(frozenset(session for session, _ in rows), edge)
 
     def index_all(self, report: Callable[[Progress], None] | None, *, rebuild: bool) -> bool:
         return True  # The database maintains its indexes.
