@@ -7,7 +7,7 @@ requests of that store are refused at once, until one of them ends.
 import os
 import threading
 import time
-from collections import defaultdict
+from collections import defaultdict, deque
 from typing import Final
 
 from statestore.operations import whole_requests
@@ -17,25 +17,30 @@ SLOW_SECONDS: Final = 2.0
 
 _running: Final[dict[str, set["Share"]]] = defaultdict(set)
 _lock: Final = threading.Lock()
+# Those that have ended, until the next one enters. The collector of garbage ends some, at any point of any thread: also
+# while that one has the lock, for which it would wait for ever.
+_ended: Final[deque["Share"]] = deque()
 
 
 class Share:
     """A request's place among those of its store."""
 
     def __init__(self, alias: str) -> None:
-        self._alias = alias
+        self.alias = alias
         self.began = time.monotonic()
 
     def leave(self) -> None:
         """End; more than once does no harm."""
-        with _lock:
-            _running[self._alias].discard(self)
+        _ended.append(self)
 
 
 def enter(alias: str) -> Share | None:
     """Return a place for a request of a store, None if the store's slow requests hold half of the threads."""
     share = Share(alias)
     with _lock:
+        while _ended:
+            ended = _ended.popleft()
+            _running[ended.alias].discard(ended)
         running = _running[alias]
         slow = sum(1 for each in running if share.began - each.began > SLOW_SECONDS)
         if slow >= _most():

@@ -160,6 +160,16 @@ def test_slow_requests_of_one_store_leave_half_of_the_threads_to_the_others(
     assert client.get("/stores/crimson/agents/").status_code == 200
 
 
+def test_a_request_that_the_collector_of_garbage_ends_waits_for_no_other():
+    """The collector runs at any point: also in the thread that is just entering, which would wait for itself."""
+    share = fair_share.Share("crimson")
+    leaves = threading.Thread(target=share.leave, daemon=True)
+    with fair_share._lock:
+        leaves.start()
+        leaves.join(timeout=5)
+        assert not leaves.is_alive(), "It waits for the one that enters."
+
+
 def test_a_thread_keeps_connections_to_the_stores_that_it_used_last(
     stores: dict[str, Path], client: Client, settings: Any, monkeypatch: pytest.MonkeyPatch
 ):
