@@ -14,6 +14,7 @@ Rooms, from the ground up. Each imports from the rooms above it in this list; im
     sessions        sessions and the conversations in them
     agents tasks events restore
                     what can be done to each: services, and what belongs to them
+    partitions      events and transitions by month, on PostgreSQL when asked
     archive         old records in compressed frames, read as if nothing had moved
     cases           an agent or a transition as one file for a ticket, its secrets masked
     growth          where the bytes are, from samples

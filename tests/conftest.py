@@ -19,9 +19,10 @@ from django.contrib.auth.models import Group, User
 from django.core.cache import cache
 from django.db import connections, transaction
 from django.test import Client, override_settings
+from pytest_django.plugin import DjangoDbBlocker
 
-from statestore import models
-from statestore.access import reauthentication
+from statestore import models, partitions
+from statestore.access import audit, reauthentication
 from statestore.access.browser_sessions import SessionStore
 from statestore.adoption import status
 from statestore.agents import limits as agent_limits
@@ -51,6 +52,7 @@ def pytest_collection_finish() -> None:
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Let the suite run with its store as one of several."""
     below_a_store.add_option(parser)
+    parser.addoption("--partitioned", action="store_true", help="run the tests with events and transitions by month")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -114,7 +116,9 @@ def django_db_keepdb() -> bool:
 
 
 @pytest.fixture(scope="session")
-def django_db_setup(django_db_setup: None) -> Iterator[None]:
+def django_db_setup(
+    django_db_setup: None, django_db_blocker: DjangoDbBlocker, request: pytest.FixtureRequest
+) -> Iterator[None]:
     """Let tests with real transactions be cleaned up: keep the migrations' rows, lift the audit's guard meanwhile."""
     for connection in connections.all():
         flush = connection.ops.sql_flush
@@ -134,6 +138,11 @@ def django_db_setup(django_db_setup: None) -> Iterator[None]:
             return [f"DROP TRIGGER {GUARD}", *statements, create]
 
         connection.ops.sql_flush = sql_flush  # type: ignore[method-assign]
+    if request.config.getoption("--partitioned"):
+        with django_db_blocker.unblock():
+            partitions.partition(store_alias(), by=audit.SYSTEM)
+            with connections[store_alias()].cursor() as cursor:
+                cursor.execute("TRUNCATE dash_audit")
     yield
     for connection in connections.all():
         if connection.vendor == "postgresql":

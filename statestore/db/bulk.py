@@ -2,16 +2,20 @@
 
 # ruff: noqa: S608  (names that are put into SQL here are those of our own tables and columns)
 
-from collections.abc import Iterable, Sequence
-from typing import Any, Final
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final, TypeAlias
 
-from django.db import connections
+from django.db import Error, connections, transaction
 from django.db.backends.utils import CursorWrapper
 
-from statestore.db import vendor
+from statestore.db import partitioned, vendor
 
+# The values of rows, in the order of the columns that are named with them.
+Rows: TypeAlias = Sequence[Sequence[Any]]
 # Fewer are written as quickly one by one: the table that they are copied into has its own price.
 _COPIED_ROWS: Final = 500
+# How often it is looked up again what is there.
+_TRIES: Final = 5
 # Indexes that a constraint made stay: rows are looked up by them.
 _INDEXES: Final = """
 SELECT index.relname, pg_get_indexdef(index.oid)
@@ -23,7 +27,7 @@ SELECT setval(pg_get_serial_sequence('"{table}"', '{column}'), max("{column}")) 
 """
 
 
-def insert(using: str, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+def insert(using: str, table: str, columns: Sequence[str], rows: Rows) -> None:
     """Insert rows of plain values, none of which is there."""
     listed = ", ".join(f'"{column}"' for column in columns)
     with connections[using].cursor() as cursor:
@@ -38,7 +42,7 @@ def upsert(
     using: str,
     table: str,
     columns: Sequence[str],
-    rows: Sequence[Sequence[Any]],
+    rows: Rows,
     *,
     key: str,
     kept: Sequence[str] = (),
@@ -48,6 +52,9 @@ def upsert(
     `key` names the columns of the key, separated by commas. Call it inside a transaction.
     """
     if not rows:
+        return
+    if partitioned.may_be(connections[using], table):
+        _write_looked_up(using, table, columns, rows, key=key, kept=kept)
         return
     keys = key.split(", ")
     written = ", ".join(f"{column} = excluded.{column}" for column in columns if column not in {*keys, *kept})
@@ -64,6 +71,83 @@ def upsert(
     _upsert_copied(using, table, ", ".join(columns), list(last.values()), end)
 
 
+def insert_missing(using: str, table: str, columns: Sequence[str], rows: Rows, *, key: str) -> None:
+    """Insert rows of plain values; one whose key is there stays as it is. Call it inside a transaction."""
+    if partitioned.may_be(connections[using], table):
+        _write_looked_up(using, table, columns, rows, key=key, kept=columns)
+        return
+    listed, places = ", ".join(f'"{column}"' for column in columns), ", ".join(["%s"] * len(columns))
+    with connections[using].cursor() as cursor:
+        cursor.executemany(
+            f'INSERT INTO "{table}" ({listed}) VALUES ({places}) ON CONFLICT DO NOTHING', list(map(tuple, rows))
+        )
+
+
+def _write_looked_up(
+    using: str, table: str, columns: Sequence[str], rows: Rows, *, key: str, kept: Sequence[str]
+) -> None:
+    """Insert the rows whose key is not there, and write the others over those that are, but for the `kept` columns.
+
+    Another process may insert or move one of them meanwhile: then all are looked up again.
+    """
+    place, written = columns.index(key), [column for column in columns if column != key and column not in kept]
+    by_key: dict[object, Sequence[object]] = {}
+    for row in rows:
+        # Where nothing is written over another row, the first one of a key counts; otherwise the last one.
+        by_key[row[place]] = row if written else by_key.get(row[place], row)
+    for tries_left in reversed(range(_TRIES)):
+        try:
+            with transaction.atomic(using=using):
+                times = _present(using, table, key, list(by_key))
+                insert(using, table, columns, [row for row in by_key.values() if row[place] not in times])
+                _update(using, table, columns, by_key, times, written=written)
+            return
+        except (_Moved, Error) as error:
+            if not tries_left or not (isinstance(error, _Moved) or _has_met_another(error)):
+                raise
+
+
+class _Moved(Exception):
+    """A row is no longer where it was looked up."""
+
+
+def _has_met_another(error: Error) -> bool:
+    """Return whether another process has just inserted a key, or moved a row to another partition."""
+    return getattr(error.__cause__, "sqlstate", "") in {"23505", "40001"}
+
+
+def _present(using: str, table: str, key: str, keys: list[object]) -> dict[object, int]:
+    """Return {key: time} of those that are there, in their order: two that write the same lock one after the other.
+
+    The time names the partition; without it all of them would be searched, and planned for.
+    """
+    source = partitioned.IDS[table] if partitioned.has_all_ids(connections[using], table) else table
+    with connections[using].cursor() as cursor:
+        cursor.execute(f'SELECT "{key}", timestamp FROM "{source}" WHERE "{key}" = ANY(%s) ORDER BY 1', [keys])
+        return dict(cursor.fetchall())
+
+
+def _update(
+    using: str,
+    table: str,
+    columns: Sequence[str],
+    by_key: Mapping[object, Sequence[Any]],
+    times: Mapping[object, int],
+    *,
+    written: Sequence[str],
+) -> None:
+    """Write over rows, found by key and time. Raises _Moved if one has gone or moved meanwhile."""
+    if not times or not written:
+        return
+    places = [columns.index(column) for column in written]
+    assigned = ", ".join(f'"{column}" = %s' for column in written)
+    values = [(*(by_key[key][place] for place in places), key, at) for key, at in times.items()]
+    with connections[using].cursor() as cursor:
+        cursor.executemany(f'UPDATE "{table}" SET {assigned} WHERE id = %s AND timestamp = %s', values)
+        if cursor.rowcount != len(values):
+            raise _Moved
+
+
 def _may_copy(using: str) -> bool:
     """Return whether rows can be copied into a table of a transaction: a database may grant no such tables."""
     if vendor.is_sqlite(connections[using]):
@@ -73,7 +157,7 @@ def _may_copy(using: str) -> bool:
         return bool(cursor.fetchone()[0])
 
 
-def _upsert_copied(using: str, table: str, columns: str, rows: Sequence[Sequence[Any]], end: str) -> None:
+def _upsert_copied(using: str, table: str, columns: str, rows: Rows, end: str) -> None:
     """Copy rows into a table of this transaction alone, and from there over those of the same key."""
     with connections[using].cursor() as cursor:
         cursor.execute(f"CREATE TEMPORARY TABLE dash_copied ON COMMIT DROP AS SELECT {columns} FROM {table} LIMIT 0")
@@ -82,7 +166,7 @@ def _upsert_copied(using: str, table: str, columns: str, rows: Sequence[Sequence
         cursor.execute("DROP TABLE dash_copied")
 
 
-def _copy(using: str, cursor: CursorWrapper, statement: str, rows: Sequence[Sequence[Any]]) -> None:
+def _copy(using: str, cursor: CursorWrapper, statement: str, rows: Rows) -> None:
     with connections[using].wrap_database_errors, cursor.cursor.copy(statement) as copy:
         for row in rows:
             copy.write_row(row)

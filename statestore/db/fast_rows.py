@@ -17,7 +17,7 @@ from django.db.backends.utils import CursorWrapper
 from django.db.models import CharField, IntegerField, Model, QuerySet, TextField
 from django.db.utils import DatabaseError
 
-from statestore.db import archive, vendor
+from statestore.db import archive, bulk, vendor
 from statestore.db.fields import bindable
 from statestore.db.vendor import SqlRow
 
@@ -91,8 +91,9 @@ def insert_new(rows: Sequence[Model], using: str) -> None:
     if not all(_are_plain(model, dict(zip(names, row, strict=True))) for row in values):
         model._default_manager.using(using).bulk_create(rows, ignore_conflicts=True)
         return
-    with connections[using].cursor() as cursor:
-        cursor.executemany(f"{_insert(model, using, True)} ON CONFLICT DO NOTHING", values)
+    columns = _column_of(model)
+    key = str(model._meta.pk.column)
+    bulk.insert_missing(using, model._meta.db_table, [columns[name] for name in names], values, key=key)
 
 
 def update(row: Model, using: str, names: Iterable[str]) -> None:

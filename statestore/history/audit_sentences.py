@@ -319,7 +319,9 @@ def _purged(one: _Entry, names: _Names) -> Sentence:
 def _expired(one: _Entry, names: _Names) -> Sentence:
     if "policy" in one.detail:
         of_agent = (" of ", names.of("agent", one.entry.row_id)) if one.entry.row_id else ()
-        return one.tell(f"deleted {one.detail.get('rows', 0):,} {one.entry.noun}", None, *of_agent, " by a policy")
+        of_month = f" of the month {one.detail['month']}" if "month" in one.detail else ""
+        what = f"deleted {one.detail.get('rows', 0):,} {one.entry.noun}{of_month}"
+        return one.tell(what, None, *of_agent, " by a policy")
     return one.tell("deleted", *_snapshot(one, names, "expired snapshot"))
 
 
@@ -404,6 +406,12 @@ def _archived(one: _Entry, names: _Names) -> Sentence:
     if one.entry.action == Action.UNARCHIVE:
         return one.tell(f"put {one.detail.get('records', 0):,} archived records back", None)
     return one.tell(f"archived {one.detail.get('records', 0):,} records of", one.target(names))
+
+
+def _partitioned(one: _Entry, names: _Names) -> Sentence:
+    table, rows = one.detail.get("table", ""), one.detail.get("rows", 0)
+    what = "by month" if one.entry.action == Action.PARTITION else "as a table without partitions"
+    return one.tell(f"made {table} anew {what}, with {rows:,} rows", None)
 
 
 def _sealed(one: _Entry, names: _Names) -> Sentence:
@@ -499,6 +507,8 @@ _TELL: Final[dict[str, Callable[[_Entry, _Names], Sentence]]] = {
     Action.SEAL: _sealed,
     Action.ARCHIVE: _archived,
     Action.UNARCHIVE: _archived,
+    Action.PARTITION: _partitioned,
+    Action.UNPARTITION: _partitioned,
     Action.HOLD: _held,
     Action.RELEASE: _released,
     Action.MIRROR: _mirrored,

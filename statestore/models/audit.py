@@ -37,6 +37,8 @@ class Action(StrEnum):
     SEAL = "seal"
     ARCHIVE = "archive"
     UNARCHIVE = "unarchive"
+    PARTITION = "partition"
+    UNPARTITION = "unpartition"
     HOLD = "hold"
     RELEASE = "release"
     MIRROR = "mirror"

@@ -17,7 +17,7 @@ from typing import Final
 from django.conf import settings
 from django.db import connections
 
-from statestore import archive, backups, children, growth, models, retention
+from statestore import archive, backups, children, growth, models, partitions, retention
 from statestore.access import audit, audit_chain, captured_seals
 from statestore.adoption.status import store_status
 from statestore.agents import retention as agent_retention
@@ -80,6 +80,11 @@ def carry_out_policies(using: str, go_on: GoesOn) -> Iterator[Outcome]:
     for policy in list(RetentionPolicy.objects.using(using).switched_on().in_order()):
         gone = retention.carry_out(policy, using, by=audit.SYSTEM, now=now, go_on=go_on)
         yield Outcome(gone.rows, gone.bytes, str(policy))
+
+
+def make_partitions(using: str, go_on: GoesOn) -> Iterator[Outcome]:
+    """Make the partitions of the coming months, of a store that has some."""
+    yield Outcome(rows=partitions.make_coming(using, models.now()))
 
 
 def archive_old(using: str, go_on: GoesOn) -> Iterator[Outcome]:
@@ -165,6 +170,7 @@ CHAIN: Final = Work("chain of the audit log", 24 * _HOUR, verify_chain)
 WORKS: Final = (
     Work("expired snapshots", 60, delete_expired, deletes_by_age=True),
     Work("policies", _HOUR, carry_out_policies, deletes_by_age=True),
+    Work("partitions", _HOUR, make_partitions),
     Work("archive", _HOUR, archive_old, deletes_by_age=True),
     Work("growth", _HOUR, sample_growth),
     Work("backup", 600, take_backup),

@@ -5,13 +5,14 @@ from dataclasses import dataclass
 
 from django.db import connections
 
-from statestore import models
+from statestore import models, partitions
 from statestore.access import audit, audit_guards
 from statestore.access.audit import Actor
 from statestore.db import pagination, transactions
 from statestore.models import PolicyTable, RetentionPolicy
 from statestore.models.audit import Action
-from statestore.retention import limits
+from statestore.partitions import Dropped, Month
+from statestore.retention import limits, months
 from statestore.retention.rows import Going, going
 from statestore.retention.tiers import Row
 
@@ -36,12 +37,35 @@ def carry_out(
     with the next run.
     """
     done = Deleted()
+    for month in months.whole_months(policy, using, now=now):
+        if go_on():
+            done += _drop(policy, month, using, by)
     for of_agent in going(policy, using, now=now):
         for chunk in _chunks(of_agent.rows):
             if not go_on():
                 return done
             done += _delete(policy, of_agent, chunk, using, by)
     return done
+
+
+def _drop(policy: RetentionPolicy, month: Month, using: str, by: Actor) -> Deleted:
+    """Drop a month of which nothing is kept, if it is so, and return what went."""
+    gone = Deleted()
+
+    def note(dropped: Dropped) -> None:
+        nonlocal gone
+        gone = Deleted(dropped.rows, months.bytes_of(policy, month, using))
+        audit.record(
+            Action.EXPIRE, policy.table, row_id="", by=by, using=using,
+            detail={
+                "policy": policy.pk, "rows": gone.rows, "bytes": gone.bytes, "from": dropped.first_at,
+                "until": dropped.last_at, "month": str(month),
+            },
+        )  # fmt: skip
+
+    table = months.table_of(policy)
+    dropped = partitions.drop(using, table, month, may_go=lambda: months.may_go(policy, month, using), note=note)
+    return Deleted() if dropped is None else gone
 
 
 def _chunks(rows: Iterable[Row]) -> Iterator[list[Row]]:

@@ -85,6 +85,8 @@ def test_every_action_has_its_sentence(people: dict[str, User]):
     audit.record(Action.SEAL, "captured changes", by=DEMO, row_id="", detail={"ranges": {"1-100": [], "101-200": []}})
     audit.record(Action.ARCHIVE, "agent", by=DEMO, row_id="coder-2", detail={"records": 64})
     audit.record(Action.UNARCHIVE, "store", by=DEMO, row_id="", detail={"records": 64})
+    audit.record(Action.PARTITION, "store", by=DEMO, row_id="", detail={"table": "events", "rows": 1200})
+    audit.record(Action.UNPARTITION, "store", by=DEMO, row_id="", detail={"table": "events", "rows": 1200})
     where = {"path": "/srv/agents/checkpoints.sqlite"}
     audit.record(Action.MIRROR, "source", by=DEMO, row_id="1", detail={"name": "checkpoints"} | where)
     audit.record(Action.MIRROR, "source", by=DEMO, row_id="2", detail={"name": "log", "upload": "log.jsonl"})
@@ -127,6 +129,8 @@ def test_every_action_has_its_sentence(people: dict[str, User]):
         "demo sealed the captured changes 1 to 200",
         "demo archived 64 records of Coder 2",
         "demo put 64 archived records back",
+        "demo made events anew by month, with 1,200 rows",
+        "demo made events anew as a table without partitions, with 1,200 rows",
         "demo began to mirror the source “checkpoints”, /srv/agents/checkpoints.sqlite",
         "demo began to mirror the source “log”, the upload log.jsonl",
         "demo removed the source “checkpoints”; its 1,200 agents stayed",
