@@ -17,6 +17,10 @@ class TableContents:
     rows: int
     digest: str
 
+    def __add__(self, other: "TableContents") -> "TableContents":
+        total = int(self.digest, 16) + int(other.digest, 16)
+        return TableContents(self.rows + other.rows, f"{total % _MODULUS:032x}")
+
 
 Contents = dict[str, TableContents]
 

@@ -8,7 +8,7 @@ import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Final
@@ -16,6 +16,7 @@ from typing import IO, Final
 from django.db import connections
 from django.db.backends.utils import CursorWrapper
 
+from statestore import partitions
 from statestore.backups.contents import Contents, TableContents, summed
 from statestore.db import vendor
 from statestore.errors import DatabaseError
@@ -63,7 +64,16 @@ def _contents(cursor: CursorWrapper, schema: str | None) -> Contents:
     cursor.execute("SET LOCAL extra_float_digits TO 3; SET LOCAL bytea_output TO 'hex'")
     cursor.execute(_TABLES)
     tables = [row for row in cursor.fetchall() if schema is None or row[0] == schema]
-    return {name: _copied(cursor, space, name, columns) for space, name, columns in tables}
+    return _joined((name, _copied(cursor, space, name, columns)) for space, name, columns in tables)
+
+
+def _joined(tables: Iterable[tuple[str, TableContents]]) -> Contents:
+    """Return {table: contents}; the partitions of one are counted as one table, as it is where it has none."""
+    found: Contents = {}
+    for name, contents in tables:
+        table = partitions.table_of(name) or name
+        found[table] = found[table] + contents if table in found else contents
+    return found
 
 
 def _copied(cursor: CursorWrapper, schema: str, table: str, columns: str) -> TableContents:
@@ -80,7 +90,7 @@ def contents_of(archive: Path, alias: str) -> Contents:
             command, stdout=subprocess.PIPE, stderr=complaints, env=_environment(alias)
         ) as process:
             assert process.stdout is not None
-            found = dict(_read_script(process.stdout))
+            found = _joined(_read_script(process.stdout))
             status = process.wait()
         if status:
             complaints.seek(0)

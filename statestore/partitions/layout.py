@@ -4,6 +4,7 @@
 `events` mirror into it what is written, in the same transaction: at any moment, what was copied is as in `events`.
 """
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
@@ -21,6 +22,7 @@ _CHANGES: Final = {
     "delete": "REFERENCING OLD TABLE AS old_rows",
     "truncate": "",
 }
+_PARTITION: Final = re.compile(rf"dash_({'|'.join(TABLES)})_(?:\d{{4}}_\d\d|other)")
 # Indexes of the copy have these before the names that they get in the end.
 _INDEX_PREFIX: Final = "copy_"
 _INDEXES: Final = """
@@ -90,6 +92,12 @@ def kind_of(cursor: CursorWrapper, name: str) -> str:
     cursor.execute("SELECT relkind FROM pg_class WHERE oid = to_regclass(%s)", [name])
     row = cursor.fetchone()
     return "" if row is None else str(row[0])
+
+
+def table_of(partition: str) -> str:
+    """Return the table that a partition, by its name, is one of; "" for a table that is none."""
+    match = _PARTITION.fullmatch(partition)
+    return "" if match is None else match[1]
 
 
 def is_partitioned(using: str, table: str) -> bool:
