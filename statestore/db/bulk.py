@@ -8,10 +8,11 @@ from typing import Any, Final, TypeAlias
 from django.db import Error, connections, transaction
 from django.db.backends.utils import CursorWrapper
 
-from statestore.db import partitioned, vendor
+from statestore.db import listening, partitioned, vendor
 
 # The values of rows, in the order of the columns that are named with them.
 Rows: TypeAlias = Sequence[Sequence[Any]]
+EVENTS: Final = "events"
 # Fewer are written as quickly one by one: the table that they are copied into has its own price.
 _COPIED_ROWS: Final = 500
 # How often it is looked up again what is there.
@@ -53,6 +54,8 @@ def upsert(
     """
     if not rows:
         return
+    if table == EVENTS:
+        listening.say(using)
     if partitioned.may_be(connections[using], table):
         _write_looked_up(using, table, columns, rows, key=key, kept=kept)
         return
@@ -73,6 +76,8 @@ def upsert(
 
 def insert_missing(using: str, table: str, columns: Sequence[str], rows: Rows, *, key: str) -> None:
     """Insert rows of plain values; one whose key is there stays as it is. Call it inside a transaction."""
+    if table == EVENTS:
+        listening.say(using)
     if partitioned.may_be(connections[using], table):
         _write_looked_up(using, table, columns, rows, key=key, kept=columns)
         return

@@ -19,9 +19,11 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from threading import BoundedSemaphore
 from typing import Any, Final, Protocol, TypeAlias
+from urllib.parse import parse_qs
 
 from granian.rsgi import ProtocolClosed, ProtocolError  # type: ignore[attr-defined]
 
+from statestore.db import listening
 from statestore.operations import announcement
 
 Environment: TypeAlias = dict[str, object]
@@ -47,6 +49,8 @@ LEAST_BYTES_PER_SECOND: Final = 4_096
 # A client that takes no part of a long answer for so long has gone.
 SEND_SECONDS: Final = 60.0
 
+# The end of the live tail's address.
+TAIL: Final = "/search/live/"
 _NO_PLACE: Final = nullcontext()
 # What the server says of a client that left.
 _GONE: Final = (ProtocolClosed, ProtocolError)
@@ -114,6 +118,7 @@ class WholeRequests:
 
     def __rsgi_init__(self, loop: asyncio.AbstractEventLoop) -> None:
         """Let the server's event loop say where it is served, when it is."""
+        listening.serve()
         self._announcement = loop.create_task(announcement.announce())
 
     async def __rsgi__(self, scope: Scope, protocol: Exchange) -> None:
@@ -151,6 +156,8 @@ class WholeRequests:
                 protocol.response_str(400, [_PLAIN], _CUT_OFF)
                 return
             environ["wsgi.input"] = io.BytesIO(content)
+        if wanted := _awaited(environ):
+            await listening.wait(wanted)
         await self._work(self._requests, environ, protocol, place=self._places)
 
     async def _work(
@@ -228,6 +235,13 @@ class WholeRequests:
 def _is_whole(content: Iterable[bytes], headers: Headers) -> bool:
     """Return whether a response is there already: Django says so, also where no middleware counted its bytes."""
     return not getattr(content, "streaming", True) or any(name.lower() == "content-length" for name, _ in headers)
+
+
+def _awaited(environ: Environment) -> str:
+    """Return the token of news that a request of the live tail waits for, before it takes a thread; "" of others."""
+    if not str(environ["PATH_INFO"]).endswith(TAIL) or environ["REQUEST_METHOD"] != "GET":
+        return ""
+    return next(iter(parse_qs(str(environ["QUERY_STRING"])).get("heard", ())), "")
 
 
 def _nothing() -> None:

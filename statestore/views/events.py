@@ -9,6 +9,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from statestore import search
 from statestore.access.scope import Scope
+from statestore.db import listening
 from statestore.db.errors import translated_errors
 from statestore.db.ids import RowId
 from statestore.errors import ValidationError
@@ -87,11 +88,14 @@ def live(request: HttpRequest) -> HttpResponse:
         raise ValidationError("Invalid query.")
     seen = scope(request)
     query, among = form.cleaned_data["q"], seen.searched_events()
+    # Before the events are read: what is heard of meanwhile is no reason to wait.
+    heard = listening.token(seen.using)
     came = search.follow(query, form.cleaned_data["cursor"] or search.tail_from_now(among=among), among=among)
     rows = search_page.rows(query, search.ResultPage(came.rows, None, None))
     context = {"rows": rows, "query": query, "mirrors": search_page.mirrors_of(rows, seen.using) if rows else None}
     response = render(request, "statestore/events/_rows.html", context)
     response["X-Cursor"] = came.cursor
+    response["X-Heard"] = heard
     response["X-More"] = "1" if came.has_more else ""
     response["X-Lost"] = "1" if came.is_lost else ""
     if came.rows:
