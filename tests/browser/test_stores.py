@@ -81,7 +81,7 @@ def test_files_with_hostile_names_are_listed_added_and_hide_nothing(open_page: O
     names = ("<img src=x onerror=alert(1)>.db", "a" * 196 + ".db", "\u202emoc.evil שלום.db", "with  many   spaces .db")
     for name in names:
         shutil.copy(plain, folder / name)
-    shutil.copy(plain, os.fsencode(folder) + b"/bad\xff.db")
+    shutil.copy(plain, os.fsdecode(os.fsencode(folder) + b"/bad\xff.db"))
     page = open_page("/", site=several, role="administrator", viewport={"width": 1440, "height": 900})
     for number in range(len(names) + 1):
         row = page.locator("tr", has_text="not adopted yet").first
