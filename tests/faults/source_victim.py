@@ -117,11 +117,11 @@ def _moments(agent_id: str) -> list[str]:
 
 def _states(agent_id: str) -> list[str]:
     from statestore import models
-    from statestore.sources import mirror
     from statestore.sources.readers.columns import json_of
+    from statestore.sources.state_texts import state_text
 
     texts = {row.state_after for row in models.Transition.objects.of_agent(agent_id)}
-    return sorted(mirror.state_text(json_of(text)) for text in texts)
+    return sorted(state_text(json_of(text)) for text in texts)
 
 
 def _look(agent_id: str, known: list[str], said: list[str]) -> dict[str, Any]:
@@ -130,6 +130,7 @@ def _look(agent_id: str, known: list[str], said: list[str]) -> dict[str, Any]:
     from statestore.sources import locations, mirror
     from statestore.sources.readers import known_readers
     from statestore.sources.readers.columns import json_of
+    from statestore.sources.state_texts import state_text
 
     faults = [line for line in said if line.startswith("error")]
     acknowledged = [line.removeprefix("done ") for line in said if line.startswith("done ")]
@@ -138,7 +139,7 @@ def _look(agent_id: str, known: list[str], said: list[str]) -> dict[str, Any]:
     thread = models.SourceThread.objects.select_related("source").get(agent_id=agent_id)
     location = locations.of(thread.source.path)
     with location.opened() as rows:
-        state = mirror.state_text(known_readers()[thread.reader].read(rows, thread.thread_id).thread.state)
+        state = state_text(known_readers()[thread.reader].read(rows, thread.thread_id).thread.state)
     if state not in known:
         faults.append(f"the source has a state that it never had: {state[:200]}")
     if os.path.isfile(thread.source.path):
@@ -148,7 +149,7 @@ def _look(agent_id: str, known: list[str], said: list[str]) -> dict[str, Any]:
     if thread.source.problem:
         faults.append(f"the mirror stands still: {thread.source.problem}")
     mirrored = models.AgentState.objects.get(agent_id=agent_id)
-    if mirror.state_text(json_of(mirrored.state_data)) != state:
+    if state_text(json_of(mirrored.state_data)) != state:
         faults.append("the mirror has another state than the source")
     open_ends = [line for line in said if line.startswith(BEGIN)][-1:]
     in_the_middle = bool(open_ends) and said[-1:] == open_ends
@@ -162,8 +163,8 @@ def _repeated(agent_id: str, begun: str, state: str) -> list[str]:
     from statestore import models, restore
     from statestore.access.audit import Actor
     from statestore.errors import Conflict, DatabaseError
-    from statestore.sources import mirror
     from statestore.sources.readers.columns import json_of
+    from statestore.sources.state_texts import state_text
 
     by = Actor("victim")
     if begun.startswith("undo:"):
@@ -172,14 +173,14 @@ def _repeated(agent_id: str, begun: str, state: str) -> list[str]:
             restore.undo(done, by=by)
         return []
     planned = restore.plan(agent_id, begun)
-    wanted = mirror.state_text(json_of(planned.text))
+    wanted = state_text(json_of(planned.text))
     if wanted == state:
         return []
     with suppress(Conflict, DatabaseError):
         # It was refused before, or would have been.
         restore.apply(planned, by=by)
         mirrored = models.AgentState.objects.get(agent_id=agent_id)
-        if mirror.state_text(json_of(mirrored.state_data)) != wanted:
+        if state_text(json_of(mirrored.state_data)) != wanted:
             return [f"{begun} was repeated, and its state is another one"]
     return []
 

@@ -16,6 +16,7 @@ from statestore.access.scope import Scope
 from statestore.db.routers import store_alias
 from statestore.models.sources import Source, SourceThread
 from statestore.sources import adding, forking, mirror
+from statestore.sources.row_ids import row_id
 
 PYTHON = os.environ.get("FRAMEWORKS_PYTHON", "")
 MARKS = [
@@ -80,14 +81,14 @@ def transitions(source: Source) -> list[models.Transition]:
 def restored(thread_id: str, key: str, side: str = "after") -> models.Restore:
     """Restore a thread to what was before or after one of its steps."""
     thread = SourceThread.objects.select_related("source").get(thread_id=thread_id)
-    moment = f"transition:{mirror.row_id(thread, 'transition', key)}:{side}"
+    moment = f"transition:{row_id(thread, 'transition', key)}:{side}"
     return restore.apply(restore.plan(thread.agent_id, moment), by=SYSTEM)
 
 
 def forked(thread_id: str, key: str, new_id: str, side: str = "after") -> models.AgentState:
     """Fork a thread in its own store from what was before or after one of its steps."""
     thread = SourceThread.objects.select_related("source").get(thread_id=thread_id)
-    moment = f"transition:{mirror.row_id(thread, 'transition', key)}:{side}"
+    moment = f"transition:{row_id(thread, 'transition', key)}:{side}"
     agent = models.AgentState.objects.get(agent_id=thread.agent_id)
     return forking.fork(agent, moment, new_id, by=SYSTEM, scope=Scope())
 

@@ -13,6 +13,7 @@ from statestore.access.audit import SYSTEM
 from statestore.db.routers import store_alias
 from statestore.models.sources import Source, SourceThread
 from statestore.sources import adding, mirror
+from statestore.sources.row_ids import row_id
 
 PYTHON = os.environ.get("CREWAI_PYTHON", "")
 PROGRAM = Path(__file__).with_name("crewai_program.py")
@@ -43,7 +44,7 @@ def test_a_flow_begins_with_the_state_that_was_put_back_and_with_the_one_that_wa
     source = adding.add_source(path, using=store_alias())
     mirror.sync(source, using=store_alias())
     thread = SourceThread.objects.select_related("source").get(thread_id=first["id"])
-    begun = f"transition:{mirror.row_id(thread, 'transition', '1')}:after"
+    begun = f"transition:{row_id(thread, 'transition', '1')}:after"
     done = restore.apply(restore.plan(thread.agent_id, begun), by=SYSTEM)
     restore.undo(done, by=SYSTEM)
     assert started(path, first["id"])["count"] == 222, "after the undo it goes on from 111"

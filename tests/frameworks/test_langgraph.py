@@ -13,6 +13,7 @@ from statestore.access.audit import SYSTEM
 from statestore.db.routers import store_alias
 from statestore.models.sources import Source, SourceThread
 from statestore.sources import adding, mirror
+from statestore.sources.row_ids import row_id
 from tests.frameworks.programs import forked, kept_in, mirrored, run
 
 PYTHON = os.environ.get("FRAMEWORKS_PYTHON", "")
@@ -54,7 +55,7 @@ def sync(source: Source) -> None:
 
 def moment(checkpoint_id: str, thread: str = "t1") -> str:
     mirrored = SourceThread.objects.select_related("source").get(thread_id=thread)
-    return f"transition:{mirror.row_id(mirrored, 'transition', checkpoint_id)}:after"
+    return f"transition:{row_id(mirrored, 'transition', checkpoint_id)}:after"
 
 
 def restored(checkpoint_id: str) -> models.Restore:

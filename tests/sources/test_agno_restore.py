@@ -15,6 +15,7 @@ from statestore.models.sources import Source
 from statestore.sources import files, mirror
 from statestore.sources.contract import History
 from statestore.sources.readers.agno import AgnoReader
+from statestore.sources.row_ids import row_id
 from statestore.sources.writers import removals
 from tests.sources.conftest import Opener
 
@@ -47,7 +48,7 @@ def read(source: Source, session: str = "session-1") -> History:
 
 def moment(source: Source, key: str, session: str = "session-1", side: str = "after") -> str:
     mirrored = source.threads.select_related("source").get(thread_id=session)
-    return f"transition:{mirror.row_id(mirrored, 'transition', key)}:{side}"
+    return f"transition:{row_id(mirrored, 'transition', key)}:{side}"
 
 
 def restored(source: Source, key: str, session: str = "session-1", side: str = "after") -> models.Restore:

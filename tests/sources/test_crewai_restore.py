@@ -15,6 +15,8 @@ from statestore.jsondiff.parsing import Json
 from statestore.models.sources import Source
 from statestore.sources import files, mirror
 from statestore.sources.readers.crewai import CrewAICheckpointsReader, CrewAIFlowReader
+from statestore.sources.row_ids import row_id
+from statestore.sources.state_texts import state_text
 from tests.sources.conftest import Opener
 
 pytestmark = pytest.mark.django_db
@@ -40,7 +42,7 @@ def state_of(source: Source, flow: str = TWICE) -> Json:
 
 def moment(source: Source, key: str, flow: str = TWICE, side: str = "after") -> str:
     mirrored = source.threads.select_related("source").get(thread_id=flow)
-    return f"transition:{mirror.row_id(mirrored, 'transition', key)}:{side}"
+    return f"transition:{row_id(mirrored, 'transition', key)}:{side}"
 
 
 def restored(source: Source, key: str, flow: str = TWICE) -> models.Restore:
@@ -107,7 +109,7 @@ def test_one_step_is_taken_back_and_later_ones_stay(opened: Opener):
     clashes = restore.plan_revert(AGENT, made).clashes
     planned = restore.plan_revert(AGENT, made, sides={clash.path: "ours" for clash in clashes})
     restore.apply(planned, by=SYSTEM)
-    assert mirror.state_text(state_of(source)) == models.AgentState.objects.get(agent_id=AGENT).state_data
+    assert state_text(state_of(source)) == models.AgentState.objects.get(agent_id=AGENT).state_data
 
 
 def test_a_state_without_the_flows_id_is_refused(opened: Opener):
@@ -160,7 +162,7 @@ def crew_put_back(source: Source, key: str) -> models.Restore:
 
 def crew_state(source: Source) -> str:
     with files.opened(Path(source.path)) as rows:
-        return mirror.state_text(CrewAICheckpointsReader().read(rows, CREW).thread.state)
+        return state_text(CrewAICheckpointsReader().read(rows, CREW).thread.state)
 
 
 def test_the_newest_checkpoint_is_a_copy_of_the_old_one_and_its_child(opened: Opener):

@@ -10,9 +10,9 @@ from typing import Any
 import msgpack
 import pytest
 
-from statestore.sources import mirror
 from statestore.sources.contract import Reader, Rows, Value
 from statestore.sources.readers import known_readers, msgpack_values
+from statestore.sources.state_texts import state_text
 from tests.faults.scale import times
 from tests.sources.stores import FILES, copied, everything
 
@@ -73,7 +73,7 @@ def test_a_deep_value_anywhere_ends_no_reader(name: str):
             for reader in readers:
                 with suppress(sqlite3.Error):
                     for history in everything(reader, rows):
-                        mirror.state_text(history.thread.state)
+                        state_text(history.thread.state)
             rows.execute("ROLLBACK")
 
 

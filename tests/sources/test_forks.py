@@ -18,6 +18,7 @@ from statestore.models.sources import Source
 from statestore.sources import files, forking, locations, mirror
 from statestore.sources.readers import known_readers
 from statestore.sources.readers.columns import list_of, object_of
+from statestore.sources.state_texts import state_text
 from tests.api.conftest import script_of
 from tests.sources.conftest import Opener
 from tests.sources.test_openai_agents_restore import CALL, USER, say
@@ -75,7 +76,7 @@ def test_each_moment_becomes_a_thread_and_the_others_stay(opened: Opener, name: 
             child = fork(thread, row, f"{new_id} {number}")
             forked = models.SourceThread.objects.get(agent_id=child.agent_id)
             assert child.state_data == row.state_after
-            assert mirror.state_text(state_there(source, thread.reader, forked.thread_id)) == row.state_after
+            assert state_text(state_there(source, thread.reader, forked.thread_id)) == row.state_after
             made += 1
     assert made >= 2
     assert set(before) <= set(dump(source)), "a row that was there was changed"
@@ -151,7 +152,7 @@ def test_the_page_says_what_it_does_and_forks_there(opened: Opener, operator: Cl
     assert "are copied to a new thread in forks.sqlite" in page
     values = {"moment": f"transition:{row.pk}:after", "agent_id": "new", "in_source": "on"}
     assert operator.post(address, values).headers["Location"] == f"/agents/{to_address('forks/new')}/"
-    assert mirror.state_text(state_there(source, "langgraph", "new")) == row.state_after
+    assert state_text(state_there(source, "langgraph", "new")) == row.state_after
     refused = operator.post(address, values)
     assert refused.status_code == 422
     assert "There is a thread with this id already" in refused.content.decode()

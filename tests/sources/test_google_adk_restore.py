@@ -15,6 +15,8 @@ from statestore.models.sources import Source
 from statestore.sources import files, mirror
 from statestore.sources.contract import History, Step
 from statestore.sources.readers.google_adk import GoogleADKReader
+from statestore.sources.row_ids import row_id
+from statestore.sources.state_texts import state_text
 from tests.sources.conftest import Opener
 
 pytestmark = pytest.mark.django_db
@@ -48,7 +50,7 @@ def steps_of(source: Source, thread: str) -> list[Step]:
 
 def moment(source: Source, thread: str, key: str, side: str = "after") -> str:
     mirrored = source.threads.select_related("source").get(thread_id=thread)
-    return f"transition:{mirror.row_id(mirrored, 'transition', key)}:{side}"
+    return f"transition:{row_id(mirrored, 'transition', key)}:{side}"
 
 
 def restored(source: Source, thread: str, key: str, side: str = "after") -> models.Restore:
@@ -106,7 +108,7 @@ def test_every_step_can_be_put_back_and_undone_or_says_why_not(opened: Opener, n
     source = opened(f"google_adk/{name}.sqlite")
     for thread in (S1, REWOUND, OTHER):
         known = steps_of(source, thread)
-        was, seen = mirror.state_text(read(source, thread).thread.state), live(source, thread)
+        was, seen = state_text(read(source, thread).thread.state), live(source, thread)
         refused = put_back = 0
         for step in known:
             for side, state in (("before", step.before), ("after", step.after)):
@@ -115,9 +117,9 @@ def test_every_step_can_be_put_back_and_undone_or_says_why_not(opened: Opener, n
                 except Conflict as error:
                     refused += "in the middle of the invocation" in str(error)
                     continue
-                assert mirror.state_text(read(source, thread).thread.state) == mirror.state_text(state)
+                assert state_text(read(source, thread).thread.state) == state_text(state)
                 restore.undo(done, by=SYSTEM)
-                assert mirror.state_text(read(source, thread).thread.state) == was
+                assert state_text(read(source, thread).thread.state) == was
                 assert live(source, thread) == seen
                 put_back += 1
         assert put_back + refused == 2 * len(known)

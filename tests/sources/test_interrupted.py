@@ -14,6 +14,7 @@ from statestore.errors import Conflict
 from statestore.models.sources import Source
 from statestore.sources import interrupted, mirror
 from statestore.sources.readers.columns import json_of
+from statestore.sources.state_texts import state_text
 from statestore.sources.writers import steps
 from tests.sources.conftest import Opener
 from tests.sources.test_openai_agents_restore import USER, say
@@ -95,7 +96,7 @@ def test_it_is_recorded_by_the_next_look_and_can_be_undone(opened: Opener, kille
     look(source)
     assert models.Transition.objects.of_agent(agent_id).count() == count, "the step is in the mirror once"
     restore.undo(done, by=ADA)
-    assert mirror.state_text(json_of(state_of(agent_id))) == mirror.state_text(json_of(before))
+    assert state_text(json_of(state_of(agent_id))) == state_text(json_of(before))
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -108,7 +109,7 @@ def test_an_undo_is_recorded_by_the_next_look(opened: Opener, killed_between: An
     look(source)
     undone = models.Restore.objects.exclude(pk=done.pk).get()
     assert undone.undoes_id == done.pk
-    assert mirror.state_text(json_of(state_of(agent_id))) == mirror.state_text(json_of(before))
+    assert state_text(json_of(state_of(agent_id))) == state_text(json_of(before))
 
 
 @pytest.mark.parametrize("name", FILES)

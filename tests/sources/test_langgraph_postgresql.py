@@ -13,6 +13,8 @@ from statestore.jsondiff.parsing import Json
 from statestore.models.sources import Source
 from statestore.sources import adding, mirror, servers
 from statestore.sources.readers.langgraph_postgresql import LangGraphPostgreSQLReader
+from statestore.sources.row_ids import row_id
+from statestore.sources.state_texts import state_text
 from tests.sources.servers import Database, Server
 from tests.sources.stores import whole
 
@@ -46,7 +48,7 @@ def state_of(database: Database, thread: str = THREAD) -> Json:
 
 def moment_of(checkpoint_id: str) -> str:
     mirrored = models.SourceThread.objects.select_related("source").get(thread_id=THREAD)
-    return f"transition:{mirror.row_id(mirrored, 'transition', checkpoint_id)}:after"
+    return f"transition:{row_id(mirrored, 'transition', checkpoint_id)}:after"
 
 
 def restored_to(checkpoint_id: str) -> models.Restore:
@@ -106,9 +108,9 @@ def test_every_step_can_be_put_back_and_undone(database: Database, source: Sourc
         was = state_of(database)
         done = restored_to(row[0])
         agent = models.AgentState.objects.get(agent_id=f"agents/{THREAD}")
-        assert mirror.state_text(state_of(database)) == agent.state_data
+        assert state_text(state_of(database)) == agent.state_data
         restore.undo(done, by=SYSTEM)
-        assert mirror.state_text(state_of(database)) == mirror.state_text(was)
+        assert state_text(state_of(database)) == state_text(was)
 
 
 def test_the_mirror_has_the_restore_once(database: Database, source: Source):

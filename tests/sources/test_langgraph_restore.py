@@ -15,6 +15,8 @@ from statestore.jsondiff.parsing import Json
 from statestore.models.sources import Source
 from statestore.sources import files, mirror
 from statestore.sources.readers.langgraph import LangGraphReader
+from statestore.sources.row_ids import row_id
+from statestore.sources.state_texts import state_text
 from tests.sources.conftest import Opener
 
 pytestmark = pytest.mark.django_db
@@ -38,7 +40,7 @@ def state_of(source: Source, thread: str) -> Json:
 
 def moment_of(source: Source, thread: str, checkpoint_id: str) -> str:
     mirrored = source.threads.select_related("source").get(thread_id=thread)
-    return f"transition:{mirror.row_id(mirrored, 'transition', str(checkpoint_id))}:after"
+    return f"transition:{row_id(mirrored, 'transition', str(checkpoint_id))}:after"
 
 
 def restored_to(source: Source, thread: str, checkpoint_id: str) -> models.Restore:
@@ -67,7 +69,7 @@ def test_the_state_and_what_comes_next_are_those_of_the_moment(opened: Opener):
     old = checkpoints(source, "thread-1")[3]
     done = restored_to(source, "thread-1", old[0])
     agent = models.AgentState.objects.get(agent_id="small/thread-1")
-    assert mirror.state_text(state_of(source, "thread-1")) == agent.state_data
+    assert state_text(state_of(source, "thread-1")) == agent.state_data
     assert restore.verify(done).in_force
 
 
@@ -158,7 +160,7 @@ def test_every_step_of_every_thread_can_be_put_back(opened: Opener, name: str):
         for row in checkpoints(source, thread.thread_id):
             done = restored_to(source, thread.thread_id, row[0])
             agent = models.AgentState.objects.get(agent_id=thread.agent_id)
-            assert mirror.state_text(state_of(source, thread.thread_id)) == agent.state_data, f"{thread} {row[0]}"
+            assert state_text(state_of(source, thread.thread_id)) == agent.state_data, f"{thread} {row[0]}"
             assert checkpoints(source, thread.thread_id)[-1][1] == row[1]
             assert done.kind == "whole"
 

@@ -11,6 +11,7 @@ from statestore.access.audit import SYSTEM
 from statestore.db.routers import store_alias
 from statestore.models.sources import Source
 from statestore.sources import adding, mirror
+from statestore.sources.row_ids import row_id
 from statestore.sources.writers.steps import noted_of
 from tests.sources.conftest import FileMaker, Opener
 from tests.sources.servers import Server
@@ -118,7 +119,7 @@ def test_what_was_deleted_here_does_not_come_back_with_it(opened: Opener):
     source = opened("langgraph/small.sqlite")
     first, third = ids(source)[0], ids(source)[2]
     thread = source.threads.select_related("source").get(thread_id="thread-1")
-    models.Transition.objects.filter(pk=mirror.row_id(thread, "transition", first)).delete()
+    models.Transition.objects.filter(pk=row_id(thread, "transition", first)).delete()
     add_late(source, third)
     assert synced(source).steps == 1
     assert mirrored() == ids(source)[1:]
@@ -128,7 +129,7 @@ def test_what_a_restore_wrote_is_not_late(opened: Opener):
     source = opened("langgraph/small.sqlite")
     thread = source.threads.select_related("source").get(thread_id="thread-1")
     third = ids(source)[2]
-    moment = f"transition:{mirror.row_id(thread, 'transition', third)}:after"
+    moment = f"transition:{row_id(thread, 'transition', third)}:after"
     restore.apply(restore.plan(AGENT, moment), by=SYSTEM)
     add_late(source, third)
     assert synced(source).steps == 1

@@ -11,6 +11,8 @@ from statestore.db.routers import store_alias
 from statestore.models.sources import Source
 from statestore.sources import adding, locations, mirror
 from statestore.sources.readers import known_readers
+from statestore.sources.row_ids import row_id
+from statestore.sources.state_texts import state_text
 from tests.sources.conftest import FileMaker
 from tests.sources.servers import Server
 
@@ -36,7 +38,7 @@ def expect_as_there(source: Source, thread: models.SourceThread) -> None:
     with locations.of(source.path).opened() as rows:
         state = known_readers()[thread.reader].read(rows, thread.thread_id).thread.state
     agent = models.AgentState.objects.get(agent_id=thread.agent_id)
-    assert agent.state_data == mirror.state_text(state)
+    assert agent.state_data == state_text(state)
     *_, newest = models.Transition.objects.of_agent(thread.agent_id).order_by("rowid")
     assert newest.state_after == agent.state_data
 
@@ -81,7 +83,7 @@ def test_a_late_item_of_a_session_is_an_event_and_deleted_ones_stay_deleted(fram
         synced(source)
     assert events.count() == known, "one was deleted here, and one came late"
     thread = source.threads.select_related("source").get(thread_id="conversation-1")
-    late = models.Event.objects.get(pk=mirror.row_id(thread, "event", "6"))
+    late = models.Event.objects.get(pk=row_id(thread, "event", "6"))
     assert late.content
     assert json.loads(models.AgentState.objects.get(agent_id=thread.agent_id).state_data)["items"]
 
@@ -106,4 +108,4 @@ def test_a_transaction_that_ends_late_on_a_server_is_not_missed(server: Server):
 
 def _session(source: Source) -> str:
     thread = source.threads.select_related("source").get(thread_id="conversation-1")
-    return mirror.row_id(thread, "session", "")
+    return row_id(thread, "session", "")

@@ -23,6 +23,8 @@ from statestore.jsondiff.parsing import parse
 from statestore.models.sources import Source, SourceThread
 from statestore.sources import adding, files, following, mirror
 from statestore.sources.readers.langgraph import LangGraphReader
+from statestore.sources.row_ids import row_id
+from statestore.sources.state_texts import Texts, state_text
 from tests.sources.conftest import FILES, FileMaker, Opener
 
 pytestmark = pytest.mark.django_db
@@ -80,9 +82,9 @@ def test_each_step_of_the_past_is_what_the_reader_gives(opened: Opener, name: st
             for thread_id, _ in list(reader.positions(rows)):
                 thread = SourceThread.objects.select_related("source").get(reader=key, thread_id=thread_id)
                 for step in reader.read(rows, thread_id).steps:
-                    row_id = mirror.row_id(thread, "transition", step.key)
-                    shown = history.state_at(thread.agent_id, history.moments.AtTransition(row_id, "after"))
-                    assert shown.text == mirror.state_text(step.after), f"{thread_id} {step.reason}"
+                    made = row_id(thread, "transition", step.key)
+                    shown = history.state_at(thread.agent_id, history.moments.AtTransition(made, "after"))
+                    assert shown.text == state_text(step.after), f"{thread_id} {step.reason}"
 
 
 @pytest.mark.parametrize("name", FILE_NAMES)
@@ -241,7 +243,7 @@ def test_the_states_of_a_long_thread_are_packed_as_they_are_read(opened: Opener,
     assert transitions.live().count() < 160, "its states lie whole in the store"
     for number in (0, 1, 200, 399):
         thread = SourceThread.objects.select_related("source").get(thread_id="long")
-        row = transitions.get(pk=mirror.row_id(thread, "transition", f"{number:06d}"))
+        row = transitions.get(pk=row_id(thread, "transition", f"{number:06d}"))
         assert len(json.loads(row.state_after)["notes"]) == number
 
 
@@ -345,13 +347,13 @@ parts = st.recursive(
 @given(st.lists(st.dictionaries(st.text(max_size=3), parts, max_size=3), max_size=6), parts, st.data())
 def test_a_state_of_known_parts_is_written_as_any_other(items: list[object], other: object, data: st.DataObject):
     """Parts are known by their identity: those of the state before, in any order, are written once."""
-    texts = mirror.Texts()
+    texts = Texts()
     for _ in range(4):
         chosen = data.draw(st.lists(st.sampled_from(items), max_size=6)) if items else []
         state: Any = {"items": chosen, "other": other, "": [other, *chosen]}
-        assert texts.of(state) == mirror.state_text(state)
+        assert texts.of(state) == state_text(state)
     with_literals: Any = parse('{"a": 1.00, "b": [{"c": 1e400}]}')
-    assert texts.of(with_literals) == mirror.state_text(with_literals)
+    assert texts.of(with_literals) == state_text(with_literals)
 
 
 def test_the_ids_of_mirrored_rows_never_change(opened: Opener):
@@ -361,7 +363,7 @@ def test_the_ids_of_mirrored_rows_never_change(opened: Opener):
     for kind, key in (("transition", "1f1e"), ("event", "Zürich 🚀\0x")):
         parts = (thread.source.name, thread.reader, thread.thread_id, kind, key)
         digest = hashlib.sha256("\0".join(parts).encode()).digest()
-        assert mirror.row_id(thread, kind, key) == str(UUID(bytes=digest[:16], version=5))
+        assert row_id(thread, kind, key) == str(UUID(bytes=digest[:16], version=5))
 
 
 def test_a_thread_whose_newest_step_was_taken_back_goes_on_from_where_it_is(opened: Opener):

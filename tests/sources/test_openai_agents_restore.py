@@ -15,6 +15,7 @@ from statestore.models.sources import Source
 from statestore.sources import files, mirror
 from statestore.sources.contract import History
 from statestore.sources.readers.openai_agents import OpenAIAgentsReader
+from statestore.sources.row_ids import row_id
 from tests.sources.conftest import Opener
 
 pytestmark = pytest.mark.django_db
@@ -43,7 +44,7 @@ def read(source: Source, thread: str = THREAD) -> History:
 
 def moment(source: Source, key: str, thread: str = THREAD, side: str = "after") -> str:
     mirrored = source.threads.select_related("source").get(thread_id=thread)
-    return f"transition:{mirror.row_id(mirrored, 'transition', key)}:{side}"
+    return f"transition:{row_id(mirrored, 'transition', key)}:{side}"
 
 
 def restored(source: Source, key: str, thread: str = THREAD, side: str = "after") -> models.Restore:

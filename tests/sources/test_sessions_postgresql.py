@@ -14,6 +14,8 @@ from statestore.jsondiff.parsing import Json
 from statestore.models.sources import Source
 from statestore.sources import adding, locations, mirror, servers
 from statestore.sources.readers import known_readers
+from statestore.sources.row_ids import row_id
+from statestore.sources.state_texts import state_text
 from tests.sources.servers import Database, Server
 from tests.sources.stores import everything
 
@@ -77,7 +79,7 @@ def state_of(source: Source, framework: str) -> Json:
 
 def planned_to(framework: str, key: str) -> Any:
     thread = thread_of(framework)
-    return restore.plan(thread.agent_id, f"transition:{mirror.row_id(thread, 'transition', key)}:after")
+    return restore.plan(thread.agent_id, f"transition:{row_id(thread, 'transition', key)}:after")
 
 
 def held(database: Database, framework: str) -> dict[str, list[Any]]:
@@ -107,7 +109,7 @@ def test_each_step_is_put_back_and_undone(source: Source, database: Database, fr
             continue
         done = restore.apply(planned, by=SYSTEM)
         agent = models.AgentState.objects.get(agent_id=thread_of(framework).agent_id)
-        assert mirror.state_text(state_of(source, framework)) == agent.state_data
+        assert state_text(state_of(source, framework)) == agent.state_data
         restore.undo(done, by=SYSTEM)
         assert state_of(source, framework) == was
         put_back += 1
@@ -180,7 +182,7 @@ def test_a_part_of_a_moment_is_written_into_the_state_alone(server: Server):
     source = adding.add_source(database.url, name="agents", using=store_alias())
     mirror.sync(source, using=store_alias())
     thread = thread_of("google_adk")
-    moment = f"transition:{mirror.row_id(thread, 'transition', steps_of(source, 'google_adk')[1])}:after"
+    moment = f"transition:{row_id(thread, 'transition', steps_of(source, 'google_adk')[1])}:after"
     restore.apply(restore.plan(thread.agent_id, moment, paths=["/last"]), by=SYSTEM)
     ((state,),) = database.rows("SELECT state FROM sessions WHERE id = 's1'")
     assert (state["last"], state["has_three"]) == ("one", True)

@@ -16,10 +16,11 @@ from statestore.errors import Conflict
 from statestore.history import KnownState
 from statestore.models.sources import SourceThread
 from statestore.restore.in_place import PutBack
-from statestore.sources import files, mirror
+from statestore.sources import files
 from statestore.sources.contract import Rows
 from statestore.sources.readers import crewai
 from statestore.sources.readers.columns import is_opaque, json_of, text_of
+from statestore.sources.state_texts import state_text
 from statestore.sources.writers import steps
 
 # What stands as the method that saved the state; CrewAI itself does not read it.
@@ -94,7 +95,7 @@ def _saved(rows: Rows, thread: SourceThread, target: KnownState, text: str) -> t
     could not take.
     """
     for key, stored in _candidates(rows, thread, steps.meant_by(thread, target, text)):
-        if mirror.state_text(json_of(stored)) == text:
+        if state_text(json_of(stored)) == text:
             return key, stored
     state = json_of(text)
     if not isinstance(state, dict) or is_opaque(state):
@@ -140,7 +141,7 @@ class CrewAICheckpointsWriter:
         with files.opened(self._path) as rows:
             states = {step.key: step.after for step in _CREWS.read(rows, self._thread.thread_id).steps}
         for key in steps.meant_by(self._thread, target, text):
-            if key in states and mirror.state_text(states[key]) == text:
+            if key in states and state_text(states[key]) == text:
                 return key
         raise Conflict(
             "No checkpoint in the file has just this state: only whole moments of a crew can be put back. Nothing was"

@@ -19,11 +19,12 @@ from statestore.history.moments import AtSnapshot
 from statestore.jsondiff.parsing import Json
 from statestore.models.sources import SourceThread
 from statestore.restore.in_place import PutBack
-from statestore.sources import locations, mirror
+from statestore.sources import locations
 from statestore.sources.contract import Rows, Value
 from statestore.sources.readers import google_adk
 from statestore.sources.readers.columns import is_opaque, json_of, object_of, seconds
 from statestore.sources.readers.google_adk import Entry
+from statestore.sources.state_texts import state_text
 from statestore.sources.writers import forks, removals, steps
 from statestore.sources.writers.removals import START, Meant
 
@@ -94,7 +95,7 @@ class GoogleADKWriter:
             where = {**place, "session_id": session}
             forks.copy_rows(rows, "events", where, "id", [entry.key for entry in copied], {"session_id": new_id})
             thread_id = google_adk.thread_id_of(app, user, new_id)
-            wanted = mirror.state_text(google_adk.by_name(json_of(target.text)))
+            wanted = state_text(google_adk.by_name(json_of(target.text)))
             steps.expect_written(_READER.read(rows, thread_id).thread.state, wanted)
         return thread_id
 
@@ -149,7 +150,7 @@ class _Rewind:
         with steps.writing(self.thread, "sessions", "events") as rows:
             steps.expect_as_seen(self.thread, _READER, rows)
             self._write(rows)
-            wanted = mirror.state_text(google_adk.by_name(json_of(self.text)))
+            wanted = state_text(google_adk.by_name(json_of(self.text)))
             steps.expect_written(_READER.read(rows, self.thread.thread_id).thread.state, wanted)
             position = steps.position_of(self.thread, _READER, rows)
         steps.note_written(self.thread, self.new_id, position)
@@ -159,7 +160,7 @@ class _Rewind:
         at, is_text = _time_after(rows, parts)
         invocation = f"e-{uuid4()}"
         column: Value = datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%S.%f") if is_text else at
-        event = steps.storable(mirror.state_text(self._event(invocation, at)))
+        event = steps.storable(state_text(self._event(invocation, at)))
         rows.execute(
             "INSERT INTO events (id, app_name, user_id, session_id, invocation_id, timestamp, event_data)"
             " VALUES (?, ?, ?, ?, ?, ?, ?)",
@@ -245,11 +246,11 @@ def _delta(wanted: Mapping[str, Json], states: Sequence[Mapping[str, Json]]) -> 
 
     The rest is left out, so that what the session was made with stays known to be just that.
     """
-    texts = {name: mirror.state_text(value) for name, value in wanted.items()}
+    texts = {name: state_text(value) for name, value in wanted.items()}
     return {
         name: value
         for name, value in wanted.items()
-        if any(name not in state or mirror.state_text(state[name]) != texts[name] for state in states)
+        if any(name not in state or state_text(state[name]) != texts[name] for state in states)
     }
 
 

@@ -19,9 +19,10 @@ from statestore.errors import Conflict, DatabaseError, Moved
 from statestore.history import KnownState
 from statestore.models.sources import SourceThread
 from statestore.restore.in_place import PutBack
-from statestore.sources import locations, mirror
+from statestore.sources import locations
 from statestore.sources.contract import Rows
 from statestore.sources.readers import langgraph
+from statestore.sources.state_texts import state_text
 from statestore.sources.writers import forks, removals, steps
 
 OLDEST_VERSION: Final = 4
@@ -103,7 +104,7 @@ class LangGraphWriter:
                 self._copy_line(rows, space, found.id, new_id)
             self._note_fork(rows, new_id, found.id, by.name.replace("\0", ""))
             newest = self._graph(rows, new_id, "").newest()
-            if newest.id != found.id or mirror.state_text(newest.state) != target.text:
+            if newest.id != found.id or state_text(newest.state) != target.text:
                 raise DatabaseError("The state read back differs from the one written. Nothing was changed.")
         return langgraph.name_of(new_id, "")
 
@@ -142,7 +143,7 @@ class LangGraphWriter:
             graph = self._graph(rows, thread_id, "")
             for checkpoint_id in steps.meant_by(self._thread, target, text):
                 checkpoint = graph.find(checkpoint_id)
-                if checkpoint is not None and mirror.state_text(checkpoint.state) == text:
+                if checkpoint is not None and state_text(checkpoint.state) == text:
                     self._check_form(rows, checkpoint)
                     return _target(rows, graph, checkpoint)
         raise Conflict(
@@ -234,7 +235,7 @@ class Copy:
 
     def _prove(self, rows: Rows) -> None:
         newest = self.graph(rows, self.thread.thread_id, "").newest()
-        if newest.id != self.new_id or mirror.state_text(newest.state) != self.text:
+        if newest.id != self.new_id or state_text(newest.state) != self.text:
             raise DatabaseError("The state read back differs from the one written. Nothing was changed.")
 
 

@@ -14,11 +14,12 @@ from statestore.history import KnownState
 from statestore.jsondiff.parsing import Json
 from statestore.models.sources import SourceThread
 from statestore.restore.in_place import PutBack
-from statestore.sources import locations, mirror
+from statestore.sources import locations
 from statestore.sources.contract import Rows
 from statestore.sources.readers import openai_agents
 from statestore.sources.readers.columns import is_opaque, json_of, list_of, object_of, quoted, text_of, whole_of
 from statestore.sources.readers.openai_agents import Row, Store
+from statestore.sources.state_texts import state_text
 from statestore.sources.writers import forks, removals, steps
 from statestore.sources.writers.removals import START, Removed
 
@@ -114,7 +115,7 @@ class OpenAIAgentsWriter:
         logged = openai_agents.rows_of(rows, store, self._thread.thread_id.removeprefix(store.prefix))
         written = [row for row in logged if row.branch == branch]
         items = [row.item for row in written[:number]]
-        if mirror.state_text(openai_agents.state_of(store, branch, items)) != target.text:
+        if state_text(openai_agents.state_of(store, branch, items)) != target.text:
             raise removals.gone("log")
         _check_calls([row.item for row in written], number)
         return store, written[:number]
@@ -133,7 +134,7 @@ class OpenAIAgentsWriter:
         branch, number = text_of(wanted.get("branch")), len(list_of(wanted.get("items")))
         written = [row for row in logged if row.branch == branch]
         items = [row.item for row in written[:number]]
-        if mirror.state_text(openai_agents.state_of(store, branch, items)) != text:
+        if state_text(openai_agents.state_of(store, branch, items)) != text:
             return None
         going = [row.key for row in written[number:]]
         staying = [row for row in logged if row.key not in set(going)]

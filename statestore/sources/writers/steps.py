@@ -12,9 +12,10 @@ from statestore.history import KnownState
 from statestore.history.moments import AtSnapshot, AtTransition
 from statestore.jsondiff.parsing import Json
 from statestore.models.sources import Source, SourceThread
-from statestore.sources import locations, mirror
+from statestore.sources import locations
 from statestore.sources.contract import Reader, Rows
 from statestore.sources.readers.columns import json_of
+from statestore.sources.state_texts import state_text
 
 _STATES_AT_ONCE: Final = 20
 _HALVES: Final = re.compile("[\ud800-\udfff]")
@@ -72,7 +73,7 @@ def expect_as_seen(thread: SourceThread, reader: Reader, rows: Rows) -> None:
 
 def expect_written(state: Json, text: str) -> None:
     """Raise DatabaseError if a state that was read back is not that of a text; only spaces may differ."""
-    if mirror.state_text(state) != mirror.state_text(json_of(text)):
+    if state_text(state) != state_text(json_of(text)):
         raise DatabaseError("The state read back differs from the one written. Nothing was changed.")
 
 
