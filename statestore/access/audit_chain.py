@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
-from itertools import chain
 from typing import Final
 
 from django.db import connections
@@ -20,10 +19,11 @@ from django.db.models import Model
 
 from statestore import models
 from statestore.access import captured_seals
-from statestore.db import archive, fast_rows, vendor
+from statestore.db import fast_rows, vendor
 from statestore.db.fields import readable
 from statestore.db.routers import store_alias
 from statestore.models.audit import Action
+from statestore.models.querysets import marked_frames
 from statestore.models.rows import LAST_SECOND, hash_of_columns
 
 _NOT_COVERED: Final = frozenset({"id", "digest"})
@@ -199,16 +199,10 @@ def _unproved(entry: models.AuditEntry, using: str, found: Verification) -> Iter
 
 
 def _is_needed(frame_id: int, agent_id: str, using: str) -> bool:
-    """Return whether archived records of an agent have states in a frame, or in one whose base it is."""
+    """Return whether records of an agent have states in a frame, or in one whose base it is."""
     if models.ArchiveFrame.objects.using(using).filter(agent_id=agent_id, base_id=frame_id).exists():
         return True
-    transitions = models.ArchivedTransition.objects.using(using).filter(agent_id=agent_id)
-    snapshots = models.ArchivedSnapshot.objects.using(using).filter(agent_id=agent_id)
-    marks = chain(
-        transitions.values_list("state_before", flat=True), transitions.values_list("state_after", flat=True),
-        snapshots.values_list("state_data", flat=True),
-    )  # fmt: skip
-    return any(archive.place_of(mark)[0] == frame_id for mark in marks)
+    return frame_id in marked_frames(using, agent_id)
 
 
 def store_name(using: str) -> str:

@@ -3,9 +3,10 @@
 from statestore.archive.candidates import Archivable, archivable, records_of
 from statestore.archive.limits import LEAST_RECORDS
 from statestore.archive.moving import Archived, archive_agent, archive_before, switch_on
-from statestore.archive.putting_back import archived_bytes, put_back
+from statestore.archive.packing import pack
+from statestore.archive.putting_back import archived_bytes, archived_records, put_back
 
 __all__ = [
     "LEAST_RECORDS", "Archivable", "Archived", "archivable", "archive_agent", "archive_before", "archived_bytes",
-    "put_back", "records_of", "switch_on",
+    "archived_records", "pack", "put_back", "records_of", "switch_on",
 ]  # fmt: skip

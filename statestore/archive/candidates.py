@@ -75,8 +75,14 @@ def _next_id(kind: Kind, last: str | None, using: str) -> str | None:
 
 
 def live(kind: Kind, using: str) -> TransitionQuerySet | SnapshotQuerySet:
-    """Return the rows that are not archived."""
+    """Return the rows that are not archived; some may be packed."""
     return MODELS[kind].objects.using(using).live()
+
+
+def packed_rows(kind: Kind, using: str) -> TransitionQuerySet | SnapshotQuerySet:
+    """Return the rows whose states went into frames as they were written, which only agents with frames have."""
+    agents = models.ArchiveFrame.objects.using(using).values("agent_id")
+    return MODELS[kind].objects.using(using).packed().filter(agent_id__in=agents)
 
 
 def records_of(using: str, agent_id: str, before: int) -> list[Record]:
@@ -91,7 +97,8 @@ def _records(kind: Kind, using: str, agent_id: str, before: int) -> Iterator[Rec
     newest = rows.order_by(f"-{column}", "-rowid").values_list("pk", flat=True).first()
     kept = {newest, _last_inserted(kind, using), *_kept(kind, using, agent_id)}
     before = min(before, _captured_since(using, agent_id, before))
-    old = rows.filter(**{f"{column}__lt": before}).annotate(**_sizes(kind)).order_by(column, "rowid")
+    whole = rows.exclude(archive.is_marked(STATES[kind][-1]))
+    old = whole.filter(**{f"{column}__lt": before}).annotate(**_sizes(kind)).order_by(column, "rowid")
     names = [f"size_{name}" for name in STATES[kind]]
     for pk, at, rowid, *sizes in old.values_list("pk", column, "rowid", *names).iterator(limits.READ_ROWS):
         # A time that is no number stays as the orchestrator wrote it.

@@ -3,24 +3,22 @@
 Killed at any point, each record is either where it was or archived; a frame without rows is removed by the next run.
 """
 
-import hashlib
 import secrets
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from django.db import connections
 
-from descartes_site.locations import COMMAND
 from statestore import models
 from statestore.access import audit
 from statestore.access.audit import Actor
-from statestore.archive import bases, limits
+from statestore.archive import bases, frames, limits
 from statestore.archive.candidates import LIVE, STATES, Record, agent_ids, live, records_of
+from statestore.archive.frames import Draft
 from statestore.db import archive, pagination, transactions, vendor
-from statestore.db.archive import Base, Frame, StoredState
+from statestore.db.archive import Base, StoredState
 from statestore.db.fields import StoredBlob, text_bytes
-from statestore.errors import DatabaseError
 from statestore.models.audit import Action
 from statestore.models.querysets import delete_unused_frames
 
@@ -35,26 +33,6 @@ class Archived:
 
     def __add__(self, other: "Archived") -> "Archived":
         return Archived(self.records + other.records, self.bytes + other.bytes, self.packed_bytes + other.packed_bytes)
-
-
-@dataclass(slots=True)
-class _Draft:
-    """A frame that is being filled: distinct states in a row, and the records whose states lie in it."""
-
-    states: list[StoredState] = field(default_factory=list)
-    bytes: int = 0
-    records: list[tuple[Record, tuple[int, ...]]] = field(default_factory=list)
-
-    def place_for(self, state: StoredState) -> int:
-        """Return the number of a state in the frame; one like the last is not stored again."""
-        if not self.states or self.states[-1] != state:
-            self.states.append(state)
-            self.bytes += len(state.raw)
-        return len(self.states) - 1
-
-    @property
-    def is_full(self) -> bool:
-        return len(self.states) >= archive.FRAME_STATES - 1 or self.bytes >= archive.FRAME_BYTES
 
 
 def switch_on(using: str) -> str:
@@ -112,8 +90,8 @@ def _last_state(using: str, records: Sequence[Record]) -> bytes:
     return states[-1].raw if states else b""
 
 
-def _drafts(using: str, records: Sequence[Record]) -> Iterator[_Draft]:
-    draft = _Draft()
+def _drafts(using: str, records: Sequence[Record]) -> Iterator[Draft[Record]]:
+    draft = Draft[Record]()
     for portion in _portions(records):
         texts = _texts(using, portion)
         for record in portion:
@@ -123,7 +101,7 @@ def _drafts(using: str, records: Sequence[Record]) -> Iterator[_Draft]:
             draft.records.append((record, tuple(draft.place_for(state) for state in states)))
             if draft.is_full:
                 yield draft
-                draft = _Draft()
+                draft = Draft[Record]()
     if draft.records:
         yield draft
 
@@ -142,64 +120,23 @@ def _texts(using: str, records: Sequence[Record]) -> dict[tuple[str, str], tuple
     return found
 
 
-def _archive(using: str, agent_id: str, draft: _Draft, base: Base | None, token: str, by: Actor) -> Archived:
+def _archive(using: str, agent_id: str, draft: Draft[Record], base: Base | None, token: str, by: Actor) -> Archived:
     data = archive.packed(draft.states, base)
-    _prove(data, draft.states, base)
+    frames.prove(data, draft.states, base)
     with transactions.writing(using):
-        frames = _written(using, agent_id, draft, base, data)
-        if not frames:
+        written = frames.write(using, agent_id, draft, base, data)
+        if not written:
             return Archived()
-        packed_bytes = sum(len(frame.data) for frame in frames)
+        packed_bytes = sum(len(frame.data) for frame in written)
         audit.record(
-            Action.ARCHIVE, "agent", row_id=agent_id, by=by, using=using, vouches_for=frames,
+            Action.ARCHIVE, "agent", row_id=agent_id, by=by, using=using, vouches_for=written,
             detail={"records": len(draft.records), "bytes": draft.bytes, "packed_bytes": packed_bytes},
         )  # fmt: skip
     places = dict(draft.records)
     moved = Archived(packed_bytes=packed_bytes)
     for portion in _portions([record for record, _ in draft.records]):
-        moved += _move(using, frames[-1], [(record, places[record]) for record in portion], token)
+        moved += _move(using, written[-1], [(record, places[record]) for record in portion], token)
     return moved
-
-
-def _prove(data: bytes, states: Sequence[StoredState], base: Base | None) -> None:
-    """Read every state back before anything is moved."""
-    frame = Frame("The new archive frame", data, lambda _: b"" if base is None else base.raw)
-    if any(frame.state(number) != state for number, state in enumerate(states)):
-        raise DatabaseError(f"A state read back from the archive differs. Nothing was moved. Run `{COMMAND} doctor`.")
-
-
-def _written(using: str, agent_id: str, draft: _Draft, base: Base | None, data: bytes) -> list[models.ArchiveFrame]:
-    """Write a frame, and its base before it if that is new; return what was written.
-
-    Nothing is written if the base is gone: another process may have found that nothing needs it any more.
-    """
-    if base is None:
-        return [_write(using, agent_id, data, len(draft.states), draft.bytes)]
-    if base.frame_id == bases.NEW_FRAME:
-        new = _write(using, agent_id, archive.packed([StoredState(base.raw)]))
-        data = archive.with_base(data, new.pk)
-        return [new, _write(using, agent_id, data, len(draft.states), draft.bytes, new.pk)]
-    if not _is_there(using, base.frame_id):
-        return []
-    return [_write(using, agent_id, data, len(draft.states), draft.bytes, base.frame_id)]
-
-
-def _write(
-    using: str, agent_id: str, data: bytes, states: int = 0, unpacked_bytes: int = 0, base_id: int | None = None
-) -> models.ArchiveFrame:
-    frame = models.ArchiveFrame(
-        agent_id=agent_id, at=models.now(), states=states, unpacked_bytes=unpacked_bytes, data=data,
-        sha256=hashlib.sha256(data).hexdigest(), base_id=base_id,
-    )  # fmt: skip
-    frame.save(using=using, force_insert=True)
-    return frame
-
-
-def _is_there(using: str, frame_id: int) -> bool:
-    """Return whether a frame is there, and keep it there until the end of the transaction."""
-    with connections[using].cursor() as cursor:
-        cursor.execute(f"SELECT 1 FROM dash_frame WHERE id = %s{vendor.row_lock(using)}", [frame_id])  # noqa: S608
-        return cursor.fetchone() is not None
 
 
 def _move(
@@ -211,7 +148,7 @@ def _move(
     """
     moved = Archived()
     with transactions.writing(using), connections[using].cursor() as cursor:
-        if not _is_there(using, frame.pk):
+        if not frames.is_there(using, frame.pk):
             return moved
         for record, places in records:
             table, twin = LIVE[record.kind], archive.TWINS[LIVE[record.kind]]

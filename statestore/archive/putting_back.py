@@ -9,8 +9,8 @@ from statestore import models
 from statestore.access import audit
 from statestore.access.audit import Actor
 from statestore.archive import limits
-from statestore.archive.candidates import STATES, Kind
-from statestore.db import archive, transactions, vendor
+from statestore.archive.candidates import STATES, Kind, packed_rows
+from statestore.db import archive, pagination, transactions, vendor
 from statestore.db.archive import StoredState
 from statestore.db.fields import StoredBlob, placed
 from statestore.models.audit import Action
@@ -23,11 +23,16 @@ _MODELS: dict[Kind, type[models.ArchivedTransition] | type[models.ArchivedSnapsh
 _TABLES: dict[Kind, str] = {"transition": "state_transitions", "snapshot": "state_snapshots"}
 
 
+def archived_records(using: str) -> int:
+    """Return how many transitions and snapshots have their states in frames."""
+    moved = sum(model.objects.using(using).count() for model in _MODELS.values())
+    return moved + sum(packed_rows(kind, using).count() for kind in _MODELS)
+
+
 def archived_bytes(using: str) -> tuple[int, int]:
     """Return how many records are archived, and the bytes of the states in their frames."""
-    records = sum(model.objects.using(using).count() for model in _MODELS.values())
     sizes = models.ArchiveFrame.objects.using(using).values_list("unpacked_bytes", flat=True)
-    return records, sum(sizes.iterator())
+    return archived_records(using), sum(sizes.iterator())
 
 
 def put_back(using: str, *, by: Actor, go_on: Callable[[], bool] = lambda: True) -> int:
@@ -40,6 +45,7 @@ def put_back(using: str, *, by: Actor, go_on: Callable[[], bool] = lambda: True)
             with transactions.writing(using):
                 for row in rows:
                     done += _put_back(using, kind, row)
+    done += _unpack(using, go_on)
     for agent_id in list(models.ArchiveFrame.objects.using(using).values_list("agent_id", flat=True).distinct()):
         with transactions.writing(using):
             delete_unused_frames(using, agent_id)
@@ -47,6 +53,34 @@ def put_back(using: str, *, by: Actor, go_on: Callable[[], bool] = lambda: True)
         with transactions.writing(using):
             audit.record(Action.UNARCHIVE, "store", row_id="", by=by, using=using, detail={"records": done})
     return done
+
+
+def _unpack(using: str, go_on: Callable[[], bool]) -> int:
+    """Give rows that were packed as they were written their states, and return their number."""
+    done = 0
+    for kind, table in _TABLES.items():
+        sizes = [archive.state_length(name) for name in STATES[kind]]
+        rows = list(packed_rows(kind, using).values_list("pk", *sizes))
+        for pks in pagination.portions(((pk, sum(size)) for pk, *size in rows), limits.MOVED_BYTES, limits.MOVED_ROWS):
+            if not go_on():
+                return done
+            with transactions.writing(using):
+                done += sum(_unpack_row(using, kind, table, pk) for pk in pks)
+    return done
+
+
+def _unpack_row(using: str, kind: Kind, table: str, pk: str) -> int:
+    texts = packed_rows(kind, using).filter(pk=pk).values_list(*STATES[kind]).first()
+    if texts is None:
+        return 0
+    connection = connections[using]
+    written = [placed(text, connection) for text in texts]
+    columns = ", ".join(f'"{name}" = {sql}' for name, (sql, _) in zip(STATES[kind], written, strict=True))
+    bound: list[Any] = [value for _, value in written]
+    bound.append(pk)
+    with connection.cursor() as cursor:
+        cursor.execute(f"UPDATE {table} SET {columns} WHERE id = %s", bound)  # noqa: S608
+    return 1
 
 
 def _pages(

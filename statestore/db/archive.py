@@ -1,10 +1,11 @@
 """States in compressed frames: the codec, and tables that read as if nothing had moved.
 
-Old transitions and snapshots are moved into tables of ours, with a marker in the place of each state; the states lie in
-frames, each compressed with the one after it as dictionary: what only grew costs some bytes. The last state of a frame
-is compressed with a base, a state in a frame of its own that frames of an agent share. A query of transitions or
-snapshots reads both tables as one, and the field of a state gives the state that a marker names. A marker holds a
-random word of its store, which no agent knows, so that a text of an agent's is never taken for one.
+Old transitions and snapshots are moved into tables of ours, with a marker in the place of each state; those of a mirror
+have markers where they are. The states lie in frames, each compressed with the one after it as dictionary: what only
+grew costs some bytes. The last state of a frame is compressed with a base, a state in a frame of its own that frames of
+an agent share. A query of transitions or snapshots reads both tables as one, and the field of a state gives the state
+that a marker names. A marker holds a random word of its store, which no agent knows, so that a text of an agent's is
+never taken for one.
 """
 
 import hashlib
@@ -17,7 +18,7 @@ from dataclasses import dataclass
 from itertools import accumulate, pairwise
 from typing import Any, Final
 
-from django.db import connections
+from django.db import connections, models
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models.sql.compiler import SQLCompiler
 from django.db.models.sql.datastructures import BaseTable
@@ -39,6 +40,8 @@ MOST_BYTES: Final = 256 * 1024 * 1024
 # States are shorter in most frames: one of 128 that is whole is not worth a base.
 BASED_BYTES: Final = FRAME_BYTES // FRAME_STATES
 _LEVEL: Final = 3
+# Of a state that is compressed by itself, once for many others.
+_LEVEL_ALONE: Final = 6
 # The first format: from the oldest state on, each with the one before it as dictionary, and without a base.
 _OLD_MAGIC: Final = b"DSF1"
 _OLD_HEAD: Final = struct.Struct(">4sI")
@@ -103,7 +106,7 @@ def _compressed(raw: bytes, previous: bytes | None) -> bytes:
     parameters = zstd.CompressionParameter
     options: dict[int, int] = {parameters.compression_level: _LEVEL, parameters.checksum_flag: 0}
     if not _serves(previous):
-        return zstd.compress(raw, options=options)
+        return zstd.compress(raw, options={**options, parameters.compression_level: _LEVEL_ALONE})
     assert previous is not None
     size = len(previous) + len(raw)
     least, most = _WINDOW_LOGS
@@ -324,9 +327,12 @@ class ArchivedTable(BaseTable):
 
 def _size_sql(column: str, length: str, token: str, integer: str) -> str:
     """Return the SQL for the bytes of a state, archived or not, without reading a long one."""
-    begins = f"SUBSTR({column}, 1, {_SIZE_AT}) = '{PREFIX}{token}:'"
     size = f"CAST(SUBSTR({column}, {_SIZE_AT + 1}, 12) AS {integer})"
-    return f"CASE WHEN {length} = {MARKER_CHARACTERS} AND {begins} THEN {size} ELSE {length} END"
+    return f"CASE WHEN {_marked_sql(column, length, token)} THEN {size} ELSE {length} END"
+
+
+def _marked_sql(column: str, length: str, token: str) -> str:
+    return f"{length} = {MARKER_CHARACTERS} AND SUBSTR({column}, 1, {_SIZE_AT}) = '{PREFIX}{token}:'"
 
 
 class _StateLength(vendor.ByteLength):
@@ -347,6 +353,39 @@ class _StateLength(vendor.ByteLength):
         column, _ = compiler.compile(self.get_source_expressions()[0])
         integer = "INTEGER" if vendor.is_sqlite(connection) else "BIGINT"
         return _size_sql(column, length, token, integer), list(parameters) * 2
+
+
+def marked_sql(connection: BaseDatabaseWrapper, column: str) -> str:
+    """Return the condition that a column holds a marker, as SQL; false where nothing was ever archived."""
+    token = token_of(connection)
+    return "1 = 0" if token is None else _marked_sql(f'"{column}"', vendor.length_sql(connection, column), token)
+
+
+class _IsMarked(models.Func):
+    """Whether a marker stands for a state."""
+
+    arity = 1
+    output_field = models.BooleanField()
+
+    def as_sqlite(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **context: object) -> vendor.Sql:
+        return self._as_condition(compiler, connection)
+
+    def as_postgresql(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **context: Any) -> vendor.Sql:
+        return self._as_condition(compiler, connection)
+
+    def _as_condition(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper) -> vendor.Sql:
+        token = token_of(connection)
+        if token is None:
+            return "1 = 0", []
+        (source,) = self.get_source_expressions()
+        column, parameters = compiler.compile(source)
+        length, _ = compiler.compile(vendor.byte_length(source))
+        return f"({_marked_sql(column, length, token)})", [*parameters, *parameters]
+
+
+def is_marked(column: str) -> models.Func:
+    """Return the condition that a marker stands for a state, which reads no long one."""
+    return _IsMarked(column)
 
 
 def state_length(column: str) -> vendor.ByteLength:

@@ -87,10 +87,20 @@ class ArchivedQuerySet(AddressedQuerySet[Row]):
         """
         return type(self)(self.model, Query(self.model), self.db)
 
+    def packed(self) -> Self:
+        """Keep live rows with markers: their states went into frames as they were written."""
+        state = "state_data" if self.model._meta.db_table == "state_snapshots" else "state_after"
+        return self.live().filter(archive.is_marked(state))
+
     def delete(self) -> tuple[int, dict[str, int]]:
         """Delete the rows, archived or not."""
-        archived = delete_archived(self.model, self.db, self) if archive.token_of(connections[self.db]) else 0
+        if archive.token_of(connections[self.db]) is None:
+            return super().delete()
+        agents = set(self.order_by().values_list("agent_id", flat=True).distinct())
+        archived = delete_archived(self.model, self.db, self)
         count, by_model = super().delete()
+        for agent_id in agents:
+            delete_unused_frames(self.db, agent_id)
         label = self.model._meta.label
         return count + archived, {**by_model, label: by_model.get(label, 0) + archived}
 
@@ -109,23 +119,20 @@ class ArchivedModel(Model):
 
 
 def delete_archived(model: type[Model], using: str, rows: QuerySet[Model]) -> int:
-    """Delete those of some rows that are archived, and the frames that nothing needs any more; return their number."""
+    """Delete those of some rows that are archived, and return their number; their frames may be needed by others."""
     table = archive.TWINS[model._meta.db_table]
     deleted = 0
-    pks = list(rows.order_by().values_list("pk", "agent_id"))
+    pks = list(rows.order_by().values_list("pk", flat=True))
     with connections[using].cursor() as cursor:
         for batch in batched(pks, _DELETED_AT_ONCE):
             places = ", ".join(["%s"] * len(batch))
-            cursor.execute(f"DELETE FROM {table} WHERE id IN ({places})", [pk for pk, _ in batch])  # noqa: S608
+            cursor.execute(f"DELETE FROM {table} WHERE id IN ({places})", [*batch])  # noqa: S608
             deleted += cursor.rowcount
-    if deleted:
-        for agent_id in {agent_id for _, agent_id in pks}:
-            delete_unused_frames(using, agent_id)
     return deleted
 
 
 def delete_unused_frames(using: str, agent_id: str) -> list[int]:
-    """Delete the frames of an agent that no archived row needs, and return their ids. Call it in a transaction.
+    """Delete the frames of an agent that no row needs, and return their ids. Call it in a transaction.
 
     The base of a frame that is needed is needed, too.
 
@@ -134,10 +141,8 @@ def delete_unused_frames(using: str, agent_id: str) -> list[int]:
     with connections[using].cursor() as cursor:
         cursor.execute(f"SELECT id FROM dash_frame WHERE agent_id = %s{vendor.row_lock(using)}", [agent_id])  # noqa: S608
         frames = {row[0] for row in cursor.fetchall()}
-        for column, table in _MARKED:
-            if frames:
-                cursor.execute(f"SELECT DISTINCT {column} FROM {table} WHERE agent_id = %s", [agent_id])  # noqa: S608
-                frames -= {archive.place_of(row[0])[0] for row in cursor.fetchall()}
+        if frames:
+            frames -= marked_frames(using, agent_id)
         if frames:
             cursor.execute("SELECT id, base_id FROM dash_frame WHERE agent_id = %s AND base_id IS NOT NULL", [agent_id])
             frames -= {base_id for frame_id, base_id in cursor.fetchall() if frame_id not in frames}
@@ -146,11 +151,25 @@ def delete_unused_frames(using: str, agent_id: str) -> list[int]:
     return sorted(frames)
 
 
+def marked_frames(using: str, agent_id: str) -> set[int]:
+    """Return the frames in which states of an agent's rows lie, archived or packed."""
+    found, connection = set[str](), connections[using]
+    with connection.cursor() as cursor:
+        for column, table in _MARKED:
+            is_marked = archive.marked_sql(connection, column)
+            cursor.execute(f"SELECT DISTINCT {column} FROM {table} WHERE agent_id = %s AND {is_marked}", [agent_id])  # noqa: S608
+            found |= {row[0] for row in cursor.fetchall()}
+    return {archive.place_of(mark)[0] for mark in found}
+
+
 _DELETED_AT_ONCE: Final = 500
 _MARKED: Final = (
     ("state_before", "dash_archived_transition"),
     ("state_after", "dash_archived_transition"),
     ("state_data", "dash_archived_snapshot"),
+    ("state_before", "state_transitions"),
+    ("state_after", "state_transitions"),
+    ("state_data", "state_snapshots"),
 )
 
 AnyRows = TypeVar("AnyRows", bound=QuerySet[Model])

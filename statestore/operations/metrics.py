@@ -8,7 +8,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
-from statestore import models
+from statestore import archive, models
 from statestore.backups import Backup
 from statestore.db.routers import is_chosen, store_alias
 from statestore.errors import DatabaseError, StateStoreError
@@ -79,7 +79,7 @@ class StoreCollector(Collector):
         for work, ended_at in sorted(runs.last_ended().items()):
             success.add_metric([work], ended_at)
         yield success
-        records = upkeep.archived_records(store_alias())
+        records = archive.archived_records(store_alias())
         yield GaugeMetricFamily("statestore_archived_records", "Transitions and snapshots archived.", value=records)
 
 

@@ -5,7 +5,7 @@ from typing import Final
 
 from django.conf import settings
 
-from statestore import backups, models
+from statestore import archive, backups, models
 from statestore.backups import Backup, Check, Manifest
 from statestore.db.routers import backup_directory
 from statestore.errors import DatabaseError
@@ -97,13 +97,7 @@ class ArchiveSize:
 def archive_size(using: str) -> ArchiveSize:
     """Return what the archive holds."""
     size = models.ArchiveFrame.objects.using(using).bytes()
-    return ArchiveSize(archived_records(using), size.states, size.frames)
-
-
-def archived_records(using: str) -> int:
-    """Return how many transitions and snapshots are archived."""
-    tables = (models.ArchivedTransition, models.ArchivedSnapshot)
-    return sum(table._default_manager.using(using).count() for table in tables)
+    return ArchiveSize(archive.archived_records(using), size.states, size.frames)
 
 
 def newest_runs(using: str, most: int) -> list[HousekeepingRun]:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Final
 
 from django.conf import settings
+from django.db import connections
 
 from statestore import models
 from statestore.access import audit
@@ -36,11 +37,23 @@ def add_source(path: Path | str, *, name: str = "", using: str, by: Actor = SYST
         source = Source(name=_free_name(name or location.title, using), path=address, upload_name=upload_name)
         source.formats = ", ".join(reader.name for reader in readers.values())
         source.save(using=using, force_insert=True)
+        _drop_unread_indexes(using)
         told = {"name": source.name, "formats": source.formats}
         where = {"upload": upload_name} if upload_name else {"path": source.path}
         audit.record(Action.MIRROR, "source", row_id=str(source.pk), by=by, detail=told | where, using=using)
     following.note_sources()
     return source
+
+
+def _drop_unread_indexes(using: str) -> None:
+    """Drop two of the orchestrator's indexes that nothing of ours reads: a mirror has more to hold than they are worth.
+
+    One holds whole contents again, the other is the first column of a second index. An orchestrator that is given this
+    store makes them again when it starts.
+    """
+    with connections[using].cursor() as cursor:
+        for name in ("idx_events_content_search", "idx_state_transitions_agent_id"):
+            cursor.execute(f"DROP INDEX IF EXISTS {name}")
 
 
 def _address_of(path: Path | str) -> str:

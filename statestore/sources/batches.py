@@ -5,7 +5,8 @@ from typing import Final
 
 from django.db.models import Model
 
-from statestore import models
+from statestore import archive, models
+from statestore.access.audit import SYSTEM
 from statestore.db import fast_rows, transactions
 from statestore.errors import NotFound
 from statestore.models.sources import Source, SourceThread
@@ -25,9 +26,8 @@ class Batch:
         self._empty()
 
     def _empty(self) -> None:
-        self._transitions: list[models.Transition] = []
+        self._past: list[models.Transition | models.Snapshot] = []
         self._events: dict[str, models.Event] = {}
-        self._snapshots: list[models.Snapshot] = []
         self._agents: dict[str, models.AgentState] = {}
         self._threads: dict[str, SourceThread] = {}
         self._sessions: dict[str, models.Session] = {}
@@ -37,11 +37,16 @@ class Batch:
     @property
     def is_full(self) -> bool:
         """Whether to write more would take a moment in which others wait."""
-        return len(self._transitions) + len(self._events) >= BATCH_ROWS or self._bytes >= BATCH_BYTES
+        return self.has_many_rows or self._bytes >= BATCH_BYTES
+
+    @property
+    def has_many_rows(self) -> bool:
+        """Whether it is full, however short the states are."""
+        return len(self._past) + len(self._events) >= BATCH_ROWS
 
     def add_transition(self, row: models.Transition) -> None:
         """Add a change of an agent's state."""
-        self._transitions.append(row)
+        self._past.append(row)
         self._bytes += len(row.state_before) + len(row.state_after)
 
     def add_event(self, row: models.Event) -> None:
@@ -51,7 +56,7 @@ class Batch:
 
     def add_snapshot(self, row: models.Snapshot) -> None:
         """Add a snapshot; one that is there already stays as it is."""
-        self._snapshots.append(row)
+        self._past.append(row)
 
     def add_session(self, row: models.Session) -> None:
         """Add a session, or change the one with its id."""
@@ -65,12 +70,17 @@ class Batch:
         """Add a task, or change the one with its id."""
         self._tasks.append(row)
 
-    def write(self) -> None:
-        """Write all that was added."""
+    def write(self, *, packed: str = "", newest: str = "") -> None:
+        """Write all that was added; the states of one agent packed, which become like its newest one."""
+        if packed:
+            archive.switch_on(self.using)
         with transactions.writing(self.using):
+            if packed:
+                rows = [row for row in self._past if row.agent_id == packed]
+                archive.pack(self.using, packed, rows, newest=newest, by=SYSTEM)
             self._insert(self._events.values())
-            self._insert(self._transitions)
-            self._insert(self._snapshots)
+            self._insert(row for row in self._past if isinstance(row, models.Transition))
+            self._insert(row for row in self._past if isinstance(row, models.Snapshot))
             self._upsert(models.Session, self._sessions.values(), "id", ("status", "started_at", "ended_at"))
             self._upsert(models.AgentState, self._agents.values(), "key", AGENT_COLUMNS)
             self._upsert(models.Task, self._tasks, "id", ("title", "description", "status", "updated_at"))

@@ -6,8 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from typing import Final
 
-from statestore import archive, models
-from statestore.access.audit import SYSTEM
+from statestore import models
 from statestore.db.fields import text_bytes
 from statestore.jsondiff.parsing import Json
 from statestore.models.rows import LAST_SECOND
@@ -17,11 +16,11 @@ from statestore.sources.contract import Event, History, Step
 from statestore.sources.row_ids import RowIds
 from statestore.sources.state_texts import Texts, rewritten, state_text
 
-# Fewer do not make a frame that is worth it.
+# So many steps, or so much of a thread, are worth a frame; less is written whole.
 PACKED_STEPS: Final = 128
-PACKED_BYTES: Final = 16 * 1024 * 1024
-# So much of a thread may lie whole in the store after it was read.
-LEFT_BYTES: Final = 1024 * 1024
+PACKED_BYTES: Final = 1024 * 1024
+# So much is collected for frames: as most states are those before the next step, too, it fills two of the largest.
+COLLECTED_BYTES: Final = 32 * 1024 * 1024
 # A reader says that a thread runs if it has a next step; one that was not changed for longer stopped there.
 RUNNING_SECONDS: Final = 60
 
@@ -40,7 +39,8 @@ class MirroredThread:
         self.session_id = self._id("session", "")
         self._text_of: tuple[Json, str] = (None, "null")
         self._marks = dict(history.marks)
-        self._unpacked_steps = self._unpacked_bytes = 0
+        # Of what is to be written.
+        self._steps = self._bytes = 0
         self._known: set[str] | None = None
         self._known_events: set[str] | None = None
 
@@ -50,18 +50,34 @@ class MirroredThread:
             self._add_event(event)
         for step in self._new_steps():
             self._add_step(step)
-            if self.batch.is_full:
+            if self._is_batch_full:
                 self._add_standing(step.at)
-                self.batch.write()
-                if self._unpacked_steps >= PACKED_STEPS or self._unpacked_bytes >= PACKED_BYTES:
-                    self._pack()
+                self._write()
         self._finish(position)
         self.batch.threads_written += 1
-        is_long = self._unpacked_steps >= PACKED_STEPS or self._unpacked_bytes >= LEFT_BYTES
-        if self.batch.is_full or is_long:
+        if self.batch.is_full or self._is_long:
+            self._write()
+
+    @property
+    def _is_long(self) -> bool:
+        """Whether what is to be written of the thread is worth a frame."""
+        return self._steps >= PACKED_STEPS or self._bytes >= PACKED_BYTES
+
+    @property
+    def _is_batch_full(self) -> bool:
+        """Whether enough is collected; of a long thread, whose states become small, more is."""
+        if self._is_long:
+            return self.batch.has_many_rows or self._bytes >= COLLECTED_BYTES
+        return self.batch.is_full
+
+    def _write(self) -> None:
+        """Write the batch: whole states of a long thread would grow with the square of its length."""
+        if self._is_long:
+            # Of what only grows, all before is in the state of the end.
+            self.batch.write(packed=self.thread.agent_id, newest=self._text(self.history.thread.state))
+        else:
             self.batch.write()
-        if is_long:
-            self._pack()
+        self._steps = self._bytes = 0
 
     def _new_steps(self) -> Iterator[Step]:
         """Yield the steps that are not mirrored yet: a reader gives all again if the last one is gone at the source."""
@@ -112,14 +128,6 @@ class MirroredThread:
         self.state = self._text(now.state)
         self._add_standing(now.updated_at)
 
-    def _pack(self) -> None:
-        """Move steps of a long thread into frames before more are written: whole states grow with their square."""
-        self._unpacked_steps = self._unpacked_bytes = 0
-        using, agent_id = self.batch.using, self.thread.agent_id
-        records = archive.records_of(using, agent_id, LAST_SECOND)
-        # Of what only grows, all before is in the state of the end.
-        archive.archive_agent(using, agent_id, records, by=SYSTEM, newest=self._text(self.history.thread.state))
-
     def _add_step(self, step: Step) -> None:
         before, after = self._text(step.before), self._text(step.after)
         if self.state is not None and self.state != before:
@@ -127,8 +135,8 @@ class MirroredThread:
             self.batch.add_transition(self._transition(f"{step.key} back", step.at, self.state, before, reason=words))
         self._add_transition(step, before, after)
         self.state = after
-        self._unpacked_steps += 1
-        self._unpacked_bytes += len(before) + len(after)
+        self._steps += 1
+        self._bytes += len(before) + len(after)
         self.thread.last_step = step.key
 
     def _add_transition(self, step: Step, before: str, after: str) -> None:
@@ -139,7 +147,12 @@ class MirroredThread:
             before,
             after,
             reason=step.reason,
-            metadata=_unmarked(step.metadata) | {"key": step.key, "parent": step.parent, "at": step.at},
+            metadata={
+                **_unmarked(step.metadata),
+                "key": step.key,
+                **({"parent": step.parent} if step.parent else {}),
+                **_exact(step.at),
+            },
         )
         self.batch.add_transition(made)
         if words := self._marks.pop(step.key, ""):
@@ -235,13 +248,13 @@ class MirroredThread:
         )  # fmt: skip
 
     def _add_event(self, event: Event) -> None:
-        at = _second(event.at)
+        at, metadata = _second(event.at), {**event.metadata, **_exact(event.at)}
         self.batch.add_event(
             models.Event(
                 id=self._id("event", event.key), event_type=event.kind, timestamp=at,
                 session_id=self._id("session", event.session) if event.session else self.session_id,
                 actor_type=event.actor, actor_id=event.actor_id or self._actor_of(event),
-                content=event.content, metadata=state_text({**event.metadata, "at": event.at}), created_at=at,
+                content=event.content, metadata=state_text(metadata) if metadata else None, created_at=at,
             )
         )  # fmt: skip
 
@@ -270,6 +283,11 @@ def _written_key(transition: models.Transition) -> str:
 def _unmarked(metadata: Mapping[str, Json]) -> dict[str, Json]:
     """Return what a framework noted, without what would pass for a note of a restore of ours."""
     return {name: value for name, value in metadata.items() if name != models.MIRROR_MARK}
+
+
+def _exact(at: float) -> dict[str, Json]:
+    """Return the note of a time of which the columns, which hold whole seconds, do not say all."""
+    return {} if at == _second(at) else {"at": at}
 
 
 def _second(at: float) -> int:

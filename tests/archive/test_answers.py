@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from statestore import archive, history, import_export, models
 from statestore.access.audit import SYSTEM
 from statestore.access.scope import Scope
-from statestore.archive import moving
+from statestore.archive import frames, moving
 from statestore.db import archive as storage
 from statestore.db.fields import StoredBlob
 from statestore.db.routers import store_alias
@@ -212,14 +212,14 @@ def test_a_base_that_was_deleted_meanwhile_costs_no_state(monkeypatch: pytest.Mo
     agent = models.AgentState.objects.get(agent_id="planner")
     for number in range(5):
         make_transition(agent, agent.state_data, agent.state_data, timestamp=NOW + DAY + number)
-    lines, prove = exported(), moving._prove
+    lines, prove = exported(), frames.prove
 
     def deleted_meanwhile(*about: Any) -> None:
         prove(*about)
         models.ArchiveFrame.objects.filter(pk=base).delete()
 
     with monkeypatch.context() as patch, transaction.atomic(store_alias()):
-        patch.setattr(moving, "_prove", deleted_meanwhile)
+        patch.setattr(frames, "prove", deleted_meanwhile)
         assert archive_all() == archive.Archived()
         transaction.set_rollback(True, using=store_alias())
     assert exported() == lines

@@ -78,6 +78,5 @@ BOUNDS: Final = (
     Bound("sources: first page of *", "median", 5_000),
     Bound("sources: look at a source without news", "p95", 5),
     Bound("sources: states of a chat of * items in the mirror", "megabytes", 5),
-    # Half of it are its events, with the orchestrator's own five indexes.
-    Bound("sources: chat of * items in the mirror", "megabytes", 10),
+    Bound("sources: chat of * items in the mirror", "megabytes", 5),
 )
