@@ -58,29 +58,21 @@ def put_back(using: str, *, by: Actor, go_on: Callable[[], bool] = lambda: True)
 def _unpack(using: str, go_on: Callable[[], bool]) -> int:
     """Give rows that were packed as they were written their states, and return their number."""
     done = 0
-    for kind, table in _TABLES.items():
+    for kind in _MODELS:
         sizes = [archive.state_length(name) for name in STATES[kind]]
         rows = list(packed_rows(kind, using).values_list("pk", *sizes))
         for pks in pagination.portions(((pk, sum(size)) for pk, *size in rows), limits.MOVED_BYTES, limits.MOVED_ROWS):
             if not go_on():
                 return done
             with transactions.writing(using):
-                done += sum(_unpack_row(using, kind, table, pk) for pk in pks)
+                done += sum(_unpack_row(using, kind, pk) for pk in pks)
     return done
 
 
-def _unpack_row(using: str, kind: Kind, table: str, pk: str) -> int:
-    texts = packed_rows(kind, using).filter(pk=pk).values_list(*STATES[kind]).first()
-    if texts is None:
-        return 0
-    connection = connections[using]
-    written = [placed(text, connection) for text in texts]
-    columns = ", ".join(f'"{name}" = {sql}' for name, (sql, _) in zip(STATES[kind], written, strict=True))
-    bound: list[Any] = [value for _, value in written]
-    bound.append(pk)
-    with connection.cursor() as cursor:
-        cursor.execute(f"UPDATE {table} SET {columns} WHERE id = %s", bound)  # noqa: S608
-    return 1
+def _unpack_row(using: str, kind: Kind, pk: str) -> int:
+    row = packed_rows(kind, using).filter(pk=pk)
+    texts = row.values_list(*STATES[kind]).first()
+    return 0 if texts is None else row.update(**dict(zip(STATES[kind], texts, strict=True)))
 
 
 def _pages(

@@ -370,7 +370,7 @@ class _IsMarked(models.Func):
     def as_sqlite(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **context: object) -> vendor.Sql:
         return self._as_condition(compiler, connection)
 
-    def as_postgresql(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **context: Any) -> vendor.Sql:
+    def as_postgresql(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **context: object) -> vendor.Sql:
         return self._as_condition(compiler, connection)
 
     def _as_condition(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper) -> vendor.Sql:
