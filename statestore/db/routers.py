@@ -26,6 +26,7 @@ OWN_MODELS: frozenset[str] = frozenset(
         "browsersession",
         "chainhead",
         "groupaccess",
+        "intendedfork",
         "intendedrestore",
         "lastwrite",
         "savedsearch",

@@ -12,6 +12,7 @@ from statestore.models.events import ActorType, Event
 from statestore.models.forks import Fork
 from statestore.models.growth import Sample
 from statestore.models.idempotency import IdempotentResponse
+from statestore.models.intended_forks import IntendedFork
 from statestore.models.intended_restores import IntendedRestore
 from statestore.models.last_writes import LastWrite
 from statestore.models.restores import Restore, SavedPlan
@@ -50,6 +51,7 @@ __all__ = [
     "Hold",
     "HousekeepingRun",
     "IdempotentResponse",
+    "IntendedFork",
     "IntendedRestore",
     "LastWrite",
     "OrchestratorMigration",

@@ -47,8 +47,12 @@ class Forker(Protocol):
         """Return in sentences what a fork does in the framework's store, and what it does not."""
         ...
 
-    def fork(self, target: KnownState, new_id: str, by: Actor) -> str:
-        """Write a new thread with an id of the framework's, read it back, commit, and return its id in the mirror."""
+    def fork_id(self, new_id: str) -> str:
+        """Return the id in the mirror of a new thread with an id of the framework's."""
+        ...
+
+    def fork(self, target: KnownState, new_id: str, by: Actor) -> None:
+        """Write a new thread with an id of the framework's, read it back, and commit."""
         ...
 
 

@@ -14,7 +14,7 @@ from statestore.db import transactions
 from statestore.errors import Conflict, NotFound
 from statestore.models.audit import Action
 from statestore.models.sources import Source
-from statestore.sources import following, locations, quarantine, secrets, servers
+from statestore.sources import following, intended_forks, locations, quarantine, secrets, servers
 
 _NAME_CHARACTERS: Final = 60
 
@@ -84,6 +84,7 @@ def remove_source(source_id: int, *, using: str, by: Actor) -> int:
         told = {"name": source.name, "agents": agents}
         where = {"upload": source.upload_name} if source.upload_name else {"path": source.path}
         audit.record(Action.UNMIRROR, "source", row_id=str(source_id), by=by, detail=told | where, using=using)
+        intended_forks.forget(source, using)
         source.delete(using=using)
     if source.upload_name:
         quarantine.discard(Path(source.path))

@@ -102,8 +102,16 @@ class Batch:
             # The transaction takes back what it wrote.
             raise NotFound("The source was removed while it was read.")
         threads = SourceThread.objects.using(self.using)
+        self._find_those_of_others()
         threads.bulk_create([thread for thread in self._threads.values() if thread.pk is None])
         threads.bulk_update(
             [thread for thread in self._threads.values() if thread.pk is not None],
             ["position", "last_step", "gone_at"],
         )
+
+    def _find_those_of_others(self) -> None:
+        """Find the threads that another process wrote since this one began to read them: they are the same."""
+        new = {agent_id: thread for agent_id, thread in self._threads.items() if thread.pk is None}
+        written = SourceThread.objects.using(self.using).filter(agent_id__in=new)
+        for pk, agent_id in written.values_list("pk", "agent_id") if new else ():
+            new[agent_id].pk = pk

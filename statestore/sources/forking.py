@@ -1,17 +1,14 @@
 """Forks in a framework's own store: a new thread from a moment of a mirrored one, which its framework goes on with."""
 
 from statestore import history, models
-from statestore.access import audit
 from statestore.access.audit import Actor
 from statestore.access.scope import Scope
 from statestore.db import transactions
-from statestore.db.fields import readable
 from statestore.errors import Conflict, StateStoreError, ValidationError
 from statestore.history import moments
 from statestore.models import validation
-from statestore.models.audit import Action
 from statestore.restore import in_place, limits
-from statestore.sources import mirror
+from statestore.sources import intended_forks, mirror
 
 
 def effects(agent: models.AgentState, known: history.KnownState, using: str) -> list[str]:
@@ -40,21 +37,17 @@ def fork(
     if forker is None:
         raise Conflict("Threads of this format cannot be forked in their own store. Nothing was created. Fork it here.")
     known = history.state_at(agent.agent_id, moments.parse(moment) if isinstance(moment, str) else moment, using=using)
-    made = mirror.read_thread(thread.source, thread.reader, forker.fork(known, new_id, by), using=using)
+    new_thread = forker.fork_id(new_id)
     with transactions.writing(using):
-        child = models.AgentState.objects.using(using).get(agent_id=made.agent_id)
-        models.Fork(
-            agent_id=child.agent_id, parent_id=agent.agent_id, moment=str(known.moment), at=models.now(),
-            actor=by.name, reason=reason, state_hash=child.state_hash(),
-        ).save(using=using)  # fmt: skip
-        audit.record(
-            Action.FORK, child, by=by, using=using, hash_after=child.etag(),
-            detail={
-                "parent": agent.agent_id, "moment": str(known.moment), "label": readable(known.label),
-                "source": thread.source.name,
-            },
-        )  # fmt: skip
-    return child
+        intended = intended_forks.note(thread, new_thread, known, by=by, reason=reason, using=using)
+        try:
+            forker.fork(known, new_id, by)
+        except (Conflict, ValidationError):
+            # Refused before anything was written. What else fails may have been written: the next look will tell.
+            intended_forks.drop(intended)
+            raise
+    made = mirror.read_thread(thread.source, thread.reader, new_thread, using=using)
+    return intended_forks.record(intended, made, using)
 
 
 def _check(new_id: str, reason: str) -> None:

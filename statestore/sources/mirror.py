@@ -15,7 +15,7 @@ from statestore import models
 from statestore.db import transactions
 from statestore.errors import NotFound, StateStoreError
 from statestore.models.sources import Source, SourceThread
-from statestore.sources import interrupted, locations
+from statestore.sources import intended_forks, interrupted, locations
 from statestore.sources.batches import Batch
 from statestore.sources.contract import FindsLate, FindsLateEvents, Reader, Rows
 from statestore.sources.threads import RUNNING_SECONDS, MirroredThread
@@ -49,8 +49,8 @@ def sync(source: Source, *, using: str, go_on: Callable[[], bool] = lambda: True
     """
     location = locations.of(source.path)
     stamp = location.stamp()
-    is_open = interrupted.has_restores(source, using)
-    if stamp and stamp == source.stamp and not is_open:
+    is_open, has_forks = interrupted.has_restores(source, using), intended_forks.are_open(source, using)
+    if stamp and stamp == source.stamp and not (is_open or has_forks):
         return Synced()
     problem, done = source.problem, Synced()
     try:
@@ -63,6 +63,8 @@ def sync(source: Source, *, using: str, go_on: Callable[[], bool] = lambda: True
             source.counts, source.problem = json.dumps(counts), ""
             for key, reader in readers.items():
                 done += _sync_with(reader, rows, source, key, using, go_on)
+        if has_forks:
+            intended_forks.settle(source, using, is_complete=done.is_complete)
     except StateStoreError as error:
         source.problem, done = str(error), Synced(done.threads, done.steps, done.events, is_complete=False)
     except Exception as error:
@@ -157,9 +159,14 @@ def _glanced(reader: Reader, rows: Rows, threads: Sequence[SourceThread], batch:
 
 
 def _new_thread(source: Source, key: str, thread_id: str, using: str) -> SourceThread:
-    """Return a thread that is read for the first time, with an agent id that no other agent has."""
+    """Return a thread that this process reads for the first time, with an agent id that no other agent has."""
     agent_id = wanted = f"{source.name}/{thread_id}"
     number = 1
+    if models.AgentState.objects.using(using).filter(agent_id=agent_id).exists():
+        # Another process may have read it a moment ago.
+        known = SourceThread.objects.using(using).of_reader(source, key).filter(thread_id=thread_id).first()
+        if known is not None:
+            return known
     while models.AgentState.objects.using(using).filter(agent_id=agent_id).exists():
         number += 1
         agent_id = f"{wanted} ({number})"

@@ -1,27 +1,33 @@
 """A fork in the framework's own store: a new thread from a moment, and the old one as it was."""
 
 import sqlite3
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
+from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 
-from statestore import models
+from statestore import history, models
 from statestore.access.audit import Actor
 from statestore.access.scope import Scope
 from statestore.db.ids import to_address
 from statestore.db.routers import store_alias
 from statestore.errors import Conflict, ValidationError
 from statestore.jsondiff.parsing import Json
-from statestore.models.sources import Source
-from statestore.sources import files, forking, locations, mirror
-from statestore.sources.readers import known_readers
+from statestore.models.sources import Source, SourceThread
+from statestore.sources import adding, files, forking, locations, mirror
+from statestore.sources.batches import Batch
+from statestore.sources.readers import google_adk, known_readers
 from statestore.sources.readers.columns import list_of, object_of
 from statestore.sources.state_texts import state_text
 from tests.api.conftest import script_of
 from tests.sources.conftest import Opener
-from tests.sources.test_openai_agents_restore import CALL, USER, say
+from tests.sources.test_openai_agents_restore import CALL, USER, run, say
 
 pytestmark = pytest.mark.django_db
 
@@ -38,7 +44,7 @@ THREADS = {
 }
 
 
-def thread_of(source: Source, wanted: str | None) -> models.SourceThread:
+def thread_of(source: Source, wanted: str | None) -> SourceThread:
     """Return the named thread, or the one with most steps."""
     threads = source.threads.select_related("source")
     found = list(threads.filter(thread_id=wanted) if wanted else threads)
@@ -57,12 +63,12 @@ def state_there(source: Source, reader: str, thread_id: str) -> Json:
         return known_readers()[reader].read(rows, thread_id).thread.state
 
 
-def fork(thread: models.SourceThread, row: models.Transition, new_id: str) -> models.AgentState:
+def fork(thread: SourceThread, row: models.Transition, new_id: str) -> models.AgentState:
     agent = models.AgentState.objects.get(agent_id=thread.agent_id)
     return forking.fork(agent, f"transition:{row.pk}:after", new_id, by=ADA, reason="try it", scope=Scope())
 
 
-def steps_of(thread: models.SourceThread) -> list[models.Transition]:
+def steps_of(thread: SourceThread) -> list[models.Transition]:
     return [row for row in models.Transition.objects.of_agent(thread.agent_id).oldest_first() if row.metadata]
 
 
@@ -74,7 +80,7 @@ def test_each_moment_becomes_a_thread_and_the_others_stay(opened: Opener, name: 
     for number, row in enumerate(steps_of(thread)):
         with suppress(Conflict):
             child = fork(thread, row, f"{new_id} {number}")
-            forked = models.SourceThread.objects.get(agent_id=child.agent_id)
+            forked = SourceThread.objects.get(agent_id=child.agent_id)
             assert child.state_data == row.state_after
             assert state_text(state_there(source, thread.reader, forked.thread_id)) == row.state_after
             made += 1
@@ -174,3 +180,196 @@ def test_the_call_forks_there(opened: Opener, people: dict[str, User]):
     assert answer.status_code == 201, answer.content
     assert models.Fork.objects.get(pk="small/new").parent_id == thread.agent_id
     assert len(list_of(object_of(state_there(source, thread.reader, "new"))["items"])) == 4
+
+
+# Interrupted
+
+
+class Killed(BaseException):
+    """The process ends: nothing after it runs."""
+
+
+def kill(*_: object, **__: object) -> None:
+    raise Killed
+
+
+def look(source: Source) -> None:
+    source.refresh_from_db()
+    assert mirror.sync(source, using=store_alias()).is_complete, source.problem
+
+
+@pytest.fixture
+def killed_after(monkeypatch: pytest.MonkeyPatch) -> Callable[[SourceThread, models.Transition], None]:
+    """Return what makes a fork named "new" up to the moment between the framework's commit and our record."""
+
+    def run(thread: SourceThread, row: models.Transition) -> None:
+        with monkeypatch.context() as patch:
+            patch.setattr(mirror, "read_thread", kill)
+            with pytest.raises(Killed):
+                fork(thread, row, "new")
+
+    return run
+
+
+@pytest.mark.parametrize("name", THREADS)
+def test_one_that_was_written_is_recorded_by_the_next_look(
+    opened: Opener, killed_after: Callable[[SourceThread, models.Transition], None], name: str
+):
+    source = opened(name)
+    thread = thread_of(source, THREADS[name][0])
+    row = next(row for row in steps_of(thread) if can_be_forked(thread, row))
+    killed_after(thread, row)
+    written = dump(source)
+    assert not models.Fork.objects.exists()
+    with pytest.raises(Conflict, match="with this id already"):
+        fork(thread, row, "new")
+    look(source)
+    lineage = models.Fork.objects.get()
+    assert (lineage.parent_id, lineage.actor, lineage.reason) == (thread.agent_id, "ada", "try it")
+    child = models.AgentState.objects.get(agent_id=lineage.pk)
+    assert child.state_data == row.state_after
+    assert lineage.state_hash == child.state_hash()
+    assert not models.IntendedFork.objects.exists()
+    look(source)
+    assert models.AuditEntry.objects.filter(action="fork").count() == 1, "it is recorded once"
+    assert dump(source) == written
+
+
+def can_be_forked(thread: SourceThread, row: models.Transition) -> bool:
+    """Return whether there is a fork from a step: effects are said of those alone."""
+    agent = models.AgentState.objects.get(agent_id=thread.agent_id)
+    known = history.state_at(thread.agent_id, history.moments.AtTransition(row.pk, "after"))
+    return bool(forking.effects(agent, known, store_alias()))
+
+
+def test_one_that_was_not_written_is_forgotten(opened: Opener, monkeypatch: pytest.MonkeyPatch):
+    source = opened("langgraph/forks.sqlite")
+    thread, before = thread_of(source, "fork-thread"), dump(source)
+    with monkeypatch.context() as patch:
+        patch.setattr(files, "writing", kill)
+        with pytest.raises(Killed):
+            fork(thread, steps_of(thread)[0], "new")
+    assert models.IntendedFork.objects.count() == 1
+    look(source)
+    assert not models.IntendedFork.objects.exists()
+    assert not models.Fork.objects.exists()
+    assert dump(source) == before
+
+
+def test_a_thread_of_the_program_s_own_with_the_id_is_no_fork(opened: Opener, monkeypatch: pytest.MonkeyPatch):
+    source = opened("openai_agents/small.sqlite")
+    thread = thread_of(source, "conversation-1")
+    with monkeypatch.context() as patch:
+        patch.setattr(files, "writing", kill)
+        with pytest.raises(Killed):
+            fork(thread, steps_of(thread)[0], "new")
+    run(source, "INSERT INTO agent_sessions (session_id) VALUES ('new')")
+    say(source, USER, thread="new")
+    look(source)
+    assert models.AgentState.objects.filter(agent_id="small/new").exists()
+    assert not models.Fork.objects.exists()
+    assert not models.IntendedFork.objects.exists()
+
+
+def test_one_that_another_process_reads_first_is_recorded_once(opened: Opener, monkeypatch: pytest.MonkeyPatch):
+    source = opened("openai_agents/small.sqlite")
+    thread, read = thread_of(source, "conversation-1"), mirror.read_thread
+
+    def read_second(*about: Any, **keywords: Any) -> SourceThread:
+        look(source)
+        return read(*about, **keywords)
+
+    monkeypatch.setattr(mirror, "read_thread", read_second)
+    child = fork(thread, steps_of(thread)[0], "new")
+    assert child.agent_id == "small/new"
+    assert models.Fork.objects.count() == 1
+    assert models.AuditEntry.objects.filter(action="fork").count() == 1
+    assert SourceThread.objects.filter(source=source, thread_id="new").count() == 1
+
+
+def test_a_thread_that_another_process_wrote_meanwhile_is_the_same(opened: Opener, monkeypatch: pytest.MonkeyPatch):
+    source = opened("openai_agents/small.sqlite")
+    run(source, "INSERT INTO agent_sessions (session_id) VALUES ('new')")
+    say(source, USER, thread="new")
+    write = Batch.write
+
+    def write_second(batch: Batch, **keywords: str) -> None:
+        with monkeypatch.context() as patch:
+            patch.setattr(Batch, "write", write)
+            look(source)
+        write(batch, **keywords)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Batch, "write", write_second)
+        look(source)
+    assert SourceThread.objects.filter(source=source, thread_id="new").count() == 1
+    assert models.Transition.objects.of_agent("small/new").count() == 1
+
+
+def test_a_removed_source_leaves_no_note(
+    opened: Opener, killed_after: Callable[[SourceThread, models.Transition], None]
+):
+    source = opened("langgraph/forks.sqlite")
+    thread = thread_of(source, "fork-thread")
+    killed_after(thread, steps_of(thread)[0])
+    adding.remove_source(source.pk, using=store_alias(), by=ADA)
+    assert not models.IntendedFork.objects.exists()
+
+
+def test_the_state_of_an_app_is_not_forked(opened: Opener):
+    source = opened("google_adk/sqlite_service.sqlite")
+    threads = {thread.thread_id: thread for thread in source.threads.select_related("source")}
+    app = next(thread for key, thread in threads.items() if len(google_adk.parts_of(key)) == 1)
+    with pytest.raises(Conflict, match="The states of apps and users are read here"):
+        forking.fork(models.AgentState.objects.get(agent_id=app.agent_id), "now", "new", by=ADA, scope=Scope())
+
+
+# Beside a program that writes
+
+WRITES = {
+    "langgraph/forks.sqlite": (
+        "INSERT INTO checkpoints SELECT thread_id, checkpoint_ns, substr(checkpoint_id, 1, 24) || printf('%012x', ?),"
+        " parent_checkpoint_id, type, checkpoint, metadata FROM checkpoints WHERE thread_id = 'fork-thread'"
+        " ORDER BY checkpoint_id DESC LIMIT 1"
+    ),
+    "openai_agents/small.sqlite": (
+        "INSERT INTO agent_messages (session_id, message_data) VALUES ('conversation-1', json_object('role', 'user',"
+        " 'content', 'message ' || ?))"
+    ),
+}
+WAITS_SECONDS = 5.0
+
+
+@pytest.mark.parametrize("mode", ["wal", "delete"])
+@pytest.mark.parametrize("name", WRITES)
+def test_a_program_that_writes_meanwhile_loses_nothing_and_waits_for_milliseconds(opened: Opener, name: str, mode: str):
+    source = opened(name)
+    with closing(sqlite3.connect(source.path)) as connection:
+        connection.execute(f"PRAGMA journal_mode = {mode}")
+    thread = thread_of(source, THREADS[name][0])
+    row, ended, waits = steps_of(thread)[0], threading.Event(), list[float]()
+
+    def program() -> None:
+        with closing(sqlite3.connect(source.path, isolation_level=None, timeout=WAITS_SECONDS)) as connection:
+            while not ended.is_set():
+                began = time.monotonic()
+                connection.execute(WRITES[name], [len(waits) + 1])
+                waits.append(time.monotonic() - began)
+                ended.wait(0.005)
+
+    with ThreadPoolExecutor() as executor:
+        written = executor.submit(program)
+        try:
+            children = [fork(thread, row, f"new {number}") for number in range(20)]
+        finally:
+            ended.set()
+        written.result()
+    assert len(waits) > 20, "the program wrote nothing meanwhile"
+    assert max(waits) < WAITS_SECONDS
+    assert {child.state_data for child in children} == {row.state_after}
+    assert len({child.agent_id for child in children}) == 20
+    look(source)
+    kept = models.Event.objects.filter(content__startswith="message ").count()
+    assert name.startswith("langgraph") or kept == len(waits), "what the program said is in the mirror"
+    with closing(sqlite3.connect(source.path)) as connection:
+        assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]

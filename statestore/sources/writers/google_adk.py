@@ -78,11 +78,16 @@ class GoogleADKWriter:
             "This session stays as it is. The app's and the user's state, and artifacts, are shared or not copied.",
         ]
 
-    def fork(self, target: KnownState, new_id: str, by: Actor) -> str:
-        """Copy the events up to a moment to a new session of the same user, and return its thread's id."""
+    def fork_id(self, new_id: str) -> str:
+        """Return the id in the mirror of a new session of the same user."""
+        app, user, _ = self._session()
+        return google_adk.thread_id_of(app, user, new_id)
+
+    def fork(self, target: KnownState, new_id: str, by: Actor) -> None:
+        """Copy the events up to a moment to a new session of the same user."""
         forks.check_length(new_id, _LONGEST_ID)
         copied = self._kept(target)
-        app, user, session = google_adk.parts_of(self._thread.thread_id)
+        app, user, session = self._session()
         place = {"app_name": app, "user_id": user}
         with steps.writing(self._thread, "sessions", "events") as rows:
             steps.expect_as_seen(self._thread, _READER, rows)
@@ -94,10 +99,8 @@ class GoogleADKWriter:
             )
             where = {**place, "session_id": session}
             forks.copy_rows(rows, "events", where, "id", [entry.key for entry in copied], {"session_id": new_id})
-            thread_id = google_adk.thread_id_of(app, user, new_id)
             wanted = state_text(google_adk.by_name(json_of(target.text)))
-            steps.expect_written(_READER.read(rows, thread_id).thread.state, wanted)
-        return thread_id
+            steps.expect_written(_READER.read(rows, self.fork_id(new_id)).thread.state, wanted)
 
     def _kept(self, target: KnownState) -> Sequence[Entry]:
         """Return the events that a fork from a moment keeps: those that a restore would not rewind."""
@@ -106,14 +109,18 @@ class GoogleADKWriter:
             entries = list(google_adk.entries_of(rows, google_adk.parts_of(self._thread.thread_id), 0.0))
         return entries[: len(entries) - change.events]
 
-    def _change(self, target: KnownState, text: str) -> _Change:
+    def _session(self) -> Sequence[str]:
+        """Return (app, user, session). Raises Conflict for the state of an app or a user."""
         parts = google_adk.parts_of(self._thread.thread_id)
         if len(parts) != 3:
             raise Conflict(
                 "The states of apps and users are read here, but not restored: their sessions go on with what is in"
                 " them now. Nothing was written. Restore a session, or download the state."
             )
-        state = _checked(text)
+        return parts
+
+    def _change(self, target: KnownState, text: str) -> _Change:
+        parts, state = self._session(), _checked(text)
         with self._location.opened() as rows:
             if "event_data" not in rows.tables().get("events", {}):
                 raise Conflict(

@@ -95,8 +95,12 @@ class LangGraphWriter:
             "This thread stays as it is. Memories in a store are not copied.",
         ]
 
-    def fork(self, target: KnownState, new_id: str, by: Actor) -> str:
-        """Copy the checkpoints that led to a state to a new thread, and return its id."""
+    def fork_id(self, new_id: str) -> str:
+        """Return the id in the mirror of a new thread."""
+        return langgraph.name_of(new_id, "")
+
+    def fork(self, target: KnownState, new_id: str, by: Actor) -> None:
+        """Copy the checkpoints that led to a state to a new thread."""
         found = self._find(target, target.text)
         with steps.writing(self._thread, *self._tables) as rows:
             forks.check_free(rows, "checkpoints", {"thread_id": new_id}, "thread")
@@ -106,7 +110,6 @@ class LangGraphWriter:
             newest = self._graph(rows, new_id, "").newest()
             if newest.id != found.id or state_text(newest.state) != target.text:
                 raise DatabaseError("The state read back differs from the one written. Nothing was changed.")
-        return langgraph.name_of(new_id, "")
 
     def _copy_line(self, rows: Rows, space: str, until: str, new_id: str) -> None:
         """Copy the checkpoints that led to the newest one of a namespace, and what their tasks wrote.

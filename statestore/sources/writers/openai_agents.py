@@ -81,10 +81,13 @@ class OpenAIAgentsWriter:
             "This session stays as it is.",
         ]
 
-    def fork(self, target: KnownState, new_id: str, by: Actor) -> str:
-        """Copy the items that a state has to a new session, and return its thread's id."""
-        with self._location.opened() as rows:
-            tables = [store.messages for store in filter(None, [openai_agents.store_of(rows, self._thread.thread_id)])]
+    def fork_id(self, new_id: str) -> str:
+        """Return the id in the mirror of a new session. Raises Conflict if the old one is gone."""
+        return f"{self._store().prefix}{new_id}"
+
+    def fork(self, target: KnownState, new_id: str, by: Actor) -> None:
+        """Copy the items that a state has to a new session."""
+        tables = [self._store().messages]
         with steps.writing(self._thread, *tables) as rows:
             store, copied = self._copied(rows, target)
             for table in (store.sessions, store.messages):
@@ -96,9 +99,14 @@ class OpenAIAgentsWriter:
             )
             for row in copied:
                 _copy_item(rows, store, row, new_id)
-            thread_id = f"{store.prefix}{new_id}"
-            steps.expect_written(_READER.read(rows, thread_id).thread.state, target.text)
-        return thread_id
+            steps.expect_written(_READER.read(rows, f"{store.prefix}{new_id}").thread.state, target.text)
+
+    def _store(self) -> Store:
+        with self._location.opened() as rows:
+            store = openai_agents.store_of(rows, self._thread.thread_id)
+        if store is None:
+            raise removals.gone("session")
+        return store
 
     def _copied(self, rows: Rows, target: KnownState) -> tuple[Store, Sequence[Row]]:
         """Return the rows that a state is made of. Raises Conflict if they are not there, or end in the wrong place."""
