@@ -136,8 +136,10 @@ def _state_bytes(source: Source) -> int:
     """Return how many bytes the states of a source's one agent take, here and in the archive."""
     (agent,) = models.AgentState.objects.filter(agent_id__startswith=f"{source.name}/")
     frames = models.ArchiveFrame.objects.filter(agent_id=agent.agent_id).bytes().frames
-    assert models.Transition.objects.packed().count() == models.Transition.objects.of_agent(agent.agent_id).count()
-    return len(agent.state_data) + frames
+    rows = models.Transition.objects.of_agent(agent.agent_id)
+    packed = models.Transition.objects.packed().values_list("pk", flat=True)
+    whole = rows.exclude(pk__in=list(packed)).values_list("state_before", "state_after")
+    return len(agent.state_data) + frames + sum(len(text) for texts in whole for text in texts)
 
 
 def _store_bytes() -> int:

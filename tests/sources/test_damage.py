@@ -9,11 +9,11 @@ from statestore.db.routers import store_alias
 from statestore.errors import StateStoreError
 from statestore.sources import adding, mirror
 from tests.faults.scale import times
-from tests.sources.conftest import FILES, Opener
+from tests.sources.conftest import FILES
 
 pytestmark = pytest.mark.django_db
 
-NAMES = sorted(str(path.relative_to(FILES)) for path in FILES.glob("*/*") if path.suffix in {".sqlite", ".db"})
+FORMATS = sorted({path.parent.name for path in FILES.glob("*/*") if path.suffix in {".sqlite", ".db"}})
 
 
 def damaged(content: bytes, dice: random.Random) -> bytes:
@@ -26,15 +26,17 @@ def damaged(content: bytes, dice: random.Random) -> bytes:
     return bytes(data)
 
 
-def test_a_damaged_file_is_mirrored_as_far_as_it_goes_or_refused_in_words(opened: Opener, tmp_path: Path):
-    opened(NAMES[0])
-    dice = random.Random(20261128)
+@pytest.mark.usefixtures("embedded")
+@pytest.mark.parametrize("framework", FORMATS)
+def test_a_damaged_file_is_mirrored_as_far_as_it_goes_or_refused_in_words(framework: str, tmp_path: Path):
+    names = sorted(path for path in (FILES / framework).iterdir() if path.suffix in {".sqlite", ".db"})
+    dice = random.Random(f"20261128 {framework}")
     folder = tmp_path / "damaged"
     folder.mkdir()
     refused = whole = 0
-    for number in range(times(120, 3_000)):
+    for number in range(times(40, 3_000)):
         path = folder / f"{number}.db"
-        content = damaged((FILES / dice.choice(NAMES)).read_bytes(), dice)
+        content = damaged(dice.choice(names).read_bytes(), dice)
         path.write_bytes(content)
         try:
             source = adding.add_source(path, using=store_alias())
