@@ -98,9 +98,10 @@ BACKUP_EVERY_HOURS = env.integer("BACKUP_EVERY_HOURS", 24 if _is_embedded else 0
 BACKUP_KEEP_DAYS = env.integer("BACKUP_KEEP_DAYS", 7, least=0, most=10_000)
 BACKUP_KEEP_WEEKS = env.integer("BACKUP_KEEP_WEEKS", 4, least=0, most=10_000)
 BACKUP_KEEP_MONTHS = env.integer("BACKUP_KEEP_MONTHS", 12, least=0, most=10_000)
-# Directories whose files administrators may mirror on the page Sources; empty: none. What is uploaded there may have so
-# many megabytes; 0: nothing is.
+# Directories whose files administrators may mirror on the page Sources, and PostgreSQL servers (host or host:port) of
+# which they may mirror databases; empty: none. What is uploaded may have so many megabytes; 0: nothing is.
 SOURCE_DIRS = env.directories("SOURCE_DIRS")
+SOURCE_SERVERS = env.words("SOURCE_SERVERS")
 SOURCE_UPLOAD_MB = env.integer("SOURCE_UPLOAD_MB", 64, least=0, most=2_000)
 # Exported cases: names whose values are masked, separated by commas, and patterns of secrets, by spaces; beside the
 # rules that always hold (statestore/cases/masking.py).

@@ -1,4 +1,4 @@
-"""The directories of SOURCE_DIRS, from which administrators mirror files: what is in them, and nothing beside them."""
+"""What administrators mirror on pages: files in SOURCE_DIRS, and databases on SOURCE_SERVERS."""
 
 import os
 import stat
@@ -13,9 +13,9 @@ from django.conf import settings
 
 from descartes_site.locations import COMMAND
 from statestore.access.audit import Actor
-from statestore.errors import Forbidden, StateStoreError
+from statestore.errors import Forbidden, StateStoreError, ValidationError
 from statestore.models.sources import Source
-from statestore.sources import adding, files
+from statestore.sources import adding, files, servers
 
 # Of what is in the directories, so much is looked at, and so much of it listed, the newest first.
 MOST_ENTRIES: Final = 5_000
@@ -25,6 +25,9 @@ _DEPTH: Final = 2
 _SECONDS: Final = 1.5
 # Larger documents are recognised when they are mirrored.
 _READ_BYTES: Final = 16 * 1024 * 1024
+_PORT: Final = "5432"
+# Others name files, services or other hosts.
+_PARAMETERS: Final = frozenset({"user", "password", "host", "port", "dbname", "sslmode", "options"})
 _SIDE_FILES: Final = ("-wal", "-shm", "-journal", ".md", ".py", ".txt", ".log")
 
 
@@ -72,8 +75,34 @@ def listing(using: str) -> Listing:
 
 
 def mirror(text: str, *, using: str, by: Actor) -> Source:
-    """Mirror a file of one of the directories, and return its source. Raises Forbidden for any other path."""
-    return adding.add_source(_allowed(text), using=using, by=by)
+    """Mirror a file of one of the directories, or a database of one of the servers, and return its source.
+
+    Raises Forbidden for any other.
+    """
+    check(text)
+    return adding.add_source(text if servers.is_address(text) else _allowed(text), using=using, by=by)
+
+
+def check(text: str) -> None:
+    """Raise Forbidden for what may not be mirrored on pages, and ValidationError for a database that is no source.
+
+    Called before a transaction: a server may take seconds to answer.
+    """
+    if not servers.is_address(text):
+        _allowed(text)
+        return
+    parameters = servers.parameters_of(text)
+    # A name without a port allows PostgreSQL's own.
+    named = {place if ":" in place else f"{place}:{_PORT}" for place in settings.SOURCE_SERVERS}
+    if f"{parameters.get('host', '')}:{parameters.get('port') or _PORT}" not in named:
+        raise Forbidden(
+            "This database is on none of the servers that SOURCE_SERVERS names. Nothing was read. Name one of them, or"
+            f" run `{COMMAND} open URL` on this machine."
+        )
+    if others := parameters.keys() - _PARAMETERS:
+        raise ValidationError(
+            f"A URL on this page has no {min(others)}: it would name files of the server's. Nothing was read."
+        )
 
 
 def _allowed(text: str) -> Path:

@@ -79,7 +79,7 @@ def keep_secrets_of(url: str) -> str:
 
     Raises ValidationError, which names nothing of it, for a URL that cannot be read.
     """
-    parameters = _parameters(url)
+    parameters = parameters_of(url)
     hidden = {name: parameters.pop(name) for name in _SECRET if name in parameters}
     address = _address(parameters)
     if hidden or "@" not in url:
@@ -171,7 +171,8 @@ def _check_driver() -> None:
         ) from error
 
 
-def _parameters(url: str) -> dict[str, str]:
+def parameters_of(url: str) -> dict[str, str]:
+    """Return what a URL says of a connection. Raises ValidationError, which names nothing of it, if it says nothing."""
     _check_driver()
     from psycopg import ProgrammingError
     from psycopg.conninfo import conninfo_to_dict
@@ -239,7 +240,7 @@ def _connected(address: str) -> "Connection[tuple[Any, ...]]":
     from psycopg.types.string import TextLoader
 
     asked = {"connect_timeout": str(_CONNECT_SECONDS), "application_name": "descartes-statestore"}
-    given = {**asked, **_parameters(address), **secrets.of(address), "client_encoding": "UTF8"}
+    given = {**asked, **parameters_of(address), **secrets.of(address), "client_encoding": "UTF8"}
     # Statements are not prepared, so that a pooler of sessions may stand in between; of transactions, none may.
     connection = psycopg.connect(**cast("dict[str, Any]", given), autocommit=True, prepare_threshold=None)
     for name in _AS_TEXT:

@@ -34,6 +34,7 @@ def source_list(request: HttpRequest) -> HttpResponse:
         "sources": sources.standing(seen.using),
         "is_embedded": settings.STORE_IS_EMBEDDED,
         "directories": settings.SOURCE_DIRS,
+        "servers": settings.SOURCE_SERVERS,
         "upload_mb": settings.SOURCE_UPLOAD_MB,
         "can_add": rights.may(request.user, _ADDS) and settings.STORE_IS_EMBEDDED,
     }
@@ -45,9 +46,9 @@ def source_list(request: HttpRequest) -> HttpResponse:
 @require_POST
 @require(_ADDS)
 def add_source(request: HttpRequest) -> HttpResponse:
-    """Mirror a file of one of the allowed directories from now on."""
-    using, path = _whole_store(request).using, MirrorForm(request.POST).checked["path"]
-    source = allowed.mirror(path, using=using, by=actor(request))
+    """Mirror a file of one of the allowed directories, or a database of one of the allowed servers, from now on."""
+    using, wanted = _whole_store(request).using, MirrorForm(request.POST).checked
+    source = allowed.mirror(wanted["url_with_password"] or wanted["path"], using=using, by=actor(request))
     messages.success(
         request, f"Mirroring {source.formats} as the namespace {source}. Its agents appear within seconds."
     )

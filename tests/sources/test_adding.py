@@ -20,10 +20,11 @@ from statestore.db.routers import store_alias
 from statestore.errors import Conflict, NotFound, ValidationError
 from statestore.models.sources import Source, SourceThread
 from statestore.restore import in_place
-from statestore.sources import adding, allowed, files, mirror, quarantine
+from statestore.sources import adding, allowed, files, mirror, quarantine, servers
 from tests.api.conftest import Script, script_of
 from tests.conftest import signed_in
 from tests.sources.conftest import FILES
+from tests.sources.servers import Database, Server
 
 pytestmark = pytest.mark.django_db
 
@@ -333,3 +334,74 @@ def test_a_pipe_in_a_directory_keeps_nobody_waiting(directory: Path):
     os.mkfifo(directory / "pipe.json")
     assert not allowed.listing(store_alias()).files
     assert not files.is_being_written(directory / "missing")
+
+
+# Databases of servers
+
+
+@pytest.fixture
+def database(server: Server, settings: Any) -> Database:
+    """Return a database of LangGraph's on a server that may be mirrored."""
+    made = server.made("langgraph/postgres.sql")
+    settings.SOURCE_SERVERS = [str(server.cluster.home)]
+    return made
+
+
+def test_a_database_of_an_allowed_server_is_mirrored_by_its_url(administrator: Client, database: Database):
+    assert b"database-url" in administrator.get("/sources/").content
+    answer = administrator.post("/add-source/", {"url_with_password": database.url}, follow=True)
+    assert "Mirroring LangGraph checkpoints" in answer.content.decode()
+    source = Source.objects.get()
+    assert mirror.sync(source, using=store_alias()).is_complete, source.problem
+    assert source.threads.exists()
+
+
+def test_a_script_mirrors_a_database_of_an_allowed_server(call: Script, database: Database):
+    answer = call.post("/sources", {"path": database.url})
+    assert answer.status_code == 201, answer.content
+    assert answer.json()["formats"] == "LangGraph checkpoints"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://me:secret@elsewhere/agents",
+        "postgresql://me:secret@db.example.com:6432/agents",
+        "postgresql://me:secret@db.example.com,elsewhere/agents",
+        "postgresql:///agents",
+        "postgresql://me:secret@/agents?host=/var/run/postgresql",
+    ],
+)
+def test_a_database_elsewhere_is_refused_and_not_connected_to(
+    administrator: Client, settings: Any, monkeypatch: pytest.MonkeyPatch, url: str
+):
+    settings.SOURCE_SERVERS = ["db.example.com"]
+    monkeypatch.setattr(servers, "opened", None)
+    answer = administrator.post("/add-source/", {"url_with_password": url})
+    assert answer.status_code == 403
+    assert "on none of the servers that SOURCE_SERVERS names. Nothing was read" in answer.content.decode()
+    assert "secret" not in answer.content.decode()
+    assert not Source.objects.exists()
+
+
+@pytest.mark.parametrize("parameter", ["hostaddr=10.0.0.1", "service=o", "passfile=/etc/passwd", "sslkey=/root/key"])
+def test_a_url_that_names_files_or_other_hosts_is_refused(administrator: Client, settings: Any, parameter: str):
+    settings.SOURCE_SERVERS = ["db.example.com"]
+    answer = administrator.post(
+        "/add-source/", {"url_with_password": f"postgresql://me@db.example.com/agents?{parameter}"}
+    )
+    assert answer.status_code == 422
+    assert f"has no {parameter.partition('=')[0]}" in answer.content.decode()
+
+
+def test_a_url_of_something_else_is_refused_in_words(administrator: Client):
+    answer = administrator.post("/add-source/", {"url_with_password": "file:///etc/passwd"})
+    assert answer.status_code == 422
+    assert "Write the URL of a database" in answer.content.decode()
+
+
+def test_without_servers_no_database_is_offered_and_none_taken(administrator: Client):
+    assert b"database-url" not in administrator.get("/sources/").content
+    assert (
+        administrator.post("/add-source/", {"url_with_password": "postgresql://me@localhost/agents"}).status_code == 403
+    )

@@ -49,8 +49,9 @@ def list_sources(request: HttpRequest) -> HttpResponse:
 
 @calls.call("POST", "/sources", {201: SourceOut}, scope="admin", may="import_store")
 def add_source(request: HttpRequest, body: SourceIn) -> HttpResponse:
-    """Mirror a file from now on: its path, within one of the directories that SOURCE_DIRS names."""
+    """Mirror a file, or a database by its URL, from now on: of a directory or a server that may be mirrored."""
     who = _unrestricted(request)
+    allowed.check(body.path)
 
     def write() -> HttpResponse:
         return _written(allowed.mirror(body.path, using=who.scope.using, by=who.actor), who)

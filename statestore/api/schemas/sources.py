@@ -9,11 +9,14 @@ from statestore.api.schemas.fields import Text
 
 
 class SourceIn(In):
-    """A file to mirror."""
+    """A file or a database to mirror."""
 
     model_config = In.model_config | example({"path": "/srv/agents/checkpoints.sqlite"})
 
-    path: Annotated[str, Field(min_length=1, max_length=4_096, description="Within one of SOURCE_DIRS; absolute.")]
+    path: Annotated[str, Field(
+        min_length=1, max_length=4_096,
+        description="Within one of SOURCE_DIRS; absolute. Or a PostgreSQL database's URL, on one of SOURCE_SERVERS.",
+    )]  # fmt: skip
 
 
 class SourceOut(Out):
