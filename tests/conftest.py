@@ -181,7 +181,7 @@ def undone() -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def _no_search_index(settings: Any) -> None:
     """Let no test find the index of another; those about the index say where it lies."""
-    settings.SEARCH_INDEX = "/nonexistent/search.db"
+    settings.SEARCH_INDEX = "/dev/null/search.db"
 
 
 @pytest.fixture

@@ -146,6 +146,10 @@ INDEXES: Final[dict[str, tuple[str, str]]] = {
     "idx_task_dependencies_depends_on": ("task_dependencies", "(depends_on_task_id)"),
 }
 
+# No query of ours needs these: one holds whole contents again, the other is the first column of a second index. A store
+# of our own that mirrors others is smaller without them; an orchestrator that is given it makes them again.
+UNREAD_INDEXES: Final = ("idx_events_content_search", "idx_state_transitions_agent_id")
+
 # Ours, on the orchestrator's table. The list of agents, filtered in any way, is walked in it alone: reading 100,000
 # rows with their states takes 200 ms, this index 20 ms. The orchestrator's save pays for one entry of 100 bytes.
 OWN_INDEXES: Final[dict[str, tuple[str, str]]] = {

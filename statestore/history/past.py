@@ -34,16 +34,16 @@ CURSOR_CHARACTERS: Final = 4_000
 RANKS: Final[dict[Kind, int]] = {"snapshot": 0, "captured": 1, "transition": 2, "now": 3}
 
 
-# A stored time as the database sorts it: nothing, numbers, texts, bytes.
-_Instant: TypeAlias = tuple[int, Any]
+# A stored time as the database sorts it: nothing, numbers, texts, bytes. Its rank, then the number, or the bytes.
+_Instant: TypeAlias = tuple[int, float, bytes]
 
 
 def _instant_of(at: int) -> _Instant:
     """Return where a time stands among others: one that is no integer, where its column sorts it."""
     raw = at.raw if isinstance(at, NonInteger) else int(at)
     if isinstance(raw, str | bytes):
-        return (3, raw) if isinstance(raw, bytes) else (2, text_bytes(raw))
-    return (0, 0) if raw is None else (1, raw)
+        return (3, 0, raw) if isinstance(raw, bytes) else (2, 0, text_bytes(raw))
+    return (1, raw, b"") if isinstance(raw, int | float) else (0, 0, b"")
 
 
 class Position(NamedTuple):

@@ -11,6 +11,7 @@ from statestore import models
 from statestore.access import audit
 from statestore.access.audit import SYSTEM, Actor
 from statestore.db import transactions
+from statestore.db.orchestrator_schema import UNREAD_INDEXES
 from statestore.errors import Conflict, NotFound
 from statestore.models.audit import Action
 from statestore.models.sources import Source
@@ -46,13 +47,9 @@ def add_source(path: Path | str, *, name: str = "", using: str, by: Actor = SYST
 
 
 def _drop_unread_indexes(using: str) -> None:
-    """Drop two of the orchestrator's indexes that nothing of ours reads: a mirror has more to hold than they are worth.
-
-    One holds whole contents again, the other is the first column of a second index. An orchestrator that is given this
-    store makes them again when it starts.
-    """
+    """Drop the orchestrator's indexes that nothing of ours reads: a mirror has more to hold than they are worth."""
     with connections[using].cursor() as cursor:
-        for name in ("idx_events_content_search", "idx_state_transitions_agent_id"):
+        for name in UNREAD_INDEXES:
             cursor.execute(f"DROP INDEX IF EXISTS {name}")
 
 

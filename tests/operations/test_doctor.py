@@ -18,6 +18,7 @@ from statestore import models
 from statestore.adoption.adopt import adopt
 from statestore.adoption.temporary_store import store_at
 from statestore.db import vendor
+from statestore.db.orchestrator_schema import UNREAD_INDEXES
 from statestore.operations import doctor
 from tests.foreign import hostile, orchestrator, writer
 from tests.foreign.harm import held_seconds, watched
@@ -112,6 +113,15 @@ def test_each_ailment_is_found_and_nothing_else(ailment: str, path: Path) -> Non
     (found,) = complaints(path).items()
     assert title in found[0]
     assert found[1] == level
+
+
+def test_indexes_that_nothing_reads_are_missed_in_an_orchestrator_s_file_alone(path: Path, settings: Any) -> None:
+    execute(path, *(f"DROP INDEX {name}" for name in UNREAD_INDEXES))
+    settings.STORE_IS_EMBEDDED = False
+    missed = {f"The index {name} is missing" for name in UNREAD_INDEXES}
+    assert missed <= set(complaints(path))
+    settings.STORE_IS_EMBEDDED = True
+    assert complaints(path) == {}
 
 
 def test_every_complaint_says_what_it_means_and_what_to_do(path: Path) -> None:

@@ -97,7 +97,7 @@ def test_a_path_that_leads_out_of_the_directories_is_refused(
 ):
     shutil.copy(SMALL, tmp_path / "secret.sqlite")
     answer = administrator.post("/add-source/", {"path": json.dumps(text.format(dir=directory))})
-    assert answer.status_code == 403
+    assert answer.status_code == (403 if text else 422)
     assert not Source.objects.exists()
 
 
