@@ -189,8 +189,10 @@ def test_a_deeply_nested_text_is_masked_too():
 )
 def test_no_text_takes_the_square_of_its_length(part: str):
     def seconds(length: int) -> float:
-        began = time.perf_counter()
+        # Of this thread's own work: others may have the processor meanwhile.
+        began = time.thread_time()
         masked(part * (length // len(part)))
-        return time.perf_counter() - began
+        return time.thread_time() - began
 
-    assert seconds(400_000) < 16 * max(seconds(50_000), 0.02)
+    # Eight times the length; its square would be 64 times.
+    assert seconds(400_000) < 24 * max(seconds(50_000), 0.02)

