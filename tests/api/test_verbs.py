@@ -431,7 +431,7 @@ def test_a_list_asks_a_constant_number_of_questions_and_never_for_states(
     script.get("/agents")
     # Events come by the search: with what its index does not cover yet, or within a bound of time. So do sessions.
     # Whether there are sources is one query more, where a list has rows.
-    counts = {"/agents": 3, "/snapshots": 2, "/events": 3 if on_sqlite else 5, "/sessions": 3 if on_sqlite else 1}
+    counts = {"/agents": 3, "/snapshots": 2, "/events": 3 if on_sqlite else 5, "/sessions": 3}
     for path in ("/agents", "/snapshots", "/events", "/tasks", "/sessions", "/restores", "/batches", "/edits"):
         with django_assert_num_queries(counts.get(path, 1), using=store_alias()):
             assert "state_data" not in script.get(path).content.decode()
