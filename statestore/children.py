@@ -42,7 +42,9 @@ def stopped_when_closed(stream: BinaryIO) -> threading.Event:
 
     def wait_for_end() -> None:
         with contextlib.suppress(OSError, ValueError):
-            stream.read()
+            # By its number: a buffer has a lock, which would be held when the process exits for another reason.
+            while os.read(stream.fileno(), 4096):
+                pass
         stop.set()
 
     threading.Thread(target=wait_for_end, daemon=True).start()
@@ -57,19 +59,22 @@ def in_threads(
     Names may come and go: that of a new one begins within half a second, and that of one that went is told to stop.
     """
     running: dict[str, tuple[threading.Thread, threading.Event]] = {}
-    while not stop.is_set():
-        present = names()
-        for name in [each for each in present if each not in running]:
-            ends = threading.Event()
-            thread = threading.Thread(target=work, args=(name, ends), name=name)
-            running[name] = thread, ends
-            thread.start()
-        for name in [each for each in running if each not in present]:
-            running.pop(name)[1].set()
-        if not any(thread.is_alive() for thread, _ in running.values()):
-            return
-        stop.wait(_NAMES_SECONDS)
-    for _, ends in running.values():
-        ends.set()
-    for thread, _ in running.values():
-        thread.join()
+    try:
+        while not stop.is_set():
+            present = names()
+            for name in [each for each in present if each not in running]:
+                ends = threading.Event()
+                thread = threading.Thread(target=work, args=(name, ends), name=name)
+                running[name] = thread, ends
+                thread.start()
+            for name in [each for each in running if each not in present]:
+                running.pop(name)[1].set()
+            if not any(thread.is_alive() for thread, _ in running.values()):
+                return
+            stop.wait(_NAMES_SECONDS)
+    finally:
+        # Also where names cannot be asked for: threads that went on would keep the process, and its leases, for ever.
+        for _, ends in running.values():
+            ends.set()
+        for thread, _ in running.values():
+            thread.join()
