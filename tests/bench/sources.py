@@ -99,11 +99,12 @@ def _chat(home: Path) -> None:
     """Mirror one long session of the OpenAI Agents SDK, and say how much room it takes."""
     path = home / "chat.sqlite"
     _fresh(path, lambda: _make_chat(path))
+    # What waits for the search index is gone once that has read it; it is a file of its own.
+    search.index_all()
     before = _store_bytes()
     source = adding.add_source(path, using=store_alias())
     done = mirror.sync(source, using=store_alias())
     assert done.events == _ITEMS, source.problem
-    # What waits for the search index is gone once that has read it; it is a file of its own.
     search.index_all()
     show_size(f"sources: states of a chat of {_ITEMS:,} items in the mirror", _state_bytes(source))
     show_size(f"sources: chat of {_ITEMS:,} items in the mirror", _store_bytes() - before)
