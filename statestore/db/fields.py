@@ -263,7 +263,13 @@ class LenientInteger(models.BigIntegerField):  # type: ignore[type-arg]
         return value if value is None or isinstance(value, int) else NonInteger(value)
 
     def get_prep_value(self, value: object) -> object:
-        return value.raw if isinstance(value, NonInteger) else super().get_prep_value(value)
+        return value if isinstance(value, NonInteger) else super().get_prep_value(value)
+
+    def get_db_prep_value(self, value: object, connection: BaseDatabaseWrapper, prepared: bool = False) -> object:
+        if isinstance(value, NonInteger):
+            # A cursor of another store may bring one to PostgreSQL, whose columns hold numbers alone.
+            return value.raw if vendor.holds_any_bytes(connection) else int(value)
+        return super().get_db_prep_value(value, connection, prepared)
 
 
 class UnixSecondsFormField(forms.SplitDateTimeField):

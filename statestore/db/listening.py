@@ -42,7 +42,8 @@ _SAY: Final = f"SELECT pg_notify('{_CHANNEL}', %s || coalesce(current_schema(), 
 
 _said_at: Final[dict[str, float]] = defaultdict(lambda: float("-inf"))
 _listeners: Final[dict[str, "Listener"]] = {}
-_lock: Final = threading.Lock()
+# The collector of garbage ends requests that wait, at any point of any thread: also while that one has the lock.
+_lock: Final = threading.RLock()
 _waiting: Final[dict[str, set["_Waiter"]]] = defaultdict(set)
 # Set in processes that serve: commands and tests hold no connections that listen.
 _serving: Final = threading.Event()
@@ -115,7 +116,7 @@ class Listener:
         self._thread: threading.Thread | None = None
 
     def keep(self) -> None:
-        """Note that somebody asks, and listen."""
+        """Listen for some time more, since a tail has asked."""
         self._asked_at = time.monotonic()
         if self._thread is None or not self._thread.is_alive():
             self._thread = threading.Thread(target=self._run, name="listener", daemon=True)
@@ -171,7 +172,7 @@ class Listener:
     def _tell(self) -> None:
         self.heard += 1
         with _lock:
-            for waiter in _waiting[self.alias]:
+            for waiter in tuple(_waiting[self.alias]):
                 waiter.wake()
 
 
@@ -211,11 +212,10 @@ async def wait(text: str) -> None:
     process, _, rest = text.partition(".")
     number, _, alias = rest.partition(".")
     listener = _listeners.get(alias)
-    if listener is None or sum(map(len, _waiting.values())) >= WAITERS:
-        return
-    is_own = process == str(os.getpid())
-    waiter = _Waiter()
+    is_own, waiter = process == str(os.getpid()), _Waiter()
     with _lock:
+        if listener is None or sum(map(len, _waiting.values())) >= WAITERS:
+            return
         _waiting[alias].add(waiter)
     try:
         if not is_own or number == str(listener.heard):

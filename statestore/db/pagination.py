@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from django.db.models import Model, Q, QuerySet
+from django.db.models import IntegerField, Model, Q, QuerySet
 from django.db.models.sql.where import WhereNode
 
 from statestore.db.fields import NonInteger, StoredBlob
@@ -44,6 +44,7 @@ def page(rows: QuerySet[Row], order: Sequence[str], *, cursor: str = "", size: i
     names = [name.lstrip("-") for name in order]
     backwards, key = decode_cursor(cursor, len(names)) if cursor else (False, None)
     if key is not None:
+        _check_kinds(rows.model, names, key)
         rows = rows.filter(_beyond(names, key, descending=order[0].startswith("-") != backwards))
     # With the columns of the order: without them, SQLite sorts all archived rows instead of walking their index.
     keys = rows.order_by(*(_reversed(order) if backwards else order)).values_list("pk", *names)
@@ -59,6 +60,13 @@ def page(rows: QuerySet[Row], order: Sequence[str], *, cursor: str = "", size: i
         newer=_encode(found[0], names, backwards=True) if has_newer and found else None,
         older=_encode(found[-1], names, backwards=False) if has_older and found else None,
     )
+
+
+def _check_kinds(model: type[Model], names: list[str], key: list[object]) -> None:
+    """Raise ValidationError for a key of another list, which has texts where this one has numbers, or the reverse."""
+    for name, value in zip(names, key, strict=True):
+        if isinstance(value, int) is not isinstance(model._meta.get_field(name), IntegerField):
+            raise _invalid()
 
 
 def _fetch(rows: QuerySet[Row], pks: list[object]) -> list[Row]:
@@ -113,10 +121,12 @@ def decode_cursor(cursor: str, length: int) -> tuple[bool, list[object]]:
         if len(key) != length or backwards not in (0, 1):
             raise ValueError(cursor)
         return bool(backwards), [_stored(part) for part in key]
-    except (ValueError, TypeError, KeyError, binascii.Error):
-        raise ValidationError(
-            "The page's cursor is invalid. Start again from the first page.", field="cursor"
-        ) from None
+    except (ValueError, TypeError, KeyError, RecursionError, binascii.Error):
+        raise _invalid() from None
+
+
+def _invalid() -> ValidationError:
+    return ValidationError("The page's cursor is invalid. Start again from the first page.", field="cursor")
 
 
 def _plain(value: object) -> object:
@@ -127,14 +137,23 @@ def _plain(value: object) -> object:
 
 
 def _stored(part: object) -> object:
+    """Return a value of a row from its part of a cursor. Raises ValueError for what no row holds."""
+    if isinstance(part, dict) and "odd" in part:
+        return NonInteger(part["odd"] if _is_real(part["odd"]) else _raw(_stored(part["odd"])))
     if isinstance(part, dict):
-        if "odd" in part:
-            inner = _stored(part["odd"]) if part["odd"] is not None else None
-            return NonInteger(inner.raw if isinstance(inner, StoredBlob) else inner)
         return StoredBlob(base64.b64decode(part["blob"]))
-    if not isinstance(part, str | int | float) or isinstance(part, bool):
-        raise ValueError(part)
-    return part
+    if isinstance(part, str) or (type(part) is int and -(2**63) <= part < 2**63):
+        return part
+    raise ValueError(part)
+
+
+def _is_real(part: object) -> bool:
+    # Of floats, NaN alone is not itself; SQLite stores NULL for it.
+    return isinstance(part, float) and part == part
+
+
+def _raw(value: object) -> object:
+    return value.raw if isinstance(value, StoredBlob) else value
 
 
 def portions(sized: Iterable[tuple[Key, int]], most_bytes: int, most: int | None = None) -> Iterator[list[Key]]:

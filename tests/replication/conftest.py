@@ -145,3 +145,14 @@ def made_clients(site: Site, server: Server) -> tuple[Client, Client]:
     """Return two programs: one that writes, and one that only reads."""
     writer, reader = manage(site.environment, ["shell", "-v", "0", "-c", TOKENS]).split()
     return Client(server.port, writer), Client(server.port, reader)
+
+
+@pytest.fixture(scope="module")
+def pair() -> Iterator[Pair]:
+    with made_pair() as pair:
+        yield pair
+
+
+@pytest.fixture(scope="module")
+def site(pair: Pair, tmp_path_factory: pytest.TempPathFactory) -> ReplicatedSite:
+    return made_site(pair, tmp_path_factory.mktemp("replicated"))

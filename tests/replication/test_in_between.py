@@ -2,7 +2,6 @@
 
 import shutil
 import subprocess
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -23,17 +22,6 @@ _ENCRYPTED: Final = (
     "SELECT count(*) FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) WHERE ssl AND datname = 'descartes'"
 )
 _PLAIN: Final = _ENCRYPTED.replace("WHERE ssl", "WHERE NOT ssl AND client_addr IS NOT NULL")
-
-
-@pytest.fixture(scope="module")
-def pair() -> Iterator[Pair]:
-    with made_pair() as pair:
-        yield pair
-
-
-@pytest.fixture(scope="module")
-def site(pair: Pair, tmp_path_factory: pytest.TempPathFactory) -> ReplicatedSite:
-    return made_site(pair, tmp_path_factory.mktemp("replicated"))
 
 
 def readiness(server: Server) -> str:

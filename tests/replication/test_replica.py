@@ -11,7 +11,7 @@ import pytest
 
 from descartes_site.postgres_cluster import STORE, Cluster
 from tests.faults.server import Server, Visitor, serving
-from tests.replication.conftest import Client, Pair, ReplicatedSite, made_clients, made_pair, made_site
+from tests.replication.conftest import Client, Pair, ReplicatedSite, made_clients
 from tests.waiting import wait_for
 
 pytestmark = [pytest.mark.faults, pytest.mark.slow]
@@ -25,17 +25,6 @@ CALLS = (
     "/agents", "/agents/known", "/agents/known/timeline", "/changes", "/events", "/events/search?q=x", "/sessions",
     "/events/search/facets?q=x", "/tasks", "/snapshots", "/restores", "/audit", "/health", "/find?q=known",
 )  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def pair() -> Iterator[Pair]:
-    with made_pair() as pair:
-        yield pair
-
-
-@pytest.fixture(scope="module")
-def site(pair: Pair, tmp_path_factory: pytest.TempPathFactory) -> ReplicatedSite:
-    return made_site(pair, tmp_path_factory.mktemp("replicated"))
 
 
 @pytest.fixture(scope="module")
