@@ -6,6 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from typing import Final
 
+from django.db.models import Max
+
 from statestore import models
 from statestore.db.fields import text_bytes
 from statestore.jsondiff.parsing import Json
@@ -36,6 +38,7 @@ class MirroredThread:
         # Of one that was only glanced at, the past is still to come.
         self.state: str | None = agent.state_data if agent and (thread.last_step or thread.position) else None
         self.version = int(agent.version) if agent else 0
+        self._newest: float = 0 if self.state is None else self._newest_second()
         self.session_id = self._id("session", "")
         self._text_of: tuple[Json, str] = (None, "null")
         self._marks = dict(history.marks)
@@ -43,6 +46,10 @@ class MirroredThread:
         self._steps = self._bytes = 0
         self._known: set[str] | None = None
         self._known_events: set[str] | None = None
+
+    def _newest_second(self) -> int:
+        rows = models.Transition.objects.using(self.batch.using).of_agent(self.thread.agent_id)
+        return int(rows.aggregate(newest=Max("timestamp"))["newest"] or 0)
 
     def add(self, position: str) -> None:
         """Add what is new to the batch, which is written whenever it is full: each part of a thread is whole."""
@@ -118,7 +125,7 @@ class MirroredThread:
             if between != before:
                 words = step.back or "changed outside of its steps"
                 self.batch.add_transition(self._transition(f"{step.key} back", step.at, between, before, reason=words))
-            self._add_transition(step, before, after)
+            self._add_transition(step, step.at, before, after)
             words = "went on from another step: this one was written late"
             self.batch.add_transition(self._transition(f"{step.key} on", step.at, after, between, reason=words))
 
@@ -129,21 +136,21 @@ class MirroredThread:
         self._add_standing(now.updated_at)
 
     def _add_step(self, step: Step) -> None:
-        before, after = self._text(step.before), self._text(step.after)
+        at, before, after = self._in_order(step.at), self._text(step.before), self._text(step.after)
         if self.state is not None and self.state != before:
             words = step.back or "changed outside of its steps"
-            self.batch.add_transition(self._transition(f"{step.key} back", step.at, self.state, before, reason=words))
-        self._add_transition(step, before, after)
+            self.batch.add_transition(self._transition(f"{step.key} back", at, self.state, before, reason=words))
+        self._add_transition(step, at, before, after)
         self.state = after
         self._steps += 1
         self._bytes += len(before) + len(after)
         self.thread.last_step = step.key
 
-    def _add_transition(self, step: Step, before: str, after: str) -> None:
+    def _add_transition(self, step: Step, at: float, before: str, after: str) -> None:
         """Add what a step changed, with what was said in it, and a snapshot if it is worth coming back to."""
         made = self._transition(
             step.key,
-            step.at,
+            at,
             before,
             after,
             reason=step.reason,
@@ -151,7 +158,7 @@ class MirroredThread:
                 **_unmarked(step.metadata),
                 "key": step.key,
                 **({"parent": step.parent} if step.parent else {}),
-                **_exact(step.at),
+                **_exact(step.at, _second(at)),
             },
         )
         self.batch.add_transition(made)
@@ -167,13 +174,19 @@ class MirroredThread:
         now = self.history.thread
         text = self._text(now.state)
         if self.state is not None and text not in {self.state, rewritten(self.state)}:
-            self.batch.add_transition(self._transition("", now.updated_at, self.state or "", text))
+            at = self._in_order(now.updated_at)
+            self.batch.add_transition(self._transition("", at, self.state or "", text))
         self.state = text
         self.thread.position, self.thread.gone_at = position, None
         self._add_marks_of_earlier_steps()
         self._add_kept()
         self._add_tasks()
         self._add_standing(now.updated_at)
+
+    def _in_order(self, at: float) -> float:
+        """Return the time of what comes after all others: no earlier, whatever the framework's clock said."""
+        self._newest = max(self._newest, at)
+        return self._newest
 
     def _transition(
         self, key: str, at: float, before: str, after: str, *, reason: str = "changed at the source",
@@ -248,7 +261,8 @@ class MirroredThread:
         )  # fmt: skip
 
     def _add_event(self, event: Event) -> None:
-        at, metadata = _second(event.at), {**event.metadata, **_exact(event.at)}
+        at = _second(event.at)
+        metadata = {**event.metadata, **_exact(event.at, at)}
         self.batch.add_event(
             models.Event(
                 id=self._id("event", event.key), event_type=event.kind, timestamp=at,
@@ -285,9 +299,9 @@ def _unmarked(metadata: Mapping[str, Json]) -> dict[str, Json]:
     return {name: value for name, value in metadata.items() if name != models.MIRROR_MARK}
 
 
-def _exact(at: float) -> dict[str, Json]:
-    """Return the note of a time of which the columns, which hold whole seconds, do not say all."""
-    return {} if at == _second(at) else {"at": at}
+def _exact(at: float, second: int) -> dict[str, Json]:
+    """Return the note of a time of which a column, which holds a whole second, does not say all."""
+    return {} if at == second else {"at": at}
 
 
 def _second(at: float) -> int:

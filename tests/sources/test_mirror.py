@@ -4,6 +4,8 @@ import hashlib
 import json
 import random
 import sqlite3
+from contextlib import closing
+from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
@@ -95,6 +97,30 @@ def test_every_past_is_one_line_that_ends_in_the_present(opened: Opener, name: s
         for earlier, later in pairwise(rows):
             assert earlier.state_after == later.state_before, f"{mirrored}: {earlier.reason} / {later.reason}"
         assert not rows or rows[-1].state_after == mirrored.state_data
+
+
+@pytest.mark.parametrize("in_one_go", [True, False])
+def test_a_clock_that_was_set_back_leaves_the_order_as_it_is(
+    framework_file: FileMaker, embedded: None, in_one_go: bool
+):
+    path = framework_file("openai_agents/small.sqlite")
+    source = adding.add_source(path, using=store_alias())
+    if not in_one_go:
+        mirror.sync(source, using=store_alias())
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        session = connection.execute("SELECT session_id FROM agent_messages").fetchone()[0]
+        connection.executemany(
+            "INSERT INTO agent_messages (session_id, message_data, created_at) VALUES (?, ?, '2020-01-01 00:00:00')",
+            [(session, json.dumps({"role": role, "content": "later"})) for role in ("user", "assistant")],
+        )
+    source.refresh_from_db()
+    mirror.sync(source, using=store_alias())
+
+    *earlier, last = models.Transition.objects.of_agent(f"small/{session}").oldest_first()
+    assert last.state_before == earlier[-1].state_after
+    assert models.AgentState.objects.get(agent_id=f"small/{session}").state_data == last.state_after
+    assert last.timestamp == earlier[-1].timestamp
+    assert json.loads(last.metadata)["at"] == datetime(2020, 1, 1, tzinfo=UTC).timestamp()
 
 
 def test_a_branch_is_told_as_a_step_back(opened: Opener):
