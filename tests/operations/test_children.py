@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,8 +16,17 @@ from tests.waiting import HANG_SECONDS, wait_for
 ROOT = Path(__file__).parents[2]
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Let processes that a test starts take an interrupt, which a shell lets those ignore that it runs behind."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.mark.sqlite
 @pytest.mark.slow
+@pytest.mark.usefixtures("interruptible")
 @pytest.mark.parametrize("word", ["index", "housekeeping"])
 def test_one_that_is_interrupted_ends_in_peace_and_gives_its_lease_back(word: str, tmp_path: Path):
     kept = ("STORE_URL", "STORES", "DATABASE_URL", "SEARCH_INDEX")
