@@ -28,18 +28,18 @@ MIXES: Final = {"reads": 0, "9 reads, 1 save": 10, "saves": 100}
 AGENTS: Final = 1_000
 _WARMING_SECONDS: Final = 2
 _SCRIPT: Final = Path(__file__).parent / "mix.lua"
-_FILL: Final = f"""
+_FILL: Final = """
 import json
 from statestore.store import StateStore
 store = StateStore()
-for number in range({AGENTS}):
+for number in range(agents):
     status = "failed" if number % 20 == 0 else "idle"
     for step in range(2):
-        state = json.dumps({{"step": step, "notes": "n" * 2000}})
-        store.save_agent_state(f"agent-{{number}}", state, name=f"Agent {{number}}", status=status, reason="load")
+        state = json.dumps({"step": step, "notes": "n" * 2000})
+        store.save_agent_state(f"agent-{number}", state, name=f"Agent {number}", status=status, reason="load")
 events = [
-    {{"event_type": "message", "session_id": f"s-{{number % 50}}", "actor_type": "Agent",
-      "actor_id": f"agent-{{number % {AGENTS}}}", "content": f"step {{number}}: the parser is done"}}
+    {"event_type": "message", "session_id": f"s-{number % 50}", "actor_type": "Agent",
+     "actor_id": f"agent-{number % agents}", "content": f"step {number}: the parser is done"}
     for number in range(10_000)
 ]
 store.save_events(events)
@@ -96,7 +96,7 @@ def _filled(site: Site) -> Site:
     site.manage("migrate")
     site.manage("migrate", "--database", "store")
     site.manage("shell", "-v", "0", "-c", MAKE_PERSON)
-    site.manage("shell", "-v", "0", "-c", _FILL)
+    site.manage("shell", "-v", "0", "-c", f"agents = {AGENTS}{_FILL}")
     return site
 
 
@@ -127,7 +127,7 @@ def _cookie(server: Server) -> str:
 def _wrk(server: Server, cookie: str, token: str, saves: int, *, seconds: int) -> dict[str, Any]:
     words = [
         "wrk", "--threads", "1", "--connections", str(CONNECTIONS), "--duration", f"{seconds}s", "--timeout", "10s",
-        "--script", str(_SCRIPT), f"http://{HOST}:{server.port}", "--", cookie, token, str(saves),
+        "--script", str(_SCRIPT), f"http://{HOST}:{server.port}", "--", cookie, token, str(saves), str(AGENTS),
     ]  # fmt: skip
     done = subprocess.run(words, capture_output=True, text=True, check=True)
     (line,) = [line for line in done.stdout.splitlines() if line.startswith("RESULT ")]

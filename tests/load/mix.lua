@@ -1,20 +1,20 @@
 -- Requests of one mix for wrk: pages with a cookie, calls with a token, saves of states.
--- Arguments: the cookie, the token, how many percent of the requests save a state.
+-- Arguments: the cookie, the token, how many percent of the requests save a state, how many agents there are.
 
-local cookie, token, saves
+local cookie, token, saves, agents
 local reads = {
   "/", "/agents/", "/agents/?status=failed", "/agents/AGENT/", "/agents/AGENT/timeline/", "/events/", "/events/?q=parser",
   "/api/v1/agents?limit=100", "/api/v1/agents/AGENT", "/api/v1/agents/AGENT/transitions", "/api/v1/events?limit=100",
 }
 
 function init(args)
-  cookie, token, saves = args[1], args[2], tonumber(args[3])
+  cookie, token, saves, agents = args[1], args[2], tonumber(args[3]), tonumber(args[4])
   -- Each thread of wrk draws others.
   math.randomseed(os.time())
 end
 
 local function agent()
-  return "agent-" .. math.random(0, 999)
+  return "agent-" .. math.random(0, agents - 1)
 end
 
 function request()
