@@ -30,8 +30,9 @@ test-stores: .venv/.dev ## the suite with its store as one of two, each below /s
 faults: .venv/.dev ## the fault and fuzz tests, at random and for longer than CI has time
 	@FAULTS=long $(BIN)/pytest -m "faults or alone or thorough" $(ARGS)
 
-test-frameworks: .venv/.dev .venv-frameworks/.installed .venv-crewai/.installed ## prove mirrors and restores with the real packages of other frameworks
+test-frameworks: .venv/.dev .venv-frameworks/.installed .venv-crewai/.installed .venv-agno-2/.installed ## prove mirrors and restores with the real packages of other frameworks
 	@FRAMEWORKS_PYTHON="$(CURDIR)/.venv-frameworks/bin/python" CREWAI_PYTHON="$(CURDIR)/.venv-crewai/bin/python" \
+	AGNO_2_PYTHON="$(CURDIR)/.venv-agno-2/bin/python" \
 	$(BIN)/pytest -m frameworks tests/frameworks $(ARGS)
 
 .venv-%/.installed: requirements/%.in

@@ -28,6 +28,10 @@ class Rows(Protocol):
     @property
     def newest(self) -> str: ...
 
+    def size(self, column: str) -> str:
+        """Return SQL of a value's size, told without reading the value."""
+        ...
+
     def execute(self, sql: str, values: Iterable[Value] = (), /) -> Iterator[tuple[Value, ...]]:
         """Run a SELECT, and return its rows. JSON and times come as texts, whichever the database."""
         ...

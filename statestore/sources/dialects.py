@@ -32,6 +32,10 @@ class Dialect(ABC):
     newest: ClassVar[str]
 
     @abstractmethod
+    def size(self, column: str) -> str:
+        """Return SQL of a value's size, told without reading the value."""
+
+    @abstractmethod
     def execute(self, sql: str, values: Iterable[Value] = (), /) -> Iterator[tuple[Value, ...]]:
         """Run a statement, and return its rows."""
 
@@ -61,6 +65,10 @@ class SQLiteDialect(Dialect):
     order = "rowid"
     newest = "max(rowid)"
 
+    def size(self, column: str) -> str:
+        """Return SQL of a value's size, told without reading the value."""
+        return f"octet_length({column})"
+
     def tables(self) -> dict[str, Shape]:
         """Return the columns of each table and their types in capitals; a view or a virtual table is none."""
         return self._shapes(
@@ -86,6 +94,10 @@ class PostgreSQLDialect(Dialect):
     database = "PostgreSQL"
     order = "ctid"
     newest = "max(xmin::text::bigint)"
+
+    def size(self, column: str) -> str:
+        """Return SQL of a value's size, told without reading the value."""
+        return f"pg_column_size({column})"
 
     def tables(self) -> dict[str, Shape]:
         """Return the columns of each table that the search path leads to, and their types in capitals."""

@@ -2,11 +2,13 @@
 
     agno_program.py FILE run SESSION TEXT…    let the agent answer each text
     agno_program.py FILE state SESSION        say what Agno makes of the session
+    agno_program.py FILE migrate SESSION      bring the database to this version of Agno's first
 
 FILE may be the URL of a database. Each prints, as JSON, the session's state, its runs, and what the model saw last.
 The model is a plain function: it calls the tool once for each text, and says how many messages it saw.
 """
 
+import asyncio
 import json
 import sys
 from collections.abc import AsyncIterator, Iterator
@@ -16,6 +18,7 @@ from urllib.parse import unquote
 
 from agno.agent import Agent
 from agno.db.base import SessionType
+from agno.db.migrations.manager import MigrationManager
 from agno.db.postgres import PostgresDb
 from agno.db.sqlite import SqliteDb
 from agno.models.base import Model
@@ -88,13 +91,15 @@ def main() -> None:
     if verb == "run":
         for text in texts:
             agent.run(text, session_id=session_id)
+    if verb == "migrate":
+        asyncio.run(MigrationManager(db).up())
     session = db.get_session(session_id, session_type=SessionType.AGENT)
     print(
         json.dumps(
             {
                 "state": session.session_data["session_state"],
-                "runs": [run.run_id for run in session.runs],
-                "answers": [run.content for run in session.runs],
+                "runs": [run.run_id for run in session.runs or []],
+                "answers": [run.content for run in session.runs or []],
                 "seen": seen,
             }
         )

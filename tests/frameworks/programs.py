@@ -27,9 +27,9 @@ MARKS = [
 Said = dict[str, Any]
 
 
-def run(program: str, *words: str | Path) -> Said:
+def run(program: str, *words: str | Path, python: str = PYTHON) -> Said:
     """Run a program, and return what it says on its last line."""
-    done = subprocess.run(_command(program, words), capture_output=True, check=False, timeout=120)
+    done = subprocess.run(_command(program, words, python), capture_output=True, check=False, timeout=120)
     assert done.returncode == 0, done.stderr.decode()
     said: Said = json.loads(done.stdout.splitlines()[-1])
     return said
@@ -52,8 +52,8 @@ def held(program: str, *words: str | Path) -> Iterator[Callable[[], Said]]:
         yield go_on
 
 
-def _command(program: str, words: tuple[str | Path, ...]) -> list[str]:
-    return [PYTHON, str(Path(__file__).with_name(program)), *map(str, words)]
+def _command(program: str, words: tuple[str | Path, ...], python: str = PYTHON) -> list[str]:
+    return [python, str(Path(__file__).with_name(program)), *map(str, words)]
 
 
 def kept_in(tmp_path: Path, request: pytest.FixtureRequest, *, is_server: bool) -> Path | str:

@@ -5,6 +5,7 @@ import re
 from datetime import UTC, datetime
 from typing import Final
 
+from statestore.jsondiff import limits
 from statestore.jsondiff.parsing import Json, NotJson, Number, parse
 from statestore.sources.contract import Value, opaque
 
@@ -18,13 +19,13 @@ _FIRST_SECOND: Final = datetime(1, 1, 2, tzinfo=UTC).timestamp()
 _LAST_SECOND: Final = datetime(9999, 12, 30, tzinfo=UTC).timestamp()
 
 
-def json_of(value: Value) -> Json:
+def json_of(value: Value, *, max_bytes: int = limits.MAX_PARSED_BYTES) -> Json:
     """Return the JSON that a column holds; what is none, or cannot be shown as such, is opaque."""
     if isinstance(value, bytes):
-        return _decoded(value)
+        return _decoded(value, max_bytes)
     if isinstance(value, str):
         try:
-            return parse(value)
+            return parse(value, max_bytes=max_bytes)
         except NotJson:
             return opaque("text that is not JSON", raw(value))
     if isinstance(value, float) and not math.isfinite(value):
@@ -33,12 +34,12 @@ def json_of(value: Value) -> Json:
     return value
 
 
-def _decoded(data: bytes) -> Json:
+def _decoded(data: bytes, max_bytes: int) -> Json:
     try:
         text = data.decode()
     except UnicodeDecodeError:
         return opaque("bytes that are not text", data)
-    return json_of(text)
+    return json_of(text, max_bytes=max_bytes)
 
 
 def object_of(value: Json) -> dict[str, Json]:

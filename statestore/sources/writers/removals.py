@@ -29,7 +29,8 @@ _ROWS_AT_ONCE: Final = 500
 class Removed:
     """Rows of a table that a restore takes out. `anchor` names the row after which they stood, "" for none.
 
-    `last` is the step after which the thread stood with them, by its key.
+    `last` is the step after which the thread stood with them, by its key. `listed` are items, as JSON, of a list in
+    the thread's own row, each with its place in it; their writer puts them back.
     """
 
     table: str
@@ -37,16 +38,20 @@ class Removed:
     rows: Sequence[Sequence[Value]]
     anchor: str
     last: str
+    listed: Sequence[tuple[int, str]] = ()
 
     def noted(self) -> dict[str, Json]:
         """Return them as they stand in a transition's metadata."""
-        return {
+        noted: dict[str, Json] = {
             "table": self.table,
             "columns": [*self.columns],
             "rows": [[_noted(value) for value in row] for row in self.rows],
             "anchor": self.anchor,
             "last": self.last,
         }
+        if self.listed:
+            noted["listed"] = [[place, item] for place, item in self.listed]
+        return noted
 
     def put_back(self, rows: Rows) -> None:
         """Insert them again."""
@@ -55,25 +60,39 @@ class Removed:
             rows.execute(f"INSERT INTO {quoted(self.table)} ({names}) VALUES ({marks})", row)  # noqa: S608
 
 
-def kept(rows: Rows, table: str, by: str, keys: Sequence[Value], *, anchor: str, last: str) -> Removed:
-    """Return the rows that have these keys in the column `by`, for an undo.
+def kept(
+    rows: Rows,
+    table: str,
+    by: str,
+    keys: Sequence[Value],
+    *,
+    anchor: str,
+    last: str,
+    listed: Sequence[tuple[int, str]] = (),
+) -> Removed:
+    """Return the rows that have these keys in the column `by`, and the items of a list, for an undo.
 
-    Raises Conflict if they are too large to be kept.
+    A `table` of "" has no rows. Raises Conflict if they are too large to be kept.
     """
-    columns = [*rows.tables()[table]]
+    columns = [*rows.tables()[table]] if table else []
     sql = f"SELECT {', '.join(map(quoted, columns))} FROM {quoted(table)} WHERE {quoted(by)} = ?"  # noqa: S608
     found: list[tuple[Value, ...]] = []
-    size = 0
-    for key in keys:
+    size = sum(len(item) for _, item in listed)
+    _check_size(size)
+    for key in keys if table else ():
         for row in rows.execute(sql, [key]):
             found.append(row)
             size += sum(len(value) for value in row if isinstance(value, str | bytes))
-        if size > _KEPT_BYTES:
-            raise Conflict(
-                f"This restore would remove more than {_KEPT_BYTES // 1_000_000} MB, which an undo could not put back."
-                " Nothing was written. Choose a later moment, or fork the agent to go on from this one."
-            )
-    return Removed(table, columns, found, anchor, last)
+        _check_size(size)
+    return Removed(table, columns, found, anchor, last, listed)
+
+
+def _check_size(size: int) -> None:
+    if size > _KEPT_BYTES:
+        raise Conflict(
+            f"This restore would remove more than {_KEPT_BYTES // 1_000_000} MB, which an undo could not put back."
+            " Nothing was written. Choose a later moment, or fork the agent to go on from this one."
+        )
 
 
 def delete(rows: Rows, table: str, by: str, keys: Sequence[Value]) -> None:
@@ -140,7 +159,7 @@ def _removed_with(thread: SourceThread, last: str) -> Removed | None:
 
 def noted(removed: Removed | None) -> Mapping[str, object]:
     """Return what a transition's metadata say of what its restore removed."""
-    return {_NOTED_AS: removed.noted()} if removed and removed.rows else {}
+    return {_NOTED_AS: removed.noted()} if removed and (removed.rows or removed.listed) else {}
 
 
 def check_end(removed: Removed, anchor: str, what: str) -> None:
@@ -171,7 +190,14 @@ def _removed(noted: Json) -> Removed | None:
         return None
     columns = [text_of(name) for name in list_of(found.get("columns"))]
     rows = [[*_values(row)] for row in list_of(found.get("rows"))]
-    return Removed(text_of(found.get("table")), columns, rows, text_of(found.get("anchor")), text_of(found.get("last")))
+    listed = [_item(item) for item in list_of(found.get("listed"))]
+    ends = text_of(found.get("anchor")), text_of(found.get("last"))
+    return Removed(text_of(found.get("table")), columns, rows, *ends, listed)
+
+
+def _item(noted: Json) -> tuple[int, str]:
+    place, item = list_of(noted)
+    return int(text_of(place)), text_of(item)
 
 
 def _values(row: Json) -> Iterator[Value]:
