@@ -35,7 +35,7 @@ COPY_THREAD = """
 """
 NEW_CHECKPOINT = """
     INSERT INTO checkpoints
-    SELECT thread_id, checkpoint_ns, replace(checkpoint_id, '1f1e', '1f1f'), checkpoint_id, type, checkpoint, metadata
+    SELECT thread_id, checkpoint_ns, ? || substr(checkpoint_id, 9), checkpoint_id, type, checkpoint, metadata
     FROM checkpoints WHERE thread_id = 'fork-thread' ORDER BY checkpoint_id DESC LIMIT 1
 """
 
@@ -66,13 +66,15 @@ def test_what_a_framework_writes_is_mirrored_while_it_goes_on(environment: dict[
         [sys.executable, "manage.py", "mirror", "--follow"], cwd=ROOT, env=environment, stdin=subprocess.PIPE
     ) as follower:
         with closing(sqlite3.connect(path, isolation_level=None)) as framework:
-            framework.execute(NEW_CHECKPOINT)
-            began = time.monotonic()
-            wait_for(
-                lambda: rows(environment, "SELECT count(*) FROM state_transitions") > count,
-                "the new checkpoint", is_alive=lambda: follower.poll() is None,
-            )  # fmt: skip
-            behind = time.monotonic() - began
+            # Until the first one is there, the follower starts.
+            for number in range(3):
+                framework.execute(NEW_CHECKPOINT, [f"1f2e{number:04x}"])
+                began = time.monotonic()
+                count = wait_for(
+                    partial(_more_than, count, environment), "the new checkpoint",
+                    is_alive=lambda: follower.poll() is None,
+                )  # fmt: skip
+                behind = time.monotonic() - began
             framework.execute("BEGIN IMMEDIATE")
             framework.execute("ROLLBACK")
         assert follower.stdin is not None
@@ -109,9 +111,10 @@ def test_what_a_framework_writes_on_a_server_is_mirrored_while_it_goes_on(
         assert follower.wait(timeout=60) == 0
     tell(
         "following a server", seconds_behind=round(max(delays[1:]), 1), longest_write=round(max(waits), 2),
-        failures=max(delays) > BEHIND_SECONDS, canary="none",
+        failures=max(delays[1:]) > BEHIND_SECONDS, canary="none",
     )  # fmt: skip
-    assert max(delays) < BEHIND_SECONDS
+    # Until the first one is there, the follower starts.
+    assert max(delays[1:]) < BEHIND_SECONDS
 
 
 def _more_than(known: list[tuple[object, ...]], environment: dict[str, str]) -> list[tuple[object, ...]]:
