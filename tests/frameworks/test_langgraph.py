@@ -58,8 +58,8 @@ def moment(checkpoint_id: str, thread: str = "t1") -> str:
     return f"transition:{row_id(mirrored, 'transition', checkpoint_id)}:after"
 
 
-def restored(checkpoint_id: str) -> models.Restore:
-    return restore.apply(restore.plan("agents/t1", moment(checkpoint_id)), by=SYSTEM)
+def restored(checkpoint_id: str, thread: str = "t1") -> models.Restore:
+    return restore.apply(restore.plan(f"agents/{thread}", moment(checkpoint_id, thread)), by=SYSTEM)
 
 
 def test_each_state_is_what_langgraph_says_it_was(source: Source):
@@ -163,3 +163,45 @@ def test_channels_of_changes_and_graphs_within_go_back_and_on(
     after = run("langgraph_delta_program.py", path, "run")
     assert after["values"]["log"] == before["history"][3][1]["log"] + [f"step {number}" for number in range(5)]
     assert after["within"]["seen"] == [5, 5]
+
+
+@pytest.mark.parametrize("database", ["SQLite", "PostgreSQL"])
+def test_what_is_sent_and_what_waits_for_several_runs_again_after_a_restore(
+    database: str, request: pytest.FixtureRequest, tmp_path: Path, settings: Any
+):
+    settings.STORE_IS_EMBEDDED, settings.VAR_DIR = True, tmp_path / "var"
+    path = kept_in(tmp_path, request, is_server=database == "PostgreSQL")
+    before = [run("langgraph_joins_program.py", path, "run", "joins")["history"] for _ in range(2)][-1]
+    source = mirrored(path)
+    for checkpoint_id, values, nodes in before[:7]:
+        done = restored(checkpoint_id, thread="joins")
+        now = run("langgraph_joins_program.py", path, "state", "joins")["history"][0]
+        assert now[1:] == [values, nodes]
+        assert json.loads(models.AgentState.objects.get(agent_id="agents/joins").state_data) == values
+        restore.undo(done, by=SYSTEM)
+    sent = next(step for step in before if step[2] == ["send"] * 3)
+    restored(sent[0], thread="joins")
+    assert run("langgraph_joins_program.py", path, "go-on", "joins")["history"][0][1] == before[0][1]
+    sync(source)
+    waiting = next(step for step in before if step[2] == ["join"])
+    restored(waiting[0], thread="joins")
+    assert run("langgraph_joins_program.py", path, "go-on", "joins")["history"][0][1] == before[0][1]
+
+
+@pytest.mark.parametrize("database", ["SQLite", "PostgreSQL"])
+def test_a_program_without_a_graph_goes_on_with_what_it_had_saved(
+    database: str, request: pytest.FixtureRequest, tmp_path: Path, settings: Any
+):
+    settings.STORE_IS_EMBEDDED, settings.VAR_DIR = True, tmp_path / "var"
+    path = kept_in(tmp_path, request, is_server=database == "PostgreSQL")
+    before = [run("langgraph_joins_program.py", path, "run", "functions")["history"] for _ in range(3)][-1]
+    source = mirrored(path)
+    agent = models.AgentState.objects.get(agent_id="agents/functions")
+    assert json.loads(agent.state_data) == {"returned": 10, "saved": 30}
+    first = [step for step in before if not step[2]][-1]
+    restored(first[0], thread="functions")
+    again = run("langgraph_joins_program.py", path, "run", "functions")["history"]
+    assert again[0][1] == 10
+    sync(source)
+    agent.refresh_from_db()
+    assert json.loads(agent.state_data) == {"returned": 10, "saved": 20}

@@ -17,7 +17,7 @@ from statestore.jsondiff.parsing import Json
 from statestore.sources import files
 from statestore.sources.contract import History, Step
 from statestore.sources.readers import msgpack_values
-from statestore.sources.readers.langgraph import LangGraphReader
+from statestore.sources.readers.langgraph import Graph, LangGraphReader
 from tests.sources.conftest import FILES
 
 READER = LangGraphReader()
@@ -55,6 +55,39 @@ def test_each_checkpoint_is_a_step_from_its_parent(read):
         "step -1 input", "step 0 loop", "step 1 loop: model", "step 2 loop: tools",
     ]  # fmt: skip
     assert steps[2].metadata["customer"] == "demo", "what the caller noted with the run"
+
+
+@pytest.mark.parametrize("thread", ["joins", "functions"])
+def test_states_and_what_comes_next_are_what_langgraph_says(thread: str):
+    """Nodes that wait for several or are sent to, and a program without a graph: joins.json is what LangGraph says."""
+    said = json.loads((FILES / "langgraph/joins.json").read_text())[thread]
+    with files.opened(FILES / "langgraph/joins.sqlite") as rows:
+        graph = Graph(rows, thread, "")
+        # Before its first step a graph has nothing stored, where LangGraph shows empty lists.
+        for checkpoint_id, values, nodes in said[:-1]:
+            found = graph.find(checkpoint_id)
+            assert found is not None
+            returned = (
+                found.state["returned"] if isinstance(found.state, dict) and thread == "functions" else found.state
+            )
+            assert returned == values
+            # The interface of functions names the program, which its checkpoints do not.
+            assert [
+                name.replace("__start__", "flow" if thread == "functions" else name) for name in found.next_nodes
+            ] == nodes
+
+
+def test_what_a_program_without_a_graph_saved_is_shown_where_it_is_not_what_it_returned(read):
+    history, steps = read("joins.sqlite", "functions")
+    assert [step.after for step in steps] == [
+        {}, 10, 10, {"returned": 10, "saved": 20},
+    ]  # fmt: skip
+    assert history.thread.state == {"returned": 10, "saved": 20}
+
+
+def test_channels_by_which_an_older_graph_knew_what_came_next_are_not_shown(read):
+    _, steps = read("version_0_2.sqlite", "t1")
+    assert [sorted(step.after) for step in steps] == [[], *[["messages"]], *[["messages", "n"]] * 9]
 
 
 def test_a_branch_is_a_step_back_to_where_it_began(read):

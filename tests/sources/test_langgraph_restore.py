@@ -181,6 +181,18 @@ def test_the_preview_says_what_runs_again(opened: Opener):
     assert said[1] == "What comes next runs again once the graph is invoked: model."
 
 
+def test_the_preview_names_what_is_sent_and_what_waited_for_several(opened: Opener):
+    source = opened("langgraph/joins.sqlite")
+    said = []
+    for row in checkpoints(source, "joins")[3:5]:
+        planned = restore.plan("joins/joins", moment_of(source, "joins", row[0]))
+        said += [warning.text for warning in planned.warnings if "runs again" in warning.text]
+    assert said == [
+        "What comes next runs again once the graph is invoked: join.",
+        "What comes next runs again once the graph is invoked: send (3 times).",
+    ]
+
+
 def test_a_write_that_fails_leaves_both_stores_as_they_were(opened: Opener, monkeypatch: pytest.MonkeyPatch):
     source = opened("langgraph/small.sqlite")
     rows = checkpoints(source, "thread-1")

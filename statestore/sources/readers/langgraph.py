@@ -12,10 +12,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import ClassVar, Final, NamedTuple
 
-from statestore.jsondiff.parsing import Json
+from statestore.jsondiff.parsing import Json, equal
 from statestore.sources.contract import Event, History, Rows, Shape, Step, Thread, Value, opaque
 from statestore.sources.readers import msgpack_values
-from statestore.sources.readers.columns import id_of, json_of, object_of
+from statestore.sources.readers.columns import id_of, json_of, list_of, object_of
 from statestore.sources.readers.messages import as_text
 
 _COLUMNS: Final = {
@@ -43,6 +43,11 @@ _LONGEST_DELTA: Final = 1_000
 _ACTORS: Final = {"human": "User", "user": "User", "ai": "Agent", "assistant": "Agent", "tool": "Tool"}
 _ROLES: Final = frozenset((*_ACTORS, "system", "function", "developer"))
 _MADE_BY_LANGGRAPH: Final = {"parents", "step", "source", "writes", "counters_since_delta_snapshot"}
+# What a graph keeps for itself: older ones what led to a node, too.
+_INTERNAL: Final = ("__", "branch:", "join:", "start:")
+_JOIN_COLONS: Final = 2
+_RETURNED: Final = "__end__"
+_SAVED: Final = "__previous__"
 # From the first day of the Gregorian calendar, from which such UUIDs count, to that of Unix, in units of 100 ns.
 GREGORIAN: Final = 0x01B21DD213814000
 _UUID_DIGITS: Final = 32
@@ -201,9 +206,9 @@ class Graph:
         before, known = self._spoken
         if before is not parent:
             known = {key for key, _ in _messages(parent.state)} if parent else set()
-        found = list(_messages(checkpoint.state))
-        self._spoken = checkpoint, {key for key, _ in found}
-        for key, message in found:
+        found = dict(_messages(checkpoint.state))
+        self._spoken = checkpoint, set(found)
+        for key, message in found.items():
             if key not in known:
                 yield _event(key, message, checkpoint)
 
@@ -322,17 +327,16 @@ def _checkpoint(checkpoint_id: str, parent: str, found: Json, noted: Mapping[str
     channels = values if isinstance(values, dict) else {}
     seen, delta = held.get("versions_seen"), noted.get("counters_since_delta_snapshot")
     version = held.get("v")
-    ahead = [name for name in channels if name == "__start__" or name.startswith("branch:to:")]
     return Checkpoint(
         id=checkpoint_id,
         parent=parent,
         at=_instant(held.get("ts")) or _time_of(checkpoint_id),
-        state={name: value for name, value in channels.items() if not _is_internal(name)} if held else found,
+        state=_state(channels, _keys(seen)) if held else found,
         step=str(noted.get("step", "?")),
         source=str(noted.get("source", "unknown")),
         metadata={name: value for name, value in noted.items() if name not in _MADE_BY_LANGGRAPH},
         seen=seen if isinstance(seen, dict) else {},
-        next_nodes=tuple(name.removeprefix("branch:to:") for name in ahead),
+        next_nodes=tuple(_next_nodes(channels)),
         deltas=frozenset(delta) & frozenset(_keys(held.get("channel_versions")))
         if isinstance(delta, dict)
         else frozenset(),
@@ -344,8 +348,41 @@ def _keys(value: Json) -> Iterable[str]:
     return value if isinstance(value, dict) else ()
 
 
-def _is_internal(channel: str) -> bool:
-    return channel.startswith(("__", "branch:to:"))
+def _state(channels: Mapping[str, Json], nodes: Iterable[str]) -> Json:
+    """Return what the program itself keeps: without the channels by which the graph knows what comes next.
+
+    A program without a graph, of the functional interface, has what it returned and what it saved, which is mostly one.
+    """
+    if _RETURNED in channels:
+        returned, saved = channels[_RETURNED], channels.get(_SAVED)
+        return returned if equal(returned, saved) else {"returned": returned, "saved": saved}
+    known = set(nodes)
+    # In older graphs a node has run when the channel of its name holds that name.
+    return {
+        name: value
+        for name, value in channels.items()
+        if not name.startswith(_INTERNAL) and not (value == name and name in known)
+    }
+
+
+def _next_nodes(channels: Mapping[str, Json]) -> Iterator[str]:
+    """Yield the nodes that come next, one that is sent to more than once as often."""
+    for name, value in channels.items():
+        if name == "__start__":
+            yield name
+        elif name.startswith("branch:to:"):
+            yield name.removeprefix("branch:to:")
+        elif name.startswith("join:") and name.count(":") == _JOIN_COLONS:
+            _, awaited, node = name.split(":")
+            if {*awaited.split("+")} <= {text for text in _within(value) if isinstance(text, str)}:
+                yield node
+        elif name == "__pregel_tasks":
+            yield from (str(sent[0]) for sent in map(_within, _within(value)) if sent)
+
+
+def _within(value: Json) -> list[Json]:
+    """Return the items of a list, or of a typed value that is made of a list."""
+    return list_of(value.get("$") if isinstance(value, dict) else value)
 
 
 def _nodes_between(parent: Checkpoint | None, checkpoint: Checkpoint) -> list[str]:
@@ -359,7 +396,7 @@ def _nodes_between(parent: Checkpoint | None, checkpoint: Checkpoint) -> list[st
 
 def _messages(state: Json) -> Iterator[tuple[str, dict[str, Json]]]:
     """Yield (key, message) of the lists of messages in a state."""
-    for channel, values in state.items() if isinstance(state, dict) else ():
+    for channel, values in (state if isinstance(state, dict) else {"": state}).items():
         for number, value in enumerate(values) if isinstance(values, list) else ():
             if isinstance(value, dict) and "content" in value and _role(value):
                 yield _text_of(value.get("id")) or f"{channel}[{number}]", value

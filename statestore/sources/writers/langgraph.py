@@ -7,6 +7,7 @@ that hold only changes would count some of them twice. No pending writes are cop
 import json
 import secrets
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -277,8 +278,13 @@ def _target(rows: Rows, graph: langgraph.Graph, checkpoint: langgraph.Checkpoint
         " AND checkpoint_ns <> '' AND checkpoint_ns NOT LIKE '%:%' ORDER BY 1",
         [graph.thread, checkpoint.id],
     )
-    nodes = tuple("the input" if name == "__start__" else name for name in checkpoint.next_nodes)
+    nodes = tuple(_said(name, times) for name, times in Counter(checkpoint.next_nodes).items())
     return Target(checkpoint.id, graph.newest().id, checkpoint.step, nodes, tuple(str(space) for (space,) in later))
+
+
+def _said(node: str, times: int) -> str:
+    name = "the input" if node == "__start__" else node
+    return f"{name} ({times} times)" if times > 1 else name
 
 
 def _stored(row: Sequence[object]) -> _Row:
