@@ -11,7 +11,7 @@ opened.
 """
 
 from statestore.conversations.changes import MessageChange, Op, changes
-from statestore.conversations.formats import is_message, message
+from statestore.conversations.formats import is_message, message, unwrapped
 from statestore.conversations.lists import MessageList, message_lists
 from statestore.conversations.messages import Call, Media, Message, Result, Role, Text, Thinking, Unknown, Usage
 from statestore.conversations.turns import Exchange, Stretch, Turn, folded, found, paired, stretch, texts
@@ -41,4 +41,5 @@ __all__ = [
     "paired",
     "stretch",
     "texts",
+    "unwrapped",
 ]  # fmt: skip

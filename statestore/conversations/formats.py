@@ -63,7 +63,7 @@ def is_message(value: Json) -> bool:
 
 def message(value: Json, position: int) -> Message:
     """Return a value as a message. One in no known format is of the role `OTHER`, and keeps its value whole."""
-    item = _unwrapped(value)
+    item = unwrapped(value)
     if item is None:
         return Message(position, Role.OTHER, "", (Unknown(value),))
     parts = tuple(islice(_parts(item), limits.PARTS))
@@ -73,7 +73,7 @@ def message(value: Json, position: int) -> Message:
 
 def summary(value: Json) -> tuple[Role, Usage]:
     """Return who says a message and what it cost, without reading what it says."""
-    item = _unwrapped(value)
+    item = unwrapped(value)
     return (Role.OTHER, NO_USAGE) if item is None else (role(item), usage(item))
 
 
@@ -109,7 +109,7 @@ def _is_item(kind: str) -> bool:
 # The message itself
 
 
-def _unwrapped(value: Json) -> Object | None:
+def unwrapped(value: Json) -> Object | None:
     """Return the members of a message without what LangChain wraps them in; None for what is no message."""
     if not is_message(value) or not isinstance(value, dict):
         return None

@@ -17,6 +17,7 @@ from statestore.jsondiff.parsing import Json
 from statestore.sources import files
 from statestore.sources.contract import History, Step
 from statestore.sources.readers import msgpack_values
+from statestore.sources.readers.columns import list_of, object_of
 from statestore.sources.readers.langgraph import Graph, LangGraphReader
 from tests.sources.conftest import FILES
 
@@ -88,6 +89,28 @@ def test_what_a_program_without_a_graph_saved_is_shown_where_it_is_not_what_it_r
 def test_channels_by_which_an_older_graph_knew_what_came_next_are_not_shown(read):
     _, steps = read("version_0_2.sqlite", "t1")
     assert [sorted(step.after) for step in steps] == [[], *[["messages"]], *[["messages", "n"]] * 9]
+
+
+def test_a_file_of_the_javascript_package_is_what_it_says():
+    """Its messages are written as LangChain's dumps write them; javascript.json is LangGraph's own answer."""
+    said = json.loads((FILES / "langgraph/javascript.json").read_text())["history"]
+    with files.opened(FILES / "langgraph/javascript.sqlite") as rows:
+        graph = Graph(rows, "js1", "")
+        for checkpoint_id, values, nodes in said[:-1]:
+            found = graph.find(checkpoint_id)
+            assert found is not None
+            state = object_of(found.state)
+            texts = [
+                object_of(object_of(message)["kwargs"])["content"] for message in list_of(state.pop("messages", []))
+            ]
+            assert ({**state, "said": texts}, sorted(found.next_nodes)) == (values, sorted(nodes))
+        history = READER.read(rows, "js1")
+        events = [event for step in history.steps for event in step.events]
+    assert [(event.actor, event.content) for event in events] == [
+        ("User", "hello"), ("Agent", "answer 0"), ("Tool", "done"), ("User", "again"), ("Agent", "answer 1"),
+        ("Tool", "done"),
+    ]  # fmt: skip
+    assert history.thread.status == "paused"
 
 
 def test_a_branch_is_a_step_back_to_where_it_began(read):

@@ -1,5 +1,6 @@
 """A restore in place: LangGraph's own file has the old checkpoint again as its newest one, and nothing was removed."""
 
+import json
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -191,6 +192,22 @@ def test_the_preview_names_what_is_sent_and_what_waited_for_several(opened: Open
         "What comes next runs again once the graph is invoked: join.",
         "What comes next runs again once the graph is invoked: send (3 times).",
     ]
+
+
+def test_a_checkpoint_of_the_javascript_package_is_copied_letter_by_letter_but_for_its_id_and_time(opened: Opener):
+    source = opened("langgraph/javascript.sqlite")
+    before = checkpoints(source, "js1")
+    done = restore.apply(restore.plan("javascript/js1", moment_of(source, "js1", before[4][0])), by=SYSTEM)
+    sql = "SELECT type, checkpoint FROM checkpoints WHERE thread_id = 'js1' AND checkpoint_id = ?"
+    with closing(sqlite3.connect(source.path)) as connection:
+        ((_, old),) = connection.execute(sql, [before[4][0]])
+        ((kind, new),) = connection.execute(sql, [checkpoints(source, "js1")[-1][0]])
+    made = json.loads(new)
+    assert kind == "json"
+    assert new.decode().replace(made["id"], before[4][0]).replace(made["ts"], json.loads(old)["ts"]) == old.decode()
+    assert checkpoints(source, "js1")[:-1] == before
+    restore.undo(done, by=SYSTEM)
+    assert json.loads(models.AgentState.objects.get(agent_id="javascript/js1").state_data)["rounds"] == 2
 
 
 def test_a_write_that_fails_leaves_both_stores_as_they_were(opened: Opener, monkeypatch: pytest.MonkeyPatch):

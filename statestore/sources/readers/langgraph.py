@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import ClassVar, Final, NamedTuple
 
+from statestore.conversations import unwrapped
 from statestore.jsondiff.parsing import Json, equal
 from statestore.sources.contract import Event, History, Rows, Shape, Step, Thread, Value, opaque
 from statestore.sources.readers import msgpack_values
@@ -69,6 +70,8 @@ class Checkpoint:
     deltas: frozenset[str]
     # Of the form of the checkpoint; 0 if that cannot be read.
     version: int
+    # Whether the versions of the channels are counted, as the JavaScript package does: each thread's begin with 1.
+    is_counted: bool
 
 
 class _Write(NamedTuple):
@@ -341,6 +344,7 @@ def _checkpoint(checkpoint_id: str, parent: str, found: Json, noted: Mapping[str
         if isinstance(delta, dict)
         else frozenset(),
         version=version if isinstance(version, int) else 0,
+        is_counted=any(isinstance(number, int) for number in object_of(held.get("channel_versions")).values()),
     )
 
 
@@ -398,8 +402,10 @@ def _messages(state: Json) -> Iterator[tuple[str, dict[str, Json]]]:
     """Yield (key, message) of the lists of messages in a state."""
     for channel, values in (state if isinstance(state, dict) else {"": state}).items():
         for number, value in enumerate(values) if isinstance(values, list) else ():
-            if isinstance(value, dict) and "content" in value and _role(value):
-                yield _text_of(value.get("id")) or f"{channel}[{number}]", value
+            # The JavaScript package writes messages as LangChain's own dumps do.
+            found = unwrapped(value) if isinstance(value, dict) and "lc" in value else value
+            if isinstance(found, dict) and "content" in found and _role(found):
+                yield _text_of(found.get("id")) or f"{channel}[{number}]", found
 
 
 def _role(message: Mapping[str, Json]) -> str:

@@ -18,6 +18,7 @@ import msgpack
 from statestore.access.audit import Actor
 from statestore.errors import Conflict, DatabaseError, Moved
 from statestore.history import KnownState
+from statestore.jsondiff import source_edit
 from statestore.models.sources import SourceThread
 from statestore.restore.in_place import PutBack
 from statestore.sources import locations
@@ -27,6 +28,8 @@ from statestore.sources.state_texts import state_text
 from statestore.sources.writers import forks, removals, steps
 
 OLDEST_VERSION: Final = 4
+# "json" is what the JavaScript package writes.
+_REWRITTEN: Final = {"msgpack", "json"}
 _CARRIED_OVER: Final = {"pickle", "msgpack+aes", "null+aes"}
 EMPTY: Final[Mapping[str, object]] = {
     "v": OLDEST_VERSION, "ts": "", "id": "", "channel_values": {}, "channel_versions": {}, "versions_seen": {},
@@ -55,6 +58,7 @@ class Target:
     step: str
     next_nodes: tuple[str, ...]
     within: tuple[str, ...]
+    is_counted: bool
 
 
 class LangGraphWriter:
@@ -69,7 +73,7 @@ class LangGraphWriter:
 
     def effects(self, target: KnownState, text: str) -> Sequence[str]:
         """Return what a restore does in the file, and what it leaves."""
-        found = self._find(target, text)
+        found = self._find_in_place(target, text)
         said = [
             f"A copy of step {found.step} becomes the newest checkpoint in {self._location.name}. No checkpoint is"
             " removed."
@@ -84,7 +88,7 @@ class LangGraphWriter:
 
     def prepare(self, target: KnownState, text: str, by: Actor) -> PutBack:
         """Return the write of a copy of the checkpoint that holds the wanted state."""
-        found = self._find(target, text)
+        found = self._find_in_place(target, text)
         return self._copy(found, text, by.name, _id_after(found.newest))
 
     def fork_effects(self, target: KnownState) -> Sequence[str]:
@@ -139,6 +143,14 @@ class LangGraphWriter:
     def _copy(self, found: Target, text: str, by: str, new_id: str) -> "Copy":
         return Copy(self._thread, found, text, by, new_id)
 
+    def _find_in_place(self, target: KnownState, text: str) -> Target:
+        found = self._find(target, text)
+        self._check_in_place(found)
+        return found
+
+    def _check_in_place(self, found: Target) -> None:
+        """Raise Conflict if a checkpoint can be copied to another thread alone."""
+
     def _find(self, target: KnownState, text: str) -> Target:
         with self._location.opened() as rows:
             thread_id, space = langgraph.place_of(rows, self._thread.thread_id)
@@ -159,7 +171,7 @@ class LangGraphWriter:
         """Raise Conflict if a checkpoint is in a form in which no restore was tried."""
         sql = "SELECT type FROM checkpoints WHERE thread_id = ? AND checkpoint_ns = '' AND checkpoint_id = ?"
         (kind,) = next(rows.execute(sql, [self._thread.thread_id, checkpoint.id]))
-        if kind not in _CARRIED_OVER and (kind != "msgpack" or checkpoint.version < OLDEST_VERSION):
+        if kind not in _CARRIED_OVER and (kind not in _REWRITTEN or checkpoint.version < OLDEST_VERSION):
             raise not_tried()
 
 
@@ -279,7 +291,8 @@ def _target(rows: Rows, graph: langgraph.Graph, checkpoint: langgraph.Checkpoint
         [graph.thread, checkpoint.id],
     )
     nodes = tuple(_said(name, times) for name, times in Counter(checkpoint.next_nodes).items())
-    return Target(checkpoint.id, graph.newest().id, checkpoint.step, nodes, tuple(str(space) for (space,) in later))
+    within = tuple(str(space) for (space,) in later)
+    return Target(checkpoint.id, graph.newest().id, checkpoint.step, nodes, within, checkpoint.is_counted)
 
 
 def _said(node: str, times: int) -> str:
@@ -305,6 +318,8 @@ def _renamed(row: _Row, new_id: str, now: str) -> bytes:
 
     What is encrypted or pickled keeps its old id inside; LangGraph goes by the column.
     """
+    if row.kind == "json":
+        return _renamed_text(row.data.decode(), new_id, now).encode()
     if row.kind != "msgpack":
         return row.data
     unpacker = msgpack.Unpacker(strict_map_key=False, max_buffer_size=0)
@@ -318,6 +333,11 @@ def _renamed(row: _Row, new_id: str, now: str) -> bytes:
             renamed += row.data[done:start] + msgpack.packb(new_id if key == "id" else now)
             done = unpacker.tell()
     return bytes(renamed + row.data[done:])
+
+
+def _renamed_text(data: str, new_id: str, now: str) -> str:
+    renamed = source_edit.replace_value(data, "/id", json.dumps(new_id))
+    return source_edit.replace_value(renamed, "/ts", json.dumps(now))
 
 
 def _id_after(newest: str) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import ClassVar
 
+from statestore.errors import Conflict
 from statestore.sources.contract import Rows
 from statestore.sources.readers import langgraph
 from statestore.sources.readers.langgraph_postgresql import LangGraphPostgreSQLReader, VersionedGraph
@@ -52,6 +53,14 @@ class LangGraphPostgreSQLWriter(LangGraphWriter):
     def _check_form(self, rows: Rows, checkpoint: langgraph.Checkpoint) -> None:
         if checkpoint.version < OLDEST_VERSION:
             raise not_tried()
+
+    def _check_in_place(self, found: Target) -> None:
+        if found.is_counted:
+            raise Conflict(
+                "LangGraph's JavaScript package numbers the values of a thread one after the other. A graph that went"
+                " on from a copy would use numbers that are taken, and PostgresSaver would keep the old values."
+                " Nothing was written. Fork the agent in its own store to go on from this moment."
+            )
 
 
 class _CopyBesideValues(Copy):
