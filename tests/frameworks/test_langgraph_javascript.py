@@ -68,6 +68,8 @@ def test_every_step_put_back_is_langgraphs_state_again_and_the_graph_goes_on(tmp
         assert shown("t1") == values
         restore.undo(done, by=SYSTEM)
         assert run(path, "state", "t1")[0][1:] == before[0][1:]
+        forked("t1", checkpoint_id, f"fork of {checkpoint_id}")
+        assert run(path, "state", f"fork of {checkpoint_id}")[0][1:] == [values, nodes]
     waiting = before[0]
     restored("t1", next(step for step in before if step[2] == ["model"])[0])
     assert run(path, "go-on", "t1")[0][1:] == waiting[1:], "it asks again"
