@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -205,3 +206,22 @@ def test_a_program_without_a_graph_goes_on_with_what_it_had_saved(
     sync(source)
     agent.refresh_from_db()
     assert json.loads(agent.state_data) == {"returned": 10, "saved": 20}
+
+
+def test_random_programs_are_what_langgraph_says_before_and_after_a_restore(tmp_path: Path, settings: Any):
+    settings.STORE_IS_EMBEDDED, settings.VAR_DIR = True, tmp_path / "var"
+    path, number = tmp_path / "agents.db", "150"
+    before = run("langgraph_random_program.py", path, "run", number)
+    mirrored(path)
+    wanted = {}
+    for thread, steps in before.items():
+        for checkpoint_id, values, _ in steps:
+            shown = history.state_at(f"agents/{thread}", history.moments.parse(moment(checkpoint_id, thread)))
+            assert json.loads(shown.text) == {name: value for name, value in values.items() if value != []}
+        checkpoint_id, *wanted[thread] = Random(thread).choice(steps)
+        restored(checkpoint_id, thread)
+    after = run("langgraph_random_program.py", path, "state", number)
+    assert {thread: steps[0][1:] for thread, steps in after.items()} == wanted
+    assert {thread: len(steps) for thread, steps in after.items()} == {
+        thread: len(steps) + 1 for thread, steps in before.items()
+    }

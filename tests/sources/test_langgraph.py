@@ -78,6 +78,20 @@ def test_states_and_what_comes_next_are_what_langgraph_says(thread: str):
             ] == nodes
 
 
+def test_random_programs_are_what_langgraph_says():
+    """Loops, joins, sends, commands, interrupts and errors; random.json is LangGraph's own answer."""
+    said = json.loads((FILES / "langgraph/random.json").read_text())
+    with files.opened(FILES / "langgraph/random.sqlite") as rows:
+        assert {thread for thread, _ in READER.positions(rows) if "▸" not in thread} == set(said)
+        for thread, steps in said.items():
+            graph = Graph(rows, thread, "")
+            for checkpoint_id, values, nodes in steps:
+                found = graph.find(checkpoint_id)
+                assert found is not None
+                assert found.state == {name: value for name, value in values.items() if value != []}, checkpoint_id
+                assert sorted(found.next_nodes) == sorted(nodes), checkpoint_id
+
+
 def test_what_a_program_without_a_graph_saved_is_shown_where_it_is_not_what_it_returned(read):
     history, steps = read("joins.sqlite", "functions")
     assert [step.after for step in steps] == [

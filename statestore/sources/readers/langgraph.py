@@ -339,7 +339,7 @@ def _checkpoint(checkpoint_id: str, parent: str, found: Json, noted: Mapping[str
         source=str(noted.get("source", "unknown")),
         metadata={name: value for name, value in noted.items() if name not in _MADE_BY_LANGGRAPH},
         seen=seen if isinstance(seen, dict) else {},
-        next_nodes=tuple(_next_nodes(channels)),
+        next_nodes=_next_nodes(channels, held.get("channel_versions"), seen),
         deltas=frozenset(delta) & frozenset(_keys(held.get("channel_versions")))
         if isinstance(delta, dict)
         else frozenset(),
@@ -369,19 +369,33 @@ def _state(channels: Mapping[str, Json], nodes: Iterable[str]) -> Json:
     }
 
 
-def _next_nodes(channels: Mapping[str, Json]) -> Iterator[str]:
-    """Yield the nodes that come next, one that is sent to more than once as often."""
+def _next_nodes(channels: Mapping[str, Json], versions: Json, seen: Json) -> tuple[str, ...]:
+    """Return the nodes that come next: each once, whatever led to it, and again for each time that it was sent to."""
+    led_to = dict.fromkeys(
+        node
+        for channel, node in _led_to(channels)
+        # A node that has seen the channel as it is has run already.
+        if _member(versions, channel) is None or _member(_member(seen, node), channel) != _member(versions, channel)
+    )
+    sent = map(_within, _within(channels.get("__pregel_tasks")))
+    return (*led_to, *(str(parts[0]) for parts in sent if parts))
+
+
+def _led_to(channels: Mapping[str, Json]) -> Iterator[tuple[str, str]]:
+    """Yield (channel, node) for each channel that says that a node is to run."""
     for name, value in channels.items():
         if name == "__start__":
-            yield name
+            yield name, name
         elif name.startswith("branch:to:"):
-            yield name.removeprefix("branch:to:")
+            yield name, name.removeprefix("branch:to:")
         elif name.startswith("join:") and name.count(":") == _JOIN_COLONS:
             _, awaited, node = name.split(":")
             if {*awaited.split("+")} <= {text for text in _within(value) if isinstance(text, str)}:
-                yield node
-        elif name == "__pregel_tasks":
-            yield from (str(sent[0]) for sent in map(_within, _within(value)) if sent)
+                yield name, node
+
+
+def _member(value: Json, name: str) -> Json:
+    return object_of(value).get(name)
 
 
 def _within(value: Json) -> list[Json]:
