@@ -12,7 +12,7 @@ from statestore.errors import Busy, Conflict, Moved
 from statestore.jsondiff.parsing import Json
 from statestore.models.sources import Source
 from statestore.sources import adding, mirror, servers
-from statestore.sources.readers.langgraph_postgresql import LangGraphPostgreSQLReader
+from statestore.sources.readers.langgraph_postgresql import LangGraphPostgreSQLReader, VersionedGraph
 from statestore.sources.row_ids import row_id
 from statestore.sources.state_texts import state_text
 from tests.sources.servers import Database, Server
@@ -233,3 +233,49 @@ def test_only_whole_moments_are_put_back(database: Database, source: Source):
     with pytest.raises(Conflict, match="only whole moments can be put back into LangGraph"):
         restore.plan(f"agents/{THREAD}", moment_of(rows[2][0]), paths=["/notes"])
     assert database.rows(CHECKPOINTS) == rows
+
+
+_NUMBERS = """
+SELECT c.checkpoint_id, v.key, CAST(v.value AS int)
+FROM checkpoints AS c, jsonb_each_text(c.checkpoint -> 'channel_versions') AS v ORDER BY 1
+"""
+
+
+def test_a_copy_of_the_javascript_packages_numbers_its_values_above_all_others(server: Server):
+    """It counts, and PostgresSaver keeps an old value where a number is taken: a graph would go on with that."""
+    database = server.made("langgraph/javascript_postgres.sql")
+    made = adding.add_source(database.url, name="agents", using=store_alias())
+    assert mirror.sync(made, using=store_alias()).is_complete
+    thread = models.SourceThread.objects.select_related("source").get(thread_id="js1")
+    ids = [row[0] for row in database.rows(CHECKPOINTS)]
+    states = {key: state_of(database, "js1") for key in ids[-1:]}
+    for checkpoint_id in ids[2:-1]:
+        known = database.rows("SELECT channel, version, blob FROM checkpoint_blobs")
+        highest = max(number for _, _, number in database.rows(_NUMBERS))
+        moment = f"transition:{row_id(thread, 'transition', checkpoint_id)}:after"
+        planned = restore.plan("agents/js1", moment)
+        done = restore.apply(planned, by=SYSTEM)
+        newest = database.rows(CHECKPOINTS)[-1][0]
+        numbers = {name: number for key, name, number in database.rows(_NUMBERS) if key == newest}
+        old = {name: number for key, name, number in database.rows(_NUMBERS) if key == checkpoint_id}
+        assert numbers == {name: number + highest for name, number in old.items()}
+        assert set(known) <= set(database.rows("SELECT channel, version, blob FROM checkpoint_blobs"))
+        assert state_text(state_of(database, "js1")) == planned.text
+        restore.undo(done, by=SYSTEM)
+        assert state_of(database, "js1") == states[ids[-1]]
+
+
+def test_what_a_node_has_seen_is_numbered_with_the_values(server: Server):
+    database = server.made("langgraph/javascript_postgres.sql")
+    made = adding.add_source(database.url, name="agents", using=store_alias())
+    mirror.sync(made, using=store_alias())
+    thread = models.SourceThread.objects.select_related("source").get(thread_id="js1")
+    with servers.opened(servers.keep_secrets_of(database.url)) as rows:
+        graph = VersionedGraph(rows, "js1", "")
+        wanted = [graph.find(row[0]) for row in database.rows(CHECKPOINTS)]
+    for checkpoint in filter(None, wanted):
+        moment = f"transition:{row_id(thread, 'transition', checkpoint.id)}:after"
+        restore.apply(restore.plan("agents/js1", moment), by=SYSTEM)
+        with servers.opened(servers.keep_secrets_of(database.url)) as rows:
+            copied = VersionedGraph(rows, "js1", "").newest()
+        assert copied.next_nodes == checkpoint.next_nodes

@@ -73,7 +73,7 @@ class LangGraphWriter:
 
     def effects(self, target: KnownState, text: str) -> Sequence[str]:
         """Return what a restore does in the file, and what it leaves."""
-        found = self._find_in_place(target, text)
+        found = self._find(target, text)
         said = [
             f"A copy of step {found.step} becomes the newest checkpoint in {self._location.name}. No checkpoint is"
             " removed."
@@ -88,7 +88,7 @@ class LangGraphWriter:
 
     def prepare(self, target: KnownState, text: str, by: Actor) -> PutBack:
         """Return the write of a copy of the checkpoint that holds the wanted state."""
-        found = self._find_in_place(target, text)
+        found = self._find(target, text)
         return self._copy(found, text, by.name, _id_after(found.newest))
 
     def fork_effects(self, target: KnownState) -> Sequence[str]:
@@ -142,14 +142,6 @@ class LangGraphWriter:
 
     def _copy(self, found: Target, text: str, by: str, new_id: str) -> "Copy":
         return Copy(self._thread, found, text, by, new_id)
-
-    def _find_in_place(self, target: KnownState, text: str) -> Target:
-        found = self._find(target, text)
-        self._check_in_place(found)
-        return found
-
-    def _check_in_place(self, found: Target) -> None:
-        """Raise Conflict if a checkpoint can be copied to another thread alone."""
 
     def _find(self, target: KnownState, text: str) -> Target:
         with self._location.opened() as rows:

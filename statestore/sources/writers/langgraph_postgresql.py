@@ -6,11 +6,12 @@ The values of the channels lie beside the checkpoints, by their versions: the co
 import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import ClassVar
+from typing import ClassVar, Final
 
-from statestore.errors import Conflict
-from statestore.sources.contract import Rows
+from statestore.jsondiff.parsing import Json, dump
+from statestore.sources.contract import Rows, Value
 from statestore.sources.readers import langgraph
+from statestore.sources.readers.columns import json_of, text_of, whole_of
 from statestore.sources.readers.langgraph_postgresql import LangGraphPostgreSQLReader, VersionedGraph
 from statestore.sources.writers.langgraph import (
     EMPTY,
@@ -21,6 +22,14 @@ from statestore.sources.writers.langgraph import (
     Target,
     not_tried,
 )
+
+# Of the values that are stored, and of those that are not, since a channel was empty.
+_HIGHEST: Final = """
+SELECT greatest(
+    (SELECT max(CAST(version AS bigint)) FROM checkpoint_blobs WHERE thread_id = ? AND checkpoint_ns = ?),
+    (SELECT max(CAST(v.value AS bigint)) FROM checkpoints AS c, jsonb_each_text(c.checkpoint -> 'channel_versions') AS v
+     WHERE c.thread_id = ? AND c.checkpoint_ns = ?))
+"""
 
 
 class LangGraphPostgreSQLWriter(LangGraphWriter):
@@ -54,14 +63,6 @@ class LangGraphPostgreSQLWriter(LangGraphWriter):
         if checkpoint.version < OLDEST_VERSION:
             raise not_tried()
 
-    def _check_in_place(self, found: Target) -> None:
-        if found.is_counted:
-            raise Conflict(
-                "LangGraph's JavaScript package numbers the values of a thread one after the other. A graph that went"
-                " on from a copy would use numbers that are taken, and PostgresSaver would keep the old values."
-                " Nothing was written. Fork the agent in its own store to go on from this moment."
-            )
-
 
 class _CopyBesideValues(Copy):
     """The write in PostgreSQL."""
@@ -77,6 +78,8 @@ class _CopyBesideValues(Copy):
         """Insert a copy of a checkpoint, or an empty one."""
         renamed = json.dumps({"id": self.new_id, "ts": datetime.now(UTC).isoformat()})
         noted = json.dumps(self.noted)
+        if not old and self.target.is_counted:
+            raise not_tried()
         if not old:
             rows.execute(
                 "INSERT INTO checkpoints (thread_id, checkpoint_ns, checkpoint_id, checkpoint, metadata)"
@@ -95,3 +98,44 @@ class _CopyBesideValues(Copy):
             " WHERE thread_id = ? AND checkpoint_ns = ? AND checkpoint_id = ?",
             [self.new_id, renamed, noted, self.thread.thread_id, space, old],
         )
+        if self.target.is_counted:
+            self._renumber(rows, space)
+
+    def _renumber(self, rows: Rows, space: str) -> None:
+        """Give the values of the copy numbers that no other checkpoint of the thread has.
+
+        The JavaScript package counts, and PostgresSaver keeps the old value where a number is taken: a graph that went
+        on from the copy would get values of the branch that it left.
+        """
+        place = [self.thread.thread_id, space]
+        ((highest,),) = rows.execute(_HIGHEST, place * 2)
+        ((versions, seen),) = rows.execute(
+            "SELECT checkpoint -> 'channel_versions', checkpoint -> 'versions_seen' FROM checkpoints"
+            " WHERE thread_id = ? AND checkpoint_ns = ? AND checkpoint_id = ?",
+            [*place, self.new_id],
+        )
+        rows.execute(
+            "INSERT INTO checkpoint_blobs (thread_id, checkpoint_ns, channel, version, type, blob)"
+            " SELECT b.thread_id, b.checkpoint_ns, b.channel, CAST(CAST(b.version AS bigint) + ? AS text), b.type,"
+            " b.blob"
+            " FROM checkpoint_blobs AS b JOIN jsonb_each_text(CAST(? AS jsonb)) AS v"
+            " ON v.key = b.channel AND v.value = b.version WHERE b.thread_id = ? AND b.checkpoint_ns = ?",
+            [highest, text_of(versions), *place],
+        )
+        raised = {"channel_versions": _raised(versions, highest), "versions_seen": _raised(seen, highest)}
+        rows.execute(
+            "UPDATE checkpoints SET checkpoint = checkpoint || CAST(? AS jsonb)"
+            " WHERE thread_id = ? AND checkpoint_ns = ? AND checkpoint_id = ?",
+            [dump(raised, indent=None), *place, self.new_id],
+        )
+
+
+def _raised(stored: Value, by: Value) -> Json:
+    """Return version numbers, at whatever depth, with a number added to each."""
+
+    def raised(value: Json) -> Json:
+        if isinstance(value, dict):
+            return {name: raised(member) for name, member in value.items()}
+        return value + whole_of(by) if isinstance(value, int) else value
+
+    return raised(json_of(stored))
