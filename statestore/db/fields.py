@@ -6,10 +6,11 @@ hold text. Each such value is read as a `str` or `int` that remembers what it re
 This is the only module of the project that migrations import, so it also has the defaults of columns.
 """
 
+import os
 import re
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final, Self
 
@@ -25,12 +26,23 @@ from statestore.db import archive, vendor
 from statestore.errors import SerializationError
 
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
+_IDS_AT_ONCE: Final = 64
 _SQLITE_TIME: Final = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d")
 
 
 def new_id() -> str:
     """Return a fresh random id, as the orchestrator makes them."""
     return str(uuid.uuid4())
+
+
+def new_ids() -> Iterator[str]:
+    """Yield fresh random ids without end, for a loop over many: what `new_id` takes is mostly a call of the system."""
+    while True:
+        digits = os.urandom(16 * _IDS_AT_ONCE).hex()
+        for start in range(0, len(digits), 32):
+            one = digits[start : start + 32]
+            variant = "89ab"[int(one[16], 16) & 3]
+            yield f"{one[:8]}-{one[8:12]}-4{one[13:16]}-{variant}{one[17:20]}-{one[20:]}"
 
 
 def now() -> int:

@@ -1,14 +1,17 @@
 """Ingestion of many events: checked one by one, written in chunks; an event replaces one of the same id."""
 
+import itertools
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from django.db import connections
+
 from statestore import models
 from statestore.access.scope import Scope
-from statestore.db import bulk, transactions
-from statestore.db.fields import bindable
+from statestore.db import bulk, transactions, vendor
+from statestore.db.fields import bindable, new_ids
 from statestore.db.json_columns import optional_text
 from statestore.db.vendor import SqlRow
 from statestore.errors import StateStoreError, ValidationError
@@ -25,14 +28,14 @@ _INSERTED: Final = ("id", *COLUMNS, "created_at")
 _MOST_CHARACTERS: Final = {
     "id": 500, "session_id": 500, "actor_id": 500, "event_type": 200, "git_commit": 200,
 }  # fmt: skip
+_BOUNDED: Final = tuple((_INSERTED.index(column), column, most) for column, most in _MOST_CHARACTERS.items())
 _UNREADABLE: Final = f"has an id that {NEEDS_UUID}."
-# Texts that need no parsing; and metadata too where it was not given as a text, but made here.
-_TEXTS: Final = frozenset({"id", *COLUMNS}) - {"timestamp", "metadata"}
-_TEXTS_AND_JSON: Final = _TEXTS | {"metadata"}
 _TAKEN: Final = "has an id that is already in use. Choose another id."
 # Places of these columns in a row.
 _SESSION, _ACTOR_TYPE, _ACTOR = (1 + COLUMNS.index(name) for name in ("session_id", "actor_type", "actor_id"))
 _ACTOR_TYPES: Final = frozenset(models.ActorType.values)
+_ONLY_TEXT: Final = frozenset({str})
+_FAULT_OF: Final = dict(_RULES)
 
 
 class BadEvent(ValidationError):
@@ -67,10 +70,10 @@ def save_events(using: str, events: Iterable[Mapping[str, object]], *, scope: Sc
 
     In a limited `scope` each must be by one of its agents, or by a user, and in a session of it.
     """
-    rows = []
+    rows, now, made_ids = [], models.now(), new_ids()
     for position, event in enumerate(events):
         try:
-            rows.append(event_row(event))
+            rows.append(event_row(event, now, made_ids))
         except ValidationError as error:
             raise BadEvent(position, str(error), error.field) from None
     with transactions.writing(using):
@@ -104,68 +107,121 @@ def ingest(
         raise ValidationError(
             f"At most {limits.CALL_EVENTS:,} events per call; this call has {len(events):,}. Nothing was saved."
         )
-    done, rows = Ingested(), list[tuple[object, ...] | None]()
+    are_new = seed is None and not any(isinstance(event, Mapping) and event.get("id") is not None for event in events)
+    sender = _Sender(using, scope, author, seed, are_new=are_new)
+    done, rows = Ingested(), list[SqlRow | None]()
     for position, event in enumerate(events):
-        row = _checked(position, event, author, seed, done)
+        row = _checked(position, event, sender, done)
         if row is None and whole:
             raise BadEvent(position, done.refused[0].reason, done.refused[0].field)
         rows.append(row)
         done.ids.append(None if row is None else row[0])
-    size = len(rows) if whole else limits.CHUNK_ROWS
+    size = len(rows) if whole else _chunk_rows(using)
     for start in range(0, len(rows), max(size, 1)):
-        _write_chunk(using, rows[start : start + size], start, (scope, author), done, whole=whole)
+        _write_chunk(rows[start : start + size], start, sender, done, whole=whole)
     return done
 
 
-def _checked(position: int, event: object, author: str | None, seed: str | None, done: Ingested) -> SqlRow | None:
+@dataclass(frozen=True, slots=True)
+class _Sender:
+    """Who sends events to which store, and the ids of those that come without one; if all do, they `are_new`."""
+
+    using: str
+    scope: Scope | None
+    author: str | None
+    seed: str | None
+    are_new: bool
+    now: int = field(default_factory=models.now)
+    new_ids: Iterator[str] = field(default_factory=new_ids)
+
+    def made_ids(self, position: int) -> Iterator[str]:
+        """Return where an event takes its id from if it has none."""
+        if self.seed is None:
+            return self.new_ids
+        return itertools.repeat(str(uuid.uuid5(uuid.NAMESPACE_OID, f"{self.seed} {position}")))
+
+
+def _chunk_rows(using: str) -> int:
+    return limits.CHUNK_ROWS if vendor.is_sqlite(connections[using]) else limits.COPIED_CHUNK_ROWS
+
+
+def _checked(position: int, event: object, sender: _Sender, done: Ingested) -> SqlRow | None:
     try:
         if isinstance(event, StateStoreError):
             raise event
-        made = None if seed is None else str(uuid.uuid5(uuid.NAMESPACE_OID, f"{seed} {position}"))
-        row = event_row(event, made)
+        row = event_row(event, sender.now, sender.made_ids(position))
         _check_lengths(row)
-        _check_author(row, author)
+        _check_author(row, sender.author)
         return row
     except StateStoreError as error:
         done.refused.append(Refusal(position, str(error), getattr(error, "field", "")))
         return None
 
 
-def event_row(event: object, made_id: str | None = None) -> tuple[object, ...]:
+def event_row(event: object, now: int, made_ids: Iterator[str]) -> SqlRow:
     """Return an event's row for insertion. Raises ValidationError with a clause that says what is wrong."""
     if not isinstance(event, Mapping):
         raise ValidationError("is not an object.")
     if not event.keys() <= _KNOWN:
         raise ValidationError(f"has an unknown field {min(map(str, event.keys() - _KNOWN))}.")
-    now = models.now()
-    values = dict(event)
-    values["metadata"] = optional_text(event.get("metadata"))
+    metadata = optional_text(event.get("metadata"))
+    if (row := _usual_row(event, metadata, now, made_ids)) is not None:
+        return row
+    values = {**event, "metadata": metadata}
     if values.get("id") is None:
-        values["id"] = made_id or models.new_id()
+        values["id"] = next(made_ids)
     if values.get("timestamp") is None:
         values["timestamp"] = now
-    _check_values(values, plain=_TEXTS if isinstance(event.get("metadata"), str) else _TEXTS_AND_JSON)
-    if values["actor_type"] not in _ACTOR_TYPES:
-        word = values["actor_type"][:40]
-        raise ValidationError(f"has an invalid actor_type “{word}”. Use User, Agent or System.", field="actor_type")
-    return (values["id"], *(values.get(column) for column in COLUMNS), now)
+    _check_values(values)
+    return (values["id"], *map(values.get, COLUMNS), now)
 
 
-def _check_values(values: Mapping[str, object], *, plain: frozenset[str]) -> None:
-    """Raise ValidationError for the first value that its column may not hold; in `plain` ones any ASCII text may be."""
+def _usual_row(event: Mapping[str, object], metadata: str | None, now: int, made_ids: Iterator[str]) -> SqlRow | None:
+    """Return the row of an event as most are, whose texts are looked at all at once; None for any other.
+
+    What is wrong, and where, is found value by value, which takes several times as long.
+    """
+    read = event.get
+    event_id, timestamp, commit = read("id"), read("timestamp"), read("git_commit")
+    if event_id is None:
+        event_id = next(made_ids)
+    if timestamp is None:
+        timestamp = now
+    event_type, session, actor_type = read("event_type"), read("session_id"), read("actor_type")
+    actor, content = read("actor_id"), read("content")
+    texts: SqlRow = (event_id, event_type, session, actor_type, actor, content)
+    if metadata is not None:
+        texts += (metadata,)
+    if commit is not None:
+        texts += (commit,)
+    is_valid = (
+        {*map(type, texts)} == _ONLY_TEXT
+        and bindable("".join(texts))
+        and actor_type in _ACTOR_TYPES
+        and (timestamp is now or not _FAULT_OF["timestamp"](timestamp))
+        # What was not given as a text was made here, and is JSON.
+        and (metadata is None or metadata is not read("metadata") or not _FAULT_OF["metadata"](metadata))
+    )
+    if not is_valid:
+        return None
+    return event_id, event_type, timestamp, session, actor_type, actor, content, metadata, commit, now
+
+
+def _check_values(values: Mapping[str, object]) -> None:
+    """Raise ValidationError for the first value that its column may not hold."""
     for column, rule in _RULES:
-        value = values.get(column)
-        if column in plain and type(value) is str and value.isascii() and "\0" not in value:
-            continue  # As most are: asking the rule of each took as long as all else.
-        if reason := rule(value):
+        if reason := rule(values.get(column)):
             clause = f"has no {column}." if reason == validation.MISSING else f"has a {column} that {reason}."
             raise ValidationError(clause, field=column)
+    if values["actor_type"] not in _ACTOR_TYPES:
+        word = str(values["actor_type"])[:40]
+        raise ValidationError(f"has an invalid actor_type “{word}”. Use User, Agent or System.", field="actor_type")
 
 
 def _check_lengths(row: SqlRow) -> None:
-    for column, value in zip(_INSERTED, row, strict=True):
-        most = _MOST_CHARACTERS.get(column)
-        if most and value is not None and not 1 <= len(value) <= most:
+    for place, column, most in _BOUNDED:
+        value = row[place]
+        if value is not None and not 1 <= len(value) <= most:
             raise ValidationError(f"has a {column} that is not 1 to {most} characters long.", field=column)
 
 
@@ -177,30 +233,23 @@ def _check_author(row: SqlRow, author: str | None) -> None:
         )
 
 
-def _write_chunk(
-    using: str,
-    rows: Sequence[tuple[object, ...] | None],
-    start: int,
-    sender: tuple[Scope | None, str | None],
-    done: Ingested,
-    *,
-    whole: bool,
-) -> None:
+def _write_chunk(rows: Sequence[SqlRow | None], start: int, sender: _Sender, done: Ingested, *, whole: bool) -> None:
     good = [(start + n, row) for n, row in enumerate(rows) if row is not None]
     if not good:
         return
+    using = sender.using
     with transactions.writing(using):
-        faults = _faults(using, *sender, [row for _, row in good])
-        for position, row in good:
+        faults = _faults(using, sender.scope, sender.author, [row for _, row in good])
+        for position, row in good if faults else ():
             if row[0] not in faults:
                 continue
             if whole:
                 raise BadEvent(position, *faults[row[0]])
             done.refused.append(Refusal(position, *faults[row[0]]))
             done.ids[position] = None
-        good = [(position, row) for position, row in good if row[0] not in faults]
-        write_rows(using, [row for _, row in good])
-    done.saved += len(good)
+        written = [row for _, row in good if row[0] not in faults]
+        write_rows(using, written, are_new=sender.are_new)
+    done.saved += len(written)
 
 
 def _faults(
@@ -256,19 +305,9 @@ class _Reach:
         return is_person and self.author in (None, row[_ACTOR])
 
 
-def write_rows(using: str, rows: Sequence[tuple[object, ...]]) -> None:
-    """Insert rows from `event_row`, replacing those of the same id; call it inside a transaction."""
-    plain: list[tuple[object, ...]] = []
-    odd: list[tuple[object, ...]] = []
-    for row in rows:
-        (plain if all(bindable(value) for value in row) else odd).append(row)
-    bulk.upsert(using, "events", _INSERTED, plain, key="id", kept=("created_at",))
-    for event in _events(odd):
-        models.Event.objects.using(using).bulk_create(
-            [event], update_conflicts=True, unique_fields=["id"], update_fields=COLUMNS
-        )
+def write_rows(using: str, rows: Sequence[SqlRow], *, are_new: bool = False) -> None:
+    """Insert rows from `event_row`, replacing those of the same id; call it inside a transaction.
 
-
-def _events(rows: Iterable[tuple[object, ...]]) -> Iterator[models.Event]:
-    for row in rows:
-        yield models.Event(**dict(zip(_INSERTED, row, strict=True)))
+    `are_new`: their ids were all made here.
+    """
+    bulk.upsert(using, bulk.EVENTS, _INSERTED, rows, key="id", kept=("created_at",), are_new=are_new)

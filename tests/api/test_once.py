@@ -120,13 +120,14 @@ def test_while_a_call_is_at_work_the_same_is_told_so_and_does_nothing(script: Sc
 
 
 def test_what_failed_half_way_is_finished_and_not_done_again(script: Script, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("statestore.events.limits.CHUNK_ROWS", 2)
+    for limit in ("CHUNK_ROWS", "COPIED_CHUNK_ROWS"):
+        monkeypatch.setattr(f"statestore.events.limits.{limit}", 2)
     write, chunks = ingest.write_rows, iter(range(10))
 
-    def busy_at_the_second(using: str, rows: Any) -> None:
+    def busy_at_the_second(using: str, rows: Any, **options: Any) -> None:
         if next(chunks) == 1:
             raise Busy("Store is busy.")
-        write(using, rows)
+        write(using, rows, **options)
 
     monkeypatch.setattr("statestore.events.ingest.write_rows", busy_at_the_second)
     body = {"events": [EVENT] * 3}
