@@ -12,12 +12,13 @@ from statestore.access import audit
 from statestore.access.audit import SYSTEM, Actor
 from statestore.db import transactions
 from statestore.db.orchestrator_schema import UNREAD_INDEXES
-from statestore.errors import Conflict, NotFound
+from statestore.errors import Conflict, NotFound, ValidationError
 from statestore.models.audit import Action
 from statestore.models.sources import Source
 from statestore.sources import following, intended_forks, locations, quarantine, secrets, servers
 
 _NAME_CHARACTERS: Final = 60
+_SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 
 
 def add_source(path: Path | str, *, name: str = "", using: str, by: Actor = SYSTEM, upload_name: str = "") -> Source:
@@ -56,6 +57,13 @@ def _drop_unread_indexes(using: str) -> None:
 def _address_of(path: Path | str) -> str:
     if isinstance(path, str) and servers.is_address(path):
         return servers.keep_secrets_of(path)
+    if not str(path).strip():
+        raise ValidationError("Name a file, a folder of JSON files or the URL of a PostgreSQL database.")
+    if scheme := _SCHEME.match(str(path)):
+        raise ValidationError(
+            f"A source is a file, or a database named by postgresql://…; {scheme[0]} is not opened. Save what is there"
+            " to a file, and open that."
+        )
     # Once, here: later, no link is followed.
     return str(Path(path).expanduser().resolve())
 

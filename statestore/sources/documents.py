@@ -114,8 +114,8 @@ def what_it_is(path: Path) -> str:
     except UnicodeDecodeError as error:
         # A character may be cut off at the end of what was read.
         if error.start < len(head) - 4:
-            return "binary data of a kind that is not known here."
-    return "text."
+            return "binary data of a kind that is not known here. If it is encrypted, open a decrypted copy."
+    return "text. Open the database or the JSON in which the framework keeps its state."
 
 
 def opened(path: Path) -> DocumentFile:
@@ -149,7 +149,9 @@ def _folder(path: Path) -> list[Page]:
             _refuse_large(path, size)
             pages.append(Page(json_of(file.read()), within))
     if not pages:
-        raise ValidationError(f"{path.name} is a folder without JSON files. Nothing was changed.")
+        raise ValidationError(
+            f"{path.name} is a folder without JSON files. Nothing was changed. Name a database in it by its file."
+        )
     return pages
 
 

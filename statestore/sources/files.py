@@ -32,6 +32,18 @@ _TICK_NANOSECONDS: Final = 2_000_000_000
 # A file that was changed so lately is being written.
 WRITTEN_SECONDS: Final = 10.0
 _NAMED_TABLES: Final = 8
+# SQLite's extended codes say more in their upper bits.
+_PRIMARY_CODE: Final = 0xFF
+_DAMAGED: Final = (
+    "It is damaged, or was cut off while it was copied. Copy it again while its program is stopped, with what lies"
+    " beside it (-wal), or save what is left: `sqlite3 FILE .recover | sqlite3 NEW_FILE`."
+)
+_HELP: Final = {
+    sqlite3.SQLITE_CORRUPT: _DAMAGED,
+    sqlite3.SQLITE_NOTADB: _DAMAGED,
+    sqlite3.SQLITE_BUSY: "Another program is writing it. Try again in a moment.",
+    sqlite3.SQLITE_CANTOPEN: "Check that this user may read it and its folder.",
+}
 _ORCHESTRATORS: Final = {"agent_states", "state_transitions", "agent_history"}
 
 
@@ -72,9 +84,18 @@ def opened(path: Path) -> Iterator[SourceFile | documents.DocumentFile]:
         ):
             yield SourceFile(connection, is_in_wal=is_in_wal)
     except (sqlite3.Error, UnicodeDecodeError) as error:
-        raise ValidationError(f"{path.name} cannot be read: {error}. It was not changed.") from error
+        raise ValidationError(
+            f"{path.name} cannot be read: {error}. It was not changed.{_what_helps(error)}"
+        ) from error
     except OSError as error:
-        raise ValidationError(f"{path} cannot be read: {error.strerror}.") from error
+        advice = " Check the path." if isinstance(error, FileNotFoundError) else ""
+        raise ValidationError(f"{path} cannot be read: {error.strerror}.{advice}") from error
+
+
+def _what_helps(error: Exception) -> str:
+    """Return a sentence of what to do about an error of SQLite's, with a blank before it; "" where none is known."""
+    kind = getattr(error, "sqlite_errorcode", 0) & _PRIMARY_CODE
+    return f" {_HELP[kind]}" if kind in _HELP else ""
 
 
 class WritableFile(SQLiteDialect):
@@ -188,7 +209,10 @@ def _what_it_is(tables: Mapping[str, Shape]) -> str:
 def _is_in_wal(path: Path) -> bool:
     with real_paths.opening, os.fdopen(real_paths.opened(path), "rb") as file:
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-            raise ValidationError(f"{path.name} is not a regular file.")
+            raise ValidationError(
+                f"{path.name} is not a regular file, but a pipe, a device or a socket. Write its content to a file, and"
+                " open that."
+            )
         header = file.read(_HEADER_BYTES)
     if not header.startswith(_MAGIC):
         looks_like = documents.what_it_is(path)

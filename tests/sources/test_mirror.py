@@ -228,9 +228,7 @@ def test_what_is_no_store_is_named_and_left_alone(opened: Opener, tmp_path: Path
     text.write_text("no database")
     other = tmp_path / "other.db"
     change(str(other), "CREATE TABLE photos (id INTEGER)")
-    with pytest.raises(
-        ValidationError, match=r"notes.txt is neither an SQLite database nor JSON, but text. It was not changed."
-    ):
+    with pytest.raises(ValidationError, match=r"notes.txt is neither an SQLite database nor JSON, but text. Open"):
         adding.add_source(text, using=store_alias())
     with pytest.raises(ValidationError, match=r"Its tables: photos. Known are: .*LangGraph checkpoints"):
         adding.add_source(other, using=store_alias())
