@@ -37,6 +37,12 @@ class StateStoreConfig(AppConfig):
 
         return writers.writer_of(thread)
 
+    def refusal_of(self, thread: "SourceThread") -> str:
+        """Return why no moment of a thread can be put back in the framework's store; "" where it can."""
+        from statestore.sources import writers
+
+        return writers.refusal_of(thread)
+
 
 def _on_connection(connection: object, **_: object) -> None:
     from statestore.db import vendor

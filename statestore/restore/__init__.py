@@ -26,6 +26,7 @@ from statestore.restore.batches import (
 )
 from statestore.restore.batches import preview as preview_batch
 from statestore.restore.forks import Lineage, fork, lineage
+from statestore.restore.in_place import refusals
 from statestore.restore.path_selection import Edits, MergeConflict, Side, sign_of
 from statestore.restore.plans import Caution, RestorePlan, expecting, plan, plan_kept, plan_merge, plan_revert, setting
 from statestore.restore.rules import needs_approval, saving_needs_permission
@@ -63,6 +64,7 @@ __all__ = [
     "prepare",
     "prepare_undo",
     "preview_batch",
+    "refusals",
     "reopen",
     "restore_now",
     "save",

@@ -22,13 +22,13 @@ from statestore.history import moments
 from statestore.jsondiff import diff, parsing
 from statestore.models.agents import AgentQuerySet
 from statestore.models.audit import Action
-from statestore.restore import limits, rules
+from statestore.restore import in_place, limits, rules
 from statestore.restore.apply import apply
 from statestore.restore.plans import RestorePlan, agent_now
 from statestore.text.natural_order import natural
 
 # What a batch would do to an agent, what matters most first.
-KINDS: Final = ("change", "running", "unchanged", "unknown")
+KINDS: Final = ("change", "running", "unchanged", "refused", "unknown")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,8 @@ class Extent:
 
 @dataclass(frozen=True, slots=True)
 class BatchPreview:
-    """What a batch would do to one agent: change, unchanged, unknown or running (it would change while it works).
+    """What a batch would do to one agent: change, unchanged, unknown, refused (its framework's store cannot be written)
+    or running (it would change while it works).
 
     `extent` is None where nothing would change, and where the states were not compared: too large, or out of time.
     """
@@ -80,16 +81,19 @@ def _verdicts(listed: Sequence[models.AgentState], seconds: int, using: str, end
         states = models.AgentState.objects.using(using).in_bulk([agent.pk for agent in listed])
         agents = [states[agent.pk] for agent in listed if agent.pk in states]
         known = history.states_at(agents, seconds, using=using)
+        refusals = in_place.refusals([agent.agent_id for agent in agents], using)
     for agent in agents:
-        yield _verdict(agent, known.get(agent.agent_id), ends_at)
+        yield _verdict(agent, known.get(agent.agent_id), refusals.get(agent.agent_id, ""), ends_at)
 
 
-def _verdict(agent: models.AgentState, known: history.KnownState | None, ends_at: float) -> BatchPreview:
+def _verdict(agent: models.AgentState, known: history.KnownState | None, refusal: str, ends_at: float) -> BatchPreview:
     etag = agent.etag()
     if known is None:
         return BatchPreview(agent, "unknown", "nothing is known of it at that time", etag)
     if models.same_text(known.text, agent.state_data):
         return BatchPreview(agent, "unchanged", "", etag)
+    if refusal:
+        return BatchPreview(agent, "refused", refusal, etag)
     note = "" if known.is_exact else "last known state; it changed unrecorded since"
     extent = _extent(agent.state_data, known.text) if time.monotonic() < ends_at else None
     return BatchPreview(agent, "running" if agent.is_active else "change", note, etag, extent)

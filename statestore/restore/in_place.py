@@ -3,7 +3,7 @@
 The sources, which know these stores, lie above this room; the app says how to find a writer.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol, cast, runtime_checkable
 
 from django.apps import apps
@@ -61,6 +61,10 @@ class _App(Protocol):
         """Return the writer of a thread. Raises Conflict, with the reason, if there is none."""
         ...
 
+    def refusal_of(self, thread: models.SourceThread) -> str:
+        """Return why no moment of a thread can be put back; "" where it can."""
+        ...
+
 
 def forker_of(agent: models.AgentState, using: str) -> Forker | None:
     """Return what forks a mirrored agent in its framework's store; None if its format has none.
@@ -74,4 +78,18 @@ def forker_of(agent: models.AgentState, using: str) -> Forker | None:
 def writer_of(agent: models.AgentState, using: str) -> Writer | None:
     """Return the writer of a mirrored agent, None for an agent of our own. Raises Conflict if there is none."""
     thread = models.mirrored_thread(agent, using)
-    return None if thread is None else cast(_App, apps.get_app_config("statestore")).writer_of(thread)
+    return None if thread is None else _app().writer_of(thread)
+
+
+def refusals(agent_ids: Iterable[str], using: str) -> dict[str, str]:
+    """Return, for those of some agents of which no moment can be put back, the reason and what to do instead.
+
+    It takes one query; a store in which nothing is mirrored has nothing to refuse.
+    """
+    threads = models.SourceThread.objects.using(using).select_related("source").filter(agent_id__in=set(agent_ids))
+    reasons = {thread.agent_id: _app().refusal_of(thread) for thread in threads}
+    return {agent_id: reason for agent_id, reason in reasons.items() if reason}
+
+
+def _app() -> _App:
+    return cast(_App, apps.get_app_config("statestore"))

@@ -20,7 +20,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.http import urlencode
 from django.utils.safestring import SafeString
 
-from statestore import history, retention, search
+from statestore import history, restore, retention, search
 from statestore.db.fields import text_bytes
 from statestore.db.ids import RowId, to_address, url_of
 from statestore.db.routers import store_alias
@@ -423,6 +423,17 @@ class AgentHead:
     reason_form: ReasonForm
     hold: Hold | None
     mirrors: SourceThread | None
+
+
+@register.simple_tag(takes_context=True)
+def refusal_of(context: Context, agent_id: str) -> str:
+    """Return why no moment of an agent can be put back, "" where it can. A page asks once, a list for all its rows."""
+    known = context.get("refusals")
+    if known is None:
+        known = vars(context["request"]).setdefault("refusals", {})
+        if agent_id not in known:
+            known[agent_id] = restore.refusals([agent_id], store_alias()).get(agent_id, "")
+    return str(known.get(agent_id, ""))
 
 
 @register.simple_tag

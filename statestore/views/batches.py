@@ -57,7 +57,7 @@ def shown(
     counts = Counter(verdict.kind for verdict in verdicts)
     context = {
         "verdicts": [(verdict, _counts(verdict)) for verdict in verdicts],
-        "counts": [(kind, counts[kind]) for kind in restore.KINDS],
+        "counts": [(kind, counts[kind]) for kind in restore.KINDS if counts[kind] or kind != "refused"],
         "seconds": seconds,
         "scope": words,
         "reason_form": ReasonForm(auto_id=False),

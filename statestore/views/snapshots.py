@@ -5,7 +5,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.views.decorators.http import require_POST, require_safe
 
-from statestore import models, retention
+from statestore import models, restore, retention
 from statestore.db.ids import RowId
 from statestore.forms import ReasonForm, SnapshotFilterForm, StateForm
 from statestore.history import moments
@@ -38,6 +38,7 @@ def snapshot_list(request: HttpRequest) -> HttpResponse:
         "form": form,
         "agent_id": agent_id,
         "rows": [(row, etags.get(row.agent_id), names.get(row.agent_id) or row.agent_id) for row in page],
+        "refusals": restore.refusals(ids, seen.using),
         "page": page,
     }
     return render_page(request, "snapshots/list.html", context, fragment="snapshots/_rows.html")

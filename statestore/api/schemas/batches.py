@@ -20,8 +20,8 @@ from statestore.models import Batch, BatchItem
 from statestore.restore import BatchPreview, batch_needs_approval
 from statestore.restore import limits as restore_limits
 
-# "running": it would change while it is active.
-Kind = Literal["change", "running", "unchanged", "unknown"]
+# "running": it would change while it is active. "refused": what it mirrors cannot be restored in place.
+Kind = Literal["change", "running", "unchanged", "refused", "unknown"]
 Result = Literal["waiting", "done", "unchanged", "moved", "failed"]
 When = Annotated[
     str, Field(min_length=1, max_length=60, description="ISO 8601 (UTC if it has no offset), or Unix seconds.")

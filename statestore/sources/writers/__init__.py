@@ -38,16 +38,19 @@ def known_writers() -> dict[str, Callable[[SourceThread], Writer]]:
 
 def writer_of(thread: SourceThread) -> Writer:
     """Return the writer of a thread. Raises Conflict, with what to do instead, if its framework has none here."""
+    if refusal := refusal_of(thread):
+        raise Conflict(f"{refusal} Nothing was written.")
+    return known_writers()[thread.reader](thread)
+
+
+def refusal_of(thread: SourceThread) -> str:
+    """Return why no moment of a thread can be put back in place, and what to do instead; "" where it can."""
     if thread.source.upload_name:
-        raise Conflict(
-            f"“{thread.source.upload_name}” was uploaded: what lies here is a copy, which no framework reads. Nothing"
-            " was written. Fork the agent to go on from this moment, or open the file where its framework has it."
+        return (
+            f"“{thread.source.upload_name}” was uploaded: what lies here is a copy, which no framework reads."
+            " Fork the agent to go on from this moment, or open the file where its framework has it."
         )
-    make = known_writers().get(thread.reader)
-    if make is None:
-        advice = _INSTEAD.get(thread.reader, "Fork the agent to go on from this moment, or download its state.")
-        raise Conflict(
-            f"{name_of(thread.reader) or 'This format'} can be read here, but not be restored in place. Nothing was"
-            f" written. {advice}"
-        )
-    return make(thread)
+    if thread.reader in known_writers():
+        return ""
+    advice = _INSTEAD.get(thread.reader, "Fork the agent to go on from this moment, or download its state.")
+    return f"{name_of(thread.reader) or 'This format'} can be read here, but not be restored in place. {advice}"
