@@ -88,6 +88,36 @@ def test_a_late_item_of_a_session_is_an_event_and_deleted_ones_stay_deleted(fram
     assert json.loads(models.AgentState.objects.get(agent_id=thread.agent_id).state_data)["items"]
 
 
+def test_what_is_said_late_in_an_earlier_run_is_an_event_and_deleted_ones_stay_deleted(framework_file: FileMaker):
+    """Two runs go on at once, and the one that began first ends last."""
+    path = framework_file("agno/small.sqlite")
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        sql = "SELECT session_id FROM agno_runs GROUP BY session_id ORDER BY count(*) DESC LIMIT 1"
+        ((session,),) = connection.execute(sql)
+        first, data = connection.execute(
+            "SELECT run_id, run_data FROM agno_runs WHERE session_id = ? ORDER BY run_index LIMIT 1", [session]
+        ).fetchone()
+        connection.execute("UPDATE agno_runs SET status = 'RUNNING' WHERE run_id = ?", [first])
+        source = adding.add_source(path, using=store_alias())
+        synced(source)
+        thread = source.threads.select_related("source").get(thread_id=session)
+        events = models.Event.objects.filter(session_id=row_id(thread, "session", ""))
+        known = events.count()
+        # Of a later run, which is not written again.
+        events.filter(pk=events.order_by("-rowid")[0].pk).delete()
+        run = json.loads(data)
+        run["messages"].append({"role": "assistant", "content": "said late", "created_at": 1_795_000_000})
+        connection.execute(
+            "UPDATE agno_runs SET run_data = ?, status = 'COMPLETED', updated_at ="
+            " (SELECT max(coalesce(updated_at, created_at)) + 1 FROM agno_runs) WHERE run_id = ?",
+            [json.dumps(run), first],
+        )  # fmt: skip
+        synced(source)
+    assert events.filter(content="said late").count() == 1
+    assert events.count() == known, "one was deleted here, and one came late"
+    expect_as_there(source, thread)
+
+
 def test_a_transaction_that_ends_late_on_a_server_is_not_missed(server: Server):
     database = server.made("openai_agents/postgres.sql")
     source = adding.add_source(database.url, name="agents", using=store_alias())

@@ -3,7 +3,8 @@
 Each run keeps the session's state at its end.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import ClassVar, Final
 
 from statestore.jsondiff.parsing import Json
@@ -25,6 +26,10 @@ from statestore.sources.readers.messages import as_text, said
 _STATUSES: Final = {"RUNNING": "running", "PENDING": "running", "PAUSED": "paused", "ERROR": "failed"}
 _UNFINISHED: Final = frozenset(("RUNNING", "PENDING", "PAUSED"))
 _MARKS: Final = {"PAUSED": "paused", "ERROR": "failed", "CANCELLED": "cancelled"}
+# In the position of a thread: number, finished, newest time, index and last row of its runs.
+_PARTS_OF_RUNS: Final = 5
+# Times are whole seconds: a run may be written again in the second in which it was read.
+_JUST_SECONDS: Final = 60
 _OWNERS: Final = ("agent_id", "team_id", "workflow_id", "user_id")
 
 
@@ -70,6 +75,23 @@ class AgnoReader:
             marks={run.key: _MARKS[run.status] for run in runs if run.status in _MARKS},
         )
 
+    def late_events(
+        self, rows: Rows, thread_id: str, after: str, position: str, is_known: Callable[[str], bool]
+    ) -> Iterator[Event]:
+        """Yield what was said in earlier runs since: two runs may go on at once, and the first to begin ends last.
+
+        A run that was not written since is left out: what it lacks here was deleted here. Runs in a list do not say
+        when they were written.
+        """
+        store, newest = store_of(rows, thread_id), _newest_of(position)
+        if store is None or newest is None:
+            return
+        runs = runs_of(rows, store, thread_id.removeprefix(store.prefix))
+        earlier = next((place for place, run in enumerate(runs, 1) if run.key == after), 0)
+        for run in runs[:earlier]:
+            if _was_written_since(run, newest):
+                yield from (event for event in _events(run) if not is_known(event.key))
+
 
 def _count(rows: Rows, table: str) -> int:
     ((number,),) = rows.execute(f"SELECT count(*) FROM {quoted(table)}")  # noqa: S608  a quoted name
@@ -101,6 +123,17 @@ def _positions_of_runs(rows: Rows, table: str) -> dict[str, tuple[float, str]]:
             " GROUP BY session_id"
         )
     }
+
+
+def _newest_of(position: str) -> float | None:
+    """Return when a run had been written last at a position; None if no run is a row there."""
+    parts = position.rpartition(" ")[2].split(":")
+    return seconds(int(parts[2])) if len(parts) == _PARTS_OF_RUNS and parts[2].isdecimal() else None
+
+
+def _was_written_since(run: Run, newest: float) -> bool:
+    """Return whether a run was written after a time; in its very second, only if that has just passed."""
+    return run.at > newest or (run.at == newest and time.time() - run.at < _JUST_SECONDS)
 
 
 def _thread(rows: Rows, store: Store, thread_id: str, runs: Sequence[Run]) -> Thread:
