@@ -3,9 +3,9 @@
 import sqlite3
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, suppress
+from contextlib import closing, contextmanager, suppress
 from typing import Any
 
 import pytest
@@ -27,6 +27,7 @@ from statestore.sources.readers.columns import list_of, object_of
 from statestore.sources.state_texts import state_text
 from tests.api.conftest import script_of
 from tests.sources.conftest import Opener
+from tests.sources.servers import Server
 from tests.sources.test_openai_agents_restore import CALL, USER, run, say
 
 pytestmark = pytest.mark.django_db
@@ -336,8 +337,51 @@ WRITES = {
         "INSERT INTO agent_messages (session_id, message_data) VALUES ('conversation-1', json_object('role', 'user',"
         " 'content', 'message ' || ?))"
     ),
+    "google_adk/sqlite_service.sqlite": (
+        "INSERT INTO events SELECT 'new ' || ?1, app_name, user_id, session_id, 'new ' || ?1, timestamp + 1000 + ?1,"
+        " json_set(event_data, '$.content.parts[0].text', 'message ' || ?1) FROM events"
+        " WHERE user_id = 'user-1' AND session_id = 's1' ORDER BY timestamp LIMIT 1"
+    ),
 }
+WRITE_ON_A_SERVER = (
+    "INSERT INTO checkpoints SELECT thread_id, checkpoint_ns, overlay(checkpoint_id placing %s from 25 for 12),"
+    " parent_checkpoint_id, type, checkpoint, metadata FROM checkpoints WHERE thread_id = 'pg-thread'"
+    " AND checkpoint_ns = '' ORDER BY checkpoint_id DESC LIMIT 1"
+)
 WAITS_SECONDS = 5.0
+
+
+@contextmanager
+def writing_meanwhile(write: Callable[[int], object]) -> Iterator[list[float]]:
+    """Let a program write all the time, and give how long each write took."""
+    ended, waits = threading.Event(), list[float]()
+
+    def program() -> None:
+        while not ended.is_set():
+            began = time.monotonic()
+            write(len(waits) + 1)
+            waits.append(time.monotonic() - began)
+            ended.wait(0.005)
+
+    with ThreadPoolExecutor() as executor:
+        written = executor.submit(program)
+        try:
+            yield waits
+        finally:
+            ended.set()
+        written.result()
+
+
+def forked_beside(write: Callable[[int], object], thread: SourceThread) -> list[float]:
+    """Fork a thread again and again beside a program, and return how long each of its writes took."""
+    row = next(row for row in steps_of(thread) if can_be_forked(thread, row))
+    with writing_meanwhile(write) as waits:
+        children = [fork(thread, row, f"new {number}") for number in range(20)]
+    assert len(waits) > 20, "the program wrote nothing meanwhile"
+    assert {child.state_data for child in children} == {row.state_after}
+    assert len({child.agent_id for child in children}) == 20
+    look(thread.source)
+    return waits
 
 
 @pytest.mark.parametrize("mode", ["wal", "delete"])
@@ -346,30 +390,29 @@ def test_a_program_that_writes_meanwhile_loses_nothing_and_waits_for_millisecond
     source = opened(name)
     with closing(sqlite3.connect(source.path)) as connection:
         connection.execute(f"PRAGMA journal_mode = {mode}")
-    thread = thread_of(source, THREADS[name][0])
-    row, ended, waits = steps_of(thread)[0], threading.Event(), list[float]()
-
-    def program() -> None:
-        with closing(sqlite3.connect(source.path, isolation_level=None, timeout=WAITS_SECONDS)) as connection:
-            while not ended.is_set():
-                began = time.monotonic()
-                connection.execute(WRITES[name], [len(waits) + 1])
-                waits.append(time.monotonic() - began)
-                ended.wait(0.005)
-
-    with ThreadPoolExecutor() as executor:
-        written = executor.submit(program)
-        try:
-            children = [fork(thread, row, f"new {number}") for number in range(20)]
-        finally:
-            ended.set()
-        written.result()
-    assert len(waits) > 20, "the program wrote nothing meanwhile"
+    with closing(
+        sqlite3.connect(source.path, isolation_level=None, timeout=WAITS_SECONDS, check_same_thread=False)
+    ) as program:
+        waits = forked_beside(
+            lambda number: program.execute(WRITES[name], [number]), thread_of(source, THREADS[name][0])
+        )
     assert max(waits) < WAITS_SECONDS
-    assert {child.state_data for child in children} == {row.state_after}
-    assert len({child.agent_id for child in children}) == 20
-    look(source)
     kept = models.Event.objects.filter(content__startswith="message ").count()
     assert name.startswith("langgraph") or kept == len(waits), "what the program said is in the mirror"
     with closing(sqlite3.connect(source.path)) as connection:
         assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+
+
+def test_a_program_that_writes_to_a_server_meanwhile_loses_nothing(embedded: None, server: Server):
+    database = server.made("langgraph/postgres.sql")
+    source = adding.add_source(database.url, name="agents", using=store_alias())
+    look(source)
+    thread = thread_of(source, "pg-thread")
+    count = len(steps_of(thread))
+    with server.connected(database.name) as program:
+        program.execute(f"SET lock_timeout = '{WAITS_SECONDS}s'")
+        waits = forked_beside(lambda number: program.execute(WRITE_ON_A_SERVER, [f"{number:012x}"]), thread)
+    assert max(waits) < WAITS_SECONDS
+    written = "SELECT count(*) FROM checkpoints WHERE thread_id = 'pg-thread' AND checkpoint_ns = ''"
+    assert database.rows(written) == [(count + len(waits),)]
+    assert len(steps_of(thread)) == count + len(waits), "what the program wrote is in the mirror"

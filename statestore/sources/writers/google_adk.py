@@ -71,7 +71,8 @@ class GoogleADKWriter:
 
     def fork_effects(self, target: KnownState) -> Sequence[str]:
         """Return what a fork does in the file, and what it leaves."""
-        copied = self._kept(target)
+        with self._location.opened() as rows:
+            copied = self._kept(rows, target)
         events = "1 event is" if len(copied) == 1 else f"{len(copied)} events are"
         return [
             f"A new session of the same user is made in {self._location.name}: {events} copied, and the state is set.",
@@ -86,11 +87,11 @@ class GoogleADKWriter:
     def fork(self, target: KnownState, new_id: str, by: Actor) -> None:
         """Copy the events up to a moment to a new session of the same user."""
         forks.check_length(new_id, _LONGEST_ID)
-        copied = self._kept(target)
         app, user, session = self._session()
         place = {"app_name": app, "user_id": user}
         with steps.writing(self._thread, "sessions", "events") as rows:
-            steps.expect_as_seen(self._thread, _READER, rows)
+            # A program may go on with the session meanwhile: what it says comes after the moment.
+            copied = self._kept(rows, target)
             forks.check_free(rows, "sessions", {**place, "id": new_id}, "session")
             forks.copy_rows(rows, "sessions", place, "id", [session], {"id": new_id})
             rows.execute(
@@ -102,11 +103,10 @@ class GoogleADKWriter:
             wanted = state_text(google_adk.by_name(json_of(target.text)))
             steps.expect_written(_READER.read(rows, self.fork_id(new_id)).thread.state, wanted)
 
-    def _kept(self, target: KnownState) -> Sequence[Entry]:
+    def _kept(self, rows: Rows, target: KnownState) -> Sequence[Entry]:
         """Return the events that a fork from a moment keeps: those that a restore would not rewind."""
-        change = self._change(target, target.text)
-        with self._location.opened() as rows:
-            entries = list(google_adk.entries_of(rows, google_adk.parts_of(self._thread.thread_id), 0.0))
+        change = self._change_in(rows, target, target.text)
+        entries = list(google_adk.entries_of(rows, google_adk.parts_of(self._thread.thread_id), 0.0))
         return entries[: len(entries) - change.events]
 
     def _session(self) -> Sequence[str]:
@@ -120,16 +120,19 @@ class GoogleADKWriter:
         return parts
 
     def _change(self, target: KnownState, text: str) -> _Change:
-        parts, state = self._session(), _checked(text)
         with self._location.opened() as rows:
-            if "event_data" not in rows.tables().get("events", {}):
-                raise Conflict(
-                    "This file was made by an older ADK, in a form in which no restore was tried. Nothing was written."
-                    " Let ADK migrate it first, or fork the agent."
-                )
-            entries = list(google_adk.entries_of(rows, parts, 0.0))
-            history = _READER.read(rows, self._thread.thread_id)
-            states = [object_of(history.thread.state), *(object_of(step.after) for step in list(history.steps)[-1:])]
+            return self._change_in(rows, target, text)
+
+    def _change_in(self, rows: Rows, target: KnownState, text: str) -> _Change:
+        parts, state = self._session(), _checked(text)
+        if "event_data" not in rows.tables().get("events", {}):
+            raise Conflict(
+                "This file was made by an older ADK, in a form in which no restore was tried. Nothing was written."
+                " Let ADK migrate it first, or fork the agent."
+            )
+        entries = list(google_adk.entries_of(rows, parts, 0.0))
+        history = _READER.read(rows, self._thread.thread_id)
+        states = [object_of(history.thread.state), *(object_of(step.after) for step in list(history.steps)[-1:])]
         keys = [entry.key for entry in entries]
         meant = removals.meant_by(self._thread, target, text, keys) if text == target.text else Meant("")
         place = _place(entries, keys, meant, is_undo=isinstance(target.moment, AtSnapshot))
