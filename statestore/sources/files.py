@@ -1,5 +1,6 @@
 """Files of other frameworks, opened so that they stay as they are, byte for byte, with nothing left beside them."""
 
+import errno
 import json
 import os
 import shutil
@@ -10,7 +11,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager, nullcontext, suppress
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 from urllib.parse import quote
 
 from descartes_site.locations import COMMAND
@@ -251,8 +252,21 @@ def _copied(path: Path, beside: Path) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="source-") as folder:
         for name in (path, beside):
             with os.fdopen(real_paths.opened(name), "rb") as source, (Path(folder) / name.name).open("wb") as copy:
-                shutil.copyfileobj(source, copy)
+                _copy(source, copy)
         yield Path(folder) / path.name
+
+
+def _copy(source: BinaryIO, copy: BinaryIO) -> None:
+    try:
+        shutil.copyfileobj(source, copy)
+        copy.flush()
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise ValidationError(
+            f"A program left a log beside this file, so it is read from a copy, for which {tempfile.gettempdir()} has"
+            " no room. It was not changed. Free some space there, or let TMPDIR name another folder."
+        ) from error
 
 
 def _is_left_half_written(path: Path) -> bool:
