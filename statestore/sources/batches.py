@@ -103,11 +103,10 @@ class Batch:
             raise NotFound("The source was removed while it was read.")
         threads = SourceThread.objects.using(self.using)
         self._find_those_of_others()
+        # Asked first: a thread that was created has a key afterwards, and is up to date.
+        known = [thread for thread in self._threads.values() if thread.pk is not None]
         threads.bulk_create([thread for thread in self._threads.values() if thread.pk is None])
-        threads.bulk_update(
-            [thread for thread in self._threads.values() if thread.pk is not None],
-            ["position", "last_step", "gone_at"],
-        )
+        threads.bulk_update(known, ["position", "last_step", "gone_at"])
 
     def _find_those_of_others(self) -> None:
         """Find the threads that another process wrote since this one began to read them: they are the same."""

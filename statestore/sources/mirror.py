@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from statestore import models
-from statestore.db import transactions
+from statestore.db import fast_rows, transactions
 from statestore.errors import NotFound, StateStoreError
 from statestore.models.sources import Source, SourceThread
 from statestore.sources import intended_forks, interrupted, locations
@@ -162,12 +162,12 @@ def _new_thread(source: Source, key: str, thread_id: str, using: str) -> SourceT
     """Return a thread that this process reads for the first time, with an agent id that no other agent has."""
     agent_id = wanted = f"{source.name}/{thread_id}"
     number = 1
-    if models.AgentState.objects.using(using).filter(agent_id=agent_id).exists():
+    if fast_rows.exists(models.AgentState, using, agent_id=agent_id):
         # Another process may have read it a moment ago.
         known = SourceThread.objects.using(using).of_reader(source, key).filter(thread_id=thread_id).first()
         if known is not None:
             return known
-    while models.AgentState.objects.using(using).filter(agent_id=agent_id).exists():
+    while fast_rows.exists(models.AgentState, using, agent_id=agent_id):
         number += 1
         agent_id = f"{wanted} ({number})"
     return SourceThread(source=source, reader=key, thread_id=thread_id, agent_id=agent_id)

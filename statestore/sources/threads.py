@@ -9,6 +9,7 @@ from typing import Final
 from django.db.models import Max
 
 from statestore import models
+from statestore.db import fast_rows
 from statestore.db.fields import text_bytes
 from statestore.jsondiff.parsing import Json
 from statestore.models.rows import LAST_SECOND
@@ -33,8 +34,8 @@ class MirroredThread:
     def __init__(self, thread: SourceThread, history: History, batch: Batch) -> None:
         self.thread, self.history, self.batch = thread, history, batch
         self._row_ids, self._parts = RowIds(thread), Texts()
-        known = models.AgentState.objects.using(batch.using).filter(agent_id=thread.agent_id)
-        agent = known.first() if thread.pk is not None else None
+        is_known = thread.pk is not None
+        agent = fast_rows.find(models.AgentState, batch.using, agent_id=thread.agent_id) if is_known else None
         # Of one that was only glanced at, the past is still to come.
         self.state: str | None = agent.state_data if agent and (thread.last_step or thread.position) else None
         self.version = int(agent.version) if agent else 0
@@ -229,8 +230,10 @@ class MirroredThread:
     def _add_marks_of_earlier_steps(self) -> None:
         """Keep a snapshot of each step that turned out to be worth coming back to after it was read."""
         wanted = {self._id("transition", key): words for key, words in self._marks.items()}
-        rows = models.Transition.objects.using(self.batch.using).of_agent(self.thread.agent_id).filter(pk__in=wanted)
-        for row in rows if wanted else ():
+        if not wanted:
+            return
+        rows = models.Transition.objects.using(self.batch.using).of_agent(self.thread.agent_id)
+        for row in rows.filter(pk__in=wanted):
             self._add_snapshot(row, wanted[row.pk])
 
     def _add_kept(self) -> None:

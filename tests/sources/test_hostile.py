@@ -4,11 +4,13 @@ import json
 import os
 import shutil
 import sqlite3
-from contextlib import closing
+from collections.abc import Callable
+from contextlib import AbstractContextManager, closing
 from pathlib import Path
 
 import pytest
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 
 from statestore import models, restore
 from statestore.access.audit import Actor
@@ -17,6 +19,8 @@ from statestore.db.routers import store_alias
 from statestore.errors import StateStoreError
 from statestore.models.sources import Source
 from statestore.sources import adding, mirror
+from tests.bench import langgraph_files
+from tests.faults.scale import times
 from tests.sources.conftest import FileMaker, Opener
 
 pytestmark = pytest.mark.django_db
@@ -111,3 +115,50 @@ def test_one_session_of_two_users_is_two_agents(opened: Opener):
     source = opened("google_adk/sqlite_service.sqlite")
     same = set(source.threads.filter(thread_id__endswith="/s1").values_list("agent_id", flat=True))
     assert same == {"sqlite_service/demo_app/user-1/s1", "sqlite_service/demo_app/user-2/s1"}
+
+
+ODD_IDS = ("🌱/a b/%2F", "x" * 300, "../../etc/passwd", "tab\tnew\nline", "<b>&amp;'\"", "e\u0301")
+
+
+def test_a_source_of_very_many_threads_is_mirrored_to_its_end(embedded: None, tmp_path: Path, viewer: Client):
+    number = times(1_000, 50_000)
+    path = tmp_path / "many.sqlite"
+    langgraph_files.make(path, number, 1, 0)
+    with closing(sqlite3.connect(path)) as connection:
+        for place, odd in enumerate(ODD_IDS):
+            for table in ("checkpoints", "writes"):
+                sql = f"UPDATE {table} SET thread_id = ? WHERE thread_id = ?"
+                connection.execute(sql, [odd, f"thread-{place:06d}"])
+        connection.commit()
+    source = adding.add_source(path, using=store_alias())
+    done = mirror.sync(source, using=store_alias(), go_on=lambda: False)
+    assert not done.is_complete
+    assert source.threads.count() == mirror.GLANCED_THREADS, "the newest are shown before any past is read"
+    source.stamp = ""
+    assert look(source).is_complete, source.problem
+    assert source.threads.count() == number
+    assert models.AgentState.objects.filter(agent_id__startswith="many/").count() == number
+    for odd in ODD_IDS:
+        page = viewer.get(f"/agents/{to_address(f'many/{odd}')}/", follow=True)
+        assert page.status_code == 200, odd
+    page = viewer.get("/agents/")
+    assert page.status_code == 200
+    assert len(page.content) < 1_000_000, "a list is a page of its agents"
+    assert look(source).threads == 0, "nothing is read twice"
+
+
+def test_a_new_thread_costs_few_queries(
+    embedded: None,
+    tmp_path: Path,
+    django_assert_max_num_queries: Callable[..., AbstractContextManager[CaptureQueriesContext]],
+):
+    """Of many threads each has but a few steps: what each of them costs counts."""
+    number = mirror.GLANCED_THREADS
+    langgraph_files.make(tmp_path / "many.sqlite", number, 1, 0)
+    source = adding.add_source(tmp_path / "many.sqlite", using=store_alias())
+    with django_assert_max_num_queries(number * 3 + 50, using=store_alias()) as asked:
+        assert mirror.sync(source, using=store_alias()).is_complete
+    updates = [
+        found["sql"] for found in asked.captured_queries if found["sql"].startswith('UPDATE "dash_source_thread"')
+    ]
+    assert not updates, "a thread that was just created is up to date"
