@@ -68,9 +68,8 @@ def _measure(site: Loaded, store: psycopg.Connection, cluster: postgres.Cluster)
         for with_search in (True, False):
             if not with_search:
                 _drop(store, [name for name, sql in indexes if "USING gin" in sql])
-            _sent(
-                server, cluster, token, bodies[BATCHES[0]], BATCHES[0], WORKERS
-            )  # Both processes load what they need.
+            # Both processes load what they need.
+            _sent(server, cluster, token, bodies[BATCHES[0]], BATCHES[0], WORKERS)
             for batch, clients in itertools.product(BATCHES, CLIENTS):
                 store.execute("TRUNCATE events")
                 line = f"API, {batch:,} at a time, {clients} at once{'' if with_search else ', no trigram indexes'}"
