@@ -19,6 +19,7 @@ from statestore.sources.contract import History, Step
 from statestore.sources.readers import msgpack_values
 from statestore.sources.readers.columns import list_of, object_of
 from statestore.sources.readers.langgraph import Graph, LangGraphReader
+from statestore.sources.readers.langgraph_channels import next_nodes
 from tests.sources.conftest import FILES
 
 READER = LangGraphReader()
@@ -90,6 +91,11 @@ def test_random_programs_are_what_langgraph_says():
                 assert found is not None
                 assert found.state == {name: value for name, value in values.items() if value != []}, checkpoint_id
                 assert sorted(found.next_nodes) == sorted(nodes), checkpoint_id
+
+
+def test_what_the_javascript_package_sends_to_comes_next():
+    tasks: Json = [{"node": "tools", "args": {"n": 0}}, {"node": "tools", "args": {"n": 1}}, {"args": {}}, "odd"]
+    assert next_nodes({"log": [], "__pregel_tasks": tasks}, {}, {}) == ("tools", "tools")
 
 
 def test_what_a_program_without_a_graph_saved_is_shown_where_it_is_not_what_it_returned(read):

@@ -13,10 +13,11 @@ from datetime import datetime
 from typing import ClassVar, Final, NamedTuple
 
 from statestore.conversations import unwrapped
-from statestore.jsondiff.parsing import Json, equal
+from statestore.jsondiff.parsing import Json
 from statestore.sources.contract import Event, History, Rows, Shape, Step, Thread, Value, opaque
 from statestore.sources.readers import msgpack_values
-from statestore.sources.readers.columns import id_of, json_of, list_of, object_of
+from statestore.sources.readers.columns import id_of, json_of, object_of
+from statestore.sources.readers.langgraph_channels import next_nodes, state_of
 from statestore.sources.readers.messages import as_text
 
 _COLUMNS: Final = {
@@ -44,11 +45,6 @@ _LONGEST_DELTA: Final = 1_000
 _ACTORS: Final = {"human": "User", "user": "User", "ai": "Agent", "assistant": "Agent", "tool": "Tool"}
 _ROLES: Final = frozenset((*_ACTORS, "system", "function", "developer"))
 _MADE_BY_LANGGRAPH: Final = {"parents", "step", "source", "writes", "counters_since_delta_snapshot"}
-# What a graph keeps for itself: older ones what led to a node, too.
-_INTERNAL: Final = ("__", "branch:", "join:", "start:")
-_JOIN_COLONS: Final = 2
-_RETURNED: Final = "__end__"
-_SAVED: Final = "__previous__"
 # From the first day of the Gregorian calendar, from which such UUIDs count, to that of Unix, in units of 100 ns.
 GREGORIAN: Final = 0x01B21DD213814000
 _UUID_DIGITS: Final = 32
@@ -334,12 +330,12 @@ def _checkpoint(checkpoint_id: str, parent: str, found: Json, noted: Mapping[str
         id=checkpoint_id,
         parent=parent,
         at=_instant(held.get("ts")) or _time_of(checkpoint_id),
-        state=_state(channels, _keys(seen)) if held else found,
+        state=state_of(channels, _keys(seen)) if held else found,
         step=str(noted.get("step", "?")),
         source=str(noted.get("source", "unknown")),
         metadata={name: value for name, value in noted.items() if name not in _MADE_BY_LANGGRAPH},
         seen=seen if isinstance(seen, dict) else {},
-        next_nodes=_next_nodes(channels, held.get("channel_versions"), seen),
+        next_nodes=next_nodes(channels, held.get("channel_versions"), seen),
         deltas=frozenset(delta) & frozenset(_keys(held.get("channel_versions")))
         if isinstance(delta, dict)
         else frozenset(),
@@ -350,57 +346,6 @@ def _checkpoint(checkpoint_id: str, parent: str, found: Json, noted: Mapping[str
 
 def _keys(value: Json) -> Iterable[str]:
     return value if isinstance(value, dict) else ()
-
-
-def _state(channels: Mapping[str, Json], nodes: Iterable[str]) -> Json:
-    """Return what the program itself keeps: without the channels by which the graph knows what comes next.
-
-    A program without a graph, of the functional interface, has what it returned and what it saved, which is mostly one.
-    """
-    if _RETURNED in channels:
-        returned, saved = channels[_RETURNED], channels.get(_SAVED)
-        return returned if equal(returned, saved) else {"returned": returned, "saved": saved}
-    known = set(nodes)
-    # In older graphs a node has run when the channel of its name holds that name.
-    return {
-        name: value
-        for name, value in channels.items()
-        if not name.startswith(_INTERNAL) and not (value == name and name in known)
-    }
-
-
-def _next_nodes(channels: Mapping[str, Json], versions: Json, seen: Json) -> tuple[str, ...]:
-    """Return the nodes that come next: each once, whatever led to it, and again for each time that it was sent to."""
-    led_to = dict.fromkeys(
-        node
-        for channel, node in _led_to(channels)
-        # A node that has seen the channel as it is has run already.
-        if _member(versions, channel) is None or _member(_member(seen, node), channel) != _member(versions, channel)
-    )
-    sent = map(_within, _within(channels.get("__pregel_tasks")))
-    return (*led_to, *(str(parts[0]) for parts in sent if parts))
-
-
-def _led_to(channels: Mapping[str, Json]) -> Iterator[tuple[str, str]]:
-    """Yield (channel, node) for each channel that says that a node is to run."""
-    for name, value in channels.items():
-        if name == "__start__":
-            yield name, name
-        elif name.startswith("branch:to:"):
-            yield name, name.removeprefix("branch:to:")
-        elif name.startswith("join:") and name.count(":") == _JOIN_COLONS:
-            _, awaited, node = name.split(":")
-            if {*awaited.split("+")} <= {text for text in _within(value) if isinstance(text, str)}:
-                yield name, node
-
-
-def _member(value: Json, name: str) -> Json:
-    return object_of(value).get(name)
-
-
-def _within(value: Json) -> list[Json]:
-    """Return the items of a list, or of a typed value that is made of a list."""
-    return list_of(value.get("$") if isinstance(value, dict) else value)
 
 
 def _nodes_between(parent: Checkpoint | None, checkpoint: Checkpoint) -> list[str]:
