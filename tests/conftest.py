@@ -211,6 +211,18 @@ def _test_settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         yield
 
 
+def _make_var(directory: Path) -> None:
+    """Let a process of the dashboard make its embedded store, and what else it keeps."""
+    urls = dict.fromkeys(("STORE_URL", "DATABASE_URL"), "")
+    manage({**urls, "VAR_DIR": str(directory)}, ("migrate",), ("migrate", "--database", "store"))
+
+
+@pytest.fixture
+def var(templates: Templates, tmp_path: Path) -> Path:
+    """Return a VAR_DIR with an embedded store in which nothing is: a process that migrates one takes seconds."""
+    return shutil.copytree(templates.get("var", _make_var), tmp_path / "var")
+
+
 @pytest.fixture
 def quick_disk() -> Iterator[Path]:
     """Return a directory in memory where there is one: a busy disk stalls for longer than any lock that is measured."""

@@ -74,7 +74,7 @@ def made(path: Path, how: str) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("kind", SOURCES)
-def test_a_source_on_a_read_only_disk_is_mirrored(tmp_path: Path, kind: str):
+def test_a_source_on_a_read_only_disk_is_mirrored(tmp_path: Path, var: Path, kind: str):
     with mounted(tmp_path / "disk", 4) as disk, made(disk / "agents.db", SOURCES[kind]):
         before = contents(disk)
         subprocess.run(["mount", "-o", "bind", str(disk), str(disk)], check=True, capture_output=True)
@@ -82,7 +82,7 @@ def test_a_source_on_a_read_only_disk_is_mirrored(tmp_path: Path, kind: str):
             subprocess.run(["mount", "-o", "remount,bind,ro", str(disk)], check=True, capture_output=True)
             with pytest.raises(OSError, match="Read-only"):
                 (disk / "other").touch()
-            done = run(disk / "agents.db", tmp_path / "var")
+            done = run(disk / "agents.db", var)
         finally:
             subprocess.run(["umount", str(disk)], check=True, capture_output=True)
         assert done.returncode == 0, done.stderr
@@ -91,11 +91,11 @@ def test_a_source_on_a_read_only_disk_is_mirrored(tmp_path: Path, kind: str):
 
 
 @pytest.mark.parametrize("kind", SOURCES)
-def test_a_source_on_a_full_disk_is_mirrored(tmp_path: Path, kind: str):
+def test_a_source_on_a_full_disk_is_mirrored(tmp_path: Path, var: Path, kind: str):
     with mounted(tmp_path / "disk", 4) as disk, made(disk / "agents.db", SOURCES[kind]):
         fill(disk)
         before = contents(disk)
-        done = run(disk / "agents.db", tmp_path / "var")
+        done = run(disk / "agents.db", var)
         assert done.returncode == 0, done.stderr
         assert "2 threads, 20 checkpoints" in done.stdout
         assert contents(disk) == before
@@ -107,22 +107,21 @@ def fill(disk: Path, room: int = 0) -> None:
         ballast.write(b"x" * (free.f_bavail * free.f_bsize - room))
 
 
-def test_a_log_that_no_room_is_left_to_copy_is_said_to_need_room(tmp_path: Path):
+def test_a_log_that_no_room_is_left_to_copy_is_said_to_need_room(tmp_path: Path, var: Path):
     with mounted(tmp_path / "temporary", 1) as temporary, made(tmp_path / "agents.db", "log"):
         fill(temporary, 16 * 1024)
-        done = run(tmp_path / "agents.db", tmp_path / "var", TMPDIR=str(temporary))
+        done = run(tmp_path / "agents.db", var, TMPDIR=str(temporary))
     assert done.returncode != 0
     assert "no room" in done.stderr
     assert "TMPDIR" in done.stderr
     assert "Traceback" not in done.stderr
 
 
-def test_a_mirror_that_fills_its_disk_says_so_and_is_whole_once_there_is_room(tmp_path: Path):
+def test_a_mirror_that_fills_its_disk_says_so_and_is_whole_once_there_is_room(tmp_path: Path, var: Path):
     source = tmp_path / "agents.db"
     langgraph_files.make(source, 200, 20, 40)
     with mounted(tmp_path / "disk", 128) as disk:
-        small = shutil.copy(SMALL, tmp_path / "small.db")
-        assert run(Path(small), disk / "var").returncode == 0
+        shutil.move(var, disk / "var")
         fill(disk, 1024 * 1024)
         full = run(source, disk / "var")
         assert full.returncode != 0, full.stdout

@@ -58,12 +58,6 @@ UNREADABLE: dict[str, str] = {
 }
 
 
-@pytest.fixture(scope="module")
-def var(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a folder for an embedded store in which nothing is mirrored."""
-    return tmp_path_factory.mktemp("refused") / "var"
-
-
 def run(source: str, var: Path) -> "subprocess.CompletedProcess[str]":
     kept = {name: value for name, value in os.environ.items() if name not in {"STORE_URL", "DATABASE_URL"}}
     return subprocess.run(
@@ -88,11 +82,12 @@ def expect_refused(done: "subprocess.CompletedProcess[str]", words: str) -> None
 @pytest.mark.parametrize("kind", REFUSED)
 def test_what_is_no_source_is_refused_in_one_line_and_stays_as_it_is(var: Path, tmp_path: Path, kind: str):
     make, words = REFUSED[kind]
-    path = tmp_path / "agents.db"
-    make(path)
-    before = contents(tmp_path)
-    expect_refused(run(str(path), var), words)
-    assert contents(tmp_path) == before
+    folder = tmp_path / "agents"
+    folder.mkdir()
+    make(folder / "agents.db")
+    before = contents(folder)
+    expect_refused(run(str(folder / "agents.db"), var), words)
+    assert contents(folder) == before
 
 
 @pytest.mark.parametrize("source", UNREADABLE)
@@ -100,15 +95,16 @@ def test_what_is_no_file_is_refused_in_one_line(var: Path, source: str):
     expect_refused(run(source, var), UNREADABLE[source])
 
 
-def test_damaged_values_are_mirrored_as_opaque_and_the_file_stays(tmp_path: Path):
-    path = Path(shutil.copy(SMALL, tmp_path / "agents.db"))
+def test_damaged_values_are_mirrored_as_opaque_and_the_file_stays(tmp_path: Path, var: Path):
+    folder = tmp_path / "agents"
+    folder.mkdir()
+    path = Path(shutil.copy(SMALL, folder / "agents.db"))
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("PRAGMA journal_mode = delete")
         connection.execute("UPDATE checkpoints SET checkpoint = randomblob(200)")
         connection.commit()
-    before = contents(tmp_path)
-    done = run(str(path), tmp_path / "var")
+    before = contents(folder)
+    done = run(str(path), var)
     assert done.returncode == 0, done.stderr
     assert "LangGraph checkpoints, SQLite, 2 threads, 20 checkpoints" in done.stdout
-    shutil.rmtree(tmp_path / "var")
-    assert contents(tmp_path) == before
+    assert contents(folder) == before
