@@ -16,8 +16,8 @@ Rows: TypeAlias = Sequence[Sequence[Any]]
 EVENTS: Final = "events"
 # Fewer are written as quickly one by one: each copy has its own price.
 _COPIED_ROWS: Final = 50
-# A trigram index collects what is new in a list, and sorts a full one in: a sixth cheaper with lists of 8 MB, which a
-# migration sets, and memory for all of one, than with PostgreSQL's own 4 MB of both.
+# With GIN pending lists of 8 MB, which a migration sets, and enough work_mem to merge a whole one, trigram indexes cost
+# a sixth less than with PostgreSQL's defaults of 4 MB.
 _INDEXING: Final = """
 SELECT set_config('work_mem', '32MB', TRUE) WHERE pg_size_bytes(current_setting('work_mem')) < 33554432
 """
@@ -59,8 +59,8 @@ def upsert(
 ) -> None:
     """Insert rows of plain values, each over one of the same key, of which the `kept` columns stay.
 
-    `key` names the columns of the key, separated by commas. `are_new`: the caller has just made the keys, so that none
-    of them is there. Call it inside a transaction.
+    `key` names the columns of the key, separated by commas. `are_new`: the caller has just generated the keys, so
+    none of them can exist. Call it inside a transaction.
     """
     if not rows:
         return

@@ -210,6 +210,17 @@ def test_a_checkpoint_of_the_javascript_package_is_copied_letter_by_letter_but_f
     assert json.loads(models.AgentState.objects.get(agent_id="javascript/js1").state_data)["rounds"] == 2
 
 
+def test_a_checkpoint_that_is_stored_as_text_is_copied_too(opened: Opener):
+    source = opened("langgraph/javascript.sqlite")
+    with closing(sqlite3.connect(source.path, isolation_level=None)) as connection:
+        connection.execute("UPDATE checkpoints SET checkpoint = CAST(checkpoint AS TEXT)")
+    mirror.sync(source, using=store_alias())
+    wanted = checkpoints(source, "js1")[4]
+    planned = restore.plan("javascript/js1", moment_of(source, "js1", wanted[0]))
+    restore.apply(planned, by=SYSTEM)
+    assert state_text(state_of(source, "js1")) == planned.text
+
+
 def test_a_write_that_fails_leaves_both_stores_as_they_were(opened: Opener, monkeypatch: pytest.MonkeyPatch):
     source = opened("langgraph/small.sqlite")
     rows = checkpoints(source, "thread-1")

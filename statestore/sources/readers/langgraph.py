@@ -66,7 +66,7 @@ class Checkpoint:
     deltas: frozenset[str]
     # Of the form of the checkpoint; 0 if that cannot be read.
     version: int
-    # Whether the versions of the channels are counted, as the JavaScript package does: each thread's begin with 1.
+    # Whether channel versions are plain integers, as in the JavaScript package: those of each thread begin with 1.
     is_counted: bool
 
 

@@ -294,10 +294,12 @@ def _said(node: str, times: int) -> str:
 
 def _stored(row: Sequence[object]) -> _Row:
     checkpoint_id, parent, kind, data, metadata = row
-    return _Row(
-        str(checkpoint_id), None if parent is None else str(parent), str(kind),
-        data if isinstance(data, bytes) else b"", metadata if isinstance(metadata, bytes) else str(metadata).encode(),
-    )  # fmt: skip
+    return _Row(str(checkpoint_id), None if parent is None else str(parent), str(kind), _bytes(data), _bytes(metadata))
+
+
+def _bytes(stored: object) -> bytes:
+    """Return what a column holds as bytes: some writers store JSON as text."""
+    return stored if isinstance(stored, bytes) else str("" if stored is None else stored).encode()
 
 
 def _empty() -> _Row:

@@ -23,7 +23,7 @@ from statestore.sources.writers.langgraph import (
     not_tried,
 )
 
-# Of the values that are stored, and of those that are not, since a channel was empty.
+# The highest version of any channel in a thread. An empty channel has a version, too, but no stored value.
 _HIGHEST: Final = """
 SELECT greatest(
     (SELECT max(CAST(version AS bigint)) FROM checkpoint_blobs WHERE thread_id = ? AND checkpoint_ns = ?),
@@ -102,10 +102,10 @@ class _CopyBesideValues(Copy):
             self._renumber(rows, space)
 
     def _renumber(self, rows: Rows, space: str) -> None:
-        """Give the values of the copy numbers that no other checkpoint of the thread has.
+        """Give the channels of the copy versions above all others of the thread.
 
-        The JavaScript package counts, and PostgresSaver keeps the old value where a number is taken: a graph that went
-        on from the copy would get values of the branch that it left.
+        The JavaScript package numbers versions 1, 2, 3, and PostgresSaver inserts a value only if its version is not
+        there yet: a graph that went on from the copy would get values of the branch that it left.
         """
         place = [self.thread.thread_id, space]
         ((highest,),) = rows.execute(_HIGHEST, place * 2)
@@ -131,7 +131,7 @@ class _CopyBesideValues(Copy):
 
 
 def _raised(stored: Value, by: Value) -> Json:
-    """Return version numbers, at whatever depth, with a number added to each."""
+    """Return nested version numbers, each raised by the same number."""
 
     def raised(value: Json) -> Json:
         if isinstance(value, dict):
